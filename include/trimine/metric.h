@@ -1,0 +1,28 @@
+/* The four distances, as formulas on a canonical float64 dot product and two squared norms. */
+#ifndef TRIMINE_METRIC_H
+#define TRIMINE_METRIC_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum trm_metric {
+    TRM_METRIC_SQL2,   /* max(0, (n_i + n_j) - 2 g) */
+    TRM_METRIC_L2,     /* sqrt of sql2 */
+    TRM_METRIC_COSINE, /* max(0, 1 - g / sqrt(n_i n_j)) */
+    TRM_METRIC_DOT     /* -g */
+} trm_metric;
+
+/* The option name of a metric ("sql2", ...); borrowed for ever. Not collective. */
+const char *trm_metric_name(trm_metric metric);
+
+/* Looks a metric up by its option name: 0 found, -1 unknown. Not collective. */
+int trm_metric_from_name(const char *name, trm_metric *metric);
+
+/* The margin used where none is given: 0.5 for cosine, 1.0 otherwise. Not collective. */
+double trm_metric_default_margin(trm_metric metric);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,125 @@
+/* Mining: for every anchor of the whole store, its positives by a policy and for each its semihard negative.
+ *
+ * A semihard negative n of (a, p) has another label and d(a,n) > d(a,p), strictly (FaceNet, Schroff et al. 2015,
+ * section 3.2). Every distance is the canonical float64 one, every tie goes to the lower row id, so the result is
+ * the same on any number of ranks and threads. */
+#ifndef TRIMINE_MINE_H
+#define TRIMINE_MINE_H
+
+#include "trimine/metric.h"
+#include "trimine/run.h"
+#include "trimine/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum trm_positives {
+    TRM_POSITIVES_ALL,
+    TRM_POSITIVES_HARDEST, /* the largest d(a,p) */
+    TRM_POSITIVES_EASIEST, /* the smallest */
+    TRM_POSITIVES_NEAREST  /* the K smallest */
+} trm_positives;
+
+typedef enum trm_window {
+    TRM_WINDOW_NONE, /* any farther negative */
+    TRM_WINDOW_LT,   /* d(a,n) - d(a,p) < margin */
+    TRM_WINDOW_LE    /* d(a,n) - d(a,p) <= margin */
+} trm_window;
+
+typedef enum trm_pick { TRM_PICK_NEAREST, TRM_PICK_FARTHEST } trm_pick;
+
+typedef enum trm_fallback {
+    TRM_FALLBACK_SKIP,
+    TRM_FALLBACK_FARTHEST_INSIDE, /* the largest d(a,n) <= d(a,p), or skip */
+    TRM_FALLBACK_HARDEST          /* the smallest d(a,n) of all */
+} trm_fallback;
+
+typedef struct trm_mine_options {
+    trm_metric metric;
+    double margin; /* >= 0, finite */
+    trm_positives positives;
+    int64_t nearest; /* K >= 1 for TRM_POSITIVES_NEAREST */
+    trm_window window;
+    trm_pick pick;
+    trm_fallback fallback;
+} trm_mine_options;
+
+typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;
+
+/* One mined triplet, in row ids of the store. */
+typedef struct trm_triplet {
+    int64_t anchor, positive, negative;
+    double d_ap, d_an;
+    int64_t kind; /* trm_kind */
+} trm_triplet;
+
+/* Everything counted, equal on all ranks. */
+typedef struct trm_mine_summary {
+    struct {
+        int64_t total;       /* rows that take part */
+        int64_t valid;       /* with at least one positive and one negative */
+        int64_t no_positive; /* alone in their class */
+        int64_t no_negative; /* with a positive, but no row has another label */
+        int64_t ignored;     /* rows dropped by their label */
+    } anchors;
+    int64_t classes;        /* among the rows that take part */
+    int64_t positive_pairs; /* selected ordered pairs of valid anchors */
+    struct {
+        int64_t total, semihard, fallback, skipped;
+    } triplets;
+    struct {
+        double sum;     /* exact sum of the hinge over the triplets, rounded once */
+        int64_t active; /* triplets with (d_ap - d_an) + margin > 0 */
+    } loss;
+    struct {
+        int64_t elements;  /* pairs of rows the kernel looked at */
+        int64_t survivors; /* of these, the pairs it could not rule out */
+        int64_t float64;   /* canonical distances computed to decide */
+    } certify;
+    char result_hash[33]; /* order-independent sum of XXH3-128 over the triplets, hex */
+    int panels;           /* passes over the anchors that the memory limit asked for; 1: none needed */
+    double arrange_s, positives_s, negatives_s, loss_s; /* largest of any rank */
+    int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
+} trm_mine_summary;
+
+/* One rank's part, for the report. */
+typedef struct trm_mine_part {
+    int64_t rows, triplets;
+    double loss_sum, compute_s, wait_s;
+} trm_mine_part;
+
+/* The rows of a store, spread over the ranks and arranged by label. Opaque. */
+typedef struct trm_rows trm_rows;
+
+/* Arranges rows that each rank has in memory. Rank r's rows follow rank r-1's: their row ids count on.
+ * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count; both
+ * borrowed for the call only. count may be 0 and differ by rank; dim is equal on all. ignore_label: NULL, or the
+ * label whose rows take no part. The caller owns *rows. Errors: MEMORY, DATA (more than 2^31-1 rows on a rank). */
+trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings, const int64_t *labels,
+                           const int64_t *ignore_label, trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
+
+/* Frees and sets *rows to NULL. Collective. */
+void trm_rows_destroy(trm_rows **rows);
+
+/* Takes this rank's triplets of one panel, sorted by (anchor, positive, negative) row ids; each anchor comes to
+ * one rank, once. Called on every rank the same number of times (count may be 0), so it may be collective.
+ * Borrowed for the call. */
+typedef trm_status (*trm_triplet_fn)(void *context, const trm_triplet *triplets, int64_t count, trm_error *err);
+
+/* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
+void trm_mine_options_init(trm_mine_options *options);
+
+/* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count and sum only).
+ * part may be NULL. Errors: USAGE (margin, nearest), MEMORY (with the smallest limit that would do), and whatever
+ * emit returns. */
+trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
+                    void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err) TRM_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,38 @@
+/* A run: the ranks, threads and limits a job works with. Results never depend on any of them. */
+#ifndef TRIMINE_RUN_H
+#define TRIMINE_RUN_H
+
+#include "trimine/status.h"
+
+#include <mpi.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct trm_run_options {
+    int threads;          /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
+    int replicate;        /* ranks a team (must divide the number of ranks); 0: auto */
+    int tile;             /* rows and columns a tile, a multiple of 32; 0: auto */
+    int64_t mem_per_rank; /* bytes; 0: four fifths of what the host has available, shared among its ranks */
+    const char *kernel;   /* "auto", "blas", "fp32" */
+} trm_run_options;
+
+typedef struct trm_run trm_run;
+
+/* Fills in the defaults. Not collective. */
+void trm_run_options_init(trm_run_options *options);
+
+/* Collective on comm, which is dup'ed; options equal on all ranks. The caller owns *run. Fixes BLAS to one thread.
+ * Errors: USAGE (values out of range, unknown kernel), ENVIRONMENT, MEMORY. */
+trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run, trm_error *err)
+    TRM_MUST_CHECK;
+
+/* Frees and sets *run to NULL; NULL is fine. Collective. */
+void trm_run_destroy(trm_run **run);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/* Status codes and error text: what every fallible call returns, and the one line a user reads.
+ *
+ * A status is one of a closed list; each has one process exit code (sysexits.h numbers). The optional error
+ * object is plain memory of the caller: the first failure fills it, callers on the way up may add context in front. */
+#ifndef TRIMINE_STATUS_H
+#define TRIMINE_STATUS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum trm_status {
+    TRM_OK = 0,
+    TRM_ERR_USAGE,       /* 64: a bad option or combination of options */
+    TRM_ERR_DATA,        /* 65: the input is there but breaks a rule */
+    TRM_ERR_NO_INPUT,    /* 66: the input is not there or can't be opened */
+    TRM_ERR_ENVIRONMENT, /* 69: MPI, launcher or library are not as needed */
+    TRM_ERR_INTERNAL,    /* 70: a defect of trimine itself */
+    TRM_ERR_MEMORY,      /* 71: out of memory, or over the limit given */
+    TRM_ERR_CREATE,      /* 73: the output can't be created, or exists */
+    TRM_ERR_IO,          /* 74: reading or writing failed, disk full */
+    TRM_ERR_STOPPED,     /* 75: stopped on a signal */
+    TRM_ERR_PERMISSION   /* 77: permission denied */
+} trm_status;
+
+enum { TRM_ERROR_TEXT = 1024, TRM_ERROR_HOST = 64 };
+
+/* One failure. rank is -1 until an agreement point names the rank it happened on. */
+typedef struct trm_error {
+    trm_status status;
+    int rank;
+    char host[TRM_ERROR_HOST];
+    char text[TRM_ERROR_TEXT];
+} trm_error;
+
+#define TRM_ERROR_INIT {TRM_OK, -1, {0}, {0}}
+#define TRM_MUST_CHECK __attribute__((warn_unused_result))
+
+/* The process exit code of a status. Not collective. */
+int trm_exit_code(trm_status status);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

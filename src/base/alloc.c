@@ -1,0 +1,53 @@
+/* Aligned, overflow-checked allocation; see alloc.h. */
+#include "base/alloc.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+void *trm_alloc(int64_t count, size_t size)
+{
+    size_t bytes = 0;
+    if (count < 0 || __builtin_mul_overflow((size_t)count, size, &bytes) || bytes > SIZE_MAX / 2)
+        return NULL;
+    bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
+    return aligned_alloc(ALIGNMENT, bytes);
+}
+
+void *trm_alloc_zero(int64_t count, size_t size)
+{
+    void *memory = trm_alloc(count, size);
+    if (memory != NULL)
+        memset(memory, 0, (size_t)count * size);
+    return memory;
+}
+
+void trm_free(void *memory)
+{
+    free(memory);
+}
+
+trm_status trm_fail_memory(trm_error *err, const char *what, int64_t count, size_t size)
+{
+    return trm_fail(err, TRM_ERR_MEMORY, "out of memory: %s needs %.1f MB", what,
+                    (double)count * (double)size / 1e6);
+}
+
+char *trm_format(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = length < 0 ? NULL : trm_alloc((int64_t)length + 1, 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)length + 1, format, again);
+    va_end(again);
+    return text;
+}

@@ -1,0 +1,44 @@
+/* Agreement on errors: one small allreduce in the good case, one broadcast of the text in the bad one. */
+#include "par/agree.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err)
+{
+    int rank = 0;
+    MPI_Comm_rank(comm, &rank);
+    int failed_rank = local == TRM_OK ? INT_MAX : rank;
+    int first = 0;
+    MPI_Allreduce(&failed_rank, &first, 1, MPI_INT, MPI_MIN, comm);
+    if (first == INT_MAX)
+        return TRM_OK;
+    trm_error message = TRM_ERROR_INIT;
+    if (rank == first) {
+        if (err != NULL && err->status != TRM_OK)
+            message = *err;
+        else
+            trm_fail(&message, local, "failed with status %d", (int)local);
+        message.rank = rank;
+        gethostname(message.host, sizeof message.host - 1);
+    }
+    MPI_Bcast(&message, (int)sizeof message, MPI_BYTE, first, comm);
+    if (err != NULL)
+        *err = message;
+    return message.status;
+}
+
+_Noreturn void trm_abort(MPI_Comm comm, const trm_error *err)
+{
+    int rank = 0;
+    char host[TRM_ERROR_HOST] = {0};
+    MPI_Comm_rank(comm, &rank);
+    gethostname(host, sizeof host - 1);
+    fprintf(stderr, "trimine: error: rank %d (%s): %s\n", rank, host, err->text);
+    fflush(stderr);
+    MPI_Abort(comm, trm_exit_code(err->status));
+    _Exit(trm_exit_code(err->status));
+}
