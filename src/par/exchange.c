@@ -1,0 +1,114 @@
+/* Large transfers, as non-blocking pieces whose size fits MPI's int. */
+#include "par/exchange.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+
+enum { EXCHANGE_TAG = 7001 };
+static const int64_t piece_bytes = INT64_C(1) << 30;
+
+void trm_share(int64_t n, int rank, int size, int64_t *first, int64_t *last)
+{
+    const int64_t whole = n / size, rest = n % size; /* so that n * rank can't overflow */
+    *first = whole * rank + rest * rank / size;
+    *last = whole * (rank + 1) + rest * (rank + 1) / size;
+}
+
+int64_t trm_sum_int64(MPI_Comm comm, int64_t value)
+{
+    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_SUM, comm);
+    return value;
+}
+
+int64_t trm_prefix_int64(MPI_Comm comm, int64_t value)
+{
+    int64_t prefix = 0;
+    int rank = 0;
+    MPI_Exscan(&value, &prefix, 1, MPI_INT64_T, MPI_SUM, comm);
+    MPI_Comm_rank(comm, &rank);
+    return rank == 0 ? 0 : prefix;
+}
+
+static trm_status begin(trm_transfer *transfer, int64_t bytes, trm_error *err)
+{
+    transfer->count = (int)((bytes + piece_bytes - 1) / piece_bytes);
+    transfer->requests = trm_alloc(transfer->count, sizeof *transfer->requests);
+    if (transfer->requests == NULL) {
+        transfer->count = 0;
+        return trm_fail_memory(err, "message requests", transfer->count, sizeof *transfer->requests);
+    }
+    return TRM_OK;
+}
+
+static int piece_size(int64_t bytes, int piece)
+{
+    int64_t left = bytes - piece * piece_bytes;
+    return (int)(left < piece_bytes ? left : piece_bytes);
+}
+
+trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag, trm_transfer *transfer,
+                             trm_error *err)
+{
+    trm_status status = begin(transfer, bytes, err);
+    for (int i = 0; i < transfer->count; i++)
+        MPI_Isend((const char *)data + i * piece_bytes, piece_size(bytes, i), MPI_BYTE, to, tag, comm,
+                  &transfer->requests[i]);
+    return status;
+}
+
+trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int from, int tag, trm_transfer *transfer,
+                                trm_error *err)
+{
+    trm_status status = begin(transfer, bytes, err);
+    for (int i = 0; i < transfer->count; i++)
+        MPI_Irecv((char *)data + i * piece_bytes, piece_size(bytes, i), MPI_BYTE, from, tag, comm,
+                  &transfer->requests[i]);
+    return status;
+}
+
+void trm_transfer_wait(trm_transfer *transfer)
+{
+    if (transfer->count > 0)
+        MPI_Waitall(transfer->count, transfer->requests, MPI_STATUSES_IGNORE);
+    trm_free(transfer->requests);
+    transfer->requests = NULL;
+    transfer->count = 0;
+}
+
+trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *send_counts, size_t size,
+                              void **received, int64_t *receive_counts, trm_error *err)
+{
+    int ranks = 0;
+    MPI_Comm_size(comm, &ranks);
+    MPI_Alltoall(send_counts, 1, MPI_INT64_T, receive_counts, 1, MPI_INT64_T, comm);
+    int64_t total = 0;
+    for (int r = 0; r < ranks; r++)
+        total += receive_counts[r];
+    char *buffer = trm_alloc(total, size);
+    trm_transfer *transfers = trm_alloc_zero(2 * (int64_t)ranks, sizeof *transfers);
+    trm_status status = TRM_OK;
+    if (buffer == NULL || transfers == NULL)
+        status = trm_fail_memory(err, "exchanged rows", total, size);
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    int64_t from = 0, into = 0;
+    for (int r = 0; r < ranks; r++) {
+        /* A failure here is a failed allocation of a few bytes in the middle of posted messages: no way back. */
+        if (trm_transfer_receive(comm, buffer + into * (int64_t)size, receive_counts[r] * (int64_t)size, r, EXCHANGE_TAG,
+                                 &transfers[2 * r], err) != TRM_OK ||
+            trm_transfer_send(comm, (const char *)send + from * (int64_t)size, send_counts[r] * (int64_t)size, r,
+                              EXCHANGE_TAG, &transfers[2 * r + 1], err) != TRM_OK)
+            trm_abort(comm, err);
+        into += receive_counts[r];
+        from += send_counts[r];
+    }
+    for (int r = 0; r < 2 * ranks; r++)
+        trm_transfer_wait(&transfers[r]);
+    *received = buffer;
+    buffer = NULL;
+done:
+    trm_free(buffer);
+    trm_free(transfers);
+    return status;
+}

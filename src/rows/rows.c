@@ -1,0 +1,361 @@
+/* Arranging: a distributed sort by (label, row id) with exact splitters.
+ *
+ * Each rank sorts its own keys. The key at each rank's first arranged place is found by bisection, for all ranks at once:
+ * 64 rounds on the label, 64 on the row id, each an allreduce of one count a rank. Exact, and no rank ever holds more
+ * than O(ranks) of it, however many labels there are. The rows then go straight to their places. */
+#include "rows/rows.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "metric/metric.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "rows/run.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct key {
+    int64_t label, id;
+    int64_t place; /* where the row is in its buffer */
+} key;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const key *x = a, *y = b;
+    if (x->label != y->label)
+        return x->label < y->label ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* How many of the sorted keys are below (label, id). */
+static int64_t count_below(const key *keys, int64_t count, int64_t label, int64_t id)
+{
+    int64_t lo = 0, hi = count;
+    const key sought = {label, id, 0};
+    while (lo < hi) {
+        int64_t middle = lo + (hi - lo) / 2;
+        if (compare_keys(&keys[middle], &sought) < 0)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo;
+}
+
+/* The middle of an int64 range without overflow, rounded down. */
+static int64_t middle_of(int64_t lo, int64_t hi)
+{
+    return lo + (int64_t)(((uint64_t)hi - (uint64_t)lo) / 2);
+}
+
+/* For each of count targets finds the label (given == NULL) or, at the given labels, the row id, of the arranged key
+ * that has exactly target keys below it. Collective. */
+static void bisect(MPI_Comm comm, const key *keys, int64_t n, int count, const int64_t *target, const int64_t *given,
+                   int64_t *lo, int64_t *hi, int64_t *below)
+{
+    for (int round = 0; round < 64; round++) {
+        for (int k = 0; k < count; k++) {
+            int64_t middle = middle_of(lo[k], hi[k]);
+            /* keys up to and with the middle: is the target among them? */
+            below[k] = given == NULL ? count_below(keys, n, middle, INT64_MAX)
+                                     : count_below(keys, n, given[k], middle + 1);
+        }
+        MPI_Allreduce(MPI_IN_PLACE, below, count, MPI_INT64_T, MPI_SUM, comm);
+        for (int k = 0; k < count; k++) {
+            int64_t middle = middle_of(lo[k], hi[k]);
+            if (lo[k] == hi[k])
+                continue;
+            if (below[k] > target[k])
+                hi[k] = middle;
+            else
+                lo[k] = middle + 1;
+        }
+    }
+}
+
+/* send_counts[r]: how many of this rank's sorted keys belong to rank r's arranged part. Collective. */
+static trm_status find_parts(const trm_run *run, const key *keys, int64_t n, int64_t total, int64_t *send_counts,
+                             trm_error *err)
+{
+    const int ranks = run->ranks;
+    int64_t *work = trm_alloc_zero(5 * (int64_t)ranks, sizeof *work);
+    trm_status status = work == NULL ? trm_fail_memory(err, "splitters", 5 * ranks, sizeof *work) : TRM_OK;
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    int64_t *target = work, *label = work + ranks, *id = work + 2 * ranks, *hi = work + 3 * ranks;
+    int64_t *below = work + 4 * ranks;
+    for (int r = 0; r < ranks; r++) {
+        int64_t last;
+        trm_share(total, r, ranks, &target[r], &last);
+        label[r] = INT64_MIN;
+        hi[r] = INT64_MAX;
+    }
+    bisect(run->comm, keys, n, ranks, target, NULL, label, hi, below);
+    for (int r = 0; r < ranks; r++) {
+        id[r] = 0;
+        hi[r] = INT64_MAX - 1;
+    }
+    bisect(run->comm, keys, n, ranks, target, label, id, hi, below);
+    int64_t start = 0;
+    for (int r = 0; r < ranks; r++) {
+        int64_t end = n;
+        if (r + 1 < ranks && target[r + 1] < total)
+            end = count_below(keys, n, label[r + 1], id[r + 1]);
+        send_counts[r] = end - start;
+        start = end;
+    }
+done:
+    trm_free(work);
+    return status;
+}
+
+/* Puts received rows into (label, id) order. */
+static trm_status place_rows(trm_rows *rows, int64_t into, int64_t count, const float *x, key *keys, trm_error *err)
+{
+    if (count > INT_MAX)
+        return trm_fail(err, TRM_ERR_DATA, "%" PRId64 " rows on one rank: use more ranks", count);
+    for (int64_t i = 0; i < count; i++)
+        keys[i].place = i;
+    qsort(keys, (size_t)count, sizeof *keys, compare_keys);
+    for (int64_t i = 0; i < count; i++) {
+        memcpy(rows->x + (into + i) * rows->dim, x + keys[i].place * rows->dim, (size_t)rows->dim * sizeof *x);
+        rows->label[into + i] = keys[i].label;
+        rows->id[into + i] = keys[i].id;
+        rows->norm2[into + i] = trm_dot(rows->x + (into + i) * rows->dim, rows->x + (into + i) * rows->dim, rows->dim);
+    }
+    return TRM_OK;
+}
+
+/* Every member gets the other members' parts, in pieces that fit MPI's int. Collective on the team. */
+static void share_part(const trm_rows *rows, void *data, size_t size, const int64_t *starts)
+{
+    const int64_t piece = INT64_C(1) << 28;
+    for (int m = 0; m < rows->replicate; m++) {
+        int64_t begin = starts[m] * (int64_t)size, end = starts[m + 1] * (int64_t)size;
+        for (int64_t at = begin; at < end; at += piece)
+            MPI_Bcast((char *)data + at, (int)(end - at < piece ? end - at : piece), MPI_BYTE, m, rows->team_comm);
+    }
+}
+
+typedef struct ends {
+    int64_t count, runs, label_first, first_run, label_last, last_run;
+} ends;
+
+static int64_t run_end(const trm_rows *rows, int64_t start)
+{
+    int64_t end = start;
+    while (end < rows->count && rows->label[end] == rows->label[start])
+        end++;
+    return end;
+}
+
+/* How much of a class a shard holds at its ends (a class that goes beyond a shard reaches one of its ends). */
+static int64_t rows_at_ends(const ends *shard, int64_t label)
+{
+    if (shard->count == 0)
+        return 0;
+    if (shard->label_first == label)
+        return shard->first_run;
+    return shard->label_last == label ? shard->last_run : 0;
+}
+
+/* Class places and sizes, of which only the first and last class of a shard can go beyond it. Collective. */
+static trm_status find_classes(const trm_run *run, trm_rows *rows, trm_error *err)
+{
+    ends mine = {.count = rows->count};
+    for (int64_t start = 0, end; start < rows->count; start = end) {
+        end = run_end(rows, start);
+        mine.runs++;
+        if (start == 0) {
+            mine.label_first = rows->label[0];
+            mine.first_run = end;
+        }
+        mine.label_last = rows->label[start];
+        mine.last_run = end - start;
+        for (int64_t i = start; i < end; i++) {
+            rows->class_first[i] = rows->first + start;
+            rows->class_size[i] = end - start;
+        }
+    }
+    ends *all = trm_alloc(run->ranks, sizeof *all);
+    rows->shards = trm_alloc_zero(rows->teams, sizeof *rows->shards);
+    trm_status status = all == NULL || rows->shards == NULL
+                            ? trm_fail_memory(err, "shard table", run->ranks, sizeof *all)
+                            : TRM_OK;
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, run->comm);
+    int64_t place = 0;
+    const ends *previous = NULL;
+    for (int t = 0; t < rows->teams; t++) {
+        const ends *shard = &all[t * rows->replicate];
+        rows->shards[t] = (trm_shard){place, shard->count, shard->label_first, shard->label_last};
+        place += shard->count;
+        if (shard->count == 0)
+            continue;
+        rows->classes += shard->runs;
+        if (previous != NULL && previous->label_last == shard->label_first)
+            rows->classes--;
+        previous = shard;
+    }
+    for (int64_t i = 0; i < rows->count; i++) {
+        if (rows->label[i] != mine.label_first && rows->label[i] != mine.label_last)
+            continue;
+        for (int t = 0; t < rows->teams; t++) {
+            int64_t there = t == rows->team ? 0 : rows_at_ends(&all[t * rows->replicate], rows->label[i]);
+            rows->class_size[i] += there;
+            if (t < rows->team)
+                rows->class_first[i] -= there;
+        }
+    }
+done:
+    trm_free(all);
+    return status;
+}
+
+/* The smallest team that gives each member a shard of some thousand rows: from there on a step of the ring computes longer
+ * than it communicates (flops over bytes is half a shard's rows; the dimension cancels), and less memory is better. */
+static int choose_replicate(const trm_run *run, int64_t total)
+{
+    const int64_t enough = 4096;
+    if (run->replicate > 0)
+        return run->replicate;
+    for (int c = 1; c < run->ranks; c++)
+        if (run->ranks % c == 0 && total / run->ranks * c >= enough)
+            return c;
+    return total / run->ranks >= enough ? 1 : run->ranks;
+}
+
+static trm_status allocate(trm_rows *rows, trm_error *err)
+{
+    rows->x = trm_alloc(rows->count * rows->dim, sizeof *rows->x);
+    rows->label = trm_alloc(rows->count, sizeof *rows->label);
+    rows->id = trm_alloc(rows->count, sizeof *rows->id);
+    rows->norm2 = trm_alloc(rows->count, sizeof *rows->norm2);
+    rows->class_first = trm_alloc(rows->count, sizeof *rows->class_first);
+    rows->class_size = trm_alloc(rows->count, sizeof *rows->class_size);
+    if (!rows->x || !rows->label || !rows->id || !rows->norm2 || !rows->class_first || !rows->class_size)
+        return trm_fail_memory(err, "rows", rows->count, (size_t)trm_rows_bytes_per_row(rows->dim));
+    return TRM_OK;
+}
+
+int64_t trm_rows_bytes_per_row(int dim)
+{
+    return 4 * (int64_t)dim + 5 * 8;
+}
+
+/* This rank's rows that take part, sorted, copied in that order. */
+static trm_status gather_own(int64_t first_id, int64_t count, int dim, const float *embeddings, const int64_t *labels,
+                             const int64_t *ignore_label, key **keys, float **x, int64_t *kept, trm_error *err)
+{
+    *keys = trm_alloc(count, sizeof **keys);
+    *x = trm_alloc(count * dim, sizeof **x);
+    if (*keys == NULL || *x == NULL)
+        return trm_fail_memory(err, "rows to send", count, (size_t)dim * sizeof(float));
+    int64_t n = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (ignore_label == NULL || labels[i] != *ignore_label)
+            (*keys)[n++] = (key){labels[i], first_id + i, i};
+    qsort(*keys, (size_t)n, sizeof **keys, compare_keys);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(*x + i * dim, embeddings + (*keys)[i].place * dim, (size_t)dim * sizeof(float));
+    *kept = n;
+    return TRM_OK;
+}
+
+trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings, const int64_t *labels,
+                           const int64_t *ignore_label, trm_rows **result, trm_error *err)
+{
+    const double start = trm_clock();
+    key *keys = NULL, *received_keys = NULL;
+    float *x = NULL, *received_x = NULL;
+    int64_t kept = 0;
+    int64_t *counts = trm_alloc_zero(4 * (int64_t)run->ranks + 2, sizeof *counts);
+    trm_rows *rows = trm_alloc_zero(1, sizeof *rows);
+    trm_status status = counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
+    const int64_t first_id = trm_prefix_int64(run->comm, count);
+    if (status == TRM_OK)
+        status = gather_own(first_id, count, dim, embeddings, labels, ignore_label, &keys, &x, &kept, err);
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    rows->team_comm = MPI_COMM_NULL;
+    rows->dim = dim;
+    rows->store_rows = trm_sum_int64(run->comm, count);
+    rows->total = trm_sum_int64(run->comm, kept);
+    rows->replicate = choose_replicate(run, rows->total);
+    rows->teams = run->ranks / rows->replicate;
+    rows->team = run->rank / rows->replicate;
+    rows->member = run->rank % rows->replicate;
+    MPI_Comm_split(run->comm, rows->team, rows->member, &rows->team_comm);
+
+    int64_t *send = counts, *receive = counts + run->ranks, *starts = counts + 2 * run->ranks;
+    status = find_parts(run, keys, kept, rows->total, send, err);
+    if (status == TRM_OK)
+        status = trm_exchange_items(run->comm, keys, send, sizeof *keys, (void **)&received_keys, receive, err);
+    if (status == TRM_OK)
+        status = trm_exchange_items(run->comm, x, send, (size_t)dim * sizeof *x, (void **)&received_x, receive, err);
+    if (status != TRM_OK)
+        goto done;
+    trm_free(keys);
+    trm_free(x);
+    keys = NULL;
+    x = NULL;
+
+    int64_t own = 0, end = 0;
+    for (int r = 0; r < run->ranks; r++)
+        own += receive[r];
+    trm_share(rows->total, rows->team * rows->replicate, run->ranks, &rows->first, &end);
+    for (int m = 0; m < rows->replicate; m++) {
+        int64_t begin;
+        trm_share(rows->total, rows->team * rows->replicate + m, run->ranks, &begin, &end);
+        starts[m] = begin - rows->first;
+    }
+    starts[rows->replicate] = rows->count = end - rows->first;
+    status = allocate(rows, err);
+    if (status == TRM_OK)
+        status = place_rows(rows, starts[rows->member], own, received_x, received_keys, err);
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    share_part(rows, rows->x, (size_t)dim * sizeof *rows->x, starts);
+    share_part(rows, rows->label, sizeof *rows->label, starts);
+    share_part(rows, rows->id, sizeof *rows->id, starts);
+    share_part(rows, rows->norm2, sizeof *rows->norm2, starts);
+    status = find_classes(run, rows, err);
+    rows->arrange_s = trm_clock() - start;
+done:
+    trm_free(keys);
+    trm_free(x);
+    trm_free(received_keys);
+    trm_free(received_x);
+    trm_free(counts);
+    if (status != TRM_OK)
+        trm_rows_destroy(&rows);
+    *result = rows;
+    return status;
+}
+
+void trm_rows_destroy(trm_rows **rows)
+{
+    trm_rows *old = *rows;
+    if (old == NULL)
+        return;
+    if (old->shards != NULL || old->team_comm != MPI_COMM_NULL)
+        if (old->replicate > 0 && old->team_comm != MPI_COMM_NULL)
+            MPI_Comm_free(&old->team_comm);
+    trm_free(old->shards);
+    trm_free(old->x);
+    trm_free(old->label);
+    trm_free(old->id);
+    trm_free(old->norm2);
+    trm_free(old->class_first);
+    trm_free(old->class_size);
+    trm_free(old);
+    *rows = NULL;
+}

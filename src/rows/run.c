@@ -1,0 +1,107 @@
+/* Creating a run: checks the settings once, and finds out what this rank may use. */
+#include "rows/run.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+
+#include <cblas.h>
+#include <omp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void trm_run_options_init(trm_run_options *options)
+{
+    *options = (trm_run_options){.kernel = "auto"};
+}
+
+/* Threads for a rank: what OMP_NUM_THREADS says; else its own cores where the launcher bound it to some; else an equal
+ * part of the host's. */
+static int default_threads(int host_ranks)
+{
+    if (getenv("OMP_NUM_THREADS") != NULL)
+        return omp_get_max_threads();
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int mine = CPU_COUNT(&set);
+    if (mine < sysconf(_SC_NPROCESSORS_ONLN))
+        return mine;
+    return mine / host_ranks > 0 ? mine / host_ranks : 1;
+}
+
+static int64_t available_memory(void)
+{
+    int64_t kilobytes = 0;
+    char line[128];
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "MemAvailable: %ld kB", &kilobytes) == 1)
+            break;
+    if (file != NULL)
+        fclose(file);
+    return kilobytes * 1024;
+}
+
+static trm_status check(const trm_run_options *options, int ranks, trm_error *err)
+{
+    if (options->threads < 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--threads %d: must be at least 1", options->threads);
+    if (options->replicate < 0 || (options->replicate > 0 && ranks % options->replicate != 0))
+        return trm_fail(err, TRM_ERR_USAGE, "--replicate %d: must divide the number of ranks, %d", options->replicate,
+                        ranks);
+    if (options->tile < 0 || options->tile > TRM_TILE_MAX || options->tile % TRM_TILE_ALIGN != 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--tile %d: must be a multiple of %d up to %d", options->tile,
+                        TRM_TILE_ALIGN, TRM_TILE_MAX);
+    if (options->mem_per_rank < 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--mem-per-rank: must be positive");
+    if (trm_kernel_find(options->kernel) == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU", options->kernel);
+    return TRM_OK;
+}
+
+trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run, trm_error *err)
+{
+    trm_run *made = trm_alloc_zero(1, sizeof *made);
+    int ranks = 0, provided = 0;
+    MPI_Comm_size(comm, &ranks);
+    MPI_Query_thread(&provided);
+    trm_status status = made == NULL ? trm_fail_memory(err, "the run", 1, sizeof *made) : check(options, ranks, err);
+    if (status == TRM_OK && provided < MPI_THREAD_FUNNELED)
+        status = trm_fail(err, TRM_ERR_ENVIRONMENT, "MPI was initialised without MPI_THREAD_FUNNELED");
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK) {
+        trm_free(made);
+        return status;
+    }
+    MPI_Comm_dup(comm, &made->comm);
+    MPI_Comm_rank(made->comm, &made->rank);
+    made->ranks = ranks;
+    MPI_Comm host;
+    MPI_Comm_split_type(made->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
+    MPI_Comm_size(host, &made->host_ranks);
+    MPI_Comm_free(&host);
+    made->threads = options->threads > 0 ? options->threads : default_threads(made->host_ranks);
+    made->replicate = options->replicate;
+    made->tile = options->tile;
+    made->mem_per_rank =
+        options->mem_per_rank > 0 ? options->mem_per_rank : available_memory() / 5 * 4 / made->host_ranks;
+    /* Hosts may differ in memory; the panels must not. */
+    MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
+    made->kernel = trm_kernel_find(options->kernel);
+    openblas_set_num_threads(1);
+    *run = made;
+    return TRM_OK;
+}
+
+void trm_run_destroy(trm_run **run)
+{
+    if (*run == NULL)
+        return;
+    MPI_Comm_free(&(*run)->comm);
+    trm_free(*run);
+    *run = NULL;
+}

@@ -1,0 +1,19 @@
+/* The inside of a run: a dup'ed communicator and the settings every collective step works with. */
+#ifndef TRM_ROWS_RUN_H
+#define TRM_ROWS_RUN_H
+
+#include "kernel/kernel.h"
+#include "trimine/run.h"
+
+struct trm_run {
+    MPI_Comm comm;
+    int rank, ranks;
+    int host_ranks; /* ranks on this host */
+    int threads;
+    int replicate; /* 0: auto */
+    int tile;      /* 0: auto */
+    int64_t mem_per_rank;
+    const trm_kernel *kernel;
+};
+
+#endif
