@@ -163,6 +163,21 @@ static int64_t rows_at_ends(const ends *shard, int64_t label)
     return shard->label_last == label ? shard->last_run : 0;
 }
 
+/* Adds what other shards hold of the class in places [start, end) of this one. */
+static void extend_class(trm_rows *rows, const ends *all, int64_t start, int64_t end)
+{
+    int64_t before = 0, elsewhere = 0;
+    for (int t = 0; t < rows->teams; t++) {
+        int64_t there = t == rows->team ? 0 : rows_at_ends(&all[t * rows->replicate], rows->label[start]);
+        elsewhere += there;
+        before += t < rows->team ? there : 0;
+    }
+    for (int64_t i = start; i < end; i++) {
+        rows->class_size[i] += elsewhere;
+        rows->class_first[i] -= before;
+    }
+}
+
 /* Class places and sizes, of which only the first and last class of a shard can go beyond it. Collective. */
 static trm_status find_classes(const trm_run *run, trm_rows *rows, trm_error *err)
 {
@@ -203,15 +218,10 @@ static trm_status find_classes(const trm_run *run, trm_rows *rows, trm_error *er
             rows->classes--;
         previous = shard;
     }
-    for (int64_t i = 0; i < rows->count; i++) {
-        if (rows->label[i] != mine.label_first && rows->label[i] != mine.label_last)
-            continue;
-        for (int t = 0; t < rows->teams; t++) {
-            int64_t there = t == rows->team ? 0 : rows_at_ends(&all[t * rows->replicate], rows->label[i]);
-            rows->class_size[i] += there;
-            if (t < rows->team)
-                rows->class_first[i] -= there;
-        }
+    if (mine.count > 0) {
+        extend_class(rows, all, 0, mine.first_run);
+        if (mine.runs > 1)
+            extend_class(rows, all, rows->count - mine.last_run, rows->count);
     }
 done:
     trm_free(all);
@@ -278,13 +288,14 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     int64_t *counts = trm_alloc_zero(4 * (int64_t)run->ranks + 2, sizeof *counts);
     trm_rows *rows = trm_alloc_zero(1, sizeof *rows);
     trm_status status = counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
+    if (rows != NULL)
+        rows->team_comm = MPI_COMM_NULL;
     const int64_t first_id = trm_prefix_int64(run->comm, count);
     if (status == TRM_OK)
         status = gather_own(first_id, count, dim, embeddings, labels, ignore_label, &keys, &x, &kept, err);
     status = trm_agree(run->comm, status, err);
     if (status != TRM_OK)
         goto done;
-    rows->team_comm = MPI_COMM_NULL;
     rows->dim = dim;
     rows->store_rows = trm_sum_int64(run->comm, count);
     rows->total = trm_sum_int64(run->comm, kept);
@@ -346,9 +357,8 @@ void trm_rows_destroy(trm_rows **rows)
     trm_rows *old = *rows;
     if (old == NULL)
         return;
-    if (old->shards != NULL || old->team_comm != MPI_COMM_NULL)
-        if (old->replicate > 0 && old->team_comm != MPI_COMM_NULL)
-            MPI_Comm_free(&old->team_comm);
+    if (old->team_comm != MPI_COMM_NULL)
+        MPI_Comm_free(&old->team_comm);
     trm_free(old->shards);
     trm_free(old->x);
     trm_free(old->label);

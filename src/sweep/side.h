@@ -1,0 +1,56 @@
+/* One of the two blocks of rows of a step, and the tiles between two of them. Inner to sweep/. */
+#ifndef TRM_SWEEP_SIDE_H
+#define TRM_SWEEP_SIDE_H
+
+#include "kernel/kernel.h"
+#include "sweep/half_ring.h"
+#include "sweep/sink.h"
+#include "sweep/sweep.h"
+
+#include <omp.h>
+
+/* A block of rows with its state. The arrays belong to the rows or to the visitor's buffers. */
+typedef struct trm_side {
+    int64_t first, count; /* arranged places */
+    const float *x;
+    const int64_t *label, *id, *class_first;
+    const double *norm2;
+    trm_state *state;
+    trm_block *block;   /* packed for the kernel */
+    trm_bounds *bounds; /* windows for the kernel; as stale as the last update, which is only wider */
+    omp_lock_t *locks;  /* one a tile row, around the state and bounds of its rows */
+} trm_side;
+
+/* A thread's scratch. */
+typedef struct trm_worker {
+    trm_workspace *work;
+    double *dense;     /* tile x tile distances */
+    double *line;      /* one column of it */
+    double *lo, *hi;   /* tile: windows being set */
+    uint8_t *changed;  /* tile: rows whose window moved */
+    double *decided;   /* tile x tile: distances of the survivors */
+    uint8_t *wanted;   /* tile x tile: which side of a survivor wants it */
+    int dense_left;    /* tiles to go on without the filter, because it ruled out too little */
+    int dense_streak;  /* how many that were last time: doubles while the filter goes on being of no use */
+    trm_sweep_counts counts;
+} trm_worker;
+
+typedef struct trm_tiles {
+    const trm_sink *sink;
+    trm_metric metric;
+    int dim, tile;
+    trm_side *a, *b;
+    trm_region region;
+} trm_tiles;
+
+/* Sets the windows of rows [first, first + count) of a side from its state. */
+void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo, double *hi);
+
+/* Computes tile (i, j) of the two sides and feeds the sink. Any thread, with its own worker. */
+void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);
+
+trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err) TRM_MUST_CHECK;
+void trm_worker_destroy(trm_worker **worker);
+int64_t trm_worker_bytes(int tile);
+
+#endif

@@ -1,0 +1,500 @@
+/* The ring: who visits whom, when, and what travels. The tiles themselves are tile.c. */
+#include "sweep/sweep.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "metric/metric.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+#include "sweep/half_ring.h"
+#include "sweep/side.h"
+
+#include <string.h>
+
+/* What a visiting shard brings, in this order; the first five are the rows, the rest is state. */
+enum { PART_X, PART_LABEL, PART_ID, PART_NORM2, PART_CLASS_FIRST, PART_OFFSET, PART_BOUND, PART_BEST, PARTS };
+
+struct trm_sweep {
+    const trm_run *run;
+    const trm_rows *rows;
+    trm_map map;
+    float *shift;
+    int tile;
+    int64_t largest; /* rows of the largest shard */
+    trm_side own;
+    trm_worker **workers;
+};
+
+/* A visiting shard's buffers. */
+typedef struct trm_visitor {
+    trm_side side;
+    trm_state state;
+    void *part[PARTS];
+    trm_transfer receive[PARTS], send_home;
+} trm_visitor;
+
+/* One call of trm_sweep_run. */
+typedef struct trm_ring {
+    trm_sweep *sweep;
+    const trm_sink *sink;
+    trm_state *own;
+    int64_t *slots;         /* of every team's state */
+    trm_visitor visitors[2];    /* the present one and the next */
+    trm_candidate *snapshot, *homecoming;
+    trm_transfer send[PARTS], receive_home;
+    trm_sweep_counts *counts;
+} trm_ring;
+
+int trm_sweep_tile(const trm_sweep *sweep)
+{
+    return sweep->tile;
+}
+
+static int64_t tiles_of(int64_t rows, int tile)
+{
+    return (rows + tile - 1) / tile;
+}
+
+/* ---- the shared part: map, packed shard, workers ---- */
+
+/* The largest norm after the shift, and the mean, over all rows; the same bits on all ranks (rank 0's). */
+static trm_status find_map(trm_sweep *sweep, trm_metric metric, trm_error *err)
+{
+    const trm_rows *rows = sweep->rows;
+    const int dim = rows->dim;
+    const bool shifted = metric == TRM_METRIC_SQL2 || metric == TRM_METRIC_L2;
+    double *mean = trm_alloc_zero(dim, sizeof *mean);
+    sweep->shift = trm_alloc_zero(dim, sizeof *sweep->shift);
+    trm_status status = mean == NULL || sweep->shift == NULL ? trm_fail_memory(err, "mean row", dim, 12) : TRM_OK;
+    status = trm_agree(sweep->run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    if (shifted) {
+        int64_t from, to;
+        trm_share(rows->count, rows->member, rows->replicate, &from, &to);
+        for (int64_t i = from; i < to; i++)
+            for (int k = 0; k < dim; k++)
+                mean[k] += (double)rows->x[i * dim + k] / (double)rows->total;
+        MPI_Allreduce(MPI_IN_PLACE, mean, dim, MPI_DOUBLE, MPI_SUM, sweep->run->comm);
+        for (int k = 0; k < dim; k++)
+            sweep->shift[k] = (float)mean[k];
+        MPI_Bcast(sweep->shift, dim, MPI_FLOAT, 0, sweep->run->comm);
+    }
+    double largest = 0.0;
+    for (int64_t i = 0; i < rows->count; i++) {
+        double norm2 = 0.0;
+        for (int k = 0; k < dim; k++) {
+            double y = (double)rows->x[i * dim + k] - (double)sweep->shift[k];
+            norm2 += y * y;
+        }
+        largest = norm2 > largest ? norm2 : largest;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_DOUBLE, MPI_MAX, sweep->run->comm);
+    sweep->map = (trm_map){metric, dim, shifted ? sweep->shift : NULL, trm_map_scale(sqrt(largest) * (1.0 + 1e-6))};
+done:
+    trm_free(mean);
+    return status;
+}
+
+static void free_locks(omp_lock_t *locks, int64_t count)
+{
+    for (int64_t i = 0; locks != NULL && i < count; i++)
+        omp_destroy_lock(&locks[i]);
+    trm_free(locks);
+}
+
+/* Block, bounds and locks for a side of up to capacity rows. */
+static trm_status equip_side(const trm_sweep *sweep, trm_side *side, int64_t capacity, trm_error *err)
+{
+    trm_status status = trm_block_create(sweep->run->kernel, &sweep->map, capacity, &side->block, err);
+    if (status == TRM_OK)
+        status = trm_bounds_create(capacity, &side->bounds, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t count = tiles_of(capacity, sweep->tile);
+    side->locks = trm_alloc(count, sizeof *side->locks);
+    if (side->locks == NULL)
+        return trm_fail_memory(err, "locks", count, sizeof *side->locks);
+    for (int64_t i = 0; i < count; i++)
+        omp_init_lock(&side->locks[i]);
+    return TRM_OK;
+}
+
+static void strip_side(const trm_sweep *sweep, trm_side *side, int64_t capacity)
+{
+    trm_block_destroy(&side->block);
+    trm_bounds_destroy(&side->bounds);
+    free_locks(side->locks, tiles_of(capacity, sweep->tile));
+    side->locks = NULL;
+}
+
+/* Packs a side's rows, all threads. */
+static void pack_side(const trm_sweep *sweep, trm_side *side)
+{
+    const int64_t step = sweep->tile;
+    side->block->rows = side->count;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
+    for (int64_t first = 0; first < side->count; first += step)
+        trm_block_fill(side->block, first, side->count - first < step ? side->count - first : step, side->x, side->norm2);
+}
+
+/* Sets all windows of a side, all threads. */
+static void open_windows(const trm_sweep *sweep, const trm_sink *sink, trm_side *side)
+{
+    const int64_t step = sweep->tile;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
+    for (int64_t first = 0; first < side->count; first += step) {
+        trm_worker *worker = sweep->workers[omp_get_thread_num()];
+        trm_side_set_windows(sink, side, first, side->count - first < step ? side->count - first : step, worker->lo,
+                             worker->hi);
+    }
+}
+
+/* Large enough that packing and locks don't show, small enough that both sides stay in a second-level cache. */
+static int choose_tile(const trm_run *run, int dim)
+{
+    if (run->tile > 0)
+        return run->tile;
+    return dim <= 512 ? 256 : 128;
+}
+
+trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric metric, trm_sweep **result,
+                            trm_error *err)
+{
+    trm_sweep *sweep = trm_alloc_zero(1, sizeof *sweep);
+    trm_status status = trm_agree(run->comm, sweep == NULL ? trm_fail_memory(err, "sweep", 1, sizeof *sweep) : TRM_OK, err);
+    if (status != TRM_OK)
+        goto done;
+    sweep->run = run;
+    sweep->rows = rows;
+    sweep->tile = choose_tile(run, rows->dim);
+    for (int t = 0; t < rows->teams; t++)
+        sweep->largest = rows->shards[t].count > sweep->largest ? rows->shards[t].count : sweep->largest;
+    status = find_map(sweep, metric, err);
+    if (status != TRM_OK)
+        goto done;
+    sweep->own = (trm_side){.first = rows->first, .count = rows->count, .x = rows->x, .label = rows->label,
+                            .id = rows->id, .class_first = rows->class_first, .norm2 = rows->norm2};
+    status = equip_side(sweep, &sweep->own, sweep->largest, err);
+    sweep->workers = trm_alloc_zero(run->threads, sizeof *sweep->workers);
+    if (status == TRM_OK && sweep->workers == NULL)
+        status = trm_fail_memory(err, "workers", run->threads, sizeof *sweep->workers);
+    for (int k = 0; k < run->threads && status == TRM_OK; k++)
+        status = trm_worker_create(sweep->tile, &sweep->workers[k], err);
+    status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK)
+        pack_side(sweep, &sweep->own);
+done:
+    if (status != TRM_OK)
+        trm_sweep_destroy(&sweep);
+    *result = sweep;
+    return status;
+}
+
+void trm_sweep_destroy(trm_sweep **result)
+{
+    trm_sweep *sweep = *result;
+    if (sweep == NULL)
+        return;
+    strip_side(sweep, &sweep->own, sweep->largest);
+    for (int k = 0; sweep->workers != NULL && k < sweep->run->threads; k++)
+        trm_worker_destroy(&sweep->workers[k]);
+    trm_free(sweep->workers);
+    trm_free(sweep->shift);
+    trm_free(sweep);
+    *result = NULL;
+}
+
+int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
+{
+    const int tile = choose_tile(run, rows->dim);
+    const int64_t packed = trm_block_bytes(run->kernel, shard, rows->dim) + shard * 8;
+    const int64_t visiting = rows->teams > 1 ? packed + 2 * shard * trm_rows_bytes_per_row(rows->dim) : 0;
+    return shard * trm_rows_bytes_per_row(rows->dim) + packed + visiting + run->threads * trm_worker_bytes(tile);
+}
+
+int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds)
+{
+    const int64_t best = slots * sets * (int64_t)sizeof(trm_candidate), bound = bounds ? slots * 8 : 0;
+    /* own; two visitors; the snapshot that is being sent and the candidates that come home */
+    return best + bound + (rows->teams > 1 ? 2 * (best + bound) + 2 * best : 0);
+}
+
+/* ---- one step: the tiles of a region ---- */
+
+/* MPI moves large messages only inside its calls: between tiles the main thread looks in. */
+static void poke_mpi(const trm_sweep *sweep)
+{
+    int flag = 0;
+    if (sweep->rows->teams > 1 && omp_get_thread_num() == 0)
+        MPI_Iprobe(MPI_ANY_SOURCE, 0, sweep->run->comm, &flag, MPI_STATUS_IGNORE);
+}
+
+static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
+{
+    const trm_sweep *sweep = ring->sweep;
+    const double start = trm_clock();
+    const trm_tiles tiles = {.sink = ring->sink, .metric = sweep->map.metric, .dim = sweep->map.dim,
+                             .tile = sweep->tile, .a = &ring->sweep->own, .b = visitor, .region = region};
+    const int64_t columns = region.b_last - region.b_first;
+    const int64_t count = (region.a_last - region.a_first) * columns;
+    /* Row-major: all threads work along the same few tile rows, which stay in their caches. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
+    for (int64_t k = 0; k < count; k++) {
+        const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
+        if (region.triangle && j < i)
+            continue;
+        trm_tile_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
+        poke_mpi(sweep);
+    }
+    ring->counts->compute_s += trm_clock() - start;
+}
+
+/* ---- the ring ---- */
+
+/* The region that a member (this one's number) of a team computes at a step; empty where nothing is to be done. */
+static trm_region region_of(const trm_ring *ring, int team, int step)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    const trm_shard *a = &rows->shards[team], *b = &rows->shards[trm_ring_visitor(rows->teams, team, step)];
+    const trm_region none = {0, 0, 0, 0, false};
+    if (a->count == 0 || b->count == 0)
+        return none;
+    if (ring->sink->same_label && (a->label_last < b->label_first || b->label_last < a->label_first))
+        return none;
+    return trm_ring_region(rows->teams, rows->replicate, team, rows->member, step, tiles_of(a->count, ring->sweep->tile),
+                           tiles_of(b->count, ring->sweep->tile));
+}
+
+static int rank_of(const trm_ring *ring, int team)
+{
+    return team * ring->sweep->rows->replicate + ring->sweep->rows->member;
+}
+
+/* The team that this one visits at a step. */
+static int host_of(const trm_ring *ring, int step)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    return (rows->team + rows->teams - step) % rows->teams;
+}
+
+static int visitor_of(const trm_ring *ring, int step)
+{
+    return trm_ring_visitor(ring->sweep->rows->teams, ring->sweep->rows->team, step);
+}
+
+static int64_t part_bytes(const trm_ring *ring, int team, int part)
+{
+    const int64_t rows = ring->sweep->rows->shards[team].count, slots = ring->slots[team];
+    switch (part) {
+    case PART_X:
+        return rows * ring->sweep->rows->dim * (int64_t)sizeof(float);
+    case PART_OFFSET:
+        return (rows + 1) * 8;
+    case PART_BOUND:
+        return ring->sink->has_bounds ? slots * 8 : 0;
+    case PART_BEST:
+        return ring->sink->sets * slots * (int64_t)sizeof(trm_candidate);
+    default:
+        return rows * 8;
+    }
+}
+
+static void must(const trm_ring *ring, trm_status status, trm_error *err)
+{
+    /* A few bytes for requests could not be had while messages are under way: there is no way back. */
+    if (status != TRM_OK)
+        trm_abort(ring->sweep->run->comm, err);
+}
+
+static void timed_wait(trm_ring *ring, trm_transfer *transfers, int count)
+{
+    const double start = trm_clock();
+    for (int i = 0; i < count; i++)
+        trm_transfer_wait(&transfers[i]);
+    ring->counts->wait_s += trm_clock() - start;
+}
+
+enum { TAGS_A_STEP = 16, HOME_TAG = PARTS };
+
+/* Begins what brings step's visitor here and takes this shard to its host. */
+static void post_step(trm_ring *ring, int step, trm_error *err)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    MPI_Comm comm = ring->sweep->run->comm;
+    trm_visitor *next = &ring->visitors[step % 2];
+    const int from = visitor_of(ring, step), to = host_of(ring, step);
+    if (!trm_region_empty(region_of(ring, rows->team, step)))
+        for (int part = 0; part < PARTS; part++)
+            must(ring, trm_transfer_receive(comm, next->part[part], part_bytes(ring, from, part), rank_of(ring, from),
+                                            step * TAGS_A_STEP + part + 1, &next->receive[part], err), err);
+    if (trm_region_empty(region_of(ring, to, step)))
+        return;
+    memcpy(ring->snapshot, ring->own->best, (size_t)part_bytes(ring, rows->team, PART_BEST));
+    const void *parts[PARTS] = {rows->x,           rows->label,       rows->id,         rows->norm2,
+                                rows->class_first, ring->own->offset, ring->own->bound, ring->snapshot};
+    for (int part = 0; part < PARTS; part++)
+        must(ring, trm_transfer_send(comm, parts[part], part_bytes(ring, rows->team, part), rank_of(ring, to),
+                                     step * TAGS_A_STEP + part + 1, &ring->send[part], err), err);
+}
+
+static void merge_home(trm_ring *ring, trm_candidate *into, const trm_candidate *from)
+{
+    const int64_t count = ring->own->slots * ring->sink->sets;
+    if (ring->sink->list > 0)
+        trm_candidates_merge_lists(into, from, count, ring->sink->list);
+    else
+        trm_candidates_merge_min(into, from, count);
+}
+
+/* Ends the homecoming of the step before, if one is under way. */
+static void welcome_home(trm_ring *ring)
+{
+    if (ring->receive_home.requests == NULL)
+        return;
+    timed_wait(ring, &ring->receive_home, 1);
+    merge_home(ring, ring->own->best, ring->homecoming);
+}
+
+static void visit(trm_ring *ring, int step, trm_region region)
+{
+    trm_visitor *present = &ring->visitors[step % 2];
+    trm_sweep *sweep = ring->sweep;
+    const int team = visitor_of(ring, step);
+    const trm_shard *shard = &sweep->rows->shards[team];
+    trm_side *side = &present->side;
+    present->state = (trm_state){shard->count, ring->slots[team], ring->sink->sets, present->part[PART_OFFSET],
+                                 present->part[PART_BOUND], present->part[PART_BEST]};
+    side->first = shard->first;
+    side->count = shard->count;
+    side->x = present->part[PART_X];
+    side->label = present->part[PART_LABEL];
+    side->id = present->part[PART_ID];
+    side->norm2 = present->part[PART_NORM2];
+    side->class_first = present->part[PART_CLASS_FIRST];
+    side->state = &present->state;
+    pack_side(sweep, side);
+    open_windows(sweep, ring->sink, side);
+    open_windows(sweep, ring->sink, &sweep->own); /* what came home has narrowed them */
+    run_tiles(ring, side, region);
+}
+
+static void run_step(trm_ring *ring, int step, trm_error *err)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    MPI_Comm comm = ring->sweep->run->comm;
+    const int steps = trm_ring_steps(rows->teams);
+    trm_visitor *present = &ring->visitors[step % 2];
+    timed_wait(ring, present->receive, PARTS);
+    timed_wait(ring, ring->send, PARTS);
+    timed_wait(ring, &ring->visitors[(step + 1) % 2].send_home, 1);
+    if (step + 1 < steps)
+        post_step(ring, step + 1, err);
+    trm_region region = region_of(ring, rows->team, step);
+    if (!trm_region_empty(region))
+        visit(ring, step, region);
+    welcome_home(ring);
+    const int tag = step * TAGS_A_STEP + HOME_TAG + 1;
+    if (!trm_region_empty(region_of(ring, host_of(ring, step), step)))
+        must(ring, trm_transfer_receive(comm, ring->homecoming, part_bytes(ring, rows->team, PART_BEST),
+                                        rank_of(ring, host_of(ring, step)), tag, &ring->receive_home, err), err);
+    if (!trm_region_empty(region))
+        must(ring, trm_transfer_send(comm, present->part[PART_BEST],
+                                     part_bytes(ring, visitor_of(ring, step), PART_BEST),
+                                     rank_of(ring, visitor_of(ring, step)), tag, &present->send_home, err), err);
+}
+
+/* Buffers for the largest visitor, two of them; the packed block, bounds and locks serve both in turn. */
+static trm_status prepare_visitors(trm_ring *ring, trm_error *err)
+{
+    const trm_sweep *sweep = ring->sweep;
+    trm_status status = equip_side(sweep, &ring->visitors[0].side, sweep->largest, err);
+    ring->visitors[1].side = ring->visitors[0].side;
+    for (int part = 0; part < PARTS && status == TRM_OK; part++) {
+        int64_t bytes = 0;
+        for (int t = 0; t < sweep->rows->teams; t++)
+            bytes = part_bytes(ring, t, part) > bytes ? part_bytes(ring, t, part) : bytes;
+        for (int v = 0; v < 2 && status == TRM_OK; v++) {
+            ring->visitors[v].part[part] = trm_alloc(bytes, 1);
+            if (ring->visitors[v].part[part] == NULL)
+                status = trm_fail_memory(err, "visiting shard", bytes, 1);
+        }
+    }
+    const int64_t bytes = part_bytes(ring, sweep->rows->team, PART_BEST);
+    ring->snapshot = trm_alloc(bytes, 1);
+    ring->homecoming = trm_alloc(bytes, 1);
+    if (status == TRM_OK && (ring->snapshot == NULL || ring->homecoming == NULL))
+        status = trm_fail_memory(err, "travelling candidates", bytes, 2);
+    return status;
+}
+
+static void dismiss_visitors(trm_ring *ring)
+{
+    strip_side(ring->sweep, &ring->visitors[0].side, ring->sweep->largest);
+    for (int part = 0; part < PARTS; part++)
+        for (int v = 0; v < 2; v++)
+            trm_free(ring->visitors[v].part[part]);
+    trm_free(ring->snapshot);
+    trm_free(ring->homecoming);
+}
+
+static void collect_counts(trm_sweep *sweep, trm_sweep_counts *counts)
+{
+    for (int k = 0; k < sweep->run->threads; k++) {
+        trm_sweep_counts *mine = &sweep->workers[k]->counts;
+        counts->elements += mine->elements;
+        counts->survivors += mine->survivors;
+        counts->float64 += mine->float64;
+        *mine = (trm_sweep_counts){0};
+        sweep->workers[k]->dense_left = sweep->workers[k]->dense_streak = 0;
+    }
+}
+
+trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
+                         trm_error *err)
+{
+    const trm_rows *rows = sweep->rows;
+    const trm_run *run = sweep->run;
+    trm_ring ring = {.sweep = sweep, .sink = sink, .own = own, .counts = counts};
+    int64_t *slots = trm_alloc(run->ranks, sizeof *slots);
+    ring.slots = trm_alloc(rows->teams, sizeof *ring.slots);
+    trm_status status = slots == NULL || ring.slots == NULL
+                            ? trm_fail_memory(err, "slot table", run->ranks, sizeof *slots)
+                            : TRM_OK;
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    MPI_Allgather(&own->slots, 1, MPI_INT64_T, slots, 1, MPI_INT64_T, run->comm);
+    for (int t = 0; t < rows->teams; t++)
+        ring.slots[t] = slots[t * rows->replicate];
+    if (rows->teams > 1)
+        status = prepare_visitors(&ring, err);
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+
+    sweep->own.state = own;
+    open_windows(sweep, sink, &sweep->own);
+    const int steps = trm_ring_steps(rows->teams);
+    if (steps > 1)
+        post_step(&ring, 1, err);
+    trm_region triangle = region_of(&ring, rows->team, 0);
+    if (!trm_region_empty(triangle))
+        run_tiles(&ring, &sweep->own, triangle);
+    for (int step = 1; step < steps; step++)
+        run_step(&ring, step, err);
+    welcome_home(&ring);
+    for (int v = 0; v < 2; v++)
+        timed_wait(&ring, &ring.visitors[v].send_home, 1);
+    timed_wait(&ring, ring.send, PARTS);
+    const double start = trm_clock();
+    trm_merge_candidates(rows->team_comm, own->best, own->slots * sink->sets, sink->list);
+    counts->wait_s += trm_clock() - start;
+    collect_counts(sweep, counts);
+done:
+    dismiss_visitors(&ring);
+    trm_free(slots);
+    trm_free(ring.slots);
+    return status;
+}

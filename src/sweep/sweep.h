@@ -1,0 +1,40 @@
+/* A sweep: one walk over all tiles on all ranks, each unordered pair of rows once, feeding a sink.
+ *
+ * Teams form a half ring. Block pairs (t, t+s mod T), s = 0..T/2, are each computed once, by team t; for even T the last
+ * step is split between the two opposite teams. The visiting shard brings its rows and its state, and its candidates go
+ * home after the step. Inside a team the steps are dealt to the members along one line of work. */
+#ifndef TRM_SWEEP_SWEEP_H
+#define TRM_SWEEP_SWEEP_H
+
+#include "rows/rows.h"
+#include "rows/run.h"
+#include "sweep/sink.h"
+
+/* What one rank did. */
+typedef struct trm_sweep_counts {
+    int64_t elements;  /* pairs of rows in the tiles computed */
+    int64_t survivors; /* of these, pairs that the filter could not rule out */
+    int64_t float64;   /* canonical distances computed */
+    double compute_s, wait_s;
+} trm_sweep_counts;
+
+/* What sweeps over the same rows share: the map, the packed shard, threads' scratch. */
+typedef struct trm_sweep trm_sweep;
+
+/* Collective; run and rows are borrowed until destroy. Errors: MEMORY. */
+trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric metric, trm_sweep **sweep,
+                            trm_error *err) TRM_MUST_CHECK;
+void trm_sweep_destroy(trm_sweep **sweep);
+
+int trm_sweep_tile(const trm_sweep *sweep);
+
+/* Feeds sink: own is the state of this team's shard; at the end every member holds the same, complete state. counts are
+ * added to. Collective. Errors: MEMORY. */
+trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
+                         trm_error *err) TRM_MUST_CHECK;
+
+/* Bytes a rank needs: without state, and the visiting copies of slots of state. shard: the rows of the largest one. */
+int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard);
+int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds);
+
+#endif
