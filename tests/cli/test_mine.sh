@@ -200,6 +200,44 @@ for metric in sql2 l2 dot; do
     done
 done
 
+# --- seven rows worked out by hand: 1-D, id:x:label 0:0:A 1:6:A 2:1:B 3:3:C 4:6:B 5:-1:D 6:4:C
+"$python" - "$dir/golden.h5" <<'PY' || exit 2
+import sys
+import h5py
+import numpy as np
+
+with h5py.File(sys.argv[1], "w") as f:
+    f["embeddings"] = np.array([[0], [6], [1], [3], [6], [-1], [4]], np.float32)
+    f["labels"] = np.array([0, 0, 1, 2, 1, 3, 2])
+PY
+golden() { # METRIC MARGIN WINDOW FALLBACK TRIPLETS ACTIVE MEAN_ALL
+    on 2 mine "$dir/golden.h5" --metric "$1" --margin "$2" --window "$3" --fallback "$4" --json --quiet --overwrite \
+        -o "$dir/golden_out.h5" >"$dir/golden.json" 2>"$dir/stderr"
+    expect "golden $1 $2 $3 $4" "$python" -c '
+import json, sys
+r = json.load(open(sys.argv[1]))
+total, active, mean = int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+assert r["triplets"]["total"] == total, r["triplets"]
+assert r["loss"]["active"] == active and abs(r["loss"]["mean_all"] - mean) < 1e-15, r["loss"]
+assert r["anchors"]["no_positive"] == 1, r["anchors"]
+assert r["positive_pairs"] == 6, r["positive_pairs"]' "$dir/golden.json" "$5" "$6" "$7"
+}
+golden l2 1 none farthest-inside 6 2 0.3333333333333333
+expect "the golden triplets" "$python" -c '
+import h5py, sys
+with h5py.File(sys.argv[1]) as f:
+    got = list(zip(*(f["triplets"][k][:].tolist() for k in ("anchor", "positive", "negative", "kind"))))
+assert got == [(0, 1, 4, 1), (1, 0, 5, 0), (2, 4, 1, 1), (3, 6, 2, 0), (4, 2, 0, 0), (6, 3, 1, 0)], got' \
+    "$dir/golden_out.h5"
+golden sql2 1 none farthest-inside 6 2 0.3333333333333333
+golden l2 1.5 none farthest-inside 6 6 0.8333333333333334
+golden sql2 1.5 none farthest-inside 6 2 0.5
+golden l2 1.5 none skip 4 4 0.5
+golden sql2 1.5 none skip 4 0 0
+golden l2 1 lt skip 0 0 0
+golden l2 1.5 lt skip 4 4 0.5
+golden sql2 1.5 lt skip 0 0 0
+
 # --- nothing to mine is an answer, not an error
 on 2 mine "$dir/one_class.h5" --json -o "$dir/one.h5" >"$dir/one.json" 2>"$dir/stderr"
 expect "one class only: exit code 0" test $? = 0

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# What the README says is there: options, files, and Python that runs.
+source "$(dirname "$0")/lib.sh"
+readme=$source_dir/README.md
+
+# The lines between two headings.
+section() {
+    awk -v from="$1" -v to="$2" 'index($0, to) == 1 && on { exit } index($0, from) == 1 { on = 1 } on' "$readme"
+}
+
+"$program" mine --help >"$dir/mine.txt"
+while read -r option; do
+    expect "mine --help knows the README's $option" grep -q -e "$option\b" "$dir/mine.txt"
+done < <(section '### `trimine mine' '### The others' | grep '^| `' | cut -d'|' -f2- | grep -oE '^ [^|]*(\\\|[^|]*)*' |
+    grep -oE -e '--[a-z][a-z-]+' | sort -u)
+for command in bench synth info; do
+    "$program" "$command" --help >"$dir/help.txt"
+    while read -r option; do
+        expect "$command --help knows the README's $option" grep -q -e "$option\b" "$dir/help.txt"
+    done < <(grep -E "^\| \`trimine $command " "$readme" | grep -oE -e '--[a-z][a-z-]+' | sort -u)
+done
+
+while read -r path; do
+    expect "the README's $path exists" test -e "$source_dir/$path"
+done < <(grep -oE '\b(scripts|slurm|include)/[a-z_./]+[a-z_]' "$readme" | sort -u)
+
+# The Python example, on a small store instead of the large one.
+mkdir "$dir/data"
+cd "$dir" || exit 2
+expect "synth" on 1 synth data/fashion_mnist.h5 --rows 300 --dim 16 --classes 10 --seed 1 --quiet
+expect "mine" on 2 mine data/fashion_mnist.h5 --positives easiest --overwrite -o data/fashion_triplets.h5 --quiet
+awk '/^```python/ { on = 1; next } /^```/ { on = 0 } on' "$readme" >example.py
+expect "there is an example" test -s example.py
+expect "the example runs" "$python" example.py
+finish
