@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Helpers shared by the scripts: installing what is missing, building, and starting MPI jobs.
 # Sourced by bash after `set -euo pipefail`; changes into the project's root and sets ROOT, CORES and PYTHON.
 
@@ -84,6 +85,9 @@ need() {
         done < <(packages_for "$set")
     done
     ((${#missing[@]})) || return 0
+    if [[ -n ${TRIMINE_SKIP_PACKAGES:-} ]]; then
+        return 0 # the user knows better, or this is not Debian and all of it is there by other names
+    fi
 
     local as_root=()
     if ((EUID != 0)); then
@@ -91,7 +95,7 @@ need() {
     fi
     if ! command -v apt-get >/dev/null || { ((EUID != 0)) && ! command -v sudo >/dev/null; }; then
         printf '%s\n' "${why[@]}" >&2
-        die 69 "can't install packages here (apt-get as root, or with sudo, is needed); the above, or what your system calls them, must be installed first"
+        die 69 "can't install packages here (apt-get as root, or with sudo, is needed); install the above, or what your system calls them, then run this again with TRIMINE_SKIP_PACKAGES=1"
     fi
     say "installing: ${missing[*]}"
     local log
@@ -107,13 +111,16 @@ need() {
     rm -f "$log"
 }
 
-# build PRESET [targets...]: configures with the preset (CMakePresets.json) and builds in build/PRESET.
+# build PRESET: configures with the preset (CMakePresets.json) and builds in build/PRESET. Tests are built where their
+# library is installed.
 build() {
-    local preset=$1 log=build/$1.log
-    shift
+    local preset=$1 log=build/$1.log testing=OFF
+    if pkg-config --exists cmocka; then
+        testing=ON
+    fi
     say "building build/$preset"
     mkdir -p build
-    if ! { cmake --preset "$preset" && cmake --build "build/$preset" ${*:+--target "$@"}; } >"$log" 2>&1; then
+    if ! { cmake --preset "$preset" -DBUILD_TESTING=$testing && cmake --build "build/$preset"; } >"$log" 2>&1; then
         tail -n 60 "$log" >&2
         die 70 "the build failed; all of its output is in $log"
     fi

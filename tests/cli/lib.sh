@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034
 # Helpers of the command-line tests. Sourced with the program as $1 and the source folder as $2; makes a scratch
 # folder $dir that is removed at the end.
 set -u
