@@ -27,6 +27,7 @@ packages_for() {
     case $1 in
     build) cat <<'LIST' ;;
 gcc                    the C compiler
+libc6-dev              its library
 cmake                  configures the build
 ninja-build            runs the build
 pkg-config             finds libraries
