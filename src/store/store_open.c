@@ -1,0 +1,493 @@
+/* Opening a store: rank 0 looks into every file alone, all others get what it found.
+ *
+ * With collective metadata no rank may ask HDF5 anything alone, and thousands of ranks asking the same thing would hurt
+ * the file system; so the inspection is serial, and its outcome, or its error, is broadcast. */
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "store/store_inner.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_DIM = 65536, LISTED_NAMES = 12, NAME_BUFFER = 512 };
+
+static const char *const embeddings_names[] = {"embeddings", "features", "X", "train", "emb", "vectors", "descriptors",
+                                               NULL};
+static const char *const labels_names[] = {"labels", "targets", "y", "classes", NULL};
+static const char *const ids_names[] = {"ids", NULL};
+
+/* Growing arrays on rank 0: the file list before inspection, the entries and their strings. */
+typedef struct path_list {
+    char **path;
+    int count, room;
+} path_list;
+
+typedef struct survey {
+    trm_store_entry *entry;
+    int files, room;
+    char *names;
+    int64_t used, size;
+    int64_t rows, dim;
+} survey;
+
+static void *grown(void *memory, int64_t used, int64_t room, size_t size)
+{
+    void *larger = trm_alloc(room, size);
+    if (larger != NULL && used > 0)
+        memcpy(larger, memory, (size_t)used * size);
+    if (larger != NULL)
+        trm_free(memory);
+    return larger;
+}
+
+static trm_status add_path(path_list *list, const char *folder, const char *name, trm_error *err)
+{
+    if (list->count == list->room) {
+        int room = 2 * list->room + 16;
+        char **larger = grown(list->path, list->count, room, sizeof *larger);
+        if (larger == NULL)
+            return trm_fail_memory(err, "the list of files", room, sizeof *larger);
+        list->path = larger;
+        list->room = room;
+    }
+    char *path = folder == NULL ? trm_format("%s", name) : trm_format("%s/%s", folder, name);
+    if (path == NULL)
+        return trm_fail_memory(err, "a file name", (int64_t)strlen(name), 1);
+    list->path[list->count++] = path;
+    return TRM_OK;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static trm_status cannot_open(trm_error *err, const char *path, int error_number)
+{
+    return trm_fail(err, trm_status_of_errno(error_number), "store '%s': %s", path,
+                    error_number == ENOENT ? "No such file" : strerror(error_number));
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t length = strlen(name), end = strlen(suffix);
+    return name[0] != '.' && length > end && strcasecmp(name + length - end, suffix) == 0;
+}
+
+static trm_status add_folder(path_list *list, const char *folder, trm_error *err)
+{
+    DIR *stream = opendir(folder);
+    if (stream == NULL)
+        return cannot_open(err, folder, errno);
+    trm_status status = TRM_OK;
+    int first = list->count;
+    for (struct dirent *item = readdir(stream); item != NULL && status == TRM_OK; item = readdir(stream))
+        if (has_suffix(item->d_name, ".h5") || has_suffix(item->d_name, ".hdf5"))
+            status = add_path(list, folder, item->d_name, err);
+    closedir(stream);
+    if (status != TRM_OK)
+        return status;
+    if (list->count == first)
+        return trm_fail(err, TRM_ERR_NO_INPUT, "store '%s': folder holds no *.h5 or *.hdf5 file", folder);
+    qsort(list->path + first, (size_t)(list->count - first), sizeof *list->path, compare_paths);
+    return TRM_OK;
+}
+
+static trm_status list_files(path_list *list, int count, const char *const *paths, trm_error *err)
+{
+    if (count < 1)
+        return trm_fail(err, TRM_ERR_USAGE, "no store given");
+    for (int i = 0; i < count; i++) {
+        struct stat about;
+        if (stat(paths[i], &about) != 0)
+            return cannot_open(err, paths[i], errno);
+        trm_status status = S_ISDIR(about.st_mode) ? add_folder(list, paths[i], err)
+                                                   : add_path(list, NULL, paths[i], err);
+        if (status != TRM_OK)
+            return status;
+    }
+    return TRM_OK;
+}
+
+/* Offset of a copy of text (with a leading slash where lead) in the survey's names, or -1. */
+static int64_t keep_name(survey *found, const char *lead, const char *text)
+{
+    int64_t need = (int64_t)(strlen(lead) + strlen(text)) + 1;
+    if (found->used + need > found->size) {
+        int64_t size = 2 * found->size + need;
+        char *larger = grown(found->names, found->used, size, 1);
+        if (larger == NULL)
+            return -1;
+        found->names = larger;
+        found->size = size;
+    }
+    int64_t at = found->used;
+    snprintf(found->names + at, (size_t)need, "%s%s", lead, text);
+    found->used += need;
+    return at;
+}
+
+/* "a, b, c": the first names at the root of a file, for messages. */
+static void list_root(hid_t file, char *text, size_t size)
+{
+    H5G_info_t about;
+    text[0] = '\0';
+    if (H5Gget_info(file, &about) < 0 || about.nlinks == 0) {
+        snprintf(text, size, "nothing");
+        return;
+    }
+    size_t used = 0;
+    for (hsize_t i = 0; i < about.nlinks && used < size; i++) {
+        char name[64] = {0};
+        if (i == LISTED_NAMES) {
+            snprintf(text + used, size - used, ", ...");
+            break;
+        }
+        H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+        int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
+        used += wrote > 0 ? (size_t)wrote : 0;
+    }
+}
+
+/* The dataset of one role: the option's path, or the one alias that the file has. *name is borrowed; *dataset stays
+ * negative where an optional role is absent. */
+static trm_status find_dataset(hid_t file, const char *path, const char *role, const char *option,
+                               const char *const *names, bool optional, const char **name, hid_t *dataset,
+                               trm_error *err)
+{
+    char root[NAME_BUFFER];
+    *dataset = -1;
+    if (option != NULL) {
+        *name = option;
+        *dataset = H5Dopen2(file, option, H5P_DEFAULT);
+        if (*dataset >= 0)
+            return TRM_OK;
+        list_root(file, root, sizeof root);
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path, option, role,
+                        root);
+    }
+    for (; *names != NULL; names++) {
+        if (H5Lexists(file, *names, H5P_DEFAULT) <= 0)
+            continue;
+        hid_t hit = H5Dopen2(file, *names, H5P_DEFAULT);
+        if (hit < 0)
+            continue;
+        if (*dataset >= 0) {
+            trm_h5_close(hit);
+            return trm_fail(err, TRM_ERR_DATA,
+                            "store '%s': both '/%s' and '/%s' could be the %s; choose one with --%s", path, *name, *names,
+                            role, role);
+        }
+        *dataset = hit;
+        *name = *names;
+    }
+    if (*dataset >= 0 || optional)
+        return TRM_OK;
+    list_root(file, root, sizeof root);
+    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path, role, role,
+                    root);
+}
+
+/* What parallel HDF5 can't read, said here rather than in the middle of a collective call. */
+static trm_status check_storage(hid_t dataset, const char *path, const char *name, trm_error *err)
+{
+    hid_t creation = H5Dget_create_plist(dataset);
+    trm_status status = TRM_OK;
+    if (H5Pget_layout(creation) == H5D_VIRTUAL)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "store '%s': dataset '%s' is virtual; give the files that it refers to instead", path, name);
+    else if (H5Pget_external_count(creation) > 0)
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' keeps its data in external files", path, name);
+    for (int i = 0; status == TRM_OK && i < H5Pget_nfilters(creation); i++) {
+        unsigned flags = 0, config = 0;
+        size_t values = 0;
+        char filter_name[64] = {0};
+        H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof filter_name,
+                                             filter_name, &config);
+        if (H5Zfilter_avail(filter) <= 0)
+            status = trm_fail(err, TRM_ERR_DATA,
+                              "store '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have", path,
+                              name, (int)filter, filter_name);
+    }
+    trm_h5_close(creation);
+    return status;
+}
+
+/* Type and shape of one dataset. rank: the dimensions it must have; size gets them. */
+static trm_status check_dataset(hid_t dataset, const char *path, const char *name, int rank, bool integer,
+                                trm_element *element, char type_name[TRM_ELEMENT_NAME], hsize_t size[2], trm_error *err)
+{
+    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+    int dimensions = H5Sget_simple_extent_ndims(space);
+    bool known = trm_element_recognize(type, element, type_name);
+    trm_status status = TRM_OK;
+    if (dimensions != rank || H5Sget_simple_extent_type(space) != H5S_SIMPLE)
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %d dimensions, needs %d", path, name,
+                          dimensions, rank);
+    else if (!known && !integer)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "store '%s': dataset '%s' must hold float16, float32, float64 or integers of 8 to 64 bits", path,
+                          name);
+    else if (integer && (!known || element->class == TRM_ELEMENT_FLOAT))
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' must hold integers, not %s", path, name,
+                          known ? type_name : "another type");
+    else if (H5Sget_simple_extent_dims(space, size, NULL) < 0)
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has no readable shape", path, name);
+    else
+        status = check_storage(dataset, path, name, err);
+    trm_h5_close(type);
+    trm_h5_close(space);
+    return status;
+}
+
+static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings, int64_t expected,
+                               trm_error *err)
+{
+    if ((int64_t)rows == expected)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64, path, name,
+                    (int64_t)rows, embeddings, expected);
+}
+
+static trm_status check_against_first(const survey *found, const trm_store_entry *entry, const char *path,
+                                      const char *embeddings, trm_error *err)
+{
+    if (found->files == 0)
+        return TRM_OK;
+    const trm_store_entry *first = &found->entry[0];
+    if (entry->dim != found->dim)
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64, path,
+                        embeddings, entry->dim, found->names + first->path_at, found->dim);
+    if ((entry->seen.ids_type[0] == '\0') != (first->seen.ids_type[0] == '\0'))
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': file has %s, '%s' has %s", path,
+                        entry->seen.ids_type[0] == '\0' ? "no ids" : "ids", found->names + first->path_at,
+                        entry->seen.ids_type[0] == '\0' ? "some" : "none");
+    return TRM_OK;
+}
+
+/* The name as messages and the caller see it: absolute inside the file. */
+static const char *shown(const char *name, char buffer[NAME_BUFFER])
+{
+    snprintf(buffer, NAME_BUFFER, "%s%s", name[0] == '/' ? "" : "/", name);
+    return buffer;
+}
+
+static trm_status add_entry(survey *found, const trm_store_entry *entry, const char *path, const char *embeddings,
+                            const char *labels, const char *ids, trm_error *err)
+{
+    if (found->files == found->room) {
+        int room = 2 * found->room + 4;
+        trm_store_entry *larger = grown(found->entry, found->files, room, sizeof *larger);
+        if (larger == NULL)
+            return trm_fail_memory(err, "the list of files", room, sizeof *larger);
+        found->entry = larger;
+        found->room = room;
+    }
+    trm_store_entry *kept = &found->entry[found->files];
+    *kept = *entry;
+    kept->path_at = keep_name(found, "", path);
+    kept->embeddings_at = keep_name(found, "", embeddings);
+    kept->labels_at = keep_name(found, "", labels);
+    kept->ids_at = ids == NULL ? -1 : keep_name(found, "", ids);
+    if (kept->path_at < 0 || kept->embeddings_at < 0 || kept->labels_at < 0 || (ids != NULL && kept->ids_at < 0))
+        return trm_fail_memory(err, "file names", found->size, 1);
+    kept->seen.first = found->rows;
+    found->rows += kept->seen.rows;
+    found->dim = kept->dim;
+    found->files++;
+    return TRM_OK;
+}
+
+static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options, survey *found,
+                                   trm_error *err)
+{
+    trm_store_entry entry;
+    memset(&entry, 0, sizeof entry);
+    hid_t embeddings = -1, labels = -1, ids = -1;
+    const char *name = NULL;
+    char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
+    hsize_t size[2] = {0, 0}, length[2] = {0, 0};
+    trm_status status =
+        find_dataset(file, path, "embeddings", options->embeddings, embeddings_names, false, &name, &embeddings, err);
+    if (status != TRM_OK)
+        goto done;
+    shown(name, embeddings_name);
+    status = check_dataset(embeddings, path, embeddings_name, 2, false, &entry.embeddings, entry.seen.embeddings_type,
+                           size, err);
+    if (status != TRM_OK)
+        goto done;
+    entry.seen.rows = (int64_t)size[0];
+    entry.dim = (int64_t)size[1];
+    if (size[0] < 1 || size[1] < 1 || size[1] > MAX_DIM)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
+                          ", needs at least one row and 1 to %d columns",
+                          path, embeddings_name, (uint64_t)size[0], (uint64_t)size[1], MAX_DIM);
+    if (status == TRM_OK)
+        status = find_dataset(file, path, "labels", options->labels, labels_names, false, &name, &labels, err);
+    if (status != TRM_OK)
+        goto done;
+    shown(name, labels_name);
+    status = check_dataset(labels, path, labels_name, 1, true, &entry.labels, entry.seen.labels_type, length, err);
+    if (status == TRM_OK)
+        status = check_length(path, labels_name, length[0], embeddings_name, entry.seen.rows, err);
+    if (status == TRM_OK)
+        status = find_dataset(file, path, "ids", options->ids, ids_names, true, &name, &ids, err);
+    if (status == TRM_OK && ids >= 0) {
+        shown(name, ids_name);
+        status = check_dataset(ids, path, ids_name, 1, true, &entry.ids, entry.seen.ids_type, length, err);
+        if (status == TRM_OK)
+            status = check_length(path, ids_name, length[0], embeddings_name, entry.seen.rows, err);
+    }
+    if (status == TRM_OK)
+        status = check_against_first(found, &entry, path, embeddings_name, err);
+    if (status == TRM_OK)
+        status = add_entry(found, &entry, path, embeddings_name, labels_name, ids >= 0 ? ids_name : NULL, err);
+done:
+    trm_h5_close(ids);
+    trm_h5_close(labels);
+    trm_h5_close(embeddings);
+    return status;
+}
+
+static trm_status inspect_file(const char *path, const trm_store_options *options, survey *found, trm_error *err)
+{
+    char why[256];
+    int readable = open(path, O_RDONLY | O_CLOEXEC);
+    if (readable < 0)
+        return cannot_open(err, path, errno);
+    close(readable);
+    if (H5Fis_hdf5(path) <= 0)
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': not an HDF5 file", path);
+    hid_t file = trm_h5_open_serial(path, why, sizeof why);
+    if (file < 0)
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': truncated or damaged HDF5 file (%s)", path, why);
+    trm_status status = inspect_datasets(file, path, options, found, err);
+    H5Fclose(file);
+    return status;
+}
+
+static trm_status inspect_all(int count, const char *const *paths, const trm_store_options *options, survey *found,
+                              trm_error *err)
+{
+    path_list list = {NULL, 0, 0};
+    trm_status status = list_files(&list, count, paths, err);
+    for (int i = 0; i < list.count && status == TRM_OK; i++)
+        status = inspect_file(list.path[i], options, found, err);
+    for (int i = 0; i < list.count; i++)
+        trm_free(list.path[i]);
+    trm_free(list.path);
+    return status;
+}
+
+/* Gives every rank what rank 0 found, and points the strings into their own memory. */
+static trm_status share(trm_store *store, survey *found, trm_error *err)
+{
+    int rank = 0;
+    MPI_Comm_rank(store->comm, &rank);
+    int64_t sizes[4] = {found->files, found->used, found->rows, found->dim};
+    MPI_Bcast(sizes, 4, MPI_INT64_T, 0, store->comm);
+    if (rank != 0) {
+        found->entry = trm_alloc(sizes[0], sizeof *found->entry);
+        found->names = trm_alloc(sizes[1], 1);
+    }
+    trm_status status = TRM_OK;
+    if (found->entry == NULL || found->names == NULL)
+        status = trm_fail_memory(err, "the list of files", sizes[0], sizeof *found->entry);
+    status = trm_agree(store->comm, status, err);
+    if (status != TRM_OK)
+        return status;
+    MPI_Datatype type;
+    MPI_Type_contiguous((int)sizeof *found->entry, MPI_BYTE, &type);
+    MPI_Type_commit(&type);
+    MPI_Bcast(found->entry, (int)sizes[0], type, 0, store->comm);
+    MPI_Type_free(&type);
+    MPI_Bcast(found->names, (int)sizes[1], MPI_BYTE, 0, store->comm);
+    store->files = (int)sizes[0];
+    store->rows = sizes[2];
+    store->dim = (int)sizes[3];
+    store->entry = found->entry;
+    store->names = found->names;
+    found->entry = NULL;
+    found->names = NULL;
+    for (int i = 0; i < store->files; i++) {
+        trm_store_entry *entry = &store->entry[i];
+        entry->seen.path = store->names + entry->path_at;
+        entry->seen.embeddings = store->names + entry->embeddings_at;
+        entry->seen.labels = store->names + entry->labels_at;
+        entry->seen.ids = entry->ids_at < 0 ? NULL : store->names + entry->ids_at;
+    }
+    return TRM_OK;
+}
+
+trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths, const trm_store_options *options,
+                          trm_store **store, trm_error *err)
+{
+    static const trm_store_options defaults = {NULL, NULL, NULL};
+    trm_error own = TRM_ERROR_INIT;
+    survey found = {NULL, 0, 0, NULL, 0, 0, 0, 0};
+    int rank = 0;
+    err = err == NULL ? &own : err;
+    MPI_Comm_rank(comm, &rank);
+    *store = trm_alloc_zero(1, sizeof **store);
+    trm_status status = TRM_OK;
+    if (*store == NULL)
+        status = trm_fail_memory(err, "a store", 1, sizeof **store);
+    if (status == TRM_OK && rank == 0) {
+        trm_h5_handler handler = trm_h5_silence();
+        status = inspect_all(count, paths, options == NULL ? &defaults : options, &found, err);
+        trm_h5_restore(handler);
+    }
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK) {
+        trm_free(*store);
+        *store = NULL;
+    } else {
+        MPI_Comm_dup(comm, &(*store)->comm);
+        status = share(*store, &found, err);
+        if (status != TRM_OK)
+            trm_store_close(store);
+    }
+    trm_free(found.entry);
+    trm_free(found.names);
+    return status;
+}
+
+int64_t trm_store_rows(const trm_store *store)
+{
+    return store->rows;
+}
+
+int trm_store_dim(const trm_store *store)
+{
+    return store->dim;
+}
+
+int trm_store_file_count(const trm_store *store)
+{
+    return store->files;
+}
+
+const trm_store_file *trm_store_file_at(const trm_store *store, int index)
+{
+    return &store->entry[index].seen;
+}
+
+void trm_store_close(trm_store **store)
+{
+    if (store == NULL || *store == NULL)
+        return;
+    MPI_Comm_free(&(*store)->comm);
+    trm_free((*store)->entry);
+    trm_free((*store)->names);
+    trm_free(*store);
+    *store = NULL;
+}
