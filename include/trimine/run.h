@@ -11,12 +11,17 @@
 extern "C" {
 #endif
 
+/* Told of progress by the main thread of rank 0, between tiles: the part of the present sweep that is done. */
+typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction);
+
 typedef struct trm_run_options {
     int threads;          /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
     int replicate;        /* ranks a team (must divide the number of ranks); 0: auto */
     int tile;             /* rows and columns a tile, a multiple of 32; 0: auto */
     int64_t mem_per_rank; /* bytes; 0: four fifths of what the host has available, shared among its ranks */
     const char *kernel;   /* "auto", "blas", "fp32" */
+    trm_progress_fn progress; /* NULL: none */
+    void *progress_context;
 } trm_run_options;
 
 typedef struct trm_run trm_run;
@@ -28,6 +33,11 @@ void trm_run_options_init(trm_run_options *options);
  * Errors: USAGE (values out of range, unknown kernel), ENVIRONMENT, MEMORY. */
 trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run, trm_error *err)
     TRM_MUST_CHECK;
+
+/* What was chosen where the options left it open. Not collective. */
+int trm_run_threads(const trm_run *run);
+int64_t trm_run_mem_per_rank(const trm_run *run);
+const char *trm_run_kernel(const trm_run *run);
 
 /* Frees and sets *run to NULL; NULL is fine. Collective. */
 void trm_run_destroy(trm_run **run);

@@ -26,7 +26,7 @@ void trm_mine_options_init(trm_mine_options *options)
 }
 
 /* Everything one call of trm_mine works with. */
-typedef struct job {
+typedef struct trm_job {
     const trm_run *run;
     const trm_rows *rows;
     const trm_mine_options *options;
@@ -41,27 +41,27 @@ typedef struct job {
     trm_hash_sum hash;
     double positives_s, negatives_s, loss_s;
     int64_t positive_pairs, semihard_count, fallback_count, skipped, active;
-} job;
+} trm_job;
 
 /* The state of one panel. */
-typedef struct panel {
+typedef struct trm_panel {
     int64_t first, last; /* rows of this team's shard */
     int64_t *offset;
     trm_state *positives; /* after the sweep: each anchor's pairs first, by ascending (d, id) */
     trm_state *negatives; /* bound: the thresholds */
-} panel;
+} trm_panel;
 
 static bool is_valid(const trm_rows *rows, int64_t row)
 {
     return rows->class_size[row] > 1 && rows->class_size[row] < rows->total;
 }
 
-static int64_t pairs_of(const job *job, int64_t row)
+static int64_t pairs_of(const trm_job *job, int64_t row)
 {
     return is_valid(job->rows, row) ? trm_positives_pairs(job->options, job->rows->class_size[row]) : 0;
 }
 
-static int64_t slots_of(const job *job, int64_t row)
+static int64_t slots_of(const trm_job *job, int64_t row)
 {
     return is_valid(job->rows, row) ? trm_positives_slots(&job->policy, job->rows->class_size[row]) : 0;
 }
@@ -77,7 +77,7 @@ static void panel_range(const trm_rows *rows, int64_t panels, int64_t index, int
 
 /* Bytes of the largest panel's state on this rank: positives that stay, negatives and their visiting copies, or the
  * triplets being put together; or the positives sweep with its own visiting copies. */
-static int64_t panel_bytes(const job *job, int64_t panels)
+static int64_t panel_bytes(const trm_job *job, int64_t panels)
 {
     int64_t largest = 0;
     for (int64_t index = 0; index < panels; index++) {
@@ -101,12 +101,14 @@ static int64_t panel_bytes(const job *job, int64_t panels)
 }
 
 /* The fewest panels whose state fits. Collective. */
-static trm_status plan(job *job, int64_t *panels, trm_error *err)
+static trm_status plan(trm_job *job, int64_t *panels, trm_error *err)
 {
     int64_t shard = 0;
     for (int t = 0; t < job->rows->teams; t++)
         shard = job->rows->shards[t].count > shard ? job->rows->shards[t].count : shard;
-    const int64_t fixed = trm_sweep_bytes(job->run, job->rows, shard) + 3 * 8 * (shard + 1);
+    const int64_t sweeping = trm_sweep_bytes(job->run, job->rows, shard) + 3 * 8 * (shard + 1);
+    const int64_t arranging = trm_rows_arrange_bytes(job->run, job->rows->store_rows, job->rows->dim);
+    const int64_t fixed = sweeping;
     const int64_t limit = job->run->mem_per_rank;
     int64_t state = 0;
     for (*panels = 1;; *panels = *panels * 5 / 4 + 1) {
@@ -117,7 +119,7 @@ static trm_status plan(job *job, int64_t *panels, trm_error *err)
             break;
     }
     job->summary->panels = (int)*panels;
-    job->summary->memory_bytes = fixed + state;
+    job->summary->memory_bytes = fixed + state > arranging ? fixed + state : arranging;
     if (fixed + state > limit)
         return trm_fail(err, TRM_ERR_MEMORY,
                         "the job needs at least %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
@@ -128,7 +130,7 @@ static trm_status plan(job *job, int64_t *panels, trm_error *err)
 
 /* ---- one panel ---- */
 
-static trm_status create_state(const job *job, panel *panel, int64_t (*slots)(const struct job *, int64_t), int sets,
+static trm_status create_state(const trm_job *job, trm_panel *panel, int64_t (*slots)(const trm_job *, int64_t), int sets,
                                bool bounds, trm_state **state, trm_error *err)
 {
     panel->offset[0] = 0;
@@ -139,7 +141,7 @@ static trm_status create_state(const job *job, panel *panel, int64_t (*slots)(co
 }
 
 /* Sorts each anchor's positives by (d, id), which are its thresholds. */
-static void set_thresholds(const job *job, panel *panel)
+static void set_thresholds(const trm_job *job, trm_panel *panel)
 {
 #pragma omp parallel for schedule(dynamic, 16) num_threads(job->run->threads)
     for (int64_t row = panel->first; row < panel->last; row++) {
@@ -155,7 +157,7 @@ static void set_thresholds(const job *job, panel *panel)
     }
 }
 
-static trm_status run_sweeps(job *job, panel *panel, trm_error *err)
+static trm_status run_sweeps(trm_job *job, trm_panel *panel, trm_error *err)
 {
     double start = trm_clock();
     trm_status status = create_state(job, panel, slots_of, 1, false, &panel->positives, err);
@@ -191,7 +193,7 @@ static int compare_positives(const void *a, const void *b)
 }
 
 /* Writes row's triplets, by ascending positive, and returns how many. */
-static int64_t anchor_triplets(job *job, const panel *panel, int64_t row, trm_triplet *out)
+static int64_t anchor_triplets(trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out)
 {
     const trm_candidate *positive = panel->positives->best + panel->positives->offset[row];
     const int64_t pairs = pairs_of(job, row);
@@ -210,7 +212,7 @@ static int64_t anchor_triplets(job *job, const panel *panel, int64_t row, trm_tr
     return count;
 }
 
-static void add_triplet(job *job, const trm_triplet *triplet)
+static void add_triplet(trm_job *job, const trm_triplet *triplet)
 {
     const double margin = job->options->margin;
     if (triplet->kind == TRM_KIND_SEMIHARD)
@@ -227,7 +229,7 @@ static void add_triplet(job *job, const trm_triplet *triplet)
 }
 
 /* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through emit. */
-static trm_status emit_panel(job *job, const panel *panel, trm_error *err)
+static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *err)
 {
     const double start = trm_clock();
     const trm_rows *rows = job->rows;
@@ -265,9 +267,9 @@ done:
     return status;
 }
 
-static trm_status run_panel(job *job, int64_t panels, int64_t index, trm_error *err)
+static trm_status run_panel(trm_job *job, int64_t panels, int64_t index, trm_error *err)
 {
-    panel panel = {0};
+    trm_panel panel = {0};
     panel_range(job->rows, panels, index, &panel.first, &panel.last);
     panel.offset = trm_alloc(job->rows->count + 1, sizeof *panel.offset);
     trm_status status =
@@ -285,7 +287,7 @@ static trm_status run_panel(job *job, int64_t panels, int64_t index, trm_error *
 
 /* ---- totals ---- */
 
-static void count_anchors(const job *job)
+static void count_anchors(const trm_job *job)
 {
     const trm_rows *rows = job->rows;
     trm_mine_summary *summary = job->summary;
@@ -302,7 +304,7 @@ static void count_anchors(const job *job)
     summary->classes = rows->classes;
 }
 
-static void collect(job *job, trm_mine_part *part)
+static void collect(trm_job *job, trm_mine_part *part)
 {
     trm_mine_summary *summary = job->summary;
     MPI_Comm comm = job->run->comm;
@@ -348,7 +350,7 @@ static trm_status check_options(const trm_mine_options *options, trm_error *err)
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
                     void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
 {
-    job job = {.run = run, .rows = rows, .options = options, .emit = emit, .context = context, .summary = summary};
+    trm_job job = {.run = run, .rows = rows, .options = options, .emit = emit, .context = context, .summary = summary};
     *summary = (trm_mine_summary){0};
     trm_status status = trm_agree(run->comm, check_options(options, err), err);
     if (status != TRM_OK)

@@ -259,6 +259,27 @@ int64_t trm_rows_bytes_per_row(int dim)
     return 4 * (int64_t)dim + 5 * 8;
 }
 
+int64_t trm_rows_arrange_bytes(const trm_run *run, int64_t rows, int dim)
+{
+    const int64_t own = (rows + run->ranks - 1) / run->ranks;
+    const int replicate = choose_replicate(run, rows);
+    /* the caller's rows; the copy to send; what is received, while the shard is filled */
+    return own * (4 * (int64_t)dim + 8) + own * (4 * (int64_t)dim + (int64_t)sizeof(key)) +
+           own * replicate * trm_rows_bytes_per_row(dim);
+}
+
+trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, trm_error *err)
+{
+    const int64_t need = trm_rows_arrange_bytes(run, rows, dim);
+    if (need <= run->mem_per_rank)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_MEMORY,
+                    "%" PRId64 " rows of %d floats need at least %.1f MB a rank, the limit is %.1f MB: give "
+                    "--mem-per-rank %" PRId64 "M or use at least %" PRId64 " ranks",
+                    rows, dim, (double)need / 1e6, (double)run->mem_per_rank / 1e6, need / 1000000 + 1,
+                    need / (run->mem_per_rank / run->ranks + 1) + 1);
+}
+
 /* This rank's rows that take part, sorted, copied in that order. */
 static trm_status gather_own(int64_t first_id, int64_t count, int dim, const float *embeddings, const int64_t *labels,
                              const int64_t *ignore_label, key **keys, float **x, int64_t *kept, trm_error *err)

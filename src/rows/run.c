@@ -92,9 +92,26 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
     /* Hosts may differ in memory; the panels must not. */
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->kernel = trm_kernel_find(options->kernel);
+    made->progress = made->rank == 0 ? options->progress : NULL;
+    made->progress_context = options->progress_context;
     openblas_set_num_threads(1);
     *run = made;
     return TRM_OK;
+}
+
+int trm_run_threads(const trm_run *run)
+{
+    return run->threads;
+}
+
+int64_t trm_run_mem_per_rank(const trm_run *run)
+{
+    return run->mem_per_rank;
+}
+
+const char *trm_run_kernel(const trm_run *run)
+{
+    return run->kernel->name;
 }
 
 void trm_run_destroy(trm_run **run)

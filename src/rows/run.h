@@ -14,6 +14,8 @@ struct trm_run {
     int tile;      /* 0: auto */
     int64_t mem_per_rank;
     const trm_kernel *kernel;
+    trm_progress_fn progress;
+    void *progress_context;
 };
 
 #endif

@@ -44,6 +44,7 @@ typedef struct trm_ring {
     trm_candidate *snapshot, *homecoming;
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
+    int64_t tiles_done, tiles_all; /* of this rank, in all steps */
 } trm_ring;
 
 int trm_sweep_tile(const trm_sweep *sweep)
@@ -223,12 +224,21 @@ int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, boo
 
 /* ---- one step: the tiles of a region ---- */
 
-/* MPI moves large messages only inside its calls: between tiles the main thread looks in. */
-static void poke_mpi(const trm_sweep *sweep)
+/* Between tiles the main thread looks in on MPI, which moves large messages only inside its calls, and reports. */
+static void between_tiles(trm_ring *ring)
 {
+    const trm_run *run = ring->sweep->run;
+    int64_t done;
     int flag = 0;
-    if (sweep->rows->teams > 1 && omp_get_thread_num() == 0)
-        MPI_Iprobe(MPI_ANY_SOURCE, 0, sweep->run->comm, &flag, MPI_STATUS_IGNORE);
+#pragma omp atomic capture
+    done = ++ring->tiles_done;
+    if (omp_get_thread_num() != 0)
+        return;
+    if (ring->sweep->rows->teams > 1)
+        MPI_Iprobe(MPI_ANY_SOURCE, 0, run->comm, &flag, MPI_STATUS_IGNORE);
+    if (run->progress != NULL)
+        run->progress(run->progress_context, ring->sink->same_label ? "positives" : "negatives",
+                      (double)done / (double)ring->tiles_all);
 }
 
 static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
@@ -243,10 +253,9 @@ static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
     for (int64_t k = 0; k < count; k++) {
         const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
-        if (region.triangle && j < i)
-            continue;
-        trm_tile_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
-        poke_mpi(sweep);
+        if (!region.triangle || j >= i)
+            trm_tile_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
+        between_tiles(ring);
     }
     ring->counts->compute_s += trm_clock() - start;
 }
@@ -477,6 +486,11 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
     sweep->own.state = own;
     open_windows(sweep, sink, &sweep->own);
     const int steps = trm_ring_steps(rows->teams);
+    for (int step = 0; step < steps; step++) {
+        const trm_region region = region_of(&ring, rows->team, step);
+        if (!trm_region_empty(region))
+            ring.tiles_all += (region.a_last - region.a_first) * (region.b_last - region.b_first);
+    }
     if (steps > 1)
         post_step(&ring, 1, err);
     trm_region triangle = region_of(&ring, rows->team, 0);
