@@ -1,0 +1,399 @@
+/* Results are written whole or not at all, and have the same bytes for any ranks, panels, spool and budget. */
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "store/result.h"
+#include "store/h5.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int rank, ranks;
+static char folder[200];
+
+/* True only if true on every rank: so that all ranks leave a failing test together. */
+static bool everywhere(bool here)
+{
+    int value = here ? 1 : 0;
+    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+    return value == 1;
+}
+
+static const char *in_folder(const char *name)
+{
+    static char buffer[8][300];
+    static int next;
+    next = (next + 1) % 8;
+    snprintf(buffer[next], sizeof buffer[0], "%s/%s", folder, name);
+    return buffer[next];
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    if (rank == 0) {
+        const char *root = getenv("TMPDIR");
+        snprintf(folder, sizeof folder, "%.150s/trimine-test-XXXXXX", root != NULL ? root : "/tmp");
+        if (mkdtemp(folder) == NULL)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, MPI_COMM_WORLD);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    MPI_Barrier(MPI_COMM_WORLD);
+    if (rank == 0) {
+        char command[256];
+        snprintf(command, sizeof command, "rm -rf '%s'", folder);
+        if (system(command) != 0)
+            return 1;
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    return 0;
+}
+
+/* Names in the folder that are trimine's own (on rank 0; 0 elsewhere). */
+static int leftovers(void)
+{
+    int found = 0;
+    if (rank == 0) {
+        DIR *stream = opendir(folder);
+        for (struct dirent *item = readdir(stream); item != NULL; item = readdir(stream))
+            found += strstr(item->d_name, "trimine-") != NULL;
+        closedir(stream);
+    }
+    return found;
+}
+
+static uint64_t mixed(uint64_t x)
+{
+    x ^= x >> 33;
+    x *= UINT64_C(0xff51afd7ed558ccd);
+    x ^= x >> 33;
+    x *= UINT64_C(0xc4ceb9fe1a85ec53);
+    return x ^ x >> 33;
+}
+
+/* The generated result: anchor a has (hash of a) mod 7 triplets, anchor 3 has 500, every fifth none. */
+enum { ANCHORS = 60, PANELS = 4 };
+
+static int64_t triplets_of(int64_t anchor)
+{
+    return anchor == 3 ? 500 : anchor % 5 == 0 ? 0 : (int64_t)(mixed((uint64_t)anchor) % 7);
+}
+
+static trm_triplet triplet_at(int64_t anchor, int64_t i)
+{
+    trm_triplet t = {anchor, i / 2 * 3, i, (double)(anchor * 1000 + i) / 7.0, -(double)i / 3.0, (anchor + i) % 2};
+    return t;
+}
+
+static int64_t total_triplets(void)
+{
+    int64_t total = 0;
+    for (int64_t a = 0; a < ANCHORS; a++)
+        total += triplets_of(a);
+    return total;
+}
+
+static const trm_attribute attributes[] = {
+    {"format", TRM_ATTRIBUTE_TEXT, "trimine result", 0, 0.0},
+    {"empty", TRM_ATTRIBUTE_TEXT, "", 0, 0.0},
+    {"store_rows", TRM_ATTRIBUTE_INT, NULL, ANCHORS, 0.0},
+    {"margin", TRM_ATTRIBUTE_FLOAT, NULL, 0, 0.25},
+};
+
+/* Adds this rank's part of panel: salt decides which rank and panel an anchor falls to. */
+static trm_status add_panel(trm_triplet_file *file, uint64_t salt, int panel, trm_error *err)
+{
+    trm_triplet *buffer = trm_alloc(total_triplets(), sizeof *buffer);
+    int64_t count = 0;
+    for (int64_t a = 0; a < ANCHORS; a++) {
+        uint64_t draw = mixed((uint64_t)a * 77 + salt);
+        if ((int)(draw % (uint64_t)ranks) != rank || (int)(draw / 1000 % PANELS) != panel)
+            continue;
+        for (int64_t i = 0; i < triplets_of(a); i++)
+            buffer[count++] = triplet_at(a, i);
+    }
+    trm_status status = trm_triplet_file_add(file, buffer, count, err);
+    trm_free(buffer);
+    return status;
+}
+
+static trm_status write_result(const char *path, uint64_t salt, bool spool, int64_t budget, bool empty, trm_error *err)
+{
+    trm_triplet_file *file = NULL;
+    trm_status status = trm_triplet_file_create(MPI_COMM_WORLD, path, ANCHORS, spool, budget, &file, err);
+    for (int panel = 0; panel < PANELS && status == TRM_OK && !empty; panel++)
+        status = trm_agree(MPI_COMM_WORLD, add_panel(file, salt, panel, err), err);
+    if (status == TRM_OK)
+        status = trm_triplet_file_finish(file, 4, attributes, err);
+    trm_triplet_file_destroy(&file);
+    return status;
+}
+
+static bool same_bytes(const char *a, const char *b)
+{
+    FILE *x = fopen(a, "rb"), *y = fopen(b, "rb");
+    bool same = x != NULL && y != NULL;
+    for (int c = 0; same && c != EOF;) {
+        c = fgetc(x);
+        same = c == fgetc(y);
+    }
+    if (x != NULL)
+        fclose(x);
+    if (y != NULL)
+        fclose(y);
+    return same;
+}
+
+static bool read_column(hid_t file, const char *name, hid_t type, void *values, int64_t count)
+{
+    hsize_t size = 0;
+    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(dataset);
+    bool good = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &size, NULL) == 1 &&
+                (int64_t)size == count && (count == 0 || H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    trm_h5_close(space);
+    trm_h5_close(dataset);
+    return good;
+}
+
+static bool attribute_is(hid_t file, const char *name, hid_t type, const void *value, size_t size)
+{
+    char got[64] = {0};
+    hid_t attribute = H5Aopen(file, name, H5P_DEFAULT);
+    bool good = attribute >= 0 && H5Aread(attribute, type, got) >= 0 && memcmp(got, value, size) == 0;
+    trm_h5_close(attribute);
+    return good;
+}
+
+/* Rank 0: the file holds exactly the generated triplets, in order. */
+static bool holds_everything(const char *path, bool empty)
+{
+    int64_t total = empty ? 0 : total_triplets();
+    int64_t *id[3];
+    double *distance[2];
+    uint8_t *kind = trm_alloc(total, 1);
+    for (int c = 0; c < 3; c++)
+        id[c] = trm_alloc(total, sizeof(int64_t));
+    for (int c = 0; c < 2; c++)
+        distance[c] = trm_alloc(total, sizeof(double));
+    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    bool good = file >= 0 && read_column(file, "/triplets/anchor", H5T_NATIVE_INT64, id[0], total) &&
+                read_column(file, "/triplets/positive", H5T_NATIVE_INT64, id[1], total) &&
+                read_column(file, "/triplets/negative", H5T_NATIVE_INT64, id[2], total) &&
+                read_column(file, "/triplets/d_ap", H5T_NATIVE_DOUBLE, distance[0], total) &&
+                read_column(file, "/triplets/d_an", H5T_NATIVE_DOUBLE, distance[1], total) &&
+                read_column(file, "/triplets/kind", H5T_NATIVE_UINT8, kind, total);
+    int64_t at = 0;
+    for (int64_t a = 0; a < ANCHORS && good && !empty; a++)
+        for (int64_t i = 0; i < triplets_of(a) && good; i++, at++) {
+            trm_triplet t = triplet_at(a, i);
+            good = id[0][at] == a && id[1][at] == t.positive && id[2][at] == t.negative && distance[0][at] == t.d_ap &&
+                   distance[1][at] == t.d_an && kind[at] == t.kind;
+        }
+    int64_t rows = ANCHORS;
+    double margin = 0.25;
+    uint8_t one = 1;
+    hid_t text = H5Tcopy(H5T_C_S1);
+    H5Tset_size(text, 14);
+    H5Tset_strpad(text, H5T_STR_NULLPAD);
+    H5Tset_cset(text, H5T_CSET_UTF8);
+    good = good && attribute_is(file, "format", text, "trimine result", 14) &&
+           attribute_is(file, "store_rows", H5T_NATIVE_INT64, &rows, sizeof rows) &&
+           attribute_is(file, "margin", H5T_NATIVE_DOUBLE, &margin, sizeof margin) &&
+           attribute_is(file, "complete", H5T_NATIVE_UINT8, &one, 1);
+    trm_h5_close(text);
+    if (file >= 0)
+        H5Fclose(file);
+    for (int c = 0; c < 3; c++)
+        trm_free(id[c]);
+    for (int c = 0; c < 2; c++)
+        trm_free(distance[c]);
+    trm_free(kind);
+    return good;
+}
+
+static void triplets_from_any_rank_and_panel_come_back_sorted(void **state)
+{
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = write_result(in_folder("a.h5"), 1, false, INT64_C(1) << 30, false, &err);
+    assert_true(everywhere(status == TRM_OK));
+    assert_true(everywhere(rank != 0 || holds_everything(in_folder("a.h5"), false)));
+    assert_true(everywhere(leftovers() == 0));
+}
+
+/* The reference is written by one rank alone, so this holds across the number of ranks too. */
+static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
+{
+    (void)state;
+    static const struct {
+        bool spool;
+        int64_t budget;
+    } ways[] = {{false, INT64_C(1) << 30}, {true, INT64_C(1) << 30}, {false, 1}, {true, 3000}, {false, 20000}};
+    if (rank == 0) { /* alone: as on one rank */
+        trm_error err = TRM_ERROR_INIT;
+        trm_triplet_file *file = NULL;
+        trm_status status =
+            trm_triplet_file_create(MPI_COMM_SELF, in_folder("one.h5"), ANCHORS, false, INT64_C(1) << 30, &file, &err);
+        for (int64_t a = 0; a < ANCHORS && status == TRM_OK; a++)
+            for (int64_t i = 0; i < triplets_of(a) && status == TRM_OK; i++) {
+                trm_triplet t = triplet_at(a, i);
+                status = trm_triplet_file_add(file, &t, 1, &err);
+            }
+        if (status == TRM_OK)
+            status = trm_triplet_file_finish(file, 4, attributes, &err);
+        if (status != TRM_OK)
+            fprintf(stderr, "%s\n", err.text);
+        trm_triplet_file_destroy(&file);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    for (uint64_t way = 0; way < sizeof ways / sizeof ways[0]; way++) {
+        trm_error err = TRM_ERROR_INIT;
+        trm_status status =
+            write_result(in_folder("way.h5"), way + 10, ways[way].spool, ways[way].budget, false, &err);
+        assert_true(everywhere(status == TRM_OK));
+        assert_true(everywhere(rank != 0 || same_bytes(in_folder("one.h5"), in_folder("way.h5"))));
+        assert_true(everywhere(leftovers() == 0));
+    }
+}
+
+static void no_triplets_make_empty_datasets(void **state)
+{
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = write_result(in_folder("none.h5"), 1, true, 1000, true, &err);
+    assert_true(everywhere(status == TRM_OK));
+    assert_true(everywhere(rank != 0 || holds_everything(in_folder("none.h5"), true)));
+}
+
+static void an_anchor_out_of_range_is_refused(void **state)
+{
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    trm_triplet_file *file = NULL;
+    trm_status status =
+        trm_triplet_file_create(MPI_COMM_WORLD, in_folder("bad.h5"), ANCHORS, false, 1000, &file, &err);
+    assert_true(everywhere(status == TRM_OK));
+    trm_triplet bad = {ANCHORS, 0, 1, 0.0, 0.0, 0};
+    status = trm_triplet_file_add(file, &bad, 1, &err);
+    trm_triplet_file_destroy(&file);
+    assert_true(everywhere(status == TRM_ERR_INTERNAL && file == NULL));
+}
+
+static void a_leftover_of_a_killed_run_is_replaced(void **state)
+{
+    (void)state;
+    if (rank == 0)
+        fclose(fopen(in_folder(".k.h5.trimine-tmp"), "w"));
+    char spool[64];
+    snprintf(spool, sizeof spool, ".k.h5.trimine-spool.%d", rank);
+    fclose(fopen(in_folder(spool), "w"));
+    MPI_Barrier(MPI_COMM_WORLD);
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = write_result(in_folder("k.h5"), 4, true, 5000, false, &err);
+    assert_true(everywhere(status == TRM_OK));
+    assert_true(everywhere(rank != 0 || holds_everything(in_folder("k.h5"), false)));
+    assert_true(everywhere(leftovers() == 0));
+}
+
+static void a_folder_that_is_missing_fails_alike_everywhere(void **state)
+{
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = write_result(in_folder("nowhere/x.h5"), 1, false, 1000, false, &err);
+    assert_true(everywhere(status == TRM_ERR_CREATE && strstr(err.text, "nowhere/x.h5") != NULL));
+    trm_error spool_err = TRM_ERROR_INIT;
+    status = write_result(in_folder("nowhere/x.h5"), 1, true, 1000, false, &spool_err);
+    assert_true(everywhere(status == TRM_ERR_CREATE));
+    assert_true(everywhere(leftovers() == 0));
+}
+
+static void an_output_in_the_way_keeps_its_content_after_an_error(void **state)
+{
+    (void)state;
+    if (rank == 0)
+        mkdir(in_folder("d.h5"), 0700);
+    MPI_Barrier(MPI_COMM_WORLD);
+    trm_error err = TRM_ERROR_INIT; /* rename onto a folder fails: after everything was written */
+    trm_status status = write_result(in_folder("d.h5"), 1, false, 1000, false, &err);
+    assert_true(everywhere(status == TRM_ERR_CREATE));
+    assert_true(everywhere(leftovers() == 0));
+}
+
+static void touch(const char *path)
+{
+    if (rank == 0)
+        close(open(path, O_WRONLY | O_CREAT, 0600));
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static bool check_gives(trm_status expected, const char *words, const char *path, bool overwrite, const char *input)
+{
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = trm_output_check(MPI_COMM_WORLD, path, overwrite, input == NULL ? 0 : 1, &input, &err);
+    bool good = status == expected && (words == NULL || strstr(err.text, words) != NULL);
+    if (!good && rank == 0)
+        fprintf(stderr, "status %d, '%s'\n", (int)status, err.text);
+    return everywhere(good);
+}
+
+static void output_check_follows_its_rules(void **state)
+{
+    (void)state;
+    touch(in_folder("old.h5"));
+    if (rank == 0) {
+        mkdir(in_folder("in"), 0700);
+        if (symlink(in_folder("old.h5"), in_folder("link.h5")) != 0 || link(in_folder("old.h5"), in_folder("in/b.h5")) != 0)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    assert_true(check_gives(TRM_OK, NULL, in_folder("new.h5"), false, in_folder("old.h5")));
+    assert_true(check_gives(TRM_ERR_CREATE, "exists; give --overwrite to replace it", in_folder("old.h5"), false, NULL));
+    assert_true(check_gives(TRM_OK, NULL, in_folder("old.h5"), true, NULL));
+    assert_true(check_gives(TRM_ERR_CREATE, "no folder", in_folder("nowhere/new.h5"), false, NULL));
+    assert_true(check_gives(TRM_ERR_CREATE, "is a folder", in_folder("in"), true, NULL));
+    assert_true(check_gives(TRM_ERR_CREATE, "is a folder", in_folder("in/"), true, NULL));
+    assert_true(check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("old.h5"), true, in_folder("old.h5")));
+    assert_true(check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("link.h5"), true, in_folder("old.h5")));
+    assert_true(check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("old.h5"), true, in_folder("in")));
+    assert_true(check_gives(TRM_ERR_CREATE, "can't create a file in '/proc'", "/proc/x.h5", false, NULL) ||
+                check_gives(TRM_ERR_PERMISSION, "can't create a file in '/proc'", "/proc/x.h5", false, NULL));
+    assert_true(everywhere(leftovers() == 0));
+}
+
+int main(int argc, char **argv)
+{
+    alarm(120); /* a hang is a failure */
+    MPI_Init(&argc, &argv);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(triplets_from_any_rank_and_panel_come_back_sorted),
+        IN_FOLDER(bytes_do_not_depend_on_ranks_panels_spool_or_budget),
+        IN_FOLDER(no_triplets_make_empty_datasets),
+        IN_FOLDER(an_anchor_out_of_range_is_refused),
+        IN_FOLDER(a_leftover_of_a_killed_run_is_replaced),
+        IN_FOLDER(a_folder_that_is_missing_fails_alike_everywhere),
+        IN_FOLDER(an_output_in_the_way_keeps_its_content_after_an_error),
+        IN_FOLDER(output_check_follows_its_rules),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
