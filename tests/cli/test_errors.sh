@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Bad inputs and bad options, on 1 and on 3 ranks: the right exit code, no hang, exactly one line of error that names
+# Bad inputs and bad options, on 1 rank (without mpirun) and on 3: the right exit code, no hang, exactly one line of error that names
 # what is wrong and where, nothing on stdout, and neither an output nor a temporary file left behind.
 source "$(dirname "$0")/lib.sh"
 in=$dir/in out=$dir/out
@@ -98,7 +98,11 @@ refused() {
     done
     shift
     for ranks in 1 3; do
-        on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
+        if ((ranks == 1)); then
+            timeout -k 5 60 "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+        else
+            on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
+        fi
         judge "$name on $ranks ranks" $? "$wanted" "${patterns[@]}"
     done
 }
