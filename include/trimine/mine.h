@@ -109,6 +109,9 @@ trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, trm_
 trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings, const int64_t *labels,
                            const int64_t *ignore_label, trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
 
+/* Ranks a team, as chosen. Not collective. */
+int trm_rows_replicate(const trm_rows *rows);
+
 /* Frees and sets *rows to NULL. Collective. */
 void trm_rows_destroy(trm_rows **rows);
 
@@ -119,6 +122,10 @@ typedef trm_status (*trm_triplet_fn)(void *context, const trm_triplet *triplets,
 
 /* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
 void trm_mine_options_init(trm_mine_options *options);
+
+/* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: USAGE, MEMORY, as trm_mine. */
+trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_mine_summary *summary,
+                         trm_error *err) TRM_MUST_CHECK;
 
 /* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count and sum only).
  * part may be NULL. Errors: USAGE (margin, nearest), MEMORY (with the smallest limit that would do), and whatever

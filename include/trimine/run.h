@@ -38,6 +38,8 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
 int trm_run_threads(const trm_run *run);
 int64_t trm_run_mem_per_rank(const trm_run *run);
 const char *trm_run_kernel(const trm_run *run);
+const char *trm_run_isa(const trm_run *run);
+int trm_run_tile(const trm_run *run, int dim);
 
 /* Frees and sets *run to NULL; NULL is fine. Collective. */
 void trm_run_destroy(trm_run **run);

@@ -347,23 +347,38 @@ static trm_status check_options(const trm_mine_options *options, trm_error *err)
     return TRM_OK;
 }
 
-trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
-                    void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
+/* Checks the options, sets up policy and questions, and plans the memory. Collective. */
+static trm_status begin(trm_job *job, int64_t *panels, trm_error *err)
 {
-    trm_job job = {.run = run, .rows = rows, .options = options, .emit = emit, .context = context, .summary = summary};
-    *summary = (trm_mine_summary){0};
-    trm_status status = trm_agree(run->comm, check_options(options, err), err);
+    const trm_rows *rows = job->rows;
+    *job->summary = (trm_mine_summary){0};
+    trm_status status = trm_agree(job->run->comm, check_options(job->options, err), err);
     if (status != TRM_OK)
         return status;
     int64_t longest = 0;
     for (int64_t row = 0; row < rows->count; row++)
         if (is_valid(rows, row) && rows->class_size[row] - 1 > longest)
             longest = rows->class_size[row] - 1;
-    MPI_Allreduce(MPI_IN_PLACE, &longest, 1, MPI_INT64_T, MPI_MAX, run->comm);
-    job.policy = trm_positives_policy_of(options, longest);
-    trm_semihard_init(&job.semihard, options);
+    MPI_Allreduce(MPI_IN_PLACE, &longest, 1, MPI_INT64_T, MPI_MAX, job->run->comm);
+    job->policy = trm_positives_policy_of(job->options, longest);
+    trm_semihard_init(&job->semihard, job->options);
+    return trm_agree(job->run->comm, plan(job, panels, err), err);
+}
+
+trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_mine_summary *summary,
+                         trm_error *err)
+{
+    trm_job job = {.run = run, .rows = rows, .options = options, .summary = summary};
     int64_t panels = 1;
-    status = trm_agree(run->comm, plan(&job, &panels, err), err);
+    return begin(&job, &panels, err);
+}
+
+trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
+                    void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
+{
+    trm_job job = {.run = run, .rows = rows, .options = options, .emit = emit, .context = context, .summary = summary};
+    int64_t panels = 1;
+    trm_status status = begin(&job, &panels, err);
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, options->metric, &job.sweep, err);
     for (int64_t index = 0; index < panels && status == TRM_OK; index++)

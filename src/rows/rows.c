@@ -254,6 +254,11 @@ static trm_status allocate(trm_rows *rows, trm_error *err)
     return TRM_OK;
 }
 
+int trm_rows_replicate(const trm_rows *rows)
+{
+    return rows->replicate;
+}
+
 int64_t trm_rows_bytes_per_row(int dim)
 {
     return 4 * (int64_t)dim + 5 * 8;

@@ -114,6 +114,20 @@ const char *trm_run_kernel(const trm_run *run)
     return run->kernel->name;
 }
 
+const char *trm_run_isa(const trm_run *run)
+{
+    (void)run;
+    return trm_kernel_isa();
+}
+
+/* Large enough that packing and locks don't show, small enough that both sides stay in a second-level cache. */
+int trm_run_tile(const trm_run *run, int dim)
+{
+    if (run->tile > 0)
+        return run->tile;
+    return dim <= 512 ? 256 : 128;
+}
+
 void trm_run_destroy(trm_run **run)
 {
     if (*run == NULL)

@@ -72,7 +72,7 @@ static trm_status accept_floats(const reader *in, const column *col, int64_t row
     const int64_t values = rows * col->width;
     trm_element_order(col->element, in->bounce, values);
     trm_element_to_float(col->element, in->bounce, values, out);
-    for (int64_t i = 0; i < values; i++)
+    for (int64_t i = 0; i < values && !in->options->accept_non_finite; i++)
         if (!isfinite(out[i]))
             return refuse_value(in, col, row + i / col->width, i, &out[i]);
     if (in->options->normalize || in->options->refuse_zero_norm)
@@ -195,7 +195,7 @@ static int64_t bounce_bytes(const trm_store *store, int64_t count)
 trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
                           float *embeddings, int64_t *labels, int64_t *ids, trm_error *err)
 {
-    static const trm_read_options defaults = {false, false};
+    static const trm_read_options defaults = {false, false, false};
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
     reader in = {store, NULL, options == NULL ? &defaults : options, -1, -1, NULL, err};

@@ -47,11 +47,6 @@ typedef struct trm_ring {
     int64_t tiles_done, tiles_all; /* of this rank, in all steps */
 } trm_ring;
 
-int trm_sweep_tile(const trm_sweep *sweep)
-{
-    return sweep->tile;
-}
-
 static int64_t tiles_of(int64_t rows, int tile)
 {
     return (rows + tile - 1) / tile;
@@ -152,14 +147,6 @@ static void open_windows(const trm_sweep *sweep, const trm_sink *sink, trm_side 
     }
 }
 
-/* Large enough that packing and locks don't show, small enough that both sides stay in a second-level cache. */
-static int choose_tile(const trm_run *run, int dim)
-{
-    if (run->tile > 0)
-        return run->tile;
-    return dim <= 512 ? 256 : 128;
-}
-
 trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric metric, trm_sweep **result,
                             trm_error *err)
 {
@@ -169,7 +156,7 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
         goto done;
     sweep->run = run;
     sweep->rows = rows;
-    sweep->tile = choose_tile(run, rows->dim);
+    sweep->tile = trm_run_tile(run, rows->dim);
     for (int t = 0; t < rows->teams; t++)
         sweep->largest = rows->shards[t].count > sweep->largest ? rows->shards[t].count : sweep->largest;
     status = find_map(sweep, metric, err);
@@ -209,7 +196,7 @@ void trm_sweep_destroy(trm_sweep **result)
 
 int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
 {
-    const int tile = choose_tile(run, rows->dim);
+    const int tile = trm_run_tile(run, rows->dim);
     const int64_t packed = trm_block_bytes(run->kernel, shard, rows->dim) + shard * 8;
     const int64_t visiting = rows->teams > 1 ? packed + 2 * shard * trm_rows_bytes_per_row(rows->dim) : 0;
     return shard * trm_rows_bytes_per_row(rows->dim) + packed + visiting + run->threads * trm_worker_bytes(tile);

@@ -26,8 +26,6 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
                             trm_error *err) TRM_MUST_CHECK;
 void trm_sweep_destroy(trm_sweep **sweep);
 
-int trm_sweep_tile(const trm_sweep *sweep);
-
 /* Feeds sink: own is the state of this team's shard; at the end every member holds the same, complete state. counts are
  * added to. Collective. Errors: MEMORY. */
 trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,

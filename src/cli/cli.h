@@ -1,0 +1,84 @@
+/* The program's inside: options, commands, report. Only this folder prints to stdout, exits or touches MPI's start and end. */
+#ifndef TRM_CLI_CLI_H
+#define TRM_CLI_CLI_H
+
+#include "base/error.h"
+#include "trimine/trimine.h"
+
+#include <jansson.h>
+#include <mpi.h>
+#include <stdbool.h>
+
+typedef enum trm_progress_mode { TRM_PROGRESS_AUTO, TRM_PROGRESS_ALWAYS, TRM_PROGRESS_NEVER } trm_progress_mode;
+
+/* All options of all commands; which a command takes is in its table row. */
+typedef struct trm_cli {
+    const char *command;
+    int inputs;
+    const char **input; /* stores, or the output of synth; borrowed from argv */
+    const char *output;
+    trm_store_options store;
+    trm_mine_options mine;
+    bool margin_given;
+    trm_run_options run;
+    bool normalize, ignore, json, quiet, overwrite;
+    int verbose;
+    int64_t ignore_label, seed, rows, dim, classes;
+    double spread;
+    trm_progress_mode progress;
+    int64_t baseline_rss; /* bytes in use right after MPI started */
+} trm_cli;
+
+typedef trm_status (*trm_command_fn)(trm_cli *cli, trm_error *err);
+
+/* Parses everything after the command's name. Errors: USAGE. Not collective; prints nothing. */
+trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+/* Prints the help, usage or version that the arguments ask for and exits; returns where they ask for none. */
+void trm_cli_answer_help(int argc, char **argv);
+/* The command of that name, or NULL. */
+trm_command_fn trm_cli_find_command(const char *name);
+
+trm_status trm_command_mine(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_command_bench(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_command_synth(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_command_info(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- report.c ---- */
+
+/* The options that decide a result, as a JSON object (new reference). */
+json_t *trm_report_options(const trm_cli *cli);
+json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel);
+/* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed. */
+trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
+/* The largest peak resident size of any rank, in bytes. Collective. */
+int64_t trm_report_peak_rss(MPI_Comm comm);
+int64_t trm_report_rss_now(void);
+
+/* ---- progress.c ---- */
+
+/* A trm_progress_fn; context is a trm_progress. */
+typedef struct trm_progress {
+    bool terminal;
+    double phase_start, last;
+    const char *phase;
+} trm_progress;
+/* Sets up the run's progress by the options. */
+void trm_progress_attach(const trm_cli *cli, trm_progress *progress, trm_run_options *run);
+/* Clears the bar from a terminal. */
+void trm_progress_end(trm_progress *progress);
+
+/* ---- clusters.c ---- */
+
+/* Clustered unit vectors: row = (centre of its class + spread * noise), normalised. A row depends on (seed, row id) alone. */
+typedef struct trm_clusters {
+    int64_t rows, classes;
+    int dim;
+    uint64_t seed;
+    double spread; /* length of the noise relative to the centre's */
+    double *scratch; /* 2 * dim */
+} trm_clusters;
+/* A trm_row_fn. */
+void trm_clusters_fill(void *context, int64_t first, int64_t count, float *embeddings, int64_t *labels);
+trm_status trm_clusters_init(const trm_cli *cli, trm_clusters *clusters, trm_error *err) TRM_MUST_CHECK;
+
+#endif

@@ -1,0 +1,154 @@
+/* trimine bench: how the effective rate of mining compares with what this machine's BLAS can do, in one process. */
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+
+#include <cblas.h>
+#include <inttypes.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PEAK_ROUNDS = 7 };
+
+typedef struct bench {
+    trm_cli *cli;
+    MPI_Comm comm;
+    int rank, ranks, threads, tile;
+    trm_run *run;
+    trm_rows *rows;
+    trm_mine_summary summary;
+    double peaks[2 * PEAK_ROUNDS];
+    int rounds;
+} bench;
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* One round: every thread of every rank multiplies tiles of its own for about a tenth of a second; the sum of the rates. */
+static double gemm_rate(const bench *b, float *operands)
+{
+    const int dim = (int)b->cli->dim, tile = b->tile;
+    const int64_t each = 2 * (int64_t)tile * dim + (int64_t)tile * tile;
+    double total = 0.0;
+    MPI_Barrier(b->comm);
+#pragma omp parallel num_threads(b->threads) reduction(+ : total)
+    {
+        float *x = operands + omp_get_thread_num() * each, *y = x + (int64_t)tile * dim, *z = y + (int64_t)tile * dim;
+        int64_t calls = 0;
+        const double start = trm_clock();
+        double elapsed = 0.0;
+        while (elapsed < 0.1) {
+            for (int k = 0; k < 4; k++, calls++)
+                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tile, tile, dim, 1.0f, x, dim, y, dim, 0.0f, z, tile);
+            elapsed = trm_clock() - start;
+        }
+        total += 2.0 * tile * tile * dim * (double)calls / elapsed / 1e9;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &total, 1, MPI_DOUBLE, MPI_SUM, b->comm);
+    return total;
+}
+
+static trm_status measure_peak(bench *b, trm_error *err)
+{
+    const int64_t count = b->threads * (2 * (int64_t)b->tile * b->cli->dim + (int64_t)b->tile * b->tile);
+    float *operands = trm_alloc(count, sizeof *operands);
+    trm_status status = operands == NULL ? trm_fail_memory(err, "peak measurement", count, sizeof *operands) : TRM_OK;
+    status = trm_agree(b->comm, status, err);
+    if (status == TRM_OK) {
+        for (int64_t i = 0; i < count; i++)
+            operands[i] = (float)(i % 17) * 0.125f - 1.0f;
+        gemm_rate(b, operands); /* warm up */
+        for (int k = 0; k < PEAK_ROUNDS; k++)
+            b->peaks[b->rounds++] = gemm_rate(b, operands);
+    }
+    trm_free(operands);
+    return status;
+}
+
+static trm_status make_rows(bench *b, trm_error *err)
+{
+    trm_clusters clusters;
+    int64_t first, last;
+    trm_share(b->cli->rows, b->rank, b->ranks, &first, &last);
+    trm_status status = trm_clusters_init(b->cli, &clusters, err);
+    float *x = trm_alloc((last - first) * b->cli->dim, sizeof *x);
+    int64_t *labels = trm_alloc(last - first, sizeof *labels);
+    if (status == TRM_OK && (x == NULL || labels == NULL))
+        status = trm_fail_memory(err, "rows", last - first, (size_t)b->cli->dim * sizeof *x);
+    status = trm_agree(b->comm, status, err);
+    if (status == TRM_OK) {
+        trm_clusters_fill(&clusters, first, last - first, x, labels);
+        status = trm_rows_create(b->run, last - first, (int)b->cli->dim, x, labels, NULL, &b->rows, err);
+    }
+    trm_free(clusters.scratch);
+    trm_free(x);
+    trm_free(labels);
+    return status;
+}
+
+static trm_status report(bench *b, trm_error *err)
+{
+    const trm_cli *cli = b->cli;
+    const trm_mine_summary *s = &b->summary;
+    if (b->rank != 0)
+        return TRM_OK;
+    qsort(b->peaks, (size_t)b->rounds, sizeof *b->peaks, compare_numbers);
+    const double peak = b->peaks[b->rounds / 2];
+    const double n = (double)cli->rows;
+    const double effective = 2.0 * n * n * (double)cli->dim / s->negatives_s / 1e9;
+    if (!cli->json) {
+        if (!cli->quiet)
+            fprintf(stderr,
+                    "bench      %" PRId64 " rows x %" PRId64 ", %d ranks x %d threads, tile %d, kernel %s (%s)\n"
+                    "peak       %.1f GFLOP/s sgemm of %d x %d x %" PRId64 " (median of %d)\n"
+                    "effective  %.1f GFLOP/s in %.3f s: %.3f of the peak\n"
+                    "certify    %.3g pairs, %" PRId64 " survived, %" PRId64 " decided in float64\n",
+                    cli->rows, cli->dim, b->ranks, b->threads, b->tile, trm_run_kernel(b->run), trm_run_isa(b->run), peak,
+                    b->tile, b->tile, cli->dim, b->rounds, effective, s->negatives_s, effective / peak,
+                    (double)s->certify.elements, s->certify.survivors, s->certify.float64);
+        return TRM_OK;
+    }
+    return trm_report_print(
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:s}", "program",
+                  "trimine", "version", TRM_VERSION, "command", "bench", "rows", (json_int_t)cli->rows, "dim",
+                  (json_int_t)cli->dim, "classes", (json_int_t)cli->classes, "ranks", b->ranks, "threads", b->threads,
+                  "replicate", trm_rows_replicate(b->rows), "tile", b->tile, "kernel", trm_run_kernel(b->run), "isa",
+                  trm_run_isa(b->run), "sgemm_peak_gflops", peak, "effective_gflops", effective, "ratio", effective / peak,
+                  "negatives_s", s->negatives_s, "positives_s", s->positives_s, "certify",
+                  trm_report_certify(s, trm_run_kernel(b->run)), "result_hash", s->result_hash),
+        err);
+}
+
+trm_status trm_command_bench(trm_cli *cli, trm_error *err)
+{
+    bench b = {.cli = cli, .comm = MPI_COMM_WORLD};
+    trm_progress progress;
+    MPI_Comm_rank(b.comm, &b.rank);
+    MPI_Comm_size(b.comm, &b.ranks);
+    trm_progress_attach(cli, &progress, &cli->run);
+    trm_status status = trm_run_create(b.comm, &cli->run, &b.run, err);
+    if (status != TRM_OK)
+        return status;
+    b.threads = trm_run_threads(b.run);
+    b.tile = trm_run_tile(b.run, (int)cli->dim);
+    status = make_rows(&b, err);
+    if (status == TRM_OK)
+        status = measure_peak(&b, err);
+    if (status == TRM_OK)
+        status = trm_mine(b.run, b.rows, &cli->mine, NULL, NULL, &b.summary, NULL, err);
+    if (status == TRM_OK)
+        status = measure_peak(&b, err);
+    trm_progress_end(&progress);
+    if (status == TRM_OK)
+        status = trm_agree(b.comm, report(&b, err), err);
+    trm_rows_destroy(&b.rows);
+    trm_run_destroy(&b.run);
+    return status;
+}

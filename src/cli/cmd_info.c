@@ -1,0 +1,237 @@
+/* trimine info: what is recognised in a store, and what would be refused. The text is the command's result, so it goes to
+ * standard output. */
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "metric/metric.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What the rows are like; merged over the ranks. */
+typedef struct row_facts {
+    double norm_min, norm_max, norm_sum;
+    int64_t finite, non_finite, first_non_finite, zero_norm;
+} row_facts;
+
+typedef struct class_count {
+    int64_t label, size;
+} class_count;
+
+typedef struct inspection {
+    MPI_Comm comm;
+    int rank, ranks;
+    trm_store *store;
+    row_facts facts;
+    class_count *classes; /* rank 0: by label */
+    int64_t class_count;
+} inspection;
+
+static int compare_labels(const void *a, const void *b)
+{
+    const class_count *x = a, *y = b;
+    return x->label < y->label ? -1 : x->label > y->label;
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+    const class_count *x = a, *y = b;
+    return x->size != y->size ? (x->size > y->size ? -1 : 1) : compare_labels(a, b);
+}
+
+/* Sorts and adds up equal labels; returns how many are left. */
+static int64_t merge_classes(class_count *classes, int64_t count)
+{
+    int64_t kept = 0;
+    qsort(classes, (size_t)count, sizeof *classes, compare_labels);
+    for (int64_t i = 0; i < count; i++) {
+        if (kept > 0 && classes[kept - 1].label == classes[i].label)
+            classes[kept - 1].size += classes[i].size;
+        else
+            classes[kept++] = classes[i];
+    }
+    return kept;
+}
+
+static void look_at_row(row_facts *facts, const float *x, int dim, int64_t row)
+{
+    const double norm = sqrt(trm_dot(x, x, dim));
+    if (!isfinite(norm)) {
+        facts->non_finite++;
+        facts->first_non_finite = row < facts->first_non_finite ? row : facts->first_non_finite;
+        return;
+    }
+    facts->finite++;
+    facts->zero_norm += norm == 0.0;
+    facts->norm_min = fmin(facts->norm_min, norm);
+    facts->norm_max = fmax(facts->norm_max, norm);
+    facts->norm_sum += norm;
+}
+
+/* Reads this rank's part in pieces; every rank takes part in every piece. */
+static trm_status read_rows(inspection *in, class_count *classes, float *x, int64_t *labels, int64_t piece, trm_error *err)
+{
+    const trm_read_options options = {.accept_non_finite = true};
+    const int dim = trm_store_dim(in->store);
+    const int64_t longest = (trm_store_rows(in->store) + in->ranks - 1) / in->ranks;
+    int64_t first, last;
+    trm_share(trm_store_rows(in->store), in->rank, in->ranks, &first, &last);
+    trm_status status = TRM_OK;
+    for (int64_t done = 0; done < longest && status == TRM_OK; done += piece) {
+        const int64_t at = first + done < last ? first + done : last, count = last - at < piece ? last - at : piece;
+        status = trm_store_read(in->store, at, count, &options, x, labels, NULL, err);
+        for (int64_t i = 0; i < count && status == TRM_OK; i++) {
+            look_at_row(&in->facts, x + i * dim, dim, at + i);
+            classes[at - first + i] = (class_count){labels[i], 1};
+        }
+    }
+    return status;
+}
+
+static trm_status inspect(inspection *in, trm_error *err)
+{
+    const int dim = trm_store_dim(in->store);
+    const int64_t piece = (INT64_C(16) << 20) / dim + 1;
+    int64_t first, last;
+    trm_share(trm_store_rows(in->store), in->rank, in->ranks, &first, &last);
+    float *x = trm_alloc(piece * dim, sizeof *x);
+    int64_t *labels = trm_alloc(piece, sizeof *labels);
+    class_count *classes = trm_alloc(last - first, sizeof *classes);
+    int64_t *counts = trm_alloc_zero(2 * (int64_t)in->ranks, sizeof *counts);
+    trm_status status = TRM_OK;
+    if (x == NULL || labels == NULL || classes == NULL || counts == NULL)
+        status = trm_fail_memory(err, "rows", piece, (size_t)dim * sizeof *x);
+    status = trm_agree(in->comm, status, err);
+    if (status == TRM_OK)
+        status = read_rows(in, classes, x, labels, piece, err);
+    if (status == TRM_OK) {
+        counts[0] = merge_classes(classes, last - first);
+        status = trm_exchange_items(in->comm, classes, counts, sizeof *classes, (void **)&in->classes, counts + in->ranks,
+                                    err);
+    }
+    if (status == TRM_OK) {
+        for (int r = 0; r < in->ranks; r++)
+            in->class_count += counts[in->ranks + r];
+        in->class_count = merge_classes(in->classes, in->class_count);
+    }
+    trm_free(x);
+    trm_free(labels);
+    trm_free(classes);
+    trm_free(counts);
+    return status;
+}
+
+static void merge_facts(inspection *in)
+{
+    row_facts *f = &in->facts;
+    int64_t sums[] = {f->finite, f->non_finite, f->zero_norm};
+    MPI_Allreduce(MPI_IN_PLACE, sums, 3, MPI_INT64_T, MPI_SUM, in->comm);
+    f->finite = sums[0];
+    f->non_finite = sums[1];
+    f->zero_norm = sums[2];
+    MPI_Allreduce(MPI_IN_PLACE, &f->first_non_finite, 1, MPI_INT64_T, MPI_MIN, in->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &f->norm_min, 1, MPI_DOUBLE, MPI_MIN, in->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &f->norm_max, 1, MPI_DOUBLE, MPI_MAX, in->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &f->norm_sum, 1, MPI_DOUBLE, MPI_SUM, in->comm);
+    if (f->finite == 0)
+        f->norm_min = f->norm_max = 0.0;
+}
+
+enum { CLASSES_SHOWN = 10 };
+
+static json_t *files_json(const inspection *in)
+{
+    json_t *files = json_array();
+    for (int i = 0; i < trm_store_file_count(in->store); i++) {
+        const trm_store_file *file = trm_store_file_at(in->store, i);
+        json_t *row = json_pack("{s:s, s:I, s:I, s:{s:s, s:s, s:[I, i]}, s:{s:s, s:s, s:[I]}}", "path", file->path, "rows",
+                                (json_int_t)file->rows, "first_row", (json_int_t)file->first, "embeddings", "dataset",
+                                file->embeddings, "type", file->embeddings_type, "shape", (json_int_t)file->rows,
+                                trm_store_dim(in->store), "labels", "dataset", file->labels, "type", file->labels_type,
+                                "shape", (json_int_t)file->rows);
+        json_object_set_new(row, "ids", file->ids == NULL ? json_null()
+                                                          : json_pack("{s:s, s:s}", "dataset", file->ids, "type",
+                                                                      file->ids_type));
+        json_array_append_new(files, row);
+    }
+    return files;
+}
+
+static json_t *info_json(const inspection *in, int64_t singletons)
+{
+    const row_facts *f = &in->facts;
+    json_t *largest = json_array();
+    for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
+        json_array_append_new(largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label, "rows",
+                                                 (json_int_t)in->classes[i].size));
+    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:{s:I, s:I, s:I, s:I, s:o}, s:{s:f, s:f, s:f}, s:I, s:o, s:I}",
+                     "program", "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
+                     (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
+                     (json_int_t)in->class_count, "files", files_json(in), "classes", "count",
+                     (json_int_t)in->class_count, "smallest", (json_int_t)in->classes[in->class_count - 1].size, "largest",
+                     (json_int_t)in->classes[0].size, "singletons", (json_int_t)singletons, "top", largest, "norms", "min",
+                     f->norm_min, "mean", f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, "max", f->norm_max,
+                     "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite_row",
+                     f->non_finite > 0 ? json_integer(f->first_non_finite) : json_null(), "zero_norm_rows",
+                     (json_int_t)f->zero_norm);
+}
+
+static trm_status print_people(const inspection *in, int64_t singletons, trm_error *err)
+{
+    const row_facts *f = &in->facts;
+    printf("store       %" PRId64 " rows x %d, %" PRId64 " classes, %d file%s\n", trm_store_rows(in->store),
+           trm_store_dim(in->store), in->class_count, trm_store_file_count(in->store),
+           trm_store_file_count(in->store) == 1 ? "" : "s");
+    for (int i = 0; i < trm_store_file_count(in->store); i++) {
+        const trm_store_file *file = trm_store_file_at(in->store, i);
+        printf("file        %s: rows %" PRId64 " to %" PRId64 "; embeddings '%s' %s; labels '%s' %s; ids %s%s%s\n", file->path,
+               file->first, file->first + file->rows, file->embeddings, file->embeddings_type, file->labels,
+               file->labels_type, file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type);
+    }
+    printf("classes     %" PRId64 " to %" PRId64 " rows, %" PRId64 " with one row; largest:",
+           in->classes[in->class_count - 1].size, in->classes[0].size, singletons);
+    for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
+        printf(" %" PRId64 " (%" PRId64 ")", in->classes[i].label, in->classes[i].size);
+    printf("%s\n", in->class_count > CLASSES_SHOWN ? " ..." : "");
+    printf("norms       %.6g to %.6g, mean %.6g; %" PRId64 " rows of norm zero\n", f->norm_min, f->norm_max,
+           f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, f->zero_norm);
+    if (f->non_finite > 0)
+        printf("non-finite  %" PRId64 " rows, the first is row %" PRId64 ": mine will refuse this store\n", f->non_finite,
+               f->first_non_finite);
+    else
+        printf("non-finite  none\n");
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output");
+    return TRM_OK;
+}
+
+trm_status trm_command_info(trm_cli *cli, trm_error *err)
+{
+    inspection in = {.comm = MPI_COMM_WORLD, .facts = {.norm_min = INFINITY, .first_non_finite = INT64_MAX}};
+    MPI_Comm_rank(in.comm, &in.rank);
+    MPI_Comm_size(in.comm, &in.ranks);
+    trm_status status =
+        trm_store_open(in.comm, cli->inputs, (const char *const *)cli->input, &cli->store, &in.store, err);
+    if (status == TRM_OK)
+        status = inspect(&in, err);
+    if (status == TRM_OK) {
+        merge_facts(&in);
+        if (in.rank == 0) {
+            int64_t singletons = 0;
+            for (int64_t i = 0; i < in.class_count; i++)
+                singletons += in.classes[i].size == 1;
+            qsort(in.classes, (size_t)in.class_count, sizeof *in.classes, compare_sizes);
+            status = cli->json ? trm_report_print(info_json(&in, singletons), err)
+                               : print_people(&in, singletons, err);
+        }
+        status = trm_agree(in.comm, status, err);
+    }
+    trm_free(in.classes);
+    trm_store_close(&in.store);
+    return status;
+}

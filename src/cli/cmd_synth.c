@@ -1,0 +1,42 @@
+/* trimine synth: a store of clustered unit vectors, the same bytes on any number of ranks. */
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "store/result.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+trm_status trm_command_synth(trm_cli *cli, trm_error *err)
+{
+    trm_clusters clusters;
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    trm_status status = trm_agree(MPI_COMM_WORLD, trm_clusters_init(cli, &clusters, err), err);
+    if (status == TRM_OK)
+        status = trm_output_check(MPI_COMM_WORLD, cli->input[0], cli->overwrite, 0, NULL, err);
+    const trm_attribute attributes[] = {
+        {"format", TRM_ATTRIBUTE_TEXT, "trimine-synthetic", 0, 0.0},
+        {"classes", TRM_ATTRIBUTE_INT, NULL, cli->classes, 0.0},
+        {"spread", TRM_ATTRIBUTE_FLOAT, NULL, 0, cli->spread},
+        {"seed", TRM_ATTRIBUTE_INT, NULL, cli->seed, 0.0},
+    };
+    if (status == TRM_OK)
+        status = trm_store_write(MPI_COMM_WORLD, cli->input[0], cli->rows, (int)cli->dim, trm_clusters_fill, &clusters,
+                                 (int)(sizeof attributes / sizeof *attributes), attributes, err);
+    trm_free(clusters.scratch);
+    if (status == TRM_OK && rank == 0) {
+        if (cli->json)
+            status = trm_report_print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:I}", "program", "trimine",
+                                                "version", TRM_VERSION, "command", "synth", "output", cli->input[0], "rows",
+                                                (json_int_t)cli->rows, "dim", (json_int_t)cli->dim, "classes",
+                                                (json_int_t)cli->classes, "spread", cli->spread, "seed",
+                                                (json_int_t)cli->seed),
+                                      err);
+        else if (!cli->quiet)
+            fprintf(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n", cli->input[0], cli->rows,
+                    cli->dim, cli->classes);
+    }
+    return trm_agree(MPI_COMM_WORLD, status, err);
+}

@@ -1,0 +1,86 @@
+/* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit code. */
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The task count that the launcher put into the environment, where MPI itself was not told of it. */
+static long launched_tasks(void)
+{
+    static const char *const mpi_knows[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"};
+    static const char *const counts[] = {"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "PMI_SIZE"};
+    for (size_t i = 0; i < sizeof mpi_knows / sizeof *mpi_knows; i++)
+        if (getenv(mpi_knows[i]) != NULL)
+            return 1;
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (getenv(counts[i]) != NULL)
+            return atol(getenv(counts[i]));
+    return 1;
+}
+
+static trm_status check_launch(trm_error *err)
+{
+    int ranks = 0;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    if (ranks == 1 && launched_tasks() > 1)
+        return trm_fail(err, TRM_ERR_ENVIRONMENT,
+                        "launched as %ld tasks that MPI does not connect: use srun --mpi=pmix, or mpirun",
+                        launched_tasks());
+    return TRM_OK;
+}
+
+/* Of N disconnected tasks only the first speaks. */
+static bool is_speaker(void)
+{
+    int rank = 0;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    const char *task = getenv("SLURM_PROCID");
+    return rank == 0 && (task == NULL || launched_tasks() == 1 || atol(task) == 0);
+}
+
+static void print_error(const trm_error *err)
+{
+    int ranks = 0;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    if (!is_speaker())
+        return;
+    if (err->rank >= 0 && ranks > 1 && err->status != TRM_ERR_USAGE)
+        fprintf(stderr, "trimine: error: rank %d (%s): %s\n", err->rank, err->host, err->text);
+    else
+        fprintf(stderr, "trimine: error: %s\n", err->text);
+}
+
+static trm_status run_command(int argc, char **argv, trm_error *err)
+{
+    trm_cli cli;
+    trm_status status = check_launch(err);
+    if (status == TRM_OK)
+        status = trm_cli_parse(argc, argv, &cli, err);
+    status = trm_agree(MPI_COMM_WORLD, status, err);
+    if (status != TRM_OK)
+        return status;
+    cli.baseline_rss = trm_report_rss_now();
+    status = trm_cli_find_command(cli.command)(&cli, err);
+    trm_free(cli.input);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    trm_cli_answer_help(argc, argv);
+    int provided = 0;
+    if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+        fprintf(stderr, "trimine: error: MPI could not be started\n");
+        return trm_exit_code(TRM_ERR_ENVIRONMENT);
+    }
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = run_command(argc, argv, &err);
+    if (status != TRM_OK)
+        print_error(&err);
+    MPI_Finalize();
+    return trm_exit_code(status);
+}
