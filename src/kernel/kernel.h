@@ -77,7 +77,9 @@ struct trm_kernel {
     const char *name;
     bool (*available)(void);                                          /* on this CPU */
     int64_t (*packed_floats)(int64_t rows, int dim);                  /* size of the packed layout */
-    void (*pack)(const float *mapped, int64_t row, int count, int dim, float *packed); /* rows already mapped */
+    /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride floats a
+     * row, zeros past the block's last row. */
+    void (*pack)(const float *mapped, int stride, int64_t row, int dim, int first, int width, float *packed);
     double (*radius)(int dim); /* e with |computed g - exact g| <= e |y_i| |y_j| + tiny; proof beside it */
     void (*tile)(const trm_tile *tile, trm_workspace *work); /* appends the survivors */
 };

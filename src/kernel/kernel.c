@@ -1,0 +1,326 @@
+/* The kernel table, packed blocks, and the proof that a filtered pair is nobody's.
+ *
+ * Notation. u = 2^-24 (float32), w = 2^-53 (float64), D = dim, s = scale, x a row as given, N = its canonical <x, x>,
+ * Y its exact image under the map, y the float32 image that is multiplied, n = |y|^2. Rows with n > 2^96 or with
+ * anything not finite are marked with NaN terms, and every pair of theirs survives; below, n <= 2^96, so no dot
+ * overflows. Denormals may be flushed: a flushed result or operand is off by t = 2^-126 at most.
+ *
+ * 1. The dot. |g - <y_i, y_j>| <= k |y_i||y_j| + (D + 4) t (1 + |y_i| + |y_j|), k = radius(D) of the kernel, and
+ *    k |y_i||y_j| <= k n_i / 2 + k n_j / 2.
+ * 2. The map. It is computed in float64 and rounded once: y = Y + f with |f| <= u' |Y| + t sqrt(D), u' = u (1 + 2^-20)
+ *    (for cosine, 1 / |x| adds (D/16 + 8) w, relative, which is added explicitly below).
+ *      sql2, l2: | |y_i-y_j|^2 - |Y_i-Y_j|^2 | <= F (2 |y_i-y_j| + F), F = |f_i| + |f_j|. With |y_i-y_j| <= |y_i|+|y_j| and
+ *        F <= u''(|y_i|+|y_j|) + 2 t sqrt(D) half of this is at most u''(1 + u'')(|y_i|+|y_j|)^2 <= 2 u (1 + 2^-10)(n_i + n_j),
+ *        plus at most 4 t sqrt(D) (|y_i| + |y_j| + t sqrt(D)).
+ *      cosine: |<y_i,y_j> - <Y_i,Y_j>| <= |f_i||y_j| + |Y_i||f_j|, |Y| = 1: at most 2 (u (1 + 2^-10) + (D/16 + 8) w) + 4 t sqrt(D).
+ *      dot: likewise <= 2 u (1 + 2^-10) |y_i||y_j| <= u (1 + 2^-10)(n_i + n_j), plus the same in t.
+ *    sqrt(D) <= (D + 1) / 2, so 1. and 2. together spend at most (D + 16) 4 t (1 + |y|) on each of the two rows for t.
+ * 3. The canonical distance differs from the exact one too, and by the norms as given, not as shifted. A canonical dot
+ *    is off by (D/8 + 4) w |x_i||x_j| (1 + tiny): eight chains of ceil(D/8) additions and three more; products are exact.
+ *      sql2: two norms, twice the dot, one sum, one difference: (2 (D/8 + 4) + 3) w (N_i + N_j), to first order; we take
+ *        (D/4 + 16) w. max(0, .) moves it no further from the exact one, which is not negative. In units of v: s^2/2 of it.
+ *      l2: the window is squared, and widened by 2^-50 for the rounding of the root (w) and of the square.
+ *      cosine: dot (D/8 + 4) w, half of each norm's, root, product, quotient, difference (of at most 2): under (D/4 + 16) w.
+ *      dot: (D/8 + 4) w |x_i||x_j| s^2 <= (D/8 + 4) w s^2 (N_i + N_j) / 2; we take the same as for sql2.
+ *    The values of n and N that enter are off by D w, relative: the factor 1 + 2^-10 on the sum below takes that.
+ *    So with e_i = (k n_i / 2 + map + canonical + tiny)(1 + 2^-10) and p(d) = -d s^2/2, -d^2 s^2/2, 1 - d, -d s^2:
+ *      p(d) + a (n_i + n_j)/2 - e_i - e_j <= g <= p(d) + a (n_i + n_j)/2 + e_i + e_j,  a = 1 for sql2 and l2, else 0.
+ *    With near_term = a n/2 - e and far_term = a n/2 + e, a pair whose d is in row i's [lo, hi] has
+ *      g >= near_i + near_term_j and g <= far_i + far_term_j, near_i = near_term_i + p(hi), far_i = far_term_i + p(lo).
+ * 4. Floats. The compare uses fl(near_i + near_term_j) <= sum + u |sum| <= sum of (value + u |value|). lower() gives a float f
+ *    with f + u |f| <= value (minus t, if the sum is flushed); upper() the mirror. So fl(sum) <= exact bound <= g.
+ *    The compare keeps a pair if not g <= bound; g may equal the bound only if every rounding above took its full share with
+ *    a strictly positive slack (the factors 1 + 2^-10 and the t terms are never 0), so no pair inside is on the bound.
+ * near is never -inf, but -FLT_MAX, so that a padding row's +inf still rules the pair out. */
+#include "base/alloc.h"
+#include "kernel/scan.h"
+#include "metric/isa.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* A kernel of lower precision goes in front of fp32; "auto" takes the first that is available. */
+static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas};
+enum { KERNELS = sizeof table / sizeof table[0] };
+
+enum { CHUNK = 128 }; /* columns mapped at a time: 16 KiB of stack */
+
+static const double largest_trusted = 0x1p96;
+
+const trm_kernel *trm_kernel_at(int index)
+{
+    return index >= 0 && index < (int)KERNELS ? table[index] : NULL;
+}
+
+const trm_kernel *trm_kernel_find(const char *name)
+{
+    for (int i = 0; i < (int)KERNELS; i++)
+        if (strcmp(name, table[i]->name) == 0 || (strcmp(name, "auto") == 0 && table[i]->available()))
+            return table[i];
+    return NULL;
+}
+
+const char *trm_kernel_isa(void)
+{
+    return trm_isa_name(trm_isa_get());
+}
+
+double trm_float_dot_radius(int dim)
+{
+    const double ku = ((double)dim + 4.0) * 0x1p-24;
+    return ku < 0.5 ? ku / (1.0 - ku) : INFINITY;
+}
+
+double trm_map_scale(double largest_norm)
+{
+    int exponent = 0;
+    if (!(largest_norm > 0.0) || isinf(largest_norm))
+        return 1.0;
+    frexp(largest_norm, &exponent);
+    return ldexp(1.0, -exponent);
+}
+
+static int64_t round_up(int64_t rows)
+{
+    return (rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
+}
+
+/* f with f + u |f| <= value; slack: what the float64 arithmetic behind value may be off by. */
+static float lower(double value, double slack)
+{
+    const double moved = value - (3.0 * 0x1p-24 * fabs(value) + slack + 0x1p-124);
+    if (moved > (double)FLT_MAX)
+        return FLT_MAX;
+    if (moved < -(double)FLT_MAX)
+        return -FLT_MAX;
+    return (float)moved;
+}
+
+static float upper(double value, double slack)
+{
+    return -lower(-value, slack);
+}
+
+int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
+{
+    const int64_t rows = round_up(capacity);
+    return (int64_t)sizeof(trm_block) + (kernel->packed_floats(rows, dim) + 2 * rows) * (int64_t)sizeof(float);
+}
+
+trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
+                            trm_error *err)
+{
+    const int64_t rows = round_up(capacity);
+    const int64_t floats = kernel->packed_floats(rows, map->dim);
+    *block = NULL;
+    trm_block *made = trm_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return trm_fail_memory(err, "packed rows", 1, sizeof *made);
+    made->kernel = kernel;
+    made->map = *map;
+    made->capacity = rows;
+    made->packed = trm_alloc_zero(floats, sizeof *made->packed);
+    made->near_term = trm_alloc_zero(rows, sizeof *made->near_term);
+    made->far_term = trm_alloc_zero(rows, sizeof *made->far_term);
+    if (made->packed == NULL || made->near_term == NULL || made->far_term == NULL) {
+        trm_block_destroy(&made);
+        return trm_fail_memory(err, "packed rows", floats + 2 * rows, sizeof(float));
+    }
+    *block = made;
+    return TRM_OK;
+}
+
+void trm_block_destroy(trm_block **block)
+{
+    if (*block == NULL)
+        return;
+    trm_free((*block)->packed);
+    trm_free((*block)->near_term);
+    trm_free((*block)->far_term);
+    trm_free(*block);
+    *block = NULL;
+}
+
+/* y of columns [first, first + width) of one row; returns their part of n. */
+static double map_row(const trm_map *map, const float *x, double norm2, int first, int width, float *y)
+{
+    const bool shifted = map->shift != NULL && (map->metric == TRM_METRIC_SQL2 || map->metric == TRM_METRIC_L2);
+    const double factor = map->metric == TRM_METRIC_COSINE ? 1.0 / sqrt(norm2) : map->scale;
+    double n = 0.0;
+    for (int k = 0; k < width; k++) {
+        const double value = shifted ? (double)x[first + k] - (double)map->shift[first + k] : (double)x[first + k];
+        y[k] = (float)(value * factor);
+        n += (double)y[k] * (double)y[k];
+    }
+    return n;
+}
+
+/* near_term and far_term of a row: the proof is on top of this file. */
+static void set_terms(trm_block *block, int64_t row, double n, double norm2)
+{
+    const trm_map *map = &block->map;
+    const double dim = map->dim, u = 0x1p-24, w = 0x1p-53;
+    const double canonical = (dim / 4.0 + 16.0) * w;
+    const double tiny = (dim + 16.0) * 0x1p-124 * (1.0 + sqrt(n));
+    const double dot = block->kernel->radius(map->dim) * n / 2.0;
+    double e = 0.0, centre = 0.0;
+    switch (map->metric) {
+    case TRM_METRIC_SQL2:
+    case TRM_METRIC_L2:
+        centre = n / 2.0;
+        e = dot + 2.0 * u * n + canonical * norm2 * map->scale * map->scale / 2.0 + tiny;
+        break;
+    case TRM_METRIC_COSINE:
+        e = dot + u + (dim / 16.0 + 8.0) * w + canonical / 2.0 + tiny;
+        break;
+    case TRM_METRIC_DOT:
+        e = dot + u * n + canonical * norm2 * map->scale * map->scale / 2.0 + tiny;
+        break;
+    }
+    e *= 1.0 + 0x1p-10;
+    const bool trusted = n <= largest_trusted && e <= largest_trusted && norm2 < INFINITY &&
+                         (map->metric != TRM_METRIC_COSINE || norm2 > 0.0);
+    block->near_term[row] = trusted ? lower(centre - e, (centre + e) * 0x1p-50) : NAN;
+    block->far_term[row] = trusted ? upper(centre + e, (centre + e) * 0x1p-50) : NAN;
+}
+
+void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float *x, const double *norm2)
+{
+    const int dim = block->map.dim;
+    float mapped[TRM_TILE_ALIGN * CHUNK];
+    for (int64_t group = first; group < first + count; group += TRM_TILE_ALIGN) {
+        const int64_t left = first + count - group;
+        const int rows = left < TRM_TILE_ALIGN ? (int)left : TRM_TILE_ALIGN;
+        double n[TRM_TILE_ALIGN] = {0.0};
+        memset(mapped, 0, sizeof mapped);
+        for (int k = 0; k < dim; k += CHUNK) {
+            const int width = dim - k < CHUNK ? dim - k : CHUNK;
+            for (int i = 0; i < rows; i++)
+                n[i] += map_row(&block->map, x + (group + i) * dim, norm2[group + i], k, width, mapped + i * CHUNK);
+            block->kernel->pack(mapped, CHUNK, group, dim, k, width, block->packed);
+        }
+        for (int i = 0; i < rows; i++)
+            set_terms(block, group + i, n[i], norm2[group + i]);
+        for (int i = rows; i < TRM_TILE_ALIGN; i++) {
+            block->near_term[group + i] = INFINITY;
+            block->far_term[group + i] = -INFINITY;
+        }
+    }
+}
+
+trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *err)
+{
+    const int64_t rows = round_up(capacity);
+    *bounds = NULL;
+    trm_bounds *made = trm_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return trm_fail_memory(err, "windows", 1, sizeof *made);
+    made->capacity = rows;
+    made->near = trm_alloc(rows, sizeof *made->near);
+    made->far = trm_alloc(rows, sizeof *made->far);
+    if (made->near == NULL || made->far == NULL) {
+        trm_bounds_destroy(&made);
+        return trm_fail_memory(err, "windows", 2 * rows, sizeof(float));
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        made->near[i] = INFINITY;
+        made->far[i] = -INFINITY;
+    }
+    *bounds = made;
+    return TRM_OK;
+}
+
+void trm_bounds_destroy(trm_bounds **bounds)
+{
+    if (*bounds == NULL)
+        return;
+    trm_free((*bounds)->near);
+    trm_free((*bounds)->far);
+    trm_free(*bounds);
+    *bounds = NULL;
+}
+
+/* p(d): the exact v of a pair at distance d. */
+static double place(const trm_map *map, double d)
+{
+    switch (map->metric) {
+    case TRM_METRIC_SQL2:
+        return -d * map->scale * map->scale / 2.0;
+    case TRM_METRIC_L2:
+        return -(d * map->scale) * (d * map->scale) / 2.0;
+    case TRM_METRIC_COSINE:
+        return 1.0 - d;
+    case TRM_METRIC_DOT:
+        return -d * map->scale * map->scale;
+    }
+    return 0.0;
+}
+
+/* A term and p in float64 are each off by a few w, relative, and their sum too; for l2 this covers the root as well. */
+static double place_slack(const trm_map *map, double term, double p)
+{
+    return 0x1p-49 * (fabs(term) + fabs(p) + (map->metric == TRM_METRIC_COSINE ? 2.0 : 0.0));
+}
+
+static void set_window(trm_bounds *bounds, const trm_block *block, int64_t row, double lo, double hi)
+{
+    const trm_map *map = &block->map;
+    const bool clamped = map->metric != TRM_METRIC_DOT; /* distances are never below 0 */
+    const double near_term = (double)block->near_term[row], far_term = (double)block->far_term[row];
+    if (isnan(near_term)) {
+        bounds->near[row] = NAN;
+        bounds->far[row] = NAN;
+        return;
+    }
+    if (lo > hi || (clamped && hi < 0.0)) {
+        bounds->near[row] = INFINITY;
+        bounds->far[row] = -INFINITY;
+        return;
+    }
+    const bool no_near = !(hi < INFINITY), no_far = !(lo > (clamped ? 0.0 : -INFINITY));
+    const double p_hi = no_near ? 0.0 : place(map, hi), p_lo = no_far ? 0.0 : place(map, lo);
+    bounds->near[row] = no_near ? -FLT_MAX : lower(near_term + p_hi, place_slack(map, near_term, p_hi));
+    bounds->far[row] = no_far ? INFINITY : upper(far_term + p_lo, place_slack(map, far_term, p_lo));
+}
+
+void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count, const double *lo,
+                    const double *hi)
+{
+    for (int64_t i = 0; i < count; i++)
+        set_window(bounds, block, first + i, lo[i], hi[i]);
+    if (first + count != block->rows)
+        return;
+    for (int64_t i = block->rows; i < round_up(block->rows); i++) {
+        bounds->near[i] = INFINITY;
+        bounds->far[i] = -INFINITY;
+    }
+}
+
+trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err)
+{
+    const int64_t area = (int64_t)tile * round_up(tile);
+    *work = NULL;
+    trm_workspace *made = trm_alloc_zero(1, sizeof *made);
+    if (made == NULL)
+        return trm_fail_memory(err, "scratch", 1, sizeof *made);
+    made->capacity = (int64_t)tile * tile;
+    made->survivors = trm_alloc(made->capacity, sizeof *made->survivors);
+    made->scratch = trm_alloc_zero(area, sizeof *made->scratch);
+    if (made->survivors == NULL || made->scratch == NULL) {
+        trm_workspace_destroy(&made);
+        return trm_fail_memory(err, "scratch", area, sizeof(trm_survivor));
+    }
+    *work = made;
+    return TRM_OK;
+}
+
+void trm_workspace_destroy(trm_workspace **work)
+{
+    if (*work == NULL)
+        return;
+    trm_free((*work)->survivors);
+    trm_free((*work)->scratch);
+    trm_free(*work);
+    *work = NULL;
+}

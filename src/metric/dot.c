@@ -1,0 +1,264 @@
+/* The canonical dot, one pair at a time and blocked.
+ *
+ * Lane l of a register of eight doubles is accumulator l of the definition, so every form adds the same exact products
+ * in the same order. A tail that is filled with zeros adds +0 to accumulators that are never -0 (they start at +0, and
+ * in round to nearest x + y is -0 only when both are), so it changes no bit. */
+#include "metric/isa.h"
+#include "metric/metric.h"
+
+#if TRM_HAVE_X86
+#include <immintrin.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE double reduce(const double s[8])
+{
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
+INLINE double dot_body(const float *x, const float *y, int dim)
+{
+    double s[8] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+    int k = 0;
+    for (; k + 8 <= dim; k += 8)
+        for (int l = 0; l < 8; l++)
+            s[l] += (double)x[k + l] * (double)y[k + l];
+    for (int l = 0; k + l < dim; l++)
+        s[l] += (double)x[k + l] * (double)y[k + l];
+    return reduce(s);
+}
+
+static double dot_portable(const float *x, const float *y, int dim)
+{
+    return dot_body(x, y, dim);
+}
+
+static void dot_tile_portable(const float *a, int rows, const float *b, int cols, int dim, double *out, int64_t stride)
+{
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < cols; j++)
+            out[i * stride + j] = dot_body(a + (int64_t)i * dim, b + (int64_t)j * dim, dim);
+}
+
+#if TRM_HAVE_X86
+/* s0+s1 | s2+s3 of the low half l and s4+s5 | s6+s7 of the high half h. */
+TRM_TARGET_AVX2 INLINE double reduce_avx2(__m256d l, __m256d h)
+{
+    const __m256d pairs = _mm256_hadd_pd(l, h); /* s01 s45 s23 s67 */
+    const __m128d quads = _mm_add_pd(_mm256_castpd256_pd128(pairs), _mm256_extractf128_pd(pairs, 1));
+    return _mm_cvtsd_f64(quads) + _mm_cvtsd_f64(_mm_unpackhi_pd(quads, quads));
+}
+
+/* The last dim mod 8 elements, zero-filled. */
+TRM_TARGET_AVX2 INLINE __m256 tail_avx2(const float *x, __m256i mask)
+{
+    return _mm256_maskload_ps(x, mask);
+}
+
+TRM_TARGET_AVX2 INLINE __m256i tail_mask(int count)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+TRM_TARGET_AVX2 INLINE __m256d low_avx2(__m256 x)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+}
+
+TRM_TARGET_AVX2 INLINE __m256d high_avx2(__m256 x)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+}
+
+TRM_TARGET_AVX2 static double dot_avx2(const float *x, const float *y, int dim)
+{
+    __m256d l = _mm256_setzero_pd(), h = _mm256_setzero_pd();
+    int k = 0;
+    for (; k + 8 <= dim; k += 8) {
+        l = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + k)), _mm256_cvtps_pd(_mm_loadu_ps(y + k)), l);
+        h = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + k + 4)), _mm256_cvtps_pd(_mm_loadu_ps(y + k + 4)), h);
+    }
+    if (k < dim) {
+        const __m256i mask = tail_mask(dim - k);
+        const __m256 xt = tail_avx2(x + k, mask), yt = tail_avx2(y + k, mask);
+        l = _mm256_fmadd_pd(low_avx2(xt), low_avx2(yt), l);
+        h = _mm256_fmadd_pd(high_avx2(xt), high_avx2(yt), h);
+    }
+    return reduce_avx2(l, h);
+}
+
+/* Two rows by two columns: eight accumulators. */
+TRM_TARGET_AVX2 INLINE void block_avx2(const float *const a[2], const float *const b[2], int dim, double out[4])
+{
+    __m256d l00 = _mm256_setzero_pd(), l01 = l00, l10 = l00, l11 = l00;
+    __m256d h00 = l00, h01 = l00, h10 = l00, h11 = l00;
+    for (int k = 0; k < dim; k += 8) {
+        __m256 x0, x1, y0, y1;
+        if (k + 8 <= dim) {
+            x0 = _mm256_loadu_ps(a[0] + k), x1 = _mm256_loadu_ps(a[1] + k);
+            y0 = _mm256_loadu_ps(b[0] + k), y1 = _mm256_loadu_ps(b[1] + k);
+        } else {
+            const __m256i mask = tail_mask(dim - k);
+            x0 = tail_avx2(a[0] + k, mask), x1 = tail_avx2(a[1] + k, mask);
+            y0 = tail_avx2(b[0] + k, mask), y1 = tail_avx2(b[1] + k, mask);
+        }
+        __m256d p0 = low_avx2(x0), p1 = low_avx2(x1), q0 = low_avx2(y0), q1 = low_avx2(y1);
+        l00 = _mm256_fmadd_pd(p0, q0, l00), l01 = _mm256_fmadd_pd(p0, q1, l01);
+        l10 = _mm256_fmadd_pd(p1, q0, l10), l11 = _mm256_fmadd_pd(p1, q1, l11);
+        p0 = high_avx2(x0), p1 = high_avx2(x1), q0 = high_avx2(y0), q1 = high_avx2(y1);
+        h00 = _mm256_fmadd_pd(p0, q0, h00), h01 = _mm256_fmadd_pd(p0, q1, h01);
+        h10 = _mm256_fmadd_pd(p1, q0, h10), h11 = _mm256_fmadd_pd(p1, q1, h11);
+    }
+    out[0] = reduce_avx2(l00, h00), out[1] = reduce_avx2(l01, h01);
+    out[2] = reduce_avx2(l10, h10), out[3] = reduce_avx2(l11, h11);
+}
+
+TRM_TARGET_AVX2 static void dot_tile_avx2(const float *a, int rows, const float *b, int cols, int dim, double *out,
+                                          int64_t stride)
+{
+    for (int i = 0; i < rows; i += 2) {
+        const int more_rows = i + 1 < rows;
+        const float *const pa[2] = {a + (int64_t)i * dim, a + (int64_t)(i + more_rows) * dim};
+        for (int j = 0; j < cols; j += 2) {
+            const int more_cols = j + 1 < cols;
+            const float *const pb[2] = {b + (int64_t)j * dim, b + (int64_t)(j + more_cols) * dim};
+            double block[4];
+            block_avx2(pa, pb, dim, block);
+            for (int r = 0; r <= more_rows; r++)
+                for (int c = 0; c <= more_cols; c++)
+                    out[(i + r) * stride + j + c] = block[2 * r + c];
+        }
+    }
+}
+
+TRM_TARGET_AVX512 INLINE __m512d load_avx512(const float *x, __mmask8 mask)
+{
+    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(mask, x));
+}
+
+TRM_TARGET_AVX512 static double dot_avx512(const float *x, const float *y, int dim)
+{
+    __m512d s = _mm512_setzero_pd();
+    int k = 0;
+    for (; k + 8 <= dim; k += 8)
+        s = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(x + k)), _mm512_cvtps_pd(_mm256_loadu_ps(y + k)), s);
+    if (k < dim) {
+        const __mmask8 mask = (__mmask8)((1U << (dim - k)) - 1U);
+        s = _mm512_fmadd_pd(load_avx512(x + k, mask), load_avx512(y + k, mask), s);
+    }
+    return reduce_avx2(_mm512_castpd512_pd256(s), _mm512_extractf64x4_pd(s, 1));
+}
+
+/* s01 of u, s01 of v, s23 of u, s23 of v, ... */
+TRM_TARGET_AVX512 INLINE __m512d pairs_avx512(__m512d u, __m512d v)
+{
+    return _mm512_add_pd(_mm512_unpacklo_pd(u, v), _mm512_unpackhi_pd(u, v));
+}
+
+/* Adds neighbouring 128-bit lanes: of u into the low half, of v into the high half. */
+TRM_TARGET_AVX512 INLINE __m512d lanes_avx512(__m512d u, __m512d v)
+{
+    return _mm512_add_pd(_mm512_shuffle_f64x2(u, v, 0x88), _mm512_shuffle_f64x2(u, v, 0xdd));
+}
+
+/* The eight canonical sums of eight accumulator sets, in order. */
+TRM_TARGET_AVX512 INLINE __m512d reduce8_avx512(__m512d v0, __m512d v1, __m512d v2, __m512d v3, __m512d v4,
+                                                __m512d v5, __m512d v6, __m512d v7)
+{
+    return lanes_avx512(lanes_avx512(pairs_avx512(v0, v1), pairs_avx512(v2, v3)),
+                        lanes_avx512(pairs_avx512(v4, v5), pairs_avx512(v6, v7)));
+}
+
+/* Four rows by four columns: 16 accumulators. out holds two rows of four a register. */
+TRM_TARGET_AVX512 INLINE void block_avx512(const float *const a[4], const float *const b[4], int dim, __m512d out[2])
+{
+    const float *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3];
+    const float *b0 = b[0], *b1 = b[1], *b2 = b[2], *b3 = b[3];
+    __m512d s00 = _mm512_setzero_pd(), s01 = s00, s02 = s00, s03 = s00, s10 = s00, s11 = s00, s12 = s00, s13 = s00;
+    __m512d s20 = s00, s21 = s00, s22 = s00, s23 = s00, s30 = s00, s31 = s00, s32 = s00, s33 = s00;
+#define STEP(LOAD)                                                                                                     \
+    do {                                                                                                               \
+        const __m512d y0 = LOAD(b0 + k), y1 = LOAD(b1 + k), y2 = LOAD(b2 + k), y3 = LOAD(b3 + k);                      \
+        __m512d x = LOAD(a0 + k);                                                                                      \
+        s00 = _mm512_fmadd_pd(x, y0, s00), s01 = _mm512_fmadd_pd(x, y1, s01);                                          \
+        s02 = _mm512_fmadd_pd(x, y2, s02), s03 = _mm512_fmadd_pd(x, y3, s03);                                          \
+        x = LOAD(a1 + k);                                                                                              \
+        s10 = _mm512_fmadd_pd(x, y0, s10), s11 = _mm512_fmadd_pd(x, y1, s11);                                          \
+        s12 = _mm512_fmadd_pd(x, y2, s12), s13 = _mm512_fmadd_pd(x, y3, s13);                                          \
+        x = LOAD(a2 + k);                                                                                              \
+        s20 = _mm512_fmadd_pd(x, y0, s20), s21 = _mm512_fmadd_pd(x, y1, s21);                                          \
+        s22 = _mm512_fmadd_pd(x, y2, s22), s23 = _mm512_fmadd_pd(x, y3, s23);                                          \
+        x = LOAD(a3 + k);                                                                                              \
+        s30 = _mm512_fmadd_pd(x, y0, s30), s31 = _mm512_fmadd_pd(x, y1, s31);                                          \
+        s32 = _mm512_fmadd_pd(x, y2, s32), s33 = _mm512_fmadd_pd(x, y3, s33);                                          \
+    } while (0)
+#define WHOLE(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
+#define PART(p) load_avx512(p, mask)
+    int k = 0;
+    for (; k + 8 <= dim; k += 8)
+        STEP(WHOLE);
+    if (k < dim) {
+        const __mmask8 mask = (__mmask8)((1U << (dim - k)) - 1U);
+        STEP(PART);
+    }
+#undef STEP
+#undef WHOLE
+#undef PART
+    out[0] = reduce8_avx512(s00, s01, s02, s03, s10, s11, s12, s13);
+    out[1] = reduce8_avx512(s20, s21, s22, s23, s30, s31, s32, s33);
+}
+
+TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const float *b, int cols, int dim, double *out,
+                                              int64_t stride)
+{
+    for (int j = 0; j < cols; j += 4) {
+        const float *pb[4];
+        const int width = cols - j < 4 ? cols - j : 4;
+        const __mmask8 mask = (__mmask8)((1U << width) - 1U);
+        for (int c = 0; c < 4; c++) /* past the edge: the last column again, not stored */
+            pb[c] = b + (int64_t)(j + (c < width ? c : width - 1)) * dim;
+        for (int i = 0; i < rows; i += 4) {
+            const float *pa[4];
+            const int height = rows - i < 4 ? rows - i : 4;
+            for (int r = 0; r < 4; r++)
+                pa[r] = a + (int64_t)(i + (r < height ? r : height - 1)) * dim;
+            __m512d block[2];
+            block_avx512(pa, pb, dim, block);
+            for (int r = 0; r < height; r++) {
+                const __m512d pair = block[r / 2];
+                const __m256d line = r % 2 == 0 ? _mm512_castpd512_pd256(pair) : _mm512_extractf64x4_pd(pair, 1);
+                _mm256_mask_storeu_pd(out + (i + r) * stride + j, mask, line);
+            }
+        }
+    }
+}
+#endif
+
+double trm_dot(const float *x, const float *y, int dim)
+{
+#if TRM_HAVE_X86
+    const trm_isa isa = trm_isa_get();
+    if (isa == TRM_ISA_AVX512)
+        return dot_avx512(x, y, dim);
+    if (isa == TRM_ISA_AVX2)
+        return dot_avx2(x, y, dim);
+#endif
+    return dot_portable(x, y, dim);
+}
+
+void trm_dot_tile(const float *a, int rows, const float *b, int cols, int dim, double *out, int64_t stride)
+{
+#if TRM_HAVE_X86
+    const trm_isa isa = trm_isa_get();
+    if (isa == TRM_ISA_AVX512) {
+        dot_tile_avx512(a, rows, b, cols, dim, out, stride);
+        return;
+    }
+    if (isa == TRM_ISA_AVX2) {
+        dot_tile_avx2(a, rows, b, cols, dim, out, stride);
+        return;
+    }
+#endif
+    dot_tile_portable(a, rows, b, cols, dim, out, stride);
+}

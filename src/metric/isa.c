@@ -1,0 +1,50 @@
+/* The choice of instruction set: asked of the CPU once, kept in one atomic. */
+#include "metric/isa.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = {"portable", "avx2", "avx512"};
+static atomic_int chosen = -1;
+
+static trm_isa of_cpu(void)
+{
+#if TRM_HAVE_X86
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return TRM_ISA_PORTABLE;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+        return TRM_ISA_AVX512;
+    return TRM_ISA_AVX2;
+#else
+    return TRM_ISA_PORTABLE;
+#endif
+}
+
+trm_isa trm_isa_limit(trm_isa isa)
+{
+    const trm_isa cpu = of_cpu();
+    const trm_isa use = isa < cpu ? isa : cpu;
+    atomic_store_explicit(&chosen, (int)use, memory_order_relaxed);
+    return use;
+}
+
+trm_isa trm_isa_get(void)
+{
+    int isa = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (isa >= 0)
+        return (trm_isa)isa;
+    trm_isa limit = TRM_ISA_AVX512;
+    const char *wish = getenv("TRIMINE_ISA");
+    for (int i = 0; wish != NULL && i <= (int)TRM_ISA_AVX512; i++)
+        if (strcmp(wish, names[i]) == 0)
+            limit = (trm_isa)i;
+    return trm_isa_limit(limit);
+}
+
+const char *trm_isa_name(trm_isa isa)
+{
+    return names[isa];
+}
