@@ -76,10 +76,10 @@ typedef struct trm_mine_summary {
         int64_t active; /* triplets with (d_ap - d_an) + margin > 0 */
     } loss;
     struct {
-        int64_t elements;  /* pairs of rows the kernel looked at */
-        int64_t survivors; /* of these, the pairs it could not rule out */
+        int64_t elements;  /* unordered pairs of rows multiplied */
+        int64_t survivors; /* of these, the pairs the kernel could not rule out */
         int64_t float64;   /* canonical distances computed to decide */
-    } certify;
+    } certify, certify_positives; /* the negatives sweep; the positives sweep */
     char result_hash[33]; /* order-independent sum of XXH3-128 over the triplets, hex */
     int panels;           /* passes over the anchors that the memory limit asked for; 1: none needed */
     double arrange_s, positives_s, negatives_s, loss_s; /* largest of any rank */

@@ -30,8 +30,11 @@ json_t *trm_report_options(const trm_cli *cli)
 
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)
 {
-    return json_pack("{s:s, s:I, s:I, s:I}", "kernel", kernel, "elements", (json_int_t)summary->certify.elements,
-                     "survivors", (json_int_t)summary->certify.survivors, "float64", (json_int_t)summary->certify.float64);
+    return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "kernel", kernel, "elements", (json_int_t)summary->certify.elements,
+                     "survivors", (json_int_t)summary->certify.survivors, "float64", (json_int_t)summary->certify.float64,
+                     "positives", "elements", (json_int_t)summary->certify_positives.elements, "survivors",
+                     (json_int_t)summary->certify_positives.survivors, "float64",
+                     (json_int_t)summary->certify_positives.float64);
 }
 
 trm_status trm_report_print(json_t *object, trm_error *err)

@@ -33,7 +33,7 @@ typedef struct trm_job {
     trm_positives_policy policy;
     trm_semihard semihard;
     trm_sweep *sweep;
-    trm_sweep_counts counts;
+    trm_sweep_counts counts, positives_counts;
     trm_triplet_fn emit;
     void *context;
     trm_mine_summary *summary;
@@ -162,7 +162,7 @@ static trm_status run_sweeps(trm_job *job, trm_panel *panel, trm_error *err)
     double start = trm_clock();
     trm_status status = create_state(job, panel, slots_of, 1, false, &panel->positives, err);
     if (status == TRM_OK)
-        status = trm_sweep_run(job->sweep, &job->policy.sink, panel->positives, &job->counts, err);
+        status = trm_sweep_run(job->sweep, &job->policy.sink, panel->positives, &job->positives_counts, err);
     if (status == TRM_OK)
         status = create_state(job, panel, pairs_of, job->semihard.sink.sets, true, &panel->negatives, err);
     if (status != TRM_OK)
@@ -312,10 +312,13 @@ static void collect(trm_job *job, trm_mine_part *part)
         int64_t first, last;
         trm_share(job->rows->count, job->rows->member, job->rows->replicate, &first, &last);
         *part = (trm_mine_part){last - first, job->semihard_count + job->fallback_count,
-                                trm_exact_sum_value(&job->loss), job->counts.compute_s, job->counts.wait_s};
+                                trm_exact_sum_value(&job->loss),
+                                job->counts.compute_s + job->positives_counts.compute_s,
+                                job->counts.wait_s + job->positives_counts.wait_s};
     }
     int64_t sums[] = {job->positive_pairs,  job->semihard_count,   job->fallback_count, job->skipped, job->active,
-                      job->counts.elements, job->counts.survivors, job->counts.float64};
+                      job->counts.elements, job->counts.survivors, job->counts.float64, job->positives_counts.elements,
+                      job->positives_counts.survivors, job->positives_counts.float64};
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
     summary->positive_pairs = sums[0];
     summary->triplets.semihard = sums[1];
@@ -326,6 +329,9 @@ static void collect(trm_job *job, trm_mine_part *part)
     summary->certify.elements = sums[5];
     summary->certify.survivors = sums[6];
     summary->certify.float64 = sums[7];
+    summary->certify_positives.elements = sums[8];
+    summary->certify_positives.survivors = sums[9];
+    summary->certify_positives.float64 = sums[10];
     double seconds[] = {job->rows->arrange_s, job->positives_s, job->negatives_s, job->loss_s};
     MPI_Allreduce(MPI_IN_PLACE, seconds, 4, MPI_DOUBLE, MPI_MAX, comm);
     summary->arrange_s = seconds[0];
