@@ -1,0 +1,370 @@
+/* No kernel ever loses a pair, and what it says about a survivor is true; for every metric, kernel and instruction set. */
+#include "base/random.h"
+#include "kernel/kernel.h"
+#include "metric/isa.h"
+#include "metric/metric.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { A_ROWS = 77, B_ROWS = 45, ROWS = A_ROWS + B_ROWS, TILE = 96 };
+
+typedef enum windows { AT_A_DISTANCE, RANDOM, EVERYTHING, NOTHING, FROM_BELOW, FROM_ABOVE, MIXED, WINDOW_KINDS } windows;
+
+typedef struct bench {
+    trm_metric metric;
+    int dim;
+    float *x;
+    double norm2[ROWS];
+    double d[A_ROWS][B_ROWS];
+    float *shift;
+    double lo[ROWS], hi[ROWS];
+} bench;
+
+static uint64_t draws;
+
+static double uniform(void)
+{
+    uint32_t bits[4];
+    trm_random_bits(7, 1, draws++, bits);
+    return ((double)bits[0] + 0.5) * 0x1p-32;
+}
+
+static double signed_uniform(void)
+{
+    return 2.0 * uniform() - 1.0;
+}
+
+static void measure(bench *t)
+{
+    for (int i = 0; i < ROWS; i++)
+        t->norm2[i] = trm_dot(t->x + i * t->dim, t->x + i * t->dim, t->dim);
+    for (int i = 0; i < A_ROWS; i++)
+        for (int j = 0; j < B_ROWS; j++)
+            t->d[i][j] = trm_distance(t->metric, trm_dot(t->x + i * t->dim, t->x + (A_ROWS + j) * t->dim, t->dim),
+                                      t->norm2[i], t->norm2[A_ROWS + j]);
+}
+
+static void set_window(bench *t, int row, windows kind)
+{
+    double d = row < A_ROWS ? t->d[row][(int)(uniform() * B_ROWS)] : t->d[(int)(uniform() * A_ROWS)][row - A_ROWS];
+    double e = row < A_ROWS ? t->d[row][(int)(uniform() * B_ROWS)] : t->d[(int)(uniform() * A_ROWS)][row - A_ROWS];
+    double *lo = &t->lo[row], *hi = &t->hi[row];
+    switch (kind) {
+    case AT_A_DISTANCE:
+        *lo = *hi = d;
+        break;
+    case RANDOM:
+        *lo = d < e ? d : e, *hi = d < e ? e : d;
+        break;
+    case EVERYTHING:
+        *lo = -INFINITY, *hi = INFINITY;
+        break;
+    case NOTHING:
+        *lo = INFINITY, *hi = -INFINITY;
+        break;
+    case FROM_BELOW:
+        *lo = -INFINITY, *hi = d;
+        break;
+    case FROM_ABOVE:
+        *lo = d, *hi = INFINITY;
+        break;
+    case MIXED:
+    case WINDOW_KINDS:
+        set_window(t, row, (windows)(uniform() * MIXED));
+        break;
+    }
+}
+
+static int wanted(const bench *t, int i, int j)
+{
+    const double d = t->d[i][j];
+    return (t->lo[i] <= d && d <= t->hi[i]) || (t->lo[A_ROWS + j] <= d && d <= t->hi[A_ROWS + j]);
+}
+
+/* Runs the tile in pieces and checks both promises. Returns the number of survivors. */
+static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
+{
+    const trm_map map = {t->metric, t->dim, t->shift, scale};
+    trm_block *a = NULL, *b = NULL;
+    trm_bounds *wa = NULL, *wb = NULL;
+    trm_workspace *work = NULL;
+    static uint8_t seen[A_ROWS][B_ROWS];
+    assert_int_equal(trm_block_create(kernel, &map, A_ROWS, &a, NULL), TRM_OK);
+    assert_int_equal(trm_block_create(kernel, &map, B_ROWS, &b, NULL), TRM_OK);
+    assert_int_equal(trm_bounds_create(A_ROWS, &wa, NULL), TRM_OK);
+    assert_int_equal(trm_bounds_create(B_ROWS, &wb, NULL), TRM_OK);
+    assert_int_equal(trm_workspace_create(TILE, &work, NULL), TRM_OK);
+    a->rows = A_ROWS;
+    b->rows = B_ROWS;
+    trm_block_fill(a, 0, 32, t->x, t->norm2);
+    trm_block_fill(a, 32, A_ROWS - 32, t->x, t->norm2);
+    trm_block_fill(b, 0, B_ROWS, t->x + A_ROWS * t->dim, t->norm2 + A_ROWS);
+    trm_bounds_set(wa, a, 0, A_ROWS, t->lo, t->hi);
+    trm_bounds_set(wb, b, 0, B_ROWS, t->lo + A_ROWS, t->hi + A_ROWS);
+    const trm_tile tiles[] = {{a, b, wa, wb, 0, 0, 64, B_ROWS}, {a, b, wa, wb, 64, 0, A_ROWS - 64, 32},
+                              {a, b, wa, wb, 64, 32, A_ROWS - 64, B_ROWS - 32}};
+    for (size_t i = 0; i < 3; i++)
+        kernel->tile(&tiles[i], work);
+    memset(seen, 0, sizeof seen);
+    for (int64_t k = 0; k < work->count; k++) {
+        const trm_survivor s = work->survivors[k];
+        assert_in_range(s.row, 0, A_ROWS - 1);
+        assert_in_range(s.col, 0, B_ROWS - 1);
+        assert_int_equal(seen[s.row][s.col], 0);
+        seen[s.row][s.col] = 1;
+        const double d = t->d[s.row][s.col];
+        if (!isnan(d) && !((double)s.lo <= d && d <= (double)s.hi))
+            fail_msg("%s %s %s dim %d: distance %.17g not in [%.9g, %.9g]", kernel->name, trm_kernel_isa(),
+                     trm_metric_name(t->metric), t->dim, d, (double)s.lo, (double)s.hi);
+    }
+    for (int i = 0; i < A_ROWS; i++)
+        for (int j = 0; j < B_ROWS; j++)
+            if (wanted(t, i, j) && !seen[i][j])
+                fail_msg("%s %s %s dim %d: lost (%d, %d) at %.17g", kernel->name, trm_kernel_isa(),
+                         trm_metric_name(t->metric), t->dim, i, j, t->d[i][j]);
+    const int64_t count = work->count;
+    trm_block_destroy(&a);
+    trm_block_destroy(&b);
+    trm_bounds_destroy(&wa);
+    trm_bounds_destroy(&wb);
+    trm_workspace_destroy(&work);
+    return count;
+}
+
+static void check_all(bench *t)
+{
+    for (int m = 0; m < 4; m++) {
+        t->metric = (trm_metric)m;
+        measure(t);
+        double largest = 0.0;
+        for (int i = 0; i < ROWS; i++)
+            largest = fmax(largest, t->norm2[i]);
+        for (int w = 0; w < WINDOW_KINDS; w++) {
+            for (int i = 0; i < ROWS; i++)
+                set_window(t, i, (windows)w);
+            for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+                for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
+                    trm_isa_limit((trm_isa)isa);
+                    check(t, trm_kernel_at(k), trm_map_scale(2.0 * sqrt(largest)));
+                    if (w == MIXED) /* any scale is correct */
+                        check(t, trm_kernel_at(k), 1.0);
+                }
+            }
+        }
+    }
+}
+
+static const int dims[] = {1, 2, 3, 7, 8, 31, 64, 100, 784, 4096};
+
+/* Rows by a rule: value(row, k). */
+static void attack(double (*value)(int row, int k), int with_shift)
+{
+    for (size_t n = 0; n < sizeof dims / sizeof dims[0]; n++) {
+        bench *t = calloc(1, sizeof *t);
+        t->dim = dims[n];
+        t->x = calloc((size_t)(ROWS * t->dim), sizeof *t->x);
+        t->shift = with_shift ? calloc((size_t)t->dim, sizeof *t->shift) : NULL;
+        for (int i = 0; i < ROWS; i++)
+            for (int k = 0; k < t->dim; k++)
+                t->x[i * t->dim + k] = (float)value(i, k);
+        for (int k = 0; with_shift && k < t->dim; k++) {
+            double sum = 0.0;
+            for (int i = 0; i < ROWS; i++)
+                sum += (double)t->x[i * t->dim + k] / ROWS;
+            t->shift[k] = (float)sum;
+        }
+        check_all(t);
+        free(t->x);
+        free(t->shift);
+        free(t);
+    }
+}
+
+static double ordinary(int row, int k)
+{
+    (void)row, (void)k;
+    return signed_uniform();
+}
+
+static double offset(int row, int k)
+{
+    (void)row, (void)k;
+    return 1e6 + 0.5 * signed_uniform();
+}
+
+static double power(int row, int k)
+{
+    (void)k;
+    return signed_uniform() * pow(10.0, -30.0 + 60.0 * (row % 13) / 12.0);
+}
+
+static double huge(int row, int k)
+{
+    (void)k;
+    return signed_uniform() * (row % 3 == 0 ? 1.0 : (double)FLT_MAX);
+}
+
+static double denormal(int row, int k)
+{
+    (void)row, (void)k;
+    return signed_uniform() * 1e-40;
+}
+
+static double identical(int row, int k)
+{
+    (void)row;
+    return 0.1 * (1 + k % 5);
+}
+
+static double integers(int row, int k)
+{
+    (void)row, (void)k;
+    return floor(3.0 * uniform());
+}
+
+static double some_zero(int row, int k)
+{
+    (void)k;
+    return row % 4 == 0 ? 0.0 : signed_uniform();
+}
+
+static void no_pair_is_lost_on_ordinary_rows(void **state)
+{
+    (void)state;
+    attack(ordinary, 0);
+    attack(ordinary, 1);
+}
+
+static void no_pair_is_lost_under_a_large_common_offset(void **state)
+{
+    (void)state;
+    attack(offset, 0);
+    attack(offset, 1);
+}
+
+static void no_pair_is_lost_where_norms_span_sixty_decades(void **state)
+{
+    (void)state;
+    attack(power, 0);
+}
+
+static void no_pair_is_lost_near_the_ends_of_the_float_range(void **state)
+{
+    (void)state;
+    attack(huge, 0);
+    attack(denormal, 0);
+}
+
+static void no_pair_is_lost_among_ties_and_zero_rows(void **state)
+{
+    (void)state;
+    attack(identical, 0);
+    attack(integers, 0);
+    attack(some_zero, 0);
+}
+
+static void unfiltered_rows_with_nan_or_infinity_survive(void **state)
+{
+    (void)state;
+    bench *t = calloc(1, sizeof *t);
+    t->dim = 8;
+    t->x = calloc((size_t)(ROWS * t->dim), sizeof *t->x);
+    for (int i = 0; i < ROWS * t->dim; i++)
+        t->x[i] = (float)signed_uniform();
+    t->x[3 * t->dim] = INFINITY;
+    t->x[5 * t->dim] = NAN;
+    measure(t);
+    for (int i = 0; i < ROWS; i++)
+        t->lo[i] = 1.0, t->hi[i] = -1.0;
+    for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+        for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
+            trm_isa_limit((trm_isa)isa);
+            assert_int_equal(check(t, trm_kernel_at(k), 0.5), 2 * B_ROWS);
+        }
+    }
+    free(t->x);
+    free(t);
+}
+
+static void the_filter_filters(void **state)
+{
+    (void)state;
+    bench *t = calloc(1, sizeof *t);
+    t->dim = 64;
+    t->x = calloc((size_t)(ROWS * t->dim), sizeof *t->x);
+    for (int i = 0; i < ROWS; i++) {
+        double norm2 = 0.0;
+        for (int k = 0; k < t->dim; k++) {
+            t->x[i * t->dim + k] = (float)signed_uniform();
+            norm2 += (double)t->x[i * t->dim + k] * (double)t->x[i * t->dim + k];
+        }
+        for (int k = 0; k < t->dim; k++)
+            t->x[i * t->dim + k] /= (float)sqrt(norm2);
+    }
+    for (int m = 0; m < 4; m++) {
+        t->metric = (trm_metric)m;
+        measure(t);
+        for (int i = 0; i < ROWS; i++)
+            set_window(t, i, AT_A_DISTANCE);
+        for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+            for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
+                trm_isa_limit((trm_isa)isa);
+                /* a window of one distance holds that pair and those within the radius of it: a hair */
+                assert_in_range(check(t, trm_kernel_at(k), 0.5), 1, ROWS + 10);
+            }
+        }
+        for (int i = 0; i < ROWS; i++)
+            set_window(t, i, NOTHING);
+        for (int k = 0; trm_kernel_at(k) != NULL; k++)
+            assert_int_equal(check(t, trm_kernel_at(k), 0.5), 0);
+    }
+    free(t->x);
+    free(t);
+}
+
+static void the_scale_brings_the_largest_norm_to_at_most_one(void **state)
+{
+    (void)state;
+    assert_true(trm_map_scale(0.0) == 1.0);
+    for (double norm = 1e-40; norm < 1e40; norm *= 1.7) {
+        const double scaled = trm_map_scale(norm) * norm;
+        int exponent;
+        assert_true(scaled <= 1.0 && scaled > 0.25);
+        assert_true(frexp(trm_map_scale(norm), &exponent) == 0.5);
+    }
+    assert_true(trm_map_scale(1.0) * 1.0 <= 1.0);
+}
+
+static void kernels_are_found_by_name(void **state)
+{
+    (void)state;
+    assert_string_equal(trm_kernel_find("blas")->name, "blas");
+    assert_string_equal(trm_kernel_find("fp32")->name, "fp32");
+    assert_string_equal(trm_kernel_find("auto")->name, "fp32");
+    assert_null(trm_kernel_find("fp31"));
+    assert_null(trm_kernel_at(99));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_pair_is_lost_on_ordinary_rows),
+        cmocka_unit_test(no_pair_is_lost_under_a_large_common_offset),
+        cmocka_unit_test(no_pair_is_lost_where_norms_span_sixty_decades),
+        cmocka_unit_test(no_pair_is_lost_near_the_ends_of_the_float_range),
+        cmocka_unit_test(no_pair_is_lost_among_ties_and_zero_rows),
+        cmocka_unit_test(unfiltered_rows_with_nan_or_infinity_survive),
+        cmocka_unit_test(the_filter_filters),
+        cmocka_unit_test(the_scale_brings_the_largest_norm_to_at_most_one),
+        cmocka_unit_test(kernels_are_found_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
