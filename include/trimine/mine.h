@@ -1,8 +1,8 @@
 /* Mining: for every anchor of the whole store, its positives by a policy and for each its semihard negative.
  *
- * A semihard negative n of (a, p) has another label and d(a,n) > d(a,p), strictly (FaceNet, Schroff et al. 2015,
- * section 3.2). Every distance is the canonical float64 one, every tie goes to the lower row id, so the result is
- * the same on any number of ranks and threads. */
+ * A semihard negative n of (a, p) has another label and d(a,n) > d(a,p), strictly (FaceNet, Schroff et al.
+ * 2015, section 3.2). Every distance is the canonical float64 one, every tie goes to the lower row id, so the
+ * result is the same on any number of ranks and threads. */
 #ifndef TRIMINE_MINE_H
 #define TRIMINE_MINE_H
 
@@ -76,12 +76,12 @@ typedef struct trm_mine_summary {
         int64_t active; /* triplets with (d_ap - d_an) + margin > 0 */
     } loss;
     struct {
-        int64_t elements;  /* unordered pairs of rows multiplied */
-        int64_t survivors; /* of these, the pairs the kernel could not rule out */
-        int64_t float64;   /* canonical distances computed to decide */
+        int64_t elements;         /* unordered pairs of rows multiplied */
+        int64_t survivors;        /* of these, the pairs the kernel could not rule out */
+        int64_t float64;          /* canonical distances computed to decide */
     } certify, certify_positives; /* the negatives sweep; the positives sweep */
-    char result_hash[33]; /* order-independent sum of XXH3-128 over the triplets, hex */
-    int panels;           /* passes over the anchors that the memory limit asked for; 1: none needed */
+    char result_hash[33];         /* order-independent sum of XXH3-128 over the triplets, hex */
+    int panels; /* passes over the anchors that the memory limit asked for; 1: none needed */
     double arrange_s, positives_s, negatives_s, loss_s; /* largest of any rank */
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
 } trm_mine_summary;
@@ -98,16 +98,18 @@ typedef struct trm_rows trm_rows;
 /* Bytes a rank uses while rows are read and arranged (the caller's own copy included). Not collective. */
 int64_t trm_rows_arrange_bytes(const trm_run *run, int64_t rows, int dim);
 
-/* Refuses (MEMORY, with the limit or the ranks that would do) rows that can't fit, before they are read. The same
- * answer on all ranks. Not collective. */
+/* Refuses (MEMORY, with the limit or the ranks that would do) rows that can't fit, before they are read. The
+ * same answer on all ranks. Not collective. */
 trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, trm_error *err) TRM_MUST_CHECK;
 
 /* Arranges rows that each rank has in memory. Rank r's rows follow rank r-1's: their row ids count on.
- * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count; both
- * borrowed for the call only. count may be 0 and differ by rank; dim is equal on all. ignore_label: NULL, or the
- * label whose rows take no part. The caller owns *rows. Errors: MEMORY, DATA (more than 2^31-1 rows on a rank). */
-trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings, const int64_t *labels,
-                           const int64_t *ignore_label, trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
+ * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count;
+ * both borrowed for the call only. count may be 0 and differ by rank; dim is equal on all. ignore_label:
+ * NULL, or the label whose rows take no part. The caller owns *rows. Errors: MEMORY, DATA (more than 2^31-1
+ * rows on a rank). */
+trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
+                           const int64_t *labels, const int64_t *ignore_label, trm_rows **rows,
+                           trm_error *err) TRM_MUST_CHECK;
 
 /* Ranks a team, as chosen. Not collective. */
 int trm_rows_replicate(const trm_rows *rows);
@@ -115,23 +117,26 @@ int trm_rows_replicate(const trm_rows *rows);
 /* Frees and sets *rows to NULL. Collective. */
 void trm_rows_destroy(trm_rows **rows);
 
-/* Takes this rank's triplets of one panel, sorted by (anchor, positive, negative) row ids; each anchor comes to
- * one rank, once. Called on every rank the same number of times (count may be 0), so it may be collective.
+/* Takes this rank's triplets of one panel, sorted by (anchor, positive, negative) row ids; each anchor comes
+ * to one rank, once. Called on every rank the same number of times (count may be 0), so it may be collective.
  * Borrowed for the call. */
-typedef trm_status (*trm_triplet_fn)(void *context, const trm_triplet *triplets, int64_t count, trm_error *err);
+typedef trm_status (*trm_triplet_fn)(void *context, const trm_triplet *triplets, int64_t count,
+                                     trm_error *err);
 
 /* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
 void trm_mine_options_init(trm_mine_options *options);
 
-/* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: USAGE, MEMORY, as trm_mine. */
-trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_mine_summary *summary,
-                         trm_error *err) TRM_MUST_CHECK;
+/* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: USAGE, MEMORY, as
+ * trm_mine. */
+trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                         trm_mine_summary *summary, trm_error *err) TRM_MUST_CHECK;
 
 /* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count and sum only).
- * part may be NULL. Errors: USAGE (margin, nearest), MEMORY (with the smallest limit that would do), and whatever
- * emit returns. */
+ * part may be NULL. Errors: USAGE (margin, nearest), MEMORY (with the smallest limit that would do), and
+ * whatever emit returns. */
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
-                    void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err) TRM_MUST_CHECK;
+                    void *context, trm_mine_summary *summary, trm_mine_part *part,
+                    trm_error *err) TRM_MUST_CHECK;
 
 #ifdef __cplusplus
 }

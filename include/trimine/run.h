@@ -11,13 +11,14 @@
 extern "C" {
 #endif
 
-/* Told of progress by the main thread of rank 0, between tiles: the part of the present sweep that is done. */
+/* Told of progress by the main thread of rank 0, between tiles: the part of the present sweep that is done.
+ */
 typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction);
 
 typedef struct trm_run_options {
-    int threads;          /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
-    int replicate;        /* ranks a team (must divide the number of ranks); 0: auto */
-    int tile;             /* rows and columns a tile, a multiple of 32; 0: auto */
+    int threads;   /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
+    int replicate; /* ranks a team (must divide the number of ranks); 0: auto */
+    int tile;      /* rows and columns a tile, a multiple of 32; 0: auto */
     int64_t mem_per_rank; /* bytes; 0: four fifths of what the host has available, shared among its ranks */
     const char *kernel;   /* "auto", "blas", "fp32" */
     trm_progress_fn progress; /* NULL: none */
@@ -29,10 +30,10 @@ typedef struct trm_run trm_run;
 /* Fills in the defaults. Not collective. */
 void trm_run_options_init(trm_run_options *options);
 
-/* Collective on comm, which is dup'ed; options equal on all ranks. The caller owns *run. Fixes BLAS to one thread.
- * Errors: USAGE (values out of range, unknown kernel), ENVIRONMENT, MEMORY. */
-trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run, trm_error *err)
-    TRM_MUST_CHECK;
+/* Collective on comm, which is dup'ed; options equal on all ranks. The caller owns *run. Fixes BLAS to one
+ * thread. Errors: USAGE (values out of range, unknown kernel), ENVIRONMENT, MEMORY. */
+trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run,
+                          trm_error *err) TRM_MUST_CHECK;
 
 /* What was chosen where the options left it open. Not collective. */
 int trm_run_threads(const trm_run *run);

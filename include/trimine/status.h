@@ -1,7 +1,8 @@
 /* Status codes and error text: what every fallible call returns, and the one line a user reads.
  *
  * A status is one of a closed list; each has one process exit code (sysexits.h numbers). The optional error
- * object is plain memory of the caller: the first failure fills it, callers on the way up may add context in front. */
+ * object is plain memory of the caller: the first failure fills it, callers on the way up may add context in
+ * front. */
 #ifndef TRIMINE_STATUS_H
 #define TRIMINE_STATUS_H
 
@@ -33,7 +34,13 @@ typedef struct trm_error {
     char text[TRM_ERROR_TEXT];
 } trm_error;
 
-#define TRM_ERROR_INIT {TRM_OK, -1, {0}, {0}}
+#define TRM_ERROR_INIT                                                                                       \
+    {                                                                                                        \
+        TRM_OK, -1, {0},                                                                                     \
+        {                                                                                                    \
+            0                                                                                                \
+        }                                                                                                    \
+    }
 #define TRM_MUST_CHECK __attribute__((warn_unused_result))
 
 /* The process exit code of a status. Not collective. */

@@ -1,8 +1,8 @@
 /* The embedding store: N rows of D float32 with one int64 label each, in one or more HDF5 files.
  *
  * Opening inspects the files once on rank 0 and shares what was found; reading is collective parallel HDF5 in
- * pieces of at most 1 GiB a call, in the file's own type, converted here (a conversion inside HDF5 would silently
- * turn a collective read into an independent one). */
+ * pieces of at most 1 GiB a call, in the file's own type, converted here (a conversion inside HDF5 would
+ * silently turn a collective read into an independent one). */
 #ifndef TRIMINE_STORE_H
 #define TRIMINE_STORE_H
 
@@ -27,8 +27,8 @@ typedef struct trm_store_options {
 
 /* What is done to rows, and what is refused, while they are read. */
 typedef struct trm_read_options {
-    bool normalize;        /* rows become x / |x|, computed in float64, rounded once to float32 */
-    bool refuse_zero_norm; /* a row of norm 0 is an error (always so with normalize) */
+    bool normalize;         /* rows become x / |x|, computed in float64, rounded once to float32 */
+    bool refuse_zero_norm;  /* a row of norm 0 is an error (always so with normalize) */
     bool accept_non_finite; /* for looking at a store: nan and inf are given as they are */
 } trm_read_options;
 
@@ -37,7 +37,7 @@ typedef struct trm_store_file {
     char *path;
     char *embeddings; /* dataset path */
     char *labels;
-    char *ids; /* NULL where there is none */
+    char *ids;                /* NULL where there is none */
     char embeddings_type[32]; /* e.g. "float32", "uint8", "float64-be" */
     char labels_type[32];
     char ids_type[32]; /* empty where there is none */
@@ -49,8 +49,8 @@ typedef struct trm_store_file {
  * Collective on comm (dup'ed); paths and options equal on all ranks. *store is owned by the caller.
  * Errors: NO_INPUT, PERMISSION, DATA (not HDF5, truncated, missing or ambiguous dataset, wrong type or shape,
  * lengths or dims that differ, zero rows), each naming file, dataset and rule. */
-trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths, const trm_store_options *options,
-                          trm_store **store, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
+                          const trm_store_options *options, trm_store **store, trm_error *err) TRM_MUST_CHECK;
 
 int64_t trm_store_rows(const trm_store *store);
 int trm_store_dim(const trm_store *store);
@@ -59,9 +59,9 @@ int trm_store_file_count(const trm_store *store);
 const trm_store_file *trm_store_file_at(const trm_store *store, int index);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
- * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count or NULL (row ids where the
- * store has none). All owned by the caller. Errors: IO; DATA naming file, dataset, row and rule for a non-finite
- * value, a value outside float32, a zero-norm row, a uint64 label over INT64_MAX. */
+ * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count or NULL (row ids where
+ * the store has none). All owned by the caller. Errors: IO; DATA naming file, dataset, row and rule for a
+ * non-finite value, a value outside float32, a zero-norm row, a uint64 label over INT64_MAX. */
 trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
                           float *embeddings, int64_t *labels, int64_t *ids, trm_error *err) TRM_MUST_CHECK;
 

@@ -1,4 +1,5 @@
-/* The only allocator: (count, size) with an overflow check, 64-byte aligned so that any buffer may be a SIMD tile. */
+/* The only allocator: (count, size) with an overflow check, 64-byte aligned so that any buffer may be a SIMD
+ * tile. */
 #ifndef TRM_BASE_ALLOC_H
 #define TRM_BASE_ALLOC_H
 
@@ -7,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Memory for count items of size bytes, 64-byte aligned, contents undefined. A count of 0 gives a valid pointer.
- * NULL when out of memory or when count is negative. Owned by the caller: trm_free. */
+/* Memory for count items of size bytes, 64-byte aligned, contents undefined. A count of 0 gives a valid
+ * pointer. NULL when out of memory or when count is negative. Owned by the caller: trm_free. */
 void *trm_alloc(int64_t count, size_t size);
 
 /* The same, zeroed. */

@@ -1,8 +1,9 @@
-/* A candidate: the best row seen so far for one question of one anchor, and the order-free merges of candidates.
+/* A candidate: the best row seen so far for one question of one anchor, and the order-free merges of
+ * candidates.
  *
- * Every question is asked as a minimum over (key, row id): key is the distance, or its negative where the largest
- * distance is wanted. A minimum is associative, commutative and idempotent, so it does not matter which rank or thread
- * saw a candidate, in which order, or how often. */
+ * Every question is asked as a minimum over (key, row id): key is the distance, or its negative where the
+ * largest distance is wanted. A minimum is associative, commutative and idempotent, so it does not matter
+ * which rank or thread saw a candidate, in which order, or how often. */
 #ifndef TRM_BASE_CANDIDATE_H
 #define TRM_BASE_CANDIDATE_H
 
@@ -31,9 +32,10 @@ static inline bool trm_candidate_exists(trm_candidate a)
 /* into[i] = min(into[i], from[i]) for count items. */
 void trm_candidates_merge_min(trm_candidate *into, const trm_candidate *from, int64_t count);
 
-/* into and from are count / length ascending lists of length candidates each, padded with TRM_NO_CANDIDATE: every list
- * becomes the length smallest of the union; a candidate in both counts once. */
-void trm_candidates_merge_lists(trm_candidate *into, const trm_candidate *from, int64_t count, int64_t length);
+/* into and from are count / length ascending lists of length candidates each, padded with TRM_NO_CANDIDATE:
+ * every list becomes the length smallest of the union; a candidate in both counts once. */
+void trm_candidates_merge_lists(trm_candidate *into, const trm_candidate *from, int64_t count,
+                                int64_t length);
 
 /* Puts one candidate into an ascending list: whether it was new and small enough. */
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate);

@@ -6,9 +6,17 @@
 #include <stdio.h>
 
 static const int exit_codes[] = {
-    [TRM_OK] = 0,          [TRM_ERR_USAGE] = 64,    [TRM_ERR_DATA] = 65,   [TRM_ERR_NO_INPUT] = 66,
-    [TRM_ERR_ENVIRONMENT] = 69, [TRM_ERR_INTERNAL] = 70, [TRM_ERR_MEMORY] = 71, [TRM_ERR_CREATE] = 73,
-    [TRM_ERR_IO] = 74,     [TRM_ERR_STOPPED] = 75,  [TRM_ERR_PERMISSION] = 77,
+    [TRM_OK] = 0,
+    [TRM_ERR_USAGE] = 64,
+    [TRM_ERR_DATA] = 65,
+    [TRM_ERR_NO_INPUT] = 66,
+    [TRM_ERR_ENVIRONMENT] = 69,
+    [TRM_ERR_INTERNAL] = 70,
+    [TRM_ERR_MEMORY] = 71,
+    [TRM_ERR_CREATE] = 73,
+    [TRM_ERR_IO] = 74,
+    [TRM_ERR_STOPPED] = 75,
+    [TRM_ERR_PERMISSION] = 77,
 };
 
 int trm_exit_code(trm_status status)

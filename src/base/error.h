@@ -4,12 +4,13 @@
 
 #include "trimine/status.h"
 
-/* Fills err (may be NULL) with status and text and returns status, so that callers write `return trm_fail(...)`.
- * An err that already holds a failure keeps it: the first error wins. */
+/* Fills err (may be NULL) with status and text and returns status, so that callers write `return
+ * trm_fail(...)`. An err that already holds a failure keeps it: the first error wins. */
 trm_status trm_fail(trm_error *err, trm_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The status that fits an errno of a file operation: ENOENT no input, EACCES permission, ENOSPC and others I/O. */
+/* The status that fits an errno of a file operation: ENOENT no input, EACCES permission, ENOSPC and others
+ * I/O. */
 trm_status trm_status_of_errno(int error_number);
 
 #endif

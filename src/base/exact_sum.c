@@ -79,7 +79,8 @@ double trm_exact_sum_value(const trm_exact_sum *given)
     int high_bit = top * 32 + 63 - __builtin_clzll((unsigned long long)sum.limb[top]);
     if (high_bit > 1074 + 1023)
         return negative ? -INFINITY : INFINITY;
-    int low_bit = high_bit > 52 ? high_bit - 52 : 0; /* the last bit kept; below 53 bits all are (subnormals too) */
+    int low_bit =
+        high_bit > 52 ? high_bit - 52 : 0; /* the last bit kept; below 53 bits all are (subnormals too) */
     uint64_t mantissa = 0;
     for (int place = high_bit; place >= low_bit; place--)
         mantissa = mantissa << 1 | (uint64_t)bit_at(&sum, place);

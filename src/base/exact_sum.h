@@ -1,8 +1,8 @@
 /* An exact sum of float64 values: a fixed-point number wide enough for all of them.
  *
- * The whole float64 range from 2^-1074 to 2^1024 is laid out as digits of 32 bits in signed 64-bit limbs (Kulisch's long
- * accumulator). Adding is integer addition and so associative: any order, any threads and any ranks (MPI_SUM over the
- * limbs) give the same number, which is rounded once, to nearest even. */
+ * The whole float64 range from 2^-1074 to 2^1024 is laid out as digits of 32 bits in signed 64-bit limbs
+ * (Kulisch's long accumulator). Adding is integer addition and so associative: any order, any threads and any
+ * ranks (MPI_SUM over the limbs) give the same number, which is rounded once, to nearest even. */
 #ifndef TRM_BASE_EXACT_SUM_H
 #define TRM_BASE_EXACT_SUM_H
 

@@ -10,7 +10,12 @@ typedef struct trm_hash_sum {
     uint64_t digit[4];
 } trm_hash_sum;
 
-#define TRM_HASH_SUM_INIT {{0, 0, 0, 0}}
+#define TRM_HASH_SUM_INIT                                                                                    \
+    {                                                                                                        \
+        {                                                                                                    \
+            0, 0, 0, 0                                                                                       \
+        }                                                                                                    \
+    }
 
 void trm_hash_sum_add(trm_hash_sum *sum, const void *bytes, size_t count);
 /* The same for a record in two parts: a number and bytes. */

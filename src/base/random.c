@@ -11,7 +11,8 @@
 
 void trm_random_bits(uint64_t seed, uint64_t stream, uint64_t index, uint32_t bits[4])
 {
-    philox4x32_ctr_t counter = {{(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
+    philox4x32_ctr_t counter = {
+        {(uint32_t)index, (uint32_t)(index >> 32), (uint32_t)stream, (uint32_t)(stream >> 32)}};
     philox4x32_key_t key = {{(uint32_t)seed, (uint32_t)(seed >> 32)}};
     philox4x32_ctr_t out = philox4x32(counter, key);
     for (int i = 0; i < 4; i++)

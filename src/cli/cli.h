@@ -1,4 +1,5 @@
-/* The program's inside: options, commands, report. Only this folder prints to stdout, exits or touches MPI's start and end. */
+/* The program's inside: options, commands, report. Only this folder prints to stdout, exits or touches MPI's
+ * start and end. */
 #ifndef TRM_CLI_CLI_H
 #define TRM_CLI_CLI_H
 
@@ -9,7 +10,11 @@
 #include <mpi.h>
 #include <stdbool.h>
 
-typedef enum trm_progress_mode { TRM_PROGRESS_AUTO, TRM_PROGRESS_ALWAYS, TRM_PROGRESS_NEVER } trm_progress_mode;
+typedef enum trm_progress_mode {
+    TRM_PROGRESS_AUTO,
+    TRM_PROGRESS_ALWAYS,
+    TRM_PROGRESS_NEVER
+} trm_progress_mode;
 
 /* All options of all commands; which a command takes is in its table row. */
 typedef struct trm_cli {
@@ -69,12 +74,13 @@ void trm_progress_end(trm_progress *progress);
 
 /* ---- clusters.c ---- */
 
-/* Clustered unit vectors: row = (centre of its class + spread * noise), normalised. A row depends on (seed, row id) alone. */
+/* Clustered unit vectors: row = (centre of its class + spread * noise), normalised. A row depends on (seed,
+ * row id) alone. */
 typedef struct trm_clusters {
     int64_t rows, classes;
     int dim;
     uint64_t seed;
-    double spread; /* length of the noise relative to the centre's */
+    double spread;   /* length of the noise relative to the centre's */
     double *scratch; /* 2 * dim */
 } trm_clusters;
 /* A trm_row_fn. */

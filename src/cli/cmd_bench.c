@@ -1,4 +1,5 @@
-/* trimine bench: how the effective rate of mining compares with what this machine's BLAS can do, in one process. */
+/* trimine bench: how the effective rate of mining compares with what this machine's BLAS can do, in one
+ * process. */
 #include "cli/cli.h"
 
 #include "base/alloc.h"
@@ -31,7 +32,8 @@ static int compare_numbers(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-/* One round: every thread of every rank multiplies tiles of its own for about a tenth of a second; the sum of the rates. */
+/* One round: every thread of every rank multiplies tiles of its own for about a tenth of a second; the sum of
+ * the rates. */
 static double gemm_rate(const bench *b, float *operands)
 {
     const int dim = (int)b->cli->dim, tile = b->tile;
@@ -40,13 +42,15 @@ static double gemm_rate(const bench *b, float *operands)
     MPI_Barrier(b->comm);
 #pragma omp parallel num_threads(b->threads) reduction(+ : total)
     {
-        float *x = operands + omp_get_thread_num() * each, *y = x + (int64_t)tile * dim, *z = y + (int64_t)tile * dim;
+        float *x = operands + omp_get_thread_num() * each, *y = x + (int64_t)tile * dim,
+              *z = y + (int64_t)tile * dim;
         int64_t calls = 0;
         const double start = trm_clock();
         double elapsed = 0.0;
         while (elapsed < 0.1) {
             for (int k = 0; k < 4; k++, calls++)
-                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tile, tile, dim, 1.0f, x, dim, y, dim, 0.0f, z, tile);
+                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tile, tile, dim, 1.0f, x, dim, y, dim,
+                            0.0f, z, tile);
             elapsed = trm_clock() - start;
         }
         total += 2.0 * tile * tile * dim * (double)calls / elapsed / 1e9;
@@ -59,7 +63,8 @@ static trm_status measure_peak(bench *b, trm_error *err)
 {
     const int64_t count = b->threads * (2 * (int64_t)b->tile * b->cli->dim + (int64_t)b->tile * b->tile);
     float *operands = trm_alloc(count, sizeof *operands);
-    trm_status status = operands == NULL ? trm_fail_memory(err, "peak measurement", count, sizeof *operands) : TRM_OK;
+    trm_status status =
+        operands == NULL ? trm_fail_memory(err, "peak measurement", count, sizeof *operands) : TRM_OK;
     status = trm_agree(b->comm, status, err);
     if (status == TRM_OK) {
         for (int64_t i = 0; i < count; i++)
@@ -105,24 +110,27 @@ static trm_status report(bench *b, trm_error *err)
     const double effective = 2.0 * n * n * (double)cli->dim / s->negatives_s / 1e9;
     if (!cli->json) {
         if (!cli->quiet)
-            fprintf(stderr,
-                    "bench      %" PRId64 " rows x %" PRId64 ", %d ranks x %d threads, tile %d, kernel %s (%s)\n"
-                    "peak       %.1f GFLOP/s sgemm of %d x %d x %" PRId64 " (median of %d)\n"
-                    "effective  %.1f GFLOP/s in %.3f s: %.3f of the peak\n"
-                    "certify    %.3g pairs, %" PRId64 " survived, %" PRId64 " decided in float64\n",
-                    cli->rows, cli->dim, b->ranks, b->threads, b->tile, trm_run_kernel(b->run), trm_run_isa(b->run), peak,
-                    b->tile, b->tile, cli->dim, b->rounds, effective, s->negatives_s, effective / peak,
-                    (double)s->certify.elements, s->certify.survivors, s->certify.float64);
+            fprintf(
+                stderr,
+                "bench      %" PRId64 " rows x %" PRId64 ", %d ranks x %d threads, tile %d, kernel %s (%s)\n"
+                "peak       %.1f GFLOP/s sgemm of %d x %d x %" PRId64 " (median of %d)\n"
+                "effective  %.1f GFLOP/s in %.3f s: %.3f of the peak\n"
+                "certify    %.3g pairs, %" PRId64 " survived, %" PRId64 " decided in float64\n",
+                cli->rows, cli->dim, b->ranks, b->threads, b->tile, trm_run_kernel(b->run),
+                trm_run_isa(b->run), peak, b->tile, b->tile, cli->dim, b->rounds, effective, s->negatives_s,
+                effective / peak, (double)s->certify.elements, s->certify.survivors, s->certify.float64);
         return TRM_OK;
     }
     return trm_report_print(
-        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:s}", "program",
-                  "trimine", "version", TRM_VERSION, "command", "bench", "rows", (json_int_t)cli->rows, "dim",
-                  (json_int_t)cli->dim, "classes", (json_int_t)cli->classes, "ranks", b->ranks, "threads", b->threads,
-                  "replicate", trm_rows_replicate(b->rows), "tile", b->tile, "kernel", trm_run_kernel(b->run), "isa",
-                  trm_run_isa(b->run), "sgemm_peak_gflops", peak, "effective_gflops", effective, "ratio", effective / peak,
-                  "negatives_s", s->negatives_s, "positives_s", s->positives_s, "certify",
-                  trm_report_certify(s, trm_run_kernel(b->run)), "result_hash", s->result_hash),
+        json_pack(
+            "{s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:s}",
+            "program", "trimine", "version", TRM_VERSION, "command", "bench", "rows", (json_int_t)cli->rows,
+            "dim", (json_int_t)cli->dim, "classes", (json_int_t)cli->classes, "ranks", b->ranks, "threads",
+            b->threads, "replicate", trm_rows_replicate(b->rows), "tile", b->tile, "kernel",
+            trm_run_kernel(b->run), "isa", trm_run_isa(b->run), "sgemm_peak_gflops", peak, "effective_gflops",
+            effective, "ratio", effective / peak, "negatives_s", s->negatives_s, "positives_s",
+            s->positives_s, "certify", trm_report_certify(s, trm_run_kernel(b->run)), "result_hash",
+            s->result_hash),
         err);
 }
 

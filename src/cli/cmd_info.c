@@ -1,5 +1,5 @@
-/* trimine info: what is recognised in a store, and what would be refused. The text is the command's result, so it goes to
- * standard output. */
+/* trimine info: what is recognised in a store, and what would be refused. The text is the command's result,
+ * so it goes to standard output. */
 #include "cli/cli.h"
 
 #include "base/alloc.h"
@@ -74,7 +74,8 @@ static void look_at_row(row_facts *facts, const float *x, int dim, int64_t row)
 }
 
 /* Reads this rank's part in pieces; every rank takes part in every piece. */
-static trm_status read_rows(inspection *in, class_count *classes, float *x, int64_t *labels, int64_t piece, trm_error *err)
+static trm_status read_rows(inspection *in, class_count *classes, float *x, int64_t *labels, int64_t piece,
+                            trm_error *err)
 {
     const trm_read_options options = {.accept_non_finite = true};
     const int dim = trm_store_dim(in->store);
@@ -83,7 +84,8 @@ static trm_status read_rows(inspection *in, class_count *classes, float *x, int6
     trm_share(trm_store_rows(in->store), in->rank, in->ranks, &first, &last);
     trm_status status = TRM_OK;
     for (int64_t done = 0; done < longest && status == TRM_OK; done += piece) {
-        const int64_t at = first + done < last ? first + done : last, count = last - at < piece ? last - at : piece;
+        const int64_t at = first + done < last ? first + done : last,
+                      count = last - at < piece ? last - at : piece;
         status = trm_store_read(in->store, at, count, &options, x, labels, NULL, err);
         for (int64_t i = 0; i < count && status == TRM_OK; i++) {
             look_at_row(&in->facts, x + i * dim, dim, at + i);
@@ -111,8 +113,8 @@ static trm_status inspect(inspection *in, trm_error *err)
         status = read_rows(in, classes, x, labels, piece, err);
     if (status == TRM_OK) {
         counts[0] = merge_classes(classes, last - first);
-        status = trm_exchange_items(in->comm, classes, counts, sizeof *classes, (void **)&in->classes, counts + in->ranks,
-                                    err);
+        status = trm_exchange_items(in->comm, classes, counts, sizeof *classes, (void **)&in->classes,
+                                    counts + in->ranks, err);
     }
     if (status == TRM_OK) {
         for (int r = 0; r < in->ranks; r++)
@@ -149,14 +151,16 @@ static json_t *files_json(const inspection *in)
     json_t *files = json_array();
     for (int i = 0; i < trm_store_file_count(in->store); i++) {
         const trm_store_file *file = trm_store_file_at(in->store, i);
-        json_t *row = json_pack("{s:s, s:I, s:I, s:{s:s, s:s, s:[I, i]}, s:{s:s, s:s, s:[I]}}", "path", file->path, "rows",
-                                (json_int_t)file->rows, "first_row", (json_int_t)file->first, "embeddings", "dataset",
-                                file->embeddings, "type", file->embeddings_type, "shape", (json_int_t)file->rows,
-                                trm_store_dim(in->store), "labels", "dataset", file->labels, "type", file->labels_type,
-                                "shape", (json_int_t)file->rows);
-        json_object_set_new(row, "ids", file->ids == NULL ? json_null()
-                                                          : json_pack("{s:s, s:s}", "dataset", file->ids, "type",
-                                                                      file->ids_type));
+        json_t *row =
+            json_pack("{s:s, s:I, s:I, s:{s:s, s:s, s:[I, i]}, s:{s:s, s:s, s:[I]}}", "path", file->path,
+                      "rows", (json_int_t)file->rows, "first_row", (json_int_t)file->first, "embeddings",
+                      "dataset", file->embeddings, "type", file->embeddings_type, "shape",
+                      (json_int_t)file->rows, trm_store_dim(in->store), "labels", "dataset", file->labels,
+                      "type", file->labels_type, "shape", (json_int_t)file->rows);
+        json_object_set_new(row, "ids",
+                            file->ids == NULL
+                                ? json_null()
+                                : json_pack("{s:s, s:s}", "dataset", file->ids, "type", file->ids_type));
         json_array_append_new(files, row);
     }
     return files;
@@ -167,18 +171,20 @@ static json_t *info_json(const inspection *in, int64_t singletons)
     const row_facts *f = &in->facts;
     json_t *largest = json_array();
     for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
-        json_array_append_new(largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label, "rows",
-                                                 (json_int_t)in->classes[i].size));
-    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:{s:I, s:I, s:I, s:I, s:o}, s:{s:f, s:f, s:f}, s:I, s:o, s:I}",
-                     "program", "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
-                     (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
-                     (json_int_t)in->class_count, "files", files_json(in), "classes", "count",
-                     (json_int_t)in->class_count, "smallest", (json_int_t)in->classes[in->class_count - 1].size, "largest",
-                     (json_int_t)in->classes[0].size, "singletons", (json_int_t)singletons, "top", largest, "norms", "min",
-                     f->norm_min, "mean", f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, "max", f->norm_max,
-                     "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite_row",
-                     f->non_finite > 0 ? json_integer(f->first_non_finite) : json_null(), "zero_norm_rows",
-                     (json_int_t)f->zero_norm);
+        json_array_append_new(largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label,
+                                                 "rows", (json_int_t)in->classes[i].size));
+    return json_pack(
+        "{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:{s:I, s:I, s:I, s:I, s:o}, s:{s:f, s:f, s:f}, s:I, s:o, "
+        "s:I}",
+        "program", "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
+        (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
+        (json_int_t)in->class_count, "files", files_json(in), "classes", "count", (json_int_t)in->class_count,
+        "smallest", (json_int_t)in->classes[in->class_count - 1].size, "largest",
+        (json_int_t)in->classes[0].size, "singletons", (json_int_t)singletons, "top", largest, "norms", "min",
+        f->norm_min, "mean", f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, "max", f->norm_max,
+        "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite_row",
+        f->non_finite > 0 ? json_integer(f->first_non_finite) : json_null(), "zero_norm_rows",
+        (json_int_t)f->zero_norm);
 }
 
 static trm_status print_people(const inspection *in, int64_t singletons, trm_error *err)
@@ -189,9 +195,11 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
            trm_store_file_count(in->store) == 1 ? "" : "s");
     for (int i = 0; i < trm_store_file_count(in->store); i++) {
         const trm_store_file *file = trm_store_file_at(in->store, i);
-        printf("file        %s: rows %" PRId64 " to %" PRId64 "; embeddings '%s' %s; labels '%s' %s; ids %s%s%s\n", file->path,
-               file->first, file->first + file->rows, file->embeddings, file->embeddings_type, file->labels,
-               file->labels_type, file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type);
+        printf("file        %s: rows %" PRId64 " to %" PRId64
+               "; embeddings '%s' %s; labels '%s' %s; ids %s%s%s\n",
+               file->path, file->first, file->first + file->rows, file->embeddings, file->embeddings_type,
+               file->labels, file->labels_type, file->ids == NULL ? "none" : file->ids,
+               file->ids == NULL ? "" : " ", file->ids_type);
     }
     printf("classes     %" PRId64 " to %" PRId64 " rows, %" PRId64 " with one row; largest:",
            in->classes[in->class_count - 1].size, in->classes[0].size, singletons);
@@ -201,8 +209,8 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
     printf("norms       %.6g to %.6g, mean %.6g; %" PRId64 " rows of norm zero\n", f->norm_min, f->norm_max,
            f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, f->zero_norm);
     if (f->non_finite > 0)
-        printf("non-finite  %" PRId64 " rows, the first is row %" PRId64 ": mine will refuse this store\n", f->non_finite,
-               f->first_non_finite);
+        printf("non-finite  %" PRId64 " rows, the first is row %" PRId64 ": mine will refuse this store\n",
+               f->non_finite, f->first_non_finite);
     else
         printf("non-finite  none\n");
     if (fflush(stdout) != 0 || ferror(stdout))

@@ -63,8 +63,8 @@ static trm_status read_and_arrange(mining *m, trm_store *store, trm_error *err)
     if (status == TRM_OK) {
         take_fingerprint(m, first, last - first, x, labels);
         m->read_s = trm_clock() - start;
-        status = trm_rows_create(m->run, last - first, m->dim, x, labels, cli->ignore ? &cli->ignore_label : NULL,
-                                 &m->rows, err);
+        status = trm_rows_create(m->run, last - first, m->dim, x, labels,
+                                 cli->ignore ? &cli->ignore_label : NULL, &m->rows, err);
     }
     trm_free(x);
     trm_free(labels);
@@ -123,7 +123,8 @@ static trm_status mine_to_file(mining *m, trm_error *err)
         trm_triplet_file_create(m->comm, m->cli->output, m->store_rows, spool,
                                 spare > INT64_C(64) << 20 ? spare : INT64_C(64) << 20, &file, err);
     if (status == TRM_OK)
-        status = trm_mine(m->run, m->rows, &m->cli->mine, trm_triplet_file_add, file, &m->summary, &m->part, err);
+        status =
+            trm_mine(m->run, m->rows, &m->cli->mine, trm_triplet_file_add, file, &m->summary, &m->part, err);
     const double start = trm_clock();
     if (status == TRM_OK)
         status = finish_file(m, file, err);
@@ -143,11 +144,12 @@ static json_t *loss_json(const mining *m)
 {
     const trm_mine_summary *s = &m->summary;
     const double mean_all = ratio(s->loss.sum, s->triplets.total);
-    return json_pack("{s:s, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s}", "name", "triplet", "sum", s->loss.sum, "count",
-                     (json_int_t)s->triplets.total, "active", (json_int_t)s->loss.active, "mean_all", mean_all,
-                     "mean_nonzero", ratio(s->loss.sum, s->loss.active), "mean_valid",
-                     ratio(s->loss.sum, s->anchors.valid), "mean_rows", ratio(s->loss.sum, m->store_rows), "value",
-                     mean_all, "reduction", "mean_all");
+    return json_pack("{s:s, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s}", "name", "triplet", "sum",
+                     s->loss.sum, "count", (json_int_t)s->triplets.total, "active",
+                     (json_int_t)s->loss.active, "mean_all", mean_all, "mean_nonzero",
+                     ratio(s->loss.sum, s->loss.active), "mean_valid", ratio(s->loss.sum, s->anchors.valid),
+                     "mean_rows", ratio(s->loss.sum, m->store_rows), "value", mean_all, "reduction",
+                     "mean_all");
 }
 
 /* What a program that fills the whole matrix would have to sustain. */
@@ -161,15 +163,17 @@ static json_t *run_json(const mining *m)
 {
     const trm_mine_summary *s = &m->summary;
     const double n = (double)s->anchors.total;
-    json_t *run = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", m->ranks, "threads", trm_run_threads(m->run),
-                            "replicate", trm_rows_replicate(m->rows), "tile", trm_run_tile(m->run, m->dim), "panels",
-                            s->panels, "kernel", trm_run_kernel(m->run), "isa", trm_run_isa(m->run));
-    json_t *more = json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s", m->read_s, "arrange_s", s->arrange_s,
-        "positives_s", s->positives_s, "negatives_s", s->negatives_s, "loss_s", s->loss_s, "write_s", m->write_s, "total_s",
-        m->total_s, "pairs_per_s", s->negatives_s > 0.0 ? n * (n - 1.0) / 2.0 / s->negatives_s : 0.0,
-        "gflops_effective", effective_gflops(m), "peak_rss_bytes", (json_int_t)m->peak_rss, "baseline_rss_bytes",
-        (json_int_t)m->cli->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
+    json_t *run = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", m->ranks, "threads",
+                            trm_run_threads(m->run), "replicate", trm_rows_replicate(m->rows), "tile",
+                            trm_run_tile(m->run, m->dim), "panels", s->panels, "kernel",
+                            trm_run_kernel(m->run), "isa", trm_run_isa(m->run));
+    json_t *more =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s", m->read_s,
+                  "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s", s->negatives_s,
+                  "loss_s", s->loss_s, "write_s", m->write_s, "total_s", m->total_s, "pairs_per_s",
+                  s->negatives_s > 0.0 ? n * (n - 1.0) / 2.0 / s->negatives_s : 0.0, "gflops_effective",
+                  effective_gflops(m), "peak_rss_bytes", (json_int_t)m->peak_rss, "baseline_rss_bytes",
+                  (json_int_t)m->cli->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
     json_object_update(run, more);
     json_decref(more);
     return run;
@@ -187,7 +191,8 @@ static rank_row *gather_ranks(const mining *m)
     gethostname(mine.host, sizeof mine.host - 1);
     rank_row *all = m->rank == 0 ? trm_alloc(m->ranks, sizeof *all) : NULL;
     rank_row none;
-    MPI_Gather(&mine, sizeof mine, MPI_BYTE, m->rank == 0 && all != NULL ? all : &none, sizeof mine, MPI_BYTE, 0, m->comm);
+    MPI_Gather(&mine, sizeof mine, MPI_BYTE, m->rank == 0 && all != NULL ? all : &none, sizeof mine, MPI_BYTE,
+               0, m->comm);
     return all;
 }
 
@@ -195,21 +200,25 @@ static json_t *report_json(const mining *m, const rank_row *ranks)
 {
     const trm_mine_summary *s = &m->summary;
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:{s:I, s:I, s:I, s:I}, s:o, "
+        "{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:{s:I, s:I, s:I, s:I, s:I}, s:I, s:{s:I, s:I, s:I, "
+        "s:I}, s:o, "
         "s:o, s:s, s:o}",
-        "program", "trimine", "version", TRM_VERSION, "command", "mine", "store", "rows", (json_int_t)m->store_rows, "dim",
-        m->dim, "classes", (json_int_t)s->classes, "fingerprint", m->fingerprint, "options", trm_report_options(m->cli),
-        "anchors", "total", (json_int_t)s->anchors.total, "valid", (json_int_t)s->anchors.valid, "no_positive",
+        "program", "trimine", "version", TRM_VERSION, "command", "mine", "store", "rows",
+        (json_int_t)m->store_rows, "dim", m->dim, "classes", (json_int_t)s->classes, "fingerprint",
+        m->fingerprint, "options", trm_report_options(m->cli), "anchors", "total",
+        (json_int_t)s->anchors.total, "valid", (json_int_t)s->anchors.valid, "no_positive",
         (json_int_t)s->anchors.no_positive, "no_negative", (json_int_t)s->anchors.no_negative, "ignored",
         (json_int_t)s->anchors.ignored, "positive_pairs", (json_int_t)s->positive_pairs, "triplets", "total",
         (json_int_t)s->triplets.total, "semihard", (json_int_t)s->triplets.semihard, "fallback",
-        (json_int_t)s->triplets.fallback, "skipped", (json_int_t)s->triplets.skipped, "loss", loss_json(m), "certify",
-        trm_report_certify(s, trm_run_kernel(m->run)), "result_hash", s->result_hash, "run", run_json(m));
+        (json_int_t)s->triplets.fallback, "skipped", (json_int_t)s->triplets.skipped, "loss", loss_json(m),
+        "certify", trm_report_certify(s, trm_run_kernel(m->run)), "result_hash", s->result_hash, "run",
+        run_json(m));
     json_t *table = json_array();
     for (int r = 0; r < m->ranks && ranks != NULL; r++)
-        json_array_append_new(table, json_pack("{s:i, s:s, s:I, s:f, s:I, s:f, s:f}", "rank", r, "host", ranks[r].host,
-                                               "rows", (json_int_t)ranks[r].part.rows, "loss_sum", ranks[r].part.loss_sum,
-                                               "triplets", (json_int_t)ranks[r].part.triplets, "compute_s",
+        json_array_append_new(table, json_pack("{s:i, s:s, s:I, s:f, s:I, s:f, s:f}", "rank", r, "host",
+                                               ranks[r].host, "rows", (json_int_t)ranks[r].part.rows,
+                                               "loss_sum", ranks[r].part.loss_sum, "triplets",
+                                               (json_int_t)ranks[r].part.triplets, "compute_s",
                                                ranks[r].part.compute_s, "wait_s", ranks[r].part.wait_s));
     json_object_set_new(object, "ranks", table);
     return object;
@@ -219,26 +228,39 @@ static void print_people(const mining *m, const rank_row *ranks)
 {
     const trm_mine_summary *s = &m->summary;
     const trm_mine_options *o = &m->cli->mine;
-    fprintf(stderr, "store      %" PRId64 " rows x %d, %" PRId64 " classes, fingerprint %s\n", m->store_rows, m->dim,
-            s->classes, m->fingerprint);
-    fprintf(stderr, "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64
-                    " without a negative, %" PRId64 " rows ignored)\n",
-            s->anchors.valid, s->anchors.total, s->anchors.no_positive, s->anchors.no_negative, s->anchors.ignored);
-    fprintf(stderr, "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback) from %" PRId64
-                    " positive pairs, %" PRId64 " skipped\n",
-            s->triplets.total, s->triplets.semihard, s->triplets.fallback, s->positive_pairs, s->triplets.skipped);
-    fprintf(stderr, "loss       hinge %s, margin %g: mean %.9g over all, %.9g over the %" PRId64 " active; sum %.17g\n",
+    fprintf(stderr, "store      %" PRId64 " rows x %d, %" PRId64 " classes, fingerprint %s\n", m->store_rows,
+            m->dim, s->classes, m->fingerprint);
+    fprintf(stderr,
+            "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64
+            " without a negative, %" PRId64 " rows ignored)\n",
+            s->anchors.valid, s->anchors.total, s->anchors.no_positive, s->anchors.no_negative,
+            s->anchors.ignored);
+    fprintf(stderr,
+            "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback) from %" PRId64
+            " positive pairs, %" PRId64 " skipped\n",
+            s->triplets.total, s->triplets.semihard, s->triplets.fallback, s->positive_pairs,
+            s->triplets.skipped);
+    fprintf(stderr,
+            "loss       hinge %s, margin %g: mean %.9g over all, %.9g over the %" PRId64
+            " active; sum %.17g\n",
             trm_metric_name(o->metric), o->margin, ratio(s->loss.sum, s->triplets.total),
             ratio(s->loss.sum, s->loss.active), s->loss.active, s->loss.sum);
-    fprintf(stderr, "certify    %s kernel: %.3g pairs multiplied, %" PRId64 " survived, %" PRId64 " decided in float64\n",
+    fprintf(stderr,
+            "certify    %s kernel: %.3g pairs multiplied, %" PRId64 " survived, %" PRId64
+            " decided in float64\n",
             trm_run_kernel(m->run), (double)s->certify.elements, s->certify.survivors, s->certify.float64);
-    fprintf(stderr, "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, loss %.2f, write %.2f\n",
-            m->total_s, m->read_s, s->arrange_s, s->positives_s, s->negatives_s, s->loss_s, m->write_s);
-    fprintf(stderr, "speed      %.1f GFLOP/s effective on %d ranks x %d threads; peak memory %.0f MB a rank\n",
+    fprintf(
+        stderr,
+        "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, loss %.2f, write %.2f\n",
+        m->total_s, m->read_s, s->arrange_s, s->positives_s, s->negatives_s, s->loss_s, m->write_s);
+    fprintf(stderr,
+            "speed      %.1f GFLOP/s effective on %d ranks x %d threads; peak memory %.0f MB a rank\n",
             effective_gflops(m), m->ranks, trm_run_threads(m->run), (double)m->peak_rss / 1e6);
     for (int r = 0; r < m->ranks && ranks != NULL && m->cli->verbose > 0; r++)
-        fprintf(stderr, "rank %-5d %s: %" PRId64 " rows, %" PRId64 " triplets, loss %.9g, compute %.2f s, wait %.2f s\n", r,
-                ranks[r].host, ranks[r].part.rows, ranks[r].part.triplets, ranks[r].part.loss_sum,
+        fprintf(stderr,
+                "rank %-5d %s: %" PRId64 " rows, %" PRId64
+                " triplets, loss %.9g, compute %.2f s, wait %.2f s\n",
+                r, ranks[r].host, ranks[r].part.rows, ranks[r].part.triplets, ranks[r].part.loss_sum,
                 ranks[r].part.compute_s, ranks[r].part.wait_s);
     fprintf(stderr, "hash       %s%s%s\n", s->result_hash, m->cli->output != NULL ? "  ->  " : "",
             m->cli->output != NULL ? m->cli->output : "");
@@ -265,9 +287,11 @@ static trm_status report(mining *m, trm_error *err)
 static void say_plan(const mining *m)
 {
     if (m->rank == 0 && !m->cli->quiet)
-        fprintf(stderr, "plan       %" PRId64 " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s\n",
-                m->store_rows, m->dim, m->ranks, trm_run_threads(m->run), (double)m->summary.memory_bytes / 1e6,
-                (double)trm_run_mem_per_rank(m->run) / 1e6,
+        fprintf(stderr,
+                "plan       %" PRId64
+                " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s\n",
+                m->store_rows, m->dim, m->ranks, trm_run_threads(m->run),
+                (double)m->summary.memory_bytes / 1e6, (double)trm_run_mem_per_rank(m->run) / 1e6,
                 m->summary.panels > 1 ? ", anchors in panels" : "");
 }
 
@@ -280,7 +304,8 @@ trm_status trm_command_mine(trm_cli *cli, trm_error *err)
     trm_progress_attach(cli, &m.progress, &cli->run);
     trm_status status = trm_run_create(m.comm, &cli->run, &m.run, err);
     if (status == TRM_OK && cli->output != NULL)
-        status = trm_output_check(m.comm, cli->output, cli->overwrite, cli->inputs, (const char *const *)cli->input, err);
+        status = trm_output_check(m.comm, cli->output, cli->overwrite, cli->inputs,
+                                  (const char *const *)cli->input, err);
     if (status == TRM_OK)
         status = load(&m, err);
     if (status == TRM_OK)

@@ -23,20 +23,20 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
         {"seed", TRM_ATTRIBUTE_INT, NULL, cli->seed, 0.0},
     };
     if (status == TRM_OK)
-        status = trm_store_write(MPI_COMM_WORLD, cli->input[0], cli->rows, (int)cli->dim, trm_clusters_fill, &clusters,
-                                 (int)(sizeof attributes / sizeof *attributes), attributes, err);
+        status = trm_store_write(MPI_COMM_WORLD, cli->input[0], cli->rows, (int)cli->dim, trm_clusters_fill,
+                                 &clusters, (int)(sizeof attributes / sizeof *attributes), attributes, err);
     trm_free(clusters.scratch);
     if (status == TRM_OK && rank == 0) {
         if (cli->json)
-            status = trm_report_print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:I}", "program", "trimine",
-                                                "version", TRM_VERSION, "command", "synth", "output", cli->input[0], "rows",
-                                                (json_int_t)cli->rows, "dim", (json_int_t)cli->dim, "classes",
-                                                (json_int_t)cli->classes, "spread", cli->spread, "seed",
-                                                (json_int_t)cli->seed),
+            status = trm_report_print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:I}", "program",
+                                                "trimine", "version", TRM_VERSION, "command", "synth",
+                                                "output", cli->input[0], "rows", (json_int_t)cli->rows, "dim",
+                                                (json_int_t)cli->dim, "classes", (json_int_t)cli->classes,
+                                                "spread", cli->spread, "seed", (json_int_t)cli->seed),
                                       err);
         else if (!cli->quiet)
-            fprintf(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n", cli->input[0], cli->rows,
-                    cli->dim, cli->classes);
+            fprintf(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n",
+                    cli->input[0], cli->rows, cli->dim, cli->classes);
     }
     return trm_agree(MPI_COMM_WORLD, status, err);
 }

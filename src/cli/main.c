@@ -1,4 +1,5 @@
-/* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit code. */
+/* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit
+ * code. */
 #include "cli/cli.h"
 
 #include "base/alloc.h"

@@ -12,9 +12,32 @@
 #include <string.h>
 
 enum option_key {
-    KEY_METRIC = 256, KEY_MARGIN, KEY_POSITIVES, KEY_NEGATIVES, KEY_WINDOW, KEY_PICK, KEY_FALLBACK, KEY_EMBEDDINGS,
-    KEY_LABELS, KEY_IDS, KEY_NORMALIZE, KEY_IGNORE, KEY_KERNEL, KEY_THREADS, KEY_REPLICATE, KEY_TILE, KEY_MEMORY, KEY_SEED,
-    KEY_JSON, KEY_PROGRESS, KEY_QUIET, KEY_OVERWRITE, KEY_ROWS, KEY_DIM, KEY_CLASSES, KEY_SPREAD
+    KEY_METRIC = 256,
+    KEY_MARGIN,
+    KEY_POSITIVES,
+    KEY_NEGATIVES,
+    KEY_WINDOW,
+    KEY_PICK,
+    KEY_FALLBACK,
+    KEY_EMBEDDINGS,
+    KEY_LABELS,
+    KEY_IDS,
+    KEY_NORMALIZE,
+    KEY_IGNORE,
+    KEY_KERNEL,
+    KEY_THREADS,
+    KEY_REPLICATE,
+    KEY_TILE,
+    KEY_MEMORY,
+    KEY_SEED,
+    KEY_JSON,
+    KEY_PROGRESS,
+    KEY_QUIET,
+    KEY_OVERWRITE,
+    KEY_ROWS,
+    KEY_DIM,
+    KEY_CLASSES,
+    KEY_SPREAD
 };
 
 /* Which commands take an option. */
@@ -28,19 +51,23 @@ typedef struct option_row {
 static const option_row option_table[] = {
     {{"output", 'o', "FILE", 0, "write the triplets to FILE (HDF5)", 1}, FOR_MINE},
     {{"overwrite", KEY_OVERWRITE, 0, 0, "replace an output that exists", 1}, FOR_MINE | FOR_SYNTH},
-    {{"embeddings", KEY_EMBEDDINGS, "PATH", 0, "dataset of the embeddings (default: a known name)", 2}, FOR_MINE | FOR_INFO},
+    {{"embeddings", KEY_EMBEDDINGS, "PATH", 0, "dataset of the embeddings (default: a known name)", 2},
+     FOR_MINE | FOR_INFO},
     {{"labels", KEY_LABELS, "PATH", 0, "dataset of the labels", 2}, FOR_MINE | FOR_INFO},
     {{"ids", KEY_IDS, "PATH", 0, "dataset of the ids", 2}, FOR_MINE | FOR_INFO},
     {{"normalize", KEY_NORMALIZE, 0, 0, "L2-normalise rows on load", 2}, FOR_MINE},
     {{"ignore-label", KEY_IGNORE, "L", 0, "rows with label L take no part", 2}, FOR_MINE},
     {{"metric", KEY_METRIC, "NAME", 0, "sql2 (default), l2, cosine or dot", 3}, FOR_MINE | FOR_BENCH},
     {{"margin", KEY_MARGIN, "M", 0, "margin (default 1.0; cosine 0.5)", 3}, FOR_MINE | FOR_BENCH},
-    {{"positives", KEY_POSITIVES, "POLICY", 0, "all (default), hardest, easiest or nearest:K; bench: easiest", 3},
+    {{"positives", KEY_POSITIVES, "POLICY", 0, "all (default), hardest, easiest or nearest:K; bench: easiest",
+      3},
      FOR_MINE | FOR_BENCH},
     {{"negatives", KEY_NEGATIVES, "POLICY", 0, "semihard", 3}, FOR_MINE | FOR_BENCH},
-    {{"window", KEY_WINDOW, "W", 0, "none, lt (default) or le: how d(a,n) - d(a,p) compares with the margin", 3},
+    {{"window", KEY_WINDOW, "W", 0, "none, lt (default) or le: how d(a,n) - d(a,p) compares with the margin",
+      3},
      FOR_MINE | FOR_BENCH},
-    {{"pick", KEY_PICK, "P", 0, "nearest (default) or farthest of the semihard negatives", 3}, FOR_MINE | FOR_BENCH},
+    {{"pick", KEY_PICK, "P", 0, "nearest (default) or farthest of the semihard negatives", 3},
+     FOR_MINE | FOR_BENCH},
     {{"fallback", KEY_FALLBACK, "F", 0, "skip (default), farthest-inside or hardest where there is none", 3},
      FOR_MINE | FOR_BENCH},
     {{"rows", KEY_ROWS, "N", 0, "rows of the synthetic store (default 20000)", 4}, FOR_BENCH | FOR_SYNTH},
@@ -48,10 +75,13 @@ static const option_row option_table[] = {
     {{"classes", KEY_CLASSES, "C", 0, "its classes (default 100)", 4}, FOR_BENCH | FOR_SYNTH},
     {{"spread", KEY_SPREAD, "X", 0, "noise around a class's centre, relative to its length (default 1.0)", 4},
      FOR_BENCH | FOR_SYNTH},
-    {{"seed", KEY_SEED, "S", 0, "seed of everything random (default 0)", 4}, FOR_BENCH | FOR_SYNTH | FOR_MINE},
+    {{"seed", KEY_SEED, "S", 0, "seed of everything random (default 0)", 4},
+     FOR_BENCH | FOR_SYNTH | FOR_MINE},
     {{"kernel", KEY_KERNEL, "NAME", 0, "auto (default), blas or fp32", 5}, FOR_MINE | FOR_BENCH},
-    {{"threads", KEY_THREADS, "T", 0, "threads a rank (default: its share of the host's cores)", 5}, FOR_MINE | FOR_BENCH},
-    {{"replicate", KEY_REPLICATE, "C", 0, "ranks a team, auto (default) or a divisor of the ranks", 5}, FOR_MINE | FOR_BENCH},
+    {{"threads", KEY_THREADS, "T", 0, "threads a rank (default: its share of the host's cores)", 5},
+     FOR_MINE | FOR_BENCH},
+    {{"replicate", KEY_REPLICATE, "C", 0, "ranks a team, auto (default) or a divisor of the ranks", 5},
+     FOR_MINE | FOR_BENCH},
     {{"tile", KEY_TILE, "T", 0, "rows and columns a tile, a multiple of 32", 5}, FOR_MINE | FOR_BENCH},
     {{"mem-per-rank", KEY_MEMORY, "SIZE", 0, "memory limit, such as 900M or 4G", 5}, FOR_MINE | FOR_BENCH},
     {{"json", KEY_JSON, 0, 0, "one JSON object on standard output", 6}, FOR_ALL},
@@ -70,10 +100,12 @@ typedef struct command_row {
 
 static const command_row commands[] = {
     {"mine", FOR_MINE, trm_command_mine, "STORE...",
-     "Mines semihard triplets from a whole embedding store, exactly.\vSTORE is an HDF5 file, or a folder of them; several "
+     "Mines semihard triplets from a whole embedding store, exactly.\vSTORE is an HDF5 file, or a folder of "
+     "them; several "
      "are one store in the order given. Run it under mpirun or srun --mpi=pmix."},
     {"bench", FOR_BENCH, trm_command_bench, "",
-     "Compares the effective rate of mining with this machine's own GEMM peak, on a synthetic store in memory."},
+     "Compares the effective rate of mining with this machine's own GEMM peak, on a synthetic store in "
+     "memory."},
     {"synth", FOR_SYNTH, trm_command_synth, "OUT", "Writes a synthetic store of clustered unit vectors."},
     {"info", FOR_INFO, trm_command_info, "STORE...", "Says what is recognised in a store."},
 };
@@ -112,7 +144,8 @@ typedef struct word {
 } word;
 
 /* Looks a value up in a table of words that ends with a NULL name. */
-static error_t parse_word(trm_parse *parse, const char *option, const char *text, const word *words, int *value)
+static error_t parse_word(trm_parse *parse, const char *option, const char *text, const word *words,
+                          int *value)
 {
     char rule[256] = "must be one of";
     for (; words->name != NULL; words++) {
@@ -126,8 +159,8 @@ static error_t parse_word(trm_parse *parse, const char *option, const char *text
     return refuse(parse, option, text, rule);
 }
 
-static error_t parse_integer(trm_parse *parse, const char *option, const char *text, int64_t least, int64_t most,
-                             int64_t *value)
+static error_t parse_integer(trm_parse *parse, const char *option, const char *text, int64_t least,
+                             int64_t most, int64_t *value)
 {
     char *end = NULL;
     errno = 0;
@@ -141,7 +174,8 @@ static error_t parse_integer(trm_parse *parse, const char *option, const char *t
     return 0;
 }
 
-static error_t parse_int(trm_parse *parse, const char *option, const char *text, int least, int most, int *value)
+static error_t parse_int(trm_parse *parse, const char *option, const char *text, int least, int most,
+                         int *value)
 {
     int64_t wide = 0;
     error_t error = parse_integer(parse, option, text, least, most, &wide);
@@ -181,15 +215,20 @@ static error_t parse_size(trm_parse *parse, const char *option, const char *text
     return 0;
 }
 
-static const word window_words[] = {{"none", TRM_WINDOW_NONE}, {"lt", TRM_WINDOW_LT}, {"le", TRM_WINDOW_LE}, {NULL, 0}};
+static const word window_words[] = {
+    {"none", TRM_WINDOW_NONE}, {"lt", TRM_WINDOW_LT}, {"le", TRM_WINDOW_LE}, {NULL, 0}};
 static const word pick_words[] = {{"nearest", TRM_PICK_NEAREST}, {"farthest", TRM_PICK_FARTHEST}, {NULL, 0}};
-static const word fallback_words[] = {{"skip", TRM_FALLBACK_SKIP}, {"farthest-inside", TRM_FALLBACK_FARTHEST_INSIDE},
-                                      {"hardest", TRM_FALLBACK_HARDEST}, {NULL, 0}};
-static const word positives_words[] = {{"all", TRM_POSITIVES_ALL}, {"hardest", TRM_POSITIVES_HARDEST},
-                                       {"easiest", TRM_POSITIVES_EASIEST}, {NULL, 0}};
+static const word fallback_words[] = {{"skip", TRM_FALLBACK_SKIP},
+                                      {"farthest-inside", TRM_FALLBACK_FARTHEST_INSIDE},
+                                      {"hardest", TRM_FALLBACK_HARDEST},
+                                      {NULL, 0}};
+static const word positives_words[] = {{"all", TRM_POSITIVES_ALL},
+                                       {"hardest", TRM_POSITIVES_HARDEST},
+                                       {"easiest", TRM_POSITIVES_EASIEST},
+                                       {NULL, 0}};
 static const word negatives_words[] = {{"semihard", 0}, {NULL, 0}};
-static const word progress_words[] = {{"auto", TRM_PROGRESS_AUTO}, {"always", TRM_PROGRESS_ALWAYS},
-                                      {"never", TRM_PROGRESS_NEVER}, {NULL, 0}};
+static const word progress_words[] = {
+    {"auto", TRM_PROGRESS_AUTO}, {"always", TRM_PROGRESS_ALWAYS}, {"never", TRM_PROGRESS_NEVER}, {NULL, 0}};
 
 static error_t parse_positives(trm_parse *parse, const char *text)
 {
@@ -197,7 +236,8 @@ static error_t parse_positives(trm_parse *parse, const char *text)
     int value = 0;
     if (strncmp(text, prefix, sizeof prefix - 1) == 0) {
         parse->cli->mine.positives = TRM_POSITIVES_NEAREST;
-        return parse_integer(parse, "positives nearest", text + sizeof prefix - 1, 1, INT32_MAX, &parse->cli->mine.nearest);
+        return parse_integer(parse, "positives nearest", text + sizeof prefix - 1, 1, INT32_MAX,
+                             &parse->cli->mine.nearest);
     }
     error_t error = parse_word(parse, "positives", text, positives_words, &value);
     if (error != 0) {
@@ -254,7 +294,9 @@ static error_t parse_running(trm_parse *parse, int key, const char *text)
     case KEY_THREADS:
         return parse_int(parse, "threads", text, 1, 4096, &cli->run.threads);
     case KEY_REPLICATE:
-        return strcmp(text, "auto") == 0 ? 0 : parse_int(parse, "replicate", text, 1, INT32_MAX, &cli->run.replicate);
+        return strcmp(text, "auto") == 0
+                   ? 0
+                   : parse_int(parse, "replicate", text, 1, INT32_MAX, &cli->run.replicate);
     case KEY_TILE:
         return parse_int(parse, "tile", text, 1, INT32_MAX, &cli->run.tile);
     case KEY_MEMORY:
@@ -404,9 +446,10 @@ static void print_overview(void)
     printf("Usage: trimine COMMAND [OPTION...]\n"
            "Exact mining of hard training examples from whole embedding stores, over MPI.\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        printf("  %-7s %-9s %.*s\n", commands[i].name, commands[i].arguments, (int)strcspn(commands[i].about, "\v"),
-               commands[i].about);
-    printf("\n  trimine COMMAND --help says what a command takes; trimine --version which version this is.\n");
+        printf("  %-7s %-9s %.*s\n", commands[i].name, commands[i].arguments,
+               (int)strcspn(commands[i].about, "\v"), commands[i].about);
+    printf(
+        "\n  trimine COMMAND --help says what a command takes; trimine --version which version this is.\n");
     exit(0);
 }
 
@@ -416,7 +459,8 @@ void trm_cli_answer_help(int argc, char **argv)
         printf("trimine %s\n", TRM_VERSION);
         exit(0);
     }
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 || strcmp(argv[1], "help") == 0))
+    if (argc >= 2 &&
+        (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 || strcmp(argv[1], "help") == 0))
         print_overview();
     const command_row *command = argc >= 2 ? find_row(argv[1]) : NULL;
     for (int i = 2; command != NULL && i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -427,7 +471,8 @@ void trm_cli_answer_help(int argc, char **argv)
         snprintf(name, sizeof name, "trimine %s", command->name);
         fill_options(command, options);
         const struct argp argp = {options, NULL, command->arguments, command->about, NULL, NULL, NULL};
-        argp_help(&argp, stdout, strcmp(argv[i], "--usage") == 0 ? ARGP_HELP_USAGE : ARGP_HELP_STD_HELP, name);
+        argp_help(&argp, stdout, strcmp(argv[i], "--usage") == 0 ? ARGP_HELP_USAGE : ARGP_HELP_STD_HELP,
+                  name);
         exit(0);
     }
 }

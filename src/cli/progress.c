@@ -25,8 +25,8 @@ static void show(void *context, const char *phase, double fraction)
     if (progress->terminal) {
         static const char full[] = "##############################";
         int done = (int)(fraction * WIDTH);
-        fprintf(stderr, "\r%-9s [%-*.*s] %5.1f %%  %.0f s, %.0f s left   ", phase, WIDTH, done, full, 100.0 * fraction,
-                elapsed, left);
+        fprintf(stderr, "\r%-9s [%-*.*s] %5.1f %%  %.0f s, %.0f s left   ", phase, WIDTH, done, full,
+                100.0 * fraction, elapsed, left);
     } else {
         fprintf(stderr, "trimine: %s %.1f %%, %.0f s, %.0f s left\n", phase, 100.0 * fraction, elapsed, left);
     }

@@ -20,18 +20,20 @@ json_t *trm_report_options(const trm_cli *cli)
         snprintf(positives, sizeof positives, "nearest:%lld", (long long)mine->nearest);
     else
         snprintf(positives, sizeof positives, "%s", positives_names[mine->positives]);
-    json_t *options = json_pack("{s:s, s:f, s:s, s:s, s:s, s:s, s:s, s:b}", "metric", trm_metric_name(mine->metric),
-                                "margin", mine->margin, "positives", positives, "negatives", "semihard", "window",
-                                window_names[mine->window], "pick", pick_names[mine->pick], "fallback",
-                                fallback_names[mine->fallback], "normalize", cli->normalize);
+    json_t *options =
+        json_pack("{s:s, s:f, s:s, s:s, s:s, s:s, s:s, s:b}", "metric", trm_metric_name(mine->metric),
+                  "margin", mine->margin, "positives", positives, "negatives", "semihard", "window",
+                  window_names[mine->window], "pick", pick_names[mine->pick], "fallback",
+                  fallback_names[mine->fallback], "normalize", cli->normalize);
     json_object_set_new(options, "ignore_label", cli->ignore ? json_integer(cli->ignore_label) : json_null());
     return options;
 }
 
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)
 {
-    return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "kernel", kernel, "elements", (json_int_t)summary->certify.elements,
-                     "survivors", (json_int_t)summary->certify.survivors, "float64", (json_int_t)summary->certify.float64,
+    return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "kernel", kernel, "elements",
+                     (json_int_t)summary->certify.elements, "survivors",
+                     (json_int_t)summary->certify.survivors, "float64", (json_int_t)summary->certify.float64,
                      "positives", "elements", (json_int_t)summary->certify_positives.elements, "survivors",
                      (json_int_t)summary->certify_positives.survivors, "float64",
                      (json_int_t)summary->certify_positives.float64);
@@ -43,7 +45,8 @@ trm_status trm_report_print(json_t *object, trm_error *err)
     failed |= putchar('\n') == EOF;
     failed |= fflush(stdout);
     json_decref(object);
-    return failed != 0 ? trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output: %s", strerror(errno))
+    return failed != 0 ? trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output: %s",
+                                  strerror(errno))
                        : TRM_OK;
 }
 

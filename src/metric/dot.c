@@ -1,8 +1,8 @@
 /* The canonical dot, one pair at a time and blocked.
  *
- * Lane l of a register of eight doubles is accumulator l of the definition, so every form adds the same exact products
- * in the same order. A tail that is filled with zeros adds +0 to accumulators that are never -0 (they start at +0, and
- * in round to nearest x + y is -0 only when both are), so it changes no bit. */
+ * Lane l of a register of eight doubles is accumulator l of the definition, so every form adds the same exact
+ * products in the same order. A tail that is filled with zeros adds +0 to accumulators that are never -0
+ * (they start at +0, and in round to nearest x + y is -0 only when both are), so it changes no bit. */
 #include "metric/isa.h"
 #include "metric/metric.h"
 
@@ -34,7 +34,8 @@ static double dot_portable(const float *x, const float *y, int dim)
     return dot_body(x, y, dim);
 }
 
-static void dot_tile_portable(const float *a, int rows, const float *b, int cols, int dim, double *out, int64_t stride)
+static void dot_tile_portable(const float *a, int rows, const float *b, int cols, int dim, double *out,
+                              int64_t stride)
 {
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < cols; j++)
@@ -77,7 +78,8 @@ TRM_TARGET_AVX2 static double dot_avx2(const float *x, const float *y, int dim)
     int k = 0;
     for (; k + 8 <= dim; k += 8) {
         l = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + k)), _mm256_cvtps_pd(_mm_loadu_ps(y + k)), l);
-        h = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + k + 4)), _mm256_cvtps_pd(_mm_loadu_ps(y + k + 4)), h);
+        h = _mm256_fmadd_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + k + 4)),
+                            _mm256_cvtps_pd(_mm_loadu_ps(y + k + 4)), h);
     }
     if (k < dim) {
         const __m256i mask = tail_mask(dim - k);
@@ -89,7 +91,8 @@ TRM_TARGET_AVX2 static double dot_avx2(const float *x, const float *y, int dim)
 }
 
 /* Two rows by two columns: eight accumulators. */
-TRM_TARGET_AVX2 INLINE void block_avx2(const float *const a[2], const float *const b[2], int dim, double out[4])
+TRM_TARGET_AVX2 INLINE void block_avx2(const float *const a[2], const float *const b[2], int dim,
+                                       double out[4])
 {
     __m256d l00 = _mm256_setzero_pd(), l01 = l00, l10 = l00, l11 = l00;
     __m256d h00 = l00, h01 = l00, h10 = l00, h11 = l00;
@@ -114,8 +117,8 @@ TRM_TARGET_AVX2 INLINE void block_avx2(const float *const a[2], const float *con
     out[2] = reduce_avx2(l10, h10), out[3] = reduce_avx2(l11, h11);
 }
 
-TRM_TARGET_AVX2 static void dot_tile_avx2(const float *a, int rows, const float *b, int cols, int dim, double *out,
-                                          int64_t stride)
+TRM_TARGET_AVX2 static void dot_tile_avx2(const float *a, int rows, const float *b, int cols, int dim,
+                                          double *out, int64_t stride)
 {
     for (int i = 0; i < rows; i += 2) {
         const int more_rows = i + 1 < rows;
@@ -142,7 +145,8 @@ TRM_TARGET_AVX512 static double dot_avx512(const float *x, const float *y, int d
     __m512d s = _mm512_setzero_pd();
     int k = 0;
     for (; k + 8 <= dim; k += 8)
-        s = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(x + k)), _mm512_cvtps_pd(_mm256_loadu_ps(y + k)), s);
+        s = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm256_loadu_ps(x + k)), _mm512_cvtps_pd(_mm256_loadu_ps(y + k)),
+                            s);
     if (k < dim) {
         const __mmask8 mask = (__mmask8)((1U << (dim - k)) - 1U);
         s = _mm512_fmadd_pd(load_avx512(x + k, mask), load_avx512(y + k, mask), s);
@@ -171,27 +175,29 @@ TRM_TARGET_AVX512 INLINE __m512d reduce8_avx512(__m512d v0, __m512d v1, __m512d 
 }
 
 /* Four rows by four columns: 16 accumulators. out holds two rows of four a register. */
-TRM_TARGET_AVX512 INLINE void block_avx512(const float *const a[4], const float *const b[4], int dim, __m512d out[2])
+TRM_TARGET_AVX512 INLINE void block_avx512(const float *const a[4], const float *const b[4], int dim,
+                                           __m512d out[2])
 {
     const float *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3];
     const float *b0 = b[0], *b1 = b[1], *b2 = b[2], *b3 = b[3];
-    __m512d s00 = _mm512_setzero_pd(), s01 = s00, s02 = s00, s03 = s00, s10 = s00, s11 = s00, s12 = s00, s13 = s00;
+    __m512d s00 = _mm512_setzero_pd(), s01 = s00, s02 = s00, s03 = s00, s10 = s00, s11 = s00, s12 = s00,
+            s13 = s00;
     __m512d s20 = s00, s21 = s00, s22 = s00, s23 = s00, s30 = s00, s31 = s00, s32 = s00, s33 = s00;
-#define STEP(LOAD)                                                                                                     \
-    do {                                                                                                               \
-        const __m512d y0 = LOAD(b0 + k), y1 = LOAD(b1 + k), y2 = LOAD(b2 + k), y3 = LOAD(b3 + k);                      \
-        __m512d x = LOAD(a0 + k);                                                                                      \
-        s00 = _mm512_fmadd_pd(x, y0, s00), s01 = _mm512_fmadd_pd(x, y1, s01);                                          \
-        s02 = _mm512_fmadd_pd(x, y2, s02), s03 = _mm512_fmadd_pd(x, y3, s03);                                          \
-        x = LOAD(a1 + k);                                                                                              \
-        s10 = _mm512_fmadd_pd(x, y0, s10), s11 = _mm512_fmadd_pd(x, y1, s11);                                          \
-        s12 = _mm512_fmadd_pd(x, y2, s12), s13 = _mm512_fmadd_pd(x, y3, s13);                                          \
-        x = LOAD(a2 + k);                                                                                              \
-        s20 = _mm512_fmadd_pd(x, y0, s20), s21 = _mm512_fmadd_pd(x, y1, s21);                                          \
-        s22 = _mm512_fmadd_pd(x, y2, s22), s23 = _mm512_fmadd_pd(x, y3, s23);                                          \
-        x = LOAD(a3 + k);                                                                                              \
-        s30 = _mm512_fmadd_pd(x, y0, s30), s31 = _mm512_fmadd_pd(x, y1, s31);                                          \
-        s32 = _mm512_fmadd_pd(x, y2, s32), s33 = _mm512_fmadd_pd(x, y3, s33);                                          \
+#define STEP(LOAD)                                                                                           \
+    do {                                                                                                     \
+        const __m512d y0 = LOAD(b0 + k), y1 = LOAD(b1 + k), y2 = LOAD(b2 + k), y3 = LOAD(b3 + k);            \
+        __m512d x = LOAD(a0 + k);                                                                            \
+        s00 = _mm512_fmadd_pd(x, y0, s00), s01 = _mm512_fmadd_pd(x, y1, s01);                                \
+        s02 = _mm512_fmadd_pd(x, y2, s02), s03 = _mm512_fmadd_pd(x, y3, s03);                                \
+        x = LOAD(a1 + k);                                                                                    \
+        s10 = _mm512_fmadd_pd(x, y0, s10), s11 = _mm512_fmadd_pd(x, y1, s11);                                \
+        s12 = _mm512_fmadd_pd(x, y2, s12), s13 = _mm512_fmadd_pd(x, y3, s13);                                \
+        x = LOAD(a2 + k);                                                                                    \
+        s20 = _mm512_fmadd_pd(x, y0, s20), s21 = _mm512_fmadd_pd(x, y1, s21);                                \
+        s22 = _mm512_fmadd_pd(x, y2, s22), s23 = _mm512_fmadd_pd(x, y3, s23);                                \
+        x = LOAD(a3 + k);                                                                                    \
+        s30 = _mm512_fmadd_pd(x, y0, s30), s31 = _mm512_fmadd_pd(x, y1, s31);                                \
+        s32 = _mm512_fmadd_pd(x, y2, s32), s33 = _mm512_fmadd_pd(x, y3, s33);                                \
     } while (0)
 #define WHOLE(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
 #define PART(p) load_avx512(p, mask)
@@ -209,8 +215,8 @@ TRM_TARGET_AVX512 INLINE void block_avx512(const float *const a[4], const float 
     out[1] = reduce8_avx512(s20, s21, s22, s23, s30, s31, s32, s33);
 }
 
-TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const float *b, int cols, int dim, double *out,
-                                              int64_t stride)
+TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const float *b, int cols, int dim,
+                                              double *out, int64_t stride)
 {
     for (int j = 0; j < cols; j += 4) {
         const float *pb[4];
@@ -227,7 +233,8 @@ TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const fl
             block_avx512(pa, pb, dim, block);
             for (int r = 0; r < height; r++) {
                 const __m512d pair = block[r / 2];
-                const __m256d line = r % 2 == 0 ? _mm512_castpd512_pd256(pair) : _mm512_extractf64x4_pd(pair, 1);
+                const __m256d line =
+                    r % 2 == 0 ? _mm512_castpd512_pd256(pair) : _mm512_extractf64x4_pd(pair, 1);
                 _mm256_mask_storeu_pd(out + (i + r) * stride + j, mask, line);
             }
         }

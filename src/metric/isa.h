@@ -1,5 +1,5 @@
-/* Which instruction set the hand-written inner loops may use. Every form gives the results that its contract asks
- * for; the choice changes the time only. Not collective. */
+/* Which instruction set the hand-written inner loops may use. Every form gives the results that its contract
+ * asks for; the choice changes the time only. Not collective. */
 #ifndef TRM_METRIC_ISA_H
 #define TRM_METRIC_ISA_H
 
@@ -13,12 +13,13 @@
 
 typedef enum trm_isa { TRM_ISA_PORTABLE, TRM_ISA_AVX2, TRM_ISA_AVX512 } trm_isa;
 
-/* What this CPU has, lowered by the environment variable TRIMINE_ISA (avx512|avx2|portable); decided at first use. */
+/* What this CPU has, lowered by the environment variable TRIMINE_ISA (avx512|avx2|portable); decided at first
+ * use. */
 trm_isa trm_isa_get(void);
 /* "portable", "avx2" or "avx512"; borrowed for ever. */
 const char *trm_isa_name(trm_isa isa);
-/* Lowers the choice to at most isa from now on, or raises it again up to what the CPU has. For tests: no other thread
- * may be computing. Returns what is used now. */
+/* Lowers the choice to at most isa from now on, or raises it again up to what the CPU has. For tests: no
+ * other thread may be computing. Returns what is used now. */
 trm_isa trm_isa_limit(trm_isa isa);
 
 #endif

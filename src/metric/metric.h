@@ -1,8 +1,9 @@
 /* The canonical float64 dot product and the metrics on it: the arithmetic that decides everything.
  *
  * Canonical dot of two float32 vectors: eight float64 accumulators, element j goes to accumulator j mod 8 in
- * ascending j, result ((s0+s1)+(s2+s3))+((s4+s5)+(s6+s7)). A product of two float32 is exact in float64, so fused and
- * separate multiply-add give the same bits, and so does every instruction set. Pure C; not collective. */
+ * ascending j, result ((s0+s1)+(s2+s3))+((s4+s5)+(s6+s7)). A product of two float32 is exact in float64, so
+ * fused and separate multiply-add give the same bits, and so does every instruction set. Pure C; not
+ * collective. */
 #ifndef TRM_METRIC_METRIC_H
 #define TRM_METRIC_METRIC_H
 

@@ -1,5 +1,5 @@
-/* The job: positives sweep, thresholds, negatives sweep, answers, sums; in panels of anchors where the state of all of
- * them at once would not fit the memory limit. */
+/* The job: positives sweep, thresholds, negatives sweep, answers, sums; in panels of anchors where the state
+ * of all of them at once would not fit the memory limit. */
 #include "trimine/mine.h"
 
 #include "base/alloc.h"
@@ -21,8 +21,11 @@
 
 void trm_mine_options_init(trm_mine_options *options)
 {
-    *options = (trm_mine_options){.metric = TRM_METRIC_SQL2, .margin = 1.0, .positives = TRM_POSITIVES_ALL,
-                                  .nearest = 1, .window = TRM_WINDOW_LT};
+    *options = (trm_mine_options){.metric = TRM_METRIC_SQL2,
+                                  .margin = 1.0,
+                                  .positives = TRM_POSITIVES_ALL,
+                                  .nearest = 1,
+                                  .window = TRM_WINDOW_LT};
 }
 
 /* Everything one call of trm_mine works with. */
@@ -75,8 +78,8 @@ static void panel_range(const trm_rows *rows, int64_t panels, int64_t index, int
     *last = whole * (index + 1) + rest * (index + 1) / panels;
 }
 
-/* Bytes of the largest panel's state on this rank: positives that stay, negatives and their visiting copies, or the
- * triplets being put together; or the positives sweep with its own visiting copies. */
+/* Bytes of the largest panel's state on this rank: positives that stay, negatives and their visiting copies,
+ * or the triplets being put together; or the positives sweep with its own visiting copies. */
 static int64_t panel_bytes(const trm_job *job, int64_t panels)
 {
     int64_t largest = 0;
@@ -89,8 +92,10 @@ static int64_t panel_bytes(const trm_job *job, int64_t panels)
         }
         const int64_t kept = slots * (int64_t)sizeof(trm_candidate);
         const int64_t positives = trm_sweep_state_bytes(job->rows, slots, 1, false);
-        const int64_t negatives = kept + trm_sweep_state_bytes(job->rows, pairs, job->semihard.sink.sets, true);
-        const int64_t triplets = kept + pairs * (job->semihard.sink.sets * (int64_t)sizeof(trm_candidate) + 8) +
+        const int64_t negatives =
+            kept + trm_sweep_state_bytes(job->rows, pairs, job->semihard.sink.sets, true);
+        const int64_t triplets = kept +
+                                 pairs * (job->semihard.sink.sets * (int64_t)sizeof(trm_candidate) + 8) +
                                  pairs * (int64_t)sizeof(trm_triplet) / job->rows->replicate;
         int64_t bytes = positives > negatives ? positives : negatives;
         bytes = triplets > bytes ? triplets : bytes;
@@ -121,23 +126,26 @@ static trm_status plan(trm_job *job, int64_t *panels, trm_error *err)
     job->summary->panels = (int)*panels;
     job->summary->memory_bytes = fixed + state > arranging ? fixed + state : arranging;
     if (fixed + state > limit)
-        return trm_fail(err, TRM_ERR_MEMORY,
-                        "the job needs at least %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
-                        "M or use more ranks",
-                        (double)(fixed + state) / 1e6, (double)limit / 1e6, (fixed + state) / 1000000 + 1);
+        return trm_fail(
+            err, TRM_ERR_MEMORY,
+            "the job needs at least %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
+            "M or use more ranks",
+            (double)(fixed + state) / 1e6, (double)limit / 1e6, (fixed + state) / 1000000 + 1);
     return TRM_OK;
 }
 
 /* ---- one panel ---- */
 
-static trm_status create_state(const trm_job *job, trm_panel *panel, int64_t (*slots)(const trm_job *, int64_t), int sets,
-                               bool bounds, trm_state **state, trm_error *err)
+static trm_status create_state(const trm_job *job, trm_panel *panel,
+                               int64_t (*slots)(const trm_job *, int64_t), int sets, bool bounds,
+                               trm_state **state, trm_error *err)
 {
     panel->offset[0] = 0;
     for (int64_t row = 0; row < job->rows->count; row++)
         panel->offset[row + 1] =
             panel->offset[row] + (row >= panel->first && row < panel->last ? slots(job, row) : 0);
-    return trm_agree(job->run->comm, trm_state_create(job->rows->count, panel->offset, sets, bounds, state, err), err);
+    return trm_agree(job->run->comm,
+                     trm_state_create(job->rows->count, panel->offset, sets, bounds, state, err), err);
 }
 
 /* Sorts each anchor's positives by (d, id), which are its thresholds. */
@@ -203,8 +211,8 @@ static int64_t anchor_triplets(trm_job *job, const trm_panel *panel, int64_t row
         double d_an;
         trm_kind kind;
         if (trm_semihard_answer(&job->semihard, panel->negatives, row, i, &negative, &d_an, &kind))
-            out[count++] =
-                (trm_triplet){job->rows->id[row], positive[i].id, negative, positive[i].key, d_an, (int64_t)kind};
+            out[count++] = (trm_triplet){job->rows->id[row], positive[i].id, negative,
+                                         positive[i].key,    d_an,           (int64_t)kind};
     }
     job->positive_pairs += pairs;
     job->skipped += pairs - count;
@@ -228,7 +236,8 @@ static void add_triplet(trm_job *job, const trm_triplet *triplet)
     }
 }
 
-/* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through emit. */
+/* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through
+ * emit. */
 static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *err)
 {
     const double start = trm_clock();
@@ -316,9 +325,17 @@ static void collect(trm_job *job, trm_mine_part *part)
                                 job->counts.compute_s + job->positives_counts.compute_s,
                                 job->counts.wait_s + job->positives_counts.wait_s};
     }
-    int64_t sums[] = {job->positive_pairs,  job->semihard_count,   job->fallback_count, job->skipped, job->active,
-                      job->counts.elements, job->counts.survivors, job->counts.float64, job->positives_counts.elements,
-                      job->positives_counts.survivors, job->positives_counts.float64};
+    int64_t sums[] = {job->positive_pairs,
+                      job->semihard_count,
+                      job->fallback_count,
+                      job->skipped,
+                      job->active,
+                      job->counts.elements,
+                      job->counts.survivors,
+                      job->counts.float64,
+                      job->positives_counts.elements,
+                      job->positives_counts.survivors,
+                      job->positives_counts.float64};
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
     summary->positive_pairs = sums[0];
     summary->triplets.semihard = sums[1];
@@ -347,9 +364,11 @@ static void collect(trm_job *job, trm_mine_part *part)
 static trm_status check_options(const trm_mine_options *options, trm_error *err)
 {
     if (!(options->margin >= 0.0) || isinf(options->margin))
-        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more", options->margin);
+        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more",
+                        options->margin);
     if (options->positives == TRM_POSITIVES_NEAREST && options->nearest < 1)
-        return trm_fail(err, TRM_ERR_USAGE, "--positives nearest:%" PRId64 ": must be at least 1", options->nearest);
+        return trm_fail(err, TRM_ERR_USAGE, "--positives nearest:%" PRId64 ": must be at least 1",
+                        options->nearest);
     return TRM_OK;
 }
 
@@ -371,8 +390,8 @@ static trm_status begin(trm_job *job, int64_t *panels, trm_error *err)
     return trm_agree(job->run->comm, plan(job, panels, err), err);
 }
 
-trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_mine_summary *summary,
-                         trm_error *err)
+trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                         trm_mine_summary *summary, trm_error *err)
 {
     trm_job job = {.run = run, .rows = rows, .options = options, .summary = summary};
     int64_t panels = 1;
@@ -382,7 +401,8 @@ trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_opti
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
                     void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
 {
-    trm_job job = {.run = run, .rows = rows, .options = options, .emit = emit, .context = context, .summary = summary};
+    trm_job job = {
+        .run = run, .rows = rows, .options = options, .emit = emit, .context = context, .summary = summary};
     int64_t panels = 1;
     trm_status status = begin(&job, &panels, err);
     if (status == TRM_OK)

@@ -1,7 +1,8 @@
 /* Positives sinks.
  *
- * hardest and easiest keep one candidate. nearest:K keeps an ascending list of K. all keeps one slot for every place of the
- * class (the anchor's own stays empty), so that each slot is filled by exactly one rank and the minimum merges them. */
+ * hardest and easiest keep one candidate. nearest:K keeps an ascending list of K. all keeps one slot for
+ * every place of the class (the anchor's own stays empty), so that each slot is filled by exactly one rank
+ * and the minimum merges them. */
 #include "mine/positives.h"
 
 static void window_one(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
@@ -18,14 +19,33 @@ static bool offer_all(const trm_sink *sink, trm_state *state, int64_t row, int64
                       const int64_t *ids, int64_t place);
 
 static const trm_positives_policy policies[] = {
-    [TRM_POSITIVES_ALL] = {"all", {.same_label = true, .dense = true, .sets = 1, .window = window_all,
-                                   .wants = wants_all, .offer = offer_all}, 1.0},
-    [TRM_POSITIVES_HARDEST] = {"hardest", {.same_label = true, .sets = 1, .window = window_hardest,
-                                           .wants = wants_hardest, .offer = offer_hardest}, -1.0},
-    [TRM_POSITIVES_EASIEST] = {"easiest", {.same_label = true, .sets = 1, .list = 1, .window = window_one,
-                                           .wants = wants_one, .offer = offer_nearest}, 1.0},
-    [TRM_POSITIVES_NEAREST] = {"nearest", {.same_label = true, .sets = 1, .window = window_one,
-                                           .wants = wants_one, .offer = offer_nearest}, 1.0},
+    [TRM_POSITIVES_ALL] = {"all",
+                           {.same_label = true,
+                            .dense = true,
+                            .sets = 1,
+                            .window = window_all,
+                            .wants = wants_all,
+                            .offer = offer_all},
+                           1.0},
+    [TRM_POSITIVES_HARDEST] = {"hardest",
+                               {.same_label = true,
+                                .sets = 1,
+                                .window = window_hardest,
+                                .wants = wants_hardest,
+                                .offer = offer_hardest},
+                               -1.0},
+    [TRM_POSITIVES_EASIEST] = {"easiest",
+                               {.same_label = true,
+                                .sets = 1,
+                                .list = 1,
+                                .window = window_one,
+                                .wants = wants_one,
+                                .offer = offer_nearest},
+                               1.0},
+    [TRM_POSITIVES_NEAREST] =
+        {"nearest",
+         {.same_label = true, .sets = 1, .window = window_one, .wants = wants_one, .offer = offer_nearest},
+         1.0},
 };
 
 trm_positives_policy trm_positives_policy_of(const trm_mine_options *options, int64_t longest)

@@ -1,22 +1,23 @@
 /* The semihard sink.
  *
- * An anchor's thresholds t_1 <= ... <= t_K cut the line of distances into buckets. A candidate at distance d with exactly c
- * thresholds "behind" it goes to one bucket; a suffix (or prefix) minimum over the buckets, taken once at the end, answers
- * every pair. State is O(pairs), an update touches one bucket, and the order of updates does not matter.
+ * An anchor's thresholds t_1 <= ... <= t_K cut the line of distances into buckets. A candidate at distance d
+ * with exactly c thresholds "behind" it goes to one bucket; a suffix (or prefix) minimum over the buckets,
+ * taken once at the end, answers every pair. State is O(pairs), an update touches one bucket, and the order
+ * of updates does not matter.
  *
  *   nearest beyond:  behind means t_i < d. d answers pairs i <= c: bucket c, minima taken from the right.
- *   farthest up to:  behind means t_i < d. d answers pairs i > c: bucket c + 1, minima of -d taken from the left.
- *   farthest within: behind means that d - t_i is outside the window. Both tests are monotone in d and in t also in
- *                    float64, because rounding is monotone. The same as above.
- * Ties: candidates compare by (key, row id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
+ *   farthest up to:  behind means t_i < d. d answers pairs i > c: bucket c + 1, minima of -d taken from the
+ * left. farthest within: behind means that d - t_i is outside the window. Both tests are monotone in d and in
+ * t also in float64, because rounding is monotone. The same as above. Ties: candidates compare by (key, row
+ * id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
 #include "mine/semihard.h"
 
 #include <float.h>
 
 static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
 static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi);
-static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d, const int64_t *ids,
-                  int64_t place);
+static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
+                  const int64_t *ids, int64_t place);
 
 static bool is_single(trm_question question)
 {
@@ -37,7 +38,8 @@ void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
     if (options->pick == TRM_PICK_NEAREST)
         semihard->question[sets++] = TRM_ASK_NEAREST_BEYOND;
     else
-        semihard->question[sets++] = options->window == TRM_WINDOW_NONE ? TRM_ASK_FARTHEST : TRM_ASK_FARTHEST_WITHIN;
+        semihard->question[sets++] =
+            options->window == TRM_WINDOW_NONE ? TRM_ASK_FARTHEST : TRM_ASK_FARTHEST_WITHIN;
     if (options->fallback == TRM_FALLBACK_FARTHEST_INSIDE)
         semihard->question[sets++] = TRM_ASK_FARTHEST_UP_TO;
     if (options->fallback == TRM_FALLBACK_HARDEST)
@@ -53,13 +55,15 @@ static bool inside_window(const trm_mine_options *options, double d, double thre
 }
 
 /* How many of the K thresholds are behind d. */
-static int64_t count_behind(const trm_semihard *semihard, trm_question question, const double *t, int64_t count, double d)
+static int64_t count_behind(const trm_semihard *semihard, trm_question question, const double *t,
+                            int64_t count, double d)
 {
     const double *base = t;
     while (count > 0) { /* branch-free in the common question: which half is data, not control */
         const int64_t half = count / 2;
-        const bool behind = question == TRM_ASK_FARTHEST_WITHIN ? !inside_window(&semihard->options, d, base[half])
-                                                                : base[half] < d;
+        const bool behind = question == TRM_ASK_FARTHEST_WITHIN
+                                ? !inside_window(&semihard->options, d, base[half])
+                                : base[half] < d;
         base = behind ? base + half + 1 : base;
         count = behind ? count - half - 1 : half;
     }
@@ -86,7 +90,8 @@ static double window_end(const trm_mine_options *options, double t)
 }
 
 /* The interval that one question still cares about. */
-static void question_window(const trm_semihard *semihard, int set, const trm_state *state, anchor a, double *lo, double *hi)
+static void question_window(const trm_semihard *semihard, int set, const trm_state *state, anchor a,
+                            double *lo, double *hi)
 {
     const trm_candidate *best = state->best + set * state->slots + a.first;
     switch (semihard->question[set]) {
@@ -127,8 +132,10 @@ static void window_of(const trm_sink *sink, const trm_state *state, int64_t row,
     }
 }
 
-/* Could a distance in [lo, hi] improve a bucket of one question? Looks at the few buckets it may fall into. */
-static bool question_wants(const trm_semihard *semihard, int set, const trm_state *state, anchor a, double lo, double hi)
+/* Could a distance in [lo, hi] improve a bucket of one question? Looks at the few buckets it may fall into.
+ */
+static bool question_wants(const trm_semihard *semihard, int set, const trm_state *state, anchor a, double lo,
+                           double hi)
 {
     enum { LOOK_AT_MOST = 8 };
     const trm_question question = semihard->question[set];
@@ -176,8 +183,8 @@ static int64_t bucket_of(const trm_semihard *semihard, trm_question question, an
     return behind < a.count ? behind : -1;
 }
 
-static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d, const int64_t *ids,
-                  int64_t place)
+static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
+                  const int64_t *ids, int64_t place)
 {
     (void)place;
     const trm_semihard *semihard = (const trm_semihard *)sink;
@@ -221,14 +228,15 @@ void trm_semihard_finish(const trm_semihard *semihard, trm_state *state)
 }
 
 /* What a set answers for pair i of row. */
-static trm_candidate answer_of(const trm_semihard *semihard, const trm_state *state, int set, int64_t row, int64_t i)
+static trm_candidate answer_of(const trm_semihard *semihard, const trm_state *state, int set, int64_t row,
+                               int64_t i)
 {
     const int64_t slot = state->offset[row] + (is_single(semihard->question[set]) ? 0 : i);
     return state->best[set * state->slots + slot];
 }
 
-bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, int64_t row, int64_t i, int64_t *negative,
-                         double *d_an, trm_kind *kind)
+bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, int64_t row, int64_t i,
+                         int64_t *negative, double *d_an, trm_kind *kind)
 {
     const double threshold = state->bound[state->offset[row] + i];
     for (int set = 0; set < semihard->sink.sets; set++) {

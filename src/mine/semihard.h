@@ -29,7 +29,7 @@ void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options);
 void trm_semihard_finish(const trm_semihard *semihard, trm_state *state);
 
 /* The negative of pair i of row, by pick, window and fallback: false where the pair is skipped. */
-bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, int64_t row, int64_t i, int64_t *negative,
-                         double *d_an, trm_kind *kind);
+bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, int64_t row, int64_t i,
+                         int64_t *negative, double *d_an, trm_kind *kind);
 
 #endif

@@ -1,7 +1,8 @@
 /* Agreement points: after the local part of a collective step, all ranks learn whether any of them failed.
  *
- * A rank that returned early while the others went on to the next collective call would hang the job; so every
- * collective function ends its local part here, and on failure every rank holds the same status and text. */
+ * A rank that returned early while the others went on to the next collective call would hang the job; so
+ * every collective function ends its local part here, and on failure every rank holds the same status and
+ * text. */
 #ifndef TRM_PAR_AGREE_H
 #define TRM_PAR_AGREE_H
 
@@ -9,13 +10,14 @@
 
 #include <mpi.h>
 
-/* Collective on comm. local: this rank's status; err: its error object, or NULL. Returns TRM_OK iff every rank
- * passed TRM_OK; otherwise the status of the lowest failing rank on all ranks, and err holds that rank's text,
- * rank number and host. */
+/* Collective on comm. local: this rank's status; err: its error object, or NULL. Returns TRM_OK iff every
+ * rank passed TRM_OK; otherwise the status of the lowest failing rank on all ranks, and err holds that rank's
+ * text, rank number and host. */
 trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err) TRM_MUST_CHECK;
 
-/* Ends the job at once where ranks can't agree any more (a failed MPI call, a failed collective write): prints one
- * line "trimine: error: rank R (HOST): TEXT" and calls MPI_Abort with the status's exit code. Not collective. */
+/* Ends the job at once where ranks can't agree any more (a failed MPI call, a failed collective write):
+ * prints one line "trimine: error: rank R (HOST): TEXT" and calls MPI_Abort with the status's exit code. Not
+ * collective. */
 _Noreturn void trm_abort(MPI_Comm comm, const trm_error *err);
 
 #endif

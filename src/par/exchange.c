@@ -46,8 +46,8 @@ static int piece_size(int64_t bytes, int piece)
     return (int)(left < piece_bytes ? left : piece_bytes);
 }
 
-trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag, trm_transfer *transfer,
-                             trm_error *err)
+trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag,
+                             trm_transfer *transfer, trm_error *err)
 {
     trm_status status = begin(transfer, bytes, err);
     for (int i = 0; i < transfer->count; i++)
@@ -56,8 +56,8 @@ trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int
     return status;
 }
 
-trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int from, int tag, trm_transfer *transfer,
-                                trm_error *err)
+trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int from, int tag,
+                                trm_transfer *transfer, trm_error *err)
 {
     trm_status status = begin(transfer, bytes, err);
     for (int i = 0; i < transfer->count; i++)
@@ -94,11 +94,12 @@ trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *se
         goto done;
     int64_t from = 0, into = 0;
     for (int r = 0; r < ranks; r++) {
-        /* A failure here is a failed allocation of a few bytes in the middle of posted messages: no way back. */
-        if (trm_transfer_receive(comm, buffer + into * (int64_t)size, receive_counts[r] * (int64_t)size, r, EXCHANGE_TAG,
-                                 &transfers[2 * r], err) != TRM_OK ||
-            trm_transfer_send(comm, (const char *)send + from * (int64_t)size, send_counts[r] * (int64_t)size, r,
-                              EXCHANGE_TAG, &transfers[2 * r + 1], err) != TRM_OK)
+        /* A failure here is a failed allocation of a few bytes in the middle of posted messages: no way back.
+         */
+        if (trm_transfer_receive(comm, buffer + into * (int64_t)size, receive_counts[r] * (int64_t)size, r,
+                                 EXCHANGE_TAG, &transfers[2 * r], err) != TRM_OK ||
+            trm_transfer_send(comm, (const char *)send + from * (int64_t)size, send_counts[r] * (int64_t)size,
+                              r, EXCHANGE_TAG, &transfers[2 * r + 1], err) != TRM_OK)
             trm_abort(comm, err);
         into += receive_counts[r];
         from += send_counts[r];

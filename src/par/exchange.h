@@ -7,8 +7,8 @@
 #include <mpi.h>
 #include <stdint.h>
 
-/* Sends items to their ranks: send holds the items for rank 0, then rank 1, ... (send_counts[r] items of size bytes).
- * Collective. *received (owned by the caller: trm_free) holds the items from rank 0, then 1, ...;
+/* Sends items to their ranks: send holds the items for rank 0, then rank 1, ... (send_counts[r] items of size
+ * bytes). Collective. *received (owned by the caller: trm_free) holds the items from rank 0, then 1, ...;
  * receive_counts (one int64 a rank, filled in) says how many. Errors: MEMORY, agreed. */
 trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *send_counts, size_t size,
                               void **received, int64_t *receive_counts, trm_error *err) TRM_MUST_CHECK;
@@ -17,17 +17,17 @@ trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *se
 int64_t trm_sum_int64(MPI_Comm comm, int64_t value);
 int64_t trm_prefix_int64(MPI_Comm comm, int64_t value);
 
-/* Non-blocking transfer of any number of bytes, in pieces of at most 1 GiB. trm_transfer_wait ends it and frees the
- * requests. A transfer that was never begun may be waited for. Not collective; main thread only. */
+/* Non-blocking transfer of any number of bytes, in pieces of at most 1 GiB. trm_transfer_wait ends it and
+ * frees the requests. A transfer that was never begun may be waited for. Not collective; main thread only. */
 typedef struct trm_transfer {
     MPI_Request *requests;
     int count;
 } trm_transfer;
 
-trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag, trm_transfer *transfer,
-                             trm_error *err) TRM_MUST_CHECK;
-trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int from, int tag, trm_transfer *transfer,
-                                trm_error *err) TRM_MUST_CHECK;
+trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag,
+                             trm_transfer *transfer, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int from, int tag,
+                                trm_transfer *transfer, trm_error *err) TRM_MUST_CHECK;
 void trm_transfer_wait(trm_transfer *transfer);
 
 /* The half-open part [*first, *last) of n items that belongs to rank of size: r*n/p .. (r+1)*n/p. */

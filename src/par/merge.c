@@ -1,5 +1,5 @@
-/* The two MPI operations on candidates. Lists travel as one derived type a list, whose size tells the operation how long
- * a list is: an MPI operation gets no other context. */
+/* The two MPI operations on candidates. Lists travel as one derived type a list, whose size tells the
+ * operation how long a list is: an MPI operation gets no other context. */
 #include "par/merge.h"
 
 static void operation_min(void *from, void *into, int *count, MPI_Datatype *type)
@@ -31,7 +31,8 @@ void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t coun
     const int64_t piece = (INT64_C(1) << 26) / unit > 0 ? (INT64_C(1) << 26) / unit : 1;
     for (int64_t done = 0; done < count / unit; done += piece) {
         int64_t left = count / unit - done;
-        MPI_Allreduce(MPI_IN_PLACE, candidates + done * unit, (int)(left < piece ? left : piece), type, operation, comm);
+        MPI_Allreduce(MPI_IN_PLACE, candidates + done * unit, (int)(left < piece ? left : piece), type,
+                      operation, comm);
     }
     MPI_Op_free(&operation);
     MPI_Type_free(&type);

@@ -1,8 +1,9 @@
 /* Arranging: a distributed sort by (label, row id) with exact splitters.
  *
- * Each rank sorts its own keys. The key at each rank's first arranged place is found by bisection, for all ranks at once:
- * 64 rounds on the label, 64 on the row id, each an allreduce of one count a rank. Exact, and no rank ever holds more
- * than O(ranks) of it, however many labels there are. The rows then go straight to their places. */
+ * Each rank sorts its own keys. The key at each rank's first arranged place is found by bisection, for all
+ * ranks at once: 64 rounds on the label, 64 on the row id, each an allreduce of one count a rank. Exact, and
+ * no rank ever holds more than O(ranks) of it, however many labels there are. The rows then go straight to
+ * their places. */
 #include "rows/rows.h"
 
 #include "base/alloc.h"
@@ -51,10 +52,10 @@ static int64_t middle_of(int64_t lo, int64_t hi)
     return lo + (int64_t)(((uint64_t)hi - (uint64_t)lo) / 2);
 }
 
-/* For each of count targets finds the label (given == NULL) or, at the given labels, the row id, of the arranged key
- * that has exactly target keys below it. Collective. */
-static void bisect(MPI_Comm comm, const key *keys, int64_t n, int count, const int64_t *target, const int64_t *given,
-                   int64_t *lo, int64_t *hi, int64_t *below)
+/* For each of count targets finds the label (given == NULL) or, at the given labels, the row id, of the
+ * arranged key that has exactly target keys below it. Collective. */
+static void bisect(MPI_Comm comm, const key *keys, int64_t n, int count, const int64_t *target,
+                   const int64_t *given, int64_t *lo, int64_t *hi, int64_t *below)
 {
     for (int round = 0; round < 64; round++) {
         for (int k = 0; k < count; k++) {
@@ -77,8 +78,8 @@ static void bisect(MPI_Comm comm, const key *keys, int64_t n, int count, const i
 }
 
 /* send_counts[r]: how many of this rank's sorted keys belong to rank r's arranged part. Collective. */
-static trm_status find_parts(const trm_run *run, const key *keys, int64_t n, int64_t total, int64_t *send_counts,
-                             trm_error *err)
+static trm_status find_parts(const trm_run *run, const key *keys, int64_t n, int64_t total,
+                             int64_t *send_counts, trm_error *err)
 {
     const int ranks = run->ranks;
     int64_t *work = trm_alloc_zero(5 * (int64_t)ranks, sizeof *work);
@@ -114,7 +115,8 @@ done:
 }
 
 /* Puts received rows into (label, id) order. */
-static trm_status place_rows(trm_rows *rows, int64_t into, int64_t count, const float *x, key *keys, trm_error *err)
+static trm_status place_rows(trm_rows *rows, int64_t into, int64_t count, const float *x, key *keys,
+                             trm_error *err)
 {
     if (count > INT_MAX)
         return trm_fail(err, TRM_ERR_DATA, "%" PRId64 " rows on one rank: use more ranks", count);
@@ -122,10 +124,12 @@ static trm_status place_rows(trm_rows *rows, int64_t into, int64_t count, const 
         keys[i].place = i;
     qsort(keys, (size_t)count, sizeof *keys, compare_keys);
     for (int64_t i = 0; i < count; i++) {
-        memcpy(rows->x + (into + i) * rows->dim, x + keys[i].place * rows->dim, (size_t)rows->dim * sizeof *x);
+        memcpy(rows->x + (into + i) * rows->dim, x + keys[i].place * rows->dim,
+               (size_t)rows->dim * sizeof *x);
         rows->label[into + i] = keys[i].label;
         rows->id[into + i] = keys[i].id;
-        rows->norm2[into + i] = trm_dot(rows->x + (into + i) * rows->dim, rows->x + (into + i) * rows->dim, rows->dim);
+        rows->norm2[into + i] =
+            trm_dot(rows->x + (into + i) * rows->dim, rows->x + (into + i) * rows->dim, rows->dim);
     }
     return TRM_OK;
 }
@@ -137,7 +141,8 @@ static void share_part(const trm_rows *rows, void *data, size_t size, const int6
     for (int m = 0; m < rows->replicate; m++) {
         int64_t begin = starts[m] * (int64_t)size, end = starts[m + 1] * (int64_t)size;
         for (int64_t at = begin; at < end; at += piece)
-            MPI_Bcast((char *)data + at, (int)(end - at < piece ? end - at : piece), MPI_BYTE, m, rows->team_comm);
+            MPI_Bcast((char *)data + at, (int)(end - at < piece ? end - at : piece), MPI_BYTE, m,
+                      rows->team_comm);
     }
 }
 
@@ -153,7 +158,8 @@ static int64_t run_end(const trm_rows *rows, int64_t start)
     return end;
 }
 
-/* How much of a class a shard holds at its ends (a class that goes beyond a shard reaches one of its ends). */
+/* How much of a class a shard holds at its ends (a class that goes beyond a shard reaches one of its ends).
+ */
 static int64_t rows_at_ends(const ends *shard, int64_t label)
 {
     if (shard->count == 0)
@@ -228,8 +234,9 @@ done:
     return status;
 }
 
-/* The smallest team that gives each member a shard of some thousand rows: from there on a step of the ring computes longer
- * than it communicates (flops over bytes is half a shard's rows; the dimension cancels), and less memory is better. */
+/* The smallest team that gives each member a shard of some thousand rows: from there on a step of the ring
+ * computes longer than it communicates (flops over bytes is half a shard's rows; the dimension cancels), and
+ * less memory is better. */
 static int choose_replicate(const trm_run *run, int64_t total)
 {
     const int64_t enough = 4096;
@@ -286,8 +293,9 @@ trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, trm_
 }
 
 /* This rank's rows that take part, sorted, copied in that order. */
-static trm_status gather_own(int64_t first_id, int64_t count, int dim, const float *embeddings, const int64_t *labels,
-                             const int64_t *ignore_label, key **keys, float **x, int64_t *kept, trm_error *err)
+static trm_status gather_own(int64_t first_id, int64_t count, int dim, const float *embeddings,
+                             const int64_t *labels, const int64_t *ignore_label, key **keys, float **x,
+                             int64_t *kept, trm_error *err)
 {
     *keys = trm_alloc(count, sizeof **keys);
     *x = trm_alloc(count * dim, sizeof **x);
@@ -304,8 +312,9 @@ static trm_status gather_own(int64_t first_id, int64_t count, int dim, const flo
     return TRM_OK;
 }
 
-trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings, const int64_t *labels,
-                           const int64_t *ignore_label, trm_rows **result, trm_error *err)
+trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
+                           const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
+                           trm_error *err)
 {
     const double start = trm_clock();
     key *keys = NULL, *received_keys = NULL;
@@ -313,7 +322,8 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     int64_t kept = 0;
     int64_t *counts = trm_alloc_zero(4 * (int64_t)run->ranks + 2, sizeof *counts);
     trm_rows *rows = trm_alloc_zero(1, sizeof *rows);
-    trm_status status = counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
+    trm_status status =
+        counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
     if (rows != NULL)
         rows->team_comm = MPI_COMM_NULL;
     const int64_t first_id = trm_prefix_int64(run->comm, count);
@@ -334,9 +344,11 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     int64_t *send = counts, *receive = counts + run->ranks, *starts = counts + 2 * run->ranks;
     status = find_parts(run, keys, kept, rows->total, send, err);
     if (status == TRM_OK)
-        status = trm_exchange_items(run->comm, keys, send, sizeof *keys, (void **)&received_keys, receive, err);
+        status =
+            trm_exchange_items(run->comm, keys, send, sizeof *keys, (void **)&received_keys, receive, err);
     if (status == TRM_OK)
-        status = trm_exchange_items(run->comm, x, send, (size_t)dim * sizeof *x, (void **)&received_x, receive, err);
+        status = trm_exchange_items(run->comm, x, send, (size_t)dim * sizeof *x, (void **)&received_x,
+                                    receive, err);
     if (status != TRM_OK)
         goto done;
     trm_free(keys);

@@ -1,8 +1,8 @@
 /* The rows of a store in memory: arranged by (label, row id) over the teams.
  *
- * A label is then one contiguous run: a positive pair is near the diagonal, a tile whose label ranges are disjoint
- * needs no label test, and a class is a slice. p ranks form T = p / c teams of c; team t's shard is a contiguous part of
- * the arrangement, held whole by each of its members. */
+ * A label is then one contiguous run: a positive pair is near the diagonal, a tile whose label ranges are
+ * disjoint needs no label test, and a class is a slice. p ranks form T = p / c teams of c; team t's shard is
+ * a contiguous part of the arrangement, held whole by each of its members. */
 #ifndef TRM_ROWS_ROWS_H
 #define TRM_ROWS_ROWS_H
 

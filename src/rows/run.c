@@ -17,8 +17,8 @@ void trm_run_options_init(trm_run_options *options)
     *options = (trm_run_options){.kernel = "auto"};
 }
 
-/* Threads for a rank: what OMP_NUM_THREADS says; else its own cores where the launcher bound it to some; else an equal
- * part of the host's. */
+/* Threads for a rank: what OMP_NUM_THREADS says; else its own cores where the launcher bound it to some; else
+ * an equal part of the host's. */
 static int default_threads(int host_ranks)
 {
     if (getenv("OMP_NUM_THREADS") != NULL)
@@ -51,15 +51,16 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     if (options->threads < 0)
         return trm_fail(err, TRM_ERR_USAGE, "--threads %d: must be at least 1", options->threads);
     if (options->replicate < 0 || (options->replicate > 0 && ranks % options->replicate != 0))
-        return trm_fail(err, TRM_ERR_USAGE, "--replicate %d: must divide the number of ranks, %d", options->replicate,
-                        ranks);
+        return trm_fail(err, TRM_ERR_USAGE, "--replicate %d: must divide the number of ranks, %d",
+                        options->replicate, ranks);
     if (options->tile < 0 || options->tile > TRM_TILE_MAX || options->tile % TRM_TILE_ALIGN != 0)
         return trm_fail(err, TRM_ERR_USAGE, "--tile %d: must be a multiple of %d up to %d", options->tile,
                         TRM_TILE_ALIGN, TRM_TILE_MAX);
     if (options->mem_per_rank < 0)
         return trm_fail(err, TRM_ERR_USAGE, "--mem-per-rank: must be positive");
     if (trm_kernel_find(options->kernel) == NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU", options->kernel);
+        return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU",
+                        options->kernel);
     return TRM_OK;
 }
 
@@ -69,7 +70,8 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
     int ranks = 0, provided = 0;
     MPI_Comm_size(comm, &ranks);
     MPI_Query_thread(&provided);
-    trm_status status = made == NULL ? trm_fail_memory(err, "the run", 1, sizeof *made) : check(options, ranks, err);
+    trm_status status =
+        made == NULL ? trm_fail_memory(err, "the run", 1, sizeof *made) : check(options, ranks, err);
     if (status == TRM_OK && provided < MPI_THREAD_FUNNELED)
         status = trm_fail(err, TRM_ERR_ENVIRONMENT, "MPI was initialised without MPI_THREAD_FUNNELED");
     status = trm_agree(comm, status, err);
@@ -120,7 +122,8 @@ const char *trm_run_isa(const trm_run *run)
     return trm_kernel_isa();
 }
 
-/* Large enough that packing and locks don't show, small enough that both sides stay in a second-level cache. */
+/* Large enough that packing and locks don't show, small enough that both sides stay in a second-level cache.
+ */
 int trm_run_tile(const trm_run *run, int dim)
 {
     if (run->tile > 0)

@@ -9,8 +9,9 @@ static bool is_half(hid_t type)
 {
     size_t sign = 0, exponent = 0, exponent_size = 0, mantissa = 0, mantissa_size = 0;
     return H5Tget_class(type) == H5T_FLOAT && H5Tget_size(type) == 2 &&
-           H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) >= 0 && sign == 15 &&
-           exponent == 10 && exponent_size == 5 && mantissa == 0 && mantissa_size == 10 && H5Tget_ebias(type) == 15;
+           H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) >= 0 &&
+           sign == 15 && exponent == 10 && exponent_size == 5 && mantissa == 0 && mantissa_size == 10 &&
+           H5Tget_ebias(type) == 15;
 }
 
 static bool is_whole_integer(hid_t type)
@@ -68,11 +69,11 @@ static float from_half(uint16_t bits)
     return bits & 0x8000 ? -value : value;
 }
 
-#define CONVERT(type, expression)                                                                                      \
-    do {                                                                                                               \
-        const type *from = data;                                                                                       \
-        for (int64_t i = 0; i < count; i++)                                                                            \
-            out[i] = expression(from[i]);                                                                              \
+#define CONVERT(type, expression)                                                                            \
+    do {                                                                                                     \
+        const type *from = data;                                                                             \
+        for (int64_t i = 0; i < count; i++)                                                                  \
+            out[i] = expression(from[i]);                                                                    \
     } while (0)
 
 enum { CODE_STEP = 16 };
@@ -87,17 +88,39 @@ static int code(const trm_element *element)
 void trm_element_to_float(const trm_element *element, const void *data, int64_t count, float *out)
 {
     switch (code(element)) {
-    case FLOAT_OF(2): CONVERT(uint16_t, from_half); break;
-    case FLOAT_OF(4): memcpy(out, data, (size_t)count * sizeof *out); break;
-    case FLOAT_OF(8): CONVERT(double, (float)); break;
-    case SIGNED_OF(1): CONVERT(int8_t, (float)); break;
-    case SIGNED_OF(2): CONVERT(int16_t, (float)); break;
-    case SIGNED_OF(4): CONVERT(int32_t, (float)); break;
-    case SIGNED_OF(8): CONVERT(int64_t, (float)); break;
-    case UNSIGNED_OF(1): CONVERT(uint8_t, (float)); break;
-    case UNSIGNED_OF(2): CONVERT(uint16_t, (float)); break;
-    case UNSIGNED_OF(4): CONVERT(uint32_t, (float)); break;
-    default: CONVERT(uint64_t, (float)); break;
+    case FLOAT_OF(2):
+        CONVERT(uint16_t, from_half);
+        break;
+    case FLOAT_OF(4):
+        memcpy(out, data, (size_t)count * sizeof *out);
+        break;
+    case FLOAT_OF(8):
+        CONVERT(double, (float));
+        break;
+    case SIGNED_OF(1):
+        CONVERT(int8_t, (float));
+        break;
+    case SIGNED_OF(2):
+        CONVERT(int16_t, (float));
+        break;
+    case SIGNED_OF(4):
+        CONVERT(int32_t, (float));
+        break;
+    case SIGNED_OF(8):
+        CONVERT(int64_t, (float));
+        break;
+    case UNSIGNED_OF(1):
+        CONVERT(uint8_t, (float));
+        break;
+    case UNSIGNED_OF(2):
+        CONVERT(uint16_t, (float));
+        break;
+    case UNSIGNED_OF(4):
+        CONVERT(uint32_t, (float));
+        break;
+    default:
+        CONVERT(uint64_t, (float));
+        break;
     }
 }
 
@@ -113,13 +136,27 @@ double trm_element_value(const trm_element *element, const void *data, int64_t i
 int64_t trm_element_to_int64(const trm_element *element, const void *data, int64_t count, int64_t *out)
 {
     switch (code(element)) {
-    case SIGNED_OF(1): CONVERT(int8_t, (int64_t)); break;
-    case SIGNED_OF(2): CONVERT(int16_t, (int64_t)); break;
-    case SIGNED_OF(4): CONVERT(int32_t, (int64_t)); break;
-    case SIGNED_OF(8): memcpy(out, data, (size_t)count * sizeof *out); break;
-    case UNSIGNED_OF(1): CONVERT(uint8_t, (int64_t)); break;
-    case UNSIGNED_OF(2): CONVERT(uint16_t, (int64_t)); break;
-    case UNSIGNED_OF(4): CONVERT(uint32_t, (int64_t)); break;
+    case SIGNED_OF(1):
+        CONVERT(int8_t, (int64_t));
+        break;
+    case SIGNED_OF(2):
+        CONVERT(int16_t, (int64_t));
+        break;
+    case SIGNED_OF(4):
+        CONVERT(int32_t, (int64_t));
+        break;
+    case SIGNED_OF(8):
+        memcpy(out, data, (size_t)count * sizeof *out);
+        break;
+    case UNSIGNED_OF(1):
+        CONVERT(uint8_t, (int64_t));
+        break;
+    case UNSIGNED_OF(2):
+        CONVERT(uint16_t, (int64_t));
+        break;
+    case UNSIGNED_OF(4):
+        CONVERT(uint32_t, (int64_t));
+        break;
     default: {
         const uint64_t *from = data;
         for (int64_t i = 0; i < count; i++) {

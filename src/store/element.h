@@ -1,7 +1,8 @@
 /* Element types of input datasets and their conversion to what trimine computes with.
  *
- * Converting here, not inside HDF5, keeps reads collective. Bytes are first turned to this machine's order in place,
- * then one loop a type does the rest; a value that does not fit is an error of the caller's wording. */
+ * Converting here, not inside HDF5, keeps reads collective. Bytes are first turned to this machine's order in
+ * place, then one loop a type does the rest; a value that does not fit is an error of the caller's wording.
+ */
 #ifndef TRM_STORE_ELEMENT_H
 #define TRM_STORE_ELEMENT_H
 
@@ -12,7 +13,11 @@
 
 enum { TRM_ELEMENT_NAME = 32 };
 
-typedef enum trm_element_class { TRM_ELEMENT_FLOAT, TRM_ELEMENT_SIGNED, TRM_ELEMENT_UNSIGNED } trm_element_class;
+typedef enum trm_element_class {
+    TRM_ELEMENT_FLOAT,
+    TRM_ELEMENT_SIGNED,
+    TRM_ELEMENT_UNSIGNED
+} trm_element_class;
 
 typedef struct trm_element {
     trm_element_class class;

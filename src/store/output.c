@@ -51,8 +51,8 @@ static trm_status check_room(const char *path, int64_t bytes, trm_error *err)
     else if (statvfs(folder, &about) == 0) {
         double available = (double)about.f_bavail * (double)about.f_frsize;
         if (available < (double)bytes)
-            status = trm_fail(err, TRM_ERR_IO, "output '%s': needs %" PRId64 " bytes, '%s' has %.0f free", path, bytes,
-                              folder, available);
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': needs %" PRId64 " bytes, '%s' has %.0f free",
+                              path, bytes, folder, available);
     }
     trm_free(folder);
     return status;
@@ -119,8 +119,8 @@ trm_status trm_output_group(trm_output *out, const char *name, hid_t *group, trm
     return trm_agree(out->comm, status, err);
 }
 
-trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size, hid_t *dataset,
-                              trm_error *err)
+trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size,
+                              hid_t *dataset, trm_error *err)
 {
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, size, NULL);
     H5Pset_layout(creation, H5D_CONTIGUOUS);
@@ -136,7 +136,8 @@ trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int
     return trm_agree(out->comm, status, err);
 }
 
-/* After a failed write: err is agreed. Rank 0 removes the file, the rank that failed first prints and aborts. */
+/* After a failed write: err is agreed. Rank 0 removes the file, the rank that failed first prints and aborts.
+ */
 static _Noreturn void die(trm_output *out, const trm_error *err)
 {
     int rank = rank_of(out->comm);
@@ -158,8 +159,8 @@ void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first,
     hid_t memory = trm_h5_select_rows(space, first, count, width);
     errno = 0;
     if (H5Dwrite(dataset, type, memory, space, out->transfer, data) < 0)
-        status = trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed%s%s, the file was not changed", out->target,
-                          errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+        status = trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed%s%s, the file was not changed",
+                          out->target, errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
     trm_h5_close(memory);
     trm_h5_close(space);
     if (trm_agree(out->comm, status, &err) != TRM_OK)
@@ -194,7 +195,8 @@ trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribu
 {
     trm_status status = TRM_OK;
     if (attribute->type == TRM_ATTRIBUTE_TEXT && strlen(attribute->text) > MAX_TEXT)
-        status = trm_fail(err, TRM_ERR_INTERNAL, "output '%s': attribute '%s' is too long", out->target, attribute->name);
+        status = trm_fail(err, TRM_ERR_INTERNAL, "output '%s': attribute '%s' is too long", out->target,
+                          attribute->name);
     status = trm_agree(out->comm, status, err);
     if (status != TRM_OK)
         return status;
@@ -208,7 +210,8 @@ trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribu
         result = put_attribute(object, attribute->name, type, type, attribute->text);
     trm_h5_close(type);
     if (result < 0)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing attribute '%s' failed", out->target, attribute->name);
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing attribute '%s' failed", out->target,
+                          attribute->name);
     return trm_agree(out->comm, status, err);
 }
 
@@ -251,7 +254,8 @@ static trm_status verify(const trm_output *out, int items, const trm_output_chec
     char why[256] = {0};
     hid_t file = trm_h5_open_serial(out->temporary, why, sizeof why);
     if (file < 0)
-        return trm_fail(err, TRM_ERR_IO, "output '%s': what was written can't be read back (%s)", out->target, why);
+        return trm_fail(err, TRM_ERR_IO, "output '%s': what was written can't be read back (%s)", out->target,
+                        why);
     trm_status status = TRM_OK;
     if (!is_complete(file))
         status = trm_fail(err, TRM_ERR_IO, "output '%s': what was written is not complete", out->target);
@@ -269,7 +273,8 @@ static trm_status sync_path(const trm_output *out, const char *path, int flags, 
     trm_status status = TRM_OK;
     /* Some file systems can't fsync a folder and say EINVAL: nothing to be done there. */
     if (file < 0 || (fsync(file) != 0 && errno != EINVAL))
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': fsync of '%s': %s", out->target, path, strerror(errno));
+        status =
+            trm_fail(err, TRM_ERR_IO, "output '%s': fsync of '%s': %s", out->target, path, strerror(errno));
     if (file >= 0)
         close(file);
     return status;
@@ -281,8 +286,8 @@ static trm_status put_in_place(const trm_output *out, trm_error *err)
     if (status != TRM_OK)
         return status;
     if (rename(out->temporary, out->target) != 0)
-        return trm_fail(err, TRM_ERR_CREATE, "output '%s': can't be renamed from '%s': %s", out->target, out->temporary,
-                        strerror(errno));
+        return trm_fail(err, TRM_ERR_CREATE, "output '%s': can't be renamed from '%s': %s", out->target,
+                        out->temporary, strerror(errno));
     return sync_path(out, out->folder, O_RDONLY | O_DIRECTORY, err);
 }
 

@@ -1,8 +1,9 @@
 /* An output file on its way: temporary beside the target until it is complete, checked and on the disk.
  *
- * On a full disk a collective H5Dwrite fails, but H5Fflush and H5Fclose then succeed and the file looks valid; and ranks
- * that saw no failure may be left inside HDF5. So a failed write ends the job: temporary file removed, one message,
- * MPI_Abort. Everything else that can fail is agreed on and returned, with the temporary file removed. */
+ * On a full disk a collective H5Dwrite fails, but H5Fflush and H5Fclose then succeed and the file looks
+ * valid; and ranks that saw no failure may be left inside HDF5. So a failed write ends the job: temporary
+ * file removed, one message, MPI_Abort. Everything else that can fail is agreed on and returned, with the
+ * temporary file removed. */
 #ifndef TRM_STORE_OUTPUT_H
 #define TRM_STORE_OUTPUT_H
 
@@ -16,34 +17,38 @@ typedef struct trm_output {
     hid_t file, transfer;
 } trm_output;
 
-#define TRM_OUTPUT_INIT {MPI_COMM_NULL, NULL, NULL, NULL, -1, -1}
+#define TRM_OUTPUT_INIT                                                                                      \
+    {                                                                                                        \
+        MPI_COMM_NULL, NULL, NULL, NULL, -1, -1                                                              \
+    }
 
-/* ".NAME.trimine-WHAT" in the target's folder, new memory or NULL; the folder itself ("." where path names none). */
+/* ".NAME.trimine-WHAT" in the target's folder, new memory or NULL; the folder itself ("." where path names
+ * none). */
 char *trm_output_beside(const char *path, const char *what);
 char *trm_output_folder(const char *path);
 
-/* Fails with IO, naming needed and free bytes, if the target's folder can't take bytes more. Rank 0's view, agreed.
- * Collective. */
+/* Fails with IO, naming needed and free bytes, if the target's folder can't take bytes more. Rank 0's view,
+ * agreed. Collective. */
 trm_status trm_output_room(MPI_Comm comm, const char *path, int64_t bytes, trm_error *err) TRM_MUST_CHECK;
 
 /* Creates the temporary file. Collective on comm; path equal on all ranks. */
-trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm_output *out, trm_error *err)
-    TRM_MUST_CHECK;
+trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm_output *out,
+                             trm_error *err) TRM_MUST_CHECK;
 
 /* A group without timestamps; a contiguous dataset, allocated at once and not filled. Collective. Close with
  * trm_h5_close. */
 trm_status trm_output_group(trm_output *out, const char *name, hid_t *group, trm_error *err) TRM_MUST_CHECK;
-trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size, hid_t *dataset,
-                              trm_error *err) TRM_MUST_CHECK;
+trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size,
+                              hid_t *dataset, trm_error *err) TRM_MUST_CHECK;
 
-/* Writes rows [first, first + count) of a dataset; count may be 0 on some ranks. Collective. Ends the job where it
- * fails on any rank. */
+/* Writes rows [first, first + count) of a dataset; count may be 0 on some ranks. Collective. Ends the job
+ * where it fails on any rank. */
 void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first, int64_t count, int64_t width,
                       const void *data);
 
 /* A fixed-length text, int64 or float64 attribute of object. Collective. */
-trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribute *attribute, trm_error *err)
-    TRM_MUST_CHECK;
+trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribute *attribute,
+                                trm_error *err) TRM_MUST_CHECK;
 
 /* What must be found again when the finished file is opened: a dataset and its length. */
 typedef struct trm_output_check_item {

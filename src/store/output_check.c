@@ -58,7 +58,8 @@ static trm_status check_folder(const char *path, const char *folder, const char 
     return TRM_OK;
 }
 
-static trm_status check(const char *path, bool overwrite, int inputs, const char *const *input, trm_error *err)
+static trm_status check(const char *path, bool overwrite, int inputs, const char *const *input,
+                        trm_error *err)
 {
     struct stat about;
     if (path[0] == '\0')
@@ -70,7 +71,8 @@ static trm_status check(const char *path, bool overwrite, int inputs, const char
             return trm_fail(err, TRM_ERR_CREATE, "output '%s' is a folder", path);
         for (int i = 0; i < inputs; i++)
             if (is_input(&about, input[i]))
-                return trm_fail(err, TRM_ERR_USAGE, "output '%s' is one of the inputs ('%s')", path, input[i]);
+                return trm_fail(err, TRM_ERR_USAGE, "output '%s' is one of the inputs ('%s')", path,
+                                input[i]);
         if (!overwrite)
             return trm_fail(err, TRM_ERR_CREATE, "output '%s' exists; give --overwrite to replace it", path);
         if (!S_ISREG(about.st_mode))
@@ -84,8 +86,8 @@ static trm_status check(const char *path, bool overwrite, int inputs, const char
     return status;
 }
 
-trm_status trm_output_check(MPI_Comm comm, const char *path, bool overwrite, int inputs, const char *const *input,
-                            trm_error *err)
+trm_status trm_output_check(MPI_Comm comm, const char *path, bool overwrite, int inputs,
+                            const char *const *input, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     int rank = 0;

@@ -1,9 +1,10 @@
 /* Result files: written whole or not at all.
  *
- * Everything goes to a temporary file beside the target (.NAME.trimine-tmp), contiguous datasets, collective writes of
- * at most 1 GiB a call, each status agreed; then flushed, closed, checked, fsynced and renamed by rank 0. On a full
- * disk HDF5 reports the failed write but then flushes and closes "successfully": so after a failed write there is no
- * flush and no close, but one message, unlink and MPI_Abort. Free space is checked before. */
+ * Everything goes to a temporary file beside the target (.NAME.trimine-tmp), contiguous datasets, collective
+ * writes of at most 1 GiB a call, each status agreed; then flushed, closed, checked, fsynced and renamed by
+ * rank 0. On a full disk HDF5 reports the failed write but then flushes and closes "successfully": so after a
+ * failed write there is no flush and no close, but one message, unlink and MPI_Abort. Free space is checked
+ * before. */
 #ifndef TRM_STORE_RESULT_H
 #define TRM_STORE_RESULT_H
 
@@ -23,22 +24,23 @@ typedef struct trm_attribute {
     double number;
 } trm_attribute;
 
-/* Before any work: may path be written? Collective; the same arguments on all ranks. Errors: CREATE (exists without
- * overwrite, folder missing, is a folder), PERMISSION, USAGE (the output is one of the inputs, also through a link). */
-trm_status trm_output_check(MPI_Comm comm, const char *path, bool overwrite, int inputs, const char *const *input,
-                            trm_error *err) TRM_MUST_CHECK;
+/* Before any work: may path be written? Collective; the same arguments on all ranks. Errors: CREATE (exists
+ * without overwrite, folder missing, is a folder), PERMISSION, USAGE (the output is one of the inputs, also
+ * through a link). */
+trm_status trm_output_check(MPI_Comm comm, const char *path, bool overwrite, int inputs,
+                            const char *const *input, trm_error *err) TRM_MUST_CHECK;
 
 /* Collects triplets, panel by panel, and writes them ordered by (anchor, positive, negative). */
 typedef struct trm_triplet_file trm_triplet_file;
 
 /* spool: triplets of each panel go to a file of this rank beside the target instead of staying in memory (for
- * results larger than memory). anchors: the number of row ids. budget: bytes this rank may use while it reorders.
- * Collective. The caller owns *file. */
-trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool, int64_t budget,
-                                   trm_triplet_file **file, trm_error *err) TRM_MUST_CHECK;
+ * results larger than memory). anchors: the number of row ids. budget: bytes this rank may use while it
+ * reorders. Collective. The caller owns *file. */
+trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool,
+                                   int64_t budget, trm_triplet_file **file, trm_error *err) TRM_MUST_CHECK;
 /* A trm_triplet_fn: context is the trm_triplet_file. Not collective (local append). */
-trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
-    TRM_MUST_CHECK;
+trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int64_t count,
+                                trm_error *err) TRM_MUST_CHECK;
 /* Exchanges, writes /triplets and the attributes, then "complete" = 1 last, and renames. Collective. */
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int attributes, const trm_attribute *attribute,
                                    trm_error *err) TRM_MUST_CHECK;
@@ -48,7 +50,8 @@ void trm_triplet_file_destroy(trm_triplet_file **file);
 /* Writes a store: every rank gives its consecutive rows. fill is called with pieces so that nobody holds all:
  * it fills count rows from row id first on. Collective. */
 typedef void (*trm_row_fn)(void *context, int64_t first, int64_t count, float *embeddings, int64_t *labels);
-trm_status trm_store_write(MPI_Comm comm, const char *path, int64_t rows, int dim, trm_row_fn fill, void *context,
-                           int attributes, const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_store_write(MPI_Comm comm, const char *path, int64_t rows, int dim, trm_row_fn fill,
+                           void *context, int attributes, const trm_attribute *attribute,
+                           trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -10,7 +10,8 @@ typedef struct trm_store_entry {
     trm_store_file seen;
     trm_element embeddings, labels, ids;
     int64_t dim;
-    /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at < 0: none. */
+    /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at < 0:
+     * none. */
     int64_t path_at, embeddings_at, labels_at, ids_at;
 } trm_store_entry;
 

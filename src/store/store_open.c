@@ -1,7 +1,7 @@
 /* Opening a store: rank 0 looks into every file alone, all others get what it found.
  *
- * With collective metadata no rank may ask HDF5 anything alone, and thousands of ranks asking the same thing would hurt
- * the file system; so the inspection is serial, and its outcome, or its error, is broadcast. */
+ * With collective metadata no rank may ask HDF5 anything alone, and thousands of ranks asking the same thing
+ * would hurt the file system; so the inspection is serial, and its outcome, or its error, is broadcast. */
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "store/store_inner.h"
@@ -19,8 +19,8 @@
 
 enum { MAX_DIM = 65536, LISTED_NAMES = 12, NAME_BUFFER = 512 };
 
-static const char *const embeddings_names[] = {"embeddings", "features", "X", "train", "emb", "vectors", "descriptors",
-                                               NULL};
+static const char *const embeddings_names[] = {"embeddings", "features", "X",           "train",
+                                               "emb",        "vectors",  "descriptors", NULL};
 static const char *const labels_names[] = {"labels", "targets", "y", "classes", NULL};
 static const char *const ids_names[] = {"ids", NULL};
 
@@ -109,8 +109,8 @@ static trm_status list_files(path_list *list, int count, const char *const *path
         struct stat about;
         if (stat(paths[i], &about) != 0)
             return cannot_open(err, paths[i], errno);
-        trm_status status = S_ISDIR(about.st_mode) ? add_folder(list, paths[i], err)
-                                                   : add_path(list, NULL, paths[i], err);
+        trm_status status =
+            S_ISDIR(about.st_mode) ? add_folder(list, paths[i], err) : add_path(list, NULL, paths[i], err);
         if (status != TRM_OK)
             return status;
     }
@@ -157,8 +157,8 @@ static void list_root(hid_t file, char *text, size_t size)
     }
 }
 
-/* The dataset of one role: the option's path, or the one alias that the file has. *name is borrowed; *dataset stays
- * negative where an optional role is absent. */
+/* The dataset of one role: the option's path, or the one alias that the file has. *name is borrowed; *dataset
+ * stays negative where an optional role is absent. */
 static trm_status find_dataset(hid_t file, const char *path, const char *role, const char *option,
                                const char *const *names, bool optional, const char **name, hid_t *dataset,
                                trm_error *err)
@@ -171,8 +171,8 @@ static trm_status find_dataset(hid_t file, const char *path, const char *role, c
         if (*dataset >= 0)
             return TRM_OK;
         list_root(file, root, sizeof root);
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path, option, role,
-                        root);
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path,
+                        option, role, root);
     }
     for (; *names != NULL; names++) {
         if (H5Lexists(file, *names, H5P_DEFAULT) <= 0)
@@ -183,8 +183,8 @@ static trm_status find_dataset(hid_t file, const char *path, const char *role, c
         if (*dataset >= 0) {
             trm_h5_close(hit);
             return trm_fail(err, TRM_ERR_DATA,
-                            "store '%s': both '/%s' and '/%s' could be the %s; choose one with --%s", path, *name, *names,
-                            role, role);
+                            "store '%s': both '/%s' and '/%s' could be the %s; choose one with --%s", path,
+                            *name, *names, role, role);
         }
         *dataset = hit;
         *name = *names;
@@ -192,8 +192,8 @@ static trm_status find_dataset(hid_t file, const char *path, const char *role, c
     if (*dataset >= 0 || optional)
         return TRM_OK;
     list_root(file, root, sizeof root);
-    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path, role, role,
-                    root);
+    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path,
+                    role, role, root);
 }
 
 /* What parallel HDF5 can't read, said here rather than in the middle of a collective call. */
@@ -203,9 +203,11 @@ static trm_status check_storage(hid_t dataset, const char *path, const char *nam
     trm_status status = TRM_OK;
     if (H5Pget_layout(creation) == H5D_VIRTUAL)
         status = trm_fail(err, TRM_ERR_DATA,
-                          "store '%s': dataset '%s' is virtual; give the files that it refers to instead", path, name);
+                          "store '%s': dataset '%s' is virtual; give the files that it refers to instead",
+                          path, name);
     else if (H5Pget_external_count(creation) > 0)
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' keeps its data in external files", path, name);
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' keeps its data in external files",
+                          path, name);
     for (int i = 0; status == TRM_OK && i < H5Pget_nfilters(creation); i++) {
         unsigned flags = 0, config = 0;
         size_t values = 0;
@@ -213,9 +215,10 @@ static trm_status check_storage(hid_t dataset, const char *path, const char *nam
         H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof filter_name,
                                              filter_name, &config);
         if (H5Zfilter_avail(filter) <= 0)
-            status = trm_fail(err, TRM_ERR_DATA,
-                              "store '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have", path,
-                              name, (int)filter, filter_name);
+            status =
+                trm_fail(err, TRM_ERR_DATA,
+                         "store '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have",
+                         path, name, (int)filter, filter_name);
     }
     trm_h5_close(creation);
     return status;
@@ -223,22 +226,24 @@ static trm_status check_storage(hid_t dataset, const char *path, const char *nam
 
 /* Type and shape of one dataset. rank: the dimensions it must have; size gets them. */
 static trm_status check_dataset(hid_t dataset, const char *path, const char *name, int rank, bool integer,
-                                trm_element *element, char type_name[TRM_ELEMENT_NAME], hsize_t size[2], trm_error *err)
+                                trm_element *element, char type_name[TRM_ELEMENT_NAME], hsize_t size[2],
+                                trm_error *err)
 {
     hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
     int dimensions = H5Sget_simple_extent_ndims(space);
     bool known = trm_element_recognize(type, element, type_name);
     trm_status status = TRM_OK;
     if (dimensions != rank || H5Sget_simple_extent_type(space) != H5S_SIMPLE)
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %d dimensions, needs %d", path, name,
-                          dimensions, rank);
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %d dimensions, needs %d", path,
+                          name, dimensions, rank);
     else if (!known && !integer)
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "store '%s': dataset '%s' must hold float16, float32, float64 or integers of 8 to 64 bits", path,
-                          name);
+        status = trm_fail(
+            err, TRM_ERR_DATA,
+            "store '%s': dataset '%s' must hold float16, float32, float64 or integers of 8 to 64 bits", path,
+            name);
     else if (integer && (!known || element->class == TRM_ELEMENT_FLOAT))
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' must hold integers, not %s", path, name,
-                          known ? type_name : "another type");
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' must hold integers, not %s", path,
+                          name, known ? type_name : "another type");
     else if (H5Sget_simple_extent_dims(space, size, NULL) < 0)
         status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has no readable shape", path, name);
     else
@@ -248,13 +253,13 @@ static trm_status check_dataset(hid_t dataset, const char *path, const char *nam
     return status;
 }
 
-static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings, int64_t expected,
-                               trm_error *err)
+static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings,
+                               int64_t expected, trm_error *err)
 {
     if ((int64_t)rows == expected)
         return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64, path, name,
-                    (int64_t)rows, embeddings, expected);
+    return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64,
+                    path, name, (int64_t)rows, embeddings, expected);
 }
 
 static trm_status check_against_first(const survey *found, const trm_store_entry *entry, const char *path,
@@ -264,8 +269,8 @@ static trm_status check_against_first(const survey *found, const trm_store_entry
         return TRM_OK;
     const trm_store_entry *first = &found->entry[0];
     if (entry->dim != found->dim)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64, path,
-                        embeddings, entry->dim, found->names + first->path_at, found->dim);
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64,
+                        path, embeddings, entry->dim, found->names + first->path_at, found->dim);
     if ((entry->seen.ids_type[0] == '\0') != (first->seen.ids_type[0] == '\0'))
         return trm_fail(err, TRM_ERR_DATA, "store '%s': file has %s, '%s' has %s", path,
                         entry->seen.ids_type[0] == '\0' ? "no ids" : "ids", found->names + first->path_at,
@@ -280,8 +285,8 @@ static const char *shown(const char *name, char buffer[NAME_BUFFER])
     return buffer;
 }
 
-static trm_status add_entry(survey *found, const trm_store_entry *entry, const char *path, const char *embeddings,
-                            const char *labels, const char *ids, trm_error *err)
+static trm_status add_entry(survey *found, const trm_store_entry *entry, const char *path,
+                            const char *embeddings, const char *labels, const char *ids, trm_error *err)
 {
     if (found->files == found->room) {
         int room = 2 * found->room + 4;
@@ -297,7 +302,8 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     kept->embeddings_at = keep_name(found, "", embeddings);
     kept->labels_at = keep_name(found, "", labels);
     kept->ids_at = ids == NULL ? -1 : keep_name(found, "", ids);
-    if (kept->path_at < 0 || kept->embeddings_at < 0 || kept->labels_at < 0 || (ids != NULL && kept->ids_at < 0))
+    if (kept->path_at < 0 || kept->embeddings_at < 0 || kept->labels_at < 0 ||
+        (ids != NULL && kept->ids_at < 0))
         return trm_fail_memory(err, "file names", found->size, 1);
     kept->seen.first = found->rows;
     found->rows += kept->seen.rows;
@@ -306,8 +312,8 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     return TRM_OK;
 }
 
-static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options, survey *found,
-                                   trm_error *err)
+static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options,
+                                   survey *found, trm_error *err)
 {
     trm_store_entry entry;
     memset(&entry, 0, sizeof entry);
@@ -315,13 +321,13 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     const char *name = NULL;
     char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
     hsize_t size[2] = {0, 0}, length[2] = {0, 0};
-    trm_status status =
-        find_dataset(file, path, "embeddings", options->embeddings, embeddings_names, false, &name, &embeddings, err);
+    trm_status status = find_dataset(file, path, "embeddings", options->embeddings, embeddings_names, false,
+                                     &name, &embeddings, err);
     if (status != TRM_OK)
         goto done;
     shown(name, embeddings_name);
-    status = check_dataset(embeddings, path, embeddings_name, 2, false, &entry.embeddings, entry.seen.embeddings_type,
-                           size, err);
+    status = check_dataset(embeddings, path, embeddings_name, 2, false, &entry.embeddings,
+                           entry.seen.embeddings_type, size, err);
     if (status != TRM_OK)
         goto done;
     entry.seen.rows = (int64_t)size[0];
@@ -332,11 +338,13 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
                           ", needs at least one row and 1 to %d columns",
                           path, embeddings_name, (uint64_t)size[0], (uint64_t)size[1], MAX_DIM);
     if (status == TRM_OK)
-        status = find_dataset(file, path, "labels", options->labels, labels_names, false, &name, &labels, err);
+        status =
+            find_dataset(file, path, "labels", options->labels, labels_names, false, &name, &labels, err);
     if (status != TRM_OK)
         goto done;
     shown(name, labels_name);
-    status = check_dataset(labels, path, labels_name, 1, true, &entry.labels, entry.seen.labels_type, length, err);
+    status =
+        check_dataset(labels, path, labels_name, 1, true, &entry.labels, entry.seen.labels_type, length, err);
     if (status == TRM_OK)
         status = check_length(path, labels_name, length[0], embeddings_name, entry.seen.rows, err);
     if (status == TRM_OK)
@@ -350,7 +358,8 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     if (status == TRM_OK)
         status = check_against_first(found, &entry, path, embeddings_name, err);
     if (status == TRM_OK)
-        status = add_entry(found, &entry, path, embeddings_name, labels_name, ids >= 0 ? ids_name : NULL, err);
+        status =
+            add_entry(found, &entry, path, embeddings_name, labels_name, ids >= 0 ? ids_name : NULL, err);
 done:
     trm_h5_close(ids);
     trm_h5_close(labels);
@@ -358,7 +367,8 @@ done:
     return status;
 }
 
-static trm_status inspect_file(const char *path, const trm_store_options *options, survey *found, trm_error *err)
+static trm_status inspect_file(const char *path, const trm_store_options *options, survey *found,
+                               trm_error *err)
 {
     char why[256];
     int readable = open(path, O_RDONLY | O_CLOEXEC);
@@ -375,8 +385,8 @@ static trm_status inspect_file(const char *path, const trm_store_options *option
     return status;
 }
 
-static trm_status inspect_all(int count, const char *const *paths, const trm_store_options *options, survey *found,
-                              trm_error *err)
+static trm_status inspect_all(int count, const char *const *paths, const trm_store_options *options,
+                              survey *found, trm_error *err)
 {
     path_list list = {NULL, 0, 0};
     trm_status status = list_files(&list, count, paths, err);
@@ -428,8 +438,8 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
     return TRM_OK;
 }
 
-trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths, const trm_store_options *options,
-                          trm_store **store, trm_error *err)
+trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
+                          const trm_store_options *options, trm_store **store, trm_error *err)
 {
     static const trm_store_options defaults = {NULL, NULL, NULL};
     trm_error own = TRM_ERROR_INIT;

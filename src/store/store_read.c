@@ -1,7 +1,9 @@
-/* Reading rows: collective hyperslabs in the file's own type, in pieces, converted and checked piece by piece.
+/* Reading rows: collective hyperslabs in the file's own type, in pieces, converted and checked piece by
+ * piece.
  *
- * All ranks make the same calls in the same order, a rank without rows too; after each piece they agree, so that a bad
- * value on one rank ends the read on all with the same message. Files are open only while they are read. */
+ * All ranks make the same calls in the same order, a rank without rows too; after each piece they agree, so
+ * that a bad value on one rank ends the read on all with the same message. Files are open only while they are
+ * read. */
 #include "base/alloc.h"
 #include "metric/metric.h"
 #include "par/agree.h"
@@ -36,7 +38,8 @@ static int64_t piece_rows(const column *col)
     return rows > 0 ? rows : 1;
 }
 
-static trm_status refuse_value(const reader *in, const column *col, int64_t row, int64_t place, const float *value)
+static trm_status refuse_value(const reader *in, const column *col, int64_t row, int64_t place,
+                               const float *value)
 {
     double original = trm_element_value(col->element, in->bounce, place);
     int64_t at = place % col->width;
@@ -47,7 +50,11 @@ static trm_status refuse_value(const reader *in, const column *col, int64_t row,
                         in->entry->seen.path, col->name, row, original, at);
     return trm_fail(in->err, TRM_ERR_DATA,
                     "store '%s': dataset '%s' row %" PRId64 " has a non-finite value (%s) at column %" PRId64,
-                    in->entry->seen.path, col->name, row, isnan(*value) ? "nan" : *value > 0.0F ? "inf" : "-inf", at);
+                    in->entry->seen.path, col->name, row,
+                    isnan(*value)   ? "nan"
+                    : *value > 0.0F ? "inf"
+                                    : "-inf",
+                    at);
 }
 
 static trm_status check_norm(const reader *in, const column *col, int64_t row, float *x)
@@ -56,7 +63,8 @@ static trm_status check_norm(const reader *in, const column *col, int64_t row, f
     if (norm2 == 0.0)
         return trm_fail(in->err, TRM_ERR_DATA,
                         "store '%s': dataset '%s' row %" PRId64 " has norm zero, which %s does not allow",
-                        in->entry->seen.path, col->name, row, in->options->normalize ? "--normalize" : "the metric");
+                        in->entry->seen.path, col->name, row,
+                        in->options->normalize ? "--normalize" : "the metric");
     if (in->options->normalize) {
         double norm = sqrt(norm2);
         for (int k = 0; k < col->width; k++)
@@ -84,18 +92,21 @@ static trm_status accept_floats(const reader *in, const column *col, int64_t row
     return TRM_OK;
 }
 
-static trm_status accept_integers(const reader *in, const column *col, int64_t row, int64_t rows, int64_t done)
+static trm_status accept_integers(const reader *in, const column *col, int64_t row, int64_t rows,
+                                  int64_t done)
 {
     trm_element_order(col->element, in->bounce, rows);
     int64_t bad = trm_element_to_int64(col->element, in->bounce, rows, col->integers + done);
     if (bad < 0)
         return TRM_OK;
     return trm_fail(in->err, TRM_ERR_DATA,
-                    "store '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64 ", which does not fit int64",
+                    "store '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64
+                    ", which does not fit int64",
                     in->entry->seen.path, col->name, row + bad, ((const uint64_t *)in->bounce)[bad]);
 }
 
-static trm_status read_piece(const reader *in, const column *col, hid_t dataset, hid_t type, int64_t row, int64_t rows)
+static trm_status read_piece(const reader *in, const column *col, hid_t dataset, hid_t type, int64_t row,
+                             int64_t rows)
 {
     hid_t space = H5Dget_space(dataset);
     hid_t memory = trm_h5_select_rows(space, row, rows, col->width);
@@ -103,7 +114,8 @@ static trm_status read_piece(const reader *in, const column *col, hid_t dataset,
     trm_h5_close(memory);
     trm_h5_close(space);
     if (result < 0)
-        return trm_fail(in->err, TRM_ERR_IO, "store '%s': reading dataset '%s' rows %" PRId64 " to %" PRId64 " failed",
+        return trm_fail(in->err, TRM_ERR_IO,
+                        "store '%s': reading dataset '%s' rows %" PRId64 " to %" PRId64 " failed",
                         in->entry->seen.path, col->name, row, row + rows);
     return TRM_OK;
 }
@@ -116,8 +128,8 @@ static trm_status read_column(const reader *in, const column *col, int64_t row, 
     hid_t type = dataset < 0 ? -1 : H5Dget_type(dataset);
     trm_status status = TRM_OK;
     if (type < 0)
-        status = trm_fail(in->err, TRM_ERR_IO, "store '%s': dataset '%s' can't be opened", in->entry->seen.path,
-                          col->name);
+        status = trm_fail(in->err, TRM_ERR_IO, "store '%s': dataset '%s' can't be opened",
+                          in->entry->seen.path, col->name);
     status = trm_agree(in->store->comm, status, in->err);
     for (int64_t done = 0; done < most && status == TRM_OK; done += step) {
         int64_t left = count > done ? count - done : 0;
@@ -134,8 +146,8 @@ static trm_status read_column(const reader *in, const column *col, int64_t row, 
 }
 
 /* The part of this rank's rows that is in one file: [row, row + count) of the file. */
-static trm_status read_file(reader *in, int64_t row, int64_t count, int64_t most, float *embeddings, int64_t *labels,
-                            int64_t *ids)
+static trm_status read_file(reader *in, int64_t row, int64_t count, int64_t most, float *embeddings,
+                            int64_t *labels, int64_t *ids)
 {
     const trm_store_entry *entry = in->entry;
     in->file = trm_h5_open_parallel(in->store->comm, entry->seen.path);
@@ -160,7 +172,8 @@ static trm_status read_file(reader *in, int64_t row, int64_t count, int64_t most
     return status;
 }
 
-static trm_status read_files(reader *in, int64_t first, int64_t count, float *embeddings, int64_t *labels, int64_t *ids)
+static trm_status read_files(reader *in, int64_t first, int64_t count, float *embeddings, int64_t *labels,
+                             int64_t *ids)
 {
     const trm_store *store = in->store;
     trm_status status = TRM_OK;
@@ -175,8 +188,8 @@ static trm_status read_files(reader *in, int64_t first, int64_t count, float *em
         int64_t place = mine > 0 ? from - first : 0; /* in the caller's arrays */
         in->entry = &store->entry[i];
         if (most > 0)
-            status = read_file(in, from - file->first, mine, most, embeddings + place * store->dim, labels + place,
-                               ids == NULL ? NULL : ids + place);
+            status = read_file(in, from - file->first, mine, most, embeddings + place * store->dim,
+                               labels + place, ids == NULL ? NULL : ids + place);
     }
     return status;
 }
@@ -204,8 +217,9 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
     in.transfer = trm_h5_collective();
     in.bounce = trm_alloc(bounce_bytes(store, count), 1);
     if (first < 0 || count < 0 || first > store->rows - count)
-        status = trm_fail(err, TRM_ERR_INTERNAL, "rows %" PRId64 " to %" PRId64 " asked of a store of %" PRId64, first,
-                          first + count, store->rows);
+        status =
+            trm_fail(err, TRM_ERR_INTERNAL, "rows %" PRId64 " to %" PRId64 " asked of a store of %" PRId64,
+                     first, first + count, store->rows);
     else if (in.bounce == NULL)
         status = trm_fail_memory(err, "a read buffer", bounce_bytes(store, count), 1);
     status = trm_agree(store->comm, status, err);

@@ -1,9 +1,10 @@
 /* Mined triplets, from panels in any order on any rank to one sorted file.
  *
- * add() counts triplets by anchor in at most 2^20 bins of consecutive row ids. finish() takes the bins in order, as many
- * at a time (a chunk) as the budget allows on every rank, gives each rank a consecutive part of the chunk with an equal
- * share of its triplets, sorts there and writes at the offset that the lower ranks leave. A bin is never divided, so
- * rank order is anchor order and the file has the same bytes for any ranks, panels, spool and budget. */
+ * add() counts triplets by anchor in at most 2^20 bins of consecutive row ids. finish() takes the bins in
+ * order, as many at a time (a chunk) as the budget allows on every rank, gives each rank a consecutive part
+ * of the chunk with an equal share of its triplets, sorts there and writes at the offset that the lower ranks
+ * leave. A bin is never divided, so rank order is anchor order and the file has the same bytes for any ranks,
+ * panels, spool and budget. */
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -68,16 +69,17 @@ static trm_status open_spool(trm_triplet_file *file, trm_error *err)
     trm_status status = TRM_OK;
     file->spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file->spool < 0)
-        status = trm_fail(err, trm_status_of_errno(errno) == TRM_ERR_PERMISSION ? TRM_ERR_PERMISSION : TRM_ERR_CREATE,
-                          "output '%s': can't create '%s': %s", file->path, name, strerror(errno));
+        status = trm_fail(
+            err, trm_status_of_errno(errno) == TRM_ERR_PERMISSION ? TRM_ERR_PERMISSION : TRM_ERR_CREATE,
+            "output '%s': can't create '%s': %s", file->path, name, strerror(errno));
     else
         unlink(name); /* so that nothing is left if this run is killed */
     trm_free(name);
     return status;
 }
 
-trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool, int64_t budget,
-                                   trm_triplet_file **file, trm_error *err)
+trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool,
+                                   int64_t budget, trm_triplet_file **file, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
@@ -132,7 +134,8 @@ static trm_status spool_write(trm_triplet_file *file, const void *data, size_t b
     return TRM_OK;
 }
 
-static trm_status spool_read(const trm_triplet_file *file, void *data, size_t bytes, int64_t offset, trm_error *err)
+static trm_status spool_read(const trm_triplet_file *file, void *data, size_t bytes, int64_t offset,
+                             trm_error *err)
 {
     char *into = data;
     while (bytes > 0) {
@@ -165,7 +168,8 @@ static trm_status more_panels(trm_triplet_file *file, trm_error *err)
     return TRM_OK;
 }
 
-static trm_status keep_panel(trm_triplet_file *file, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status keep_panel(trm_triplet_file *file, const trm_triplet *triplets, int64_t count,
+                             trm_error *err)
 {
     panel added = {NULL, file->spool_bytes, count, 0};
     trm_status status = more_panels(file, err);
@@ -194,8 +198,8 @@ trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int6
         if (triplets[i].anchor < 0 || triplets[i].anchor >= file->anchors ||
             (i > 0 && triplets[i].anchor < triplets[i - 1].anchor))
             return trm_fail(err, TRM_ERR_INTERNAL,
-                            "output '%s': anchor %" PRId64 " out of range or order among %" PRId64, file->path,
-                            triplets[i].anchor, file->anchors);
+                            "output '%s': anchor %" PRId64 " out of range or order among %" PRId64,
+                            file->path, triplets[i].anchor, file->anchors);
     trm_status status = keep_panel(file, triplets, count, err);
     if (status == TRM_OK)
         for (int64_t i = 0; i < count; i++)
@@ -253,8 +257,8 @@ static void assign_bins(const trm_triplet_file *file, int ranks, chunk *part)
 }
 
 /* Moves a panel's triplets of this chunk to the send buffer. */
-static trm_status take(const trm_triplet_file *file, panel *from, const chunk *part, trm_triplet *step, trm_triplet *send,
-                       trm_error *err)
+static trm_status take(const trm_triplet_file *file, panel *from, const chunk *part, trm_triplet *step,
+                       trm_triplet *send, trm_error *err)
 {
     const int64_t end = part->last * file->bin_width;
     while (from->done < from->count) {
@@ -319,7 +323,8 @@ static trm_status gather(trm_triplet_file *file, const chunk *part, trm_triplet 
     status = trm_agree(file->comm, status, err);
     void *items = NULL;
     if (status == TRM_OK)
-        status = trm_exchange_items(file->comm, send, part->send_counts, sizeof *send, &items, part->receive_counts, err);
+        status = trm_exchange_items(file->comm, send, part->send_counts, sizeof *send, &items,
+                                    part->receive_counts, err);
     trm_free(send);
     if (status != TRM_OK)
         return status;
@@ -332,7 +337,8 @@ static trm_status gather(trm_triplet_file *file, const chunk *part, trm_triplet 
 }
 
 /* One column of count triplets, dense, in values. */
-static void extract(const trm_triplet *triplets, int64_t count, const struct result_column *column, void *values)
+static void extract(const trm_triplet *triplets, int64_t count, const struct result_column *column,
+                    void *values)
 {
     if (column->type == COLUMN_KIND) {
         uint8_t *kind = values;
@@ -347,11 +353,13 @@ static void extract(const trm_triplet *triplets, int64_t count, const struct res
 
 static hid_t memory_type(int type)
 {
-    return type == COLUMN_INT ? H5T_NATIVE_INT64 : type == COLUMN_FLOAT ? H5T_NATIVE_DOUBLE : H5T_NATIVE_UINT8;
+    return type == COLUMN_INT     ? H5T_NATIVE_INT64
+           : type == COLUMN_FLOAT ? H5T_NATIVE_DOUBLE
+                                  : H5T_NATIVE_UINT8;
 }
 
-static trm_status write_triplets(trm_output *out, const hid_t *dataset, int64_t base, const trm_triplet *triplets,
-                                 int64_t count, trm_error *err)
+static trm_status write_triplets(trm_output *out, const hid_t *dataset, int64_t base,
+                                 const trm_triplet *triplets, int64_t count, trm_error *err)
 {
     int64_t first = base + trm_prefix_int64(out->comm, count), most = 0;
     MPI_Allreduce(&count, &most, 1, MPI_INT64_T, MPI_MAX, out->comm);
@@ -372,7 +380,8 @@ static trm_status write_triplets(trm_output *out, const hid_t *dataset, int64_t 
     return status;
 }
 
-static trm_status write_chunks(trm_triplet_file *file, trm_output *out, const hid_t *dataset, chunk *part, trm_error *err)
+static trm_status write_chunks(trm_triplet_file *file, trm_output *out, const hid_t *dataset, chunk *part,
+                               trm_error *err)
 {
     int ranks = 0;
     MPI_Comm_size(file->comm, &ranks);
@@ -418,8 +427,15 @@ static trm_status fill_output(trm_triplet_file *file, trm_output *out, int64_t t
     for (int c = 0; c < COLUMNS; c++)
         dataset[c] = -1;
     MPI_Comm_size(file->comm, &ranks);
-    chunk part = {0, 0, 0, 0, trm_alloc(file->bins, sizeof(int)), trm_alloc(ranks, sizeof(int64_t)),
-                  trm_alloc(ranks, sizeof(int64_t)), trm_alloc(ranks, sizeof(int64_t)), 0};
+    chunk part = {0,
+                  0,
+                  0,
+                  0,
+                  trm_alloc(file->bins, sizeof(int)),
+                  trm_alloc(ranks, sizeof(int64_t)),
+                  trm_alloc(ranks, sizeof(int64_t)),
+                  trm_alloc(ranks, sizeof(int64_t)),
+                  0};
     trm_status status = TRM_OK;
     if (part.owner == NULL || part.send_counts == NULL || part.place == NULL || part.receive_counts == NULL)
         status = trm_fail_memory(err, "owners of triplets", file->bins, sizeof(int));

@@ -24,8 +24,9 @@ static int weight(int teams, int step)
     return step == 0 || is_split(teams, step) ? 1 : 2;
 }
 
-/* Where member's part of a step begins, in tile rows. The steps lie on one line of work that the members cut into equal
- * parts; inside the triangle, tile row i has tiles - i tiles, so a cut at fraction f of its area is at 1 - sqrt(1 - f). */
+/* Where member's part of a step begins, in tile rows. The steps lie on one line of work that the members cut
+ * into equal parts; inside the triangle, tile row i has tiles - i tiles, so a cut at fraction f of its area
+ * is at 1 - sqrt(1 - f). */
 static int64_t cut(int teams, int members, int member, int step, int64_t tiles)
 {
     int total = 0, before = 0;
@@ -43,7 +44,8 @@ static int64_t cut(int teams, int members, int member, int step, int64_t tiles)
     return (int64_t)(fraction * (double)tiles);
 }
 
-trm_region trm_ring_region(int teams, int members, int team, int member, int step, int64_t a_tiles, int64_t b_tiles)
+trm_region trm_ring_region(int teams, int members, int team, int member, int step, int64_t a_tiles,
+                           int64_t b_tiles)
 {
     trm_region region = {0, a_tiles, 0, b_tiles, step == 0};
     if (is_split(teams, step)) {

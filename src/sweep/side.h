@@ -24,14 +24,14 @@ typedef struct trm_side {
 /* A thread's scratch. */
 typedef struct trm_worker {
     trm_workspace *work;
-    double *dense;     /* tile x tile distances */
-    double *line;      /* one column of it */
-    double *lo, *hi;   /* tile: windows being set */
-    uint8_t *changed;  /* tile: rows whose window moved */
-    double *decided;   /* tile x tile: distances of the survivors */
-    uint8_t *wanted;   /* tile x tile: which side of a survivor wants it */
-    int dense_left;    /* tiles to go on without the filter, because it ruled out too little */
-    int dense_streak;  /* how many that were last time: doubles while the filter goes on being of no use */
+    double *dense;    /* tile x tile distances */
+    double *line;     /* one column of it */
+    double *lo, *hi;  /* tile: windows being set */
+    uint8_t *changed; /* tile: rows whose window moved */
+    double *decided;  /* tile x tile: distances of the survivors */
+    uint8_t *wanted;  /* tile x tile: which side of a survivor wants it */
+    int dense_left;   /* tiles to go on without the filter, because it ruled out too little */
+    int dense_streak; /* how many that were last time: doubles while the filter goes on being of no use */
     trm_sweep_counts counts;
 } trm_worker;
 
@@ -44,7 +44,8 @@ typedef struct trm_tiles {
 } trm_tiles;
 
 /* Sets the windows of rows [first, first + count) of a side from its state. */
-void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo, double *hi);
+void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo,
+                          double *hi);
 
 /* Computes tile (i, j) of the two sides and feeds the sink. Any thread, with its own worker. */
 void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);

@@ -1,8 +1,8 @@
-/* What a sweep feeds: a sink keeps, for every anchor, candidates for some questions, and says which distances could
- * still matter to it. The sweep knows no miner; a sink knows no tiles, threads or ranks.
+/* What a sweep feeds: a sink keeps, for every anchor, candidates for some questions, and says which distances
+ * could still matter to it. The sweep knows no miner; a sink knows no tiles, threads or ranks.
  *
- * State is plain arrays over a block of rows, so that it can travel: with a visiting shard (bounds and the best so far),
- * home again (the best), and through an allreduce. */
+ * State is plain arrays over a block of rows, so that it can travel: with a visiting shard (bounds and the
+ * best so far), home again (the best), and through an allreduce. */
 #ifndef TRM_SWEEP_SINK_H
 #define TRM_SWEEP_SINK_H
 
@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* State of a block of rows. Row i owns slots [offset[i], offset[i + 1]) of bound and of each set of best; a row without
- * slots takes no part as an anchor. */
+/* State of a block of rows. Row i owns slots [offset[i], offset[i + 1]) of bound and of each set of best; a
+ * row without slots takes no part as an anchor. */
 typedef struct trm_state {
     int64_t rows, slots; /* slots = offset[rows] */
     int sets;
@@ -35,14 +35,15 @@ struct trm_sink {
     int sets;
     int64_t list; /* 0: slots merge one by one; K: a row's slots are one ascending list of K */
 
-    /* The distances row still cares about: lo <= d <= hi, or lo > hi for none. May be wider than the truth. */
+    /* The distances row still cares about: lo <= d <= hi, or lo > hi for none. May be wider than the truth.
+     */
     void (*window)(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
     /* Could a distance known to be in [lo, hi] change row's state? May say yes wrongly, never no. */
     bool (*wants)(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi);
-    /* Takes n exact distances from row to the rows ids[0..n), whose places in row's class (same_label only) are
-     * place, place + 1, ... Whether anything changed. */
-    bool (*offer)(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d, const int64_t *ids,
-                  int64_t place);
+    /* Takes n exact distances from row to the rows ids[0..n), whose places in row's class (same_label only)
+     * are place, place + 1, ... Whether anything changed. */
+    bool (*offer)(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
+                  const int64_t *ids, int64_t place);
 };
 
 #endif

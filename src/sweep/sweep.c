@@ -39,8 +39,8 @@ typedef struct trm_ring {
     trm_sweep *sweep;
     const trm_sink *sink;
     trm_state *own;
-    int64_t *slots;         /* of every team's state */
-    trm_visitor visitors[2];    /* the present one and the next */
+    int64_t *slots;          /* of every team's state */
+    trm_visitor visitors[2]; /* the present one and the next */
     trm_candidate *snapshot, *homecoming;
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
@@ -62,7 +62,8 @@ static trm_status find_map(trm_sweep *sweep, trm_metric metric, trm_error *err)
     const bool shifted = metric == TRM_METRIC_SQL2 || metric == TRM_METRIC_L2;
     double *mean = trm_alloc_zero(dim, sizeof *mean);
     sweep->shift = trm_alloc_zero(dim, sizeof *sweep->shift);
-    trm_status status = mean == NULL || sweep->shift == NULL ? trm_fail_memory(err, "mean row", dim, 12) : TRM_OK;
+    trm_status status =
+        mean == NULL || sweep->shift == NULL ? trm_fail_memory(err, "mean row", dim, 12) : TRM_OK;
     status = trm_agree(sweep->run->comm, status, err);
     if (status != TRM_OK)
         goto done;
@@ -87,7 +88,8 @@ static trm_status find_map(trm_sweep *sweep, trm_metric metric, trm_error *err)
         largest = norm2 > largest ? norm2 : largest;
     }
     MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_DOUBLE, MPI_MAX, sweep->run->comm);
-    sweep->map = (trm_map){metric, dim, shifted ? sweep->shift : NULL, trm_map_scale(sqrt(largest) * (1.0 + 1e-6))};
+    sweep->map =
+        (trm_map){metric, dim, shifted ? sweep->shift : NULL, trm_map_scale(sqrt(largest) * (1.0 + 1e-6))};
 done:
     trm_free(mean);
     return status;
@@ -132,7 +134,8 @@ static void pack_side(const trm_sweep *sweep, trm_side *side)
     side->block->rows = side->count;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
     for (int64_t first = 0; first < side->count; first += step)
-        trm_block_fill(side->block, first, side->count - first < step ? side->count - first : step, side->x, side->norm2);
+        trm_block_fill(side->block, first, side->count - first < step ? side->count - first : step, side->x,
+                       side->norm2);
 }
 
 /* Sets all windows of a side, all threads. */
@@ -142,8 +145,8 @@ static void open_windows(const trm_sweep *sweep, const trm_sink *sink, trm_side 
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
     for (int64_t first = 0; first < side->count; first += step) {
         trm_worker *worker = sweep->workers[omp_get_thread_num()];
-        trm_side_set_windows(sink, side, first, side->count - first < step ? side->count - first : step, worker->lo,
-                             worker->hi);
+        trm_side_set_windows(sink, side, first, side->count - first < step ? side->count - first : step,
+                             worker->lo, worker->hi);
     }
 }
 
@@ -151,7 +154,8 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
                             trm_error *err)
 {
     trm_sweep *sweep = trm_alloc_zero(1, sizeof *sweep);
-    trm_status status = trm_agree(run->comm, sweep == NULL ? trm_fail_memory(err, "sweep", 1, sizeof *sweep) : TRM_OK, err);
+    trm_status status =
+        trm_agree(run->comm, sweep == NULL ? trm_fail_memory(err, "sweep", 1, sizeof *sweep) : TRM_OK, err);
     if (status != TRM_OK)
         goto done;
     sweep->run = run;
@@ -162,8 +166,13 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
     status = find_map(sweep, metric, err);
     if (status != TRM_OK)
         goto done;
-    sweep->own = (trm_side){.first = rows->first, .count = rows->count, .x = rows->x, .label = rows->label,
-                            .id = rows->id, .class_first = rows->class_first, .norm2 = rows->norm2};
+    sweep->own = (trm_side){.first = rows->first,
+                            .count = rows->count,
+                            .x = rows->x,
+                            .label = rows->label,
+                            .id = rows->id,
+                            .class_first = rows->class_first,
+                            .norm2 = rows->norm2};
     status = equip_side(sweep, &sweep->own, sweep->largest, err);
     sweep->workers = trm_alloc_zero(run->threads, sizeof *sweep->workers);
     if (status == TRM_OK && sweep->workers == NULL)
@@ -199,7 +208,8 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
     const int tile = trm_run_tile(run, rows->dim);
     const int64_t packed = trm_block_bytes(run->kernel, shard, rows->dim) + shard * 8;
     const int64_t visiting = rows->teams > 1 ? packed + 2 * shard * trm_rows_bytes_per_row(rows->dim) : 0;
-    return shard * trm_rows_bytes_per_row(rows->dim) + packed + visiting + run->threads * trm_worker_bytes(tile);
+    return shard * trm_rows_bytes_per_row(rows->dim) + packed + visiting +
+           run->threads * trm_worker_bytes(tile);
 }
 
 int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds)
@@ -211,7 +221,8 @@ int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, boo
 
 /* ---- one step: the tiles of a region ---- */
 
-/* Between tiles the main thread looks in on MPI, which moves large messages only inside its calls, and reports. */
+/* Between tiles the main thread looks in on MPI, which moves large messages only inside its calls, and
+ * reports. */
 static void between_tiles(trm_ring *ring)
 {
     const trm_run *run = ring->sweep->run;
@@ -232,8 +243,13 @@ static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
 {
     const trm_sweep *sweep = ring->sweep;
     const double start = trm_clock();
-    const trm_tiles tiles = {.sink = ring->sink, .metric = sweep->map.metric, .dim = sweep->map.dim,
-                             .tile = sweep->tile, .a = &ring->sweep->own, .b = visitor, .region = region};
+    const trm_tiles tiles = {.sink = ring->sink,
+                             .metric = sweep->map.metric,
+                             .dim = sweep->map.dim,
+                             .tile = sweep->tile,
+                             .a = &ring->sweep->own,
+                             .b = visitor,
+                             .region = region};
     const int64_t columns = region.b_last - region.b_first;
     const int64_t count = (region.a_last - region.a_first) * columns;
     /* Row-major: all threads work along the same few tile rows, which stay in their caches. */
@@ -249,7 +265,8 @@ static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
 
 /* ---- the ring ---- */
 
-/* The region that a member (this one's number) of a team computes at a step; empty where nothing is to be done. */
+/* The region that a member (this one's number) of a team computes at a step; empty where nothing is to be
+ * done. */
 static trm_region region_of(const trm_ring *ring, int team, int step)
 {
     const trm_rows *rows = ring->sweep->rows;
@@ -259,8 +276,8 @@ static trm_region region_of(const trm_ring *ring, int team, int step)
         return none;
     if (ring->sink->same_label && (a->label_last < b->label_first || b->label_last < a->label_first))
         return none;
-    return trm_ring_region(rows->teams, rows->replicate, team, rows->member, step, tiles_of(a->count, ring->sweep->tile),
-                           tiles_of(b->count, ring->sweep->tile));
+    return trm_ring_region(rows->teams, rows->replicate, team, rows->member, step,
+                           tiles_of(a->count, ring->sweep->tile), tiles_of(b->count, ring->sweep->tile));
 }
 
 static int rank_of(const trm_ring *ring, int team)
@@ -323,16 +340,21 @@ static void post_step(trm_ring *ring, int step, trm_error *err)
     const int from = visitor_of(ring, step), to = host_of(ring, step);
     if (!trm_region_empty(region_of(ring, rows->team, step)))
         for (int part = 0; part < PARTS; part++)
-            must(ring, trm_transfer_receive(comm, next->part[part], part_bytes(ring, from, part), rank_of(ring, from),
-                                            step * TAGS_A_STEP + part + 1, &next->receive[part], err), err);
+            must(ring,
+                 trm_transfer_receive(comm, next->part[part], part_bytes(ring, from, part),
+                                      rank_of(ring, from), step * TAGS_A_STEP + part + 1,
+                                      &next->receive[part], err),
+                 err);
     if (trm_region_empty(region_of(ring, to, step)))
         return;
     memcpy(ring->snapshot, ring->own->best, (size_t)part_bytes(ring, rows->team, PART_BEST));
     const void *parts[PARTS] = {rows->x,           rows->label,       rows->id,         rows->norm2,
                                 rows->class_first, ring->own->offset, ring->own->bound, ring->snapshot};
     for (int part = 0; part < PARTS; part++)
-        must(ring, trm_transfer_send(comm, parts[part], part_bytes(ring, rows->team, part), rank_of(ring, to),
-                                     step * TAGS_A_STEP + part + 1, &ring->send[part], err), err);
+        must(ring,
+             trm_transfer_send(comm, parts[part], part_bytes(ring, rows->team, part), rank_of(ring, to),
+                               step * TAGS_A_STEP + part + 1, &ring->send[part], err),
+             err);
 }
 
 static void merge_home(trm_ring *ring, trm_candidate *into, const trm_candidate *from)
@@ -360,8 +382,12 @@ static void visit(trm_ring *ring, int step, trm_region region)
     const int team = visitor_of(ring, step);
     const trm_shard *shard = &sweep->rows->shards[team];
     trm_side *side = &present->side;
-    present->state = (trm_state){shard->count, ring->slots[team], ring->sink->sets, present->part[PART_OFFSET],
-                                 present->part[PART_BOUND], present->part[PART_BEST]};
+    present->state = (trm_state){shard->count,
+                                 ring->slots[team],
+                                 ring->sink->sets,
+                                 present->part[PART_OFFSET],
+                                 present->part[PART_BOUND],
+                                 present->part[PART_BEST]};
     side->first = shard->first;
     side->count = shard->count;
     side->x = present->part[PART_X];
@@ -393,12 +419,16 @@ static void run_step(trm_ring *ring, int step, trm_error *err)
     welcome_home(ring);
     const int tag = step * TAGS_A_STEP + HOME_TAG + 1;
     if (!trm_region_empty(region_of(ring, host_of(ring, step), step)))
-        must(ring, trm_transfer_receive(comm, ring->homecoming, part_bytes(ring, rows->team, PART_BEST),
-                                        rank_of(ring, host_of(ring, step)), tag, &ring->receive_home, err), err);
+        must(ring,
+             trm_transfer_receive(comm, ring->homecoming, part_bytes(ring, rows->team, PART_BEST),
+                                  rank_of(ring, host_of(ring, step)), tag, &ring->receive_home, err),
+             err);
     if (!trm_region_empty(region))
-        must(ring, trm_transfer_send(comm, present->part[PART_BEST],
-                                     part_bytes(ring, visitor_of(ring, step), PART_BEST),
-                                     rank_of(ring, visitor_of(ring, step)), tag, &present->send_home, err), err);
+        must(ring,
+             trm_transfer_send(comm, present->part[PART_BEST],
+                               part_bytes(ring, visitor_of(ring, step), PART_BEST),
+                               rank_of(ring, visitor_of(ring, step)), tag, &present->send_home, err),
+             err);
 }
 
 /* Buffers for the largest visitor, two of them; the packed block, bounds and locks serve both in turn. */

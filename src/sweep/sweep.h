@@ -1,8 +1,9 @@
 /* A sweep: one walk over all tiles on all ranks, each unordered pair of rows once, feeding a sink.
  *
- * Teams form a half ring. Block pairs (t, t+s mod T), s = 0..T/2, are each computed once, by team t; for even T the last
- * step is split between the two opposite teams. The visiting shard brings its rows and its state, and its candidates go
- * home after the step. Inside a team the steps are dealt to the members along one line of work. */
+ * Teams form a half ring. Block pairs (t, t+s mod T), s = 0..T/2, are each computed once, by team t; for even
+ * T the last step is split between the two opposite teams. The visiting shard brings its rows and its state,
+ * and its candidates go home after the step. Inside a team the steps are dealt to the members along one line
+ * of work. */
 #ifndef TRM_SWEEP_SWEEP_H
 #define TRM_SWEEP_SWEEP_H
 
@@ -26,12 +27,13 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
                             trm_error *err) TRM_MUST_CHECK;
 void trm_sweep_destroy(trm_sweep **sweep);
 
-/* Feeds sink: own is the state of this team's shard; at the end every member holds the same, complete state. counts are
- * added to. Collective. Errors: MEMORY. */
+/* Feeds sink: own is the state of this team's shard; at the end every member holds the same, complete state.
+ * counts are added to. Collective. Errors: MEMORY. */
 trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
                          trm_error *err) TRM_MUST_CHECK;
 
-/* Bytes a rank needs: without state, and the visiting copies of slots of state. shard: the rows of the largest one. */
+/* Bytes a rank needs: without state, and the visiting copies of slots of state. shard: the rows of the
+ * largest one. */
 int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard);
 int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds);
 

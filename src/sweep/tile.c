@@ -1,8 +1,8 @@
 /* One tile: filter, decide the survivors in float64, offer them to both rows' anchors.
  *
- * Where the filter lets most pairs through (thousands of thresholds an anchor: every distance lies in somebody's window),
- * filtering first is lost time: such tiles are decided whole by the blocked canonical dot, which is exact as it stands.
- * Which way a tile goes changes the time only, never the result. */
+ * Where the filter lets most pairs through (thousands of thresholds an anchor: every distance lies in
+ * somebody's window), filtering first is lost time: such tiles are decided whole by the blocked canonical
+ * dot, which is exact as it stands. Which way a tile goes changes the time only, never the result. */
 #include "base/alloc.h"
 #include "metric/metric.h"
 #include "sweep/side.h"
@@ -57,7 +57,8 @@ int64_t trm_worker_bytes(int tile)
     return (int64_t)tile * tile * (int64_t)(sizeof(trm_survivor) + sizeof(float) + sizeof(double) + 1);
 }
 
-void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo, double *hi)
+void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo,
+                          double *hi)
 {
     for (int64_t i = 0; i < count; i++)
         sink->window(sink, side->state, first + i, &lo[i], &hi[i]);
@@ -65,7 +66,8 @@ void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, i
 }
 
 /* Places [*from, *to) of the other block, within [first, last), that share label: rows are sorted by it. */
-static void same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from, int64_t *to)
+static void same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from,
+                             int64_t *to)
 {
     int64_t lo = first, hi = last;
     while (lo < hi) {
@@ -88,8 +90,8 @@ static void same_label_range(const int64_t *label, int64_t first, int64_t last, 
 }
 
 /* Offers the distances d[0..) from row of side to the other's places [from, to). */
-static bool offer_range(const trm_sink *sink, trm_side *side, int64_t row, const trm_side *other, int64_t from, int64_t to,
-                        const double *d)
+static bool offer_range(const trm_sink *sink, trm_side *side, int64_t row, const trm_side *other,
+                        int64_t from, int64_t to, const double *d)
 {
     if (from >= to)
         return false;
@@ -98,8 +100,8 @@ static bool offer_range(const trm_sink *sink, trm_side *side, int64_t row, const
 }
 
 /* One row of a dense tile: distances d[0..last - first) to the other's places [first, last). */
-static void offer_line(const trm_sink *sink, trm_side *side, int64_t row, const trm_side *other, int64_t first,
-                       int64_t last, const double *d)
+static void offer_line(const trm_sink *sink, trm_side *side, int64_t row, const trm_side *other,
+                       int64_t first, int64_t last, const double *d)
 {
     int64_t from, to;
     same_label_range(other->label, first, last, side->label[row], &from, &to);
@@ -127,8 +129,8 @@ static void run_dense(const trm_tiles *tiles, const trm_tile *tile, bool diagona
 {
     trm_side *a = tiles->a, *b = tiles->b;
     const int64_t stride = tile->cols;
-    trm_dot_tile(a->x + tile->row * tiles->dim, tile->rows, b->x + tile->col * tiles->dim, tile->cols, tiles->dim,
-                 worker->dense, stride);
+    trm_dot_tile(a->x + tile->row * tiles->dim, tile->rows, b->x + tile->col * tiles->dim, tile->cols,
+                 tiles->dim, worker->dense, stride);
     for (int i = 0; i < tile->rows; i++) {
         double *line = worker->dense + i * stride;
         const double norm2 = a->norm2[tile->row + i];
@@ -139,7 +141,8 @@ static void run_dense(const trm_tiles *tiles, const trm_tile *tile, bool diagona
 
     omp_set_lock(&a->locks[tile->row / tiles->tile]);
     for (int i = 0; i < tile->rows; i++)
-        offer_line(tiles->sink, a, tile->row + i, b, tile->col, tile->col + tile->cols, worker->dense + i * stride);
+        offer_line(tiles->sink, a, tile->row + i, b, tile->col, tile->col + tile->cols,
+                   worker->dense + i * stride);
     trm_side_set_windows(tiles->sink, a, tile->row, tile->rows, worker->lo, worker->hi);
     omp_unset_lock(&a->locks[tile->row / tiles->tile]);
     if (diagonal) /* the whole square was just offered to its rows */
@@ -155,13 +158,15 @@ static void run_dense(const trm_tiles *tiles, const trm_tile *tile, bool diagona
 }
 
 /* Marks the survivors that a side wants; under its lock, because another thread may be moving its state. */
-static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t lock, trm_worker *worker, uint8_t mark)
+static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t lock, trm_worker *worker,
+                        uint8_t mark)
 {
     const trm_survivor *survivors = worker->work->survivors;
     omp_set_lock(&side->locks[lock]);
     for (int64_t k = 0; k < worker->work->count; k++) {
         int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
-        if (tiles->sink->wants(tiles->sink, side->state, row, (double)survivors[k].lo, (double)survivors[k].hi))
+        if (tiles->sink->wants(tiles->sink, side->state, row, (double)survivors[k].lo,
+                               (double)survivors[k].hi))
             worker->wanted[k] |= mark;
     }
     omp_unset_lock(&side->locks[lock]);
@@ -255,20 +260,27 @@ void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *work
 {
     const trm_side *a = tiles->a, *b = tiles->b;
     const int64_t tile = tiles->tile;
-    trm_tile job = {.a = a->block, .b = b->block, .a_bounds = a->bounds, .b_bounds = b->bounds, .row = i * tile,
+    trm_tile job = {.a = a->block,
+                    .b = b->block,
+                    .a_bounds = a->bounds,
+                    .b_bounds = b->bounds,
+                    .row = i * tile,
                     .col = j * tile};
     job.rows = (int)(a->count - job.row < tile ? a->count - job.row : tile);
     job.cols = (int)(b->count - job.col < tile ? b->count - job.col : tile);
     const int64_t row_end = job.row + job.rows, col_end = job.col + job.cols;
-    const bool disjoint = a->label[row_end - 1] < b->label[job.col] || b->label[col_end - 1] < a->label[job.row];
-    const bool one_label = a->label[job.row] == a->label[row_end - 1] && b->label[job.col] == b->label[col_end - 1] &&
+    const bool disjoint =
+        a->label[row_end - 1] < b->label[job.col] || b->label[col_end - 1] < a->label[job.row];
+    const bool one_label = a->label[job.row] == a->label[row_end - 1] &&
+                           b->label[job.col] == b->label[col_end - 1] &&
                            a->label[job.row] == b->label[job.col];
     if (tiles->sink->same_label ? disjoint : one_label)
         return;
     if (!has_slots(a->state, job.row, row_end) && !has_slots(b->state, job.col, col_end))
         return;
     const bool diagonal = tiles->region.triangle && i == j;
-    worker->counts.elements += diagonal ? (int64_t)job.rows * (job.rows - 1) / 2 : (int64_t)job.rows * job.cols;
+    worker->counts.elements +=
+        diagonal ? (int64_t)job.rows * (job.rows - 1) / 2 : (int64_t)job.rows * job.cols;
     if (tiles->sink->dense || worker->dense_left > 0) {
         worker->dense_left -= worker->dense_left > 0;
         run_dense(tiles, &job, diagonal, worker);
