@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The task count that the launcher put into the environment, where MPI itself was not told of it. */
+/* The task count that the launcher put into the environment, where MPI was not told of it. Read before
+ * MPI_Init, which puts its own variables there. */
 static long launched_tasks(void)
 {
     static const char *const mpi_knows[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"};
@@ -23,31 +24,31 @@ static long launched_tasks(void)
     return 1;
 }
 
-static trm_status check_launch(trm_error *err)
+static trm_status check_launch(long tasks, trm_error *err)
 {
     int ranks = 0;
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    if (ranks == 1 && launched_tasks() > 1)
+    if (ranks == 1 && tasks > 1)
         return trm_fail(err, TRM_ERR_ENVIRONMENT,
                         "launched as %ld tasks that MPI does not connect: use srun --mpi=pmix, or mpirun",
-                        launched_tasks());
+                        tasks);
     return TRM_OK;
 }
 
 /* Of N disconnected tasks only the first speaks. */
-static bool is_speaker(void)
+static bool is_speaker(long tasks)
 {
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     const char *task = getenv("SLURM_PROCID");
-    return rank == 0 && (task == NULL || launched_tasks() == 1 || atol(task) == 0);
+    return rank == 0 && (task == NULL || tasks == 1 || atol(task) == 0);
 }
 
-static void print_error(const trm_error *err)
+static void print_error(long tasks, const trm_error *err)
 {
     int ranks = 0;
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    if (!is_speaker())
+    if (!is_speaker(tasks))
         return;
     if (err->rank >= 0 && ranks > 1 && err->status != TRM_ERR_USAGE)
         fprintf(stderr, "trimine: error: rank %d (%s): %s\n", err->rank, err->host, err->text);
@@ -55,10 +56,10 @@ static void print_error(const trm_error *err)
         fprintf(stderr, "trimine: error: %s\n", err->text);
 }
 
-static trm_status run_command(int argc, char **argv, trm_error *err)
+static trm_status run_command(long tasks, int argc, char **argv, trm_error *err)
 {
     trm_cli cli;
-    trm_status status = check_launch(err);
+    trm_status status = check_launch(tasks, err);
     if (status == TRM_OK)
         status = trm_cli_parse(argc, argv, &cli, err);
     status = trm_agree(MPI_COMM_WORLD, status, err);
@@ -73,15 +74,16 @@ static trm_status run_command(int argc, char **argv, trm_error *err)
 int main(int argc, char **argv)
 {
     trm_cli_answer_help(argc, argv);
+    const long tasks = launched_tasks();
     int provided = 0;
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
         fprintf(stderr, "trimine: error: MPI could not be started\n");
         return trm_exit_code(TRM_ERR_ENVIRONMENT);
     }
     trm_error err = TRM_ERROR_INIT;
-    trm_status status = run_command(argc, argv, &err);
+    trm_status status = run_command(tasks, argc, argv, &err);
     if (status != TRM_OK)
-        print_error(&err);
+        print_error(tasks, &err);
     MPI_Finalize();
     return trm_exit_code(status);
 }

@@ -95,7 +95,7 @@ static int64_t panel_bytes(const trm_job *job, int64_t panels)
         const int64_t negatives =
             kept + trm_sweep_state_bytes(job->rows, pairs, job->semihard.sink.sets, true);
         const int64_t triplets = kept +
-                                 pairs * (job->semihard.sink.sets * (int64_t)sizeof(trm_candidate) + 8) +
+                                 pairs * (job->semihard.sink.sets * (int64_t)sizeof(trm_candidate) + 12) +
                                  pairs * (int64_t)sizeof(trm_triplet) / job->rows->replicate;
         int64_t bytes = positives > negatives ? positives : negatives;
         bytes = triplets > bytes ? triplets : bytes;
@@ -188,20 +188,37 @@ static trm_status run_sweeps(trm_job *job, trm_panel *panel, trm_error *err)
 
 /* ---- triplets, loss, hash ---- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    return x[0] < y[0] ? -1 : x[0] > y[0];
-}
-
 static int compare_positives(const void *a, const void *b)
 {
     const trm_triplet *x = a, *y = b;
     return x->positive < y->positive ? -1 : x->positive > y->positive;
 }
 
+/* What one thread counts; sums are exact and counts are integers, so it does not matter who counted what. */
+typedef struct tally {
+    int64_t positive_pairs, semihard, fallback, skipped, active;
+    trm_exact_sum loss;
+    trm_hash_sum hash;
+} tally;
+
+static void add_triplet(tally *tally, const trm_triplet *triplet, double margin)
+{
+    if (triplet->kind == TRM_KIND_SEMIHARD)
+        tally->semihard++;
+    else
+        tally->fallback++;
+    trm_hash_sum_add(&tally->hash, triplet, sizeof *triplet);
+    if ((triplet->d_ap - triplet->d_an) + margin > 0.0) {
+        tally->active++;
+        trm_exact_sum_add(&tally->loss, triplet->d_ap);
+        trm_exact_sum_add(&tally->loss, -triplet->d_an);
+        trm_exact_sum_add(&tally->loss, margin);
+    }
+}
+
 /* Writes row's triplets, by ascending positive, and returns how many. */
-static int64_t anchor_triplets(trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out)
+static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
+                               tally *tally)
 {
     const trm_candidate *positive = panel->positives->best + panel->positives->offset[row];
     const int64_t pairs = pairs_of(job, row);
@@ -214,26 +231,56 @@ static int64_t anchor_triplets(trm_job *job, const trm_panel *panel, int64_t row
             out[count++] = (trm_triplet){job->rows->id[row], positive[i].id, negative,
                                          positive[i].key,    d_an,           (int64_t)kind};
     }
-    job->positive_pairs += pairs;
-    job->skipped += pairs - count;
+    tally->positive_pairs += pairs;
+    tally->skipped += pairs - count;
     qsort(out, (size_t)count, sizeof *out, compare_positives);
+    for (int64_t i = 0; i < count; i++)
+        add_triplet(tally, &out[i], job->options->margin);
     return count;
 }
 
-static void add_triplet(trm_job *job, const trm_triplet *triplet)
+static void add_tally(trm_job *job, const tally *tally)
 {
-    const double margin = job->options->margin;
-    if (triplet->kind == TRM_KIND_SEMIHARD)
-        job->semihard_count++;
-    else
-        job->fallback_count++;
-    trm_hash_sum_add(&job->hash, triplet, sizeof *triplet);
-    if ((triplet->d_ap - triplet->d_an) + margin > 0.0) {
-        job->active++;
-        trm_exact_sum_add(&job->loss, triplet->d_ap);
-        trm_exact_sum_add(&job->loss, -triplet->d_an);
-        trm_exact_sum_add(&job->loss, margin);
+    job->positive_pairs += tally->positive_pairs;
+    job->semihard_count += tally->semihard;
+    job->fallback_count += tally->fallback;
+    job->skipped += tally->skipped;
+    job->active += tally->active;
+    trm_exact_sum_merge(&job->loss, &tally->loss);
+    trm_hash_sum_merge(&job->hash, &tally->hash);
+}
+
+/* An anchor of this member's, and where its triplets go: room for all its pairs, of which count are used. */
+typedef struct order_item {
+    int64_t id, row, start, count;
+} order_item;
+
+static int compare_ids(const void *a, const void *b)
+{
+    const order_item *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* The triplets of all anchors of order, one after another, gaps closed; returns how many. */
+static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *order, int64_t anchors,
+                             trm_triplet *triplets)
+{
+#pragma omp parallel num_threads(job->run->threads)
+    {
+        tally mine = {.hash = TRM_HASH_SUM_INIT};
+#pragma omp for schedule(dynamic, 16)
+        for (int64_t i = 0; i < anchors; i++)
+            order[i].count = anchor_triplets(job, panel, order[i].row, triplets + order[i].start, &mine);
+#pragma omp critical(trimine_tally)
+        add_tally(job, &mine);
     }
+    int64_t count = 0;
+    for (int64_t i = 0; i < anchors; i++) {
+        if (order[i].start != count)
+            memmove(triplets + count, triplets + order[i].start, (size_t)order[i].count * sizeof *triplets);
+        count += order[i].count;
+    }
+    return count;
 }
 
 /* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through
@@ -248,7 +295,6 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     last += panel->first;
     for (int64_t row = first; row < last; row++)
         pairs += pairs_of(job, row);
-    typedef int64_t order_item[2]; /* row id, row */
     order_item *order = trm_alloc(last - first, sizeof *order);
     trm_triplet *triplets = trm_alloc(pairs, sizeof *triplets);
     trm_status status = TRM_OK;
@@ -257,16 +303,14 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     status = trm_agree(job->run->comm, status, err);
     if (status != TRM_OK)
         goto done;
-    for (int64_t row = first; row < last; row++) {
-        order[row - first][0] = rows->id[row];
-        order[row - first][1] = row;
-    }
+    for (int64_t row = first; row < last; row++)
+        order[row - first] = (order_item){rows->id[row], row, 0, 0};
     qsort(order, (size_t)(last - first), sizeof *order, compare_ids);
-    int64_t count = 0;
-    for (int64_t i = 0; i < last - first; i++)
-        count += anchor_triplets(job, panel, order[i][1], triplets + count);
-    for (int64_t i = 0; i < count; i++)
-        add_triplet(job, &triplets[i]);
+    for (int64_t i = 0, at = 0; i < last - first; i++) {
+        order[i].start = at;
+        at += pairs_of(job, order[i].row);
+    }
+    const int64_t count = fill_triplets(job, panel, order, last - first, triplets);
     job->loss_s += trm_clock() - start;
     if (job->emit != NULL)
         status = trm_agree(job->run->comm, job->emit(job->context, triplets, count, err), err);

@@ -14,6 +14,7 @@
 
 #include <float.h>
 
+static void prepare(const trm_sink *sink, trm_state *state, int64_t row);
 static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
 static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi);
 static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
@@ -33,7 +34,8 @@ static bool is_nearest(trm_question question)
 void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
 {
     *semihard = (trm_semihard){.options = *options};
-    semihard->sink = (trm_sink){.has_bounds = true, .window = window_of, .wants = wants, .offer = offer};
+    semihard->sink = (trm_sink){
+        .has_bounds = true, .prepare = prepare, .window = window_of, .wants = wants, .offer = offer};
     int sets = 0;
     if (options->pick == TRM_PICK_NEAREST)
         semihard->question[sets++] = TRM_ASK_NEAREST_BEYOND;
@@ -70,15 +72,63 @@ static int64_t count_behind(const trm_semihard *semihard, trm_question question,
     return base - t;
 }
 
+/* An anchor's thresholds, and the grid that finds a place among them in about one look: K cells of equal
+ * width over [t_1, t_K], index[c] = how many thresholds lie in cells before c. The cell of a distance is a
+ * monotone function, also as rounded, so thresholds in lower cells are smaller and those in higher cells
+ * larger: only its own cell is searched. */
 typedef struct anchor {
     int64_t first, count;
     const double *t;
+    const int32_t *index;
+    double cells_per_unit;
 } anchor;
 
 static anchor anchor_of(const trm_state *state, int64_t row)
 {
     const int64_t first = state->offset[row];
-    return (anchor){first, state->offset[row + 1] - first, state->bound + first};
+    return (anchor){.first = first,
+                    .count = state->offset[row + 1] - first,
+                    .t = state->bound + first,
+                    .index = state->index + first};
+}
+
+static void lay_grid(anchor *a)
+{
+    const double width = a->count > 0 ? a->t[a->count - 1] - a->t[0] : 0.0;
+    a->cells_per_unit = width > 0.0 && (double)a->count / width < INFINITY ? (double)a->count / width : 0.0;
+}
+
+static int64_t cell_of(const anchor *a, double d)
+{
+    const double cell = (d - a->t[0]) * a->cells_per_unit, last = (double)(a->count - 1);
+    return (int64_t)(cell < 0.0 ? 0.0 : cell < last ? cell : last);
+}
+
+static void prepare(const trm_sink *sink, trm_state *state, int64_t row)
+{
+    (void)sink;
+    anchor a = anchor_of(state, row);
+    lay_grid(&a);
+    int32_t *index = state->index + a.first;
+    int64_t cell = 0;
+    for (int64_t i = 0; i < a.count; i++)
+        for (const int64_t last = cell_of(&a, a.t[i]); cell <= last; cell++)
+            index[cell] = (int32_t)i;
+    for (; cell < a.count; cell++)
+        index[cell] = (int32_t)a.count;
+}
+
+/* How many thresholds are below d, which is in that cell. */
+static int64_t count_in_cell(const trm_semihard *semihard, const anchor *a, int64_t cell, double d)
+{
+    enum { SCAN_AT_MOST = 8 };
+    int64_t at = a->index[cell];
+    const int64_t end = cell + 1 < a->count ? a->index[cell + 1] : a->count;
+    if (end - at > SCAN_AT_MOST)
+        return at + count_behind(semihard, TRM_ASK_NEAREST_BEYOND, a->t + at, end - at, d);
+    while (at < end && a->t[at] < d)
+        at++;
+    return at;
 }
 
 /* An upper bound of the distances that are inside the window of threshold t. */
@@ -172,36 +222,85 @@ static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, dou
     return false;
 }
 
-/* The bucket of d, or -1 where it answers no pair. */
-static int64_t bucket_of(const trm_semihard *semihard, trm_question question, anchor a, double d)
+/* The bucket that a distance with that many thresholds behind it goes to, or -1 where it answers no pair. */
+static int64_t bucket_of(trm_question question, const anchor *a, int64_t behind)
 {
-    if (is_single(question))
-        return 0;
-    const int64_t behind = count_behind(semihard, question, a.t, a.count, d);
     if (is_nearest(question))
         return behind - 1;
-    return behind < a.count ? behind : -1;
+    return behind < a->count ? behind : -1;
+}
+
+static bool put(trm_candidate *best, int64_t bucket, trm_candidate candidate)
+{
+    if (bucket < 0 || !trm_candidate_less(candidate, best[bucket]))
+        return false;
+    best[bucket] = candidate;
+    return true;
+}
+
+/* One question, one distance after another. */
+static bool offer_singly(const trm_semihard *semihard, trm_question question, const anchor *a,
+                         trm_candidate *best, int64_t n, const double *d, const int64_t *ids)
+{
+    const double sign = is_nearest(question) ? 1.0 : -1.0;
+    bool changed = false;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t bucket = 0;
+        if (!is_single(question))
+            bucket = bucket_of(question, a, count_behind(semihard, question, a->t, a->count, d[i]));
+        changed |= put(best, bucket, (trm_candidate){sign * d[i], ids[i]});
+    }
+    return changed;
+}
+
+/* Many thresholds, many distances: an anchor's tables are far larger than a cache, and every distance lands
+ * somewhere else in them. So the places are found for a batch at a time, each step asking for the next one's
+ * memory ahead. */
+static bool offer_batch(const trm_semihard *semihard, trm_question question, const anchor *a,
+                        trm_candidate *best, int64_t n, const double *d, const int64_t *ids)
+{
+    enum { BATCH = 64 };
+    int64_t cell[BATCH];
+    const double sign = is_nearest(question) ? 1.0 : -1.0;
+    bool changed = false;
+    for (int64_t first = 0; first < n; first += BATCH) {
+        const int64_t count = n - first < BATCH ? n - first : BATCH;
+        for (int64_t i = 0; i < count; i++) {
+            cell[i] = cell_of(a, d[first + i]);
+            __builtin_prefetch(&a->index[cell[i]]);
+        }
+        for (int64_t i = 0; i < count; i++) {
+            __builtin_prefetch(&a->t[a->index[cell[i]] - (a->index[cell[i]] == a->count)]);
+            __builtin_prefetch(&best[a->index[cell[i]] - (a->index[cell[i]] == a->count)], 1);
+        }
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t behind = count_in_cell(semihard, a, cell[i], d[first + i]);
+            changed |= put(best, bucket_of(question, a, behind),
+                           (trm_candidate){sign * d[first + i], ids[first + i]});
+        }
+    }
+    return changed;
 }
 
 static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
                   const int64_t *ids, int64_t place)
 {
     (void)place;
+    enum { BATCH_FROM_THRESHOLDS = 16, BATCH_FROM_DISTANCES = 8 };
     const trm_semihard *semihard = (const trm_semihard *)sink;
-    const anchor a = anchor_of(state, row);
+    anchor a = anchor_of(state, row);
+    if (a.count == 0)
+        return false;
+    const bool many = a.count >= BATCH_FROM_THRESHOLDS && n >= BATCH_FROM_DISTANCES;
     bool changed = false;
-    for (int set = 0; set < sink->sets && a.count > 0; set++) {
+    if (many)
+        lay_grid(&a);
+    for (int set = 0; set < sink->sets; set++) {
         const trm_question question = semihard->question[set];
         trm_candidate *best = state->best + set * state->slots + a.first;
-        const double sign = is_nearest(question) ? 1.0 : -1.0;
-        for (int64_t i = 0; i < n; i++) {
-            const int64_t bucket = bucket_of(semihard, question, a, d[i]);
-            const trm_candidate candidate = {sign * d[i], ids[i]};
-            if (bucket >= 0 && trm_candidate_less(candidate, best[bucket])) {
-                best[bucket] = candidate;
-                changed = true;
-            }
-        }
+        const bool by_threshold = question == TRM_ASK_NEAREST_BEYOND || question == TRM_ASK_FARTHEST_UP_TO;
+        changed |= many && by_threshold ? offer_batch(semihard, question, &a, best, n, d, ids)
+                                        : offer_singly(semihard, question, &a, best, n, d, ids);
     }
     return changed;
 }

@@ -19,6 +19,7 @@ typedef struct trm_state {
     int sets;
     int64_t *offset;     /* rows + 1 */
     double *bound;       /* slots, ascending in a row: thresholds; NULL for a sink without */
+    int32_t *index;      /* slots, the sink's own, made by prepare: a way into bound; does not travel */
     trm_candidate *best; /* set s at best + s * slots */
 } trm_state;
 
@@ -35,6 +36,9 @@ struct trm_sink {
     int sets;
     int64_t list; /* 0: slots merge one by one; K: a row's slots are one ascending list of K */
 
+    /* Makes row's part of the index from its bounds; NULL for a sink without. Called for every row before a
+     * sweep, and for a visiting shard's rows when it comes. */
+    void (*prepare)(const trm_sink *sink, trm_state *state, int64_t row);
     /* The distances row still cares about: lo <= d <= hi, or lo > hi for none. May be wider than the truth.
      */
     void (*window)(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);

@@ -14,9 +14,11 @@ trm_status trm_state_create(int64_t rows, const int64_t *offset, int sets, bool 
         made->sets = sets;
         made->offset = trm_alloc(rows + 1, sizeof *made->offset);
         made->bound = trm_alloc(bounds ? made->slots : 0, sizeof *made->bound);
+        made->index = trm_alloc(bounds ? made->slots : 0, sizeof *made->index);
         made->best = trm_alloc(sets * made->slots, sizeof *made->best);
     }
-    if (made == NULL || made->offset == NULL || made->bound == NULL || made->best == NULL) {
+    if (made == NULL || made->offset == NULL || made->bound == NULL || made->index == NULL ||
+        made->best == NULL) {
         trm_state_destroy(&made);
         return trm_fail_memory(err, "candidates", sets * offset[rows], sizeof(trm_candidate));
     }
@@ -33,6 +35,7 @@ void trm_state_destroy(trm_state **state)
         return;
     trm_free((*state)->offset);
     trm_free((*state)->bound);
+    trm_free((*state)->index);
     trm_free((*state)->best);
     trm_free(*state);
     *state = NULL;

@@ -42,6 +42,7 @@ typedef struct trm_ring {
     int64_t *slots;          /* of every team's state */
     trm_visitor visitors[2]; /* the present one and the next */
     trm_candidate *snapshot, *homecoming;
+    int32_t *index; /* of the present visitor */
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
     int64_t tiles_done, tiles_all; /* of this rank, in all steps */
@@ -138,6 +139,16 @@ static void pack_side(const trm_sweep *sweep, trm_side *side)
                        side->norm2);
 }
 
+/* Makes a side's index, all threads. */
+static void prepare_state(const trm_sweep *sweep, const trm_sink *sink, trm_state *state)
+{
+    if (sink->prepare == NULL)
+        return;
+#pragma omp parallel for schedule(dynamic, 64) num_threads(sweep->run->threads)
+    for (int64_t row = 0; row < state->rows; row++)
+        sink->prepare(sink, state, row);
+}
+
 /* Sets all windows of a side, all threads. */
 static void open_windows(const trm_sweep *sweep, const trm_sink *sink, trm_side *side)
 {
@@ -214,7 +225,7 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
 
 int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds)
 {
-    const int64_t best = slots * sets * (int64_t)sizeof(trm_candidate), bound = bounds ? slots * 8 : 0;
+    const int64_t best = slots * sets * (int64_t)sizeof(trm_candidate), bound = bounds ? slots * 12 : 0;
     /* own; two visitors; the snapshot that is being sent and the candidates that come home */
     return best + bound + (rows->teams > 1 ? 2 * (best + bound) + 2 * best : 0);
 }
@@ -382,12 +393,14 @@ static void visit(trm_ring *ring, int step, trm_region region)
     const int team = visitor_of(ring, step);
     const trm_shard *shard = &sweep->rows->shards[team];
     trm_side *side = &present->side;
-    present->state = (trm_state){shard->count,
-                                 ring->slots[team],
-                                 ring->sink->sets,
-                                 present->part[PART_OFFSET],
-                                 present->part[PART_BOUND],
-                                 present->part[PART_BEST]};
+    present->state = (trm_state){.rows = shard->count,
+                                 .slots = ring->slots[team],
+                                 .sets = ring->sink->sets,
+                                 .offset = present->part[PART_OFFSET],
+                                 .bound = present->part[PART_BOUND],
+                                 .index = ring->index,
+                                 .best = present->part[PART_BEST]};
+    prepare_state(sweep, ring->sink, &present->state);
     side->first = shard->first;
     side->count = shard->count;
     side->x = present->part[PART_X];
@@ -447,10 +460,14 @@ static trm_status prepare_visitors(trm_ring *ring, trm_error *err)
                 status = trm_fail_memory(err, "visiting shard", bytes, 1);
         }
     }
+    int64_t slots = 0;
+    for (int t = 0; t < sweep->rows->teams; t++)
+        slots = ring->slots[t] > slots ? ring->slots[t] : slots;
+    ring->index = trm_alloc(ring->sink->has_bounds ? slots : 0, sizeof *ring->index);
     const int64_t bytes = part_bytes(ring, sweep->rows->team, PART_BEST);
     ring->snapshot = trm_alloc(bytes, 1);
     ring->homecoming = trm_alloc(bytes, 1);
-    if (status == TRM_OK && (ring->snapshot == NULL || ring->homecoming == NULL))
+    if (status == TRM_OK && (ring->index == NULL || ring->snapshot == NULL || ring->homecoming == NULL))
         status = trm_fail_memory(err, "travelling candidates", bytes, 2);
     return status;
 }
@@ -461,6 +478,7 @@ static void dismiss_visitors(trm_ring *ring)
     for (int part = 0; part < PARTS; part++)
         for (int v = 0; v < 2; v++)
             trm_free(ring->visitors[v].part[part]);
+    trm_free(ring->index);
     trm_free(ring->snapshot);
     trm_free(ring->homecoming);
 }
@@ -501,6 +519,7 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
         goto done;
 
     sweep->own.state = own;
+    prepare_state(sweep, sink, own);
     open_windows(sweep, sink, &sweep->own);
     const int steps = trm_ring_steps(rows->teams);
     for (int step = 0; step < steps; step++) {
