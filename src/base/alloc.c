@@ -6,16 +6,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { ALIGNMENT = 64 };
+/* Tables of this size are walked at random: huge pages spare most of the page faults and address look-ups. */
+static const size_t huge_from = (size_t)16 << 20, huge_page = (size_t)2 << 20;
 
 void *trm_alloc(int64_t count, size_t size)
 {
     size_t bytes = 0;
     if (count < 0 || __builtin_mul_overflow((size_t)count, size, &bytes) || bytes > SIZE_MAX / 2)
         return NULL;
+    const size_t alignment = bytes >= huge_from ? huge_page : ALIGNMENT;
     bytes = (bytes + ALIGNMENT) / ALIGNMENT * ALIGNMENT;
-    return aligned_alloc(ALIGNMENT, bytes);
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment, bytes) != 0)
+        return NULL;
+    if (alignment == huge_page)
+        (void)madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE); /* advice: it may be refused */
+    return memory;
 }
 
 void *trm_alloc_zero(int64_t count, size_t size)

@@ -16,6 +16,7 @@
 #include "sweep/sweep.h"
 
 #include <inttypes.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,7 @@ typedef struct trm_job {
     const trm_run *run;
     const trm_rows *rows;
     const trm_mine_options *options;
+    int64_t longest; /* the most pairs that any anchor could have */
     trm_positives_policy policy;
     trm_semihard semihard;
     trm_sweep *sweep;
@@ -188,10 +190,15 @@ static trm_status run_sweeps(trm_job *job, trm_panel *panel, trm_error *err)
 
 /* ---- triplets, loss, hash ---- */
 
+/* Pair i of an anchor, to be put in the order of the positives' row ids. */
+typedef struct by_positive {
+    int64_t id, i;
+} by_positive;
+
 static int compare_positives(const void *a, const void *b)
 {
-    const trm_triplet *x = a, *y = b;
-    return x->positive < y->positive ? -1 : x->positive > y->positive;
+    const by_positive *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
 }
 
 /* What one thread counts; sums are exact and counts are integers, so it does not matter who counted what. */
@@ -218,12 +225,16 @@ static void add_triplet(tally *tally, const trm_triplet *triplet, double margin)
 
 /* Writes row's triplets, by ascending positive, and returns how many. */
 static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
-                               tally *tally)
+                               by_positive *by_id, tally *tally)
 {
     const trm_candidate *positive = panel->positives->best + panel->positives->offset[row];
     const int64_t pairs = pairs_of(job, row);
     int64_t count = 0;
-    for (int64_t i = 0; i < pairs; i++) {
+    for (int64_t i = 0; i < pairs; i++)
+        by_id[i] = (by_positive){positive[i].id, i};
+    qsort(by_id, (size_t)pairs, sizeof *by_id, compare_positives);
+    for (int64_t k = 0; k < pairs; k++) {
+        const int64_t i = by_id[k].i;
         int64_t negative;
         double d_an;
         trm_kind kind;
@@ -233,7 +244,6 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
     }
     tally->positive_pairs += pairs;
     tally->skipped += pairs - count;
-    qsort(out, (size_t)count, sizeof *out, compare_positives);
     for (int64_t i = 0; i < count; i++)
         add_triplet(tally, &out[i], job->options->margin);
     return count;
@@ -263,14 +273,15 @@ static int compare_ids(const void *a, const void *b)
 
 /* The triplets of all anchors of order, one after another, gaps closed; returns how many. */
 static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *order, int64_t anchors,
-                             trm_triplet *triplets)
+                             by_positive *scratch, trm_triplet *triplets)
 {
 #pragma omp parallel num_threads(job->run->threads)
     {
         tally mine = {.hash = TRM_HASH_SUM_INIT};
 #pragma omp for schedule(dynamic, 16)
         for (int64_t i = 0; i < anchors; i++)
-            order[i].count = anchor_triplets(job, panel, order[i].row, triplets + order[i].start, &mine);
+            order[i].count = anchor_triplets(job, panel, order[i].row, triplets + order[i].start,
+                                             scratch + omp_get_thread_num() * job->longest, &mine);
 #pragma omp critical(trimine_tally)
         add_tally(job, &mine);
     }
@@ -297,8 +308,9 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
         pairs += pairs_of(job, row);
     order_item *order = trm_alloc(last - first, sizeof *order);
     trm_triplet *triplets = trm_alloc(pairs, sizeof *triplets);
+    by_positive *scratch = trm_alloc(job->run->threads * job->longest, sizeof *scratch);
     trm_status status = TRM_OK;
-    if (order == NULL || triplets == NULL)
+    if (order == NULL || triplets == NULL || scratch == NULL)
         status = trm_fail_memory(err, "triplets", pairs, sizeof *triplets);
     status = trm_agree(job->run->comm, status, err);
     if (status != TRM_OK)
@@ -310,12 +322,13 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
         order[i].start = at;
         at += pairs_of(job, order[i].row);
     }
-    const int64_t count = fill_triplets(job, panel, order, last - first, triplets);
+    const int64_t count = fill_triplets(job, panel, order, last - first, scratch, triplets);
     job->loss_s += trm_clock() - start;
     if (job->emit != NULL)
         status = trm_agree(job->run->comm, job->emit(job->context, triplets, count, err), err);
 done:
     trm_free(order);
+    trm_free(scratch);
     trm_free(triplets);
     return status;
 }
@@ -424,12 +437,11 @@ static trm_status begin(trm_job *job, int64_t *panels, trm_error *err)
     trm_status status = trm_agree(job->run->comm, check_options(job->options, err), err);
     if (status != TRM_OK)
         return status;
-    int64_t longest = 0;
     for (int64_t row = 0; row < rows->count; row++)
-        if (is_valid(rows, row) && rows->class_size[row] - 1 > longest)
-            longest = rows->class_size[row] - 1;
-    MPI_Allreduce(MPI_IN_PLACE, &longest, 1, MPI_INT64_T, MPI_MAX, job->run->comm);
-    job->policy = trm_positives_policy_of(job->options, longest);
+        if (is_valid(rows, row) && rows->class_size[row] - 1 > job->longest)
+            job->longest = rows->class_size[row] - 1;
+    MPI_Allreduce(MPI_IN_PLACE, &job->longest, 1, MPI_INT64_T, MPI_MAX, job->run->comm);
+    job->policy = trm_positives_policy_of(job->options, job->longest);
     trm_semihard_init(&job->semihard, job->options);
     return trm_agree(job->run->comm, plan(job, panels, err), err);
 }

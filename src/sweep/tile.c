@@ -11,7 +11,7 @@
 
 enum { WANTED_BY_A = 1, WANTED_BY_B = 2 };
 /* Deciding one pair alone costs about three times its share of a blocked tile, plus the filter. */
-enum { DENSE_ABOVE_ONE_IN = 6, DENSE_TILES_MAX = 32 };
+enum { DENSE_ABOVE_ONE_IN = 6, DENSE_TILES_MAX = 256 };
 
 trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
 {
