@@ -1,6 +1,6 @@
-/* The same answer anywhere: result hash, loss bits and counts don't depend on ranks, threads, tile, replication or
- * kernel; and what must follow when the store is permuted, scaled or given a far class. Every rank also mines the whole
- * store alone on MPI_COMM_SELF: that is what all else is compared with. */
+/* The same answer anywhere: result hash, loss bits and counts don't depend on ranks, threads, tile,
+ * replication or kernel; and what must follow when the store is permuted, scaled or given a far class. Every
+ * rank also mines the whole store alone on MPI_COMM_SELF: that is what all else is compared with. */
 #include "support/random_store.h"
 #include "support/reference.h"
 #include "trimine/mine.h"
@@ -75,7 +75,8 @@ static outcome mine(MPI_Comm comm, const trm_run_options *run_options, const trm
     int64_t first = rows * me / all, end = rows * (me + 1) / all;
     o.status = trm_run_create(comm, run_options, &run, &err);
     if (o.status == TRM_OK)
-        o.status = trm_rows_create(run, end - first, DIM, x + first * DIM, row_labels + first, NULL, &arranged, &err);
+        o.status = trm_rows_create(run, end - first, DIM, x + first * DIM, row_labels + first, NULL,
+                                   &arranged, &err);
     if (o.status == TRM_OK)
         o.status = trm_mine(run, arranged, options, list ? keep : NULL, &o, &o.summary, NULL, &err);
     if (o.status != TRM_OK)
@@ -87,8 +88,9 @@ static outcome mine(MPI_Comm comm, const trm_run_options *run_options, const trm
 
 static int same_summary(const trm_mine_summary *a, const trm_mine_summary *b)
 {
-    return strcmp(a->result_hash, b->result_hash) == 0 && memcmp(&a->anchors, &b->anchors, sizeof a->anchors) == 0 &&
-           a->classes == b->classes && a->positive_pairs == b->positive_pairs &&
+    return strcmp(a->result_hash, b->result_hash) == 0 &&
+           memcmp(&a->anchors, &b->anchors, sizeof a->anchors) == 0 && a->classes == b->classes &&
+           a->positive_pairs == b->positive_pairs &&
            memcmp(&a->triplets, &b->triplets, sizeof a->triplets) == 0 &&
            memcmp(&a->loss.sum, &b->loss.sum, sizeof a->loss.sum) == 0 && a->loss.active == b->loss.active;
 }
@@ -138,7 +140,8 @@ static void nothing_about_the_machine_changes_the_result(void **state)
                     outcome o = mine(MPI_COMM_WORLD, &run, &options, embeddings, labels, ROWS, false);
                     int wrong = o.status != TRM_OK || !same_summary(&o.summary, &alone.summary);
                     if (wrong && rank == 0)
-                        fprintf(stderr, "%s: tile %d, kernel %s, threads %d, replicate %d: hash %s, alone %s\n",
+                        fprintf(stderr,
+                                "%s: tile %d, kernel %s, threads %d, replicate %d: hash %s, alone %s\n",
                                 trm_metric_name(options.metric), run.tile, run.kernel, run.threads, replicate,
                                 o.summary.result_hash, alone.summary.result_hash);
                     bad += wrong;
@@ -172,7 +175,8 @@ static void emitting_does_not_change_the_summary(void **state)
 }
 
 /* The triplets of mining alone, sorted; each rank for itself. */
-static outcome list_alone(const trm_mine_options *options, const float *x, const int64_t *row_labels, int64_t rows)
+static outcome list_alone(const trm_mine_options *options, const float *x, const int64_t *row_labels,
+                          int64_t rows)
 {
     trm_run_options run = base_run();
     outcome o = mine(MPI_COMM_SELF, &run, options, x, row_labels, rows, true);
@@ -181,7 +185,8 @@ static outcome list_alone(const trm_mine_options *options, const float *x, const
     return o;
 }
 
-/* Whether each of this rank's triplets is in the sorted list, after ids went through map and distances were divided. */
+/* Whether each of this rank's triplets is in the sorted list, after ids went through map and distances were
+ * divided. */
 static int all_in_list(const outcome *part, const outcome *list, const int64_t *map, double divisor)
 {
     for (int64_t i = 0; i < part->count; i++) {
@@ -191,8 +196,9 @@ static int all_in_list(const outcome *part, const outcome *list, const int64_t *
         t.negative = map ? map[t.negative] : t.negative;
         t.d_ap /= divisor;
         t.d_an /= divisor;
-        const trm_triplet *found = list->count == 0 ? NULL : bsearch(&t, list->triplets, (size_t)list->count, sizeof t,
-                                                                     reference_compare_triplets);
+        const trm_triplet *found = list->count == 0 ? NULL
+                                                    : bsearch(&t, list->triplets, (size_t)list->count,
+                                                              sizeof t, reference_compare_triplets);
         if (!found || memcmp(found, &t, sizeof t) != 0)
             return 0;
     }
@@ -218,8 +224,8 @@ static void permuted_rows_give_the_permuted_result(void **state)
     trm_run_options run = base_run();
     outcome list = list_alone(&options, embeddings, labels, ROWS);
     outcome part = mine(MPI_COMM_WORLD, &run, &options, x, row_labels, ROWS, true);
-    int bad = !all_in_list(&part, &list, old, 1.0) || part.summary.triplets.total != list.count || list.count == 0 ||
-              memcmp(&part.summary.loss.sum, &list.summary.loss.sum, sizeof(double)) != 0;
+    int bad = !all_in_list(&part, &list, old, 1.0) || part.summary.triplets.total != list.count ||
+              list.count == 0 || memcmp(&part.summary.loss.sum, &list.summary.loss.sum, sizeof(double)) != 0;
     free(part.triplets);
     free(list.triplets);
     assert_int_equal(everywhere(bad), 0);
@@ -240,8 +246,8 @@ static void scaling_by_four_scales_distances_only(void **state)
         outcome list = list_alone(&options, embeddings, labels, ROWS);
         options.margin *= factors[metric];
         outcome part = mine(MPI_COMM_WORLD, &run, &options, x, labels, ROWS, true);
-        bad += !all_in_list(&part, &list, NULL, factors[metric]) || part.summary.triplets.total != list.count ||
-               list.count == 0;
+        bad += !all_in_list(&part, &list, NULL, factors[metric]) ||
+               part.summary.triplets.total != list.count || list.count == 0;
         bad += part.summary.loss.sum > factors[metric] * list.summary.loss.sum ||
                part.summary.loss.sum < factors[metric] * list.summary.loss.sum;
         free(part.triplets);
@@ -267,7 +273,8 @@ static void a_far_class_changes_nothing_inside_the_margin(void **state)
         outcome list = list_alone(&options, embeddings, labels, ROWS);
         outcome part = mine(MPI_COMM_WORLD, &run, &options, embeddings, labels, ROWS + EXTRA, true);
         /* The far rows' own triplets are not in the list: their nearest negative is beyond the margin. */
-        bad += !all_in_list(&part, &list, NULL, 1.0) || part.summary.triplets.total != list.count || list.count == 0;
+        bad += !all_in_list(&part, &list, NULL, 1.0) || part.summary.triplets.total != list.count ||
+               list.count == 0;
         free(part.triplets);
         free(list.triplets);
     }

@@ -1,5 +1,6 @@
-/* trm_mine against the brute-force reference on random small stores, any number of ranks (more than rows, too): the same
- * triplets, distances to the bit, counts and loss. A failure prints the case's number, which is its seed. */
+/* trm_mine against the brute-force reference on random small stores, any number of ranks (more than rows,
+ * too): the same triplets, distances to the bit, counts and loss. A failure prints the case's number, which
+ * is its seed. */
 #include "support/random_store.h"
 #include "support/reference.h"
 #include "trimine/mine.h"
@@ -151,9 +152,9 @@ static void describe(const char *what, int number, const random_store *store, co
             "  metric %s, margin %g, positives %d, nearest %lld, window %d, pick %d, fallback %d\n"
             "  kernel %s, threads %d, tile %d, replicate %d\n",
             number, what, (long long)store->rows, store->dim, store->flavour, ranks, j->way,
-            trm_metric_name(j->mine.metric), j->mine.margin, (int)j->mine.positives, (long long)j->mine.nearest,
-            (int)j->mine.window, (int)j->mine.pick, (int)j->mine.fallback, j->run.kernel, j->run.threads, j->run.tile,
-            j->run.replicate);
+            trm_metric_name(j->mine.metric), j->mine.margin, (int)j->mine.positives,
+            (long long)j->mine.nearest, (int)j->mine.window, (int)j->mine.pick, (int)j->mine.fallback,
+            j->run.kernel, j->run.threads, j->run.tile, j->run.replicate);
 }
 
 static void describe_triplet(const char *who, const trm_triplet *t)
@@ -165,8 +166,8 @@ static void describe_triplet(const char *who, const trm_triplet *t)
 /* The first count that differs, or NULL. */
 static const char *differing_count(const trm_mine_summary *a, const trm_mine_summary *b)
 {
-#define DIFFERS(field)                                                                                                 \
-    if (a->field != b->field)                                                                                          \
+#define DIFFERS(field)                                                                                       \
+    if (a->field != b->field)                                                                                \
     return #field
     DIFFERS(anchors.total);
     DIFFERS(anchors.valid);
@@ -211,8 +212,9 @@ static trm_status mine(const random_store *store, const job *j, const int64_t *f
     int64_t start = first[rank], count = first[rank + 1] - first[rank];
     trm_status status = trm_run_create(MPI_COMM_WORLD, &j->run, &run, err);
     if (status == TRM_OK)
-        status = trm_rows_create(run, count, store->dim, store->embeddings + start * store->dim, store->labels + start,
-                                 store->has_ignore ? &store->ignore_label : NULL, &rows, err);
+        status = trm_rows_create(run, count, store->dim, store->embeddings + start * store->dim,
+                                 store->labels + start, store->has_ignore ? &store->ignore_label : NULL,
+                                 &rows, err);
     if (status == TRM_OK)
         status = trm_mine(run, rows, &j->mine, put_in_bag, b, summary, NULL, err);
     trm_rows_destroy(&rows);
@@ -291,7 +293,12 @@ static void golden_values(void **state)
     int bad = 0;
     for (int round = 0; round < 4; round++) {
         job j = job_of_case(0, &random);
-        j.mine = (trm_mine_options){TRM_METRIC_L2,    1.0, TRM_POSITIVES_ALL, 1, TRM_WINDOW_NONE, TRM_PICK_NEAREST,
+        j.mine = (trm_mine_options){TRM_METRIC_L2,
+                                    1.0,
+                                    TRM_POSITIVES_ALL,
+                                    1,
+                                    TRM_WINDOW_NONE,
+                                    TRM_PICK_NEAREST,
                                     TRM_FALLBACK_FARTHEST_INSIDE};
         deal(&random, round, store.rows, first);
         bag b = {0};

@@ -1,4 +1,5 @@
-/* Results are written whole or not at all, and have the same bytes for any ranks, panels, spool and budget. */
+/* Results are written whole or not at all, and have the same bytes for any ranks, panels, spool and budget.
+ */
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "store/result.h"
@@ -97,7 +98,8 @@ static int64_t triplets_of(int64_t anchor)
 
 static trm_triplet triplet_at(int64_t anchor, int64_t i)
 {
-    trm_triplet t = {anchor, i / 2 * 3, i, (double)(anchor * 1000 + i) / 7.0, -(double)i / 3.0, (anchor + i) % 2};
+    trm_triplet t = {anchor,           i / 2 * 3,       i, (double)(anchor * 1000 + i) / 7.0,
+                     -(double)i / 3.0, (anchor + i) % 2};
     return t;
 }
 
@@ -133,7 +135,8 @@ static trm_status add_panel(trm_triplet_file *file, uint64_t salt, int panel, tr
     return status;
 }
 
-static trm_status write_result(const char *path, uint64_t salt, bool spool, int64_t budget, bool empty, trm_error *err)
+static trm_status write_result(const char *path, uint64_t salt, bool spool, int64_t budget, bool empty,
+                               trm_error *err)
 {
     trm_triplet_file *file = NULL;
     trm_status status = trm_triplet_file_create(MPI_COMM_WORLD, path, ANCHORS, spool, budget, &file, err);
@@ -164,8 +167,9 @@ static bool read_column(hid_t file, const char *name, hid_t type, void *values, 
 {
     hsize_t size = 0;
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT), space = H5Dget_space(dataset);
-    bool good = H5Sget_simple_extent_ndims(space) == 1 && H5Sget_simple_extent_dims(space, &size, NULL) == 1 &&
-                (int64_t)size == count && (count == 0 || H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
+    bool good = H5Sget_simple_extent_ndims(space) == 1 &&
+                H5Sget_simple_extent_dims(space, &size, NULL) == 1 && (int64_t)size == count &&
+                (count == 0 || H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0);
     trm_h5_close(space);
     trm_h5_close(dataset);
     return good;
@@ -202,8 +206,8 @@ static bool holds_everything(const char *path, bool empty)
     for (int64_t a = 0; a < ANCHORS && good && !empty; a++)
         for (int64_t i = 0; i < triplets_of(a) && good; i++, at++) {
             trm_triplet t = triplet_at(a, i);
-            good = id[0][at] == a && id[1][at] == t.positive && id[2][at] == t.negative && distance[0][at] == t.d_ap &&
-                   distance[1][at] == t.d_an && kind[at] == t.kind;
+            good = id[0][at] == a && id[1][at] == t.positive && id[2][at] == t.negative &&
+                   distance[0][at] == t.d_ap && distance[1][at] == t.d_an && kind[at] == t.kind;
         }
     int64_t rows = ANCHORS;
     double margin = 0.25;
@@ -244,12 +248,13 @@ static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
     static const struct {
         bool spool;
         int64_t budget;
-    } ways[] = {{false, INT64_C(1) << 30}, {true, INT64_C(1) << 30}, {false, 1}, {true, 3000}, {false, 20000}};
+    } ways[] = {
+        {false, INT64_C(1) << 30}, {true, INT64_C(1) << 30}, {false, 1}, {true, 3000}, {false, 20000}};
     if (rank == 0) { /* alone: as on one rank */
         trm_error err = TRM_ERROR_INIT;
         trm_triplet_file *file = NULL;
-        trm_status status =
-            trm_triplet_file_create(MPI_COMM_SELF, in_folder("one.h5"), ANCHORS, false, INT64_C(1) << 30, &file, &err);
+        trm_status status = trm_triplet_file_create(MPI_COMM_SELF, in_folder("one.h5"), ANCHORS, false,
+                                                    INT64_C(1) << 30, &file, &err);
         for (int64_t a = 0; a < ANCHORS && status == TRM_OK; a++)
             for (int64_t i = 0; i < triplets_of(a) && status == TRM_OK; i++) {
                 trm_triplet t = triplet_at(a, i);
@@ -342,10 +347,12 @@ static void touch(const char *path)
     MPI_Barrier(MPI_COMM_WORLD);
 }
 
-static bool check_gives(trm_status expected, const char *words, const char *path, bool overwrite, const char *input)
+static bool check_gives(trm_status expected, const char *words, const char *path, bool overwrite,
+                        const char *input)
 {
     trm_error err = TRM_ERROR_INIT;
-    trm_status status = trm_output_check(MPI_COMM_WORLD, path, overwrite, input == NULL ? 0 : 1, &input, &err);
+    trm_status status =
+        trm_output_check(MPI_COMM_WORLD, path, overwrite, input == NULL ? 0 : 1, &input, &err);
     bool good = status == expected && (words == NULL || strstr(err.text, words) != NULL);
     if (!good && rank == 0)
         fprintf(stderr, "status %d, '%s'\n", (int)status, err.text);
@@ -358,19 +365,24 @@ static void output_check_follows_its_rules(void **state)
     touch(in_folder("old.h5"));
     if (rank == 0) {
         mkdir(in_folder("in"), 0700);
-        if (symlink(in_folder("old.h5"), in_folder("link.h5")) != 0 || link(in_folder("old.h5"), in_folder("in/b.h5")) != 0)
+        if (symlink(in_folder("old.h5"), in_folder("link.h5")) != 0 ||
+            link(in_folder("old.h5"), in_folder("in/b.h5")) != 0)
             MPI_Abort(MPI_COMM_WORLD, 1);
     }
     MPI_Barrier(MPI_COMM_WORLD);
     assert_true(check_gives(TRM_OK, NULL, in_folder("new.h5"), false, in_folder("old.h5")));
-    assert_true(check_gives(TRM_ERR_CREATE, "exists; give --overwrite to replace it", in_folder("old.h5"), false, NULL));
+    assert_true(check_gives(TRM_ERR_CREATE, "exists; give --overwrite to replace it", in_folder("old.h5"),
+                            false, NULL));
     assert_true(check_gives(TRM_OK, NULL, in_folder("old.h5"), true, NULL));
     assert_true(check_gives(TRM_ERR_CREATE, "no folder", in_folder("nowhere/new.h5"), false, NULL));
     assert_true(check_gives(TRM_ERR_CREATE, "is a folder", in_folder("in"), true, NULL));
     assert_true(check_gives(TRM_ERR_CREATE, "is a folder", in_folder("in/"), true, NULL));
-    assert_true(check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("old.h5"), true, in_folder("old.h5")));
-    assert_true(check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("link.h5"), true, in_folder("old.h5")));
-    assert_true(check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("old.h5"), true, in_folder("in")));
+    assert_true(
+        check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("old.h5"), true, in_folder("old.h5")));
+    assert_true(
+        check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("link.h5"), true, in_folder("old.h5")));
+    assert_true(
+        check_gives(TRM_ERR_USAGE, "is one of the inputs", in_folder("old.h5"), true, in_folder("in")));
     assert_true(check_gives(TRM_ERR_CREATE, "can't create a file in '/proc'", "/proc/x.h5", false, NULL) ||
                 check_gives(TRM_ERR_PERMISSION, "can't create a file in '/proc'", "/proc/x.h5", false, NULL));
     assert_true(everywhere(leftovers() == 0));

@@ -1,4 +1,5 @@
-/* Stores are read as they are, whatever the element type, layout and number of ranks; what breaks a rule is named. */
+/* Stores are read as they are, whatever the element type, layout and number of ranks; what breaks a rule is
+ * named. */
 #include "base/alloc.h"
 #include "metric/metric.h"
 #include "par/agree.h"
@@ -68,7 +69,8 @@ static int remove_folder(void **state)
     return 0;
 }
 
-/* --- making files, on rank 0 alone ------------------------------------------------------------------------------- */
+/* --- making files, on rank 0 alone
+ * ------------------------------------------------------------------------------- */
 
 enum { DIM = 5 };
 
@@ -94,7 +96,8 @@ static hid_t half_type(H5T_order_t order)
 }
 
 /* A dataset of rows x columns (columns 0: one dimension) from float64 values, which HDF5 converts to type. */
-static void put(hid_t file, const char *name, hid_t type, int64_t rows, int64_t columns, const double *values, bool chunked)
+static void put(hid_t file, const char *name, hid_t type, int64_t rows, int64_t columns, const double *values,
+                bool chunked)
 {
     hsize_t size[2] = {(hsize_t)rows, (hsize_t)columns};
     hsize_t chunk[2] = {rows > 3 ? 3 : (hsize_t)rows, (hsize_t)columns};
@@ -124,7 +127,8 @@ typedef struct recipe {
 
 static recipe usual(int64_t rows)
 {
-    recipe r = {"embeddings", "labels", NULL, H5T_IEEE_F32LE, H5T_STD_I64LE, 0, rows, -1, DIM, false, -1, 0.0};
+    recipe r = {"embeddings", "labels", NULL, H5T_IEEE_F32LE, H5T_STD_I64LE, 0, rows, -1, DIM,
+                false,        -1,       0.0};
     return r;
 }
 
@@ -157,7 +161,8 @@ static void make(const char *path, const recipe *r)
     MPI_Barrier(MPI_COMM_WORLD);
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------ */
+/* --- reading
+ * ------------------------------------------------------------------------------------------------------ */
 
 typedef struct part {
     int64_t first, count;
@@ -222,8 +227,8 @@ static bool reads_as_usual(int count, const char *const *paths, int64_t rows, in
     return everywhere(good);
 }
 
-static bool fails(int count, const char *const *paths, const trm_store_options *options, const trm_read_options *read,
-                  trm_status expected, const char *words)
+static bool fails(int count, const char *const *paths, const trm_store_options *options,
+                  const trm_read_options *read, trm_status expected, const char *words)
 {
     part p;
     int64_t total = 0;
@@ -241,15 +246,26 @@ static bool file_fails(const char *path, trm_status expected, const char *words)
     return fails(1, &path, NULL, NULL, expected, words);
 }
 
-/* --- tests -------------------------------------------------------------------------------------------------------- */
+/* --- tests
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void every_element_type_reads_the_same_rows(void **state)
 {
     (void)state;
-    const hid_t embeddings[] = {half_type(H5T_ORDER_LE), half_type(H5T_ORDER_BE), H5T_IEEE_F32LE, H5T_IEEE_F32BE,
-                                H5T_IEEE_F64LE,          H5T_IEEE_F64BE,          H5T_STD_I8LE,   H5T_STD_U8BE,
-                                H5T_STD_I16LE,           H5T_STD_U16BE,           H5T_STD_I32BE,  H5T_STD_U32LE,
-                                H5T_STD_I64LE,           H5T_STD_U64BE};
+    const hid_t embeddings[] = {half_type(H5T_ORDER_LE),
+                                half_type(H5T_ORDER_BE),
+                                H5T_IEEE_F32LE,
+                                H5T_IEEE_F32BE,
+                                H5T_IEEE_F64LE,
+                                H5T_IEEE_F64BE,
+                                H5T_STD_I8LE,
+                                H5T_STD_U8BE,
+                                H5T_STD_I16LE,
+                                H5T_STD_U16BE,
+                                H5T_STD_I32BE,
+                                H5T_STD_U32LE,
+                                H5T_STD_I64LE,
+                                H5T_STD_U64BE};
     const hid_t labels[] = {H5T_STD_I8LE,  H5T_STD_U8LE,  H5T_STD_I16BE, H5T_STD_U16LE,
                             H5T_STD_I32LE, H5T_STD_U32BE, H5T_STD_I64BE, H5T_STD_U64LE};
     const char *path = in_folder("a.h5");
@@ -362,7 +378,8 @@ static void a_missing_dataset_lists_what_the_file_has(void **state)
     recipe r = usual(8);
     r.labels = "tags";
     make(path, &r);
-    assert_true(file_fails(path, TRM_ERR_DATA, "no dataset for the labels, give --labels; the file has: embeddings, tags"));
+    assert_true(file_fails(path, TRM_ERR_DATA,
+                           "no dataset for the labels, give --labels; the file has: embeddings, tags"));
 }
 
 static void files_that_are_not_stores_are_named(void **state)
@@ -403,7 +420,8 @@ static void shapes_and_types_that_break_a_rule_are_named(void **state)
     recipe r = usual(100);
     r.labels_rows = 99;
     make(path, &r);
-    assert_true(file_fails(path, TRM_ERR_DATA, "s.h5': dataset '/labels' has 99 rows, '/embeddings' has 100"));
+    assert_true(
+        file_fails(path, TRM_ERR_DATA, "s.h5': dataset '/labels' has 99 rows, '/embeddings' has 100"));
     r = usual(4);
     r.labels_type = H5T_IEEE_F32LE;
     make(path, &r);
@@ -416,7 +434,8 @@ static void shapes_and_types_that_break_a_rule_are_named(void **state)
     trm_store_options options = {"labels", "labels", NULL};
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA, "dataset '/labels' has 1 dimensions, needs 2"));
     options = (trm_store_options){"embeddings", "embeddings", NULL};
-    assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA, "dataset '/embeddings' has 2 dimensions, needs 1"));
+    assert_true(
+        fails(1, &path, &options, NULL, TRM_ERR_DATA, "dataset '/embeddings' has 2 dimensions, needs 1"));
     const char *pair[2] = {path, in_folder("t.h5")};
     r.dim = 6;
     make(pair[1], &r);
@@ -442,7 +461,8 @@ static void bad_values_name_file_dataset_row_and_rule(void **state)
     r.odd = -INFINITY;
     r.embeddings_type = H5T_IEEE_F64BE;
     make(paths[1], &r);
-    assert_true(fails(2, paths, NULL, NULL, TRM_ERR_DATA, "row 17 has a non-finite value (-inf) at column 3"));
+    assert_true(
+        fails(2, paths, NULL, NULL, TRM_ERR_DATA, "row 17 has a non-finite value (-inf) at column 3"));
     r.odd = 1e300;
     make(paths[1], &r);
     assert_true(fails(2, paths, NULL, NULL, TRM_ERR_DATA,
@@ -453,14 +473,16 @@ static void bad_values_name_file_dataset_row_and_rule(void **state)
     make(paths[1], &r);
     if (rank == 0) {
         static const uint64_t labels[] = {0, UINT64_C(1) << 63, 2};
-        hid_t file = H5Fopen(paths[1], H5F_ACC_RDWR, H5P_DEFAULT), dataset = H5Dopen2(file, "labels", H5P_DEFAULT);
+        hid_t file = H5Fopen(paths[1], H5F_ACC_RDWR, H5P_DEFAULT),
+              dataset = H5Dopen2(file, "labels", H5P_DEFAULT);
         H5Dwrite(dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, labels);
         H5Dclose(dataset);
         H5Fclose(file);
     }
     MPI_Barrier(MPI_COMM_WORLD);
-    assert_true(file_fails(paths[1], TRM_ERR_DATA,
-                           "dataset '/labels' row 1 has the value 9223372036854775808, which does not fit int64"));
+    assert_true(
+        file_fails(paths[1], TRM_ERR_DATA,
+                   "dataset '/labels' row 1 has the value 9223372036854775808, which does not fit int64"));
 }
 
 static void normalize_divides_by_the_canonical_norm(void **state)
@@ -500,8 +522,10 @@ static void a_zero_row_is_refused_where_it_has_no_direction(void **state)
     }
     MPI_Barrier(MPI_COMM_WORLD);
     trm_read_options normalize = {true, false}, refuse = {false, true}, neither = {false, false};
-    assert_true(fails(1, &path, NULL, &normalize, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
-    assert_true(fails(1, &path, NULL, &refuse, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
+    assert_true(
+        fails(1, &path, NULL, &normalize, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
+    assert_true(
+        fails(1, &path, NULL, &refuse, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
     part p;
     int64_t total = 0;
     trm_error err = TRM_ERROR_INIT;
@@ -559,7 +583,8 @@ static void a_store_that_was_written_reads_back(void **state)
     trm_error err = TRM_ERROR_INIT; /* 2^50 bytes fit nowhere */
     trm_status status =
         trm_store_write(MPI_COMM_WORLD, path, INT64_C(1) << 47, DIM, fill_usual, NULL, 0, NULL, &err);
-    assert_true(everywhere(status == TRM_ERR_IO && strstr(err.text, "needs ") != NULL && strstr(err.text, " free")));
+    assert_true(
+        everywhere(status == TRM_ERR_IO && strstr(err.text, "needs ") != NULL && strstr(err.text, " free")));
     assert_true(reads_as_usual(1, &path, sizes[3], 0, false)); /* the old file is untouched */
 }
 
@@ -577,8 +602,9 @@ static void the_store_says_what_it_found(void **state)
     trm_status status = trm_store_open(MPI_COMM_WORLD, 2, paths, NULL, &store, &err);
     assert_true(everywhere(status == TRM_OK));
     const trm_store_file *file = trm_store_file_at(store, 1);
-    bool good = trm_store_rows(store) == 6 && trm_store_dim(store) == DIM && trm_store_file_count(store) == 2 &&
-                strcmp(file->path, paths[1]) == 0 && strcmp(file->embeddings, "/embeddings") == 0 &&
+    bool good = trm_store_rows(store) == 6 && trm_store_dim(store) == DIM &&
+                trm_store_file_count(store) == 2 && strcmp(file->path, paths[1]) == 0 &&
+                strcmp(file->embeddings, "/embeddings") == 0 &&
                 strcmp(file->embeddings_type, "float64-be") == 0 && strcmp(file->labels_type, "uint8") == 0 &&
                 file->ids == NULL && file->rows == 3 && file->first == 3;
     trm_store_close(&store);

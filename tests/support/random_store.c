@@ -56,7 +56,8 @@ static void fill_rows(test_random *random, int flavour, random_store *store)
         float scale = ldexpf(1.0F, (int)test_random_below(random, 41) - 20);
         float centre = (float)(test_random_below(random, 4) - 2) * 10000.0F;
         if (flavour == DUPLICATES && i > 0 && test_random_below(random, 3) > 0) {
-            memcpy(x, store->embeddings + test_random_below(random, i) * store->dim, (size_t)store->dim * sizeof *x);
+            memcpy(x, store->embeddings + test_random_below(random, i) * store->dim,
+                   (size_t)store->dim * sizeof *x);
             continue;
         }
         bool zero = true;

@@ -1,5 +1,5 @@
-/* Small random stores that are full of what goes wrong: exact ties, duplicates, singletons, lopsided classes, wide
- * norms, common offsets, labels that no float64 can hold. One seed, one store, everywhere. */
+/* Small random stores that are full of what goes wrong: exact ties, duplicates, singletons, lopsided classes,
+ * wide norms, common offsets, labels that no float64 can hold. One seed, one store, everywhere. */
 #ifndef TESTS_SUPPORT_RANDOM_STORE_H
 #define TESTS_SUPPORT_RANDOM_STORE_H
 

@@ -160,9 +160,10 @@ static bool in_window(const trm_mine_options *options, double d_an, double d_ap)
     return true;
 }
 
-/* One scan of the negatives for each rule; ids ascend, so a strict comparison leaves ties with the lower id. */
-static bool choose_negative(const neighbour *negatives, int64_t count, double d_ap, const trm_mine_options *options,
-                            neighbour *chosen, int64_t *kind)
+/* One scan of the negatives for each rule; ids ascend, so a strict comparison leaves ties with the lower id.
+ */
+static bool choose_negative(const neighbour *negatives, int64_t count, double d_ap,
+                            const trm_mine_options *options, neighbour *chosen, int64_t *kind)
 {
     bool found = false;
     for (int64_t i = 0; i < count; i++) {
@@ -207,7 +208,8 @@ static int64_t count_classes(const reference_store *store)
 }
 
 static void mine_anchor(const reference_store *store, const trm_mine_options *options, int64_t a,
-                        neighbour *positives, neighbour *negatives, reference_result *result, int64_t *capacity)
+                        neighbour *positives, neighbour *negatives, reference_result *result,
+                        int64_t *capacity)
 {
     trm_mine_summary *summary = &result->summary;
     int64_t p = 0, n = 0;

@@ -1,6 +1,7 @@
 /* The mining rules by brute force: every rule as its text says it, one pair after the other, in float64.
  *
- * Shares no code with the library, so that a mistake in one shows in the other. Quadratic to cubic: small stores only. */
+ * Shares no code with the library, so that a mistake in one shows in the other. Quadratic to cubic: small
+ * stores only. */
 #ifndef TESTS_SUPPORT_REFERENCE_H
 #define TESTS_SUPPORT_REFERENCE_H
 
@@ -8,7 +9,8 @@
 
 #include <stdint.h>
 
-/* Borrowed rows: embeddings rows x dim, float32, row-major; ignore_label NULL or the label that takes no part. */
+/* Borrowed rows: embeddings rows x dim, float32, row-major; ignore_label NULL or the label that takes no
+ * part. */
 typedef struct reference_store {
     int64_t rows;
     int dim;
@@ -30,8 +32,8 @@ double reference_distance(const reference_store *store, trm_metric metric, int64
 void reference_mine(const reference_store *store, const trm_mine_options *options, reference_result *result);
 void reference_destroy(reference_result *result);
 
-/* The exact sum of count finite values, rounded once to nearest even (Shewchuk's non-overlapping partial sums);
- * no intermediate sum may overflow. */
+/* The exact sum of count finite values, rounded once to nearest even (Shewchuk's non-overlapping partial
+ * sums); no intermediate sum may overflow. */
 double reference_sum(const double *values, int64_t count);
 
 /* For qsort: ascending (anchor, positive, negative). */

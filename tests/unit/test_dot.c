@@ -48,7 +48,8 @@ static void dot_and_tile_have_the_bits_of_the_definition(void **state)
         for (int dim = 1; dim <= DIM_MAX; dim++) {
             for (int rows = 1; rows <= ROWS; rows += 2) {
                 for (int cols = 1; cols <= COLS; cols += dim % 2 + 1) {
-                    float *a = malloc((size_t)(rows * dim) * sizeof *a), *b = malloc((size_t)(cols * dim) * sizeof *b);
+                    float *a = malloc((size_t)(rows * dim) * sizeof *a),
+                          *b = malloc((size_t)(cols * dim) * sizeof *b);
                     double out[ROWS * STRIDE];
                     memset(out, 0x55, sizeof out);
                     const double untouched = out[0];

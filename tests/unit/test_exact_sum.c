@@ -1,5 +1,5 @@
-/* The exact sum: correctly rounded to nearest even, whatever the order. Compared with sums of scaled values in 128-bit
- * integers, with Shewchuk's partial sums and with cases worked out by hand. */
+/* The exact sum: correctly rounded to nearest even, whatever the order. Compared with sums of scaled values
+ * in 128-bit integers, with Shewchuk's partial sums and with cases worked out by hand. */
 #include "base/exact_sum.h"
 #include "support/random_store.h"
 #include "support/reference.h"
@@ -25,7 +25,8 @@ static double sum_of(const double *values, int count)
     return trm_exact_sum_value(&sum);
 }
 
-#define SUM(...) sum_of((const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
+#define SUM(...)                                                                                             \
+    sum_of((const double[]){__VA_ARGS__}, (int)(sizeof((const double[]){__VA_ARGS__}) / sizeof(double)))
 
 static void assert_same(double got, double want)
 {
@@ -46,8 +47,22 @@ static void empty_sum_is_plus_zero(void **state)
 static void one_value_comes_back(void **state)
 {
     (void)state;
-    const double values[] = {1.0, -1.0, 0.1, -0.1, DBL_MAX, -DBL_MAX, DBL_MIN, -DBL_MIN, 0x1p-1074, -0x1p-1074,
-                             DBL_MIN - 0x1p-1074, 0x1.fffffffffffffp-1, 0x1p31, 0x1p32, -0x1p63, 0x1p1023};
+    const double values[] = {1.0,
+                             -1.0,
+                             0.1,
+                             -0.1,
+                             DBL_MAX,
+                             -DBL_MAX,
+                             DBL_MIN,
+                             -DBL_MIN,
+                             0x1p-1074,
+                             -0x1p-1074,
+                             DBL_MIN - 0x1p-1074,
+                             0x1.fffffffffffffp-1,
+                             0x1p31,
+                             0x1p32,
+                             -0x1p63,
+                             0x1p1023};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         assert_same(SUM(values[i]), values[i]);
     test_random random = {7};

@@ -1,4 +1,5 @@
-/* The brute-force reference against the golden values of the rules: seven rows on a line, worked out by hand. */
+/* The brute-force reference against the golden values of the rules: seven rows on a line, worked out by hand.
+ */
 #include "support/reference.h"
 
 #include <math.h>
@@ -34,7 +35,8 @@ static void check_loss(reference_result result, int64_t triplets, double sum, in
 static void golden_triplets_with_fallback_farthest_inside(void **state)
 {
     (void)state;
-    static const int64_t want[6][4] = {{0, 1, 4, 1}, {1, 0, 5, 0}, {2, 4, 1, 1}, {3, 6, 2, 0}, {4, 2, 0, 0}, {6, 3, 1, 0}};
+    static const int64_t want[6][4] = {{0, 1, 4, 1}, {1, 0, 5, 0}, {2, 4, 1, 1},
+                                       {3, 6, 2, 0}, {4, 2, 0, 0}, {6, 3, 1, 0}};
     reference_result result = mine(TRM_METRIC_L2, 1.0, TRM_WINDOW_NONE, TRM_FALLBACK_FARTHEST_INSIDE);
     assert_int_equal(result.count, 6);
     for (int i = 0; i < 6; i++) {
@@ -89,7 +91,8 @@ static void golden_triplets_inside_the_margin(void **state)
     check_loss(mine(TRM_METRIC_SQL2, 1.0, TRM_WINDOW_LT, TRM_FALLBACK_SKIP), 0, 0.0, 0);
     check_loss(mine(TRM_METRIC_L2, 1.5, TRM_WINDOW_LT, TRM_FALLBACK_SKIP), 4, 2.0, 4);
     check_loss(mine(TRM_METRIC_SQL2, 1.5, TRM_WINDOW_LT, TRM_FALLBACK_SKIP), 0, 0.0, 0);
-    check_loss(mine(TRM_METRIC_L2, 1.0, TRM_WINDOW_LE, TRM_FALLBACK_SKIP), 4, 0.0, 0); /* at the bound, hinge 0 */
+    check_loss(mine(TRM_METRIC_L2, 1.0, TRM_WINDOW_LE, TRM_FALLBACK_SKIP), 4, 0.0,
+               0); /* at the bound, hinge 0 */
 }
 
 static void dot_of_zero_is_never_minus_zero(void **state)
