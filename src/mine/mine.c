@@ -202,13 +202,13 @@ static int compare_positives(const void *a, const void *b)
 }
 
 /* What one thread counts; sums are exact and counts are integers, so it does not matter who counted what. */
-typedef struct tally {
+typedef struct trm_tally {
     int64_t positive_pairs, semihard, fallback, skipped, active;
     trm_exact_sum loss;
     trm_hash_sum hash;
-} tally;
+} trm_tally;
 
-static void add_triplet(tally *tally, const trm_triplet *triplet, double margin)
+static void add_triplet(trm_tally *tally, const trm_triplet *triplet, double margin)
 {
     if (triplet->kind == TRM_KIND_SEMIHARD)
         tally->semihard++;
@@ -225,7 +225,7 @@ static void add_triplet(tally *tally, const trm_triplet *triplet, double margin)
 
 /* Writes row's triplets, by ascending positive, and returns how many. */
 static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
-                               by_positive *by_id, tally *tally)
+                               by_positive *by_id, trm_tally *tally)
 {
     const trm_candidate *positive = panel->positives->best + panel->positives->offset[row];
     const int64_t pairs = pairs_of(job, row);
@@ -249,7 +249,7 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
     return count;
 }
 
-static void add_tally(trm_job *job, const tally *tally)
+static void add_tally(trm_job *job, const trm_tally *tally)
 {
     job->positive_pairs += tally->positive_pairs;
     job->semihard_count += tally->semihard;
@@ -277,7 +277,7 @@ static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *o
 {
 #pragma omp parallel num_threads(job->run->threads)
     {
-        tally mine = {.hash = TRM_HASH_SUM_INIT};
+        trm_tally mine = {.hash = TRM_HASH_SUM_INIT};
 #pragma omp for schedule(dynamic, 16)
         for (int64_t i = 0; i < anchors; i++)
             order[i].count = anchor_triplets(job, panel, order[i].row, triplets + order[i].start,

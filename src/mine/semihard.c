@@ -175,7 +175,7 @@ static void window_of(const trm_sink *sink, const trm_state *state, int64_t row,
     *lo = INFINITY;
     *hi = -INFINITY;
     for (int set = 0; set < sink->sets && a.count > 0; set++) {
-        double from, to;
+        double from = INFINITY, to = -INFINITY;
         question_window(semihard, set, state, a, &from, &to);
         *lo = fmin(*lo, from);
         *hi = fmax(*hi, to);
@@ -190,7 +190,7 @@ static bool question_wants(const trm_semihard *semihard, int set, const trm_stat
     enum { LOOK_AT_MOST = 8 };
     const trm_question question = semihard->question[set];
     const trm_candidate *best = state->best + set * state->slots + a.first;
-    double from, to;
+    double from = INFINITY, to = -INFINITY;
     question_window(semihard, set, state, a, &from, &to);
     if (hi < from || lo > to)
         return false;

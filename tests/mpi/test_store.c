@@ -494,7 +494,7 @@ static void normalize_divides_by_the_canonical_norm(void **state)
     part p;
     int64_t total = 0;
     trm_error err = TRM_ERROR_INIT;
-    trm_read_options read = {true, false};
+    trm_read_options read = {.normalize = true};
     trm_status status = load(1, &path, NULL, &read, false, &p, &total, &err);
     bool good = status == TRM_OK;
     for (int64_t i = 0; i < p.count && good; i++) {
@@ -521,7 +521,8 @@ static void a_zero_row_is_refused_where_it_has_no_direction(void **state)
         H5Fclose(file);
     }
     MPI_Barrier(MPI_COMM_WORLD);
-    trm_read_options normalize = {true, false}, refuse = {false, true}, neither = {false, false};
+    trm_read_options normalize = {.normalize = true}, refuse = {.refuse_zero_norm = true},
+                     neither = {.normalize = false};
     assert_true(
         fails(1, &path, NULL, &normalize, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
     assert_true(
