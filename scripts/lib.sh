@@ -38,7 +38,6 @@ libopenblas-openmp-dev matrix multiplication
 libjansson-dev         JSON reports
 libxxhash-dev          fingerprints of stores and results
 librandom123-dev       counter-based random numbers
-uthash-dev             hash tables
 LIST
     test) cat <<'LIST' ;;
 libcmocka-dev          unit tests

@@ -28,7 +28,7 @@ done < <(grep -oE '\b(scripts|slurm|include)/[a-z_./]+[a-z_]' "$readme" | sort -
 mkdir "$dir/data"
 cd "$dir" || exit 2
 expect "synth" on 1 synth data/fashion_mnist.h5 --rows 300 --dim 16 --classes 10 --seed 1 --quiet
-expect "mine" on 2 mine data/fashion_mnist.h5 --positives easiest --overwrite -o data/fashion_triplets.h5 --quiet
+expect "mine" on 2 mine data/fashion_mnist.h5 --positives easiest --window none --overwrite -o data/fashion_triplets.h5 --quiet
 awk '/^```python/ { on = 1; next } /^```/ { on = 0 } on' "$readme" >example.py
 expect "there is an example" test -s example.py
 expect "the example runs" "$python" example.py
