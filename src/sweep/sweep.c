@@ -342,30 +342,43 @@ static void timed_wait(trm_ring *ring, trm_transfer *transfers, int count)
 
 enum { TAGS_A_STEP = 16, HOME_TAG = PARTS };
 
-/* Begins what brings step's visitor here and takes this shard to its host. */
-static void post_step(trm_ring *ring, int step, trm_error *err)
+/* Begins what brings parts [first, last) of step's visitor here and takes this shard's to its host. */
+static void post_parts(trm_ring *ring, int step, int first, int last, trm_error *err)
 {
     const trm_rows *rows = ring->sweep->rows;
     MPI_Comm comm = ring->sweep->run->comm;
     trm_visitor *next = &ring->visitors[step % 2];
     const int from = visitor_of(ring, step), to = host_of(ring, step);
-    if (!trm_region_empty(region_of(ring, rows->team, step)))
-        for (int part = 0; part < PARTS; part++)
-            must(ring,
-                 trm_transfer_receive(comm, next->part[part], part_bytes(ring, from, part),
-                                      rank_of(ring, from), step * TAGS_A_STEP + part + 1,
-                                      &next->receive[part], err),
-                 err);
-    if (trm_region_empty(region_of(ring, to, step)))
-        return;
-    memcpy(ring->snapshot, ring->own->best, (size_t)part_bytes(ring, rows->team, PART_BEST));
     const void *parts[PARTS] = {rows->x,           rows->label,       rows->id,         rows->norm2,
                                 rows->class_first, ring->own->offset, ring->own->bound, ring->snapshot};
-    for (int part = 0; part < PARTS; part++)
-        must(ring,
-             trm_transfer_send(comm, parts[part], part_bytes(ring, rows->team, part), rank_of(ring, to),
-                               step * TAGS_A_STEP + part + 1, &ring->send[part], err),
-             err);
+    const bool comes = !trm_region_empty(region_of(ring, rows->team, step));
+    const bool goes = !trm_region_empty(region_of(ring, to, step));
+    for (int part = first; part < last; part++) {
+        const int tag = step * TAGS_A_STEP + part + 1;
+        if (comes)
+            must(ring,
+                 trm_transfer_receive(comm, next->part[part], part_bytes(ring, from, part),
+                                      rank_of(ring, from), tag, &next->receive[part], err),
+                 err);
+        if (goes)
+            must(ring,
+                 trm_transfer_send(comm, parts[part], part_bytes(ring, rows->team, part), rank_of(ring, to),
+                                   tag, &ring->send[part], err),
+                 err);
+    }
+}
+
+/* The rows travel while the step before is computed. */
+static void post_rows(trm_ring *ring, int step, trm_error *err)
+{
+    post_parts(ring, step, 0, PART_BEST, err);
+}
+
+/* So does the best so far, as it is now: the visitor's windows start from it. */
+static void post_best(trm_ring *ring, int step, trm_error *err)
+{
+    memcpy(ring->snapshot, ring->own->best, (size_t)part_bytes(ring, ring->sweep->rows->team, PART_BEST));
+    post_parts(ring, step, PART_BEST, PARTS, err);
 }
 
 static void merge_home(trm_ring *ring, trm_candidate *into, const trm_candidate *from)
@@ -424,8 +437,10 @@ static void run_step(trm_ring *ring, int step, trm_error *err)
     timed_wait(ring, present->receive, PARTS);
     timed_wait(ring, ring->send, PARTS);
     timed_wait(ring, &ring->visitors[(step + 1) % 2].send_home, 1);
-    if (step + 1 < steps)
-        post_step(ring, step + 1, err);
+    if (step + 1 < steps) {
+        post_rows(ring, step + 1, err);
+        post_best(ring, step + 1, err);
+    }
     trm_region region = region_of(ring, rows->team, step);
     if (!trm_region_empty(region))
         visit(ring, step, region);
@@ -528,10 +543,12 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
             ring.tiles_all += (region.a_last - region.a_first) * (region.b_last - region.b_first);
     }
     if (steps > 1)
-        post_step(&ring, 1, err);
+        post_rows(&ring, 1, err);
     trm_region triangle = region_of(&ring, rows->team, 0);
     if (!trm_region_empty(triangle))
         run_tiles(&ring, &sweep->own, triangle);
+    if (steps > 1)
+        post_best(&ring, 1, err); /* not before: the first tiles bring most of what narrows a window */
     for (int step = 1; step < steps; step++)
         run_step(&ring, step, err);
     welcome_home(&ring);
