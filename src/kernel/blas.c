@@ -1,4 +1,5 @@
-/* Kernel "blas": one GEMM call into a buffer that stays in L2, then the window compare over it. Always there. */
+/* Kernel "blas": one GEMM call into a buffer that stays in L2, then the window compare over it. Always there.
+ */
 #include "kernel/scan.h"
 
 #include <cblas.h>
@@ -27,8 +28,8 @@ static void tile_blas(const trm_tile *tile, trm_workspace *work)
     const int stride = (tile->cols + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
     const int64_t from = work->count;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tile->rows, tile->cols, dim, 1.0F,
-                tile->a->packed + tile->row * dim, dim, tile->b->packed + tile->col * dim, dim, 0.0F, work->scratch,
-                stride);
+                tile->a->packed + tile->row * dim, dim, tile->b->packed + tile->col * dim, dim, 0.0F,
+                work->scratch, stride);
     trm_scan_get()(tile, work->scratch, stride, tile->row, tile->rows, tile->col, tile->cols, work);
     trm_scan_finish(tile, work, from);
 }

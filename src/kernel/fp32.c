@@ -1,9 +1,10 @@
-/* Kernel "fp32": our own packed micro-kernel. Windows are tested on the accumulators; nothing is stored unless a pair
- * survives, so a tile has no output at all in the common case.
+/* Kernel "fp32": our own packed micro-kernel. Windows are tested on the accumulators; nothing is stored
+ * unless a pair survives, so a tile has no output at all in the common case.
  *
- * Layout: groups of 32 rows, k-major: packed[group][k][32]. As columns a group is 32 neighbouring floats for each k; as
- * rows a strip of a group is broadcast from there. One layout serves both sides, and a micro-tile reads both streams
- * forwards. Order: a column group against all strips of a row group, so that both groups stay in L1 or L2. */
+ * Layout: groups of 32 rows, k-major: packed[group][k][32]. As columns a group is 32 neighbouring floats for
+ * each k; as rows a strip of a group is broadcast from there. One layout serves both sides, and a micro-tile
+ * reads both streams forwards. Order: a column group against all strips of a row group, so that both groups
+ * stay in L1 or L2. */
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
@@ -38,8 +39,8 @@ typedef struct edges {
     const float *row_near, *row_term, *col_near, *col_term;
 } edges;
 
-/* Multiplies STRIP rows (a: their first float of k = 0) with GROUP columns. Where a pair may be near enough: writes all
- * products to out and returns true. */
+/* Multiplies STRIP rows (a: their first float of k = 0) with GROUP columns. Where a pair may be near enough:
+ * writes all products to out and returns true. */
 typedef bool micro_kernel(const float *a, const float *b, int dim, edges e, float *out);
 
 /* Rows two at a time, so that the accumulators of a row are a few registers. */
@@ -80,11 +81,11 @@ TRM_TARGET_AVX512 static bool micro_avx512(const float *a, const float *b, int d
 #undef START
     for (int k = 0; k < dim; k++) {
         const __m512 y0 = _mm512_loadu_ps(b), y1 = _mm512_loadu_ps(b + 16);
-#define STEP(i)                                                                                                        \
-    {                                                                                                                  \
-        const __m512 x = _mm512_set1_ps(a[i]);                                                                         \
-        s##i = _mm512_fmadd_ps(x, y0, s##i);                                                                           \
-        t##i = _mm512_fmadd_ps(x, y1, t##i);                                                                           \
+#define STEP(i)                                                                                              \
+    {                                                                                                        \
+        const __m512 x = _mm512_set1_ps(a[i]);                                                               \
+        s##i = _mm512_fmadd_ps(x, y0, s##i);                                                                 \
+        t##i = _mm512_fmadd_ps(x, y1, t##i);                                                                 \
     }
         EACH_ROW(STEP)
 #undef STEP
@@ -94,20 +95,20 @@ TRM_TARGET_AVX512 static bool micro_avx512(const float *a, const float *b, int d
     const __m512 n0 = _mm512_loadu_ps(e.col_near), n1 = _mm512_loadu_ps(e.col_near + 16);
     const __m512 c0 = _mm512_loadu_ps(e.col_term), c1 = _mm512_loadu_ps(e.col_term + 16);
     unsigned left = 0;
-#define TEST(i)                                                                                                        \
-    {                                                                                                                  \
-        const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]);                       \
-        const __m512 m0 = _mm512_min_ps(_mm512_add_ps(near, c0), _mm512_add_ps(n0, term));                             \
-        const __m512 m1 = _mm512_min_ps(_mm512_add_ps(near, c1), _mm512_add_ps(n1, term));                             \
-        left |= (unsigned)_mm512_cmp_ps_mask(s##i, m0, _CMP_NLE_UQ);                                                   \
-        left |= (unsigned)_mm512_cmp_ps_mask(t##i, m1, _CMP_NLE_UQ);                                                   \
+#define TEST(i)                                                                                              \
+    {                                                                                                        \
+        const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]);             \
+        const __m512 m0 = _mm512_min_ps(_mm512_add_ps(near, c0), _mm512_add_ps(n0, term));                   \
+        const __m512 m1 = _mm512_min_ps(_mm512_add_ps(near, c1), _mm512_add_ps(n1, term));                   \
+        left |= (unsigned)_mm512_cmp_ps_mask(s##i, m0, _CMP_NLE_UQ);                                         \
+        left |= (unsigned)_mm512_cmp_ps_mask(t##i, m1, _CMP_NLE_UQ);                                         \
     }
     EACH_ROW(TEST)
 #undef TEST
     if (__builtin_expect(left == 0, 1))
         return false;
-#define STORE(i)                                                                                                       \
-    _mm512_storeu_ps(out + (i)*GROUP, s##i);                                                                           \
+#define STORE(i)                                                                                             \
+    _mm512_storeu_ps(out + (i)*GROUP, s##i);                                                                 \
     _mm512_storeu_ps(out + (i)*GROUP + 16, t##i);
     EACH_ROW(STORE)
 #undef STORE
@@ -115,8 +116,8 @@ TRM_TARGET_AVX512 static bool micro_avx512(const float *a, const float *b, int d
 }
 
 /* Four rows by 16 columns: eight accumulators, as many as the latency of two multiply-adds a cycle needs. */
-TRM_TARGET_AVX2 static inline __attribute__((always_inline)) int quarter_avx2(const float *a, const float *b, int dim,
-                                                                              edges e, float *out)
+TRM_TARGET_AVX2 static inline __attribute__((always_inline)) int quarter_avx2(const float *a, const float *b,
+                                                                              int dim, edges e, float *out)
 {
 #define EACH_OF_4(DO) DO(0) DO(1) DO(2) DO(3)
 #define START(i) __m256 s##i = _mm256_setzero_ps(), t##i = s##i;
@@ -124,11 +125,11 @@ TRM_TARGET_AVX2 static inline __attribute__((always_inline)) int quarter_avx2(co
 #undef START
     for (int k = 0; k < dim; k++) {
         const __m256 y0 = _mm256_loadu_ps(b), y1 = _mm256_loadu_ps(b + 8);
-#define STEP(i)                                                                                                        \
-    {                                                                                                                  \
-        const __m256 x = _mm256_broadcast_ss(a + (i));                                                                 \
-        s##i = _mm256_fmadd_ps(x, y0, s##i);                                                                           \
-        t##i = _mm256_fmadd_ps(x, y1, t##i);                                                                           \
+#define STEP(i)                                                                                              \
+    {                                                                                                        \
+        const __m256 x = _mm256_broadcast_ss(a + (i));                                                       \
+        s##i = _mm256_fmadd_ps(x, y0, s##i);                                                                 \
+        t##i = _mm256_fmadd_ps(x, y1, t##i);                                                                 \
     }
         EACH_OF_4(STEP)
 #undef STEP
@@ -138,15 +139,16 @@ TRM_TARGET_AVX2 static inline __attribute__((always_inline)) int quarter_avx2(co
     const __m256 n0 = _mm256_loadu_ps(e.col_near), n1 = _mm256_loadu_ps(e.col_near + 8);
     const __m256 c0 = _mm256_loadu_ps(e.col_term), c1 = _mm256_loadu_ps(e.col_term + 8);
     __m256 left = _mm256_setzero_ps();
-#define TEST(i)                                                                                                        \
-    {                                                                                                                  \
-        const __m256 near = _mm256_broadcast_ss(e.row_near + (i)), term = _mm256_broadcast_ss(e.row_term + (i));       \
-        const __m256 m0 = _mm256_min_ps(_mm256_add_ps(near, c0), _mm256_add_ps(n0, term));                             \
-        const __m256 m1 = _mm256_min_ps(_mm256_add_ps(near, c1), _mm256_add_ps(n1, term));                             \
-        left = _mm256_or_ps(left, _mm256_cmp_ps(s##i, m0, _CMP_NLE_UQ));                                               \
-        left = _mm256_or_ps(left, _mm256_cmp_ps(t##i, m1, _CMP_NLE_UQ));                                               \
-        _mm256_storeu_ps(out + (i)*GROUP, s##i);                                                                       \
-        _mm256_storeu_ps(out + (i)*GROUP + 8, t##i);                                                                   \
+#define TEST(i)                                                                                              \
+    {                                                                                                        \
+        const __m256 near = _mm256_broadcast_ss(e.row_near + (i)),                                           \
+                     term = _mm256_broadcast_ss(e.row_term + (i));                                           \
+        const __m256 m0 = _mm256_min_ps(_mm256_add_ps(near, c0), _mm256_add_ps(n0, term));                   \
+        const __m256 m1 = _mm256_min_ps(_mm256_add_ps(near, c1), _mm256_add_ps(n1, term));                   \
+        left = _mm256_or_ps(left, _mm256_cmp_ps(s##i, m0, _CMP_NLE_UQ));                                     \
+        left = _mm256_or_ps(left, _mm256_cmp_ps(t##i, m1, _CMP_NLE_UQ));                                     \
+        _mm256_storeu_ps(out + (i)*GROUP, s##i);                                                             \
+        _mm256_storeu_ps(out + (i)*GROUP + 8, t##i);                                                         \
     }
     EACH_OF_4(TEST)
 #undef TEST

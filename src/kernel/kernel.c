@@ -1,37 +1,40 @@
 /* The kernel table, packed blocks, and the proof that a filtered pair is nobody's.
  *
- * Notation. u = 2^-24 (float32), w = 2^-53 (float64), D = dim, s = scale, x a row as given, N = its canonical <x, x>,
- * Y its exact image under the map, y the float32 image that is multiplied, n = |y|^2. Rows with n > 2^96 or with
- * anything not finite are marked with NaN terms, and every pair of theirs survives; below, n <= 2^96, so no dot
- * overflows. Denormals may be flushed: a flushed result or operand is off by t = 2^-126 at most.
+ * Notation. u = 2^-24 (float32), w = 2^-53 (float64), D = dim, s = scale, x a row as given, N = its canonical
+ * <x, x>, Y its exact image under the map, y the float32 image that is multiplied, n = |y|^2. Rows with n >
+ * 2^96 or with anything not finite are marked with NaN terms, and every pair of theirs survives; below, n <=
+ * 2^96, so no dot overflows. Denormals may be flushed: a flushed result or operand is off by t = 2^-126 at
+ * most.
  *
- * 1. The dot. |g - <y_i, y_j>| <= k |y_i||y_j| + (D + 4) t (1 + |y_i| + |y_j|), k = radius(D) of the kernel, and
- *    k |y_i||y_j| <= k n_i / 2 + k n_j / 2.
- * 2. The map. It is computed in float64 and rounded once: y = Y + f with |f| <= u' |Y| + t sqrt(D), u' = u (1 + 2^-20)
- *    (for cosine, 1 / |x| adds (D/16 + 8) w, relative, which is added explicitly below).
- *      sql2, l2: | |y_i-y_j|^2 - |Y_i-Y_j|^2 | <= F (2 |y_i-y_j| + F), F = |f_i| + |f_j|. With |y_i-y_j| <= |y_i|+|y_j| and
- *        F <= u''(|y_i|+|y_j|) + 2 t sqrt(D) half of this is at most u''(1 + u'')(|y_i|+|y_j|)^2 <= 2 u (1 + 2^-10)(n_i + n_j),
- *        plus at most 4 t sqrt(D) (|y_i| + |y_j| + t sqrt(D)).
- *      cosine: |<y_i,y_j> - <Y_i,Y_j>| <= |f_i||y_j| + |Y_i||f_j|, |Y| = 1: at most 2 (u (1 + 2^-10) + (D/16 + 8) w) + 4 t sqrt(D).
- *      dot: likewise <= 2 u (1 + 2^-10) |y_i||y_j| <= u (1 + 2^-10)(n_i + n_j), plus the same in t.
- *    sqrt(D) <= (D + 1) / 2, so 1. and 2. together spend at most (D + 16) 4 t (1 + |y|) on each of the two rows for t.
- * 3. The canonical distance differs from the exact one too, and by the norms as given, not as shifted. A canonical dot
- *    is off by (D/8 + 4) w |x_i||x_j| (1 + tiny): eight chains of ceil(D/8) additions and three more; products are exact.
- *      sql2: two norms, twice the dot, one sum, one difference: (2 (D/8 + 4) + 3) w (N_i + N_j), to first order; we take
- *        (D/4 + 16) w. max(0, .) moves it no further from the exact one, which is not negative. In units of v: s^2/2 of it.
- *      l2: the window is squared, and widened by 2^-50 for the rounding of the root (w) and of the square.
- *      cosine: dot (D/8 + 4) w, half of each norm's, root, product, quotient, difference (of at most 2): under (D/4 + 16) w.
- *      dot: (D/8 + 4) w |x_i||x_j| s^2 <= (D/8 + 4) w s^2 (N_i + N_j) / 2; we take the same as for sql2.
- *    The values of n and N that enter are off by D w, relative: the factor 1 + 2^-10 on the sum below takes that.
- *    So with e_i = (k n_i / 2 + map + canonical + tiny)(1 + 2^-10) and p(d) = -d s^2/2, -d^2 s^2/2, 1 - d, -d s^2:
- *      p(d) + a (n_i + n_j)/2 - e_i - e_j <= g <= p(d) + a (n_i + n_j)/2 + e_i + e_j,  a = 1 for sql2 and l2, else 0.
- *    With near_term = a n/2 - e and far_term = a n/2 + e, a pair whose d is in row i's [lo, hi] has
- *      g >= near_i + near_term_j and g <= far_i + far_term_j, near_i = near_term_i + p(hi), far_i = far_term_i + p(lo).
- * 4. Floats. The compare uses fl(near_i + near_term_j) <= sum + u |sum| <= sum of (value + u |value|). lower() gives a float f
- *    with f + u |f| <= value (minus t, if the sum is flushed); upper() the mirror. So fl(sum) <= exact bound <= g.
- *    The compare keeps a pair if not g <= bound; g may equal the bound only if every rounding above took its full share with
- *    a strictly positive slack (the factors 1 + 2^-10 and the t terms are never 0), so no pair inside is on the bound.
- * near is never -inf, but -FLT_MAX, so that a padding row's +inf still rules the pair out. */
+ * 1. The dot. |g - <y_i, y_j>| <= k |y_i||y_j| + (D + 4) t (1 + |y_i| + |y_j|), k = radius(D) of the kernel,
+ * and k |y_i||y_j| <= k n_i / 2 + k n_j / 2.
+ * 2. The map. It is computed in float64 and rounded once: y = Y + f with |f| <= u' |Y| + t sqrt(D), u' = u (1
+ * + 2^-20) (for cosine, 1 / |x| adds (D/16 + 8) w, relative, which is added explicitly below). sql2, l2: |
+ * |y_i-y_j|^2 - |Y_i-Y_j|^2 | <= F (2 |y_i-y_j| + F), F = |f_i| + |f_j|. With |y_i-y_j| <= |y_i|+|y_j| and F
+ * <= u''(|y_i|+|y_j|) + 2 t sqrt(D) half of this is at most u''(1 + u'')(|y_i|+|y_j|)^2 <= 2 u (1 +
+ * 2^-10)(n_i + n_j), plus at most 4 t sqrt(D) (|y_i| + |y_j| + t sqrt(D)). cosine: |<y_i,y_j> - <Y_i,Y_j>| <=
+ * |f_i||y_j| + |Y_i||f_j|, |Y| = 1: at most 2 (u (1 + 2^-10) + (D/16 + 8) w) + 4 t sqrt(D). dot: likewise <=
+ * 2 u (1 + 2^-10) |y_i||y_j| <= u (1 + 2^-10)(n_i + n_j), plus the same in t. sqrt(D) <= (D + 1) / 2, so 1.
+ * and 2. together spend at most (D + 16) 4 t (1 + |y|) on each of the two rows for t.
+ * 3. The canonical distance differs from the exact one too, and by the norms as given, not as shifted. A
+ * canonical dot is off by (D/8 + 4) w |x_i||x_j| (1 + tiny): eight chains of ceil(D/8) additions and three
+ * more; products are exact. sql2: two norms, twice the dot, one sum, one difference: (2 (D/8 + 4) + 3) w (N_i
+ * + N_j), to first order; we take (D/4 + 16) w. max(0, .) moves it no further from the exact one, which is
+ * not negative. In units of v: s^2/2 of it. l2: the window is squared, and widened by 2^-50 for the rounding
+ * of the root (w) and of the square. cosine: dot (D/8 + 4) w, half of each norm's, root, product, quotient,
+ * difference (of at most 2): under (D/4 + 16) w. dot: (D/8 + 4) w |x_i||x_j| s^2 <= (D/8 + 4) w s^2 (N_i +
+ * N_j) / 2; we take the same as for sql2. The values of n and N that enter are off by D w, relative: the
+ * factor 1 + 2^-10 on the sum below takes that. So with e_i = (k n_i / 2 + map + canonical + tiny)(1 + 2^-10)
+ * and p(d) = -d s^2/2, -d^2 s^2/2, 1 - d, -d s^2: p(d) + a (n_i + n_j)/2 - e_i - e_j <= g <= p(d) + a (n_i +
+ * n_j)/2 + e_i + e_j,  a = 1 for sql2 and l2, else 0. With near_term = a n/2 - e and far_term = a n/2 + e, a
+ * pair whose d is in row i's [lo, hi] has g >= near_i + near_term_j and g <= far_i + far_term_j, near_i =
+ * near_term_i + p(hi), far_i = far_term_i + p(lo).
+ * 4. Floats. The compare uses fl(near_i + near_term_j) <= sum + u |sum| <= sum of (value + u |value|).
+ * lower() gives a float f with f + u |f| <= value (minus t, if the sum is flushed); upper() the mirror. So
+ * fl(sum) <= exact bound <= g. The compare keeps a pair if not g <= bound; g may equal the bound only if
+ * every rounding above took its full share with a strictly positive slack (the factors 1 + 2^-10 and the t
+ * terms are never 0), so no pair inside is on the bound. near is never -inf, but -FLT_MAX, so that a padding
+ * row's +inf still rules the pair out. */
 #include "base/alloc.h"
 #include "kernel/scan.h"
 #include "metric/isa.h"
@@ -105,7 +108,8 @@ static float upper(double value, double slack)
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
 {
     const int64_t rows = round_up(capacity);
-    return (int64_t)sizeof(trm_block) + (kernel->packed_floats(rows, dim) + 2 * rows) * (int64_t)sizeof(float);
+    return (int64_t)sizeof(trm_block) +
+           (kernel->packed_floats(rows, dim) + 2 * rows) * (int64_t)sizeof(float);
 }
 
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
@@ -145,11 +149,13 @@ void trm_block_destroy(trm_block **block)
 /* y of columns [first, first + width) of one row; returns their part of n. */
 static double map_row(const trm_map *map, const float *x, double norm2, int first, int width, float *y)
 {
-    const bool shifted = map->shift != NULL && (map->metric == TRM_METRIC_SQL2 || map->metric == TRM_METRIC_L2);
+    const bool shifted =
+        map->shift != NULL && (map->metric == TRM_METRIC_SQL2 || map->metric == TRM_METRIC_L2);
     const double factor = map->metric == TRM_METRIC_COSINE ? 1.0 / sqrt(norm2) : map->scale;
     double n = 0.0;
     for (int k = 0; k < width; k++) {
-        const double value = shifted ? (double)x[first + k] - (double)map->shift[first + k] : (double)x[first + k];
+        const double value =
+            shifted ? (double)x[first + k] - (double)map->shift[first + k] : (double)x[first + k];
         y[k] = (float)(value * factor);
         n += (double)y[k] * (double)y[k];
     }
@@ -197,7 +203,8 @@ void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float 
         for (int k = 0; k < dim; k += CHUNK) {
             const int width = dim - k < CHUNK ? dim - k : CHUNK;
             for (int i = 0; i < rows; i++)
-                n[i] += map_row(&block->map, x + (group + i) * dim, norm2[group + i], k, width, mapped + i * CHUNK);
+                n[i] += map_row(&block->map, x + (group + i) * dim, norm2[group + i], k, width,
+                                mapped + i * CHUNK);
             block->kernel->pack(mapped, CHUNK, group, dim, k, width, block->packed);
         }
         for (int i = 0; i < rows; i++)
@@ -257,7 +264,8 @@ static double place(const trm_map *map, double d)
     return 0.0;
 }
 
-/* A term and p in float64 are each off by a few w, relative, and their sum too; for l2 this covers the root as well. */
+/* A term and p in float64 are each off by a few w, relative, and their sum too; for l2 this covers the root
+ * as well. */
 static double place_slack(const trm_map *map, double term, double p)
 {
     return 0x1p-49 * (fabs(term) + fabs(p) + (map->metric == TRM_METRIC_COSINE ? 2.0 : 0.0));
@@ -284,8 +292,8 @@ static void set_window(trm_bounds *bounds, const trm_block *block, int64_t row, 
     bounds->far[row] = no_far ? INFINITY : upper(far_term + p_lo, place_slack(map, far_term, p_lo));
 }
 
-void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count, const double *lo,
-                    const double *hi)
+void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count,
+                    const double *lo, const double *hi)
 {
     for (int64_t i = 0; i < count; i++)
         set_window(bounds, block, first + i, lo[i], hi[i]);

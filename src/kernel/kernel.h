@@ -1,11 +1,12 @@
-/* Tile filters. A kernel multiplies two blocks of rows in low precision and emits the pairs that a window can't
- * rule out. It knows no miner; a miner knows no precision. The window, an interval of distances a row still cares
- * about, is the whole contract between them.
+/* Tile filters. A kernel multiplies two blocks of rows in low precision and emits the pairs that a window
+ * can't rule out. It knows no miner; a miner knows no precision. The window, an interval of distances a row
+ * still cares about, is the whole contract between them.
  *
- * Every metric is reduced to one form on mapped rows y (see trm_map): v = g - r_i - r_j with g = <y_i, y_j>, larger
- * is closer. A proven error radius, split additively into a part of the row and a part of the column, is folded into
- * r and into the windows, so that the common case is one vector compare: g > min(R_i + c_j, C_j + r_i).
- * Pure C and CBLAS; not collective; all functions may be called from several threads on different outputs. */
+ * Every metric is reduced to one form on mapped rows y (see trm_map): v = g - r_i - r_j with g = <y_i, y_j>,
+ * larger is closer. A proven error radius, split additively into a part of the row and a part of the column,
+ * is folded into r and into the windows, so that the common case is one vector compare: g > min(R_i + c_j,
+ * C_j + r_i). Pure C and CBLAS; not collective; all functions may be called from several threads on different
+ * outputs. */
 #ifndef TRM_KERNEL_KERNEL_H
 #define TRM_KERNEL_KERNEL_H
 
@@ -22,9 +23,9 @@ typedef struct trm_survivor {
     float lo, hi;
 } trm_survivor;
 
-/* How rows are mapped before they are multiplied. Equal on all ranks (any values are correct; they only decide how
- * tight the filter is): y = (x - shift) * scale for sql2 and l2, x * scale for dot, x / |x| for cosine.
- * scale is a power of two that brings the largest mapped norm to at most 1, so nothing overflows. */
+/* How rows are mapped before they are multiplied. Equal on all ranks (any values are correct; they only
+ * decide how tight the filter is): y = (x - shift) * scale for sql2 and l2, x * scale for dot, x / |x| for
+ * cosine. scale is a power of two that brings the largest mapped norm to at most 1, so nothing overflows. */
 typedef struct trm_map {
     trm_metric metric;
     int dim;
@@ -32,7 +33,8 @@ typedef struct trm_map {
     double scale;
 } trm_map;
 
-/* A power of two s with s * norm <= 1 (and > 1/4), for a largest norm; 1 for 0. norm is a float64 Euclidean norm. */
+/* A power of two s with s * norm <= 1 (and > 1/4), for a largest norm; 1 for 0. norm is a float64 Euclidean
+ * norm. */
 double trm_map_scale(double largest_norm);
 
 typedef struct trm_kernel trm_kernel;
@@ -42,20 +44,21 @@ typedef struct trm_block {
     const trm_kernel *kernel;
     trm_map map;
     int64_t rows, capacity;
-    float *packed;     /* the kernel's own layout */
-    float *near_term;  /* per row, in units of v: (alpha - K) n / 2 rounded down: optimistic */
-    float *far_term;   /* (alpha + K) n / 2 rounded up: pessimistic */
+    float *packed;    /* the kernel's own layout */
+    float *near_term; /* per row, in units of v: (alpha - K) n / 2 rounded down: optimistic */
+    float *far_term;  /* (alpha + K) n / 2 rounded up: pessimistic */
 } trm_block;
 
-/* Windows of the rows of one block, widened and converted to units of v for the compare. Parallel to the block. */
+/* Windows of the rows of one block, widened and converted to units of v for the compare. Parallel to the
+ * block. */
 typedef struct trm_bounds {
     int64_t capacity;
     float *near; /* a pair closer than the window's far end has  g > near + other's near_term */
     float *far;  /* a pair farther than the window's near end has g < far + other's far_term */
 } trm_bounds;
 
-/* One tile: rows [row, row + rows) of block a against rows [col, col + cols) of block b; row and col are multiples
- * of TRM_TILE_ALIGN. */
+/* One tile: rows [row, row + rows) of block a against rows [col, col + cols) of block b; row and col are
+ * multiples of TRM_TILE_ALIGN. */
 typedef struct trm_tile {
     const trm_block *a, *b;
     const trm_bounds *a_bounds, *b_bounds;
@@ -75,10 +78,10 @@ typedef struct trm_workspace {
 /* A row of the kernel table. A new kernel is one new file and one row in kernel.c. */
 struct trm_kernel {
     const char *name;
-    bool (*available)(void);                                          /* on this CPU */
-    int64_t (*packed_floats)(int64_t rows, int dim);                  /* size of the packed layout */
-    /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride floats a
-     * row, zeros past the block's last row. */
+    bool (*available)(void);                         /* on this CPU */
+    int64_t (*packed_floats)(int64_t rows, int dim); /* size of the packed layout */
+    /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride
+     * floats a row, zeros past the block's last row. */
     void (*pack)(const float *mapped, int stride, int64_t row, int dim, int first, int width, float *packed);
     double (*radius)(int dim); /* e with |computed g - exact g| <= e |y_i| |y_j| + tiny; proof beside it */
     void (*tile)(const trm_tile *tile, trm_workspace *work); /* appends the survivors */
@@ -98,18 +101,19 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim);
 /* Memory for up to capacity rows. Errors: MEMORY. Owned by the caller. */
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
                             trm_error *err) TRM_MUST_CHECK;
-/* Maps and packs rows [first, first + count) of x (whole array, rows x dim float32, row-major); first is a multiple
- * of TRM_TILE_ALIGN; norm2: the canonical <x, x> of every row. Threads may fill different parts at once. The caller
- * sets block->rows first. Rows past block->rows in the last group are padding that never survives. */
+/* Maps and packs rows [first, first + count) of x (whole array, rows x dim float32, row-major); first is a
+ * multiple of TRM_TILE_ALIGN; norm2: the canonical <x, x> of every row. Threads may fill different parts at
+ * once. The caller sets block->rows first. Rows past block->rows in the last group are padding that never
+ * survives. */
 void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float *x, const double *norm2);
 void trm_block_destroy(trm_block **block);
 
 trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *err) TRM_MUST_CHECK;
-/* Sets the windows of rows [first, first + count) of the block: row i cares about distances lo[i] <= d <= hi[i]
- * (metric unit, float64, -inf and +inf allowed; lo > hi: about none). Padding rows up to the next multiple of
- * TRM_TILE_ALIGN are set to "none" where first + count == block->rows. */
-void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count, const double *lo,
-                    const double *hi);
+/* Sets the windows of rows [first, first + count) of the block: row i cares about distances lo[i] <= d <=
+ * hi[i] (metric unit, float64, -inf and +inf allowed; lo > hi: about none). Padding rows up to the next
+ * multiple of TRM_TILE_ALIGN are set to "none" where first + count == block->rows. */
+void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count,
+                    const double *lo, const double *hi);
 void trm_bounds_destroy(trm_bounds **bounds);
 
 trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err) TRM_MUST_CHECK;

@@ -1,10 +1,10 @@
 /* The window compare.
  *
- * First the near bound alone: a pair nearer than neither window's far end is nobody's, and that is almost every pair.
- * Only a run of columns in which something is left takes the full test. All compares are "not ruled out" rather than
- * "inside", so that a NaN, from a value or from a term that marks a row as not to be trusted, keeps the pair. The min
- * may return either operand when one is NaN: a row that is marked has NaN in its near and its near_term, so that both
- * operands are NaN for all its pairs. */
+ * First the near bound alone: a pair nearer than neither window's far end is nobody's, and that is almost
+ * every pair. Only a run of columns in which something is left takes the full test. All compares are "not
+ * ruled out" rather than "inside", so that a NaN, from a value or from a term that marks a row as not to be
+ * trusted, keeps the pair. The min may return either operand when one is NaN: a row that is marked has NaN in
+ * its near and its near_term, so that both operands are NaN for all its pairs. */
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
@@ -39,7 +39,8 @@ INLINE column_terms terms_of_columns(const trm_tile *tile, int64_t col)
                           tile->b->far_term + col};
 }
 
-INLINE void emit(trm_workspace *work, int64_t row, int64_t col, float g, const terms *r, float near_term, float far_term)
+INLINE void emit(trm_workspace *work, int64_t row, int64_t col, float g, const terms *r, float near_term,
+                 float far_term)
 {
     trm_survivor *survivor = &work->survivors[work->count++];
     survivor->row = (int32_t)row;
@@ -69,36 +70,32 @@ INLINE uint32_t full_mask_body(const float *g, terms r, column_terms c)
     return mask;
 }
 
-#define SCAN_BODY(NEAR_MASK, FULL_MASK)                                                                                \
-    for (int i = 0; i < rows; i++) {                                                                                   \
-        const terms r = row_terms(tile, row + i);                                                                      \
-        for (int j = 0; j < cols; j += RUN) {                                                                          \
-            const float *run = g + i * stride + j;                                                                     \
-            const column_terms c = terms_of_columns(tile, col + j);                                                    \
-            if (NEAR_MASK(run, r, c) == 0)                                                                             \
-                continue;                                                                                              \
-            uint32_t mask = FULL_MASK(run, r, c);                                                                      \
-            if (cols - j < RUN)                                                                                        \
-                mask &= (1U << (cols - j)) - 1U;                                                                       \
-            for (; mask != 0; mask &= mask - 1) {                                                                      \
-                const int k = __builtin_ctz(mask);                                                                     \
-                emit(work, row + i, col + j + k, run[k], &r, c.near_term[k], c.far_term[k]);                           \
-            }                                                                                                          \
-        }                                                                                                              \
+#define SCAN_BODY(NEAR_MASK, FULL_MASK)                                                                      \
+    for (int i = 0; i < rows; i++) {                                                                         \
+        const terms r = row_terms(tile, row + i);                                                            \
+        for (int j = 0; j < cols; j += RUN) {                                                                \
+            const float *run = g + i * stride + j;                                                           \
+            const column_terms c = terms_of_columns(tile, col + j);                                          \
+            if (NEAR_MASK(run, r, c) == 0)                                                                   \
+                continue;                                                                                    \
+            uint32_t mask = FULL_MASK(run, r, c);                                                            \
+            if (cols - j < RUN)                                                                              \
+                mask &= (1U << (cols - j)) - 1U;                                                             \
+            for (; mask != 0; mask &= mask - 1) {                                                            \
+                const int k = __builtin_ctz(mask);                                                           \
+                emit(work, row + i, col + j + k, run[k], &r, c.near_term[k], c.far_term[k]);                 \
+            }                                                                                                \
+        }                                                                                                    \
     }
 
-static void scan_portable(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows, int64_t col,
-                          int cols, trm_workspace *work)
-{
-    SCAN_BODY(near_mask_body, full_mask_body)
-}
+static void scan_portable(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows,
+                          int64_t col, int cols,
+                          trm_workspace *work){SCAN_BODY(near_mask_body, full_mask_body)}
 
 #if TRM_HAVE_X86
-TRM_TARGET_AVX2 static void scan_avx2(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows,
-                                      int64_t col, int cols, trm_workspace *work)
-{
-    SCAN_BODY(near_mask_body, full_mask_body)
-}
+TRM_TARGET_AVX2 static void scan_avx2(const trm_tile *tile, const float *g, int64_t stride, int64_t row,
+                                      int rows, int64_t col, int cols,
+                                      trm_workspace *work){SCAN_BODY(near_mask_body, full_mask_body)}
 
 TRM_TARGET_AVX512 INLINE __mmask16 near_half(const float *g, terms r, column_terms c, int j)
 {
@@ -119,8 +116,10 @@ TRM_TARGET_AVX512 INLINE uint32_t full_half(const float *g, terms r, column_term
     const __m512 row_far = _mm512_add_ps(_mm512_set1_ps(r.far), _mm512_loadu_ps(c.far_term + j));
     const __m512 col_near = _mm512_add_ps(_mm512_set1_ps(r.near_term), _mm512_loadu_ps(c.near + j));
     const __m512 col_far = _mm512_add_ps(_mm512_set1_ps(r.far_term), _mm512_loadu_ps(c.far + j));
-    const __mmask16 by_row = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, row_near, _CMP_NLE_UQ), v, row_far, _CMP_NGE_UQ);
-    const __mmask16 by_col = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, col_near, _CMP_NLE_UQ), v, col_far, _CMP_NGE_UQ);
+    const __mmask16 by_row =
+        _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, row_near, _CMP_NLE_UQ), v, row_far, _CMP_NGE_UQ);
+    const __mmask16 by_col =
+        _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, col_near, _CMP_NLE_UQ), v, col_far, _CMP_NGE_UQ);
     return (uint32_t)(by_row | by_col);
 }
 
@@ -129,11 +128,9 @@ TRM_TARGET_AVX512 INLINE uint32_t full_mask_avx512(const float *g, terms r, colu
     return full_half(g, r, c, 0) | full_half(g, r, c, 16) << 16;
 }
 
-TRM_TARGET_AVX512 static void scan_avx512(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows,
-                                          int64_t col, int cols, trm_workspace *work)
-{
-    SCAN_BODY(near_mask_avx512, full_mask_avx512)
-}
+TRM_TARGET_AVX512 static void scan_avx512(const trm_tile *tile, const float *g, int64_t stride, int64_t row,
+                                          int rows, int64_t col, int cols,
+                                          trm_workspace *work){SCAN_BODY(near_mask_avx512, full_mask_avx512)}
 #endif
 
 trm_scan *trm_scan_get(void)
@@ -148,7 +145,8 @@ trm_scan *trm_scan_get(void)
     return scan_portable;
 }
 
-/* Rounds a float64 to a float below (direction -1) or above (+1), one more step outward for the float64 arithmetic. */
+/* Rounds a float64 to a float below (direction -1) or above (+1), one more step outward for the float64
+ * arithmetic. */
 static float outward(double value, int direction)
 {
     const double moved = value + direction * (fabs(value) * 0x1p-22 + 0x1p-140);
@@ -159,10 +157,11 @@ static float outward(double value, int direction)
     return (float)moved;
 }
 
-/* emit() left L = fl(fl(t_i + t_j) - g). The sum of the terms is on its side as it stands (kernel.c, 4); the difference
- * is off by u |L| at most, and by 2^-126 if denormals are flushed: L -+ (2^-23 |L| + 2^-125) bounds -v. Every step from there is monotone; outward() covers
- * the few float64 roundings (each 2^-53 relative to a value; the sum 1 + L of cosine may cancel, so it gets 2^-50
- * on its own) and the conversion. A canonical distance under a metric with max(0, .) is never below 0. */
+/* emit() left L = fl(fl(t_i + t_j) - g). The sum of the terms is on its side as it stands (kernel.c, 4); the
+ * difference is off by u |L| at most, and by 2^-126 if denormals are flushed: L -+ (2^-23 |L| + 2^-125)
+ * bounds -v. Every step from there is monotone; outward() covers the few float64 roundings (each 2^-53
+ * relative to a value; the sum 1 + L of cosine may cancel, so it gets 2^-50 on its own) and the conversion. A
+ * canonical distance under a metric with max(0, .) is never below 0. */
 void trm_scan_finish(const trm_tile *tile, trm_workspace *work, int64_t from)
 {
     const trm_map *map = &tile->a->map;

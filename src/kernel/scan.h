@@ -4,11 +4,11 @@
 
 #include "kernel/kernel.h"
 
-/* Appends the survivors among g[i * stride + j] = <a_(row+i), b_(col+j)>, i < rows, j < cols; row and col are places in
- * the blocks. g must be readable, whatever it holds, up to cols rounded up to TRM_TILE_ALIGN.
+/* Appends the survivors among g[i * stride + j] = <a_(row+i), b_(col+j)>, i < rows, j < cols; row and col are
+ * places in the blocks. g must be readable, whatever it holds, up to cols rounded up to TRM_TILE_ALIGN.
  * Writes the bounds of a survivor in units of v; trm_scan_finish turns them into distances. */
-typedef void trm_scan(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows, int64_t col, int cols,
-                      trm_workspace *work);
+typedef void trm_scan(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows,
+                      int64_t col, int cols, trm_workspace *work);
 
 /* The form for this CPU. */
 trm_scan *trm_scan_get(void);
@@ -18,8 +18,9 @@ void trm_scan_finish(const trm_tile *tile, trm_workspace *work, int64_t from);
 
 extern const trm_kernel trm_kernel_blas, trm_kernel_fp32;
 
-/* Relative radius of a float32 dot of dim terms in any order, fused or not: gamma_(dim + 4). Terms pass at most dim
- * roundings (Higham, Accuracy and Stability, 3.1); four more allow for C = 1 * AB + 0 * C and split sums. */
+/* Relative radius of a float32 dot of dim terms in any order, fused or not: gamma_(dim + 4). Terms pass at
+ * most dim roundings (Higham, Accuracy and Stability, 3.1); four more allow for C = 1 * AB + 0 * C and split
+ * sums. */
 double trm_float_dot_radius(int dim);
 
 #endif

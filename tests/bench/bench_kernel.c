@@ -1,5 +1,6 @@
-/* GFLOP/s of cblas_sgemm on T x T x D, of the tile kernels with narrow windows, and of the blocked canonical dot, on one
- * thread in one process, in turns; medians. Usage: bench_kernel [TILE] (256). Kernels count 2 T T D a tile, as sgemm does. */
+/* GFLOP/s of cblas_sgemm on T x T x D, of the tile kernels with narrow windows, and of the blocked canonical
+ * dot, on one thread in one process, in turns; medians. Usage: bench_kernel [TILE] (256). Kernels count 2 T T
+ * D a tile, as sgemm does. */
 #include "base/clock.h"
 #include "base/random.h"
 #include "kernel/kernel.h"
@@ -44,7 +45,8 @@ static void fill(bench *t)
     free(normals);
 }
 
-/* One pass over STRIPES x STRIPES tiles, row-major as a sweep does. which: 0 sgemm, 1 and 2 the kernels, 3 the dots. */
+/* One pass over STRIPES x STRIPES tiles, row-major as a sweep does. which: 0 sgemm, 1 and 2 the kernels, 3
+ * the dots. */
 static double pass(bench *t, int which)
 {
     const int n = t->tile;
@@ -53,7 +55,8 @@ static double pass(bench *t, int which)
         for (int j = 0; j < STRIPES; j++) {
             const float *a = t->x + (int64_t)i * n * t->dim, *b = t->x + (int64_t)j * n * t->dim;
             if (which == 0) {
-                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, t->dim, 1.0F, a, t->dim, b, t->dim, 0.0F, t->g, n);
+                cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, n, t->dim, 1.0F, a, t->dim, b, t->dim,
+                            0.0F, t->g, n);
             } else if (which == 3) {
                 trm_dot_tile(a, n, b, n, t->dim, t->dots, n);
             } else {
@@ -98,8 +101,9 @@ static void run(int tile, int dim)
     for (int which = 0; which < COLUMNS; which++)
         qsort(rate[which], ROUNDS, sizeof(double), ascending);
     const double peak = rate[0][ROUNDS / 2];
-    printf("T %4d D %4d  sgemm %6.1f  blas %6.1f (%.3f)  fp32 %6.1f (%.3f)  dot_tile %6.1f\n", tile, dim, peak,
-           rate[1][ROUNDS / 2], rate[1][ROUNDS / 2] / peak, rate[2][ROUNDS / 2], rate[2][ROUNDS / 2] / peak, rate[3][ROUNDS / 2]);
+    printf("T %4d D %4d  sgemm %6.1f  blas %6.1f (%.3f)  fp32 %6.1f (%.3f)  dot_tile %6.1f\n", tile, dim,
+           peak, rate[1][ROUNDS / 2], rate[1][ROUNDS / 2] / peak, rate[2][ROUNDS / 2],
+           rate[2][ROUNDS / 2] / peak, rate[3][ROUNDS / 2]);
     for (int k = 0; k < 2; k++) {
         trm_block_destroy(&t.block[k]);
         trm_bounds_destroy(&t.bounds[k]);

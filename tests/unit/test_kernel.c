@@ -1,4 +1,5 @@
-/* No kernel ever loses a pair, and what it says about a survivor is true; for every metric, kernel and instruction set. */
+/* No kernel ever loses a pair, and what it says about a survivor is true; for every metric, kernel and
+ * instruction set. */
 #include "base/random.h"
 #include "kernel/kernel.h"
 #include "metric/isa.h"
@@ -16,7 +17,16 @@
 
 enum { A_ROWS = 77, B_ROWS = 45, ROWS = A_ROWS + B_ROWS, TILE = 96 };
 
-typedef enum windows { AT_A_DISTANCE, RANDOM, EVERYTHING, NOTHING, FROM_BELOW, FROM_ABOVE, MIXED, WINDOW_KINDS } windows;
+typedef enum windows {
+    AT_A_DISTANCE,
+    RANDOM,
+    EVERYTHING,
+    NOTHING,
+    FROM_BELOW,
+    FROM_ABOVE,
+    MIXED,
+    WINDOW_KINDS
+} windows;
 
 typedef struct bench {
     trm_metric metric;
@@ -48,14 +58,17 @@ static void measure(bench *t)
         t->norm2[i] = trm_dot(t->x + i * t->dim, t->x + i * t->dim, t->dim);
     for (int i = 0; i < A_ROWS; i++)
         for (int j = 0; j < B_ROWS; j++)
-            t->d[i][j] = trm_distance(t->metric, trm_dot(t->x + i * t->dim, t->x + (A_ROWS + j) * t->dim, t->dim),
-                                      t->norm2[i], t->norm2[A_ROWS + j]);
+            t->d[i][j] =
+                trm_distance(t->metric, trm_dot(t->x + i * t->dim, t->x + (A_ROWS + j) * t->dim, t->dim),
+                             t->norm2[i], t->norm2[A_ROWS + j]);
 }
 
 static void set_window(bench *t, int row, windows kind)
 {
-    double d = row < A_ROWS ? t->d[row][(int)(uniform() * B_ROWS)] : t->d[(int)(uniform() * A_ROWS)][row - A_ROWS];
-    double e = row < A_ROWS ? t->d[row][(int)(uniform() * B_ROWS)] : t->d[(int)(uniform() * A_ROWS)][row - A_ROWS];
+    double d =
+        row < A_ROWS ? t->d[row][(int)(uniform() * B_ROWS)] : t->d[(int)(uniform() * A_ROWS)][row - A_ROWS];
+    double e =
+        row < A_ROWS ? t->d[row][(int)(uniform() * B_ROWS)] : t->d[(int)(uniform() * A_ROWS)][row - A_ROWS];
     double *lo = &t->lo[row], *hi = &t->hi[row];
     switch (kind) {
     case AT_A_DISTANCE:
@@ -109,7 +122,8 @@ static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
     trm_block_fill(b, 0, B_ROWS, t->x + A_ROWS * t->dim, t->norm2 + A_ROWS);
     trm_bounds_set(wa, a, 0, A_ROWS, t->lo, t->hi);
     trm_bounds_set(wb, b, 0, B_ROWS, t->lo + A_ROWS, t->hi + A_ROWS);
-    const trm_tile tiles[] = {{a, b, wa, wb, 0, 0, 64, B_ROWS}, {a, b, wa, wb, 64, 0, A_ROWS - 64, 32},
+    const trm_tile tiles[] = {{a, b, wa, wb, 0, 0, 64, B_ROWS},
+                              {a, b, wa, wb, 64, 0, A_ROWS - 64, 32},
                               {a, b, wa, wb, 64, 32, A_ROWS - 64, B_ROWS - 32}};
     for (size_t i = 0; i < 3; i++)
         kernel->tile(&tiles[i], work);
