@@ -194,8 +194,8 @@ static void tile_fp32(const trm_tile *tile, trm_workspace *work)
         const int cols = col_end - col < GROUP ? (int)(col_end - col) : GROUP;
         for (int64_t row = tile->row; row < row_end; row += STRIP) {
             const float *a = tile->a->packed + row / GROUP * GROUP * dim + row % GROUP;
-            const edges e = {tile->a_bounds->near + row, tile->a->near_term + row, tile->b_bounds->near + col,
-                             tile->b->near_term + col};
+            const edges e = {tile->a_bounds->near + (row - tile->a_bounds->first), tile->a->near_term + row,
+                             tile->b_bounds->near + (col - tile->b_bounds->first), tile->b->near_term + col};
             if (!micro(a, b, dim, e, out))
                 continue;
             const int rows = row_end - row < STRIP ? (int)(row_end - row) : STRIP;

@@ -238,6 +238,14 @@ trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *e
     return TRM_OK;
 }
 
+void trm_bounds_copy(const trm_bounds *from, int64_t first, int64_t count, trm_bounds *into)
+{
+    const int64_t rows = round_up(count);
+    into->first = first;
+    memcpy(into->near, from->near + first - from->first, (size_t)rows * sizeof *into->near);
+    memcpy(into->far, from->far + first - from->first, (size_t)rows * sizeof *into->far);
+}
+
 void trm_bounds_destroy(trm_bounds **bounds)
 {
     if (*bounds == NULL)

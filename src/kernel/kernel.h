@@ -49,10 +49,9 @@ typedef struct trm_block {
     float *far_term;  /* (alpha + K) n / 2 rounded up: pessimistic */
 } trm_block;
 
-/* Windows of the rows of one block, widened and converted to units of v for the compare. Parallel to the
- * block. */
+/* Windows of rows of one block from row first on, widened and converted to units of v for the compare. */
 typedef struct trm_bounds {
-    int64_t capacity;
+    int64_t capacity, first;
     float *near; /* a pair closer than the window's far end has  g > near + other's near_term */
     float *far;  /* a pair farther than the window's near end has g < far + other's far_term */
 } trm_bounds;
@@ -114,6 +113,10 @@ trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *e
  * multiple of TRM_TILE_ALIGN are set to "none" where first + count == block->rows. */
 void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count,
                     const double *lo, const double *hi);
+/* Copies the windows of count rows from row first on, and of the padding up to the next multiple of
+ * TRM_TILE_ALIGN, into bounds of at least that capacity: what a thread works with while others move the
+ * originals. */
+void trm_bounds_copy(const trm_bounds *from, int64_t first, int64_t count, trm_bounds *into);
 void trm_bounds_destroy(trm_bounds **bounds);
 
 trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err) TRM_MUST_CHECK;

@@ -29,13 +29,15 @@ typedef struct column_terms {
 
 INLINE terms row_terms(const trm_tile *tile, int64_t row)
 {
-    return (terms){tile->a_bounds->near[row], tile->a_bounds->far[row], tile->a->near_term[row],
+    const int64_t at = row - tile->a_bounds->first;
+    return (terms){tile->a_bounds->near[at], tile->a_bounds->far[at], tile->a->near_term[row],
                    tile->a->far_term[row]};
 }
 
 INLINE column_terms terms_of_columns(const trm_tile *tile, int64_t col)
 {
-    return (column_terms){tile->b_bounds->near + col, tile->b_bounds->far + col, tile->b->near_term + col,
+    const int64_t at = col - tile->b_bounds->first;
+    return (column_terms){tile->b_bounds->near + at, tile->b_bounds->far + at, tile->b->near_term + col,
                           tile->b->far_term + col};
 }
 

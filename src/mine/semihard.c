@@ -100,8 +100,11 @@ static void lay_grid(anchor *a)
 
 static int64_t cell_of(const anchor *a, double d)
 {
-    const double cell = (d - a->t[0]) * a->cells_per_unit, last = (double)(a->count - 1);
-    return (int64_t)(cell < 0.0 ? 0.0 : cell < last ? cell : last);
+    const double last = (double)(a->count - 1);
+    double cell = (d - a->t[0]) * a->cells_per_unit;
+    cell = cell > 0.0 ? cell : 0.0;
+    cell = cell < last ? cell : last;
+    return (int64_t)cell;
 }
 
 static void prepare(const trm_sink *sink, trm_state *state, int64_t row)
@@ -118,17 +121,19 @@ static void prepare(const trm_sink *sink, trm_state *state, int64_t row)
         index[cell] = (int32_t)a.count;
 }
 
-/* How many thresholds are below d, which is in that cell. */
-static int64_t count_in_cell(const trm_semihard *semihard, const anchor *a, int64_t cell, double d)
+/* How many thresholds are below d, which is in that cell. Few lie in a cell: comparing with a fixed number of
+ * them, counted or not, costs less than a loop whose end nobody can predict. (Bounds are padded by
+ * TRM_STATE_PADDING for this.) */
+static inline int64_t count_in_cell(const trm_semihard *semihard, const anchor *a, int64_t cell, double d)
 {
-    enum { SCAN_AT_MOST = 8 };
-    int64_t at = a->index[cell];
+    const int64_t at = a->index[cell];
     const int64_t end = cell + 1 < a->count ? a->index[cell + 1] : a->count;
-    if (end - at > SCAN_AT_MOST)
+    if (end - at > TRM_STATE_PADDING)
         return at + count_behind(semihard, TRM_ASK_NEAREST_BEYOND, a->t + at, end - at, d);
-    while (at < end && a->t[at] < d)
-        at++;
-    return at;
+    int64_t below = 0;
+    for (int64_t k = 0; k < TRM_STATE_PADDING; k++)
+        below += (int64_t)(k < end - at) & (int64_t)(a->t[at + k] < d);
+    return at + below;
 }
 
 /* An upper bound of the distances that are inside the window of threshold t. */

@@ -24,13 +24,14 @@ typedef struct trm_side {
 /* A thread's scratch. */
 typedef struct trm_worker {
     trm_workspace *work;
-    double *dense;    /* tile x tile distances */
-    double *line;     /* one column of it */
-    double *lo, *hi;  /* tile: windows being set */
-    uint8_t *changed; /* tile: rows whose window moved */
-    double *decided;  /* tile x tile: distances of the survivors */
-    uint8_t *wanted;  /* tile x tile: which side of a survivor wants it */
-    int dense_left;   /* tiles to go on without the filter, because it ruled out too little */
+    trm_bounds *a_bounds, *b_bounds; /* the present tile's windows, copied under the locks */
+    double *dense;                   /* tile x tile distances */
+    double *line;                    /* one column of it */
+    double *lo, *hi;                 /* tile: windows being set */
+    uint8_t *changed;                /* tile: rows whose window moved */
+    double *decided;                 /* tile x tile: distances of the survivors */
+    uint8_t *wanted;                 /* tile x tile: which side of a survivor wants it */
+    int dense_left;                  /* tiles to go on without the filter, because it ruled out too little */
     int dense_streak; /* how many that were last time: doubles while the filter goes on being of no use */
     trm_sweep_counts counts;
 } trm_worker;

@@ -13,7 +13,7 @@ trm_status trm_state_create(int64_t rows, const int64_t *offset, int sets, bool 
         made->slots = offset[rows];
         made->sets = sets;
         made->offset = trm_alloc(rows + 1, sizeof *made->offset);
-        made->bound = trm_alloc(bounds ? made->slots : 0, sizeof *made->bound);
+        made->bound = trm_alloc_zero(bounds ? made->slots + TRM_STATE_PADDING : 0, sizeof *made->bound);
         made->index = trm_alloc(bounds ? made->slots : 0, sizeof *made->index);
         made->best = trm_alloc(sets * made->slots, sizeof *made->best);
     }

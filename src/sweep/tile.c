@@ -19,6 +19,10 @@ trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
     const int64_t area = (int64_t)tile * tile;
     trm_status status = made == NULL ? trm_fail_memory(err, "scratch", 1, sizeof *made)
                                      : trm_workspace_create(tile, &made->work, err);
+    if (status == TRM_OK)
+        status = trm_bounds_create(tile, &made->a_bounds, err);
+    if (status == TRM_OK)
+        status = trm_bounds_create(tile, &made->b_bounds, err);
     if (status == TRM_OK) {
         made->dense = trm_alloc(area, sizeof *made->dense);
         made->line = trm_alloc(tile, sizeof *made->line);
@@ -42,6 +46,8 @@ void trm_worker_destroy(trm_worker **worker)
     if (old == NULL)
         return;
     trm_workspace_destroy(&old->work);
+    trm_bounds_destroy(&old->a_bounds);
+    trm_bounds_destroy(&old->b_bounds);
     trm_free(old->dense);
     trm_free(old->line);
     trm_free(old->lo);
@@ -223,12 +229,23 @@ static void judge_filter(trm_worker *worker, int64_t decided, int64_t elements)
     worker->dense_left = worker->dense_streak;
 }
 
+/* The windows of a tile's rows as they are now; by the time they are used they may be stale, which is only
+ * wider. */
+static void take_windows(const trm_side *side, int64_t first, int64_t count, int64_t lock, trm_bounds *into)
+{
+    omp_set_lock(&side->locks[lock]);
+    trm_bounds_copy(side->bounds, first, count, into);
+    omp_unset_lock(&side->locks[lock]);
+}
+
 static void run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diagonal, trm_worker *worker)
 {
     trm_side *a = tiles->a, *b = tiles->b;
     trm_workspace *work = worker->work;
     const int64_t tile_a = tile->row / tiles->tile, tile_b = tile->col / tiles->tile;
     work->count = 0;
+    take_windows(a, tile->row, tile->rows, tile_a, worker->a_bounds);
+    take_windows(b, tile->col, tile->cols, tile_b, worker->b_bounds);
     a->block->kernel->tile(tile, work);
     drop_unfit(tiles, diagonal, work);
     worker->counts.survivors += work->count;
@@ -262,8 +279,8 @@ void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *work
     const int64_t tile = tiles->tile;
     trm_tile job = {.a = a->block,
                     .b = b->block,
-                    .a_bounds = a->bounds,
-                    .b_bounds = b->bounds,
+                    .a_bounds = worker->a_bounds,
+                    .b_bounds = worker->b_bounds,
                     .row = i * tile,
                     .col = j * tile};
     job.rows = (int)(a->count - job.row < tile ? a->count - job.row : tile);
