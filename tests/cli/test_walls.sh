@@ -13,7 +13,8 @@ declare -A may_include=(
     [rows]="rows store kernel par metric base"
     [sweep]="sweep rows kernel par metric base"
     [mine]="mine sweep rows kernel par metric base"
-    [cli]="cli mine sweep store rows kernel par metric base"
+    [loss]="loss mine sweep rows kernel par metric base"
+    [cli]="cli loss mine sweep store rows kernel par metric base"
 )
 
 code() { # the file without comments, preprocessor lines kept

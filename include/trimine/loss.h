@@ -1,0 +1,159 @@
+/* Losses on triplets and their gradients, over the whole store or over packed triplets.
+ *
+ * Per triplet, with z = (d(a,p) - d(a,n)) + margin: hinge max(0, z) (Schroff et al. 2015), active where z >
+ * 0; soft log(1 + e^z) (Hermans et al. 2017), always active. Choices (which triplets, which is active) and
+ * denominators are constants of the gradient. The value and the gradient are those of the single-process
+ * problem, the same bits on any number of ranks and threads. */
+#ifndef TRIMINE_LOSS_H
+#define TRIMINE_LOSS_H
+
+#include "trimine/mine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What "value" is, and what the gradient is divided by. */
+typedef enum trm_reduction {
+    TRM_REDUCTION_MEAN_ALL, /* sum / T; the default */
+    TRM_REDUCTION_SUM,
+    TRM_REDUCTION_MEAN_NONZERO, /* sum / active triplets */
+    TRM_REDUCTION_MEAN_VALID,   /* sum / valid anchors */
+    TRM_REDUCTION_MEAN_ROWS     /* sum / rows of the store */
+} trm_reduction;
+
+typedef struct trm_loss_options {
+    trm_metric metric;
+    double margin; /* finite, >= 0 */
+    bool soft;     /* softplus in place of the hinge */
+    bool swap;     /* d(a,n) becomes min(d(a,n), d(p,n)); ties keep the anchor (Balntas et al. 2016) */
+    trm_reduction reduction;
+} trm_loss_options;
+
+/* Sums and means, equal on all ranks. A mean over nothing is 0. */
+typedef struct trm_loss_summary {
+    double sum; /* hinge: exact sum of d(a,p), -d(a,n), margin over the active; soft: of the terms */
+    int64_t count, active; /* triplets */
+    int64_t valid, rows;   /* the denominators of mean_valid and mean_rows */
+    double mean_all, mean_nonzero, mean_valid, mean_rows;
+    double value;                           /* the one that reduction names */
+    double gradient_norm, gradient_max_abs; /* over all rows, of what is given back; 0 without a gradient */
+    double loss_s, gradient_s;              /* largest of any rank */
+    int64_t pairs_multiplied;               /* float64 dot products; batch-all only */
+} trm_loss_summary;
+
+/* One rank's part. The parts' triplets add up to count, their loss_sum to sum (up to the rounding of each),
+ * the squares of their gradient_norm to that of the whole. */
+typedef struct trm_loss_part {
+    int64_t rows, triplets;
+    double loss_sum, gradient_norm, compute_s, wait_s;
+} trm_loss_part;
+
+/* sql2, margin 1, hinge, no swap, mean_all. Not collective. */
+void trm_loss_options_init(trm_loss_options *options);
+
+/* The denominator of a reduction; 0 where it divides by nothing. Not collective. */
+int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction);
+
+/* Option names ("mean_all", ...): borrowed for ever; 0 found, -1 unknown. Not collective. */
+const char *trm_reduction_name(trm_reduction reduction);
+int trm_reduction_from_name(const char *name, trm_reduction *reduction);
+
+/* ---- losses over a store ---- */
+
+/* Where the triplets come from. */
+typedef enum trm_source {
+    TRM_SOURCE_MINED,      /* trm_mine with the given options */
+    TRM_SOURCE_GIVEN,      /* the caller's list */
+    TRM_SOURCE_BATCH_HARD, /* hardest positive, hardest negative of each valid anchor */
+    TRM_SOURCE_BATCH_ALL   /* every (a,p,n); never a list */
+} trm_source;
+
+/* A rank's part of a list of triplets, in row ids; rank r's follow rank r-1's. Borrowed. */
+typedef struct trm_given_triplets {
+    int64_t count;
+    const int64_t *anchor, *positive, *negative;
+} trm_given_triplets;
+
+typedef struct trm_evaluate_options {
+    trm_source source;
+    trm_mine_options mine; /* its metric and margin are those of loss; policies count for TRM_SOURCE_MINED */
+    trm_loss_options loss;
+    bool lone; /* batch-hard: a row without a positive adds [margin - min d(a,n)]+ (TensorFlow Addons) */
+    trm_given_triplets given;
+} trm_evaluate_options;
+
+/* The rows that each rank has, as it gave them to trm_rows_create. All borrowed. */
+typedef struct trm_batch {
+    int64_t count; /* of this rank; may be 0 */
+    int dim;
+    const float *embeddings; /* count x dim, float32, row-major */
+    const int64_t *labels;   /* count */
+    const double *norms; /* count: of the rows before they were normalised (trm_normalize): the gradient is
+                          * then with respect to those; NULL: with respect to embeddings */
+} trm_batch;
+
+/* Makes each of count x dim rows x / |x|, computed in float64 and rounded once; out may be x. norms: count,
+ * |x|, or NULL. Gives the index of the first row of norm 0, which stays as it is, or -1. Not collective. */
+int64_t trm_normalize(int64_t count, int dim, const float *x, float *out, double *norms);
+
+/* Defaults: mined, and what the two parts default to. Not collective. */
+void trm_evaluate_options_init(trm_evaluate_options *options);
+
+/* Evaluates a loss over rows (made from batch, on the same run). Collective; options equal on all ranks,
+ * except given. emit: also gets the triplets of TRM_SOURCE_MINED and TRM_SOURCE_BATCH_HARD, see trm_mine; may
+ * be NULL. gradient: count x dim float32 of this rank's rows, owned by the caller, or NULL. mined: as
+ * trm_mine fills it in (for other sources: anchors and classes only). part: may be NULL. Errors: USAGE
+ * (margin, nearest), DATA (a given triplet out of range, with a = p or with labels that contradict; the first
+ * one is named), MEMORY, and whatever emit returns. */
+trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                        const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
+                        float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
+                        trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- packed triplets ---- */
+
+/* Which of an anchor's own K negatives makes its triplet. */
+typedef enum trm_packed_pick {
+    TRM_PACKED_SEMIHARD, /* by window, pick and fallback; an anchor may go without a triplet */
+    TRM_PACKED_HARD,     /* the nearest */
+    TRM_PACKED_RANDOM,   /* by the smallest of keys drawn from (seed, anchor, k) */
+    TRM_PACKED_REVERSED  /* not a triplet loss: min over k of [d(a,n_k) - d(a,p) + margin]+, as once published
+                          */
+} trm_packed_pick;
+
+/* A rank's part of ready triplets; rank r's anchors follow rank r-1's. With K = 1 the one negative is taken,
+ * whatever pick says, but for TRM_PACKED_REVERSED. All borrowed. */
+typedef struct trm_packed {
+    int64_t count;     /* anchors of this rank; may be 0 */
+    int64_t negatives; /* K >= 1, equal on all ranks */
+    int dim;
+    const float *anchor, *positive; /* count x dim, float32, row-major, finite */
+    const float *negative;          /* count x K x dim */
+    const double *anchor_norms, *positive_norms, *negative_norms; /* as in trm_batch; NULL or all given */
+} trm_packed;
+
+typedef struct trm_packed_options {
+    trm_loss_options loss;
+    trm_packed_pick pick;
+    trm_window window; /* these three for TRM_PACKED_SEMIHARD */
+    trm_pick semihard_pick;
+    trm_fallback fallback;
+    uint64_t seed;
+} trm_packed_options;
+
+/* sql2, margin 1, hinge, mean_all, semihard nearest window lt, fallback skip. Not collective. */
+void trm_packed_options_init(trm_packed_options *options);
+
+/* Evaluates a loss on packed triplets. Collective on comm; options, negatives and dim equal on all ranks.
+ * gradient: three arrays shaped as anchor, positive and negative, owned by the caller, or all NULL. valid and
+ * rows of the summary are the anchors. part: may be NULL. Errors: USAGE (margin), DATA (zero norm under
+ * cosine: anchor named; no anchors at all), MEMORY. */
+trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
+                           float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
+                           trm_error *err) TRM_MUST_CHECK;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
