@@ -30,6 +30,7 @@ typedef struct trm_read_options {
     bool normalize;         /* rows become x / |x|, computed in float64, rounded once to float32 */
     bool refuse_zero_norm;  /* a row of norm 0 is an error (always so with normalize) */
     bool accept_non_finite; /* for looking at a store: nan and inf are given as they are */
+    double *norms;          /* with normalize: count, |x| of each row before it; NULL: not wanted */
 } trm_read_options;
 
 /* What was recognised in one file. */

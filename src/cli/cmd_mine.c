@@ -106,8 +106,8 @@ static trm_status finish_file(mining *m, trm_triplet_file *file, trm_error *err)
         {"store_fingerprint", TRM_ATTRIBUTE_TEXT, m->fingerprint, 0, 0.0},
         {"result_hash", TRM_ATTRIBUTE_TEXT, m->summary.result_hash, 0, 0.0},
     };
-    trm_status status =
-        trm_triplet_file_finish(file, (int)(sizeof attributes / sizeof *attributes), attributes, err);
+    trm_status status = trm_triplet_file_finish(file, 0, NULL, (int)(sizeof attributes / sizeof *attributes),
+                                                attributes, err);
     free(text);
     return status;
 }

@@ -1,7 +1,18 @@
 /* The shared HDF5 calls; see h5.h. */
 #include "store/h5.h"
 
+#include "base/alloc.h"
+#include "store/store_inner.h"
+
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LISTED_NAMES = 12, NAME_BUFFER = 512 };
+static const int64_t piece_bytes = INT64_C(64) << 20; /* well under HDF5's limit of 2 GiB a call */
 
 trm_h5_handler trm_h5_silence(void)
 {
@@ -73,19 +84,245 @@ hid_t trm_h5_collective(void)
     return transfer;
 }
 
-hid_t trm_h5_select_rows(hid_t file_space, int64_t first, int64_t count, int64_t width)
+hid_t trm_h5_select(hid_t file_space, const trm_h5_block *block)
 {
-    int rank = H5Sget_simple_extent_ndims(file_space);
-    hsize_t start[2] = {(hsize_t)first, 0};
-    hsize_t size[2] = {(hsize_t)(count > 0 ? count : 1), (hsize_t)width};
+    const int rank = H5Sget_simple_extent_ndims(file_space);
+    const bool none = block->rows == 0;
+    hsize_t start[3] = {(hsize_t)block->first, 0, 0};
+    hsize_t size[3] = {(hsize_t)(none ? 1 : block->rows), (hsize_t)block->width, 0};
+    if (rank == 3) {
+        start[1] = (hsize_t)block->item;
+        size[1] = (hsize_t)block->items;
+        size[2] = (hsize_t)block->width;
+    }
     hid_t memory = H5Screate_simple(rank, size, NULL);
     if (memory < 0)
         return memory;
-    herr_t result = count == 0 ? (H5Sselect_none(memory) < 0 ? -1 : H5Sselect_none(file_space))
-                               : H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, size, NULL);
+    herr_t result = none ? (H5Sselect_none(memory) < 0 ? -1 : H5Sselect_none(file_space))
+                         : H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, size, NULL);
     if (result < 0) {
         trm_h5_close(memory);
         return -1;
     }
     return memory;
+}
+
+static int64_t at_least_one(int64_t value)
+{
+    return value > 1 ? value : 1;
+}
+
+trm_h5_pieces trm_h5_divide(int64_t first, int64_t rows, int64_t most, int64_t items, int64_t width,
+                            int64_t size)
+{
+    trm_h5_pieces all = {.first = first, .rows = rows, .items = items, .width = width};
+    const int64_t room = at_least_one(piece_bytes / at_least_one(width * size)); /* items in a piece */
+    all.row_step = at_least_one(room / at_least_one(items));
+    all.item_step = at_least_one(items < room ? items : room);
+    all.a_row = (items + all.item_step - 1) / all.item_step;
+    all.pieces = (most + all.row_step - 1) / all.row_step * all.a_row;
+    return all;
+}
+
+trm_h5_block trm_h5_piece(const trm_h5_pieces *all, int64_t i, int64_t *done)
+{
+    const int64_t row = i / all->a_row * all->row_step, item = i % all->a_row * all->item_step;
+    if (row >= all->rows) {
+        *done = 0;
+        return (trm_h5_block){all->first, 0, 0, 0, all->width};
+    }
+    const int64_t rows = all->rows - row, items = all->items - item;
+    *done = row * all->items + item;
+    return (trm_h5_block){all->first + row, rows < all->row_step ? rows : all->row_step, item,
+                          items < all->item_step ? items : all->item_step, all->width};
+}
+
+int64_t trm_h5_piece_bytes(const trm_h5_pieces *all, int64_t size)
+{
+    const int64_t rows = all->rows < all->row_step ? all->rows : all->row_step;
+    return at_least_one(rows * all->item_step * all->width * size);
+}
+
+/* ---- looking at a file, on one rank ---- */
+
+/* An attribute with one element, and its type; negative where there is none. */
+static hid_t open_attribute(hid_t object, const char *name, hid_t *type)
+{
+    *type = -1;
+    if (H5Aexists(object, name) <= 0)
+        return -1;
+    hid_t handle = H5Aopen(object, name, H5P_DEFAULT);
+    hid_t space = handle < 0 ? -1 : H5Aget_space(handle);
+    const bool one = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
+    trm_h5_close(space);
+    if (!one) {
+        trm_h5_close(handle);
+        return -1;
+    }
+    *type = H5Aget_type(handle);
+    return handle;
+}
+
+bool trm_h5_attribute_int(hid_t object, const char *name, int64_t *value)
+{
+    hid_t type = -1, handle = open_attribute(object, name, &type);
+    const bool read =
+        type >= 0 && H5Tget_class(type) == H5T_INTEGER && H5Aread(handle, H5T_NATIVE_INT64, value) >= 0;
+    trm_h5_close(type);
+    trm_h5_close(handle);
+    return read;
+}
+
+static bool read_variable(hid_t handle, hid_t type, char *text, size_t size)
+{
+    char *own = NULL; /* HDF5's memory */
+    if (H5Aread(handle, type, &own) < 0)
+        return false;
+    snprintf(text, size, "%s", own == NULL ? "" : own);
+    H5free_memory(own);
+    return true;
+}
+
+static bool read_fixed(hid_t handle, hid_t type, char *text, size_t size)
+{
+    const size_t length = H5Tget_size(type);
+    char *own = trm_alloc_zero((int64_t)length + 1, 1);
+    const bool read = own != NULL && H5Aread(handle, type, own) >= 0;
+    if (read) {
+        for (size_t i = strlen(own); i > 0 && H5Tget_strpad(type) == H5T_STR_SPACEPAD && own[i - 1] == ' ';
+             i--)
+            own[i - 1] = '\0';
+        snprintf(text, size, "%s", own);
+    }
+    trm_free(own);
+    return read;
+}
+
+bool trm_h5_attribute_text(hid_t object, const char *name, char *text, size_t size)
+{
+    hid_t type = -1, handle = open_attribute(object, name, &type);
+    bool read = type >= 0 && H5Tget_class(type) == H5T_STRING;
+    if (read)
+        read = H5Tis_variable_str(type) > 0 ? read_variable(handle, type, text, size)
+                                            : read_fixed(handle, type, text, size);
+    trm_h5_close(type);
+    trm_h5_close(handle);
+    return read;
+}
+
+trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error *err)
+{
+    char why[256] = {0};
+    struct stat found;
+    *file = -1;
+    int readable = open(about->path, O_RDONLY | O_CLOEXEC);
+    if (readable < 0)
+        return trm_fail(err, trm_status_of_errno(errno), "%s '%s': %s", about->kind, about->path,
+                        errno == ENOENT ? "No such file" : strerror(errno));
+    const bool is_folder = fstat(readable, &found) == 0 && S_ISDIR(found.st_mode);
+    close(readable);
+    if (is_folder)
+        return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': is a folder, needs a file", about->kind,
+                        about->path);
+    if (H5Fis_hdf5(about->path) <= 0)
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': not an HDF5 file", about->kind, about->path);
+    *file = trm_h5_open_serial(about->path, why, sizeof why);
+    if (*file < 0)
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': truncated or damaged HDF5 file (%s)", about->kind,
+                        about->path, why);
+    return TRM_OK;
+}
+
+/* "a, b, c": the first names at the root of a file, for messages. */
+static void list_root(hid_t file, char *text, size_t size)
+{
+    H5G_info_t about;
+    text[0] = '\0';
+    if (H5Gget_info(file, &about) < 0 || about.nlinks == 0) {
+        snprintf(text, size, "nothing");
+        return;
+    }
+    size_t used = 0;
+    for (hsize_t i = 0; i < about.nlinks && used < size; i++) {
+        char name[64] = {0};
+        if (i == LISTED_NAMES) {
+            snprintf(text + used, size - used, ", ...");
+            break;
+        }
+        H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+        int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
+        used += wrote > 0 ? (size_t)wrote : 0;
+    }
+}
+
+/* What parallel HDF5 can't read, said here rather than in the middle of a collective call. */
+static trm_status check_storage(const trm_named_file *about, hid_t dataset, const char *name, trm_error *err)
+{
+    hid_t creation = H5Dget_create_plist(dataset);
+    trm_status status = TRM_OK;
+    if (H5Pget_layout(creation) == H5D_VIRTUAL)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "%s '%s': dataset '%s' is virtual; give the files that it refers to instead",
+                          about->kind, about->path, name);
+    else if (H5Pget_external_count(creation) > 0)
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' keeps its data in external files",
+                          about->kind, about->path, name);
+    for (int i = 0; status == TRM_OK && i < H5Pget_nfilters(creation); i++) {
+        unsigned flags = 0, config = 0;
+        size_t values = 0;
+        char filter_name[64] = {0};
+        H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof filter_name,
+                                             filter_name, &config);
+        if (H5Zfilter_avail(filter) <= 0)
+            status = trm_fail(err, TRM_ERR_DATA,
+                              "%s '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have",
+                              about->kind, about->path, name, (int)filter, filter_name);
+    }
+    trm_h5_close(creation);
+    return status;
+}
+
+trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const char *name, int rank,
+                               bool integer, trm_element *element, char type_name[TRM_ELEMENT_NAME],
+                               hsize_t *size, trm_error *err)
+{
+    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+    int dimensions = H5Sget_simple_extent_ndims(space);
+    bool known = trm_element_recognize(type, element, type_name);
+    trm_status status = TRM_OK;
+    if (dimensions != rank || H5Sget_simple_extent_type(space) != H5S_SIMPLE)
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has %d dimensions, needs %d", about->kind,
+                          about->path, name, dimensions, rank);
+    else if (!known && !integer)
+        status =
+            trm_fail(err, TRM_ERR_DATA,
+                     "%s '%s': dataset '%s' must hold float16, float32, float64 or integers of 8 to 64 bits",
+                     about->kind, about->path, name);
+    else if (integer && (!known || element->class == TRM_ELEMENT_FLOAT))
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' must hold integers, not %s", about->kind,
+                          about->path, name, known ? type_name : "another type");
+    else if (H5Sget_simple_extent_dims(space, size, NULL) < 0)
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has no readable shape", about->kind,
+                          about->path, name);
+    else
+        status = check_storage(about, dataset, name, err);
+    trm_h5_close(type);
+    trm_h5_close(space);
+    return status;
+}
+
+trm_status trm_inspect_named(const trm_named_file *about, hid_t file, const char *name, int rank,
+                             bool integer, trm_element *element, hsize_t *size, trm_error *err)
+{
+    char type_name[TRM_ELEMENT_NAME], root[NAME_BUFFER];
+    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
+    if (dataset < 0) {
+        list_root(file, root, sizeof root);
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset '%s'; the file has: %s", about->kind,
+                        about->path, name, root);
+    }
+    trm_status status =
+        trm_inspect_dataset(about, dataset, name, rank, integer, element, type_name, size, err);
+    trm_h5_close(dataset);
+    return status;
 }

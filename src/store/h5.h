@@ -1,4 +1,4 @@
-/* What the store folder shares of HDF5: silence, opening, and closing any handle.
+/* What the store folder shares of HDF5: silence, opening, looking at a file, and large datasets in pieces.
  *
  * HDF5 prints its error stack by default; a user of trimine reads one line, ours. So every public call here
  * silences HDF5 while it runs and restores what the caller had set. */
@@ -11,6 +11,7 @@
 #pragma GCC diagnostic pop
 
 #include <mpi.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,8 +36,40 @@ void trm_h5_close(hid_t handle);
 /* A transfer property list that asks for collective I/O. */
 hid_t trm_h5_collective(void);
 
-/* Selects rows [first, first + count) of a dataspace with one or two dimensions (none for a count of 0), and
- * makes the dense memory space that fits. Negative on failure. */
-hid_t trm_h5_select_rows(hid_t file_space, int64_t first, int64_t count, int64_t width);
+/* Part of a dataset with one to three dimensions: rows [first, first + rows), of each the items [item, item +
+ * items) of width values. A dataset of two dimensions has one item a row, one of one dimension also one
+ * value an item. */
+typedef struct trm_h5_block {
+    int64_t first, rows, item, items, width;
+} trm_h5_block;
+
+/* Selects a block (nothing where it has no rows), and makes the dense memory space that fits. Negative on
+ * failure. */
+hid_t trm_h5_select(hid_t file_space, const trm_h5_block *block);
+
+/* How all ranks go through their rows in the same number of pieces of at most 64 MiB: several whole rows
+ * each, or some items of one row where a row is larger (an item is not divided). So a piece is contiguous in
+ * memory.
+ */
+typedef struct trm_h5_pieces {
+    int64_t first, rows, items, width;  /* this rank's part */
+    int64_t row_step, item_step, a_row; /* a_row: pieces that a row is divided into */
+    int64_t pieces;
+} trm_h5_pieces;
+
+/* Rows [first, first + rows); most: the largest rows of any rank; size: bytes a value. Not collective. */
+trm_h5_pieces trm_h5_divide(int64_t first, int64_t rows, int64_t most, int64_t items, int64_t width,
+                            int64_t size);
+
+/* Piece i of pieces; *done gets the items of this rank's part that come before it. */
+trm_h5_block trm_h5_piece(const trm_h5_pieces *all, int64_t i, int64_t *done);
+
+/* Bytes of the largest piece. */
+int64_t trm_h5_piece_bytes(const trm_h5_pieces *all, int64_t size);
+
+/* An attribute with one integer; with one text, of fixed or variable length, cut to size. False where it is
+ * not there or holds something else. This rank alone, on a file opened serially. */
+bool trm_h5_attribute_int(hid_t object, const char *name, int64_t *value);
+bool trm_h5_attribute_text(hid_t object, const char *name, char *text, size_t size);
 
 #endif

@@ -150,13 +150,13 @@ static _Noreturn void die(trm_output *out, const trm_error *err)
         MPI_Barrier(out->comm); /* until the abort arrives */
 }
 
-void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first, int64_t count, int64_t width,
-                      const void *data)
+void trm_output_write_block(trm_output *out, hid_t dataset, hid_t type, const trm_h5_block *block,
+                            const void *data)
 {
     trm_error err = TRM_ERROR_INIT;
     trm_status status = TRM_OK;
     hid_t space = H5Dget_space(dataset);
-    hid_t memory = trm_h5_select_rows(space, first, count, width);
+    hid_t memory = trm_h5_select(space, block);
     errno = 0;
     if (H5Dwrite(dataset, type, memory, space, out->transfer, data) < 0)
         status = trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed%s%s, the file was not changed",
@@ -165,6 +165,13 @@ void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first,
     trm_h5_close(space);
     if (trm_agree(out->comm, status, &err) != TRM_OK)
         die(out, &err);
+}
+
+void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first, int64_t count, int64_t width,
+                      const void *data)
+{
+    const trm_h5_block block = {first, count, 0, 1, width};
+    trm_output_write_block(out, dataset, type, &block, data);
 }
 
 static hid_t attribute_type(const trm_attribute *attribute)
@@ -231,16 +238,13 @@ static trm_status mark_complete(trm_output *out, trm_error *err)
 
 static bool is_complete(hid_t file)
 {
-    uint8_t complete = 0;
-    hid_t handle = H5Aopen(file, "complete", H5P_DEFAULT);
-    bool read = handle >= 0 && H5Aread(handle, H5T_NATIVE_UINT8, &complete) >= 0;
-    trm_h5_close(handle);
-    return read && complete == 1;
+    int64_t complete = 0;
+    return trm_h5_attribute_int(file, "complete", &complete) && complete == 1;
 }
 
 static bool has_rows(hid_t file, const char *name, int64_t rows)
 {
-    hsize_t size[2] = {0, 0};
+    hsize_t size[3] = {0, 0, 0};
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
     hid_t space = dataset < 0 ? -1 : H5Dget_space(dataset);
     bool fits = space >= 0 && H5Sget_simple_extent_dims(space, size, NULL) >= 0 && (int64_t)size[0] == rows;

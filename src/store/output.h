@@ -41,8 +41,10 @@ trm_status trm_output_group(trm_output *out, const char *name, hid_t *group, trm
 trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size,
                               hid_t *dataset, trm_error *err) TRM_MUST_CHECK;
 
-/* Writes rows [first, first + count) of a dataset; count may be 0 on some ranks. Collective. Ends the job
- * where it fails on any rank. */
+/* Writes a block of a dataset, or rows [first, first + count) of one without items; may be empty on some
+ * ranks. Collective. Ends the job where it fails on any rank. */
+void trm_output_write_block(trm_output *out, hid_t dataset, hid_t type, const trm_h5_block *block,
+                            const void *data);
 void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first, int64_t count, int64_t width,
                       const void *data);
 
@@ -59,6 +61,16 @@ typedef struct trm_output_check_item {
 /* Attributes, "complete" = 1 last, flush, close, check, fsync, rename. Collective. */
 trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribute *attribute, int items,
                              const trm_output_check_item *item, trm_error *err) TRM_MUST_CHECK;
+
+/* Array data: bytes of all ranks together (INT64_MAX / 2 where they are more), for the check of free space;
+ * and writing it, groups made as names ask for. Collective. */
+int64_t trm_output_arrays_bytes(int arrays, const trm_output_array *array);
+trm_status trm_output_arrays_write(trm_output *out, int arrays, const trm_output_array *array,
+                                   trm_error *err) TRM_MUST_CHECK;
+/* trm_output_commit, which looks for the arrays too. */
+trm_status trm_output_arrays_commit(trm_output *out, int items, const trm_output_check_item *item, int arrays,
+                                    const trm_output_array *array, int attributes,
+                                    const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
 
 /* Frees; removes the temporary file where it was not committed. Collective. */
 void trm_output_close(trm_output *out);

@@ -24,6 +24,18 @@ typedef struct trm_attribute {
     double number;
 } trm_attribute;
 
+/* Array data beside or without triplets: this rank has rows [first, first + count), along the first
+ * dimension, of a float32 dataset of rank 1 to 3. name: its path; "/gradient/anchor" makes the group too.
+ * Parts may be ragged and empty; together they cover the dataset once. name, rank and size equal on all
+ * ranks. Borrowed. */
+typedef struct trm_output_array {
+    const char *name;
+    int rank;
+    int64_t size[3];
+    int64_t first, count;
+    const float *data; /* count x size[1] x size[2], row-major */
+} trm_output_array;
+
 /* Before any work: may path be written? Collective; the same arguments on all ranks. Errors: CREATE (exists
  * without overwrite, folder missing, is a folder), PERMISSION, USAGE (the output is one of the inputs, also
  * through a link). */
@@ -41,8 +53,10 @@ trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anch
 /* A trm_triplet_fn: context is the trm_triplet_file. Not collective (local append). */
 trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int64_t count,
                                 trm_error *err) TRM_MUST_CHECK;
-/* Exchanges, writes /triplets and the attributes, then "complete" = 1 last, and renames. Collective. */
-trm_status trm_triplet_file_finish(trm_triplet_file *file, int attributes, const trm_attribute *attribute,
+/* Exchanges, writes /triplets, the arrays (0, NULL for none) and the attributes, then "complete" = 1 last,
+ * and renames. Collective. */
+trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
+                                   int attributes, const trm_attribute *attribute,
                                    trm_error *err) TRM_MUST_CHECK;
 /* Frees; removes the spool and, where not finished, the temporary file. Sets *file to NULL. Collective. */
 void trm_triplet_file_destroy(trm_triplet_file **file);

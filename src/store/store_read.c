@@ -3,233 +3,281 @@
  *
  * All ranks make the same calls in the same order, a rank without rows too; after each piece they agree, so
  * that a bad value on one rank ends the read on all with the same message. Files are open only while they are
- * read. */
+ * read. Stores and triplets are read by the same code. */
 #include "base/alloc.h"
 #include "metric/metric.h"
 #include "par/agree.h"
 #include "store/store_inner.h"
+#include "trimine/loss.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
-static const int64_t piece_bytes = INT64_C(64) << 20; /* well under HDF5's limit of 2 GiB a call */
+enum { PLACE_TEXT = 64 };
 
-typedef struct reader {
-    const trm_store *store;
-    const trm_store_entry *entry;
-    const trm_read_options *options;
-    hid_t file, transfer;
-    void *bounce;
-    trm_error *err;
-} reader;
+/* A piece of a column in the bounce buffer: items [item, item + count) of the dataset, going to place done.
+ */
+typedef struct arrival {
+    int64_t item, count, done;
+} arrival;
 
-/* One dataset of one file, and where its converted rows go. */
-typedef struct column {
-    const char *name;
-    const trm_element *element;
-    int width;
-    float *floats;     /* either */
-    int64_t *integers; /* or */
-} column;
-
-static int64_t piece_rows(const column *col)
+/* "row 7", or "row 7 negative 2" where rows have items. */
+static const char *place_text(const trm_column *col, int64_t item, char text[PLACE_TEXT])
 {
-    int64_t rows = piece_bytes / ((int64_t)col->element->size * col->width);
-    return rows > 0 ? rows : 1;
+    if (col->item_name == NULL)
+        snprintf(text, PLACE_TEXT, "row %" PRId64, item);
+    else
+        snprintf(text, PLACE_TEXT, "row %" PRId64 " %s %" PRId64, item / col->items, col->item_name,
+                 item % col->items);
+    return text;
 }
 
-static trm_status refuse_value(const reader *in, const column *col, int64_t row, int64_t place,
+static trm_status refuse_value(const trm_reader *in, const trm_column *col, int64_t item, int64_t place,
                                const float *value)
 {
+    char where[PLACE_TEXT];
     double original = trm_element_value(col->element, in->bounce, place);
     int64_t at = place % col->width;
+    place_text(col, item, where);
     if (isfinite(original))
         return trm_fail(in->err, TRM_ERR_DATA,
-                        "store '%s': dataset '%s' row %" PRId64 " has a value (%g) at column %" PRId64
+                        "%s '%s': dataset '%s' %s has a value (%g) at column %" PRId64
                         " that does not fit float32",
-                        in->entry->seen.path, col->name, row, original, at);
+                        in->kind, in->path, col->name, where, original, at);
     return trm_fail(in->err, TRM_ERR_DATA,
-                    "store '%s': dataset '%s' row %" PRId64 " has a non-finite value (%s) at column %" PRId64,
-                    in->entry->seen.path, col->name, row,
+                    "%s '%s': dataset '%s' %s has a non-finite value (%s) at column %" PRId64, in->kind,
+                    in->path, col->name, where,
                     isnan(*value)   ? "nan"
                     : *value > 0.0F ? "inf"
                                     : "-inf",
                     at);
 }
 
-static trm_status check_norm(const reader *in, const column *col, int64_t row, float *x)
+static int64_t first_zero_row(const float *x, int64_t count, int width)
 {
-    double norm2 = trm_dot(x, x, col->width);
-    if (norm2 == 0.0)
-        return trm_fail(in->err, TRM_ERR_DATA,
-                        "store '%s': dataset '%s' row %" PRId64 " has norm zero, which %s does not allow",
-                        in->entry->seen.path, col->name, row,
-                        in->options->normalize ? "--normalize" : "the metric");
-    if (in->options->normalize) {
-        double norm = sqrt(norm2);
-        for (int k = 0; k < col->width; k++)
-            x[k] = (float)((double)x[k] / norm);
-    }
-    return TRM_OK;
+    for (int64_t i = 0; i < count; i++)
+        if (trm_dot(x + i * width, x + i * width, width) == 0.0)
+            return i;
+    return -1;
 }
 
-/* Converts rows from the bounce buffer; row is their first row in the file, done where they go. */
-static trm_status accept_floats(const reader *in, const column *col, int64_t row, int64_t rows, int64_t done)
+static trm_status check_norms(const trm_reader *in, const trm_column *col, const arrival *piece, float *x)
 {
-    float *out = col->floats + done * col->width;
-    const int64_t values = rows * col->width;
+    char where[PLACE_TEXT];
+    int64_t zero = -1;
+    if (in->options->normalize)
+        zero = trm_normalize(piece->count, col->width, x, x,
+                             col->norms == NULL ? NULL : col->norms + piece->done);
+    else if (in->options->refuse_zero_norm)
+        zero = first_zero_row(x, piece->count, col->width);
+    if (zero < 0)
+        return TRM_OK;
+    return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': dataset '%s' %s has norm zero, which %s does not allow",
+                    in->kind, in->path, col->name, place_text(col, piece->item + zero, where),
+                    in->options->normalize ? "--normalize" : "the metric");
+}
+
+static trm_status accept_floats(const trm_reader *in, const trm_column *col, const arrival *piece)
+{
+    float *out = col->floats + piece->done * col->width;
+    const int64_t values = piece->count * col->width;
     trm_element_order(col->element, in->bounce, values);
     trm_element_to_float(col->element, in->bounce, values, out);
     for (int64_t i = 0; i < values && !in->options->accept_non_finite; i++)
         if (!isfinite(out[i]))
-            return refuse_value(in, col, row + i / col->width, i, &out[i]);
-    if (in->options->normalize || in->options->refuse_zero_norm)
-        for (int64_t i = 0; i < rows; i++) {
-            trm_status status = check_norm(in, col, row + i, out + i * col->width);
-            if (status != TRM_OK)
-                return status;
-        }
-    return TRM_OK;
+            return refuse_value(in, col, piece->item + i / col->width, i, &out[i]);
+    return check_norms(in, col, piece, out);
 }
 
-static trm_status accept_integers(const reader *in, const column *col, int64_t row, int64_t rows,
-                                  int64_t done)
+static trm_status accept_integers(const trm_reader *in, const trm_column *col, const arrival *piece)
 {
-    trm_element_order(col->element, in->bounce, rows);
-    int64_t bad = trm_element_to_int64(col->element, in->bounce, rows, col->integers + done);
+    trm_element_order(col->element, in->bounce, piece->count);
+    int64_t bad = trm_element_to_int64(col->element, in->bounce, piece->count, col->integers + piece->done);
     if (bad < 0)
         return TRM_OK;
     return trm_fail(in->err, TRM_ERR_DATA,
-                    "store '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64
+                    "%s '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64
                     ", which does not fit int64",
-                    in->entry->seen.path, col->name, row + bad, ((const uint64_t *)in->bounce)[bad]);
+                    in->kind, in->path, col->name, piece->item + bad, ((const uint64_t *)in->bounce)[bad]);
 }
 
-static trm_status read_piece(const reader *in, const column *col, hid_t dataset, hid_t type, int64_t row,
-                             int64_t rows)
+static trm_status read_piece(const trm_reader *in, const trm_column *col, hid_t dataset, hid_t type,
+                             const trm_h5_block *block)
 {
     hid_t space = H5Dget_space(dataset);
-    hid_t memory = trm_h5_select_rows(space, row, rows, col->width);
+    hid_t memory = trm_h5_select(space, block);
     herr_t result = H5Dread(dataset, type, memory, space, in->transfer, in->bounce);
     trm_h5_close(memory);
     trm_h5_close(space);
     if (result < 0)
         return trm_fail(in->err, TRM_ERR_IO,
-                        "store '%s': reading dataset '%s' rows %" PRId64 " to %" PRId64 " failed",
-                        in->entry->seen.path, col->name, row, row + rows);
+                        "%s '%s': reading dataset '%s' rows %" PRId64 " to %" PRId64 " failed", in->kind,
+                        in->path, col->name, block->first, block->first + block->rows);
     return TRM_OK;
 }
 
 /* most: the largest count of any rank, so that all make the same number of calls. */
-static trm_status read_column(const reader *in, const column *col, int64_t row, int64_t count, int64_t most)
+static trm_status read_column(const trm_reader *in, const trm_column *col, int64_t row, int64_t count,
+                              int64_t most)
 {
-    const int64_t step = piece_rows(col);
+    const trm_h5_pieces all = trm_h5_divide(row, count, most, col->items, col->width, col->element->size);
     hid_t dataset = H5Dopen2(in->file, col->name, H5P_DEFAULT);
     hid_t type = dataset < 0 ? -1 : H5Dget_type(dataset);
     trm_status status = TRM_OK;
     if (type < 0)
-        status = trm_fail(in->err, TRM_ERR_IO, "store '%s': dataset '%s' can't be opened",
-                          in->entry->seen.path, col->name);
-    status = trm_agree(in->store->comm, status, in->err);
-    for (int64_t done = 0; done < most && status == TRM_OK; done += step) {
-        int64_t left = count > done ? count - done : 0;
-        int64_t rows = left < step ? left : step, from = done < count ? done : 0;
-        status = read_piece(in, col, dataset, type, row + from, rows);
-        if (status == TRM_OK && rows > 0)
-            status = col->floats != NULL ? accept_floats(in, col, row + from, rows, from)
-                                         : accept_integers(in, col, row + from, rows, from);
-        status = trm_agree(in->store->comm, status, in->err);
+        status = trm_fail(in->err, TRM_ERR_IO, "%s '%s': dataset '%s' can't be opened", in->kind, in->path,
+                          col->name);
+    status = trm_agree(in->comm, status, in->err);
+    for (int64_t i = 0; i < all.pieces && status == TRM_OK; i++) {
+        arrival piece = {0, 0, 0};
+        const trm_h5_block block = trm_h5_piece(&all, i, &piece.done);
+        piece.item = block.first * col->items + block.item;
+        piece.count = block.rows * block.items;
+        status = read_piece(in, col, dataset, type, &block);
+        if (status == TRM_OK && piece.count > 0)
+            status = col->floats != NULL ? accept_floats(in, col, &piece) : accept_integers(in, col, &piece);
+        status = trm_agree(in->comm, status, in->err);
     }
     trm_h5_close(type);
     trm_h5_close(dataset);
     return status;
 }
 
-/* The part of this rank's rows that is in one file: [row, row + count) of the file. */
-static trm_status read_file(reader *in, int64_t row, int64_t count, int64_t most, float *embeddings,
-                            int64_t *labels, int64_t *ids)
+int64_t trm_column_bytes(const trm_column *column, int64_t count)
 {
-    const trm_store_entry *entry = in->entry;
-    in->file = trm_h5_open_parallel(in->store->comm, entry->seen.path);
+    const trm_h5_pieces all =
+        trm_h5_divide(0, count, count, column->items, column->width, column->element->size);
+    return trm_h5_piece_bytes(&all, column->element->size);
+}
+
+trm_status trm_reader_begin(trm_reader *in, int64_t bytes)
+{
+    static const trm_read_options defaults = {.normalize = false};
+    trm_status status = TRM_OK;
+    in->options = in->options == NULL ? &defaults : in->options;
+    in->file = -1;
+    in->transfer = trm_h5_collective();
+    in->bounce = trm_alloc(bytes, 1);
+    if (in->bounce == NULL)
+        status = trm_fail_memory(in->err, "a read buffer", bytes, 1);
+    return trm_agree(in->comm, status, in->err);
+}
+
+trm_status trm_reader_read(trm_reader *in, const char *path, int columns, const trm_column *column,
+                           int64_t row, int64_t count, int64_t most)
+{
+    in->path = path;
+    in->file = trm_h5_open_parallel(in->comm, path);
     trm_status status = TRM_OK;
     if (in->file < 0)
-        status = trm_fail(in->err, TRM_ERR_IO, "store '%s': can't be opened with MPI-IO", entry->seen.path);
-    status = trm_agree(in->store->comm, status, in->err);
-    if (status == TRM_OK) {
-        column col = {entry->seen.embeddings, &entry->embeddings, in->store->dim, embeddings, NULL};
-        status = read_column(in, &col, row, count, most);
-    }
-    if (status == TRM_OK) {
-        column col = {entry->seen.labels, &entry->labels, 1, NULL, labels};
-        status = read_column(in, &col, row, count, most);
-    }
-    if (status == TRM_OK && ids != NULL && entry->seen.ids != NULL) {
-        column col = {entry->seen.ids, &entry->ids, 1, NULL, ids};
-        status = read_column(in, &col, row, count, most);
-    }
+        status = trm_fail(in->err, TRM_ERR_IO, "%s '%s': can't be opened with MPI-IO", in->kind, path);
+    status = trm_agree(in->comm, status, in->err);
+    for (int c = 0; c < columns && status == TRM_OK; c++)
+        status = read_column(in, &column[c], row, count, most);
     if (in->file >= 0)
         H5Fclose(in->file);
+    in->file = -1;
     return status;
 }
 
-static trm_status read_files(reader *in, int64_t first, int64_t count, float *embeddings, int64_t *labels,
-                             int64_t *ids)
+void trm_reader_end(trm_reader *in)
 {
-    const trm_store *store = in->store;
+    trm_free(in->bounce);
+    trm_h5_close(in->transfer);
+}
+
+/* Where one rank's rows of a store go. */
+typedef struct target {
+    float *embeddings;
+    double *norms;
+    int64_t *labels, *ids;
+} target;
+
+enum { STORE_COLUMNS = 3 };
+
+/* The columns of a file of a store, going to place of the target; the number of them. */
+static int store_columns(const trm_store *store, const trm_store_entry *entry, const target *to,
+                         int64_t place, trm_column column[STORE_COLUMNS])
+{
+    column[0] = (trm_column){.name = entry->seen.embeddings,
+                             .element = &entry->embeddings,
+                             .items = 1,
+                             .width = store->dim,
+                             .floats = to->embeddings + place * store->dim,
+                             .norms = to->norms == NULL ? NULL : to->norms + place};
+    column[1] = (trm_column){.name = entry->seen.labels,
+                             .element = &entry->labels,
+                             .items = 1,
+                             .width = 1,
+                             .integers = to->labels + place};
+    if (to->ids == NULL || entry->seen.ids == NULL)
+        return 2;
+    column[2] = (trm_column){
+        .name = entry->seen.ids, .element = &entry->ids, .items = 1, .width = 1, .integers = to->ids + place};
+    return 3;
+}
+
+static trm_status read_files(const trm_store *store, trm_reader *in, int64_t first, int64_t count,
+                             const target *to)
+{
     trm_status status = TRM_OK;
     for (int i = 0; i < store->files && status == TRM_OK; i++) {
         const trm_store_file *file = &store->entry[i].seen;
         int64_t from = first > file->first ? first : file->first;
-        int64_t to = first + count < file->first + file->rows ? first + count : file->first + file->rows;
-        int64_t mine = to > from ? to - from : 0, most = 0;
+        int64_t last = first + count < file->first + file->rows ? first + count : file->first + file->rows;
+        int64_t mine = last > from ? last - from : 0, most = 0;
         if (mine == 0)
             from = file->first;
         MPI_Allreduce(&mine, &most, 1, MPI_INT64_T, MPI_MAX, store->comm);
-        int64_t place = mine > 0 ? from - first : 0; /* in the caller's arrays */
-        in->entry = &store->entry[i];
-        if (most > 0)
-            status = read_file(in, from - file->first, mine, most, embeddings + place * store->dim,
-                               labels + place, ids == NULL ? NULL : ids + place);
+        if (most == 0)
+            continue;
+        trm_column column[STORE_COLUMNS];
+        const int columns = store_columns(store, &store->entry[i], to, mine > 0 ? from - first : 0, column);
+        status = trm_reader_read(in, file->path, columns, column, from - file->first, mine, most);
     }
     return status;
 }
 
 /* Bytes of the largest piece of any dataset for this rank. */
-static int64_t bounce_bytes(const trm_store *store, int64_t count)
+static int64_t store_bytes(const trm_store *store, int64_t count, const target *to)
 {
-    int64_t row = 8;
+    int64_t bytes = 1;
     for (int i = 0; i < store->files; i++) {
-        int64_t size = (int64_t)store->entry[i].embeddings.size * store->dim;
-        row = size > row ? size : row;
+        trm_column column[STORE_COLUMNS];
+        const trm_store_entry *entry = &store->entry[i];
+        const int columns = store_columns(store, entry, to, 0, column);
+        for (int c = 0; c < columns; c++) {
+            const int64_t need = trm_column_bytes(&column[c], count);
+            bytes = need > bytes ? need : bytes;
+        }
     }
-    return count < piece_bytes / row ? (count + 1) * row : piece_bytes > row ? piece_bytes : row;
+    return bytes;
 }
 
 trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
                           float *embeddings, int64_t *labels, int64_t *ids, trm_error *err)
 {
-    static const trm_read_options defaults = {false, false, false};
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
-    reader in = {store, NULL, options == NULL ? &defaults : options, -1, -1, NULL, err};
-    trm_h5_handler handler = trm_h5_silence();
     trm_status status = TRM_OK;
-    in.transfer = trm_h5_collective();
-    in.bounce = trm_alloc(bounce_bytes(store, count), 1);
     if (first < 0 || count < 0 || first > store->rows - count)
         status =
             trm_fail(err, TRM_ERR_INTERNAL, "rows %" PRId64 " to %" PRId64 " asked of a store of %" PRId64,
                      first, first + count, store->rows);
-    else if (in.bounce == NULL)
-        status = trm_fail_memory(err, "a read buffer", bounce_bytes(store, count), 1);
     status = trm_agree(store->comm, status, err);
+    if (status != TRM_OK)
+        return status;
+    trm_h5_handler handler = trm_h5_silence();
+    trm_reader in = {.comm = store->comm, .kind = "store", .options = options, .err = err};
+    const target to = {embeddings, options == NULL ? NULL : options->norms, labels, ids};
+    status = trm_reader_begin(&in, store_bytes(store, count, &to));
     if (status == TRM_OK)
-        status = read_files(&in, first, count, embeddings, labels, ids);
+        status = read_files(store, &in, first, count, &to);
     if (status == TRM_OK && ids != NULL && store->entry[0].seen.ids == NULL)
         for (int64_t i = 0; i < count; i++)
             ids[i] = first + i;
-    trm_free(in.bounce);
-    trm_h5_close(in.transfer);
+    trm_reader_end(&in);
     trm_h5_restore(handler);
     return status;
 }

@@ -470,8 +470,8 @@ static trm_status count_all(trm_triplet_file *file, int64_t *total, trm_error *e
     return TRM_OK;
 }
 
-trm_status trm_triplet_file_finish(trm_triplet_file *file, int attributes, const trm_attribute *attribute,
-                                   trm_error *err)
+trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
+                                   int attributes, const trm_attribute *attribute, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
@@ -480,14 +480,17 @@ trm_status trm_triplet_file_finish(trm_triplet_file *file, int attributes, const
     int64_t total = 0;
     trm_status status = count_all(file, &total, err);
     if (status == TRM_OK)
-        status = trm_output_create(file->comm, file->path, total * RECORD_BYTES, &out, err);
+        status = trm_output_create(file->comm, file->path,
+                                   total * RECORD_BYTES + trm_output_arrays_bytes(arrays, array), &out, err);
     if (status == TRM_OK)
         status = fill_output(file, &out, total, err);
+    if (status == TRM_OK)
+        status = trm_output_arrays_write(&out, arrays, array, err);
     if (status == TRM_OK) {
         trm_output_check_item items[COLUMNS];
         for (int c = 0; c < COLUMNS; c++)
             items[c] = (trm_output_check_item){columns[c].name, total};
-        status = trm_output_commit(&out, attributes, attribute, COLUMNS, items, err);
+        status = trm_output_arrays_commit(&out, COLUMNS, items, arrays, array, attributes, attribute, err);
     }
     trm_output_close(&out);
     trm_h5_restore(handler);

@@ -143,7 +143,7 @@ static trm_status write_result(const char *path, uint64_t salt, bool spool, int6
     for (int panel = 0; panel < PANELS && status == TRM_OK && !empty; panel++)
         status = trm_agree(MPI_COMM_WORLD, add_panel(file, salt, panel, err), err);
     if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, 4, attributes, err);
+        status = trm_triplet_file_finish(file, 0, NULL, 4, attributes, err);
     trm_triplet_file_destroy(&file);
     return status;
 }
@@ -261,7 +261,7 @@ static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
                 status = trm_triplet_file_add(file, &t, 1, &err);
             }
         if (status == TRM_OK)
-            status = trm_triplet_file_finish(file, 4, attributes, &err);
+            status = trm_triplet_file_finish(file, 0, NULL, 4, attributes, &err);
         if (status != TRM_OK)
             fprintf(stderr, "%s\n", err.text);
         trm_triplet_file_destroy(&file);
