@@ -488,20 +488,26 @@ static void bad_values_name_file_dataset_row_and_rule(void **state)
 static void normalize_divides_by_the_canonical_norm(void **state)
 {
     (void)state;
-    const char *path = in_folder("n.h5");
-    recipe r = usual(12);
-    make(path, &r);
+    enum { FIRST = 5, SECOND = 12 };
+    const char *paths[2] = {in_folder("n.h5"), in_folder("o.h5")};
+    recipe r = usual(FIRST);
+    make(paths[0], &r);
+    r = usual(SECOND);
+    r.first = FIRST;
+    make(paths[1], &r);
     part p;
     int64_t total = 0;
+    double norms[FIRST + SECOND];
     trm_error err = TRM_ERROR_INIT;
-    trm_read_options read = {.normalize = true};
-    trm_status status = load(1, &path, NULL, &read, false, &p, &total, &err);
+    trm_read_options read = {.normalize = true, .norms = norms};
+    trm_status status = load(2, paths, NULL, &read, false, &p, &total, &err);
     bool good = status == TRM_OK;
     for (int64_t i = 0; i < p.count && good; i++) {
         float x[DIM];
         for (int64_t k = 0; k < DIM; k++)
             x[k] = (float)value_at(p.first + i, k);
         double norm2 = trm_dot(x, x, DIM);
+        good = norms[i] == sqrt(norm2);
         for (int64_t k = 0; k < DIM; k++)
             good = good && p.rows[i * DIM + k] == (float)((double)x[k] / sqrt(norm2));
     }
