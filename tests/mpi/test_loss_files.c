@@ -1008,6 +1008,41 @@ static void what_can_not_be_written_leaves_the_old_file(void **state)
     assert_true(everywhere(leftovers() == 0));
 }
 
+/* --- pieces
+ * ------------------------------------------------------------------------------------------------------ */
+
+/* Every rank goes through the pieces of the largest part, and those of its own part follow each other. */
+static bool divides(int64_t rows, int64_t most, int64_t items, int64_t width, int64_t size)
+{
+    const trm_h5_pieces all = trm_h5_divide(1000, rows, most, items, width, size);
+    const trm_h5_pieces largest = trm_h5_divide(0, most, most, items, width, size);
+    int64_t next = 0;
+    bool good = all.pieces == largest.pieces;
+    for (int64_t i = 0; i < all.pieces && good; i++) {
+        int64_t done = -1;
+        const trm_h5_block block = trm_h5_piece(&all, i, &done);
+        const int64_t bytes = block.rows * block.items * width * size;
+        good = bytes <= INT64_C(64) << 20 && bytes <= trm_h5_piece_bytes(&all, size) &&
+               (block.rows == 0 || (done == next && (block.first - 1000) * items + block.item == done)) &&
+               (block.rows < 2 || block.items == items);
+        next += block.rows * block.items;
+    }
+    return good && next == rows * items;
+}
+
+static void pieces_cover_a_part_and_none_is_over_64_mib(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {0, 1, 7, 1000}, items[] = {1, 3, 1000, 100000}, widths[] = {1, 128, 65536};
+    bool good = true;
+    for (int r = 0; r < 4; r++)
+        for (int i = 0; i < 4; i++)
+            for (int w = 0; w < 3; w++)
+                good = good && divides(rows[r], rows[r], items[i], widths[w], 4) &&
+                       divides(rows[r], rows[r] + 5, items[i], widths[w], 8);
+    assert_true(everywhere(good));
+}
+
 /* --- norms
  * ------------------------------------------------------------------------------------------------------- */
 
@@ -1055,6 +1090,7 @@ int main(int argc, char **argv)
         IN_FOLDER(a_gradient_row_larger_than_a_piece_is_written_in_several),
         IN_FOLDER(triplets_with_a_gradient_read_back),
         IN_FOLDER(what_can_not_be_written_leaves_the_old_file),
+        cmocka_unit_test(pieces_cover_a_part_and_none_is_over_64_mib),
         cmocka_unit_test(rows_are_divided_by_their_canonical_norm),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
