@@ -66,7 +66,9 @@ typedef enum trm_source {
     TRM_SOURCE_MINED,      /* trm_mine with the given options */
     TRM_SOURCE_GIVEN,      /* the caller's list */
     TRM_SOURCE_BATCH_HARD, /* hardest positive, hardest negative of each valid anchor */
-    TRM_SOURCE_BATCH_ALL   /* every (a,p,n); never a list */
+    TRM_SOURCE_BATCH_ALL,  /* every (a,p,n); never a list */
+    TRM_SOURCE_WITHIN /* every (a,p,n) with 0 < d(a,n) - d(a,p) <= mine.margin; never a list (the set that
+                       * PyTorch Metric Learning calls semihard) */
 } trm_source;
 
 /* A rank's part of a list of triplets, in row ids; rank r's follow rank r-1's. Borrowed. */
@@ -77,7 +79,7 @@ typedef struct trm_given_triplets {
 
 typedef struct trm_evaluate_options {
     trm_source source;
-    trm_mine_options mine; /* its metric and margin are those of loss; policies count for TRM_SOURCE_MINED */
+    trm_mine_options mine; /* policies of TRM_SOURCE_MINED; metric: loss's is taken; margin: of the window */
     trm_loss_options loss;
     bool lone; /* batch-hard: a row without a positive adds [margin - min d(a,n)]+ (TensorFlow Addons) */
     trm_given_triplets given;
@@ -87,7 +89,8 @@ typedef struct trm_evaluate_options {
 typedef struct trm_batch {
     int64_t count; /* of this rank; may be 0 */
     int dim;
-    const float *embeddings; /* count x dim, float32, row-major */
+    const float *embeddings; /* count x dim, float32, row-major; NULL is fine where no row is looked at again:
+                              * no gradient, no swap, no given triplets */
     const int64_t *labels;   /* count */
     const double *norms; /* count: of the rows before they were normalised (trm_normalize): the gradient is
                           * then with respect to those; NULL: with respect to embeddings */
@@ -99,6 +102,11 @@ int64_t trm_normalize(int64_t count, int dim, const float *x, float *out, double
 
 /* Defaults: mined, and what the two parts default to. Not collective. */
 void trm_evaluate_options_init(trm_evaluate_options *options);
+
+/* Bytes of a rank's limit that an evaluation needs beside mining: for trm_mine_options.reserve before
+ * trm_mine_plan. Collective. */
+int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                           const trm_evaluate_options *options, bool gradient);
 
 /* Evaluates a loss over rows (made from batch, on the same run). Collective; options equal on all ranks,
  * except given. emit: also gets the triplets of TRM_SOURCE_MINED and TRM_SOURCE_BATCH_HARD, see trm_mine; may

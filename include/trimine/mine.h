@@ -38,14 +38,22 @@ typedef enum trm_fallback {
     TRM_FALLBACK_HARDEST          /* the smallest d(a,n) of all */
 } trm_fallback;
 
+typedef enum trm_negatives {
+    TRM_NEGATIVES_SEMIHARD, /* by window, pick and fallback */
+    TRM_NEGATIVES_HARD      /* the nearest of all, whatever d(a,p); kind semihard does not apply and is 0 */
+} trm_negatives;
+
 typedef struct trm_mine_options {
     trm_metric metric;
     double margin; /* >= 0, finite */
     trm_positives positives;
     int64_t nearest; /* K >= 1 for TRM_POSITIVES_NEAREST */
+    trm_negatives negatives;
     trm_window window;
     trm_pick pick;
     trm_fallback fallback;
+    bool lone;       /* a row without a positive makes a triplet too: positive -1, d_ap 0 */
+    int64_t reserve; /* bytes of a rank's limit that the caller needs meanwhile, for the memory plan */
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;
@@ -72,24 +80,20 @@ typedef struct trm_mine_summary {
         int64_t total, semihard, fallback, skipped;
     } triplets;
     struct {
-        double sum;     /* exact sum of the hinge over the triplets, rounded once */
-        int64_t active; /* triplets with (d_ap - d_an) + margin > 0 */
-    } loss;
-    struct {
         int64_t elements;         /* unordered pairs of rows multiplied */
         int64_t survivors;        /* of these, the pairs the kernel could not rule out */
         int64_t float64;          /* canonical distances computed to decide */
     } certify, certify_positives; /* the negatives sweep; the positives sweep */
     char result_hash[33];         /* order-independent sum of XXH3-128 over the triplets, hex */
     int panels; /* passes over the anchors that the memory limit asked for; 1: none needed */
-    double arrange_s, positives_s, negatives_s, loss_s; /* largest of any rank */
+    double arrange_s, positives_s, negatives_s, answers_s; /* largest of any rank */
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
 } trm_mine_summary;
 
 /* One rank's part, for the report. */
 typedef struct trm_mine_part {
     int64_t rows, triplets;
-    double loss_sum, compute_s, wait_s;
+    double compute_s, wait_s;
 } trm_mine_part;
 
 /* The rows of a store, spread over the ranks and arranged by label. Opaque. */
@@ -126,12 +130,15 @@ typedef trm_status (*trm_triplet_fn)(void *context, const trm_triplet *triplets,
 /* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
 void trm_mine_options_init(trm_mine_options *options);
 
+/* Fills in summary->anchors and summary->classes. Collective. */
+void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
+
 /* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: USAGE, MEMORY, as
  * trm_mine. */
 trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
                          trm_mine_summary *summary, trm_error *err) TRM_MUST_CHECK;
 
-/* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count and sum only).
+/* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count only).
  * part may be NULL. Errors: USAGE (margin, nearest), MEMORY (with the smallest limit that would do), and
  * whatever emit returns. */
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,

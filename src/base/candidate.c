@@ -28,6 +28,12 @@ bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate can
     return true;
 }
 
+void trm_candidates_merge_sums(trm_candidate *into, const trm_candidate *from, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        into[i].id += from[i].id;
+}
+
 void trm_candidates_merge_lists(trm_candidate *into, const trm_candidate *from, int64_t count, int64_t length)
 {
     for (int64_t start = 0; start < count; start += length)

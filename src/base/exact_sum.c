@@ -46,6 +46,30 @@ void trm_exact_sum_add(trm_exact_sum *sum, double value)
         trm_exact_sum_carry(sum);
 }
 
+/* sign * mantissa * times * 2^(shift - 1074), times < 2^32: a product of 85 bits, moved by up to 31. */
+static void add_product(trm_exact_sum *sum, int64_t sign, uint64_t mantissa, int shift, uint64_t times)
+{
+    __extension__ typedef unsigned __int128 wide;
+    wide product = (wide)mantissa * times << shift % 32;
+    for (int i = shift / 32; product != 0; i++, product >>= 32)
+        sum->limb[i] += sign * (int64_t)(product & (uint64_t)digit_mask);
+    if (++sum->pending >= carry_every)
+        trm_exact_sum_carry(sum);
+}
+
+void trm_exact_sum_add_times(trm_exact_sum *sum, double value, int64_t times)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const int exponent = (int)(bits >> 52 & 0x7ff), shift = exponent > 0 ? exponent - 1 : 0;
+    const uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    const uint64_t mantissa = exponent > 0 ? fraction | UINT64_C(1) << 52 : fraction;
+    const int64_t sign = bits >> 63 ? -1 : 1;
+    add_product(sum, sign, mantissa, shift, (uint64_t)times & (uint64_t)digit_mask);
+    if (times >> 32 != 0)
+        add_product(sum, sign, mantissa, shift + 32, (uint64_t)times >> 32);
+}
+
 void trm_exact_sum_merge(trm_exact_sum *sum, const trm_exact_sum *other)
 {
     trm_exact_sum normal = *other;

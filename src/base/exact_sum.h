@@ -19,6 +19,8 @@ typedef struct trm_exact_sum {
 void trm_exact_sum_clear(trm_exact_sum *sum);
 /* value must be finite. */
 void trm_exact_sum_add(trm_exact_sum *sum, double value);
+/* Adds times * value, exactly. value must be finite, times >= 0. */
+void trm_exact_sum_add_times(trm_exact_sum *sum, double value, int64_t times);
 void trm_exact_sum_merge(trm_exact_sum *sum, const trm_exact_sum *other);
 /* Moves carries on: every limb but the last is then in [0, 2^32), so limbs of 2^31 sums may be added. */
 void trm_exact_sum_carry(trm_exact_sum *sum);

@@ -24,7 +24,14 @@ typedef struct trm_cli {
     const char *output;
     trm_store_options store;
     trm_mine_options mine;
-    bool margin_given;
+    trm_loss_options loss;
+    trm_source source;
+    bool source_given, margin_given, within_given, lone, gradient, gradient_at_normalized;
+    double within;
+    const char *triplets; /* file of index triplets, or NULL */
+    trm_packed_pick packed_pick;
+    const char *compat;     /* preset, or NULL */
+    const char *overridden; /* options of the preset that were given anew, "a b"; in memory of its own */
     trm_run_options run;
     bool normalize, ignore, json, quiet, overwrite;
     int verbose;
@@ -44,14 +51,36 @@ void trm_cli_answer_help(int argc, char **argv);
 trm_command_fn trm_cli_find_command(const char *name);
 
 trm_status trm_command_mine(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_command_loss(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_bench(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_synth(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_info(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- presets.c ---- */
+
+/* Options of a preset (--compat) as words of a command line. */
+typedef struct trm_preset {
+    const char *name;
+    bool mine, loss; /* the commands that take it */
+    bool packed;     /* for packed triplets only */
+    const char *warning;
+    const char *words[12]; /* NULL-terminated */
+} trm_preset;
+/* By name, or NULL. */
+const trm_preset *trm_preset_find(const char *name);
+/* All names, "a b c"; borrowed for ever. */
+const char *trm_preset_names(void);
 
 /* ---- report.c ---- */
 
 /* The options that decide a result, as a JSON object (new reference). */
 json_t *trm_report_options(const trm_cli *cli);
+/* A loss as the reports give it (new reference). */
+json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_reduction reduction);
+/* One line for people on stderr. */
+void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_summary *loss);
+/* The per-rank table (new reference), and for people with -v. Collective; the result is rank 0's. */
+json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part *part);
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel);
 /* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed. */
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;

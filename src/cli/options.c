@@ -37,11 +37,23 @@ enum option_key {
     KEY_ROWS,
     KEY_DIM,
     KEY_CLASSES,
-    KEY_SPREAD
+    KEY_SPREAD,
+    KEY_LOSS,
+    KEY_TRIPLETS,
+    KEY_SOFT,
+    KEY_SWAP,
+    KEY_REDUCTION,
+    KEY_GRADIENT,
+    KEY_GRADIENT_AT,
+    KEY_COMPAT,
+    KEY_LONE,
+    KEY_WITHIN,
+    KEY_END
 };
 
 /* Which commands take an option. */
-enum { FOR_MINE = 1, FOR_BENCH = 2, FOR_SYNTH = 4, FOR_INFO = 8, FOR_ALL = 15 };
+enum { FOR_MINE = 1, FOR_BENCH = 2, FOR_SYNTH = 4, FOR_INFO = 8, FOR_LOSS = 16, FOR_ALL = 31 };
+enum { FOR_STORES = FOR_MINE | FOR_LOSS, FOR_RUNS = FOR_MINE | FOR_LOSS | FOR_BENCH };
 
 typedef struct option_row {
     struct argp_option option;
@@ -49,43 +61,64 @@ typedef struct option_row {
 } option_row;
 
 static const option_row option_table[] = {
-    {{"output", 'o', "FILE", 0, "write the triplets to FILE (HDF5)", 1}, FOR_MINE},
-    {{"overwrite", KEY_OVERWRITE, 0, 0, "replace an output that exists", 1}, FOR_MINE | FOR_SYNTH},
+    {{"output", 'o', "FILE", 0, "write the result to FILE (HDF5)", 1}, FOR_STORES},
+    {{"overwrite", KEY_OVERWRITE, 0, 0, "replace an output that exists", 1}, FOR_STORES | FOR_SYNTH},
     {{"embeddings", KEY_EMBEDDINGS, "PATH", 0, "dataset of the embeddings (default: a known name)", 2},
-     FOR_MINE | FOR_INFO},
-    {{"labels", KEY_LABELS, "PATH", 0, "dataset of the labels", 2}, FOR_MINE | FOR_INFO},
-    {{"ids", KEY_IDS, "PATH", 0, "dataset of the ids", 2}, FOR_MINE | FOR_INFO},
-    {{"normalize", KEY_NORMALIZE, 0, 0, "L2-normalise rows on load", 2}, FOR_MINE},
-    {{"ignore-label", KEY_IGNORE, "L", 0, "rows with label L take no part", 2}, FOR_MINE},
-    {{"metric", KEY_METRIC, "NAME", 0, "sql2 (default), l2, cosine or dot", 3}, FOR_MINE | FOR_BENCH},
-    {{"margin", KEY_MARGIN, "M", 0, "margin (default 1.0; cosine 0.5)", 3}, FOR_MINE | FOR_BENCH},
+     FOR_STORES | FOR_INFO},
+    {{"labels", KEY_LABELS, "PATH", 0, "dataset of the labels", 2}, FOR_STORES | FOR_INFO},
+    {{"ids", KEY_IDS, "PATH", 0, "dataset of the ids", 2}, FOR_STORES | FOR_INFO},
+    {{"normalize", KEY_NORMALIZE, 0, 0, "L2-normalise rows on load", 2}, FOR_STORES},
+    {{"ignore-label", KEY_IGNORE, "L", 0, "rows with label L take no part", 2}, FOR_STORES},
+    {{"triplets", KEY_TRIPLETS, "FILE", 0, "triplets of row ids to evaluate, as mine writes them", 2},
+     FOR_LOSS},
+    {{"metric", KEY_METRIC, "NAME", 0, "sql2 (default), l2, cosine or dot", 3}, FOR_RUNS},
+    {{"margin", KEY_MARGIN, "M", 0, "margin (default 1.0; cosine 0.5; with --soft 0 in the loss)", 3},
+     FOR_RUNS},
     {{"positives", KEY_POSITIVES, "POLICY", 0, "all (default), hardest, easiest or nearest:K; bench: easiest",
       3},
-     FOR_MINE | FOR_BENCH},
-    {{"negatives", KEY_NEGATIVES, "POLICY", 0, "semihard", 3}, FOR_MINE | FOR_BENCH},
+     FOR_RUNS},
+    {{"negatives", KEY_NEGATIVES, "POLICY", 0,
+      "semihard; of an anchor's own K in packed triplets also hard or random", 3},
+     FOR_RUNS},
     {{"window", KEY_WINDOW, "W", 0, "none, lt (default) or le: how d(a,n) - d(a,p) compares with the margin",
       3},
-     FOR_MINE | FOR_BENCH},
-    {{"pick", KEY_PICK, "P", 0, "nearest (default) or farthest of the semihard negatives", 3},
-     FOR_MINE | FOR_BENCH},
+     FOR_RUNS},
+    {{"pick", KEY_PICK, "P", 0, "nearest (default) or farthest of the semihard negatives", 3}, FOR_RUNS},
     {{"fallback", KEY_FALLBACK, "F", 0, "skip (default), farthest-inside or hardest where there is none", 3},
-     FOR_MINE | FOR_BENCH},
+     FOR_RUNS},
+    {{"loss", KEY_LOSS, "NAME", 0, "over the whole store: batch-hard, batch-all or mined", 3}, FOR_LOSS},
+    {{"lone", KEY_LONE, 0, 0, "batch-hard: a row without a positive adds [margin - min d(a,n)]+", 3},
+     FOR_LOSS},
+    {{"within", KEY_WITHIN, "M", 0, "batch-all: only triplets with 0 < d(a,n) - d(a,p) <= M", 3}, FOR_LOSS},
+    {{"soft", KEY_SOFT, 0, 0, "softplus in place of the hinge", 3}, FOR_STORES},
+    {{"swap", KEY_SWAP, 0, 0, "d(a,n) becomes min(d(a,n), d(p,n))", 3}, FOR_STORES},
+    {{"reduction", KEY_REDUCTION, "R", 0,
+      "which is the value, and scales the gradient: mean_all (default), sum, mean_nonzero, mean_valid, "
+      "mean_rows",
+      3},
+     FOR_STORES},
+    {{"gradient", KEY_GRADIENT, 0, 0, "the gradient of the value with respect to every row", 3}, FOR_STORES},
+    {{"gradient-at", KEY_GRADIENT_AT, "WHICH", 0, "with --normalize: rows as stored (default) or normalized",
+      3},
+     FOR_STORES},
+    {{"compat", KEY_COMPAT, "NAME", 0, "options that reproduce another library's rule (see README)", 3},
+     FOR_STORES},
     {{"rows", KEY_ROWS, "N", 0, "rows of the synthetic store (default 20000)", 4}, FOR_BENCH | FOR_SYNTH},
     {{"dim", KEY_DIM, "D", 0, "its dimensions (default 128)", 4}, FOR_BENCH | FOR_SYNTH},
     {{"classes", KEY_CLASSES, "C", 0, "its classes (default 100)", 4}, FOR_BENCH | FOR_SYNTH},
     {{"spread", KEY_SPREAD, "X", 0, "noise around a class's centre, relative to its length (default 1.0)", 4},
      FOR_BENCH | FOR_SYNTH},
     {{"seed", KEY_SEED, "S", 0, "seed of everything random (default 0)", 4},
-     FOR_BENCH | FOR_SYNTH | FOR_MINE},
-    {{"kernel", KEY_KERNEL, "NAME", 0, "auto (default), blas or fp32", 5}, FOR_MINE | FOR_BENCH},
+     FOR_BENCH | FOR_SYNTH | FOR_STORES},
+    {{"kernel", KEY_KERNEL, "NAME", 0, "auto (default), blas or fp32", 5}, FOR_RUNS},
     {{"threads", KEY_THREADS, "T", 0, "threads a rank (default: its share of the host's cores)", 5},
-     FOR_MINE | FOR_BENCH},
+     FOR_RUNS},
     {{"replicate", KEY_REPLICATE, "C", 0, "ranks a team, auto (default) or a divisor of the ranks", 5},
-     FOR_MINE | FOR_BENCH},
-    {{"tile", KEY_TILE, "T", 0, "rows and columns a tile, a multiple of 32", 5}, FOR_MINE | FOR_BENCH},
-    {{"mem-per-rank", KEY_MEMORY, "SIZE", 0, "memory limit, such as 900M or 4G", 5}, FOR_MINE | FOR_BENCH},
+     FOR_RUNS},
+    {{"tile", KEY_TILE, "T", 0, "rows and columns a tile, a multiple of 32", 5}, FOR_RUNS},
+    {{"mem-per-rank", KEY_MEMORY, "SIZE", 0, "memory limit, such as 900M or 4G", 5}, FOR_RUNS},
     {{"json", KEY_JSON, 0, 0, "one JSON object on standard output", 6}, FOR_ALL},
-    {{"progress", KEY_PROGRESS, "WHEN", 0, "auto (default), always or never", 6}, FOR_MINE | FOR_BENCH},
+    {{"progress", KEY_PROGRESS, "WHEN", 0, "auto (default), always or never", 6}, FOR_RUNS},
     {{"quiet", KEY_QUIET, 0, 0, "no report, only errors and warnings", 6}, FOR_ALL},
     {{"verbose", 'v', 0, 0, "say more", 6}, FOR_ALL},
     {{0}, 0},
@@ -103,6 +136,11 @@ static const command_row commands[] = {
      "Mines semihard triplets from a whole embedding store, exactly.\vSTORE is an HDF5 file, or a folder of "
      "them; several "
      "are one store in the order given. Run it under mpirun or srun --mpi=pmix."},
+    {"loss", FOR_LOSS, trm_command_loss, "STORE...|PACKED",
+     "Evaluates a loss and its gradient: on triplets of a file (--triplets), over a whole store (--loss), or "
+     "on "
+     "packed triplets.\vPACKED is an HDF5 file with /anchor, /positive and /negative or /negatives. "
+     "Otherwise as trimine mine."},
     {"bench", FOR_BENCH, trm_command_bench, "",
      "Compares the effective rate of mining with this machine's own GEMM peak, on a synthetic store in "
      "memory."},
@@ -124,12 +162,20 @@ trm_command_fn trm_cli_find_command(const char *name)
     return row == NULL ? NULL : row->run;
 }
 
+/* A command line is read three times: for --compat alone, then the preset's words, then all of it. */
+typedef enum trm_pass { PASS_SCOUT, PASS_PRESET, PASS_USER } trm_pass;
+
+enum { KEYS = KEY_END - KEY_METRIC };
+
 /* What a parse fills in; the error is kept for later, because only one rank may print it. */
 typedef struct trm_parse {
     trm_cli *cli;
     trm_error *err;
     trm_status status;
     const command_row *command;
+    trm_pass pass;
+    bool preset[KEYS]; /* options that the preset set */
+    char overridden[256];
 } trm_parse;
 
 static error_t refuse(trm_parse *parse, const char *option, const char *value, const char *rule)
@@ -226,7 +272,17 @@ static const word positives_words[] = {{"all", TRM_POSITIVES_ALL},
                                        {"hardest", TRM_POSITIVES_HARDEST},
                                        {"easiest", TRM_POSITIVES_EASIEST},
                                        {NULL, 0}};
-static const word negatives_words[] = {{"semihard", 0}, {NULL, 0}};
+static const word negatives_words[] = {{"semihard", TRM_PACKED_SEMIHARD}, {NULL, 0}};
+static const word packed_words[] = {{"semihard", TRM_PACKED_SEMIHARD},
+                                    {"hard", TRM_PACKED_HARD},
+                                    {"random", TRM_PACKED_RANDOM},
+                                    {"reversed", TRM_PACKED_REVERSED},
+                                    {NULL, 0}};
+static const word source_words[] = {{"batch-hard", TRM_SOURCE_BATCH_HARD},
+                                    {"batch-all", TRM_SOURCE_BATCH_ALL},
+                                    {"mined", TRM_SOURCE_MINED},
+                                    {NULL, 0}};
+static const word gradient_words[] = {{"stored", 0}, {"normalized", 1}, {NULL, 0}};
 static const word progress_words[] = {
     {"auto", TRM_PROGRESS_AUTO}, {"always", TRM_PROGRESS_ALWAYS}, {"never", TRM_PROGRESS_NEVER}, {NULL, 0}};
 
@@ -264,7 +320,10 @@ static error_t parse_mining(trm_parse *parse, int key, const char *text)
     case KEY_POSITIVES:
         return parse_positives(parse, text);
     case KEY_NEGATIVES:
-        return parse_word(parse, "negatives", text, negatives_words, &value);
+        error = parse_word(parse, "negatives", text,
+                           parse->command->bit == FOR_LOSS ? packed_words : negatives_words, &value);
+        parse->cli->packed_pick = (trm_packed_pick)value;
+        return error;
     case KEY_WINDOW:
         error = parse_word(parse, "window", text, window_words, &value);
         mine->window = (trm_window)value;
@@ -277,6 +336,51 @@ static error_t parse_mining(trm_parse *parse, int key, const char *text)
         error = parse_word(parse, "fallback", text, fallback_words, &value);
         mine->fallback = (trm_fallback)value;
         return error;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse_loss(trm_parse *parse, int key, const char *text)
+{
+    trm_cli *cli = parse->cli;
+    int value = 0;
+    error_t error = 0;
+    switch (key) {
+    case KEY_LOSS:
+        error = parse_word(parse, "loss", text, source_words, &value);
+        cli->source = (trm_source)value;
+        cli->source_given = true;
+        return error;
+    case KEY_TRIPLETS:
+        cli->triplets = text;
+        return 0;
+    case KEY_SOFT:
+        cli->loss.soft = true;
+        return 0;
+    case KEY_SWAP:
+        cli->loss.swap = true;
+        return 0;
+    case KEY_REDUCTION:
+        return trm_reduction_from_name(text, &cli->loss.reduction) == 0
+                   ? 0
+                   : refuse(parse, "reduction", text,
+                            "must be one of mean_all sum mean_nonzero mean_valid mean_rows");
+    case KEY_GRADIENT:
+        cli->gradient = true;
+        return 0;
+    case KEY_GRADIENT_AT:
+        error = parse_word(parse, "gradient-at", text, gradient_words, &value);
+        cli->gradient_at_normalized = value != 0;
+        return error;
+    case KEY_COMPAT:
+        return 0; /* the scout saw it */
+    case KEY_LONE:
+        cli->lone = true;
+        return 0;
+    case KEY_WITHIN:
+        cli->within_given = true;
+        return parse_number(parse, "within", text, &cli->within);
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -359,12 +463,30 @@ static error_t parse_data(trm_parse *parse, int key, const char *text)
     }
 }
 
+/* Remembers what the preset set, and which of that the user sets anew. */
+static void note_preset(trm_parse *parse, int key)
+{
+    if (key < KEY_METRIC || key >= KEY_END)
+        return;
+    bool *set = &parse->preset[key - KEY_METRIC];
+    if (parse->pass == PASS_USER && *set)
+        for (const option_row *row = option_table; row->option.name != NULL; row++)
+            if (row->option.key == key) {
+                const char *gap = parse->overridden[0] == '\0' ? "" : " ";
+                strncat(parse->overridden, gap, sizeof parse->overridden - strlen(parse->overridden) - 1);
+                strncat(parse->overridden, row->option.name,
+                        sizeof parse->overridden - strlen(parse->overridden) - 1);
+            }
+    *set = parse->pass == PASS_PRESET;
+}
+
 static error_t parse_key(int key, char *text, struct argp_state *state)
 {
     trm_parse *parse = state->input;
     switch (key) {
     case ARGP_KEY_ARG:
-        parse->cli->input[parse->cli->inputs++] = text;
+        if (parse->pass == PASS_USER)
+            parse->cli->input[parse->cli->inputs++] = text;
         return 0;
     case ARGP_KEY_ERROR:
         if (parse->status == TRM_OK)
@@ -375,7 +497,14 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
     default:
         break;
     }
+    if (parse->pass == PASS_SCOUT) {
+        parse->cli->compat = key == KEY_COMPAT ? text : parse->cli->compat;
+        return 0;
+    }
+    note_preset(parse, key);
     error_t error = parse_mining(parse, key, text);
+    if (error == ARGP_ERR_UNKNOWN)
+        error = parse_loss(parse, key, text);
     if (error == ARGP_ERR_UNKNOWN)
         error = parse_running(parse, key, text);
     if (error == ARGP_ERR_UNKNOWN)
@@ -399,6 +528,7 @@ static void set_defaults(trm_cli *cli)
 {
     *cli = (trm_cli){.rows = 20000, .dim = 128, .classes = 100, .spread = 1.0};
     trm_mine_options_init(&cli->mine);
+    trm_loss_options_init(&cli->loss);
     trm_run_options_init(&cli->run);
 }
 
@@ -408,9 +538,73 @@ static trm_status check_inputs(const trm_cli *cli, const command_row *command, t
         return trm_fail(err, TRM_ERR_USAGE, "bench takes no store: '%s'", cli->input[0]);
     if (command->bit == FOR_SYNTH && cli->inputs != 1)
         return trm_fail(err, TRM_ERR_USAGE, "synth takes one output file");
-    if ((command->bit & (FOR_MINE | FOR_INFO)) && cli->inputs == 0)
+    if ((command->bit & (FOR_STORES | FOR_INFO)) && cli->inputs == 0)
         return trm_fail(err, TRM_ERR_USAGE, "no store given (see trimine %s --help)", command->name);
+    if (cli->triplets != NULL && cli->source_given)
+        return trm_fail(err, TRM_ERR_USAGE, "--triplets and --loss: give one of them");
+    if (cli->within_given && cli->source != TRM_SOURCE_BATCH_ALL)
+        return trm_fail(err, TRM_ERR_USAGE, "--within goes with --loss batch-all only");
+    if (cli->lone && cli->source != TRM_SOURCE_BATCH_HARD)
+        return trm_fail(err, TRM_ERR_USAGE, "--lone goes with --loss batch-hard only");
+    if (cli->source == TRM_SOURCE_BATCH_ALL && (cli->loss.soft || cli->loss.swap))
+        return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all has neither --soft nor --swap");
+    if (command->bit == FOR_LOSS && cli->output != NULL && !cli->gradient)
+        return trm_fail(err, TRM_ERR_USAGE, "-o '%s': there is only a gradient to write, give --gradient",
+                        cli->output);
+    if (cli->gradient_at_normalized && !cli->normalize)
+        return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
     return TRM_OK;
+}
+
+static trm_status parse_words(trm_parse *parse, trm_pass pass, int count, char **words, trm_error *err)
+{
+    struct argp_option options[MOST_OPTIONS];
+    fill_options(parse->command, options);
+    const struct argp argp = {options, parse_key, NULL, NULL, NULL, NULL, NULL};
+    parse->pass = pass;
+    error_t error = argp_parse(&argp, count, words, ARGP_SILENT, NULL, parse);
+    if (parse->status != TRM_OK)
+        return parse->status;
+    if (error != 0)
+        return trm_fail(err, TRM_ERR_USAGE, "bad arguments (see trimine %s --help)", parse->command->name);
+    return TRM_OK;
+}
+
+/* The preset's words, but for what the command does not take because it is always so. */
+static trm_status parse_preset(trm_parse *parse, trm_error *err)
+{
+    const trm_preset *preset = trm_preset_find(parse->cli->compat);
+    const bool mine = parse->command->bit == FOR_MINE;
+    char name[16], text[12][64], *words[13];
+    int count = 0;
+    if (preset == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--compat '%s': must be one of %s", parse->cli->compat,
+                        trm_preset_names());
+    if (mine ? !preset->mine : !preset->loss)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--compat '%s' is for trimine loss: it makes no triplets to write", preset->name);
+    snprintf(name, sizeof name, "%s", parse->command->name);
+    words[count++] = name;
+    for (int i = 0; preset->words[i] != NULL; i++) {
+        if (mine && strcmp(preset->words[i], "--loss=mined") == 0)
+            continue;
+        snprintf(text[i], sizeof text[i], "%s", preset->words[i]);
+        words[count++] = text[i];
+    }
+    return parse_words(parse, PASS_PRESET, count, words, err);
+}
+
+/* What follows from the options together. */
+static void settle(trm_cli *cli)
+{
+    if (!cli->margin_given)
+        cli->mine.margin = trm_metric_default_margin(cli->mine.metric);
+    cli->loss.metric = cli->mine.metric;
+    cli->loss.margin = cli->loss.soft && !cli->margin_given ? 0.0 : cli->mine.margin;
+    if (cli->within_given)
+        cli->source = TRM_SOURCE_WITHIN;
+    if (cli->triplets != NULL)
+        cli->source = TRM_SOURCE_GIVEN;
 }
 
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
@@ -427,18 +621,20 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
     cli->input = trm_alloc(argc, sizeof *cli->input);
     if (cli->input == NULL)
         return trm_fail(err, TRM_ERR_MEMORY, "out of memory");
-    struct argp_option options[MOST_OPTIONS];
-    fill_options(command, options);
-    const struct argp argp = {options, parse_key, NULL, NULL, NULL, NULL, NULL};
-    trm_parse parse = {cli, err, TRM_OK, command};
-    error_t error = argp_parse(&argp, argc - 1, argv + 1, ARGP_SILENT, NULL, &parse);
-    if (parse.status != TRM_OK)
-        return parse.status;
-    if (error != 0)
-        return trm_fail(err, TRM_ERR_USAGE, "bad arguments (see trimine %s --help)", command->name);
-    if (!cli->margin_given)
-        cli->mine.margin = trm_metric_default_margin(cli->mine.metric);
-    return check_inputs(cli, command, err);
+    trm_parse parse = {.cli = cli, .err = err, .command = command};
+    trm_status status = parse_words(&parse, PASS_SCOUT, argc - 1, argv + 1, err);
+    if (status == TRM_OK && cli->compat != NULL)
+        status = parse_preset(&parse, err);
+    if (status == TRM_OK)
+        status = parse_words(&parse, PASS_USER, argc - 1, argv + 1, err);
+    if (status == TRM_OK)
+        status = check_inputs(cli, command, err);
+    if (status != TRM_OK)
+        return status;
+    settle(cli);
+    if (parse.overridden[0] != '\0')
+        cli->overridden = trm_format("%s", parse.overridden);
+    return TRM_OK;
 }
 
 static void print_overview(void)

@@ -1,9 +1,10 @@
 /* What the commands' reports share. */
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <errno.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@ static const char *const positives_names[] = {"all", "hardest", "easiest", "near
 static const char *const window_names[] = {"none", "lt", "le"};
 static const char *const pick_names[] = {"nearest", "farthest"};
 static const char *const fallback_names[] = {"skip", "farthest-inside", "hardest"};
+static const char *const source_names[] = {"mined", "given", "batch-hard", "batch-all", "within-margin"};
+static const char *const packed_names[] = {"semihard", "hard", "random", "reversed"};
 
 json_t *trm_report_options(const trm_cli *cli)
 {
@@ -22,11 +25,95 @@ json_t *trm_report_options(const trm_cli *cli)
         snprintf(positives, sizeof positives, "%s", positives_names[mine->positives]);
     json_t *options =
         json_pack("{s:s, s:f, s:s, s:s, s:s, s:s, s:s, s:b}", "metric", trm_metric_name(mine->metric),
-                  "margin", mine->margin, "positives", positives, "negatives", "semihard", "window",
-                  window_names[mine->window], "pick", pick_names[mine->pick], "fallback",
+                  "margin", mine->margin, "positives", positives, "negatives", packed_names[cli->packed_pick],
+                  "window", window_names[mine->window], "pick", pick_names[mine->pick], "fallback",
                   fallback_names[mine->fallback], "normalize", cli->normalize);
     json_object_set_new(options, "ignore_label", cli->ignore ? json_integer(cli->ignore_label) : json_null());
+    json_t *loss = json_pack("{s:s, s:f, s:b, s:b, s:s}", "source", source_names[cli->source], "loss_margin",
+                             cli->loss.margin, "soft", cli->loss.soft, "swap", cli->loss.swap, "reduction",
+                             trm_reduction_name(cli->loss.reduction));
+    json_object_update(options, loss);
+    json_decref(loss);
+    if (cli->gradient)
+        json_object_set_new(options, "gradient_at",
+                            json_string(cli->gradient_at_normalized ? "normalized" : "stored"));
+    if (cli->source == TRM_SOURCE_WITHIN)
+        json_object_set_new(options, "within", json_real(cli->within));
+    if (cli->lone)
+        json_object_set_new(options, "lone", json_true());
+    if (cli->compat != NULL)
+        json_object_set_new(options, "compat",
+                            json_pack("{s:s, s:s}", "name", cli->compat, "overridden",
+                                      cli->overridden != NULL ? cli->overridden : ""));
     return options;
+}
+
+json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_reduction reduction)
+{
+    return json_pack("{s:s, s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:s}", "name", name, "sum", loss->sum,
+                     "count", (json_int_t)loss->count, "active", (json_int_t)loss->active, "mean_all",
+                     loss->mean_all, "mean_nonzero", loss->mean_nonzero, "mean_valid", loss->mean_valid,
+                     "mean_rows", loss->mean_rows, "value", loss->value, "reduction",
+                     trm_reduction_name(reduction));
+}
+
+void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_summary *loss)
+{
+    if (cli->compat != NULL)
+        fprintf(stderr, "preset     %s%s%s\n", cli->compat, cli->overridden != NULL ? ", but for " : "",
+                cli->overridden != NULL ? cli->overridden : "");
+    fprintf(stderr,
+            "loss       %s, %s, margin %g: %s %.9g; mean %.9g over all, %.9g over the %" PRId64
+            " active; sum %.17g\n",
+            name, trm_metric_name(cli->loss.metric), cli->loss.margin,
+            trm_reduction_name(cli->loss.reduction), loss->value, loss->mean_all, loss->mean_nonzero,
+            loss->active, loss->sum);
+    if (cli->gradient)
+        fprintf(stderr, "gradient   norm %.9g, largest %.9g\n", loss->gradient_norm, loss->gradient_max_abs);
+}
+
+/* One rank's row of the per-rank table, as it travels. */
+typedef struct rank_row {
+    trm_loss_part part;
+    char host[TRM_ERROR_HOST];
+} rank_row;
+
+static json_t *rank_json(int rank, const rank_row *row, bool gradient)
+{
+    json_t *object = json_pack("{s:i, s:s, s:I, s:f, s:I, s:f, s:f}", "rank", rank, "host", row->host, "rows",
+                               (json_int_t)row->part.rows, "loss_sum", row->part.loss_sum, "triplets",
+                               (json_int_t)row->part.triplets, "compute_s", row->part.compute_s, "wait_s",
+                               row->part.wait_s);
+    if (gradient)
+        json_object_set_new(object, "gradient_norm", json_real(row->part.gradient_norm));
+    return object;
+}
+
+json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part *part)
+{
+    int rank = 0, ranks = 0;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &ranks);
+    json_t *table = json_array();
+    rank_row row = {.part = *part};
+    gethostname(row.host, sizeof row.host - 1);
+    for (int r = 0; r < ranks;
+         r++) { /* one after the other: nothing to allocate, and it is the end of the job */
+        if (r > 0 && rank == 0)
+            MPI_Recv(&row, (int)sizeof row, MPI_BYTE, r, 0, comm, MPI_STATUS_IGNORE);
+        else if (r > 0 && rank == r)
+            MPI_Send(&row, (int)sizeof row, MPI_BYTE, 0, 0, comm);
+        if (rank != 0)
+            continue;
+        json_array_append_new(table, rank_json(r, &row, cli->gradient));
+        if (cli->verbose > 0 && !cli->quiet)
+            fprintf(stderr,
+                    "rank %-5d %s: %" PRId64 " rows, %" PRId64
+                    " triplets, loss %.9g, compute %.2f s, wait %.2f s\n",
+                    r, row.host, row.part.rows, row.part.triplets, row.part.loss_sum, row.part.compute_s,
+                    row.part.wait_s);
+    }
+    return table;
 }
 
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)

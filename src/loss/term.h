@@ -56,13 +56,17 @@ static inline trm_term trm_term_of(trm_metric metric, double weight, double g, d
     return (trm_term){0.0, 0.0};
 }
 
-/* sum[k] += a x[k] + b y[k], in float64; each k on its own, so the bits do not depend on how it is
- * vectorised. */
+/* sum[k] += a x[k] + b y[k], in float64, as a (x[k] - y[k]) where b = -a; each k on its own, so the bits do
+ * not depend on how it is vectorised. */
 static inline void trm_term_add(trm_term term, const float *restrict x, const float *restrict y, int dim,
                                 double *restrict sum)
 {
-    for (int k = 0; k < dim; k++)
-        sum[k] += term.a * (double)x[k] + term.b * (double)y[k];
+    if (term.b == -term.a)
+        for (int k = 0; k < dim; k++)
+            sum[k] += term.a * ((double)x[k] - (double)y[k]);
+    else
+        for (int k = 0; k < dim; k++)
+            sum[k] += term.a * (double)x[k] + term.b * (double)y[k];
 }
 
 /* The gradient with respect to a row before it became y = x / |x|: (g - (g.y) y) / |x|, in place. */

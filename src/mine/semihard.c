@@ -11,10 +11,10 @@
  * t also in float64, because rounding is monotone. The same as above. Ties: candidates compare by (key, row
  * id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
 #include "mine/semihard.h"
+#include "mine/thresholds.h"
 
 #include <float.h>
 
-static void prepare(const trm_sink *sink, trm_state *state, int64_t row);
 static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
 static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi);
 static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
@@ -34,9 +34,17 @@ static bool is_nearest(trm_question question)
 void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
 {
     *semihard = (trm_semihard){.options = *options};
-    semihard->sink = (trm_sink){
-        .has_bounds = true, .prepare = prepare, .window = window_of, .wants = wants, .offer = offer};
+    semihard->sink = (trm_sink){.has_bounds = true,
+                                .prepare = trm_thresholds_prepare,
+                                .window = window_of,
+                                .wants = wants,
+                                .offer = offer};
     int sets = 0;
+    if (options->negatives == TRM_NEGATIVES_HARD) {
+        semihard->question[0] = TRM_ASK_NEAREST;
+        semihard->sink.sets = 1;
+        return;
+    }
     if (options->pick == TRM_PICK_NEAREST)
         semihard->question[sets++] = TRM_ASK_NEAREST_BEYOND;
     else
@@ -72,70 +80,6 @@ static int64_t count_behind(const trm_semihard *semihard, trm_question question,
     return base - t;
 }
 
-/* An anchor's thresholds, and the grid that finds a place among them in about one look: K cells of equal
- * width over [t_1, t_K], index[c] = how many thresholds lie in cells before c. The cell of a distance is a
- * monotone function, also as rounded, so thresholds in lower cells are smaller and those in higher cells
- * larger: only its own cell is searched. */
-typedef struct anchor {
-    int64_t first, count;
-    const double *t;
-    const int32_t *index;
-    double cells_per_unit;
-} anchor;
-
-static anchor anchor_of(const trm_state *state, int64_t row)
-{
-    const int64_t first = state->offset[row];
-    return (anchor){.first = first,
-                    .count = state->offset[row + 1] - first,
-                    .t = state->bound + first,
-                    .index = state->index + first};
-}
-
-static void lay_grid(anchor *a)
-{
-    const double width = a->count > 0 ? a->t[a->count - 1] - a->t[0] : 0.0;
-    a->cells_per_unit = width > 0.0 && (double)a->count / width < INFINITY ? (double)a->count / width : 0.0;
-}
-
-static int64_t cell_of(const anchor *a, double d)
-{
-    const double last = (double)(a->count - 1);
-    double cell = (d - a->t[0]) * a->cells_per_unit;
-    cell = cell > 0.0 ? cell : 0.0;
-    cell = cell < last ? cell : last;
-    return (int64_t)cell;
-}
-
-static void prepare(const trm_sink *sink, trm_state *state, int64_t row)
-{
-    (void)sink;
-    anchor a = anchor_of(state, row);
-    lay_grid(&a);
-    int32_t *index = state->index + a.first;
-    int64_t cell = 0;
-    for (int64_t i = 0; i < a.count; i++)
-        for (const int64_t last = cell_of(&a, a.t[i]); cell <= last; cell++)
-            index[cell] = (int32_t)i;
-    for (; cell < a.count; cell++)
-        index[cell] = (int32_t)a.count;
-}
-
-/* How many thresholds are below d, which is in that cell. Few lie in a cell: comparing with a fixed number of
- * them, counted or not, costs less than a loop whose end nobody can predict. (Bounds are padded by
- * TRM_STATE_PADDING for this.) */
-static inline int64_t count_in_cell(const trm_semihard *semihard, const anchor *a, int64_t cell, double d)
-{
-    const int64_t at = a->index[cell];
-    const int64_t end = cell + 1 < a->count ? a->index[cell + 1] : a->count;
-    if (end - at > TRM_STATE_PADDING)
-        return at + count_behind(semihard, TRM_ASK_NEAREST_BEYOND, a->t + at, end - at, d);
-    int64_t below = 0;
-    for (int64_t k = 0; k < TRM_STATE_PADDING; k++)
-        below += (int64_t)(k < end - at) & (int64_t)(a->t[at + k] < d);
-    return at + below;
-}
-
 /* An upper bound of the distances that are inside the window of threshold t. */
 static double window_end(const trm_mine_options *options, double t)
 {
@@ -145,7 +89,7 @@ static double window_end(const trm_mine_options *options, double t)
 }
 
 /* The interval that one question still cares about. */
-static void question_window(const trm_semihard *semihard, int set, const trm_state *state, anchor a,
+static void question_window(const trm_semihard *semihard, int set, const trm_state *state, trm_thresholds a,
                             double *lo, double *hi)
 {
     const trm_candidate *best = state->best + set * state->slots + a.first;
@@ -176,7 +120,7 @@ static void question_window(const trm_semihard *semihard, int set, const trm_sta
 static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi)
 {
     const trm_semihard *semihard = (const trm_semihard *)sink;
-    const anchor a = anchor_of(state, row);
+    const trm_thresholds a = trm_thresholds_of(state, row);
     *lo = INFINITY;
     *hi = -INFINITY;
     for (int set = 0; set < sink->sets && a.count > 0; set++) {
@@ -189,8 +133,8 @@ static void window_of(const trm_sink *sink, const trm_state *state, int64_t row,
 
 /* Could a distance in [lo, hi] improve a bucket of one question? Looks at the few buckets it may fall into.
  */
-static bool question_wants(const trm_semihard *semihard, int set, const trm_state *state, anchor a, double lo,
-                           double hi)
+static bool question_wants(const trm_semihard *semihard, int set, const trm_state *state, trm_thresholds a,
+                           double lo, double hi)
 {
     enum { LOOK_AT_MOST = 8 };
     const trm_question question = semihard->question[set];
@@ -220,7 +164,7 @@ static bool question_wants(const trm_semihard *semihard, int set, const trm_stat
 
 static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi)
 {
-    const anchor a = anchor_of(state, row);
+    const trm_thresholds a = trm_thresholds_of(state, row);
     for (int set = 0; set < sink->sets && a.count > 0; set++)
         if (question_wants((const trm_semihard *)sink, set, state, a, lo, hi))
             return true;
@@ -228,7 +172,7 @@ static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, dou
 }
 
 /* The bucket that a distance with that many thresholds behind it goes to, or -1 where it answers no pair. */
-static int64_t bucket_of(trm_question question, const anchor *a, int64_t behind)
+static int64_t bucket_of(trm_question question, const trm_thresholds *a, int64_t behind)
 {
     if (is_nearest(question))
         return behind - 1;
@@ -244,7 +188,7 @@ static bool put(trm_candidate *best, int64_t bucket, trm_candidate candidate)
 }
 
 /* One question, one distance after another. */
-static bool offer_singly(const trm_semihard *semihard, trm_question question, const anchor *a,
+static bool offer_singly(const trm_semihard *semihard, trm_question question, const trm_thresholds *a,
                          trm_candidate *best, int64_t n, const double *d, const int64_t *ids)
 {
     const double sign = is_nearest(question) ? 1.0 : -1.0;
@@ -258,33 +202,35 @@ static bool offer_singly(const trm_semihard *semihard, trm_question question, co
     return changed;
 }
 
-/* Many thresholds, many distances: an anchor's tables are far larger than a cache, and every distance lands
- * somewhere else in them. So the places are found for a batch at a time, each step asking for the next one's
- * memory ahead. */
-static bool offer_batch(const trm_semihard *semihard, trm_question question, const anchor *a,
-                        trm_candidate *best, int64_t n, const double *d, const int64_t *ids)
+/* Puts a candidate without a branch: with thousands of thresholds, whether it wins can't be guessed. */
+static inline int64_t put_smoothly(trm_candidate *best, double key, int64_t id)
 {
-    enum { BATCH = 64 };
-    int64_t cell[BATCH];
-    const double sign = is_nearest(question) ? 1.0 : -1.0;
-    bool changed = false;
-    for (int64_t first = 0; first < n; first += BATCH) {
-        const int64_t count = n - first < BATCH ? n - first : BATCH;
+    const bool wins = (key < best->key) | ((key == best->key) & (id < best->id));
+    best->key = wins ? key : best->key;
+    best->id = wins ? id : best->id;
+    return wins;
+}
+
+/* Many thresholds, many distances. */
+static bool offer_batch(trm_question question, const trm_thresholds *a, trm_candidate *best, int64_t n,
+                        const double *d, const int64_t *ids)
+{
+    int64_t below[TRM_THRESHOLDS_BATCH], wins = 0;
+    const bool nearest = is_nearest(question);
+    const double sign = nearest ? 1.0 : -1.0;
+    for (int64_t first = 0; first < n; first += TRM_THRESHOLDS_BATCH) {
+        const int64_t count = n - first < TRM_THRESHOLDS_BATCH ? n - first : TRM_THRESHOLDS_BATCH;
+        trm_thresholds_below(a, count, d + first, 0.0, best, below);
         for (int64_t i = 0; i < count; i++) {
-            cell[i] = cell_of(a, d[first + i]);
-            __builtin_prefetch(&a->index[cell[i]]);
-        }
-        for (int64_t i = 0; i < count; i++) {
-            __builtin_prefetch(&a->t[a->index[cell[i]] - (a->index[cell[i]] == a->count)]);
-            __builtin_prefetch(&best[a->index[cell[i]] - (a->index[cell[i]] == a->count)], 1);
-        }
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t behind = count_in_cell(semihard, a, cell[i], d[first + i]);
-            changed |= put(best, bucket_of(question, a, behind),
-                           (trm_candidate){sign * d[first + i], ids[first + i]});
+            /* outside all buckets: offered to the first or last, where it must lose */
+            const int64_t bucket = nearest ? below[i] - 1 : below[i];
+            const bool outside = bucket < 0 || bucket >= a->count;
+            const int64_t place = bucket < 0 ? 0 : bucket < a->count ? bucket : a->count - 1;
+            wins += put_smoothly(&best[place], outside ? INFINITY : sign * d[first + i],
+                                 outside ? INT64_MAX : ids[first + i]);
         }
     }
-    return changed;
+    return wins > 0;
 }
 
 static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
@@ -293,18 +239,18 @@ static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n
     (void)place;
     enum { BATCH_FROM_THRESHOLDS = 16, BATCH_FROM_DISTANCES = 8 };
     const trm_semihard *semihard = (const trm_semihard *)sink;
-    anchor a = anchor_of(state, row);
+    trm_thresholds a = trm_thresholds_of(state, row);
     if (a.count == 0)
         return false;
     const bool many = a.count >= BATCH_FROM_THRESHOLDS && n >= BATCH_FROM_DISTANCES;
     bool changed = false;
     if (many)
-        lay_grid(&a);
+        trm_thresholds_grid(&a);
     for (int set = 0; set < sink->sets; set++) {
         const trm_question question = semihard->question[set];
         trm_candidate *best = state->best + set * state->slots + a.first;
         const bool by_threshold = question == TRM_ASK_NEAREST_BEYOND || question == TRM_ASK_FARTHEST_UP_TO;
-        changed |= many && by_threshold ? offer_batch(semihard, question, &a, best, n, d, ids)
+        changed |= many && by_threshold ? offer_batch(question, &a, best, n, d, ids)
                                         : offer_singly(semihard, question, &a, best, n, d, ids);
     }
     return changed;
@@ -343,12 +289,13 @@ bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, i
                          int64_t *negative, double *d_an, trm_kind *kind)
 {
     const double threshold = state->bound[state->offset[row] + i];
+    const bool hard = semihard->options.negatives == TRM_NEGATIVES_HARD;
     for (int set = 0; set < semihard->sink.sets; set++) {
         const trm_candidate found = answer_of(semihard, state, set, row, i);
         if (!trm_candidate_exists(found))
             continue;
         const double d = is_nearest(semihard->question[set]) ? found.key : 0.0 - found.key;
-        if (set == 0 && !(d > threshold && inside_window(&semihard->options, d, threshold)))
+        if (set == 0 && !hard && !(d > threshold && inside_window(&semihard->options, d, threshold)))
             continue;
         *negative = found.id;
         *d_an = d;

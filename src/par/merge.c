@@ -1,4 +1,4 @@
-/* The two MPI operations on candidates. Lists travel as one derived type a list, whose size tells the
+/* The MPI operations on candidates. Lists travel as one derived type a list, whose size tells the
  * operation how long a list is: an MPI operation gets no other context. */
 #include "par/merge.h"
 
@@ -16,6 +16,12 @@ static void operation_lists(void *from, void *into, int *count, MPI_Datatype *ty
     trm_candidates_merge_lists(into, from, *count * length, length);
 }
 
+static void operation_sums(void *from, void *into, int *count, MPI_Datatype *type)
+{
+    (void)type;
+    trm_candidates_merge_sums(into, from, *count);
+}
+
 void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t count, int64_t length)
 {
     int ranks = 0;
@@ -27,7 +33,10 @@ void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t coun
     MPI_Type_contiguous((int)(unit * (int64_t)sizeof *candidates), MPI_BYTE, &type);
     MPI_Type_commit(&type);
     MPI_Op operation;
-    MPI_Op_create(length > 0 ? operation_lists : operation_min, 1, &operation);
+    MPI_Op_create(length > 0                ? operation_lists
+                  : length == TRM_MERGE_SUM ? operation_sums
+                                            : operation_min,
+                  1, &operation);
     const int64_t piece = (INT64_C(1) << 26) / unit > 0 ? (INT64_C(1) << 26) / unit : 1;
     for (int64_t done = 0; done < count / unit; done += piece) {
         int64_t left = count / unit - done;

@@ -10,9 +10,9 @@
 #include <mpi.h>
 #include <stdint.h>
 
-/* Every rank ends with the merge of all ranks' candidates, in place. length 0: one by one (minimum); length >
- * 0: count is a multiple of length and each run of length is an ascending list. Collective; count and length
- * equal on all. */
+/* Every rank ends with the merge of all ranks' candidates, in place. length: TRM_MERGE_MIN or TRM_MERGE_SUM,
+ * one by one; > 0: count is a multiple of length and each run of length is an ascending list. Collective;
+ * count and length equal on all. */
 void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t count, int64_t length);
 
 /* Sums over all ranks, in place, on all ranks. Collective. */

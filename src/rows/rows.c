@@ -333,6 +333,8 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     if (status != TRM_OK)
         goto done;
     rows->dim = dim;
+    rows->ignores = ignore_label != NULL;
+    rows->ignore_label = ignore_label != NULL ? *ignore_label : 0;
     rows->store_rows = trm_sum_int64(run->comm, count);
     rows->total = trm_sum_int64(run->comm, kept);
     rows->replicate = choose_replicate(run, rows->total);

@@ -20,7 +20,9 @@ struct trm_rows {
     int dim;
     int64_t store_rows; /* as given, with the ignored ones */
     int64_t total;      /* rows that take part */
-    int64_t classes;    /* among those */
+    bool ignores;       /* rows with ignore_label don't */
+    int64_t ignore_label;
+    int64_t classes; /* among those */
     double arrange_s;
 
     int replicate, teams, team, member;

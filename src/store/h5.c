@@ -233,8 +233,7 @@ trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error 
     return TRM_OK;
 }
 
-/* "a, b, c": the first names at the root of a file, for messages. */
-static void list_root(hid_t file, char *text, size_t size)
+void trm_inspect_root(hid_t file, char *text, size_t size)
 {
     H5G_info_t about;
     text[0] = '\0';
@@ -317,7 +316,7 @@ trm_status trm_inspect_named(const trm_named_file *about, hid_t file, const char
     char type_name[TRM_ELEMENT_NAME], root[NAME_BUFFER];
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
     if (dataset < 0) {
-        list_root(file, root, sizeof root);
+        trm_inspect_root(file, root, sizeof root);
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset '%s'; the file has: %s", about->kind,
                         about->path, name, root);
     }

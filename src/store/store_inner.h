@@ -39,6 +39,9 @@ typedef struct trm_named_file {
 /* Opens; close with H5Fclose. Errors: NO_INPUT, PERMISSION, IO, DATA (not HDF5, damaged). */
 trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error *err) TRM_MUST_CHECK;
 
+/* "a, b, c": the first names at the root of a file, for messages. */
+void trm_inspect_root(hid_t file, char *text, size_t size);
+
 /* Type and shape of an open dataset, which must have rank dimensions (size gets them) and elements that we
  * convert; integer: only integers. Errors: DATA. */
 trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const char *name, int rank,

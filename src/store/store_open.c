@@ -8,16 +8,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-enum { MAX_DIM = 65536, LISTED_NAMES = 12, NAME_BUFFER = 512 };
+enum { NAME_BUFFER = 512 };
 
 static const char *const embeddings_names[] = {"embeddings", "features", "X",           "train",
                                                "emb",        "vectors",  "descriptors", NULL};
@@ -135,28 +133,6 @@ static int64_t keep_name(survey *found, const char *lead, const char *text)
     return at;
 }
 
-/* "a, b, c": the first names at the root of a file, for messages. */
-static void list_root(hid_t file, char *text, size_t size)
-{
-    H5G_info_t about;
-    text[0] = '\0';
-    if (H5Gget_info(file, &about) < 0 || about.nlinks == 0) {
-        snprintf(text, size, "nothing");
-        return;
-    }
-    size_t used = 0;
-    for (hsize_t i = 0; i < about.nlinks && used < size; i++) {
-        char name[64] = {0};
-        if (i == LISTED_NAMES) {
-            snprintf(text + used, size - used, ", ...");
-            break;
-        }
-        H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-        int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
-        used += wrote > 0 ? (size_t)wrote : 0;
-    }
-}
-
 /* The dataset of one role: the option's path, or the one alias that the file has. *name is borrowed; *dataset
  * stays negative where an optional role is absent. */
 static trm_status find_dataset(hid_t file, const char *path, const char *role, const char *option,
@@ -170,7 +146,7 @@ static trm_status find_dataset(hid_t file, const char *path, const char *role, c
         *dataset = H5Dopen2(file, option, H5P_DEFAULT);
         if (*dataset >= 0)
             return TRM_OK;
-        list_root(file, root, sizeof root);
+        trm_inspect_root(file, root, sizeof root);
         return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path,
                         option, role, root);
     }
@@ -191,66 +167,9 @@ static trm_status find_dataset(hid_t file, const char *path, const char *role, c
     }
     if (*dataset >= 0 || optional)
         return TRM_OK;
-    list_root(file, root, sizeof root);
+    trm_inspect_root(file, root, sizeof root);
     return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path,
                     role, role, root);
-}
-
-/* What parallel HDF5 can't read, said here rather than in the middle of a collective call. */
-static trm_status check_storage(hid_t dataset, const char *path, const char *name, trm_error *err)
-{
-    hid_t creation = H5Dget_create_plist(dataset);
-    trm_status status = TRM_OK;
-    if (H5Pget_layout(creation) == H5D_VIRTUAL)
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "store '%s': dataset '%s' is virtual; give the files that it refers to instead",
-                          path, name);
-    else if (H5Pget_external_count(creation) > 0)
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' keeps its data in external files",
-                          path, name);
-    for (int i = 0; status == TRM_OK && i < H5Pget_nfilters(creation); i++) {
-        unsigned flags = 0, config = 0;
-        size_t values = 0;
-        char filter_name[64] = {0};
-        H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof filter_name,
-                                             filter_name, &config);
-        if (H5Zfilter_avail(filter) <= 0)
-            status =
-                trm_fail(err, TRM_ERR_DATA,
-                         "store '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have",
-                         path, name, (int)filter, filter_name);
-    }
-    trm_h5_close(creation);
-    return status;
-}
-
-/* Type and shape of one dataset. rank: the dimensions it must have; size gets them. */
-static trm_status check_dataset(hid_t dataset, const char *path, const char *name, int rank, bool integer,
-                                trm_element *element, char type_name[TRM_ELEMENT_NAME], hsize_t size[2],
-                                trm_error *err)
-{
-    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
-    int dimensions = H5Sget_simple_extent_ndims(space);
-    bool known = trm_element_recognize(type, element, type_name);
-    trm_status status = TRM_OK;
-    if (dimensions != rank || H5Sget_simple_extent_type(space) != H5S_SIMPLE)
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %d dimensions, needs %d", path,
-                          name, dimensions, rank);
-    else if (!known && !integer)
-        status = trm_fail(
-            err, TRM_ERR_DATA,
-            "store '%s': dataset '%s' must hold float16, float32, float64 or integers of 8 to 64 bits", path,
-            name);
-    else if (integer && (!known || element->class == TRM_ELEMENT_FLOAT))
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' must hold integers, not %s", path,
-                          name, known ? type_name : "another type");
-    else if (H5Sget_simple_extent_dims(space, size, NULL) < 0)
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has no readable shape", path, name);
-    else
-        status = check_storage(dataset, path, name, err);
-    trm_h5_close(type);
-    trm_h5_close(space);
-    return status;
 }
 
 static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings,
@@ -315,6 +234,7 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
 static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options,
                                    survey *found, trm_error *err)
 {
+    const trm_named_file about = {"store", path};
     trm_store_entry entry;
     memset(&entry, 0, sizeof entry);
     hid_t embeddings = -1, labels = -1, ids = -1;
@@ -326,32 +246,33 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     if (status != TRM_OK)
         goto done;
     shown(name, embeddings_name);
-    status = check_dataset(embeddings, path, embeddings_name, 2, false, &entry.embeddings,
-                           entry.seen.embeddings_type, size, err);
+    status = trm_inspect_dataset(&about, embeddings, embeddings_name, 2, false, &entry.embeddings,
+                                 entry.seen.embeddings_type, size, err);
     if (status != TRM_OK)
         goto done;
     entry.seen.rows = (int64_t)size[0];
     entry.dim = (int64_t)size[1];
-    if (size[0] < 1 || size[1] < 1 || size[1] > MAX_DIM)
+    if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
         status = trm_fail(err, TRM_ERR_DATA,
                           "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
                           ", needs at least one row and 1 to %d columns",
-                          path, embeddings_name, (uint64_t)size[0], (uint64_t)size[1], MAX_DIM);
+                          path, embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
     if (status == TRM_OK)
         status =
             find_dataset(file, path, "labels", options->labels, labels_names, false, &name, &labels, err);
     if (status != TRM_OK)
         goto done;
     shown(name, labels_name);
-    status =
-        check_dataset(labels, path, labels_name, 1, true, &entry.labels, entry.seen.labels_type, length, err);
+    status = trm_inspect_dataset(&about, labels, labels_name, 1, true, &entry.labels, entry.seen.labels_type,
+                                 length, err);
     if (status == TRM_OK)
         status = check_length(path, labels_name, length[0], embeddings_name, entry.seen.rows, err);
     if (status == TRM_OK)
         status = find_dataset(file, path, "ids", options->ids, ids_names, true, &name, &ids, err);
     if (status == TRM_OK && ids >= 0) {
         shown(name, ids_name);
-        status = check_dataset(ids, path, ids_name, 1, true, &entry.ids, entry.seen.ids_type, length, err);
+        status =
+            trm_inspect_dataset(&about, ids, ids_name, 1, true, &entry.ids, entry.seen.ids_type, length, err);
         if (status == TRM_OK)
             status = check_length(path, ids_name, length[0], embeddings_name, entry.seen.rows, err);
     }
@@ -370,17 +291,12 @@ done:
 static trm_status inspect_file(const char *path, const trm_store_options *options, survey *found,
                                trm_error *err)
 {
-    char why[256];
-    int readable = open(path, O_RDONLY | O_CLOEXEC);
-    if (readable < 0)
-        return cannot_open(err, path, errno);
-    close(readable);
-    if (H5Fis_hdf5(path) <= 0)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': not an HDF5 file", path);
-    hid_t file = trm_h5_open_serial(path, why, sizeof why);
-    if (file < 0)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': truncated or damaged HDF5 file (%s)", path, why);
-    trm_status status = inspect_datasets(file, path, options, found, err);
+    const trm_named_file about = {"store", path};
+    hid_t file = -1;
+    trm_status status = trm_inspect_open(&about, &file, err);
+    if (status != TRM_OK)
+        return status;
+    status = inspect_datasets(file, path, options, found, err);
     H5Fclose(file);
     return status;
 }

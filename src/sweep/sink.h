@@ -28,6 +28,8 @@ typedef struct trm_state {
 /* offset: rows + 1, copied. Errors: MEMORY. best starts as TRM_NO_CANDIDATE. */
 trm_status trm_state_create(int64_t rows, const int64_t *offset, int sets, bool bounds, trm_state **state,
                             trm_error *err) TRM_MUST_CHECK;
+/* Room for sets questions a slot in a state that has none yet. Errors: MEMORY. */
+trm_status trm_state_ask(trm_state *state, int sets, trm_error *err) TRM_MUST_CHECK;
 void trm_state_destroy(trm_state **state);
 
 typedef struct trm_sink trm_sink;
@@ -36,7 +38,7 @@ struct trm_sink {
     bool dense;      /* every pair matters: decide all in float64, no kernel */
     bool has_bounds;
     int sets;
-    int64_t list; /* 0: slots merge one by one; K: a row's slots are one ascending list of K */
+    int64_t list; /* how slots merge: TRM_MERGE_MIN, TRM_MERGE_SUM; K: a row's are one ascending list of K */
 
     /* Makes row's part of the index from its bounds; NULL for a sink without. Called for every row before a
      * sweep, and for a visiting shard's rows when it comes. */

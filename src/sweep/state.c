@@ -11,21 +11,31 @@ trm_status trm_state_create(int64_t rows, const int64_t *offset, int sets, bool 
     if (made != NULL) {
         made->rows = rows;
         made->slots = offset[rows];
-        made->sets = sets;
         made->offset = trm_alloc(rows + 1, sizeof *made->offset);
         made->bound = trm_alloc_zero(bounds ? made->slots + TRM_STATE_PADDING : 0, sizeof *made->bound);
         made->index = trm_alloc(bounds ? made->slots : 0, sizeof *made->index);
-        made->best = trm_alloc(sets * made->slots, sizeof *made->best);
     }
-    if (made == NULL || made->offset == NULL || made->bound == NULL || made->index == NULL ||
-        made->best == NULL) {
+    if (made == NULL || made->offset == NULL || made->bound == NULL || made->index == NULL) {
         trm_state_destroy(&made);
-        return trm_fail_memory(err, "candidates", sets * offset[rows], sizeof(trm_candidate));
+        return trm_fail_memory(err, "thresholds", offset[rows], sizeof(double));
     }
     memcpy(made->offset, offset, (size_t)(rows + 1) * sizeof *offset);
-    for (int64_t i = 0; i < sets * made->slots; i++)
-        made->best[i] = TRM_NO_CANDIDATE;
+    trm_status status = trm_state_ask(made, sets, err);
+    if (status != TRM_OK)
+        trm_state_destroy(&made);
     *state = made;
+    return status;
+}
+
+trm_status trm_state_ask(trm_state *state, int sets, trm_error *err)
+{
+    trm_free(state->best);
+    state->sets = sets;
+    state->best = trm_alloc(sets * state->slots, sizeof *state->best);
+    if (state->best == NULL)
+        return trm_fail_memory(err, "candidates", sets * state->slots, sizeof *state->best);
+    for (int64_t i = 0; i < sets * state->slots; i++)
+        state->best[i] = TRM_NO_CANDIDATE;
     return TRM_OK;
 }
 

@@ -214,11 +214,18 @@ void trm_sweep_destroy(trm_sweep **result)
     *result = NULL;
 }
 
+/* Visiting shards held at once: the present one, and the next where there is one. */
+static int visitors_of(int teams)
+{
+    return trm_ring_steps(teams) > 2 ? 2 : 1;
+}
+
 int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
 {
     const int tile = trm_run_tile(run, rows->dim);
     const int64_t packed = trm_block_bytes(run->kernel, shard, rows->dim) + shard * 8;
-    const int64_t visiting = rows->teams > 1 ? packed + 2 * shard * trm_rows_bytes_per_row(rows->dim) : 0;
+    const int64_t visiting =
+        rows->teams > 1 ? packed + visitors_of(rows->teams) * shard * trm_rows_bytes_per_row(rows->dim) : 0;
     return shard * trm_rows_bytes_per_row(rows->dim) + packed + visiting +
            run->threads * trm_worker_bytes(tile);
 }
@@ -226,8 +233,8 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
 int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds)
 {
     const int64_t best = slots * sets * (int64_t)sizeof(trm_candidate), bound = bounds ? slots * 12 : 0;
-    /* own; two visitors; the snapshot that is being sent and the candidates that come home */
-    return best + bound + (rows->teams > 1 ? 2 * (best + bound) + 2 * best : 0);
+    /* own; visitors; the snapshot that is being sent and the candidates that come home */
+    return best + bound + (rows->teams > 1 ? visitors_of(rows->teams) * (best + bound) + 2 * best : 0);
 }
 
 /* ---- one step: the tiles of a region ---- */
@@ -377,7 +384,11 @@ static void post_rows(trm_ring *ring, int step, trm_error *err)
 /* So does the best so far, as it is now: the visitor's windows start from it. */
 static void post_best(trm_ring *ring, int step, trm_error *err)
 {
-    memcpy(ring->snapshot, ring->own->best, (size_t)part_bytes(ring, ring->sweep->rows->team, PART_BEST));
+    const size_t bytes = (size_t)part_bytes(ring, ring->sweep->rows->team, PART_BEST);
+    if (ring->sink->list == TRM_MERGE_SUM)
+        memset(ring->snapshot, 0, bytes); /* what is away counts from nothing, and is added when home */
+    else
+        memcpy(ring->snapshot, ring->own->best, bytes);
     post_parts(ring, step, PART_BEST, PARTS, err);
 }
 
@@ -386,6 +397,8 @@ static void merge_home(trm_ring *ring, trm_candidate *into, const trm_candidate 
     const int64_t count = ring->own->slots * ring->sink->sets;
     if (ring->sink->list > 0)
         trm_candidates_merge_lists(into, from, count, ring->sink->list);
+    else if (ring->sink->list == TRM_MERGE_SUM)
+        trm_candidates_merge_sums(into, from, count);
     else
         trm_candidates_merge_min(into, from, count);
 }
@@ -470,8 +483,8 @@ static trm_status prepare_visitors(trm_ring *ring, trm_error *err)
         for (int t = 0; t < sweep->rows->teams; t++)
             bytes = part_bytes(ring, t, part) > bytes ? part_bytes(ring, t, part) : bytes;
         bytes += part == PART_BOUND ? TRM_STATE_PADDING * 8 : 0;
-        for (int v = 0; v < 2 && status == TRM_OK; v++) {
-            ring->visitors[v].part[part] = trm_alloc(bytes, 1);
+        for (int v = 2 - visitors_of(sweep->rows->teams); v < 2 && status == TRM_OK; v++) {
+            ring->visitors[v].part[part] = trm_alloc(bytes, 1); /* step s is visitor s mod 2, from 1 on */
             if (ring->visitors[v].part[part] == NULL)
                 status = trm_fail_memory(err, "visiting shard", bytes, 1);
         }

@@ -37,6 +37,71 @@ on() {
     timeout -k 5 60 mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null
 }
 
+value() { # JSON file, dotted path
+    "$python" - "$1" "$2" <<'PY'
+import json, sys
+v = json.load(open(sys.argv[1]))
+for key in sys.argv[2].split("."):
+    v = v[key]
+print(json.dumps(v) if isinstance(v, (dict, list, bool)) else v)
+PY
+}
+
+# Where outputs of refused runs would go, and which file may be there.
+out=$dir/out
+kept=
+
+# judge NAME CODE WANTED PATTERN...: one run's stdout, stderr and exit code against what is wanted.
+judge() {
+    local name=$1 code=$2 wanted=$3 lines line pattern left
+    shift 3
+    if [[ $code != "$wanted" ]]; then
+        fail "$name: exit code $code, not $wanted" "$dir/stderr"
+        return
+    fi
+    lines=$(grep -c '^trimine: error: ' "$dir/stderr")
+    if [[ $lines != 1 ]]; then
+        fail "$name: $lines error lines, not one" "$dir/stderr"
+        return
+    fi
+    line=$(grep '^trimine: error: ' "$dir/stderr")
+    for pattern in "$@"; do
+        if ! grep -qiE -e "$pattern" <<<"$line"; then
+            fail "$name: the error does not say '$pattern': $line"
+            return
+        fi
+    done
+    if [[ -s $dir/stdout ]]; then
+        fail "$name: something on stdout" "$dir/stdout"
+        return
+    fi
+    left=$(find "$out" -mindepth 1)
+    if [[ $left != "$kept" ]]; then
+        fail "$name: left behind: $left"
+        return
+    fi
+    pass
+}
+
+# refused NAME CODE PATTERN... -- ARGUMENTS...: on 1 and 3 ranks.
+refused() {
+    local name=$1 wanted=$2 patterns=() ranks
+    shift 2
+    while [[ $1 != -- ]]; do
+        patterns+=("$1")
+        shift
+    done
+    shift
+    for ranks in 1 3; do
+        if ((ranks == 1)); then
+            timeout -k 5 60 "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+        else
+            on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
+        fi
+        judge "$name on $ranks ranks" $? "$wanted" "${patterns[@]}"
+    done
+}
+
 finish() {
     printf '%d passed, %d failed\n' "$passed" "$failed"
     exit $((failed > 0))

@@ -2,7 +2,7 @@
 # Bad inputs and bad options, on 1 rank (without mpirun) and on 3: the right exit code, no hang, exactly one line of error that names
 # what is wrong and where, nothing on stdout, and neither an output nor a temporary file left behind.
 source "$(dirname "$0")/lib.sh"
-in=$dir/in out=$dir/out
+in=$dir/in
 mkdir "$in" "$out"
 
 "$python" - "$in" <<'PY' || exit 2
@@ -55,57 +55,6 @@ open(f"{folder}/truncated.h5", "wb").write(data[: len(data) * 2 // 3])
 open(f"{folder}/not_hdf5.h5", "wb").write(b"rows,of,text\n" * 100)
 open(f"{folder}/nothing.h5", "wb").close()
 PY
-
-# judge NAME CODE WANTED PATTERN...: one run's stdout, stderr and exit code against what is wanted.
-judge() {
-    local name=$1 code=$2 wanted=$3 lines line pattern left
-    shift 3
-    if [[ $code != "$wanted" ]]; then
-        fail "$name: exit code $code, not $wanted" "$dir/stderr"
-        return
-    fi
-    lines=$(grep -c '^trimine: error: ' "$dir/stderr")
-    if [[ $lines != 1 ]]; then
-        fail "$name: $lines error lines, not one" "$dir/stderr"
-        return
-    fi
-    line=$(grep '^trimine: error: ' "$dir/stderr")
-    for pattern in "$@"; do
-        if ! grep -qiE -e "$pattern" <<<"$line"; then
-            fail "$name: the error does not say '$pattern': $line"
-            return
-        fi
-    done
-    if [[ -s $dir/stdout ]]; then
-        fail "$name: something on stdout" "$dir/stdout"
-        return
-    fi
-    left=$(find "$out" -mindepth 1)
-    if [[ $left != "${kept:-}" ]]; then
-        fail "$name: left behind: $left"
-        return
-    fi
-    pass
-}
-
-# refused NAME CODE PATTERN... -- ARGUMENTS...: on 1 and 3 ranks.
-refused() {
-    local name=$1 wanted=$2 patterns=() ranks
-    shift 2
-    while [[ $1 != -- ]]; do
-        patterns+=("$1")
-        shift
-    done
-    shift
-    for ranks in 1 3; do
-        if ((ranks == 1)); then
-            timeout -k 5 60 "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
-        else
-            on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
-        fi
-        judge "$name on $ranks ranks" $? "$wanted" "${patterns[@]}"
-    done
-}
 
 mine() { # NAME CODE PATTERN... -- FILE OPTIONS...: mine with an output that must not appear
     refused "${@:1:$#}" -o "$out/t.h5"

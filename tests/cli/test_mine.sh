@@ -3,18 +3,8 @@
 # the same answer as a plain Python program; and clean stdout.
 source "$(dirname "$0")/lib.sh"
 
-value() { # JSON file, dotted path
-    "$python" - "$1" "$2" <<'PY'
-import json, sys
-v = json.load(open(sys.argv[1]))
-for key in sys.argv[2].split("."):
-    v = v[key]
-print(json.dumps(v) if isinstance(v, (dict, list, bool)) else v)
-PY
-}
-
 # --- without mpirun
-for words in "--help" "mine --help" "bench --help" "synth --help" "info --help" "--version"; do
+for words in "--help" "mine --help" "loss --help" "bench --help" "synth --help" "info --help" "--version"; do
     env -u OMPI_ALLOW_RUN_AS_ROOT "$program" $words >"$dir/stdout" 2>"$dir/stderr" </dev/null
     expect "'$words' works without MPI" test $? = 0
     expect "'$words' prints to stdout" test -s "$dir/stdout"

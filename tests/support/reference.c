@@ -265,12 +265,12 @@ static void sum_loss(const trm_mine_options *options, reference_result *result)
         const trm_triplet *t = &result->triplets[i];
         if (!((t->d_ap - t->d_an) + options->margin > 0.0))
             continue;
-        result->summary.loss.active++;
+        result->loss_active++;
         terms[count++] = t->d_ap;
         terms[count++] = -t->d_an;
         terms[count++] = options->margin;
     }
-    result->summary.loss.sum = reference_sum(terms, count);
+    result->loss_sum = reference_sum(terms, count);
     free(terms);
 }
 

@@ -22,7 +22,9 @@ typedef struct reference_store {
 typedef struct reference_result {
     trm_triplet *triplets; /* sorted by (anchor, positive, negative); owned */
     int64_t count;
-    trm_mine_summary summary; /* anchors, classes, positive_pairs, triplets and loss only; the rest is 0 */
+    trm_mine_summary summary; /* anchors, classes, positive_pairs and triplets only; the rest is 0 */
+    double loss_sum;          /* of the hinge */
+    int64_t loss_active;
 } reference_result;
 
 /* d(i,j). */

@@ -1,0 +1,293 @@
+/* trimine loss: a loss and its gradient, of triplets that are given, of a whole store, or of packed triplets.
+ */
+#include "cli/work.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "par/agree.h"
+#include "store/loss_files.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a gradient file says of itself. */
+static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, const char *loss_name,
+                                 const trm_loss_summary *loss, const char *fingerprint, int arrays,
+                                 const trm_output_array *array, trm_error *err)
+{
+    json_t *options = trm_report_options(cli);
+    char *text = json_dumps(options, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    json_decref(options);
+    const trm_attribute attributes[] = {
+        {"format", TRM_ATTRIBUTE_TEXT, "trimine-gradient", 0, 0.0},
+        {"format_version", TRM_ATTRIBUTE_INT, NULL, 1, 0.0},
+        {"program_version", TRM_ATTRIBUTE_TEXT, TRM_VERSION, 0, 0.0},
+        {"loss", TRM_ATTRIBUTE_TEXT, loss_name, 0, 0.0},
+        {"value", TRM_ATTRIBUTE_FLOAT, NULL, 0, loss->value},
+        {"metric", TRM_ATTRIBUTE_TEXT, trm_metric_name(cli->loss.metric), 0, 0.0},
+        {"margin", TRM_ATTRIBUTE_FLOAT, NULL, 0, cli->loss.margin},
+        {"options", TRM_ATTRIBUTE_TEXT, text, 0, 0.0},
+        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, fingerprint, 0, 0.0},
+    };
+    const int count = (int)(sizeof attributes / sizeof *attributes) - (fingerprint == NULL ? 1 : 0);
+    trm_status status = trm_gradient_write(comm, cli->output, arrays, array, count, attributes, err);
+    free(text);
+    return status;
+}
+
+/* ---- a store ---- */
+
+/* An error of a triplet says which file it is in. */
+static trm_status name_file(const char *path, trm_status status, trm_error *err)
+{
+    if (status != TRM_ERR_DATA || strncmp(err->text, "triplet ", 8) != 0)
+        return status;
+    char text[TRM_ERROR_TEXT];
+    snprintf(text, sizeof text, "triplets '%s': %.*s", path, TRM_ERROR_TEXT / 2, err->text);
+    memcpy(err->text, text, sizeof text);
+    return status;
+}
+
+static trm_status read_triplets(trm_work *work, trm_error *err)
+{
+    const char *path = work->cli->triplets;
+    trm_triplets_origin origin;
+    int64_t first, total;
+    trm_status status =
+        trm_triplets_read(work->comm, path, &work->options.given, &first, &total, &origin, err);
+    if (status != TRM_OK)
+        return status;
+    if (origin.store_rows >= 0 && origin.store_rows != work->store_rows)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
+                          path, origin.store_rows, work->store_rows);
+    else if (work->rank == 0 && origin.store_fingerprint[0] != '\0' &&
+             strcmp(origin.store_fingerprint, work->fingerprint) != 0)
+        fprintf(
+            stderr,
+            "trimine: warning: triplets '%s' were mined from rows with the fingerprint %s, these have %s\n",
+            path, origin.store_fingerprint, work->fingerprint);
+    return trm_agree(work->comm, status, err);
+}
+
+static trm_status evaluate_store(trm_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    trm_status status = trm_work_load(work, err);
+    if (status == TRM_OK && cli->triplets != NULL)
+        status = read_triplets(work, err);
+    if (status == TRM_OK)
+        status = trm_work_plan(work, err);
+    if (status == TRM_OK)
+        status = name_file(cli->triplets, trm_work_evaluate(work, NULL, NULL, err), err);
+    const double start = trm_clock();
+    trm_output_array gradient;
+    if (status == TRM_OK && cli->output != NULL)
+        status = write_gradient(cli, work->comm, work->loss_name, &work->loss, work->fingerprint,
+                                trm_work_gradient(work, &gradient), &gradient, err);
+    work->write_s = trm_clock() - start;
+    trm_progress_end(&work->progress);
+    if (status == TRM_OK)
+        status = trm_work_report(work, err);
+    trm_triplets_free(&work->options.given);
+    return status;
+}
+
+/* ---- packed triplets ---- */
+
+typedef struct packed_work {
+    const trm_cli *cli;
+    MPI_Comm comm;
+    int rank;
+    trm_packed packed;
+    int64_t first, total;
+    float *gradient[3];
+    trm_loss_summary loss;
+    trm_loss_part part;
+    const char *loss_name;
+    double read_s, write_s, total_s;
+} packed_work;
+
+static const char *const packed_names[] = {"/gradient/anchor", "/gradient/positive", "/gradient/negative"};
+
+static trm_status load_packed(packed_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    const trm_read_options options = {.normalize = cli->normalize,
+                                      .refuse_zero_norm = cli->loss.metric == TRM_METRIC_COSINE};
+    trm_packed *packed = &work->packed;
+    const double start = trm_clock();
+    trm_status status =
+        trm_packed_read(work->comm, cli->input[0], &options, packed, &work->first, &work->total, err);
+    work->read_s = trm_clock() - start;
+    for (int k = 0; k < 3 && cli->gradient && status == TRM_OK; k++) {
+        const int64_t values = packed->count * packed->dim * (k == 2 ? packed->negatives : 1);
+        work->gradient[k] = trm_alloc(values, sizeof(float));
+        if (work->gradient[k] == NULL)
+            status = trm_fail_memory(err, "the gradient", values, sizeof(float));
+        status = trm_agree(work->comm, status, err);
+    }
+    return status;
+}
+
+static trm_status evaluate_packed(packed_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    trm_packed packed = work->packed;
+    trm_packed_options options;
+    trm_packed_options_init(&options);
+    options.loss = cli->loss;
+    options.pick = cli->packed_pick;
+    options.window = cli->mine.window;
+    options.semihard_pick = cli->mine.pick;
+    options.fallback = cli->mine.fallback;
+    options.seed = (uint64_t)cli->seed;
+    if (cli->gradient_at_normalized)
+        packed.anchor_norms = packed.positive_norms = packed.negative_norms = NULL;
+    return trm_packed_loss(work->comm, &packed, &options, work->gradient, &work->loss, &work->part, err);
+}
+
+/* /gradient/negative, or /gradient/negatives where the input has /negatives. */
+static trm_status write_packed(packed_work *work, trm_error *err)
+{
+    const trm_packed *packed = &work->packed;
+    trm_output_array arrays[3];
+    for (int k = 0; k < 3; k++)
+        arrays[k] = (trm_output_array){.name = packed_names[k],
+                                       .rank = 2,
+                                       .size = {work->total, packed->dim},
+                                       .first = work->first,
+                                       .count = packed->count,
+                                       .data = work->gradient[k]};
+    if (packed->negatives > 1) {
+        arrays[2].name = "/gradient/negatives";
+        arrays[2].rank = 3;
+        arrays[2].size[1] = packed->negatives;
+        arrays[2].size[2] = packed->dim;
+    }
+    return write_gradient(work->cli, work->comm, work->loss_name, &work->loss, NULL, 3, arrays, err);
+}
+
+static json_t *packed_json(const packed_work *work)
+{
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:{s:I, s:I, s:i}, s:o, s:{s:I}, s:o}", "program", "trimine", "version",
+                  TRM_VERSION, "command", "loss", "packed", "anchors", (json_int_t)work->total, "negatives",
+                  (json_int_t)work->packed.negatives, "dim", work->packed.dim, "options",
+                  trm_report_options(work->cli), "triplets", "total", (json_int_t)work->loss.count, "loss",
+                  trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
+    if (work->cli->gradient)
+        json_object_set_new(object, "gradient",
+                            json_pack("{s:f, s:f}", "norm", work->loss.gradient_norm, "max_abs",
+                                      work->loss.gradient_max_abs));
+    json_object_set_new(object, "run",
+                        json_pack("{s:f, s:f, s:f, s:f}", "read_s", work->read_s, "loss_s", work->loss.loss_s,
+                                  "write_s", work->write_s, "total_s", work->total_s));
+    return object;
+}
+
+static trm_status report_packed(packed_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    trm_status status = TRM_OK;
+    if (work->rank == 0 && !cli->json && !cli->quiet) {
+        fprintf(stderr, "packed     %" PRId64 " anchors, %" PRId64 " negatives each, %d dimensions\n",
+                work->total, work->packed.negatives, work->packed.dim);
+        fprintf(stderr, "triplets   %" PRId64 "\n", work->loss.count);
+        trm_report_loss_line(cli, work->loss_name, &work->loss);
+        if (cli->output != NULL)
+            fprintf(stderr, "written    %s\n", cli->output);
+    }
+    json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
+    if (work->rank == 0 && cli->json) {
+        json_t *object = packed_json(work);
+        json_object_set(object, "ranks", ranks);
+        status = trm_report_print(object, err);
+    }
+    json_decref(ranks);
+    return trm_agree(work->comm, status, err);
+}
+
+static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_error *err)
+{
+    const double start = trm_clock();
+    packed_work work = {.cli = cli, .comm = comm};
+    work.loss_name = cli->packed_pick == TRM_PACKED_REVERSED ? "reversed"
+                     : cli->loss.soft                        ? "triplet-soft"
+                                                             : "triplet";
+    MPI_Comm_rank(comm, &work.rank);
+    trm_status status = load_packed(&work, err);
+    if (status == TRM_OK)
+        status = evaluate_packed(&work, err);
+    const double evaluated = trm_clock();
+    if (status == TRM_OK && cli->output != NULL)
+        status = write_packed(&work, err);
+    work.write_s = trm_clock() - evaluated;
+    work.total_s = trm_clock() - start;
+    if (status == TRM_OK)
+        status = report_packed(&work, err);
+    for (int k = 0; k < 3; k++)
+        trm_free(work.gradient[k]);
+    trm_packed_free(&work.packed);
+    return status;
+}
+
+/* ---- which of them ---- */
+
+static trm_status check_source(const trm_cli *cli, bool packed, trm_error *err)
+{
+    const trm_preset *preset = cli->compat != NULL ? trm_preset_find(cli->compat) : NULL;
+    if (packed && (cli->source_given || cli->triplets != NULL))
+        return trm_fail(err, TRM_ERR_USAGE, "'%s' holds packed triplets: %s does not apply", cli->input[0],
+                        cli->triplets != NULL ? "--triplets" : "--loss (or the preset that sets it)");
+    if (packed)
+        return TRM_OK;
+    if (preset != NULL && preset->packed)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "--compat %s is for packed triplets (/anchor, /positive, /negative), which '%s' is not",
+            preset->name, cli->input[0]);
+    if (cli->packed_pick != TRM_PACKED_SEMIHARD)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--negatives: only semihard over a store; hard is --loss batch-hard");
+    if (!cli->source_given && cli->triplets == NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "'%s': give --triplets FILE, or --loss batch-hard, batch-all or mined",
+                        cli->input[0]);
+    return TRM_OK;
+}
+
+trm_status trm_command_loss(trm_cli *cli, trm_error *err)
+{
+    MPI_Comm comm = MPI_COMM_WORLD;
+    int rank = 0;
+    bool packed = false;
+    MPI_Comm_rank(comm, &rank);
+    trm_status status = TRM_OK;
+    if (cli->inputs == 1)
+        status = trm_packed_recognize(comm, cli->input[0], &packed, err);
+    if (status == TRM_OK)
+        status = trm_agree(comm, check_source(cli, packed, err), err);
+    if (status == TRM_OK && cli->output != NULL) {
+        const char *inputs[] = {cli->triplets};
+        status = trm_output_check(comm, cli->output, cli->overwrite, cli->inputs,
+                                  (const char *const *)cli->input, err);
+        if (status == TRM_OK && cli->triplets != NULL)
+            status = trm_output_check(comm, cli->output, cli->overwrite, 1, inputs, err);
+    }
+    if (status != TRM_OK)
+        return status;
+    const trm_preset *preset = cli->compat != NULL ? trm_preset_find(cli->compat) : NULL;
+    if (rank == 0 && preset != NULL && preset->warning != NULL)
+        fprintf(stderr, "trimine: warning: %s\n", preset->warning);
+    if (packed)
+        return run_packed(cli, comm, err);
+    trm_work work;
+    status = trm_work_begin(cli, &work, err);
+    if (status == TRM_OK)
+        status = evaluate_store(&work, err);
+    trm_work_end(&work);
+    return status;
+}

@@ -1,0 +1,93 @@
+/* --compat NAME: the rules of other libraries, as options of this one. A preset is words of a command line,
+ * so it can say nothing that a user could not. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+static const trm_preset presets[] = {
+    {"tfa-semihard",
+     true,
+     true,
+     false,
+     NULL,
+     {"--loss=mined", "--metric=l2", "--margin=1", "--positives=all", "--window=none", "--pick=nearest",
+      "--fallback=farthest-inside", "--reduction=mean_all", NULL}},
+    {"tfa-semihard-sql2",
+     true,
+     true,
+     false,
+     NULL,
+     {"--loss=mined", "--metric=sql2", "--margin=1", "--positives=all", "--window=none", "--pick=nearest",
+      "--fallback=farthest-inside", "--reduction=mean_all", NULL}},
+    {"tfa-hard",
+     false,
+     true,
+     false,
+     NULL,
+     {"--loss=batch-hard", "--lone", "--metric=l2", "--margin=1", "--reduction=mean_rows", NULL}},
+    {"st-semihard",
+     true,
+     true,
+     false,
+     NULL,
+     {"--loss=mined", "--metric=l2", "--margin=5", "--positives=all", "--window=none", "--pick=nearest",
+      "--fallback=farthest-inside", "--reduction=mean_all", NULL}},
+    {"tfs",
+     true,
+     true,
+     false,
+     NULL,
+     {"--loss=mined", "--metric=cosine", "--soft", "--positives=hardest", "--window=none", "--pick=nearest",
+      "--fallback=farthest-inside", "--reduction=mean_rows", NULL}},
+    {"pml-semihard",
+     false,
+     true,
+     false,
+     NULL,
+     {"--loss=batch-all", "--within=0.2", "--normalize", "--metric=l2", "--margin=0.05",
+      "--reduction=mean_nonzero", NULL}},
+    {"facenet",
+     true,
+     true,
+     false,
+     NULL,
+     {"--loss=mined", "--normalize", "--metric=sql2", "--margin=0.2", "--positives=all", "--window=lt",
+      "--pick=nearest", "--fallback=skip", "--reduction=sum", NULL}},
+    {"batch-all-nonzero",
+     false,
+     true,
+     false,
+     NULL,
+     {"--loss=batch-all", "--metric=l2", "--margin=1", "--reduction=mean_nonzero", NULL}},
+    {"guide-1", false, true, true, NULL, {"--metric=sql2", "--margin=1", "--reduction=mean_all", NULL}},
+    {"guide-2", false, true, true, NULL, {"--metric=cosine", "--margin=0.5", "--reduction=mean_all", NULL}},
+    {"guide-3",
+     false,
+     true,
+     true,
+     "--compat guide-3 reproduces a published formula, min over k of [d(a,n_k) - d(a,p) + margin]+, whose "
+     "sign "
+     "is the reverse of a triplet loss; what was meant is --negatives semihard",
+     {"--negatives=reversed", "--metric=sql2", "--margin=1", "--reduction=mean_all", NULL}},
+};
+
+enum { PRESETS = sizeof presets / sizeof *presets };
+
+const trm_preset *trm_preset_find(const char *name)
+{
+    for (int i = 0; i < PRESETS; i++)
+        if (strcmp(presets[i].name, name) == 0)
+            return &presets[i];
+    return NULL;
+}
+
+const char *trm_preset_names(void)
+{
+    static char names[512];
+    if (names[0] == '\0')
+        for (int i = 0; i < PRESETS; i++) {
+            strncat(names, i > 0 ? " " : "", sizeof names - strlen(names) - 1);
+            strncat(names, presets[i].name, sizeof names - strlen(names) - 1);
+        }
+    return names;
+}

@@ -1,0 +1,304 @@
+/* The common part of mine and loss; see work.h. */
+#include "cli/work.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash_sum.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *name_of_loss(const trm_cli *cli)
+{
+    switch (cli->source) {
+    case TRM_SOURCE_BATCH_HARD:
+        return cli->loss.soft ? "batch-hard-soft" : "batch-hard";
+    case TRM_SOURCE_BATCH_ALL:
+        return "batch-all";
+    case TRM_SOURCE_WITHIN:
+        return "within-margin";
+    default:
+        return cli->loss.soft ? "triplet-soft" : "triplet";
+    }
+}
+
+trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err)
+{
+    *work = (trm_work){.cli = cli, .comm = MPI_COMM_WORLD, .start = trm_clock()};
+    MPI_Comm_rank(work->comm, &work->rank);
+    MPI_Comm_size(work->comm, &work->ranks);
+    work->loss_name = name_of_loss(cli);
+    trm_evaluate_options_init(&work->options);
+    work->options.source = cli->source;
+    work->options.mine = cli->mine;
+    work->options.loss = cli->loss;
+    work->options.lone = cli->lone;
+    if (cli->source == TRM_SOURCE_WITHIN)
+        work->options.mine.margin = cli->within;
+    trm_progress_attach(cli, &work->progress, &cli->run);
+    return trm_run_create(work->comm, &cli->run, &work->run, err);
+}
+
+/* ---- reading ---- */
+
+/* Over rows as they are used: after conversion, and normalisation where asked for. */
+static void take_fingerprint(trm_work *work, int64_t first, const float *x)
+{
+    const int dim = work->batch.dim;
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    for (int64_t i = 0; i < work->batch.count; i++) {
+        trm_hash_sum_add_keyed(&hash, first + i, x + i * dim, (size_t)dim * sizeof *x);
+        const int64_t label[2] = {first + i, work->batch.labels[i]};
+        trm_hash_sum_add(&hash, label, sizeof label);
+    }
+    trm_merge_hash_sum(work->comm, &hash);
+    trm_hash_sum_text(&hash, work->fingerprint);
+}
+
+static bool looks_at_rows_again(const trm_cli *cli)
+{
+    return cli->gradient || cli->loss.swap || cli->source == TRM_SOURCE_GIVEN;
+}
+
+static trm_status read_and_arrange(trm_work *work, trm_store *store, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    const double start = trm_clock();
+    int64_t last;
+    const int dim = trm_store_dim(store);
+    trm_share(work->store_rows, work->rank, work->ranks, &work->first, &last);
+    const int64_t count = last - work->first;
+    float *x = trm_alloc(count * dim, sizeof *x);
+    int64_t *labels = trm_alloc(count, sizeof *labels);
+    double *norms = cli->normalize ? trm_alloc(count, sizeof *norms) : NULL;
+    work->batch = (trm_batch){.count = count, .dim = dim, .embeddings = x, .labels = labels, .norms = norms};
+    trm_status status = TRM_OK;
+    if (x == NULL || labels == NULL || (cli->normalize && norms == NULL))
+        status = trm_fail_memory(err, "rows", count, (size_t)dim * sizeof *x);
+    status = trm_agree(work->comm, status, err);
+    const trm_read_options options = {.normalize = cli->normalize,
+                                      .refuse_zero_norm = cli->mine.metric == TRM_METRIC_COSINE,
+                                      .norms = norms};
+    if (status == TRM_OK)
+        status = trm_store_read(store, work->first, count, &options, x, labels, NULL, err);
+    if (status != TRM_OK)
+        return status;
+    take_fingerprint(work, work->first, x);
+    work->read_s = trm_clock() - start;
+    status = trm_rows_create(work->run, count, dim, x, labels, cli->ignore ? &cli->ignore_label : NULL,
+                             &work->rows, err);
+    if (!looks_at_rows_again(cli)) {
+        trm_free(x);
+        work->batch.embeddings = NULL;
+    }
+    if (cli->gradient_at_normalized) {
+        trm_free(norms);
+        work->batch.norms = NULL;
+    }
+    return status;
+}
+
+trm_status trm_work_load(trm_work *work, trm_error *err)
+{
+    trm_cli *cli = work->cli;
+    trm_store *store = NULL;
+    trm_status status =
+        trm_store_open(work->comm, cli->inputs, (const char *const *)cli->input, &cli->store, &store, err);
+    if (status == TRM_OK) {
+        work->store_rows = trm_store_rows(store);
+        status = trm_agree(
+            work->comm, trm_rows_check_memory(work->run, work->store_rows, trm_store_dim(store), err), err);
+    }
+    if (status == TRM_OK)
+        status = read_and_arrange(work, store, err);
+    trm_store_close(&store);
+    return status;
+}
+
+/* ---- working ---- */
+
+trm_status trm_work_plan(trm_work *work, trm_error *err)
+{
+    trm_mine_options *mine = &work->options.mine;
+    const trm_batch *batch = &work->batch;
+    trm_status status = TRM_OK;
+    mine->reserve = trm_evaluate_bytes(work->run, work->rows, batch, &work->options, work->cli->gradient);
+    if (work->options.source == TRM_SOURCE_MINED)
+        status = trm_mine_plan(work->run, work->rows, mine, &work->mined, err);
+    if (status == TRM_OK && work->rank == 0 && !work->cli->quiet && work->mined.memory_bytes > 0)
+        fprintf(stderr,
+                "plan       %" PRId64
+                " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s\n",
+                work->store_rows, batch->dim, work->ranks, trm_run_threads(work->run),
+                (double)work->mined.memory_bytes / 1e6, (double)trm_run_mem_per_rank(work->run) / 1e6,
+                work->mined.panels > 1 ? ", anchors in panels" : "");
+    if (status == TRM_OK && work->cli->gradient) {
+        work->gradient = trm_alloc(batch->count * batch->dim, sizeof *work->gradient);
+        if (work->gradient == NULL)
+            status = trm_fail_memory(err, "the gradient", batch->count * batch->dim, sizeof *work->gradient);
+        status = trm_agree(work->comm, status, err);
+    }
+    return status;
+}
+
+trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context, trm_error *err)
+{
+    return trm_evaluate(work->run, work->rows, &work->batch, &work->options, emit, context, work->gradient,
+                        &work->mined, &work->loss, &work->part, err);
+}
+
+int trm_work_gradient(const trm_work *work, trm_output_array *array)
+{
+    *array = (trm_output_array){.name = "/gradient",
+                                .rank = 2,
+                                .size = {work->store_rows, work->batch.dim},
+                                .first = work->first,
+                                .count = work->batch.count,
+                                .data = work->gradient};
+    return work->gradient != NULL ? 1 : 0;
+}
+
+/* ---- report ---- */
+
+/* What a program that fills the whole matrix would have to sustain. */
+static double effective_gflops(const trm_work *work)
+{
+    const double n = (double)work->mined.anchors.total, s = work->mined.negatives_s;
+    return s > 0.0 ? 2.0 * n * n * work->batch.dim / s / 1e9 : 0.0;
+}
+
+static json_t *run_json(const trm_work *work, int64_t peak_rss)
+{
+    const trm_mine_summary *s = &work->mined;
+    const double n = (double)s->anchors.total;
+    json_t *run = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", work->ranks, "threads",
+                            trm_run_threads(work->run), "replicate", trm_rows_replicate(work->rows), "tile",
+                            trm_run_tile(work->run, work->batch.dim), "panels", s->panels, "kernel",
+                            trm_run_kernel(work->run), "isa", trm_run_isa(work->run));
+    json_t *more =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s",
+                  work->read_s, "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s",
+                  s->negatives_s, "answers_s", s->answers_s, "loss_s", work->loss.loss_s, "gradient_s",
+                  work->loss.gradient_s, "write_s", work->write_s, "total_s", work->total_s, "pairs_per_s",
+                  s->negatives_s > 0.0 ? n * (n - 1.0) / 2.0 / s->negatives_s : 0.0, "gflops_effective",
+                  effective_gflops(work), "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
+                  (json_int_t)work->cli->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
+    json_object_update(run, more);
+    json_decref(more);
+    return run;
+}
+
+static json_t *report_json(const trm_work *work, int64_t peak_rss)
+{
+    const trm_mine_summary *s = &work->mined;
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "program", "trimine",
+        "version", TRM_VERSION, "command", work->cli->command, "store", "rows", (json_int_t)work->store_rows,
+        "dim", work->batch.dim, "classes", (json_int_t)s->classes, "fingerprint", work->fingerprint,
+        "options", trm_report_options(work->cli), "anchors", "total", (json_int_t)s->anchors.total, "valid",
+        (json_int_t)s->anchors.valid, "no_positive", (json_int_t)s->anchors.no_positive, "no_negative",
+        (json_int_t)s->anchors.no_negative, "ignored", (json_int_t)s->anchors.ignored);
+    if (work->options.source == TRM_SOURCE_MINED || work->options.source == TRM_SOURCE_BATCH_HARD) {
+        json_t *triplets = json_pack(
+            "{s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs,
+            "triplets", "total", (json_int_t)s->triplets.total, "semihard", (json_int_t)s->triplets.semihard,
+            "fallback", (json_int_t)s->triplets.fallback, "skipped", (json_int_t)s->triplets.skipped,
+            "certify", trm_report_certify(s, trm_run_kernel(work->run)), "result_hash", s->result_hash);
+        json_object_update(object, triplets);
+        json_decref(triplets);
+    } else {
+        json_object_set_new(object, "triplets", json_pack("{s:I}", "total", (json_int_t)work->loss.count));
+    }
+    json_object_set_new(object, "loss",
+                        trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
+    if (work->gradient != NULL)
+        json_object_set_new(object, "gradient",
+                            json_pack("{s:f, s:f}", "norm", work->loss.gradient_norm, "max_abs",
+                                      work->loss.gradient_max_abs));
+    json_object_set_new(object, "run", run_json(work, peak_rss));
+    return object;
+}
+
+static void print_mined(const trm_work *work)
+{
+    const trm_mine_summary *s = &work->mined;
+    fprintf(stderr,
+            "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback) from %" PRId64
+            " positive pairs, %" PRId64 " skipped\n",
+            s->triplets.total, s->triplets.semihard, s->triplets.fallback, s->positive_pairs,
+            s->triplets.skipped);
+}
+
+static void print_people(const trm_work *work, int64_t peak_rss)
+{
+    const trm_mine_summary *s = &work->mined;
+    fprintf(stderr, "store      %" PRId64 " rows x %d, %" PRId64 " classes, fingerprint %s\n",
+            work->store_rows, work->batch.dim, s->classes, work->fingerprint);
+    fprintf(stderr,
+            "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64
+            " without a negative, %" PRId64 " rows ignored)\n",
+            s->anchors.valid, s->anchors.total, s->anchors.no_positive, s->anchors.no_negative,
+            s->anchors.ignored);
+    if (work->options.source == TRM_SOURCE_MINED)
+        print_mined(work);
+    else
+        fprintf(stderr, "triplets   %" PRId64 "\n", work->loss.count);
+    trm_report_loss_line(work->cli, work->loss_name, &work->loss);
+    if (s->certify.elements > 0)
+        fprintf(stderr,
+                "certify    %s kernel: %.3g pairs multiplied, %" PRId64 " survived, %" PRId64
+                " decided in float64\n",
+                trm_run_kernel(work->run), (double)s->certify.elements, s->certify.survivors,
+                s->certify.float64);
+    fprintf(stderr,
+            "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, answers %.2f, loss "
+            "%.2f, gradient %.2f, write %.2f\n",
+            work->total_s, work->read_s, s->arrange_s, s->positives_s, s->negatives_s, s->answers_s,
+            work->loss.loss_s, work->loss.gradient_s, work->write_s);
+    if (s->negatives_s > 0.0)
+        fprintf(stderr, "speed      %.1f GFLOP/s effective on %d ranks x %d threads\n",
+                effective_gflops(work), work->ranks, trm_run_threads(work->run));
+    fprintf(stderr, "memory     peak %.0f MB a rank\n", (double)peak_rss / 1e6);
+    if (work->options.source == TRM_SOURCE_MINED)
+        fprintf(stderr, "hash       %s\n", s->result_hash);
+    if (work->cli->output != NULL)
+        fprintf(stderr, "written    %s\n", work->cli->output);
+}
+
+trm_status trm_work_report(trm_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    trm_status status = TRM_OK;
+    work->total_s = trm_clock() - work->start;
+    const int64_t peak_rss = trm_report_peak_rss(work->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &work->cli->baseline_rss, 1, MPI_INT64_T, MPI_MAX, work->comm);
+    if (work->rank == 0 && !cli->json && !cli->quiet)
+        print_people(work, peak_rss);
+    json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
+    if (work->rank == 0) {
+        if (work->mined.anchors.valid == 0)
+            fprintf(stderr, "trimine: warning: no anchor has both a positive and a negative: no triplets\n");
+        if (cli->json) {
+            json_t *object = report_json(work, peak_rss);
+            json_object_set(object, "ranks", ranks);
+            status = trm_report_print(object, err);
+        }
+    }
+    json_decref(ranks);
+    return trm_agree(work->comm, status, err);
+}
+
+void trm_work_end(trm_work *work)
+{
+    trm_progress_end(&work->progress);
+    trm_rows_destroy(&work->rows);
+    trm_run_destroy(&work->run);
+    trm_free((void *)(uintptr_t)work->batch.embeddings);
+    trm_free((void *)(uintptr_t)work->batch.labels);
+    trm_free((void *)(uintptr_t)work->batch.norms);
+    trm_free(work->gradient);
+}

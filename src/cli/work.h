@@ -1,0 +1,42 @@
+/* What mine and loss have in common: a store on its way into memory, what was found, and the report. */
+#ifndef TRM_CLI_WORK_H
+#define TRM_CLI_WORK_H
+
+#include "cli/cli.h"
+#include "store/result.h"
+
+typedef struct trm_work {
+    trm_cli *cli;
+    MPI_Comm comm;
+    int rank, ranks;
+    trm_run *run;
+    trm_rows *rows;
+    trm_progress progress;
+    trm_evaluate_options options;
+    trm_batch batch; /* embeddings, labels and norms are this object's own; embeddings may be NULL */
+    float *gradient; /* of this rank's rows, or NULL */
+    trm_mine_summary mined;
+    trm_loss_summary loss;
+    trm_loss_part part;
+    const char *loss_name;
+    int64_t store_rows, first; /* first: row id of this rank's first row */
+    char fingerprint[33];
+    double start, read_s, write_s, total_s;
+} trm_work;
+
+/* Starts a run by the options. Collective. */
+trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Reads the store and arranges it; checks before that it can fit. Collective. */
+trm_status trm_work_load(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Plans the memory, says so, and makes room for the gradient. Collective. */
+trm_status trm_work_plan(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Evaluates the loss of the options; emit as in trm_mine. Collective. */
+trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context,
+                             trm_error *err) TRM_MUST_CHECK;
+/* The gradient as an output array; how many there are (0 or 1). */
+int trm_work_gradient(const trm_work *work, trm_output_array *array);
+/* Prints the report. Collective. */
+trm_status trm_work_report(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+void trm_work_end(trm_work *work);
+
+#endif

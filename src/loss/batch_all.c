@@ -1,0 +1,215 @@
+/* Batch-all; see batch_all.h. The gradient is batch_all_gradient.c. */
+#include "loss/batch_all.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/exact_sum.h"
+#include "loss/batch_all_gradient.h"
+#include "loss/term.h"
+#include "mine/anchors.h"
+#include "mine/thresholds.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+
+#include <inttypes.h>
+#include <omp.h>
+
+/* What one thread adds up; padded, so that no two share a cache line. */
+typedef struct tally {
+    trm_exact_sum sum;
+    int64_t active, triplets;
+    char padding[64];
+} tally;
+
+/* The sink comes first, so that the sweep's pointer is this object's. best[].id counts, for threshold i, the
+ * negatives whose first active one it is, less those whose last active one is just before. */
+typedef struct counting {
+    trm_sink sink;
+    trm_batch_all_rule rule;
+    tally *tallies; /* one a thread */
+} counting;
+
+static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi)
+{
+    (void)sink;
+    const bool asks = state->offset[row + 1] > state->offset[row];
+    *lo = asks ? -INFINITY : INFINITY;
+    *hi = asks ? INFINITY : -INFINITY;
+}
+
+static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi)
+{
+    (void)sink;
+    (void)lo;
+    (void)hi;
+    return state->offset[row + 1] > state->offset[row];
+}
+
+static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
+                  const int64_t *ids, int64_t place)
+{
+    (void)ids;
+    (void)place;
+    const counting *c = (const counting *)sink;
+    tally *mine = &c->tallies[omp_get_thread_num()];
+    trm_thresholds anchor = trm_thresholds_of(state, row);
+    trm_batch_all_found found;
+    if (anchor.count == 0)
+        return false;
+    trm_candidate *counts = state->best + anchor.first;
+    trm_thresholds_grid(&anchor);
+    for (int64_t done = 0; done < n; done += TRM_THRESHOLDS_BATCH) {
+        const int64_t count = n - done < TRM_THRESHOLDS_BATCH ? n - done : TRM_THRESHOLDS_BATCH;
+        trm_batch_all_find(&anchor, count, d + done, &c->rule, counts, &found);
+        for (int64_t i = 0; i < count; i++) {
+            const int64_t active = found.end[i] - found.first[i];
+            mine->triplets += found.members[i];
+            if (active == 0)
+                continue;
+            counts[found.first[i]].id++;
+            if (found.end[i] < anchor.count)
+                counts[found.end[i]].id--;
+            mine->active += active;
+            trm_exact_sum_add_times(&mine->sum, -d[done + i], active);
+        }
+    }
+    return false;
+}
+
+/* Turns these counts into how many negatives each threshold is active with, all of the shard;
+ * and adds this member's rows to the sum. */
+static void finish_panel(const trm_anchors *anchors, const trm_panel *panel, counting *c)
+{
+    trm_state *state = panel->negatives;
+    int64_t from, to;
+    trm_panel_share(anchors, panel, &from, &to);
+#pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
+    for (int64_t row = panel->first; row < panel->last; row++) {
+        tally *mine = &c->tallies[omp_get_thread_num()];
+        const bool own = row >= from && row < to;
+        const int64_t first = state->offset[row], last = state->offset[row + 1];
+        int64_t negatives = 0;
+        for (int64_t i = first; i < last; i++) {
+            negatives += state->best[i].id;
+            state->best[i].id = negatives;
+            if (own)
+                trm_exact_sum_add_times(&mine->sum, state->bound[i], negatives);
+        }
+    }
+}
+
+static trm_status run_panel(trm_anchors *anchors, trm_sweep *sweep, int64_t index, counting *c,
+                            trm_sweep_counts *counts, double *sweep_s, trm_panel *panel, trm_error *err)
+{
+    trm_status status = trm_panel_open(anchors, sweep, index, panel, err);
+    if (status != TRM_OK)
+        return status;
+    MPI_Barrier(anchors->run->comm);
+    const double start = trm_clock();
+    trm_state *state = panel->negatives;
+    for (int64_t i = 0; i < state->slots; i++)
+        state->best[i] = (trm_candidate){0.0, 0};
+    status = trm_sweep_run(sweep, &c->sink, state, counts, err);
+    if (status == TRM_OK)
+        finish_panel(anchors, panel, c);
+    *sweep_s += trm_clock() - start;
+    return status;
+}
+
+static trm_status check(const trm_loss_options *options, trm_error *err)
+{
+    if (options->soft)
+        return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --soft: there is only the hinge");
+    if (options->swap)
+        return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --swap: every triplet counts as it is");
+    return TRM_OK;
+}
+
+static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_counts *counts, double sweep_s,
+                    trm_mine_summary *mined, trm_loss_summary *summary, trm_loss_part *part)
+{
+    MPI_Comm comm = anchors->run->comm;
+    tally all = {.active = 0};
+    for (int k = 0; k < anchors->run->threads; k++) {
+        trm_exact_sum_merge(&all.sum, &c->tallies[k].sum);
+        all.active += c->tallies[k].active;
+        all.triplets += c->tallies[k].triplets;
+    }
+    trm_exact_sum_add_times(&all.sum, c->rule.margin, all.active);
+    if (part != NULL) {
+        part->loss_sum = trm_exact_sum_value(&all.sum);
+        part->triplets = all.triplets;
+        part->compute_s = counts->compute_s + anchors->counts.compute_s;
+        part->wait_s = counts->wait_s + anchors->counts.wait_s;
+    }
+    int64_t sums[] = {all.triplets, all.active, counts->float64, anchors->counts.float64};
+    double seconds[] = {sweep_s, anchors->seconds};
+    MPI_Allreduce(MPI_IN_PLACE, sums, 4, MPI_INT64_T, MPI_SUM, comm);
+    MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, comm);
+    trm_merge_exact_sum(comm, &all.sum);
+    summary->sum = trm_exact_sum_value(&all.sum);
+    summary->count = sums[0];
+    summary->active = sums[1];
+    summary->pairs_multiplied = sums[2] + sums[3];
+    summary->loss_s = seconds[0];
+    mined->positives_s = seconds[1];
+}
+
+trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
+                         const double *within, int64_t reserve, double *gradient, trm_mine_summary *mined,
+                         trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+{
+    const trm_mine_options mine = {.metric = options->metric,
+                                   .margin = options->margin,
+                                   .positives = TRM_POSITIVES_ALL,
+                                   .reserve = reserve};
+    counting c = {.sink = {.dense = true,
+                           .has_bounds = true,
+                           .sets = 1,
+                           .list = TRM_MERGE_SUM,
+                           .prepare = trm_thresholds_prepare,
+                           .window = window_of,
+                           .wants = wants,
+                           .offer = offer},
+                  .rule = {.margin = options->margin,
+                           .limited = within != NULL,
+                           .within = within != NULL ? *within : 0.0}};
+    trm_anchors anchors = {0};
+    trm_sweep *sweep = NULL;
+    trm_sweep_counts counts = {0};
+    double sweep_s = 0.0;
+    trm_status status = trm_agree(run->comm, check(options, err), err);
+    if (status == TRM_OK)
+        status = trm_anchors_init(&anchors, run, rows, &mine, c.sink.sets, false, err);
+    if (status == TRM_OK && gradient != NULL && anchors.panels > 1)
+        status = trm_agree(run->comm,
+                           trm_fail(err, TRM_ERR_MEMORY,
+                                    "the gradient of batch-all needs the thresholds of all anchors at once, "
+                                    "which a limit of %.1f MB a rank does not hold: use more ranks",
+                                    (double)run->mem_per_rank / 1e6),
+                           err);
+    mined->panels = (int)anchors.panels;
+    mined->memory_bytes = anchors.memory_bytes;
+    if (status != TRM_OK)
+        return status;
+    c.tallies = trm_alloc_zero(run->threads, sizeof *c.tallies);
+    if (c.tallies == NULL)
+        status = trm_fail_memory(err, "sums", run->threads, sizeof *c.tallies);
+    status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK)
+        status = trm_sweep_create(run, rows, options->metric, &sweep, err);
+    for (int64_t index = 0; index < anchors.panels && status == TRM_OK; index++) {
+        trm_panel panel;
+        status = run_panel(&anchors, sweep, index, &c, &counts, &sweep_s, &panel, err);
+        if (status == TRM_OK && gradient != NULL)
+            status = trm_batch_all_gradient(run, rows, options->metric, &c.rule, panel.negatives, gradient,
+                                            &summary->gradient_s, err);
+        trm_panel_close(&panel);
+    }
+    if (status == TRM_OK)
+        collect(&anchors, &c, &counts, sweep_s, mined, summary, part);
+    trm_sweep_destroy(&sweep);
+    trm_free(c.tallies);
+    return status;
+}

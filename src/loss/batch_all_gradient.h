@@ -1,0 +1,35 @@
+/* The gradient of batch-all: every pair of rows weighted by how many active triplets it is in. Inner to
+ * loss/. */
+#ifndef TRM_LOSS_BATCH_ALL_GRADIENT_H
+#define TRM_LOSS_BATCH_ALL_GRADIENT_H
+
+#include "mine/thresholds.h"
+#include "rows/rows.h"
+#include "rows/run.h"
+#include "trimine/loss.h"
+
+/* Which triplets there are, and which of them are active. */
+typedef struct trm_batch_all_rule {
+    double margin; /* of the hinge */
+    bool limited;  /* only triplets with 0 < d(a,n) - d(a,p) <= within */
+    double within;
+} trm_batch_all_rule;
+
+/* For each of a batch of distances to negatives: thresholds [first, end) make active triplets, members of
+ * them make triplets. */
+typedef struct trm_batch_all_found {
+    int64_t first[TRM_THRESHOLDS_BATCH], end[TRM_THRESHOLDS_BATCH], members[TRM_THRESHOLDS_BATCH];
+} trm_batch_all_found;
+
+/* n at most TRM_THRESHOLDS_BATCH. also: as in trm_thresholds_below. */
+void trm_batch_all_find(const trm_thresholds *anchor, int64_t n, const double *d,
+                        const trm_batch_all_rule *rule, const trm_candidate *also,
+                        trm_batch_all_found *found);
+
+/* state: all anchors' thresholds with best[].id = how many negatives each is active with. sum: see
+ * trm_batch_all. seconds is added to. Collective. Errors: MEMORY. */
+trm_status trm_batch_all_gradient(const trm_run *run, const trm_rows *rows, trm_metric metric,
+                                  const trm_batch_all_rule *rule, const trm_state *state, double *sum,
+                                  double *seconds, trm_error *err) TRM_MUST_CHECK;
+
+#endif

@@ -1,0 +1,371 @@
+/* A loss over a store: brings its source of triplets together with sums, reduction and gradient. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "loss/batch_all.h"
+#include "loss/pairs.h"
+#include "loss/reduction.h"
+#include "loss/triplets.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "rows/rows.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Everything one call works with. */
+typedef struct evaluation {
+    trm_run *run;
+    const trm_rows *rows;
+    const trm_batch *batch;
+    const trm_evaluate_options *options;
+    trm_given *given;
+    trm_gradient *gradient;
+    trm_triplet_loss *loss;
+    trm_triplet_fn emit;
+    void *context;
+    double loss_s, gradient_s;
+} evaluation;
+
+void trm_evaluate_options_init(trm_evaluate_options *options)
+{
+    *options = (trm_evaluate_options){.source = TRM_SOURCE_MINED};
+    trm_mine_options_init(&options->mine);
+    trm_loss_options_init(&options->loss);
+}
+
+static bool is_whole_store(trm_source source)
+{
+    return source == TRM_SOURCE_BATCH_ALL || source == TRM_SOURCE_WITHIN;
+}
+
+/* ---- memory ---- */
+
+int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                           const trm_evaluate_options *options, bool gradient)
+{
+    const int64_t dim = batch->dim, row = dim * (int64_t)sizeof(float);
+    int64_t bytes =
+        batch->embeddings != NULL ? batch->count * (row + 24) + trm_given_walk_bytes(batch->dim) : 0;
+    if (gradient) /* sums in float64, rounded */
+        bytes += batch->count * (2 * row + row);
+    if (gradient && is_whole_store(options->source))
+        bytes += rows->count / rows->replicate * 2 * row;
+    if (gradient && !is_whole_store(options->source)) {
+        /* four weights a triplet, of which at worst all stay; grouping them takes as much again */
+        int64_t pairs = 0;
+        for (int64_t i = 0; i < rows->count; i++) {
+            const int64_t others = rows->class_size[i] - 1;
+            const bool one = options->source != TRM_SOURCE_MINED ||
+                             options->mine.positives == TRM_POSITIVES_HARDEST ||
+                             options->mine.positives == TRM_POSITIVES_EASIEST;
+            const int64_t most = one                                                ? 1
+                                 : options->mine.positives == TRM_POSITIVES_NEAREST ? options->mine.nearest
+                                                                                    : others;
+            pairs += others < most ? others : most;
+        }
+        pairs = options->source == TRM_SOURCE_GIVEN ? options->given.count : pairs / rows->replicate;
+        bytes += pairs * 4 * 2 * (int64_t)sizeof(trm_weight);
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
+    return bytes;
+}
+
+/* ---- given triplets ---- */
+
+static int64_t lowest_bad_id(const trm_given_triplets *list, int64_t total)
+{
+    for (int64_t k = 0; k < list->count; k++) {
+        const int64_t ids[] = {list->anchor[k], list->positive[k], list->negative[k]};
+        for (int i = 0; i < 3; i++)
+            if (ids[i] < 0 || ids[i] >= total)
+                return k;
+    }
+    return list->count;
+}
+
+static trm_status refuse_id(const trm_given_triplets *list, int64_t k, int64_t first, int64_t total,
+                            trm_error *err)
+{
+    static const char *const roles[] = {"anchor", "positive", "negative"};
+    const int64_t ids[] = {list->anchor[k], list->positive[k], list->negative[k]};
+    for (int i = 0; i < 3; i++)
+        if (ids[i] < 0 || ids[i] >= total)
+            return trm_fail(err, TRM_ERR_DATA,
+                            "triplet %" PRId64 ": %s %" PRId64
+                            " is not a row id, which go from 0 to %" PRId64,
+                            first + k, roles[i], ids[i], total - 1);
+    return TRM_OK;
+}
+
+/* ap, an: the triplet's two pairs, measured. */
+static trm_status check_triplet(const trm_rows *rows, const trm_pair *ap, const trm_pair *an, int64_t index,
+                                trm_error *err)
+{
+    if (ap->i == ap->j)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplet %" PRId64 ": anchor and positive are the same row, %" PRId64, index, ap->i);
+    if (ap->label_i != ap->label_j)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplet %" PRId64 ": anchor %" PRId64 " has label %" PRId64 ", its positive %" PRId64
+                        " has %" PRId64,
+                        index, ap->i, ap->label_i, ap->j, ap->label_j);
+    if (an->label_i == an->label_j)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplet %" PRId64 ": negative %" PRId64 " has the label of anchor %" PRId64
+                        ", %" PRId64,
+                        index, an->j, an->i, an->label_i);
+    if (rows->ignores && (ap->label_i == rows->ignore_label || an->label_j == rows->ignore_label))
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplet %" PRId64 ": has a row with the label %" PRId64 ", which is to be ignored",
+                        index, rows->ignore_label);
+    return TRM_OK;
+}
+
+enum { GIVEN_A_ROUND = 1 << 18 };
+
+/* Measures, checks and adds triplets [from, from + count) of the list; bad: the first bad one's status. */
+static trm_status add_given_round(evaluation *e, int64_t from, int64_t count, int64_t index,
+                                  trm_triplet *triplets, trm_pair *pairs, trm_status *bad, trm_error *bad_err,
+                                  trm_error *err)
+{
+    const trm_given_triplets *list = &e->options->given;
+    for (int64_t k = 0; k < count; k++) {
+        pairs[2 * k] = (trm_pair){.i = list->anchor[from + k], .j = list->positive[from + k]};
+        pairs[2 * k + 1] = (trm_pair){.i = list->anchor[from + k], .j = list->negative[from + k]};
+    }
+    trm_status status = trm_pairs_measure(e->given, e->options->loss.metric, 2 * count, pairs, err);
+    if (status != TRM_OK)
+        return status;
+    for (int64_t k = 0; k < count; k++) {
+        const trm_pair *ap = &pairs[2 * k], *an = &pairs[2 * k + 1];
+        if (*bad == TRM_OK)
+            *bad = check_triplet(e->rows, ap, an, index + k, bad_err);
+        triplets[k] = (trm_triplet){
+            .anchor = ap->i, .positive = ap->j, .negative = an->j, .d_ap = ap->d, .d_an = an->d};
+    }
+    return trm_triplet_loss_add(e->loss, triplets, count, err);
+}
+
+static trm_status add_given(evaluation *e, trm_error *err)
+{
+    const trm_given_triplets *list = &e->options->given;
+    MPI_Comm comm = e->run->comm;
+    const int64_t total = trm_given_total(e->given), first = trm_prefix_int64(comm, list->count);
+    const int64_t good = lowest_bad_id(list, total);
+    int64_t most = good;
+    trm_error bad_err = TRM_ERROR_INIT;
+    trm_status bad = TRM_OK, status = TRM_OK;
+    trm_triplet *triplets = trm_alloc(GIVEN_A_ROUND, sizeof *triplets);
+    trm_pair *pairs = trm_alloc(2 * GIVEN_A_ROUND, sizeof *pairs);
+    if (triplets == NULL || pairs == NULL)
+        status = trm_fail_memory(err, "given triplets", GIVEN_A_ROUND, sizeof *pairs);
+    status = trm_agree(comm, status, err);
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, comm);
+    for (int64_t done = 0; done < most && status == TRM_OK; done += GIVEN_A_ROUND) {
+        const int64_t from = done < good ? done : good, left = good - from;
+        status = add_given_round(e, from, left < GIVEN_A_ROUND ? left : GIVEN_A_ROUND, first + from, triplets,
+                                 pairs, &bad, &bad_err, err);
+    }
+    trm_free(triplets);
+    trm_free(pairs);
+    if (status != TRM_OK)
+        return status;
+    if (bad == TRM_OK && good < list->count)
+        bad = refuse_id(list, good, first, total, &bad_err);
+    status = trm_agree(comm, bad, &bad_err);
+    if (status != TRM_OK && err != NULL)
+        *err = bad_err;
+    return status;
+}
+
+/* ---- the sources ---- */
+
+static trm_status add_mined(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+{
+    evaluation *e = context;
+    const double start = trm_clock();
+    trm_status status = trm_triplet_loss_add(e->loss, triplets, count, err);
+    e->loss_s += trm_clock() - start;
+    if (status == TRM_OK && e->emit != NULL)
+        status = e->emit(e->context, triplets, count, err);
+    return status;
+}
+
+static trm_status add_triplets(evaluation *e, trm_mine_summary *mined, trm_loss_part *part, trm_error *err)
+{
+    trm_mine_options mine = e->options->mine;
+    trm_mine_part mine_part = {0};
+    mine.metric = e->options->loss.metric;
+    if (e->options->source == TRM_SOURCE_BATCH_HARD) {
+        mine.positives = TRM_POSITIVES_HARDEST;
+        mine.negatives = TRM_NEGATIVES_HARD;
+        mine.lone = e->options->lone;
+    }
+    trm_status status;
+    if (e->options->source == TRM_SOURCE_GIVEN) {
+        const double start = trm_clock();
+        *mined = (trm_mine_summary){0};
+        status = add_given(e, err);
+        e->loss_s += trm_clock() - start;
+    } else {
+        status = trm_mine(e->run, e->rows, &mine, add_mined, e, mined, &mine_part, err);
+    }
+    part->compute_s = mine_part.compute_s;
+    part->wait_s = mine_part.wait_s;
+    return status;
+}
+
+/* ---- gradients ---- */
+
+/* A row's float64 sums on their way home: the row id, then dim doubles. */
+static trm_status send_home(const evaluation *e, const double *sum, int64_t denominator, float *gradient,
+                            trm_error *err)
+{
+    const trm_rows *rows = e->rows;
+    const int64_t dim = rows->dim, words = dim + 1;
+    int64_t first, last, total = 0;
+    trm_share(rows->count, rows->member, rows->replicate, &first, &last);
+    double *items = trm_alloc((last - first) * words, sizeof *items);
+    int64_t *counts = trm_alloc(2 * (int64_t)e->run->ranks, sizeof *counts);
+    void *received = NULL;
+    trm_status status = TRM_OK;
+    if (items == NULL || counts == NULL)
+        status = trm_fail_memory(err, "gradient sums", (last - first) * words, sizeof *items);
+    status = trm_agree(e->run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    for (int64_t i = 0; i < last - first; i++) {
+        memcpy(items + i * words, &rows->id[first + i], sizeof *items);
+        memcpy(items + i * words + 1, sum + i * dim, (size_t)dim * sizeof *items);
+    }
+    status = trm_given_route(e->given, items, last - first, (size_t)words * sizeof *items, counts, &received,
+                             counts + e->run->ranks, err);
+    if (status != TRM_OK)
+        goto done;
+    memset(gradient, 0, (size_t)(e->batch->count * dim) * sizeof *gradient); /* ignored rows have none */
+    for (int r = 0; r < e->run->ranks; r++)
+        total += counts[e->run->ranks + r];
+    for (int64_t k = 0; k < total; k++) {
+        double *item = (double *)received + k * words;
+        int64_t id;
+        memcpy(&id, item, sizeof id);
+        const int64_t row = id - e->given->first[e->run->rank];
+        trm_gradient_round(item + 1, e->batch->embeddings + row * dim, rows->dim, denominator,
+                           e->batch->norms == NULL ? NULL : &e->batch->norms[row], gradient + row * dim);
+    }
+done:
+    trm_free(items);
+    trm_free(counts);
+    trm_free(received);
+    return status;
+}
+
+/* ---- the whole ---- */
+
+static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary *mined,
+                                trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+{
+    const trm_evaluate_options *o = e->options;
+    trm_status status = TRM_OK;
+    if (gradient != NULL)
+        status = trm_gradient_create(e->given, o->loss.metric, !o->loss.soft, &e->gradient, err);
+    if (status == TRM_OK)
+        status = trm_triplet_loss_create(e->given, &o->loss, e->gradient, &e->loss, err);
+    if (status == TRM_OK)
+        status = add_triplets(e, mined, part, err);
+    if (status != TRM_OK)
+        return status;
+    trm_triplet_loss_total(e->loss, summary, part);
+    trm_mine_count_anchors(e->run, e->rows, mined);
+    summary->valid = mined->anchors.valid;
+    summary->rows = e->rows->store_rows;
+    trm_loss_reduce(summary, o->loss.reduction);
+    if (gradient == NULL)
+        return TRM_OK;
+    const double start = trm_clock();
+    status = trm_gradient_finish(e->gradient, trm_loss_denominator(summary, o->loss.reduction),
+                                 e->batch->norms, gradient, err);
+    e->gradient_s += trm_clock() - start;
+    return status;
+}
+
+static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summary *mined,
+                                 trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+{
+    const trm_evaluate_options *o = e->options;
+    const trm_rows *rows = e->rows;
+    int64_t first, last;
+    double *sum = NULL;
+    trm_status status = TRM_OK;
+    trm_share(rows->count, rows->member, rows->replicate, &first, &last);
+    if (gradient != NULL) {
+        sum = trm_alloc((last - first) * rows->dim, sizeof *sum);
+        if (sum == NULL)
+            status = trm_fail_memory(err, "gradient sums", (last - first) * rows->dim, sizeof *sum);
+    }
+    status = trm_agree(e->run->comm, status, err);
+    *mined = (trm_mine_summary){0};
+    if (status == TRM_OK)
+        status =
+            trm_batch_all(e->run, rows, &o->loss, o->source == TRM_SOURCE_WITHIN ? &o->mine.margin : NULL,
+                          o->mine.reserve, sum, mined, summary, part, err);
+    if (status == TRM_OK) {
+        trm_mine_count_anchors(e->run, rows, mined);
+        mined->arrange_s = rows->arrange_s;
+        summary->valid = mined->anchors.valid;
+        summary->rows = rows->store_rows;
+        trm_loss_reduce(summary, o->loss.reduction);
+        e->loss_s = summary->loss_s;
+        e->gradient_s = summary->gradient_s;
+    }
+    if (status == TRM_OK && gradient != NULL)
+        status = send_home(e, sum, trm_loss_denominator(summary, o->loss.reduction), gradient, err);
+    trm_free(sum);
+    return status;
+}
+
+static trm_status check(const evaluation *e, bool gradient, trm_error *err)
+{
+    const trm_loss_options *loss = &e->options->loss;
+    const bool looks = gradient || loss->swap || e->options->source == TRM_SOURCE_GIVEN;
+    if (!(loss->margin >= 0.0) || isinf(loss->margin))
+        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more", loss->margin);
+    if (looks && e->batch->count > 0 && e->batch->embeddings == NULL)
+        return trm_fail(err, TRM_ERR_INTERNAL, "this loss needs the rows, and was not given them");
+    return TRM_OK;
+}
+
+trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                        const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
+                        float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
+                        trm_loss_part *part, trm_error *err)
+{
+    evaluation e = {
+        .run = run, .rows = rows, .batch = batch, .options = options, .emit = emit, .context = context};
+    trm_loss_part own = {.rows = batch->count};
+    *summary = (trm_loss_summary){0};
+    trm_status status = trm_agree(run->comm, check(&e, gradient != NULL, err), err);
+    if (status == TRM_OK)
+        status =
+            trm_given_create(run, batch->count, batch->dim, batch->embeddings, batch->labels, &e.given, err);
+    if (status == TRM_OK)
+        status = is_whole_store(options->source) ? evaluate_whole(&e, gradient, mined, summary, &own, err)
+                                                 : evaluate_list(&e, gradient, mined, summary, &own, err);
+    if (status == TRM_OK && gradient != NULL) {
+        const int64_t size = batch->count * batch->dim;
+        trm_gradient_measure(run->comm, 1, &gradient, &size, summary, &own);
+    }
+    if (status == TRM_OK) {
+        double seconds[2] = {e.loss_s, e.gradient_s};
+        MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, run->comm);
+        summary->loss_s = seconds[0];
+        summary->gradient_s = seconds[1];
+    }
+    if (status == TRM_OK && part != NULL)
+        *part = own;
+    trm_triplet_loss_destroy(&e.loss);
+    trm_gradient_destroy(&e.gradient);
+    trm_given_destroy(&e.given);
+    return status;
+}

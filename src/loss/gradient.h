@@ -1,0 +1,46 @@
+/* The gradient of a loss on triplets, as a sum over pairs of rows: weight times one pair term.
+ *
+ * A triplet loss depends on distances, so its gradient is a sum of dd(i,j)/dx_i, each times how often the
+ * pair is an active (anchor, positive) less how often it is an active (anchor, negative). What travels is (i,
+ * j, weight), not vectors. Row i's owner adds its terms in ascending j as the rows j pass by. */
+#ifndef TRM_LOSS_GRADIENT_H
+#define TRM_LOSS_GRADIENT_H
+
+#include "rows/given.h"
+#include "trimine/loss.h"
+
+#include <stdbool.h>
+
+/* weight * dd(i,j)/dx_i is a part of the gradient of row i. A pair gives two: for i and for j. */
+typedef struct trm_weight {
+    int64_t i, j;
+    double weight;
+} trm_weight;
+
+typedef struct trm_gradient trm_gradient;
+
+/* integers: all weights are whole numbers, so that equal pairs may be added up early. given is borrowed.
+ * Collective. Errors: MEMORY. */
+trm_status trm_gradient_create(const trm_given *given, trm_metric metric, bool integers,
+                               trm_gradient **gradient, trm_error *err) TRM_MUST_CHECK;
+void trm_gradient_destroy(trm_gradient **gradient);
+
+/* Takes count weights from this rank, of any rows; they are reordered. Collective. Errors: MEMORY. */
+trm_status trm_gradient_add(trm_gradient *gradient, trm_weight *weights, int64_t count,
+                            trm_error *err) TRM_MUST_CHECK;
+
+/* out: count x dim of this rank's rows: the sums over denominator (0: all zero), through the normalisation
+ * where norms (count) are given, rounded once. Collective. Errors: MEMORY. */
+trm_status trm_gradient_finish(trm_gradient *gradient, int64_t denominator, const double *norms, float *out,
+                               trm_error *err) TRM_MUST_CHECK;
+
+/* One row's float64 sums to float32, as above. Not collective. */
+void trm_gradient_round(double *sum, const float *x, int dim, int64_t denominator, const double *norm,
+                        float *out);
+
+/* Norm and largest value of gradients in `arrays` arrays of size[k] values, of all ranks into summary and of
+ * this one into part. Sums of squares are exact. Collective. */
+void trm_gradient_measure(MPI_Comm comm, int arrays, float *const *gradient, const int64_t *size,
+                          trm_loss_summary *summary, trm_loss_part *part);
+
+#endif

@@ -1,0 +1,377 @@
+/* Losses on packed triplets: every anchor has its own rows, so each rank works alone and only sums travel.
+ *
+ * A gradient row is a sum of at most two terms, always added positive first, then negative: the same bits for
+ * any ranks and threads. Distances are the canonical float64 ones. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/exact_sum.h"
+#include "base/random.h"
+#include "loss/gradient.h"
+#include "loss/reduction.h"
+#include "loss/term.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+#include "trimine/loss.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void trm_packed_options_init(trm_packed_options *options)
+{
+    *options = (trm_packed_options){.pick = TRM_PACKED_SEMIHARD, .window = TRM_WINDOW_LT};
+    trm_loss_options_init(&options->loss);
+}
+
+/* A pair of rows, measured. */
+typedef struct measured {
+    const float *x, *y;
+    double norm2_x, norm2_y, g, d;
+} measured;
+
+/* One call, on one rank. */
+typedef struct packed_job {
+    const trm_packed *packed;
+    const trm_packed_options *options;
+    int64_t first; /* this rank's first anchor among all */
+    int *chosen;   /* of each anchor, or -1 */
+} packed_job;
+
+static measured measure(trm_metric metric, const float *x, const float *y, int dim)
+{
+    measured m = {.x = x, .y = y, .norm2_x = trm_dot(x, x, dim), .norm2_y = trm_dot(y, y, dim)};
+    m.g = trm_dot(x, y, dim);
+    m.d = trm_distance(metric, m.g, m.norm2_x, m.norm2_y);
+    return m;
+}
+
+static const float *negative_of(const trm_packed *packed, int64_t anchor, int64_t k)
+{
+    return packed->negative + (anchor * packed->negatives + k) * packed->dim;
+}
+
+static double distance_to(const packed_job *job, int64_t anchor, int64_t k)
+{
+    const trm_packed *packed = job->packed;
+    return measure(job->options->loss.metric, packed->anchor + anchor * packed->dim,
+                   negative_of(packed, anchor, k), packed->dim)
+        .d;
+}
+
+/* ---- which of an anchor's own negatives ---- */
+
+static bool inside_window(const trm_packed_options *options, double gap)
+{
+    return options->window == TRM_WINDOW_NONE || gap < options->loss.margin ||
+           (options->window == TRM_WINDOW_LE && gap == options->loss.margin);
+}
+
+/* A negative's standing in a choice: whether it may be chosen, and the key whose least value wins. */
+typedef bool (*standing_fn)(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
+                            double *key);
+
+static bool stands_semihard(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
+                            double *key)
+{
+    (void)anchor;
+    (void)k;
+    *key = job->options->semihard_pick == TRM_PICK_NEAREST ? d : -d;
+    return d > d_ap && inside_window(job->options, d - d_ap);
+}
+
+static bool stands_inside(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
+                          double *key)
+{
+    (void)job;
+    (void)anchor;
+    (void)k;
+    *key = -d;
+    return d <= d_ap;
+}
+
+static bool stands_hard(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap, double *key)
+{
+    (void)job;
+    (void)anchor;
+    (void)k;
+    (void)d_ap;
+    *key = d;
+    return true;
+}
+
+static bool stands_random(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
+                          double *key)
+{
+    uint32_t bits[4];
+    (void)d;
+    (void)d_ap;
+    trm_random_bits(job->options->seed, (uint64_t)(job->first + anchor), (uint64_t)k, bits);
+    *key = (double)(((uint64_t)bits[0] << 32 | bits[1]) >> 11);
+    return true;
+}
+
+static bool stands_reversed(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
+                            double *key)
+{
+    (void)anchor;
+    (void)k;
+    const double z = trm_term_z(d, d_ap, job->options->loss.margin);
+    *key = z > 0.0 ? z : 0.0;
+    return true;
+}
+
+/* The first of the least keys, or -1. */
+static int least(const packed_job *job, int64_t anchor, double d_ap, standing_fn stands)
+{
+    int best = -1;
+    double best_key = 0.0;
+    for (int64_t k = 0; k < job->packed->negatives; k++) {
+        double key;
+        if (!stands(job, anchor, k, distance_to(job, anchor, k), d_ap, &key))
+            continue;
+        if (best < 0 || key < best_key) {
+            best = (int)k;
+            best_key = key;
+        }
+    }
+    return best;
+}
+
+static int choose(const packed_job *job, int64_t anchor, double d_ap)
+{
+    if (job->options->pick == TRM_PACKED_REVERSED)
+        return least(job, anchor, d_ap, stands_reversed);
+    if (job->packed->negatives == 1)
+        return 0;
+    if (job->options->pick == TRM_PACKED_HARD)
+        return least(job, anchor, d_ap, stands_hard);
+    if (job->options->pick == TRM_PACKED_RANDOM)
+        return least(job, anchor, d_ap, stands_random);
+    const int found = least(job, anchor, d_ap, stands_semihard);
+    if (found >= 0 || job->options->fallback == TRM_FALLBACK_SKIP)
+        return found;
+    return least(job, anchor, d_ap,
+                 job->options->fallback == TRM_FALLBACK_HARDEST ? stands_hard : stands_inside);
+}
+
+/* ---- one anchor's triplet ---- */
+
+/* near: the pair that is pulled together (a positive weight); far: the one that is pushed apart. */
+typedef struct packed_triplet {
+    measured near, far;
+    double z, weight;
+    bool active, swapped;
+} packed_triplet;
+
+static packed_triplet triplet_of(const packed_job *job, int64_t anchor, int chosen)
+{
+    const trm_packed *packed = job->packed;
+    const trm_loss_options *loss = &job->options->loss;
+    const float *a = packed->anchor + anchor * packed->dim, *p = packed->positive + anchor * packed->dim;
+    const float *n = negative_of(packed, anchor, chosen);
+    packed_triplet t = {.near = measure(loss->metric, a, p, packed->dim),
+                        .far = measure(loss->metric, a, n, packed->dim)};
+    if (loss->swap) {
+        const measured pn = measure(loss->metric, p, n, packed->dim);
+        t.swapped = pn.d < t.far.d;
+        t.far = t.swapped ? pn : t.far;
+    }
+    if (job->options->pick == TRM_PACKED_REVERSED) {
+        const measured other = t.near;
+        t.near = t.far;
+        t.far = other;
+    }
+    t.z = trm_term_z(t.near.d, t.far.d, loss->margin);
+    t.active = loss->soft || t.z > 0.0;
+    t.weight = loss->soft ? trm_term_sigmoid(t.z) : t.active ? 1.0 : 0.0;
+    return t;
+}
+
+static void add_value(const packed_job *job, const packed_triplet *t, trm_exact_sum *sum)
+{
+    if (job->options->loss.soft) {
+        trm_exact_sum_add(sum, trm_term_softplus(t->z));
+    } else if (t->active) {
+        trm_exact_sum_add(sum, t->near.d);
+        trm_exact_sum_add(sum, -t->far.d);
+        trm_exact_sum_add(sum, job->options->loss.margin);
+    }
+}
+
+/* Adds weight * dd/dx for whichever end of the pair row is. */
+static void add_term(trm_metric metric, const measured *m, double weight, const float *row, int dim,
+                     double *sum)
+{
+    if (row == m->x)
+        trm_term_add(trm_term_of(metric, weight, m->g, m->d, m->norm2_x, m->norm2_y), m->x, m->y, dim, sum);
+    else if (row == m->y)
+        trm_term_add(trm_term_of(metric, weight, m->g, m->d, m->norm2_y, m->norm2_x), m->y, m->x, dim, sum);
+}
+
+/* The gradient of one row of the triplet. */
+static void write_row(const packed_job *job, const packed_triplet *t, const float *row, const double *norm,
+                      int64_t denominator, double *sum, float *out)
+{
+    const int dim = job->packed->dim;
+    memset(sum, 0, (size_t)dim * sizeof *sum);
+    if (t->weight != 0.0) {
+        add_term(job->options->loss.metric, &t->near, t->weight, row, dim, sum);
+        add_term(job->options->loss.metric, &t->far, -t->weight, row, dim, sum);
+    }
+    trm_gradient_round(sum, row, dim, denominator, norm, out);
+}
+
+static void write_anchor(const packed_job *job, int64_t anchor, int64_t denominator, double *sum,
+                         float *const gradient[3])
+{
+    const trm_packed *packed = job->packed;
+    const int64_t dim = packed->dim, k = job->chosen[anchor], at = anchor * packed->negatives;
+    memset(gradient[0] + anchor * dim, 0, (size_t)dim * sizeof(float));
+    memset(gradient[1] + anchor * dim, 0, (size_t)dim * sizeof(float));
+    memset(gradient[2] + at * dim, 0, (size_t)(packed->negatives * dim) * sizeof(float));
+    if (k < 0)
+        return;
+    const packed_triplet t = triplet_of(job, anchor, (int)k);
+    const bool norms = packed->anchor_norms != NULL;
+    write_row(job, &t, packed->anchor + anchor * dim, norms ? packed->anchor_norms + anchor : NULL,
+              denominator, sum, gradient[0] + anchor * dim);
+    write_row(job, &t, packed->positive + anchor * dim, norms ? packed->positive_norms + anchor : NULL,
+              denominator, sum, gradient[1] + anchor * dim);
+    write_row(job, &t, negative_of(packed, anchor, k), norms ? packed->negative_norms + at + k : NULL,
+              denominator, sum, gradient[2] + (at + k) * dim);
+}
+
+/* ---- all of them ---- */
+
+static trm_status check_row(const float *x, int dim, int64_t anchor, const char *what, int64_t k,
+                            trm_error *err)
+{
+    if (trm_dot(x, x, dim) > 0.0)
+        return TRM_OK;
+    if (k < 0)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "anchor %" PRId64 ": its %s has norm zero, which cosine does not allow", anchor,
+                        what);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "anchor %" PRId64 ": its negative %" PRId64 " has norm zero, which cosine does not allow",
+                    anchor, k);
+}
+
+static trm_status check(const packed_job *job, int64_t total, trm_error *err)
+{
+    const trm_packed *packed = job->packed;
+    const double margin = job->options->loss.margin;
+    trm_status status = TRM_OK;
+    if (!(margin >= 0.0) || isinf(margin))
+        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more", margin);
+    if (job->options->pick == TRM_PACKED_REVERSED && (job->options->loss.soft || job->options->loss.swap))
+        return trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
+    if (total == 0)
+        return trm_fail(err, TRM_ERR_DATA, "packed triplets: there are none");
+    for (int64_t i = 0; i < packed->count && job->options->loss.metric == TRM_METRIC_COSINE; i++) {
+        status = check_row(packed->anchor + i * packed->dim, packed->dim, job->first + i, "row", -1, err);
+        if (status == TRM_OK)
+            status = check_row(packed->positive + i * packed->dim, packed->dim, job->first + i, "positive",
+                               -1, err);
+        for (int64_t k = 0; k < packed->negatives && status == TRM_OK; k++)
+            status = check_row(negative_of(packed, i, k), packed->dim, job->first + i, "negative", k, err);
+        if (status != TRM_OK)
+            return status;
+    }
+    return TRM_OK;
+}
+
+/* Chooses and adds up; sum, count and active of this rank. */
+static void evaluate(const packed_job *job, trm_exact_sum *sum, int64_t counts[2])
+{
+    int64_t count = 0, active = 0;
+    const trm_packed *packed = job->packed;
+#pragma omp parallel reduction(+ : count, active)
+    {
+        trm_exact_sum own;
+        trm_exact_sum_clear(&own);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < packed->count; i++) {
+            const double d_ap = measure(job->options->loss.metric, packed->anchor + i * packed->dim,
+                                        packed->positive + i * packed->dim, packed->dim)
+                                    .d;
+            job->chosen[i] = choose(job, i, d_ap);
+            if (job->chosen[i] < 0)
+                continue;
+            const packed_triplet t = triplet_of(job, i, job->chosen[i]);
+            add_value(job, &t, &own);
+            count++;
+            active += t.active;
+        }
+#pragma omp critical(trimine_packed)
+        trm_exact_sum_merge(sum, &own);
+    }
+    counts[0] = count;
+    counts[1] = active;
+}
+
+static void total_up(MPI_Comm comm, const packed_job *job, trm_exact_sum *sum, int64_t counts[2],
+                     int64_t total, trm_loss_summary *summary, trm_loss_part *part)
+{
+    *part = (trm_loss_part){
+        .rows = job->packed->count, .triplets = counts[0], .loss_sum = trm_exact_sum_value(sum)};
+    MPI_Allreduce(MPI_IN_PLACE, counts, 2, MPI_INT64_T, MPI_SUM, comm);
+    trm_merge_exact_sum(comm, sum);
+    *summary = (trm_loss_summary){.sum = trm_exact_sum_value(sum),
+                                  .count = counts[0],
+                                  .active = counts[1],
+                                  .valid = total,
+                                  .rows = total};
+    trm_loss_reduce(summary, job->options->loss.reduction);
+}
+
+static void write_gradient(MPI_Comm comm, const packed_job *job, double *sum, float *const gradient[3],
+                           trm_loss_summary *summary, trm_loss_part *part)
+{
+    const trm_packed *packed = job->packed;
+    const int64_t denominator = trm_loss_denominator(summary, job->options->loss.reduction);
+    for (int64_t i = 0; i < packed->count; i++)
+        write_anchor(job, i, denominator, sum, gradient);
+    const int64_t values = packed->count * packed->dim;
+    const int64_t sizes[3] = {values, values, values * packed->negatives};
+    trm_gradient_measure(comm, 3, gradient, sizes, summary, part);
+}
+
+trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
+                           float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
+                           trm_error *err)
+{
+    const double start = trm_clock();
+    const int64_t total = trm_sum_int64(comm, packed->count);
+    packed_job job = {packed, options, trm_prefix_int64(comm, packed->count), NULL};
+    trm_loss_part own;
+    trm_exact_sum sum;
+    int64_t counts[2];
+    double *row = NULL;
+    trm_exact_sum_clear(&sum);
+    trm_status status = trm_agree(comm, check(&job, total, err), err);
+    if (status != TRM_OK)
+        return status;
+    job.chosen = trm_alloc(packed->count, sizeof *job.chosen);
+    row = trm_alloc(packed->dim, sizeof *row);
+    if (job.chosen == NULL || row == NULL)
+        status = trm_fail_memory(err, "choices", packed->count + packed->dim, sizeof *row);
+    status = trm_agree(comm, status, err);
+    if (status == TRM_OK) {
+        evaluate(&job, &sum, counts);
+        total_up(comm, &job, &sum, counts, total, summary, &own);
+        summary->loss_s = own.compute_s = trm_clock() - start;
+        if (gradient != NULL && gradient[0] != NULL)
+            write_gradient(comm, &job, row, gradient, summary, &own);
+        summary->gradient_s = trm_clock() - start - summary->loss_s;
+        double seconds[2] = {summary->loss_s, summary->gradient_s};
+        MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, comm);
+        summary->loss_s = seconds[0];
+        summary->gradient_s = seconds[1];
+        if (part != NULL)
+            *part = own;
+    }
+    trm_free(job.chosen);
+    trm_free(row);
+    return status;
+}

@@ -1,0 +1,62 @@
+/* Reductions: one table row each; see trimine/loss.h. */
+#include "loss/reduction.h"
+
+#include <string.h>
+
+static const char *const names[] = {
+    [TRM_REDUCTION_MEAN_ALL] = "mean_all",         [TRM_REDUCTION_SUM] = "sum",
+    [TRM_REDUCTION_MEAN_NONZERO] = "mean_nonzero", [TRM_REDUCTION_MEAN_VALID] = "mean_valid",
+    [TRM_REDUCTION_MEAN_ROWS] = "mean_rows",
+};
+enum { REDUCTIONS = sizeof names / sizeof *names };
+
+void trm_loss_options_init(trm_loss_options *options)
+{
+    *options = (trm_loss_options){.metric = TRM_METRIC_SQL2, .margin = 1.0};
+}
+
+const char *trm_reduction_name(trm_reduction reduction)
+{
+    return names[reduction];
+}
+
+int trm_reduction_from_name(const char *name, trm_reduction *reduction)
+{
+    for (int i = 0; i < REDUCTIONS; i++)
+        if (strcmp(names[i], name) == 0) {
+            *reduction = (trm_reduction)i;
+            return 0;
+        }
+    return -1;
+}
+
+int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction)
+{
+    switch (reduction) {
+    case TRM_REDUCTION_SUM:
+        return 1;
+    case TRM_REDUCTION_MEAN_NONZERO:
+        return summary->active;
+    case TRM_REDUCTION_MEAN_VALID:
+        return summary->valid;
+    case TRM_REDUCTION_MEAN_ROWS:
+        return summary->rows;
+    default:
+        return summary->count;
+    }
+}
+
+static double mean(const trm_loss_summary *summary, trm_reduction reduction)
+{
+    const int64_t count = trm_loss_denominator(summary, reduction);
+    return count > 0 ? summary->sum / (double)count : 0.0;
+}
+
+void trm_loss_reduce(trm_loss_summary *summary, trm_reduction reduction)
+{
+    summary->mean_all = mean(summary, TRM_REDUCTION_MEAN_ALL);
+    summary->mean_nonzero = mean(summary, TRM_REDUCTION_MEAN_NONZERO);
+    summary->mean_valid = mean(summary, TRM_REDUCTION_MEAN_VALID);
+    summary->mean_rows = mean(summary, TRM_REDUCTION_MEAN_ROWS);
+    summary->value = mean(summary, reduction);
+}

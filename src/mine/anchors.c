@@ -1,0 +1,208 @@
+/* Anchors, pairs, thresholds, panels; see anchors.h. */
+#include "mine/anchors.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+bool trm_anchors_valid(const trm_rows *rows, int64_t row)
+{
+    return rows->class_size[row] > 1 && rows->class_size[row] < rows->total;
+}
+
+/* An anchor that makes a triplet without a positive. */
+static bool is_lone(const trm_anchors *anchors, int64_t row)
+{
+    return anchors->options->lone && anchors->rows->class_size[row] == 1 && anchors->rows->total > 1;
+}
+
+int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row)
+{
+    if (is_lone(anchors, row))
+        return 1;
+    return trm_anchors_valid(anchors->rows, row)
+               ? trm_positives_pairs(anchors->options, anchors->rows->class_size[row])
+               : 0;
+}
+
+static int64_t slots_of(const trm_anchors *anchors, int64_t row)
+{
+    if (is_lone(anchors, row))
+        return 1;
+    return trm_anchors_valid(anchors->rows, row)
+               ? trm_positives_slots(&anchors->policy, anchors->rows->class_size[row])
+               : 0;
+}
+
+/* ---- memory plan ---- */
+
+static void panel_range(const trm_rows *rows, int64_t panels, int64_t index, int64_t *first, int64_t *last)
+{
+    const int64_t whole = rows->count / panels, rest = rows->count % panels;
+    *first = whole * index + rest * index / panels;
+    *last = whole * (index + 1) + rest * (index + 1) / panels;
+}
+
+/* Bytes of the largest panel's state on this rank: the positives sweep with its visiting copies; then
+ * positives that stay, negatives and their visiting copies; or the triplets being put together. */
+static int64_t panel_bytes(const trm_anchors *anchors, int64_t panels)
+{
+    const trm_rows *rows = anchors->rows;
+    const int64_t candidate = (int64_t)sizeof(trm_candidate);
+    int64_t largest = 0;
+    for (int64_t index = 0; index < panels; index++) {
+        int64_t first, last, slots = 0, pairs = 0;
+        panel_range(rows, panels, index, &first, &last);
+        for (int64_t row = first; row < last; row++) {
+            slots += slots_of(anchors, row);
+            pairs += trm_anchors_pairs(anchors, row);
+        }
+        const int64_t kept = anchors->keep ? slots * candidate : 0;
+        const int64_t positives = trm_sweep_state_bytes(rows, slots, 1, false);
+        const int64_t thresholds = slots * candidate + pairs * 12;
+        const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true);
+        const int64_t triplets = anchors->keep ? kept + pairs * (anchors->sets * candidate + 12) +
+                                                     pairs * (int64_t)sizeof(trm_triplet) / rows->replicate
+                                               : 0;
+        const int64_t phases[] = {positives, thresholds, negatives, triplets};
+        for (size_t k = 0; k < sizeof phases / sizeof *phases; k++)
+            largest = phases[k] > largest ? phases[k] : largest;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
+    return largest;
+}
+
+/* The fewest panels whose state fits. Collective. */
+static trm_status plan(trm_anchors *anchors, trm_error *err)
+{
+    const trm_rows *rows = anchors->rows;
+    int64_t shard = 0;
+    for (int t = 0; t < rows->teams; t++)
+        shard = rows->shards[t].count > shard ? rows->shards[t].count : shard;
+    const int64_t sweeping = trm_sweep_bytes(anchors->run, rows, shard) + 3 * 8 * (shard + 1);
+    const int64_t arranging = trm_rows_arrange_bytes(anchors->run, rows->store_rows, rows->dim);
+    const int64_t fixed = sweeping + anchors->options->reserve;
+    const int64_t limit = anchors->run->mem_per_rank;
+    int64_t state = 0, panels = 1;
+    for (;; panels = panels * 5 / 4 + 1) {
+        if (panels > shard && panels > 1)
+            panels = shard;
+        state = panel_bytes(anchors, panels);
+        if (fixed + state <= limit || panels >= shard)
+            break;
+    }
+    anchors->panels = panels;
+    anchors->memory_bytes = fixed + state > arranging ? fixed + state : arranging;
+    if (fixed + state > limit)
+        return trm_fail(
+            err, TRM_ERR_MEMORY,
+            "the job needs at least %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
+            "M or use more ranks",
+            (double)(fixed + state) / 1e6, (double)limit / 1e6, (fixed + state) / 1000000 + 1);
+    return TRM_OK;
+}
+
+static trm_status check_options(const trm_mine_options *options, trm_error *err)
+{
+    if (!(options->margin >= 0.0) || isinf(options->margin))
+        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more",
+                        options->margin);
+    if (options->positives == TRM_POSITIVES_NEAREST && options->nearest < 1)
+        return trm_fail(err, TRM_ERR_USAGE, "--positives nearest:%" PRId64 ": must be at least 1",
+                        options->nearest);
+    return TRM_OK;
+}
+
+trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
+                            const trm_mine_options *options, int sets, bool keep, trm_error *err)
+{
+    *anchors = (trm_anchors){.run = run, .rows = rows, .options = options, .sets = sets, .keep = keep};
+    trm_status status = trm_agree(run->comm, check_options(options, err), err);
+    if (status != TRM_OK)
+        return status;
+    for (int64_t row = 0; row < rows->count; row++)
+        if (trm_anchors_valid(rows, row) && rows->class_size[row] - 1 > anchors->longest)
+            anchors->longest = rows->class_size[row] - 1;
+    anchors->longest = options->lone && anchors->longest < 1 ? 1 : anchors->longest;
+    MPI_Allreduce(MPI_IN_PLACE, &anchors->longest, 1, MPI_INT64_T, MPI_MAX, run->comm);
+    anchors->policy = trm_positives_policy_of(options, anchors->longest);
+    return trm_agree(run->comm, plan(anchors, err), err);
+}
+
+/* ---- one panel ---- */
+
+static trm_status create_state(const trm_anchors *anchors, const trm_panel *panel,
+                               int64_t (*slots)(const trm_anchors *, int64_t), int sets, bool bounds,
+                               trm_state **state, trm_error *err)
+{
+    const trm_rows *rows = anchors->rows;
+    int64_t *offset = trm_alloc(rows->count + 1, sizeof *offset);
+    trm_status status =
+        offset == NULL ? trm_fail_memory(err, "panel", rows->count + 1, sizeof *offset) : TRM_OK;
+    if (status == TRM_OK) {
+        offset[0] = 0;
+        for (int64_t row = 0; row < rows->count; row++)
+            offset[row + 1] =
+                offset[row] + (row >= panel->first && row < panel->last ? slots(anchors, row) : 0);
+        status = trm_state_create(rows->count, offset, sets, bounds, state, err);
+    }
+    trm_free(offset);
+    return trm_agree(anchors->run->comm, status, err);
+}
+
+/* Sorts each anchor's positives by (d, id), which are its thresholds. */
+static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel)
+{
+#pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
+    for (int64_t row = panel->first; row < panel->last; row++) {
+        trm_candidate *best = panel->positives->best + panel->positives->offset[row];
+        const int64_t slots = panel->positives->offset[row + 1] - panel->positives->offset[row];
+        for (int64_t i = 0; i < slots && trm_candidate_exists(best[i]); i++)
+            best[i].key = anchors->policy.sign < 0.0 ? 0.0 - best[i].key : best[i].key;
+        if (slots > 0 && is_lone(anchors, row))
+            best[0] = (trm_candidate){0.0, -1};
+        else if (anchors->policy.sink.dense)
+            qsort(best, (size_t)slots, sizeof *best, trm_candidate_compare);
+        double *bound = panel->negatives->bound + panel->negatives->offset[row];
+        for (int64_t i = 0; i < trm_anchors_pairs(anchors, row); i++)
+            bound[i] = best[i].key;
+    }
+}
+
+trm_status trm_panel_open(trm_anchors *anchors, trm_sweep *sweep, int64_t index, trm_panel *panel,
+                          trm_error *err)
+{
+    const double start = trm_clock();
+    *panel = (trm_panel){0};
+    panel_range(anchors->rows, anchors->panels, index, &panel->first, &panel->last);
+    trm_status status = create_state(anchors, panel, slots_of, 1, false, &panel->positives, err);
+    if (status == TRM_OK)
+        status = trm_sweep_run(sweep, &anchors->policy.sink, panel->positives, &anchors->counts, err);
+    if (status == TRM_OK)
+        status = create_state(anchors, panel, trm_anchors_pairs, 0, true, &panel->negatives, err);
+    if (status != TRM_OK)
+        return status;
+    set_thresholds(anchors, panel);
+    if (!anchors->keep)
+        trm_state_destroy(&panel->positives);
+    status = trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, anchors->sets, err), err);
+    anchors->seconds += trm_clock() - start;
+    return status;
+}
+
+void trm_panel_close(trm_panel *panel)
+{
+    trm_state_destroy(&panel->positives);
+    trm_state_destroy(&panel->negatives);
+}
+
+void trm_panel_share(const trm_anchors *anchors, const trm_panel *panel, int64_t *first, int64_t *last)
+{
+    trm_share(panel->last - panel->first, anchors->rows->member, anchors->rows->replicate, first, last);
+    *first += panel->first;
+    *last += panel->first;
+}

@@ -1,0 +1,52 @@
+/* The anchors of a job: who is one, its pairs by the positives policy, and its thresholds; in panels of
+ * anchors where the state of all at once would not fit the memory limit. */
+#ifndef TRM_MINE_ANCHORS_H
+#define TRM_MINE_ANCHORS_H
+
+#include "mine/positives.h"
+#include "rows/rows.h"
+#include "rows/run.h"
+#include "sweep/sweep.h"
+
+typedef struct trm_anchors {
+    const trm_run *run;
+    const trm_rows *rows;
+    const trm_mine_options *options;
+    trm_positives_policy policy;
+    int64_t longest; /* the most pairs that any anchor could have */
+    int sets;        /* of the negatives sweep's state */
+    bool keep;       /* positives are wanted after the thresholds are known */
+    int64_t panels;
+    int64_t memory_bytes; /* what the plan says a rank needs */
+    trm_sweep_counts counts;
+    double seconds; /* of the positives sweeps and what belongs to them */
+} trm_anchors;
+
+/* The state of one panel. */
+typedef struct trm_panel {
+    int64_t first, last;  /* rows of this team's shard */
+    trm_state *positives; /* each anchor's pairs first, by ascending (d, id); NULL unless kept */
+    trm_state *negatives; /* bound: the thresholds; best: nothing seen yet */
+} trm_panel;
+
+/* Checks the options and plans the memory. options is borrowed. Collective. Errors: USAGE; MEMORY, with the
+ * smallest limit that would do. */
+trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
+                            const trm_mine_options *options, int sets, bool keep,
+                            trm_error *err) TRM_MUST_CHECK;
+
+/* At least one positive and one negative. */
+bool trm_anchors_valid(const trm_rows *rows, int64_t row);
+/* Pairs that row ends up with; 0 for one that is no anchor. */
+int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row);
+
+/* Finds the thresholds of panel index. Collective. The caller closes the panel, also after a failure. Errors:
+ * MEMORY. */
+trm_status trm_panel_open(trm_anchors *anchors, trm_sweep *sweep, int64_t index, trm_panel *panel,
+                          trm_error *err) TRM_MUST_CHECK;
+void trm_panel_close(trm_panel *panel);
+
+/* The part [*first, *last) of the panel's rows that is this member's to answer for. */
+void trm_panel_share(const trm_anchors *anchors, const trm_panel *panel, int64_t *first, int64_t *last);
+
+#endif

@@ -1,0 +1,302 @@
+#!/usr/bin/env bash
+# trimine loss and mine --gradient as a user runs them: golden values and presets, the same bytes on any number of
+# ranks, every way to the same triplets gives the same value and gradient, and clear errors.
+source "$(dirname "$0")/lib.sh"
+in=$dir/in
+mkdir "$in" "$out"
+
+"$python" - "$in" <<'PY' || exit 2
+import sys
+import h5py
+import numpy as np
+
+folder = sys.argv[1]
+
+
+def write(name, **datasets):
+    with h5py.File(f"{folder}/{name}.h5", "w") as f:
+        for dataset, values in datasets.items():
+            f[dataset.replace("__", "/")] = values
+
+
+line = np.array([0, 6, 1, 3, 6, -1, 4], np.float32)[:, None]
+names = np.array([0, 0, 1, 2, 1, 3, 2])
+write("golden", embeddings=line, labels=names)
+rng = np.random.default_rng(3)
+x = rng.standard_normal((300, 24)).astype(np.float32)
+y = rng.integers(0, 9, 300)
+x += 1.5 * rng.standard_normal((9, 24)).astype(np.float32)[y]
+write("store", embeddings=x, labels=y)
+
+
+def triplets(name, rows, **more):
+    t = np.array(rows, np.int64).reshape(-1, 3)
+    write(name, triplets__anchor=t[:, 0], triplets__positive=t[:, 1], triplets__negative=t[:, 2], **more)
+
+
+good = [[0, 1, 2], [1, 0, 5], [2, 4, 0]]
+triplets("good", good)
+triplets("none", [])
+triplets("range", good + [[6, 3, 7], [0, 0, 2]])
+triplets("below", good + [[-1, 3, 2]])
+triplets("same", good + [[6, 6, 0]])
+triplets("positive", good + [[0, 3, 2]])
+triplets("negative", good + [[3, 6, 6]])
+write("no_negative", triplets__anchor=[0], triplets__positive=[1])
+write("float", triplets__anchor=[0.0], triplets__positive=[1.0], triplets__negative=[2.0])
+write("lengths", triplets__anchor=[0, 0], triplets__positive=[1], triplets__negative=[2])
+
+b, k, d = 10, 100, 128
+a, p = rng.standard_normal((2, b, d)).astype(np.float32)
+n, many = rng.standard_normal((b, d)).astype(np.float32), rng.standard_normal((b, k, d)).astype(np.float32)
+write("packed", anchor=a, positive=p, negative=n)
+write("packed_many", anchor=a, positive=p, negatives=many)
+write("packed_both", anchor=a, positive=p, negative=n, negatives=many)
+write("packed_rows", anchor=a, positive=p[:9], negative=n)
+write("packed_dims", anchor=a, positive=p[:, :7], negative=n)
+write("packed_k0", anchor=a, positive=p, negatives=many[:, :0])
+write("packed_empty", anchor=a[:0], positive=p[:0], negative=n[:0])
+bad = n.copy()
+bad[4, 2] = np.nan
+write("packed_nan", anchor=a, positive=p, negative=bad)
+PY
+
+loss() { # NAME RANKS ARGUMENTS...: a loss whose report goes to NAME.json
+    local name=$1 ranks=$2
+    shift 2
+    on "$ranks" loss "$@" --json >"$dir/$name.json" 2>"$dir/$name.err" || fail "$name: exit code $?" "$dir/$name.err"
+}
+
+# --- golden values
+golden() { # COUNT ACTIVE SUM ARGUMENTS...
+    local count=$1 active=$2 sum=$3
+    shift 3
+    loss golden 2 "$in/golden.h5" "$@"
+    expect "golden: $*" "$python" -c '
+import json, sys
+loss, (count, active, total) = json.load(open(sys.argv[1]))["loss"], map(float, sys.argv[2:])
+assert (loss["count"], loss["active"], loss["sum"]) == (count, active, total), loss
+assert abs(loss["mean_all"] * count - total) <= 1e-12 * total, loss' "$dir/golden.json" "$count" "$active" "$sum"
+}
+inside=(--loss mined --window none --fallback farthest-inside)
+golden 6 2 2 "${inside[@]}" --metric l2
+golden 6 2 2 "${inside[@]}" --metric sql2
+golden 6 6 5 "${inside[@]}" --metric l2 --margin 1.5
+golden 6 2 3 "${inside[@]}" --metric sql2 --margin 1.5
+golden 4 4 2 --loss mined --window lt --metric l2 --margin 1.5
+golden 6 4 24 --loss batch-hard --metric l2
+golden 6 4 124 --loss batch-hard --metric sql2
+golden 6 6 27 --loss batch-hard --metric l2 --margin 1.5
+golden 6 4 126 --loss batch-hard --metric sql2 --margin 1.5
+golden 30 17 68 --loss batch-all --metric l2
+golden 30 17 384 --loss batch-all --metric sql2
+golden 30 22 79 --loss batch-all --metric l2 --margin 1.5
+golden 30 17 392.5 --loss batch-all --metric sql2 --margin 1.5
+golden 5 0 0 --loss batch-all --within 1 --metric l2
+golden 0 0 0 --loss batch-all --within 1 --metric sql2
+
+# --- presets, recomputed from their definitions by a plain program
+cat >"$dir/presets.py" <<'PY'
+import json
+import subprocess
+import sys
+import h5py
+import numpy as np
+
+store, packed, many, program, *launch = sys.argv[1:]
+
+
+def run(preset, path, *more):
+    done = subprocess.run([*launch, program, "loss", path, "--compat", preset, "--json", *more],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, (preset, done.stderr)
+    return json.loads(done.stdout), done.stderr
+
+
+def close(preset, value, wanted, what="value"):
+    assert abs(value - wanted) <= 1e-9 * (1 + abs(wanted)), (preset, what, value, wanted)
+
+
+with h5py.File(store) as f:
+    stored, y = f["embeddings"][:].astype(np.float64), f["labels"][:]
+unit = (stored / np.linalg.norm(stored, axis=1, keepdims=True)).astype(np.float32).astype(np.float64)
+same = y[:, None] == y
+self = np.eye(len(y), dtype=bool)
+positive = same & ~self
+
+
+def distances(x, metric):
+    g = x @ x.T
+    n = np.diag(g)
+    if metric == "cosine":
+        return np.maximum(0, 1 - g / np.sqrt(n[:, None] * n))
+    d = np.maximum(0, n[:, None] + n - 2 * g)
+    return np.sqrt(d) if metric == "l2" else d
+
+
+def semihard(d, pairs, inside, margin=None):
+    """d_ap and d_an of each pair by nearest farther negative, then the farthest not farther (inside) or none."""
+    result = []
+    for a, p in pairs:
+        negatives = d[a][~same[a]]
+        beyond = negatives[negatives > d[a, p]]
+        if margin is not None:
+            beyond = beyond[beyond - d[a, p] < margin]
+        if len(beyond):
+            result.append((d[a, p], beyond.min()))
+        elif inside and (negatives <= d[a, p]).any():
+            result.append((d[a, p], negatives[negatives <= d[a, p]].max()))
+    return np.array(result).T
+
+
+def hinge(ap, an, m):
+    return np.maximum(0, ap - an + m)
+
+
+everyone = list(zip(*np.nonzero(positive)))
+for preset, metric, m in (("tfa-semihard", "l2", 1), ("tfa-semihard-sql2", "sql2", 1), ("st-semihard", "l2", 5)):
+    close(preset, run(preset, store)[0]["loss"]["value"], hinge(*semihard(distances(stored, metric), everyone, True), m).mean())
+
+d = distances(stored, "l2")
+farthest = np.where(positive, d, 0).max(axis=1)
+close("tfa-hard", run("tfa-hard", store)[0]["loss"]["value"], hinge(farthest, np.where(same, np.inf, d).min(axis=1), 1).mean())
+
+d = distances(stored, "cosine")
+hardest = [(a, np.where(positive[a], d[a], -1).argmax()) for a in range(len(y))]
+ap, an = semihard(d, hardest, True)
+close("tfs", run("tfs", store)[0]["loss"]["value"], np.logaddexp(0, ap - an).mean())
+
+d = distances(unit, "l2")
+gap = [(d[a][~same[a]] - d[a, p]) for a, p in everyone]
+terms = [np.maximum(0, 0.05 - g[(g > 0) & (g <= 0.2)]) for g in gap]
+terms = np.concatenate(terms)
+report = run("pml-semihard", store)[0]["loss"]
+close("pml-semihard", report["value"], terms[terms > 0].mean())
+assert report["count"] == len(terms), report
+
+d = distances(unit, "sql2")
+close("facenet", run("facenet", store)[0]["loss"]["value"], hinge(*semihard(d, everyone, False, 0.2), 0.2).sum())
+
+d = distances(stored, "l2")
+terms = np.concatenate([np.maximum(0, d[a, p] - d[a][~same[a]] + 1) for a, p in everyone])
+close("batch-all-nonzero", run("batch-all-nonzero", store)[0]["loss"]["value"], terms[terms > 0].mean())
+
+with h5py.File(packed) as f:
+    a, p, n = (f[k][:].astype(np.float64) for k in ("anchor", "positive", "negative"))
+with h5py.File(many) as f:
+    negatives = f["negatives"][:].astype(np.float64)
+
+
+def square(u, v):
+    return ((u - v) ** 2).sum(-1)
+
+
+def cosine(u, v):
+    return 1 - (u * v).sum(-1) / np.sqrt((u * u).sum(-1) * (v * v).sum(-1))
+
+
+close("guide-1", run("guide-1", packed)[0]["loss"]["value"], hinge(square(a, p), square(a, n), 1).mean())
+close("guide-2", run("guide-2", packed)[0]["loss"]["value"], hinge(cosine(a, p), cosine(a, n), 0.5).mean())
+report, warning = run("guide-3", many)
+reversed_ = np.maximum(0, square(a[:, None], negatives) - square(a, p)[:, None] + 1).min(axis=1)
+close("guide-3", report["loss"]["value"], reversed_.mean())
+assert "reverse" in warning and "--negatives semihard" in warning, warning
+report, _ = run("guide-1", packed, "--margin", "2")
+close("guide-1, margin 2", report["loss"]["value"], hinge(square(a, p), square(a, n), 2).mean())
+assert report["options"]["compat"] == {"name": "guide-1", "overridden": "margin"}, report["options"]
+PY
+expect "presets do what they reproduce" "$python" "$dir/presets.py" "$in/store.h5" "$in/packed.h5" \
+    "$in/packed_many.h5" "$program" mpirun --bind-to none -n 2
+
+# --- the same bytes anywhere, and by every way
+mined=(--positives nearest:3 --metric l2 --fallback farthest-inside --window none --reduction mean_nonzero --normalize)
+for ranks in 1 3; do
+    expect "mine --gradient on $ranks ranks" on "$ranks" mine "$in/store.h5" "${mined[@]}" --gradient --quiet --json \
+        -o "$dir/mined$ranks.h5"
+done
+expect "mine --gradient: the same bytes on 1 and 3 ranks" cmp "$dir/mined1.h5" "$dir/mined3.h5"
+loss again 2 "$in/store.h5" --triplets "$dir/mined1.h5" --metric l2 --reduction mean_nonzero --normalize --gradient \
+    -o "$dir/again.h5"
+expect "loss --triplets gives the gradient of mine --gradient" h5diff "$dir/mined1.h5" "$dir/again.h5" /gradient /gradient
+expect "no warning about a store that is the same" test ! -s "$dir/again.err"
+number=0
+for options in "--loss batch-all --metric sql2" "--loss batch-all --within 0.5 --metric cosine" \
+    "--loss batch-hard --soft --metric dot" "--loss mined --swap --metric cosine --reduction sum" \
+    "--loss mined --soft --normalize --metric l2 --reduction mean_valid"; do
+    number=$((number + 1))
+    for ranks in 1 2 5; do
+        # shellcheck disable=SC2086
+        loss "way$number.$ranks" "$ranks" "$in/store.h5" $options --gradient -o "$dir/way$number.$ranks.h5"
+        expect "'$options' on $ranks ranks: the same bytes" cmp "$dir/way$number.1.h5" "$dir/way$number.$ranks.h5"
+        for key in loss gradient; do
+            expect "'$options' on $ranks ranks: the same $key" \
+                test "$(value "$dir/way$number.$ranks.json" $key)" = "$(value "$dir/way$number.1.json" $key)"
+        done
+    done
+    expect "'$options': the ranks' parts add up" "$python" -c '
+import json, math, sys
+r = json.load(open(sys.argv[1]))
+parts = r["ranks"]
+assert sum(p["triplets"] for p in parts) == r["loss"]["count"]
+assert math.isclose(sum(p["loss_sum"] for p in parts), r["loss"]["sum"], rel_tol=1e-12)
+norm = math.sqrt(sum(p["gradient_norm"] ** 2 for p in parts))
+assert math.isclose(norm, r["gradient"]["norm"], rel_tol=1e-12) and norm > 0
+assert sum(p["rows"] for p in parts) == 300' "$dir/way$number.5.json"
+done
+for ranks in 1 3; do
+    loss "packed$ranks" "$ranks" "$in/packed_many.h5" --negatives semihard --gradient -o "$dir/packed$ranks.h5"
+done
+expect "packed: the same bytes on 1 and 3 ranks" cmp "$dir/packed1.h5" "$dir/packed3.h5"
+expect "packed: the gradient has the input's shapes" "$python" -c '
+import h5py, sys
+with h5py.File(sys.argv[1]) as f:
+    shapes = [f["gradient/" + name].shape for name in ("anchor", "positive", "negatives")]
+assert shapes == [(10, 128), (10, 128), (10, 100, 128)], shapes' "$dir/packed1.h5"
+
+# --- errors
+given() { # NAME CODE PATTERN...: triplets of NAME.h5 with the golden store are refused
+    refused "triplets $1" "$2" "${@:3}" -- loss "$in/golden.h5" --triplets "$in/$1.h5" --gradient -o "$out/g.h5"
+}
+given absent 66 'absent\.h5'
+given none 65 'none\.h5' triplet
+given range 65 'range\.h5' 'triplet 3\b' negative '\b7\b'
+given below 65 'below\.h5' 'triplet 3\b' anchor '-1'
+given same 65 'same\.h5' 'triplet 3\b' 'same row'
+given positive 65 'positive\.h5' 'triplet 3\b' label
+given negative 65 'negative\.h5' 'triplet 3\b' label
+given no_negative 65 'no_negative\.h5' negative
+given float 65 'float\.h5' 'integer|float'
+given lengths 65 'lengths\.h5'
+bad() { # NAME CODE PATTERN...: a packed file is refused
+    refused "$1" "$2" "${@:3}" -- loss "$in/$1.h5" --gradient -o "$out/g.h5"
+}
+bad packed_both 65 'packed_both\.h5' negatives
+bad packed_rows 65 'packed_rows\.h5' positive '\b9\b' '\b10\b'
+bad packed_dims 65 'packed_dims\.h5' positive '\b7\b' '\b128\b'
+bad packed_k0 65 'packed_k0\.h5' negatives
+bad packed_empty 65 'packed_empty\.h5'
+bad packed_nan 65 'packed_nan\.h5' negative 'row 4\b'
+store=$in/store.h5
+refused "no source of triplets" 64 triplets -- loss "$store"
+refused "two sources of triplets" 64 triplets loss -- loss "$store" --triplets "$in/good.h5" --loss batch-all
+refused "unknown loss" 64 loss -- loss "$store" --loss hinge
+refused "unknown reduction" 64 reduction -- loss "$store" --loss batch-all --reduction median
+refused "unknown preset" 64 compat -- loss "$store" --compat pytorch
+refused "preset without triplets to write" 64 compat -- mine "$store" --compat batch-all-nonzero
+refused "packed preset, store" 64 guide-1 packed -- loss "$store" --compat guide-1
+refused "store's loss, packed file" 64 packed -- loss "$in/packed.h5" --loss batch-all
+refused "batch-all with soft" 64 soft -- loss "$store" --loss batch-all --soft
+refused "within without batch-all" 64 within -- loss "$store" --loss mined --within 1
+refused "margin negative" 64 margin -- loss "$store" --loss batch-all --margin=-1
+refused "output without a gradient" 64 gradient -- loss "$store" --loss batch-all -o "$out/g.h5"
+refused "gradient at normalized rows that are not" 64 normalize -- \
+    loss "$store" --loss batch-all --gradient --gradient-at normalized
+refused "output is the triplets" 64 'good\.h5' -- \
+    loss "$in/golden.h5" --triplets "$in/good.h5" --gradient --overwrite -o "$in/good.h5"
+expect "the triplets are as they were" "$python" -c '
+import h5py, sys
+assert len(h5py.File(sys.argv[1])["triplets/anchor"]) == 3' "$in/good.h5"
+on 2 loss "$in/store.h5" --triplets "$dir/mined1.h5" --json >"$dir/other.json" 2>"$dir/other.err"
+expect "triplets mined from other rows: a warning" grep -q 'warning.*fingerprint' "$dir/other.err"
+
+finish
