@@ -330,7 +330,7 @@ static trm_status allocate(gradient_job *job, trm_error *err)
     pass->label = trm_alloc(PIECE_ROWS, sizeof *pass->label);
     pass->norm2 = trm_alloc(PIECE_ROWS, sizeof *pass->norm2);
     pass->state.offset = trm_alloc(PIECE_ROWS + 1, sizeof *pass->state.offset);
-    pass->state.bound = trm_alloc_zero(slots + TRM_STATE_PADDING, sizeof *pass->state.bound);
+    pass->state.bound = trm_alloc_zero(slots, sizeof *pass->state.bound);
     pass->state.index = trm_alloc(slots, sizeof *pass->state.index);
     pass->state.best = trm_alloc(slots, sizeof *pass->state.best);
     job->along = trm_alloc_zero(job->last - job->first, sizeof *job->along);

@@ -1,7 +1,13 @@
 /* Places among thresholds; see thresholds.h. */
 #include "mine/thresholds.h"
 
+#include "metric/isa.h"
+
 #include <stddef.h>
+
+#if TRM_HAVE_X86
+#include <immintrin.h>
+#endif
 
 void trm_thresholds_grid(trm_thresholds *anchor)
 {
@@ -48,19 +54,38 @@ static int64_t search(const double *t, int64_t count, double d)
     return base - t;
 }
 
-/* d is in that cell. Few thresholds are: comparing with a fixed number of them, of which those past the
- * cell's end don't count, has no branch to guess wrong. */
+/* d is in that cell: the portable form looks at its few thresholds one by one. */
 static inline int64_t below_in_cell(const trm_thresholds *anchor, int64_t cell, double d)
 {
     const int64_t at = anchor->index[cell];
     const int64_t end = cell + 1 < anchor->count ? anchor->index[cell + 1] : anchor->count;
-    if (end - at > TRM_STATE_PADDING)
-        return at + search(anchor->t + at, end - at, d);
-    int64_t below = 0;
-    for (int64_t k = 0; k < TRM_STATE_PADDING; k++)
-        below += (int64_t)(k < end - at) & (int64_t)(anchor->t[at + k] < d);
-    return at + below;
+    return at + search(anchor->t + at, end - at, d);
 }
+
+static void settle_portable(const trm_thresholds *anchor, int64_t n, const double *d, double less,
+                            int64_t *at)
+{
+    for (int64_t i = 0; i < n; i++)
+        at[i] = below_in_cell(anchor, at[i], d[i] - less);
+}
+
+#if TRM_HAVE_X86
+/* Eight thresholds at one compare; those past the cell's end are larger, since thresholds ascend, and so are
+ * not counted but at the end of all, where what is behind them means nothing and is masked. No branch that
+ * the data could make guess wrong, but for cells of more than eight. */
+TRM_TARGET_AVX512 static void settle_avx512(const trm_thresholds *anchor, int64_t n, const double *d,
+                                            double less, int64_t *at)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t first = anchor->index[at[i]], left = anchor->count - first;
+        const double sought = d[i] - less;
+        const __mmask8 there = left >= 8 ? 0xff : (__mmask8)((1U << left) - 1U);
+        const __mmask8 below = _mm512_mask_cmp_pd_mask(there, _mm512_maskz_loadu_pd(there, anchor->t + first),
+                                                       _mm512_set1_pd(sought), _CMP_LT_OQ);
+        at[i] = below == 0xff ? below_in_cell(anchor, at[i], sought) : first + __builtin_popcount(below);
+    }
+}
+#endif
 
 void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double *d, double less,
                           const trm_candidate *also, int64_t *below)
@@ -75,6 +100,11 @@ void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double 
         if (also != NULL)
             __builtin_prefetch(&also[at], 1);
     }
-    for (int64_t i = 0; i < n; i++)
-        below[i] = below_in_cell(anchor, below[i], d[i] - less);
+#if TRM_HAVE_X86
+    if (trm_isa_get() == TRM_ISA_AVX512) {
+        settle_avx512(anchor, n, d, less, below);
+        return;
+    }
+#endif
+    settle_portable(anchor, n, d, less, below);
 }

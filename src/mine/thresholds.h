@@ -12,7 +12,7 @@
 
 typedef struct trm_thresholds {
     int64_t first, count; /* slots of the anchor in its state */
-    const double *t;      /* ascending; TRM_STATE_PADDING more may be read */
+    const double *t;      /* ascending */
     const int32_t *index;
     double cells_per_unit; /* set by trm_thresholds_grid */
 } trm_thresholds;

@@ -14,8 +14,6 @@
 
 /* State of a block of rows. Row i owns slots [offset[i], offset[i + 1]) of bound and of each set of best; a
  * row without slots takes no part as an anchor. */
-enum { TRM_STATE_PADDING = 8 }; /* values behind bound that may be read, and mean nothing */
-
 typedef struct trm_state {
     int64_t rows, slots; /* slots = offset[rows] */
     int sets;

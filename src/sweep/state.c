@@ -12,7 +12,7 @@ trm_status trm_state_create(int64_t rows, const int64_t *offset, int sets, bool 
         made->rows = rows;
         made->slots = offset[rows];
         made->offset = trm_alloc(rows + 1, sizeof *made->offset);
-        made->bound = trm_alloc_zero(bounds ? made->slots + TRM_STATE_PADDING : 0, sizeof *made->bound);
+        made->bound = trm_alloc_zero(bounds ? made->slots : 0, sizeof *made->bound);
         made->index = trm_alloc(bounds ? made->slots : 0, sizeof *made->index);
     }
     if (made == NULL || made->offset == NULL || made->bound == NULL || made->index == NULL) {

@@ -482,7 +482,6 @@ static trm_status prepare_visitors(trm_ring *ring, trm_error *err)
         int64_t bytes = 0;
         for (int t = 0; t < sweep->rows->teams; t++)
             bytes = part_bytes(ring, t, part) > bytes ? part_bytes(ring, t, part) : bytes;
-        bytes += part == PART_BOUND ? TRM_STATE_PADDING * 8 : 0;
         for (int v = 2 - visitors_of(sweep->rows->teams); v < 2 && status == TRM_OK; v++) {
             ring->visitors[v].part[part] = trm_alloc(bytes, 1); /* step s is visitor s mod 2, from 1 on */
             if (ring->visitors[v].part[part] == NULL)

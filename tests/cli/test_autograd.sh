@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Values and gradients beside PyTorch's autograd, where PyTorch is installed.
+source "$(dirname "$0")/lib.sh"
+"$source_dir/scripts/check_autograd" --program "$program" >"$dir/table" 2>&1
+code=$?
+cat "$dir/table"
+if grep -q '^skipped' "$dir/table"; then
+    echo "0 passed, 0 failed, 1 skipped"
+    exit 0
+fi
+expect "values and gradients are autograd's" test "$code" = 0
+finish
