@@ -8,6 +8,7 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "rows/rows.h"
+#include "sweep/sweep.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -47,10 +48,13 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     const int64_t dim = batch->dim, row = dim * (int64_t)sizeof(float);
     int64_t bytes =
         batch->embeddings != NULL ? batch->count * (row + 24) + trm_given_walk_bytes(batch->dim) : 0;
-    if (gradient) /* sums in float64, rounded */
-        bytes += batch->count * (2 * row + row);
-    if (gradient && is_whole_store(options->source))
-        bytes += rows->count / rows->replicate * 2 * row;
+    int64_t sums = gradient ? batch->count * 3 * row : 0; /* in float64, and rounded */
+    if (gradient && is_whole_store(options->source)) {
+        sums += rows->count / rows->replicate * 2 * row;
+    } else if (gradient) { /* they come when the sweeps have given their memory back */
+        sums -= trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(batch->dim);
+    }
+    bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source)) {
         /* four weights a triplet, of which at worst all stay; grouping them takes as much again */
         int64_t pairs = 0;

@@ -8,11 +8,16 @@ section() {
     awk -v from="$1" -v to="$2" 'index($0, to) == 1 && on { exit } index($0, from) == 1 { on = 1 } on' "$readme"
 }
 
-"$program" mine --help >"$dir/mine.txt"
-while read -r option; do
-    expect "mine --help knows the README's $option" grep -q -e "$option\b" "$dir/mine.txt"
-done < <(section '### `trimine mine' '### The others' | grep '^| `' | cut -d'|' -f2- | grep -oE '^ [^|]*(\\\|[^|]*)*' |
-    grep -oE -e '--[a-z][a-z-]+' | sort -u)
+# tell COMMAND FROM TO: options in the first column of the tables between two headings are in COMMAND's help.
+tell() {
+    "$program" "$1" --help >"$dir/help.txt"
+    while read -r option; do
+        expect "$1 --help knows the README's $option" grep -q -e "$option\b" "$dir/help.txt"
+    done < <(section "$2" "$3" | grep '^| `' | cut -d'|' -f2- | grep -oE '^ [^|]*(\\\|[^|]*)*' |
+        grep -oE -e '--[a-z][a-z-]+' | sort -u)
+}
+tell mine '### `trimine mine' '### `trimine loss'
+tell loss '### `trimine loss' '### The others'
 for command in bench synth info; do
     "$program" "$command" --help >"$dir/help.txt"
     while read -r option; do
