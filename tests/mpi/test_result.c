@@ -4,6 +4,7 @@
 #include "par/agree.h"
 #include "store/result.h"
 #include "store/h5.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,66 +19,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int rank, ranks;
-static char folder[200];
-
-/* True only if true on every rank: so that all ranks leave a failing test together. */
-static bool everywhere(bool here)
-{
-    int value = here ? 1 : 0;
-    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
-    return value == 1;
-}
-
-static const char *in_folder(const char *name)
-{
-    static char buffer[8][300];
-    static int next;
-    next = (next + 1) % 8;
-    snprintf(buffer[next], sizeof buffer[0], "%s/%s", folder, name);
-    return buffer[next];
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (rank == 0) {
-        const char *root = getenv("TMPDIR");
-        snprintf(folder, sizeof folder, "%.150s/trimine-test-XXXXXX", root != NULL ? root : "/tmp");
-        if (mkdtemp(folder) == NULL)
-            MPI_Abort(MPI_COMM_WORLD, 1);
-    }
-    MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, MPI_COMM_WORLD);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    MPI_Barrier(MPI_COMM_WORLD);
-    if (rank == 0) {
-        char command[256];
-        snprintf(command, sizeof command, "rm -rf '%s'", folder);
-        if (system(command) != 0)
-            return 1;
-    }
-    MPI_Barrier(MPI_COMM_WORLD);
-    return 0;
-}
-
-/* Names in the folder that are trimine's own (on rank 0; 0 elsewhere). */
-static int leftovers(void)
-{
-    int found = 0;
-    if (rank == 0) {
-        DIR *stream = opendir(folder);
-        for (struct dirent *item = readdir(stream); item != NULL; item = readdir(stream))
-            found += strstr(item->d_name, "trimine-") != NULL;
-        closedir(stream);
-    }
-    return found;
-}
 
 static uint64_t mixed(uint64_t x)
 {
