@@ -56,7 +56,6 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     }
     bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source)) {
-        /* four weights a triplet, of which at worst all stay; grouping them takes as much again */
         int64_t pairs = 0;
         for (int64_t i = 0; i < rows->count; i++) {
             const int64_t others = rows->class_size[i] - 1;
@@ -69,7 +68,7 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
             pairs += others < most ? others : most;
         }
         pairs = options->source == TRM_SOURCE_GIVEN ? options->given.count : pairs / rows->replicate;
-        bytes += pairs * 4 * 2 * (int64_t)sizeof(trm_weight);
+        bytes += trm_triplet_loss_bytes(pairs);
     }
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     return bytes;

@@ -174,3 +174,12 @@ void trm_triplet_loss_total(const trm_triplet_loss *loss, trm_loss_summary *summ
     summary->active = counts[1];
     summary->sum = trm_exact_sum_value(&sum);
 }
+
+int64_t trm_triplet_loss_bytes(int64_t triplets)
+{
+    /* At worst every weight stays, in an array that grows by half and is copied when it does; of a round,
+     * weights as made, in the order of their owners, and as received. */
+    const int64_t each = WEIGHTS_A_TRIPLET * (int64_t)sizeof(trm_weight);
+    const int64_t round = triplets < triplets_a_round ? triplets : triplets_a_round;
+    return triplets * each * 5 / 2 + 3 * round * each;
+}

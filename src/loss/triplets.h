@@ -21,4 +21,7 @@ trm_status trm_triplet_loss_add(void *context, const trm_triplet *triplets, int6
  * Collective. */
 void trm_triplet_loss_total(const trm_triplet_loss *loss, trm_loss_summary *summary, trm_loss_part *part);
 
+/* Bytes of a rank for the weights of that many triplets, where a gradient is asked for. */
+int64_t trm_triplet_loss_bytes(int64_t triplets);
+
 #endif
