@@ -79,7 +79,7 @@ TRM_TARGET_AVX512 static void settle_avx512(const trm_thresholds *anchor, int64_
     for (int64_t i = 0; i < n; i++) {
         const int64_t first = anchor->index[at[i]], left = anchor->count - first;
         const double sought = d[i] - less;
-        const __mmask8 there = left >= 8 ? 0xff : (__mmask8)((1U << left) - 1U);
+        const __mmask8 there = (__mmask8)(left >= 8 ? 0xffU : (1U << left) - 1U);
         const __mmask8 below = _mm512_mask_cmp_pd_mask(there, _mm512_maskz_loadu_pd(there, anchor->t + first),
                                                        _mm512_set1_pd(sought), _CMP_LT_OQ);
         at[i] = below == 0xff ? below_in_cell(anchor, at[i], sought) : first + __builtin_popcount(below);
