@@ -626,6 +626,29 @@ static void golden_values(void **state)
     assert_int_equal(everywhere(bad), 0);
 }
 
+/* Unlike rows at a distance that rounds to 0 under l2: they pull at nothing, which a guard against dividing
+ * by 0 could get wrong. */
+static void rows_whose_distance_rounds_to_zero_agree_with_brute_force(void **state)
+{
+    (void)state;
+    float x[] = {0x1p30F, 0x1p-10F, 0x1p30F, 0.0F, 0x1p30F - 0x1p20F, 0.0F, 0x1p30F - 0x1p20F, 0x1p-12F};
+    int64_t labels[] = {0, 0, 1, 1};
+    random_store store = {4, 2, x, labels, false, 0, "distances that round to 0"};
+    test_random random = {41};
+    int failures = 0, active = 0;
+    for (int kind = 0; kind < KINDS; kind++) {
+        job j = job_of_case(kind, &random, &store);
+        j.normalize = false;
+        j.gradient = true;
+        j.evaluate.loss.metric = TRM_METRIC_L2;
+        j.evaluate.loss.margin = j.evaluate.mine.margin = 0x1p21;
+        failures += !case_agrees(kind, &store, &j, &active);
+        destroy_job(&j);
+    }
+    assert_int_equal(failures, 0);
+    assert_true(active > KINDS / 2);
+}
+
 /* ---- errors ---- */
 
 static bool fails_with(const random_store *store, const job *j, trm_status want, outcome *o)
@@ -801,6 +824,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_values),
         cmocka_unit_test(random_stores_agree_with_brute_force),
+        cmocka_unit_test(rows_whose_distance_rounds_to_zero_agree_with_brute_force),
         cmocka_unit_test(the_first_bad_given_triplet_is_named),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
