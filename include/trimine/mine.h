@@ -84,6 +84,7 @@ typedef struct trm_mine_summary {
         int64_t survivors;        /* of these, the pairs the kernel could not rule out */
         int64_t float64;          /* canonical distances computed to decide */
     } certify, certify_positives; /* the negatives sweep; the positives sweep */
+    int64_t reused;               /* of their elements, those that an earlier run had multiplied */
     char result_hash[33];         /* order-independent sum of XXH3-128 over the triplets, hex */
     int panels; /* passes over the anchors that the memory limit asked for; 1: none needed */
     double arrange_s, positives_s, negatives_s, answers_s; /* largest of any rank */

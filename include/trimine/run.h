@@ -15,6 +15,9 @@ extern "C" {
  */
 typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction);
 
+/* Who may stop a job and keep its state; made by the program, not for callers of the library. */
+typedef struct trm_keeping trm_keeping;
+
 typedef struct trm_run_options {
     int threads;   /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
     int replicate; /* ranks a team (must divide the number of ranks); 0: auto */
@@ -23,6 +26,7 @@ typedef struct trm_run_options {
     const char *kernel;   /* "auto", "blas", "fp32" */
     trm_progress_fn progress; /* NULL: none */
     void *progress_context;
+    const trm_keeping *keeping; /* NULL: nobody; borrowed for the run's life */
 } trm_run_options;
 
 typedef struct trm_run trm_run;

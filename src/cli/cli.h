@@ -22,6 +22,9 @@ typedef struct trm_cli {
     int inputs;
     const char **input; /* stores, or the output of synth; borrowed from argv */
     const char *output;
+    const char *checkpoint; /* or NULL */
+    double checkpoint_minutes;
+    bool checkpoint_every_given, resume;
     trm_store_options store;
     trm_mine_options mine;
     trm_loss_options loss;
@@ -49,6 +52,8 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err) TR
 void trm_cli_answer_help(int argc, char **argv);
 /* The command of that name, or NULL. */
 trm_command_fn trm_cli_find_command(const char *name);
+/* Does the command of that name do long work that can be kept? */
+bool trm_cli_keeps(const char *name);
 
 trm_status trm_command_mine(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_loss(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;

@@ -242,6 +242,10 @@ static trm_status check_source(const trm_cli *cli, bool packed, trm_error *err)
     if (packed && (cli->source_given || cli->triplets != NULL))
         return trm_fail(err, TRM_ERR_USAGE, "'%s' holds packed triplets: %s does not apply", cli->input[0],
                         cli->triplets != NULL ? "--triplets" : "--loss (or the preset that sets it)");
+    if (packed && cli->checkpoint != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "'%s' holds packed triplets: there is nothing to keep for --checkpoint",
+                        cli->input[0]);
     if (packed)
         return TRM_OK;
     if (preset != NULL && preset->packed)
@@ -282,12 +286,15 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err)
     const trm_preset *preset = cli->compat != NULL ? trm_preset_find(cli->compat) : NULL;
     if (rank == 0 && preset != NULL && preset->warning != NULL)
         fprintf(stderr, "trimine: warning: %s\n", preset->warning);
-    if (packed)
+    if (packed) {
+        trm_standby_ignore();
         return run_packed(cli, comm, err);
+    }
     trm_work work;
     status = trm_work_begin(cli, &work, err);
     if (status == TRM_OK)
         status = evaluate_store(&work, err);
+    status = trm_standby_explain(&work.standby, status, err);
     trm_work_end(&work);
     return status;
 }

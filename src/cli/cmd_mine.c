@@ -66,6 +66,7 @@ trm_status trm_command_mine(trm_cli *cli, trm_error *err)
     trm_progress_end(&work.progress);
     if (status == TRM_OK)
         status = trm_work_report(&work, err);
+    status = trm_standby_explain(&work.standby, status, err);
     trm_work_end(&work);
     return status;
 }

@@ -1,6 +1,6 @@
 /* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit
  * code. */
-#include "cli/cli.h"
+#include "cli/standby.h"
 
 #include "base/alloc.h"
 #include "par/agree.h"
@@ -76,6 +76,8 @@ int main(int argc, char **argv)
 {
     trm_cli_answer_help(argc, argv);
     const long tasks = launched_tasks();
+    if (argc > 1 && trm_cli_keeps(argv[1]))
+        trm_standby_listen();
     int provided = 0;
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
         fprintf(stderr, "trimine: error: MPI could not be started\n");

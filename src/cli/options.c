@@ -48,6 +48,9 @@ enum option_key {
     KEY_COMPAT,
     KEY_LONE,
     KEY_WITHIN,
+    KEY_CHECKPOINT,
+    KEY_CHECKPOINT_EVERY,
+    KEY_RESUME,
     KEY_END
 };
 
@@ -63,6 +66,12 @@ typedef struct option_row {
 static const option_row option_table[] = {
     {{"output", 'o', "FILE", 0, "write the result to FILE (HDF5)", 1}, FOR_STORES},
     {{"overwrite", KEY_OVERWRITE, 0, 0, "replace an output that exists", 1}, FOR_STORES | FOR_SYNTH},
+    {{"checkpoint", KEY_CHECKPOINT, "FILE", 0, "keep the state in FILE, to go on from after a stop", 1},
+     FOR_STORES},
+    {{"checkpoint-every", KEY_CHECKPOINT_EVERY, "MINUTES", 0,
+      "how often (default 10; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1)", 1},
+     FOR_STORES},
+    {{"resume", KEY_RESUME, 0, 0, "go on from the checkpoint, if there is one", 1}, FOR_STORES},
     {{"embeddings", KEY_EMBEDDINGS, "PATH", 0, "dataset of the embeddings (default: a known name)", 2},
      FOR_STORES | FOR_INFO},
     {{"labels", KEY_LABELS, "PATH", 0, "dataset of the labels", 2}, FOR_STORES | FOR_INFO},
@@ -160,6 +169,12 @@ trm_command_fn trm_cli_find_command(const char *name)
 {
     const command_row *row = find_row(name);
     return row == NULL ? NULL : row->run;
+}
+
+bool trm_cli_keeps(const char *name)
+{
+    const command_row *row = find_row(name);
+    return row != NULL && (row->bit & FOR_STORES) != 0;
 }
 
 /* A command line is read three times: for --compat alone, then the preset's words, then all of it. */
@@ -433,6 +448,15 @@ static error_t parse_data(trm_parse *parse, int key, const char *text)
     case KEY_OVERWRITE:
         cli->overwrite = true;
         return 0;
+    case KEY_CHECKPOINT:
+        cli->checkpoint = text;
+        return 0;
+    case KEY_CHECKPOINT_EVERY:
+        cli->checkpoint_every_given = true;
+        return parse_number(parse, "checkpoint-every", text, &cli->checkpoint_minutes);
+    case KEY_RESUME:
+        cli->resume = true;
+        return 0;
     case KEY_EMBEDDINGS:
         cli->store.embeddings = text;
         return 0;
@@ -526,7 +550,7 @@ enum { MOST_OPTIONS = sizeof option_table / sizeof *option_table };
 
 static void set_defaults(trm_cli *cli)
 {
-    *cli = (trm_cli){.rows = 20000, .dim = 128, .classes = 100, .spread = 1.0};
+    *cli = (trm_cli){.rows = 20000, .dim = 128, .classes = 100, .spread = 1.0, .checkpoint_minutes = 10.0};
     trm_mine_options_init(&cli->mine);
     trm_loss_options_init(&cli->loss);
     trm_run_options_init(&cli->run);
@@ -551,6 +575,13 @@ static trm_status check_inputs(const trm_cli *cli, const command_row *command, t
     if (command->bit == FOR_LOSS && cli->output != NULL && !cli->gradient)
         return trm_fail(err, TRM_ERR_USAGE, "-o '%s': there is only a gradient to write, give --gradient",
                         cli->output);
+    if (cli->checkpoint == NULL && (cli->resume || cli->checkpoint_every_given))
+        return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --checkpoint FILE only",
+                        cli->resume ? "resume" : "checkpoint-every");
+    if (cli->checkpoint != NULL && cli->triplets != NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint: there is nothing to keep of given triplets");
+    if (cli->checkpoint != NULL && cli->output != NULL && strcmp(cli->checkpoint, cli->output) == 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
     if (cli->gradient_at_normalized && !cli->normalize)
         return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
     return TRM_OK;

@@ -40,6 +40,10 @@ trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err)
     if (cli->source == TRM_SOURCE_WITHIN)
         work->options.mine.margin = cli->within;
     trm_progress_attach(cli, &work->progress, &cli->run);
+    trm_status status = trm_standby_begin(cli, work->comm, &work->standby, err);
+    if (status != TRM_OK)
+        return status;
+    cli->run.keeping = &work->standby.keeping;
     return trm_run_create(work->comm, &cli->run, &work->run, err);
 }
 
@@ -116,7 +120,11 @@ trm_status trm_work_load(trm_work *work, trm_error *err)
     if (status == TRM_OK)
         status = read_and_arrange(work, store, err);
     trm_store_close(&store);
-    return status;
+    const trm_checkpoint_job job = {
+        .store_rows = work->store_rows, .store_dim = work->batch.dim, .store_fingerprint = work->fingerprint};
+    if (status == TRM_OK)
+        status = trm_standby_resume(&work->standby, job, err);
+    return status == TRM_OK ? trm_standby_pause(&work->standby, err) : status;
 }
 
 /* ---- working ---- */
@@ -220,6 +228,9 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
                             json_pack("{s:f, s:f}", "norm", work->loss.gradient_norm, "max_abs",
                                       work->loss.gradient_max_abs));
     json_object_set_new(object, "run", run_json(work, peak_rss));
+    json_t *kept = trm_standby_report(&work->standby, s->reused);
+    if (kept != NULL)
+        json_object_set_new(object, "checkpoint", kept);
     return object;
 }
 
@@ -263,6 +274,11 @@ static void print_people(const trm_work *work, int64_t peak_rss)
         fprintf(stderr, "speed      %.1f GFLOP/s effective on %d ranks x %d threads\n",
                 effective_gflops(work), work->ranks, trm_run_threads(work->run));
     fprintf(stderr, "memory     peak %.0f MB a rank\n", (double)peak_rss / 1e6);
+    if (work->standby.written > 0 || work->standby.resumed)
+        fprintf(stderr,
+                "checkpoint %d written, %.1f MB each, in %.2f s; %.3g pairs of an earlier run reused\n",
+                work->standby.written, (double)work->standby.bytes / 1e6, work->standby.write_s,
+                (double)s->reused);
     if (work->options.source == TRM_SOURCE_MINED)
         fprintf(stderr, "hash       %s\n", s->result_hash);
     if (work->cli->output != NULL)
@@ -289,12 +305,16 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
         }
     }
     json_decref(ranks);
-    return trm_agree(work->comm, status, err);
+    status = trm_agree(work->comm, status, err);
+    if (status == TRM_OK)
+        trm_standby_done(&work->standby);
+    return status;
 }
 
 void trm_work_end(trm_work *work)
 {
     trm_progress_end(&work->progress);
+    trm_standby_end(&work->standby);
     trm_rows_destroy(&work->rows);
     trm_run_destroy(&work->run);
     trm_free((void *)(uintptr_t)work->batch.embeddings);

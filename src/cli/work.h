@@ -2,7 +2,7 @@
 #ifndef TRM_CLI_WORK_H
 #define TRM_CLI_WORK_H
 
-#include "cli/cli.h"
+#include "cli/standby.h"
 #include "store/result.h"
 
 typedef struct trm_work {
@@ -12,6 +12,7 @@ typedef struct trm_work {
     trm_run *run;
     trm_rows *rows;
     trm_progress progress;
+    trm_standby standby;
     trm_evaluate_options options;
     trm_batch batch; /* embeddings, labels and norms are this object's own; embeddings may be NULL */
     float *gradient; /* of this rank's rows, or NULL */

@@ -6,7 +6,7 @@
 #include "base/exact_sum.h"
 #include "loss/batch_all_gradient.h"
 #include "loss/term.h"
-#include "mine/anchors.h"
+#include "mine/keep.h"
 #include "mine/thresholds.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -14,6 +14,7 @@
 
 #include <inttypes.h>
 #include <omp.h>
+#include <string.h>
 
 /* What one thread adds up; padded, so that no two share a cache line. */
 typedef struct tally {
@@ -27,6 +28,7 @@ typedef struct tally {
 typedef struct counting {
     trm_sink sink;
     trm_batch_all_rule rule;
+    int threads;
     tally *tallies; /* one a thread */
 } counting;
 
@@ -99,22 +101,55 @@ static void finish_panel(const trm_anchors *anchors, const trm_panel *panel, cou
     }
 }
 
-static trm_status run_panel(trm_anchors *anchors, trm_sweep *sweep, int64_t index, counting *c,
-                            trm_sweep_counts *counts, double *sweep_s, trm_panel *panel, trm_error *err)
+static trm_status run_panel(trm_keeper *keeper, int64_t index, counting *c, double *sweep_s, trm_panel *panel,
+                            trm_error *err)
 {
-    trm_status status = trm_panel_open(anchors, sweep, index, panel, err);
+    const trm_anchors *anchors = keeper->anchors;
+    trm_status status = trm_keeper_open(keeper, index, panel, err);
     if (status != TRM_OK)
         return status;
     MPI_Barrier(anchors->run->comm);
     const double start = trm_clock();
-    trm_state *state = panel->negatives;
-    for (int64_t i = 0; i < state->slots; i++)
-        state->best[i] = (trm_candidate){0.0, 0};
-    status = trm_sweep_run(sweep, &c->sink, state, counts, err);
+    status = trm_keeper_sweep(keeper, &c->sink, err);
     if (status == TRM_OK)
         finish_panel(anchors, panel, c);
     *sweep_s += trm_clock() - start;
     return status;
+}
+
+/* ---- the sums, as words that add up ---- */
+
+enum { TOTAL_ACTIVE, TOTAL_TRIPLETS, TOTAL_SUM, TOTAL_WORDS = TOTAL_SUM + TRM_EXACT_SUM_LIMBS };
+
+static tally add_threads(const counting *c)
+{
+    tally all = {.active = 0};
+    for (int k = 0; k < c->threads; k++) {
+        trm_exact_sum_merge(&all.sum, &c->tallies[k].sum);
+        all.active += c->tallies[k].active;
+        all.triplets += c->tallies[k].triplets;
+    }
+    return all;
+}
+
+static void give_totals(void *context, int64_t *words)
+{
+    tally all = add_threads(context);
+    trm_exact_sum_carry(&all.sum);
+    words[TOTAL_ACTIVE] = all.active;
+    words[TOTAL_TRIPLETS] = all.triplets;
+    memcpy(words + TOTAL_SUM, all.sum.limb, sizeof all.sum.limb);
+}
+
+static void take_totals(void *context, const int64_t *words)
+{
+    tally *mine = ((counting *)context)->tallies;
+    trm_exact_sum earlier;
+    trm_exact_sum_clear(&earlier);
+    memcpy(earlier.limb, words + TOTAL_SUM, sizeof earlier.limb);
+    trm_exact_sum_merge(&mine->sum, &earlier);
+    mine->active += words[TOTAL_ACTIVE];
+    mine->triplets += words[TOTAL_TRIPLETS];
 }
 
 static trm_status check(const trm_loss_options *options, trm_error *err)
@@ -130,12 +165,7 @@ static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_cou
                     trm_mine_summary *mined, trm_loss_summary *summary, trm_loss_part *part)
 {
     MPI_Comm comm = anchors->run->comm;
-    tally all = {.active = 0};
-    for (int k = 0; k < anchors->run->threads; k++) {
-        trm_exact_sum_merge(&all.sum, &c->tallies[k].sum);
-        all.active += c->tallies[k].active;
-        all.triplets += c->tallies[k].triplets;
-    }
+    tally all = add_threads(c);
     trm_exact_sum_add_times(&all.sum, c->rule.margin, all.active);
     if (part != NULL) {
         part->loss_sum = trm_exact_sum_value(&all.sum);
@@ -172,12 +202,14 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
                            .window = window_of,
                            .wants = wants,
                            .offer = offer},
+                  .threads = run->threads,
                   .rule = {.margin = options->margin,
                            .limited = within != NULL,
                            .within = within != NULL ? *within : 0.0}};
     trm_anchors anchors = {0};
     trm_sweep *sweep = NULL;
     trm_sweep_counts counts = {0};
+    trm_keeper keeper;
     double sweep_s = 0.0;
     trm_status status = trm_agree(run->comm, check(options, err), err);
     if (status == TRM_OK)
@@ -199,14 +231,19 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, options->metric, &sweep, err);
+    if (status == TRM_OK)
+        status = trm_keeper_init(&keeper, &anchors, sweep, &counts,
+                                 (trm_totals){TOTAL_WORDS, give_totals, take_totals, &c}, err);
     for (int64_t index = 0; index < anchors.panels && status == TRM_OK; index++) {
         trm_panel panel;
-        status = run_panel(&anchors, sweep, index, &c, &counts, &sweep_s, &panel, err);
+        status = run_panel(&keeper, index, &c, &sweep_s, &panel, err);
         if (status == TRM_OK && gradient != NULL)
             status = trm_batch_all_gradient(run, rows, options->metric, &c.rule, panel.negatives, gradient,
                                             &summary->gradient_s, err);
         trm_panel_close(&panel);
     }
+    if (status == TRM_OK)
+        mined->reused = trm_sum_int64(run->comm, keeper.reused);
     if (status == TRM_OK)
         collect(&anchors, &c, &counts, sweep_s, mined, summary, part);
     trm_sweep_destroy(&sweep);

@@ -2,7 +2,6 @@
 #include "mine/anchors.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 
@@ -173,25 +172,23 @@ static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel)
     }
 }
 
-trm_status trm_panel_open(trm_anchors *anchors, trm_sweep *sweep, int64_t index, trm_panel *panel,
-                          trm_error *err)
+trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel *panel, trm_error *err)
 {
-    const double start = trm_clock();
     *panel = (trm_panel){0};
     panel_range(anchors->rows, anchors->panels, index, &panel->first, &panel->last);
-    trm_status status = create_state(anchors, panel, slots_of, 1, false, &panel->positives, err);
-    if (status == TRM_OK)
-        status = trm_sweep_run(sweep, &anchors->policy.sink, panel->positives, &anchors->counts, err);
-    if (status == TRM_OK)
-        status = create_state(anchors, panel, trm_anchors_pairs, 0, true, &panel->negatives, err);
+    return create_state(anchors, panel, slots_of, 1, false, &panel->positives, err);
+}
+
+trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err)
+{
+    trm_status status = create_state(anchors, panel, trm_anchors_pairs, 0, true, &panel->negatives, err);
     if (status != TRM_OK)
         return status;
-    set_thresholds(anchors, panel);
+    if (panel->positives != NULL)
+        set_thresholds(anchors, panel);
     if (!anchors->keep)
         trm_state_destroy(&panel->positives);
-    status = trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, anchors->sets, err), err);
-    anchors->seconds += trm_clock() - start;
-    return status;
+    return trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, anchors->sets, err), err);
 }
 
 void trm_panel_close(trm_panel *panel)

@@ -19,7 +19,7 @@ typedef struct trm_anchors {
     int64_t panels;
     int64_t memory_bytes; /* what the plan says a rank needs */
     trm_sweep_counts counts;
-    double seconds; /* of the positives sweeps and what belongs to them */
+    double seconds; /* of the positives sweeps and what belongs to them; the caller's to add */
 } trm_anchors;
 
 /* The state of one panel. */
@@ -40,10 +40,14 @@ bool trm_anchors_valid(const trm_rows *rows, int64_t row);
 /* Pairs that row ends up with; 0 for one that is no anchor. */
 int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row);
 
-/* Finds the thresholds of panel index. Collective. The caller closes the panel, also after a failure. Errors:
+/* Opens panel index: a state for the positives sweep. Collective. The caller closes the panel, also after a
+ * failure. Errors: MEMORY. */
+trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel *panel,
+                           trm_error *err) TRM_MUST_CHECK;
+/* After the positives sweep: sorts what was found, which gives the thresholds, and makes the state for the
+ * negatives sweep. Without positives the thresholds are zeros, for the caller to fill in. Collective. Errors:
  * MEMORY. */
-trm_status trm_panel_open(trm_anchors *anchors, trm_sweep *sweep, int64_t index, trm_panel *panel,
-                          trm_error *err) TRM_MUST_CHECK;
+trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err) TRM_MUST_CHECK;
 void trm_panel_close(trm_panel *panel);
 
 /* The part [*first, *last) of the panel's rows that is this member's to answer for. */

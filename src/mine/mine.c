@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
-#include "mine/anchors.h"
+#include "mine/keep.h"
 #include "mine/semihard.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -31,6 +31,7 @@ typedef struct trm_job {
     trm_anchors anchors;
     trm_semihard semihard;
     trm_sweep *sweep;
+    trm_keeper keeper;
     trm_sweep_counts counts;
     trm_triplet_fn emit;
     void *context;
@@ -178,11 +179,11 @@ done:
 static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
 {
     trm_panel panel;
-    trm_status status = trm_panel_open(&job->anchors, job->sweep, index, &panel, err);
+    trm_status status = trm_keeper_open(&job->keeper, index, &panel, err);
     if (status == TRM_OK) {
         MPI_Barrier(job->run->comm);
         const double start = trm_clock();
-        status = trm_sweep_run(job->sweep, &job->semihard.sink, panel.negatives, &job->counts, err);
+        status = trm_keeper_sweep(&job->keeper, &job->semihard.sink, err);
         if (status == TRM_OK)
             trm_semihard_finish(&job->semihard, panel.negatives);
         job->negatives_s += trm_clock() - start;
@@ -227,6 +228,7 @@ static void collect(trm_job *job, trm_mine_part *part)
                       job->counts.float64,           job->anchors.counts.elements,
                       job->anchors.counts.survivors, job->anchors.counts.float64};
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
+    summary->reused = trm_sum_int64(comm, job->keeper.reused);
     summary->positive_pairs = sums[0];
     summary->triplets.semihard = sums[1];
     summary->triplets.fallback = sums[2];
@@ -274,6 +276,8 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
     trm_status status = begin(&job, options, err);
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, options->metric, &job.sweep, err);
+    if (status == TRM_OK)
+        status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts, (trm_totals){0}, err);
     for (int64_t index = 0; index < job.anchors.panels && status == TRM_OK; index++)
         status = run_panel(&job, index, err);
     if (status == TRM_OK) {

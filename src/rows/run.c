@@ -96,6 +96,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
     made->kernel = trm_kernel_find(options->kernel);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
+    made->keeping = options->keeping;
     openblas_set_num_threads(1);
     *run = made;
     return TRM_OK;

@@ -3,6 +3,7 @@
 #define TRM_ROWS_RUN_H
 
 #include "kernel/kernel.h"
+#include "par/keeping.h"
 #include "trimine/run.h"
 
 struct trm_run {
@@ -16,6 +17,7 @@ struct trm_run {
     const trm_kernel *kernel;
     trm_progress_fn progress;
     void *progress_context;
+    const trm_keeping *keeping; /* NULL: never stopped, never saved */
 };
 
 #endif

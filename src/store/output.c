@@ -87,9 +87,8 @@ trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm
     if (status != TRM_OK)
         return status;
     out->target = trm_format("%s", path);
-    out->folder = trm_output_folder(path);
     out->temporary = trm_output_beside(path, "tmp");
-    if (out->target == NULL || out->folder == NULL || out->temporary == NULL)
+    if (out->target == NULL || out->temporary == NULL)
         status = trm_fail_memory(err, "a file name", (int64_t)strlen(path), 1);
     if (status == TRM_OK && rank_of(comm) == 0 && unlink(out->temporary) != 0 && errno != ENOENT)
         status = trm_fail(err, TRM_ERR_CREATE, "output '%s': can't replace '%s': %s", path, out->temporary,
@@ -271,28 +270,30 @@ static trm_status verify(const trm_output *out, int items, const trm_output_chec
     return status;
 }
 
-static trm_status sync_path(const trm_output *out, const char *path, int flags, trm_error *err)
+static trm_status sync_path(const char *target, const char *path, int flags, trm_error *err)
 {
     int file = open(path, flags | O_CLOEXEC);
     trm_status status = TRM_OK;
     /* Some file systems can't fsync a folder and say EINVAL: nothing to be done there. */
     if (file < 0 || (fsync(file) != 0 && errno != EINVAL))
-        status =
-            trm_fail(err, TRM_ERR_IO, "output '%s': fsync of '%s': %s", out->target, path, strerror(errno));
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': fsync of '%s': %s", target, path, strerror(errno));
     if (file >= 0)
         close(file);
     return status;
 }
 
-static trm_status put_in_place(const trm_output *out, trm_error *err)
+trm_status trm_output_rename(const char *temporary, const char *target, trm_error *err)
 {
-    trm_status status = sync_path(out, out->temporary, O_RDONLY, err);
-    if (status != TRM_OK)
-        return status;
-    if (rename(out->temporary, out->target) != 0)
-        return trm_fail(err, TRM_ERR_CREATE, "output '%s': can't be renamed from '%s': %s", out->target,
-                        out->temporary, strerror(errno));
-    return sync_path(out, out->folder, O_RDONLY | O_DIRECTORY, err);
+    char *folder = trm_output_folder(target);
+    trm_status status = folder == NULL ? trm_fail_memory(err, "a file name", (int64_t)strlen(target), 1)
+                                       : sync_path(target, temporary, O_RDONLY, err);
+    if (status == TRM_OK && rename(temporary, target) != 0)
+        status = trm_fail(err, TRM_ERR_CREATE, "output '%s': can't be renamed from '%s': %s", target,
+                          temporary, strerror(errno));
+    if (status == TRM_OK)
+        status = sync_path(target, folder, O_RDONLY | O_DIRECTORY, err);
+    trm_free(folder);
+    return status;
 }
 
 trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribute *attribute, int items,
@@ -308,7 +309,7 @@ trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribut
     if (rank_of(out->comm) == 0) {
         status = verify(out, items, item, err);
         if (status == TRM_OK)
-            status = put_in_place(out, err);
+            status = trm_output_rename(out->temporary, out->target, err);
     }
     return trm_agree(out->comm, status, err);
 }
@@ -321,7 +322,6 @@ void trm_output_close(trm_output *out)
     if (out->comm != MPI_COMM_NULL && rank_of(out->comm) == 0 && out->temporary != NULL)
         unlink(out->temporary); /* gone already where it was renamed */
     trm_free(out->target);
-    trm_free(out->folder);
     trm_free(out->temporary);
     *out = (trm_output)TRM_OUTPUT_INIT;
 }

@@ -13,19 +13,22 @@
 typedef struct trm_output {
     MPI_Comm comm; /* borrowed */
     char *target;  /* as given */
-    char *folder, *temporary;
+    char *temporary;
     hid_t file, transfer;
 } trm_output;
 
 #define TRM_OUTPUT_INIT                                                                                      \
     {                                                                                                        \
-        MPI_COMM_NULL, NULL, NULL, NULL, -1, -1                                                              \
+        MPI_COMM_NULL, NULL, NULL, -1, -1                                                                    \
     }
 
 /* ".NAME.trimine-WHAT" in the target's folder, new memory or NULL; the folder itself ("." where path names
  * none). */
 char *trm_output_beside(const char *path, const char *what);
 char *trm_output_folder(const char *path);
+
+/* Brings a finished file to the disk and gives it its name, for good. Not collective. Errors: IO, CREATE. */
+trm_status trm_output_rename(const char *temporary, const char *target, trm_error *err) TRM_MUST_CHECK;
 
 /* Fails with IO, naming needed and free bytes, if the target's folder can't take bytes more. Rank 0's view,
  * agreed. Collective. */

@@ -3,6 +3,7 @@
 #define TRM_SWEEP_SIDE_H
 
 #include "kernel/kernel.h"
+#include "sweep/done.h"
 #include "sweep/half_ring.h"
 #include "sweep/sink.h"
 #include "sweep/sweep.h"
@@ -42,13 +43,15 @@ typedef struct trm_tiles {
     int dim, tile;
     trm_side *a, *b;
     trm_region region;
+    const trm_done *done; /* pairs that are not to be counted again */
 } trm_tiles;
 
 /* Sets the windows of rows [first, first + count) of a side from its state. */
 void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo,
                           double *hi);
 
-/* Computes tile (i, j) of the two sides and feeds the sink. Any thread, with its own worker. */
+/* Computes what is left to do of tile (i, j) of the two sides and feeds the sink. Any thread, with its own
+ * worker. */
 void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);
 
 trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err) TRM_MUST_CHECK;

@@ -24,6 +24,14 @@ struct trm_sweep {
     int64_t largest; /* rows of the largest shard */
     trm_side own;
     trm_worker **workers;
+
+    trm_sweep_save_fn save;
+    void *save_context;
+    trm_done skip;      /* before the present call; of all ranks */
+    trm_done done;      /* in it, by this rank: regions that are finished */
+    MPI_Request asking; /* the wishes of the unit before are on their way */
+    int wish, wishes;
+    int64_t unit_tiles; /* at most, of a rank; 0: a step is one unit */
 };
 
 /* A visiting shard's buffers. */
@@ -46,6 +54,7 @@ typedef struct trm_ring {
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
     int64_t tiles_done, tiles_all; /* of this rank, in all steps */
+    trm_done skip;                 /* what concerns the present region */
 } trm_ring;
 
 static int64_t tiles_of(int64_t rows, int tile)
@@ -161,6 +170,21 @@ static void open_windows(const trm_sweep *sweep, const trm_sink *sink, trm_side 
     }
 }
 
+/* Tiles a unit, equal on all ranks: about a second of float64 work, a tenth of that where the filter rules.
+ */
+static void set_unit(trm_sweep *sweep)
+{
+    const double flops_a_second = 1e10;
+    const trm_run *run = sweep->run;
+    if (run->keeping == NULL)
+        return;
+    const double tile = 2.0 * sweep->tile * sweep->tile * sweep->rows->dim;
+    sweep->unit_tiles = (int64_t)(flops_a_second * run->threads / tile) + 1;
+    if (run->keeping->unit_tiles > 0)
+        sweep->unit_tiles = run->keeping->unit_tiles;
+    MPI_Allreduce(MPI_IN_PLACE, &sweep->unit_tiles, 1, MPI_INT64_T, MPI_MIN, run->comm);
+}
+
 trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric metric, trm_sweep **result,
                             trm_error *err)
 {
@@ -171,9 +195,11 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
         goto done;
     sweep->run = run;
     sweep->rows = rows;
+    sweep->asking = MPI_REQUEST_NULL;
     sweep->tile = trm_run_tile(run, rows->dim);
     for (int t = 0; t < rows->teams; t++)
         sweep->largest = rows->shards[t].count > sweep->largest ? rows->shards[t].count : sweep->largest;
+    set_unit(sweep);
     status = find_map(sweep, metric, err);
     if (status != TRM_OK)
         goto done;
@@ -208,10 +234,28 @@ void trm_sweep_destroy(trm_sweep **result)
     strip_side(sweep, &sweep->own, sweep->largest);
     for (int k = 0; sweep->workers != NULL && k < sweep->run->threads; k++)
         trm_worker_destroy(&sweep->workers[k]);
+    MPI_Wait(&sweep->asking, MPI_STATUS_IGNORE);
+    trm_done_free(&sweep->skip);
+    trm_done_free(&sweep->done);
     trm_free(sweep->workers);
     trm_free(sweep->shift);
     trm_free(sweep);
     *result = NULL;
+}
+
+void trm_sweep_on_save(trm_sweep *sweep, trm_sweep_save_fn save, void *context)
+{
+    sweep->save = save;
+    sweep->save_context = context;
+}
+
+trm_status trm_sweep_skip(trm_sweep *sweep, const trm_done *done, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    trm_done_clear(&sweep->skip);
+    for (int64_t i = 0; i < done->count && status == TRM_OK; i++)
+        status = trm_done_add(&sweep->skip, done->rectangle[i], err);
+    return status;
 }
 
 /* Visiting shards held at once: the present one, and the next where there is one. */
@@ -250,14 +294,15 @@ static void between_tiles(trm_ring *ring)
     done = ++ring->tiles_done;
     if (omp_get_thread_num() != 0)
         return;
-    if (ring->sweep->rows->teams > 1)
+    if (run->ranks > 1)
         MPI_Iprobe(MPI_ANY_SOURCE, 0, run->comm, &flag, MPI_STATUS_IGNORE);
     if (run->progress != NULL)
         run->progress(run->progress_context, ring->sink->same_label ? "positives" : "negatives",
                       (double)done / (double)ring->tiles_all);
 }
 
-static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
+/* Tiles [from, to) of a region, counted along its rows. */
+static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to)
 {
     const trm_sweep *sweep = ring->sweep;
     const double start = trm_clock();
@@ -267,12 +312,12 @@ static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
                              .tile = sweep->tile,
                              .a = &ring->sweep->own,
                              .b = visitor,
-                             .region = region};
+                             .region = region,
+                             .done = &ring->skip};
     const int64_t columns = region.b_last - region.b_first;
-    const int64_t count = (region.a_last - region.a_first) * columns;
     /* Row-major: all threads work along the same few tile rows, which stay in their caches. */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
-    for (int64_t k = 0; k < count; k++) {
+    for (int64_t k = from; k < to; k++) {
         const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
         if (!region.triangle || j >= i)
             trm_tile_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
@@ -283,9 +328,8 @@ static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region)
 
 /* ---- the ring ---- */
 
-/* The region that a member (this one's number) of a team computes at a step; empty where nothing is to be
- * done. */
-static trm_region region_of(const trm_ring *ring, int team, int step)
+/* The region that a member of a team computes at a step; empty where nothing is to be done. */
+static trm_region region_of(const trm_ring *ring, int team, int member, int step)
 {
     const trm_rows *rows = ring->sweep->rows;
     const trm_shard *a = &rows->shards[team], *b = &rows->shards[trm_ring_visitor(rows->teams, team, step)];
@@ -294,7 +338,7 @@ static trm_region region_of(const trm_ring *ring, int team, int step)
         return none;
     if (ring->sink->same_label && (a->label_last < b->label_first || b->label_last < a->label_first))
         return none;
-    return trm_ring_region(rows->teams, rows->replicate, team, rows->member, step,
+    return trm_ring_region(rows->teams, rows->replicate, team, member, step,
                            tiles_of(a->count, ring->sweep->tile), tiles_of(b->count, ring->sweep->tile));
 }
 
@@ -347,7 +391,7 @@ static void timed_wait(trm_ring *ring, trm_transfer *transfers, int count)
     ring->counts->wait_s += trm_clock() - start;
 }
 
-enum { TAGS_A_STEP = 16, HOME_TAG = PARTS };
+enum { TAGS_A_STEP = 16, HOME_TAG = PARTS, EARLY_TAG };
 
 /* Begins what brings parts [first, last) of step's visitor here and takes this shard's to its host. */
 static void post_parts(trm_ring *ring, int step, int first, int last, trm_error *err)
@@ -358,8 +402,8 @@ static void post_parts(trm_ring *ring, int step, int first, int last, trm_error 
     const int from = visitor_of(ring, step), to = host_of(ring, step);
     const void *parts[PARTS] = {rows->x,           rows->label,       rows->id,         rows->norm2,
                                 rows->class_first, ring->own->offset, ring->own->bound, ring->snapshot};
-    const bool comes = !trm_region_empty(region_of(ring, rows->team, step));
-    const bool goes = !trm_region_empty(region_of(ring, to, step));
+    const bool comes = !trm_region_empty(region_of(ring, rows->team, rows->member, step));
+    const bool goes = !trm_region_empty(region_of(ring, to, rows->member, step));
     for (int part = first; part < last; part++) {
         const int tag = step * TAGS_A_STEP + part + 1;
         if (comes)
@@ -412,7 +456,8 @@ static void welcome_home(trm_ring *ring)
     merge_home(ring, ring->own->best, ring->homecoming);
 }
 
-static void visit(trm_ring *ring, int step, trm_region region)
+/* Makes the visitor of a step ready for its tiles. */
+static void receive_visitor(trm_ring *ring, int step)
 {
     trm_visitor *present = &ring->visitors[step % 2];
     trm_sweep *sweep = ring->sweep;
@@ -438,10 +483,173 @@ static void visit(trm_ring *ring, int step, trm_region region)
     pack_side(sweep, side);
     open_windows(sweep, ring->sink, side);
     open_windows(sweep, ring->sink, &sweep->own); /* what came home has narrowed them */
-    run_tiles(ring, side, region);
 }
 
-static void run_step(trm_ring *ring, int step, trm_error *err)
+/* ---- units, and what happens between them ---- */
+
+static int64_t tiles_in(trm_region region)
+{
+    return trm_region_empty(region) ? 0 : (region.a_last - region.a_first) * (region.b_last - region.b_first);
+}
+
+/* Into how many units all ranks cut a step: by the longest region, so that they are equally many. */
+static int64_t units_of(const trm_ring *ring, int step)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    int64_t most = 0;
+    for (int team = 0; team < rows->teams; team++)
+        for (int member = 0; member < rows->replicate; member++) {
+            const int64_t tiles = tiles_in(region_of(ring, team, member, step));
+            most = tiles > most ? tiles : most;
+        }
+    const int64_t unit = ring->sweep->unit_tiles;
+    return unit > 0 ? (most + unit - 1) / unit : 1;
+}
+
+/* Notes the first tiles of a region, counted along its rows, as done. */
+static trm_status note_done(const trm_ring *ring, const trm_side *b, trm_region region, int64_t tiles,
+                            trm_done *done, trm_error *err)
+{
+    if (trm_region_empty(region))
+        return TRM_OK;
+    const trm_side *a = &ring->sweep->own;
+    const int64_t columns = region.b_last - region.b_first, tile = ring->sweep->tile;
+    const int64_t row = region.a_first + tiles / columns, column = region.b_first + tiles % columns;
+    const int64_t a_end = a->first + a->count, b_end = b->first + b->count;
+    trm_rectangle lines = {a->first + region.a_first * tile, a->first + row * tile,
+                           b->first + (region.triangle ? region.a_first : region.b_first) * tile,
+                           b->first + region.b_last * tile};
+    trm_rectangle rest = {a->first + row * tile, a->first + (row + 1) * tile,
+                          b->first + (region.triangle ? row : region.b_first) * tile,
+                          b->first + column * tile};
+    lines.a_last = lines.a_last < a_end ? lines.a_last : a_end;
+    lines.b_last = lines.b_last < b_end ? lines.b_last : b_end;
+    rest.a_last = rest.a_last < a_end ? rest.a_last : a_end;
+    rest.b_last = rest.b_last < b_end ? rest.b_last : b_end;
+    trm_status status = trm_done_add(done, lines, err);
+    return status == TRM_OK ? trm_done_add(done, rest, err) : status;
+}
+
+/* Takes home what the present visitors found so far, and merges the team, so that own holds it all. */
+static void bring_together(trm_ring *ring, int step, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const trm_rows *rows = sweep->rows;
+    const bool counts = ring->sink->list == TRM_MERGE_SUM;
+    const size_t bytes = (size_t)part_bytes(ring, rows->team, PART_BEST);
+    welcome_home(ring);
+    if (step > 0) {
+        trm_visitor *present = &ring->visitors[step % 2];
+        const int visitor = visitor_of(ring, step), host = host_of(ring, step);
+        const int tag = step * TAGS_A_STEP + EARLY_TAG + 1;
+        const size_t present_bytes = (size_t)part_bytes(ring, visitor, PART_BEST);
+        if (!trm_region_empty(region_of(ring, host, rows->member, step)))
+            must(ring,
+                 trm_transfer_receive(sweep->run->comm, ring->homecoming, (int64_t)bytes, rank_of(ring, host),
+                                      tag, &ring->receive_home, err),
+                 err);
+        if (!trm_region_empty(region_of(ring, rows->team, rows->member, step))) {
+            must(ring,
+                 trm_transfer_send(sweep->run->comm, present->part[PART_BEST], (int64_t)present_bytes,
+                                   rank_of(ring, visitor), tag, &present->send_home, err),
+                 err);
+            timed_wait(ring, &present->send_home, 1);
+            if (counts)
+                memset(present->part[PART_BEST], 0, present_bytes);
+        }
+        welcome_home(ring);
+    }
+    trm_merge_candidates(rows->team_comm, ring->own->best, ring->own->slots * ring->sink->sets,
+                         ring->sink->list);
+    if (counts && rows->member > 0)
+        memset(ring->own->best, 0, bytes); /* member 0 has them now; the end adds all members again */
+}
+
+static void collect_counts(trm_sweep *sweep, trm_sweep_counts *counts)
+{
+    for (int k = 0; k < sweep->run->threads; k++) {
+        trm_sweep_counts *mine = &sweep->workers[k]->counts;
+        counts->elements += mine->elements;
+        counts->survivors += mine->survivors;
+        counts->float64 += mine->float64;
+        *mine = (trm_sweep_counts){0};
+        sweep->workers[k]->dense_left = sweep->workers[k]->dense_streak = 0;
+    }
+}
+
+static trm_status save(trm_ring *ring, int step, const trm_side *b, trm_region region, int64_t tiles,
+                       bool stop, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const int64_t finished = sweep->done.count;
+    bring_together(ring, step, err);
+    collect_counts(sweep, ring->counts);
+    must(ring, note_done(ring, b, region, tiles, &sweep->done, err), err);
+    for (int64_t i = 0; i < sweep->skip.count && sweep->run->rank == 0; i++)
+        must(ring, trm_done_add(&sweep->done, sweep->skip.rectangle[i], err), err);
+    trm_status status = sweep->save(sweep->save_context, &sweep->done, stop, err);
+    sweep->done.count = finished;
+    return status;
+}
+
+/* Acts on what the ranks wished for one unit ago, and asks them again: the answer comes while they work. */
+static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_region region, int64_t tiles,
+                           trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const trm_keeping *keeping = sweep->run->keeping;
+    if (keeping == NULL)
+        return TRM_OK;
+    const double start = trm_clock();
+    MPI_Wait(&sweep->asking, MPI_STATUS_IGNORE);
+    ring->counts->wait_s += trm_clock() - start;
+    const int wishes = sweep->wishes;
+    trm_status status = TRM_OK;
+    if (wishes != 0 && sweep->save != NULL && keeping->save != NULL)
+        status = save(ring, step, b, region, tiles, (wishes & TRM_WISH_STOP) != 0, err);
+    if (status == TRM_OK && (wishes & TRM_WISH_STOP) != 0)
+        status = trm_fail(err, TRM_ERR_STOPPED, "stopped on request");
+    sweep->wishes = 0;
+    if (status != TRM_OK)
+        return status;
+    sweep->wish = keeping->wish(keeping->context);
+    MPI_Iallreduce(&sweep->wish, &sweep->wishes, 1, MPI_INT, MPI_BOR, sweep->run->comm, &sweep->asking);
+    return TRM_OK;
+}
+
+/* A step's tiles, unit by unit. */
+static trm_status work(trm_ring *ring, int step, trm_side *b, trm_region region, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const int64_t units = units_of(ring, step), count = tiles_in(region), tile = sweep->tile;
+    trm_status status = TRM_OK;
+    trm_done_clear(&ring->skip);
+    if (count > 0) {
+        const trm_rectangle area = {sweep->own.first + region.a_first * tile,
+                                    sweep->own.first + region.a_last * tile, b->first + region.b_first * tile,
+                                    b->first + region.b_last * tile};
+        must(ring, trm_done_add_touching(&ring->skip, &sweep->skip, area, err), err);
+    }
+    for (int64_t unit = 0; unit < units && status == TRM_OK; unit++) {
+        const int64_t from = count * unit / units, to = count * (unit + 1) / units;
+        if (to > from)
+            run_tiles(ring, b, region, from, to);
+        status = end_unit(ring, step, b, region, to, err);
+    }
+    if (status == TRM_OK)
+        must(ring, note_done(ring, b, region, count, &sweep->done, err), err);
+    return status;
+}
+
+/* Ends what is under way at a step, where the sweep ends early. */
+static void give_up(trm_ring *ring, int step)
+{
+    timed_wait(ring, ring->visitors[(step + 1) % 2].receive, PARTS);
+    timed_wait(ring, ring->send, PARTS);
+    timed_wait(ring, &ring->receive_home, 1);
+}
+
+static trm_status run_step(trm_ring *ring, int step, trm_error *err)
 {
     const trm_rows *rows = ring->sweep->rows;
     MPI_Comm comm = ring->sweep->run->comm;
@@ -454,12 +662,17 @@ static void run_step(trm_ring *ring, int step, trm_error *err)
         post_rows(ring, step + 1, err);
         post_best(ring, step + 1, err);
     }
-    trm_region region = region_of(ring, rows->team, step);
+    const trm_region region = region_of(ring, rows->team, rows->member, step);
     if (!trm_region_empty(region))
-        visit(ring, step, region);
+        receive_visitor(ring, step);
+    trm_status status = work(ring, step, &present->side, region, err);
+    if (status != TRM_OK) {
+        give_up(ring, step);
+        return status;
+    }
     welcome_home(ring);
     const int tag = step * TAGS_A_STEP + HOME_TAG + 1;
-    if (!trm_region_empty(region_of(ring, host_of(ring, step), step)))
+    if (!trm_region_empty(region_of(ring, host_of(ring, step), rows->member, step)))
         must(ring,
              trm_transfer_receive(comm, ring->homecoming, part_bytes(ring, rows->team, PART_BEST),
                                   rank_of(ring, host_of(ring, step)), tag, &ring->receive_home, err),
@@ -470,6 +683,22 @@ static void run_step(trm_ring *ring, int step, trm_error *err)
                                part_bytes(ring, visitor_of(ring, step), PART_BEST),
                                rank_of(ring, visitor_of(ring, step)), tag, &present->send_home, err),
              err);
+    return TRM_OK;
+}
+
+/* Step 0: the shard with itself, while the first visitor is on its way. */
+static trm_status run_own(trm_ring *ring, trm_error *err)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    const int steps = trm_ring_steps(rows->teams);
+    if (steps > 1)
+        post_rows(ring, 1, err);
+    trm_status status = work(ring, 0, &ring->sweep->own, region_of(ring, rows->team, rows->member, 0), err);
+    if (status != TRM_OK)
+        give_up(ring, 0);
+    else if (steps > 1)
+        post_best(ring, 1, err); /* not before: the first tiles bring most of what narrows a window */
+    return status;
 }
 
 /* Buffers for the largest visitor, two of them; the packed block, bounds and locks serve both in turn. */
@@ -511,18 +740,6 @@ static void dismiss_visitors(trm_ring *ring)
     trm_free(ring->homecoming);
 }
 
-static void collect_counts(trm_sweep *sweep, trm_sweep_counts *counts)
-{
-    for (int k = 0; k < sweep->run->threads; k++) {
-        trm_sweep_counts *mine = &sweep->workers[k]->counts;
-        counts->elements += mine->elements;
-        counts->survivors += mine->survivors;
-        counts->float64 += mine->float64;
-        *mine = (trm_sweep_counts){0};
-        sweep->workers[k]->dense_left = sweep->workers[k]->dense_streak = 0;
-    }
-}
-
 trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
                          trm_error *err)
 {
@@ -549,21 +766,15 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
     sweep->own.state = own;
     prepare_state(sweep, sink, own);
     open_windows(sweep, sink, &sweep->own);
+    trm_done_clear(&sweep->done);
     const int steps = trm_ring_steps(rows->teams);
-    for (int step = 0; step < steps; step++) {
-        const trm_region region = region_of(&ring, rows->team, step);
-        if (!trm_region_empty(region))
-            ring.tiles_all += (region.a_last - region.a_first) * (region.b_last - region.b_first);
-    }
-    if (steps > 1)
-        post_rows(&ring, 1, err);
-    trm_region triangle = region_of(&ring, rows->team, 0);
-    if (!trm_region_empty(triangle))
-        run_tiles(&ring, &sweep->own, triangle);
-    if (steps > 1)
-        post_best(&ring, 1, err); /* not before: the first tiles bring most of what narrows a window */
-    for (int step = 1; step < steps; step++)
-        run_step(&ring, step, err);
+    for (int step = 0; step < steps; step++)
+        ring.tiles_all += tiles_in(region_of(&ring, rows->team, rows->member, step));
+    status = run_own(&ring, err);
+    for (int step = 1; step < steps && status == TRM_OK; step++)
+        status = run_step(&ring, step, err);
+    if (status != TRM_OK)
+        goto done;
     welcome_home(&ring);
     for (int v = 0; v < 2; v++)
         timed_wait(&ring, &ring.visitors[v].send_home, 1);
@@ -572,7 +783,9 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
     trm_merge_candidates(rows->team_comm, own->best, own->slots * sink->sets, sink->list);
     counts->wait_s += trm_clock() - start;
     collect_counts(sweep, counts);
+    trm_done_clear(&sweep->skip);
 done:
+    trm_done_free(&ring.skip);
     dismiss_visitors(&ring);
     trm_free(slots);
     trm_free(ring.slots);

@@ -9,6 +9,7 @@
 
 #include "rows/rows.h"
 #include "rows/run.h"
+#include "sweep/done.h"
 #include "sweep/sink.h"
 
 /* What one rank did. */
@@ -28,9 +29,20 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
 void trm_sweep_destroy(trm_sweep **sweep);
 
 /* Feeds sink: own is the state of this team's shard; at the end every member holds the same, complete state.
- * counts are added to. Collective. Errors: MEMORY. */
+ * counts are added to. Collective. Errors: MEMORY; STOPPED where the run's keeper wished so; what the save
+ * function returns. */
 trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
                          trm_error *err) TRM_MUST_CHECK;
+
+/* Called by trm_sweep_run between two units of work, when the ranks have agreed to save: done is what this
+ * rank has done, on rank 0 with what was skipped; counts are up to date; own holds all candidates found so
+ * far, of a team's member 0 in the case of counts. stop: trm_sweep_run will return. Collective. */
+typedef trm_status (*trm_sweep_save_fn)(void *context, const trm_done *done, bool stop, trm_error *err);
+void trm_sweep_on_save(trm_sweep *sweep, trm_sweep_save_fn save, void *context);
+
+/* What the next trm_sweep_run leaves out, equal on all ranks; copied. Its state then has what was found
+ * there, on member 0 alone in the case of counts. Errors: MEMORY. */
+trm_status trm_sweep_skip(trm_sweep *sweep, const trm_done *done, trm_error *err) TRM_MUST_CHECK;
 
 /* Bytes a rank needs: without state, and the visiting copies of slots of state. shard: the rows of the
  * largest one. */

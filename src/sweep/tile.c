@@ -273,35 +273,51 @@ static void run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diag
     offer_decided(tiles, b, a, tile_b, worker, WANTED_BY_B);
 }
 
+/* A tile, or what is left of it, on its way through trm_done_left. */
+typedef struct tile_job {
+    const trm_tiles *tiles;
+    trm_worker *worker;
+} tile_job;
+
+static void run_part(void *context, trm_rectangle part, bool diagonal)
+{
+    const tile_job *job = context;
+    const trm_tiles *tiles = job->tiles;
+    trm_worker *worker = job->worker;
+    const trm_tile tile = {.a = tiles->a->block,
+                           .b = tiles->b->block,
+                           .a_bounds = worker->a_bounds,
+                           .b_bounds = worker->b_bounds,
+                           .row = part.a_first - tiles->a->first,
+                           .col = part.b_first - tiles->b->first,
+                           .rows = (int)(part.a_last - part.a_first),
+                           .cols = (int)(part.b_last - part.b_first)};
+    worker->counts.elements +=
+        diagonal ? (int64_t)tile.rows * (tile.rows - 1) / 2 : (int64_t)tile.rows * tile.cols;
+    if (tiles->sink->dense || worker->dense_left > 0) {
+        worker->dense_left -= worker->dense_left > 0;
+        run_dense(tiles, &tile, diagonal, worker);
+    } else {
+        run_filtered(tiles, &tile, diagonal, worker);
+    }
+}
+
 void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker)
 {
     const trm_side *a = tiles->a, *b = tiles->b;
-    const int64_t tile = tiles->tile;
-    trm_tile job = {.a = a->block,
-                    .b = b->block,
-                    .a_bounds = worker->a_bounds,
-                    .b_bounds = worker->b_bounds,
-                    .row = i * tile,
-                    .col = j * tile};
-    job.rows = (int)(a->count - job.row < tile ? a->count - job.row : tile);
-    job.cols = (int)(b->count - job.col < tile ? b->count - job.col : tile);
-    const int64_t row_end = job.row + job.rows, col_end = job.col + job.cols;
-    const bool disjoint =
-        a->label[row_end - 1] < b->label[job.col] || b->label[col_end - 1] < a->label[job.row];
-    const bool one_label = a->label[job.row] == a->label[row_end - 1] &&
-                           b->label[job.col] == b->label[col_end - 1] &&
-                           a->label[job.row] == b->label[job.col];
+    const int64_t tile = tiles->tile, row = i * tile, col = j * tile;
+    const int64_t row_end = row + tile < a->count ? row + tile : a->count;
+    const int64_t col_end = col + tile < b->count ? col + tile : b->count;
+    const bool disjoint = a->label[row_end - 1] < b->label[col] || b->label[col_end - 1] < a->label[row];
+    const bool one_label = a->label[row] == a->label[row_end - 1] && b->label[col] == b->label[col_end - 1] &&
+                           a->label[row] == b->label[col];
     if (tiles->sink->same_label ? disjoint : one_label)
         return;
-    if (!has_slots(a->state, job.row, row_end) && !has_slots(b->state, job.col, col_end))
+    if (!has_slots(a->state, row, row_end) && !has_slots(b->state, col, col_end))
         return;
-    const bool diagonal = tiles->region.triangle && i == j;
-    worker->counts.elements +=
-        diagonal ? (int64_t)job.rows * (job.rows - 1) / 2 : (int64_t)job.rows * job.cols;
-    if (tiles->sink->dense || worker->dense_left > 0) {
-        worker->dense_left -= worker->dense_left > 0;
-        run_dense(tiles, &job, diagonal, worker);
-    } else {
-        run_filtered(tiles, &job, diagonal, worker);
-    }
+    const trm_rectangle whole = {a->first + row, a->first + row_end, b->first + col, b->first + col_end};
+    /* What takes the smallest may see a pair twice; what counts may not. */
+    const bool may_repeat = tiles->sink->list != TRM_MERGE_SUM;
+    trm_done_left(tiles->done, whole, tiles->region.triangle && i == j, may_repeat, run_part,
+                  &(tile_job){tiles, worker});
 }

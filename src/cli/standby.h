@@ -1,0 +1,50 @@
+/* Stopping and keeping a job: signals, the clock, and the checkpoint file behind the library's wishes
+ * (par/keeping.h).
+ *
+ * SIGTERM and SIGUSR1 ask for a checkpoint and the end, SIGUSR2 for a checkpoint. Launchers may deliver a
+ * signal to a rank twice, directly and through mpirun; so only a second one that comes a second later or more
+ * means impatience, and ends the rank at once. */
+#ifndef TRM_CLI_STANDBY_H
+#define TRM_CLI_STANDBY_H
+
+#include "cli/cli.h"
+#include "par/keeping.h"
+#include "store/checkpoint.h"
+
+typedef struct trm_standby {
+    const trm_cli *cli;
+    MPI_Comm comm;
+    int rank;
+    trm_keeping keeping;
+    trm_checkpoint_job job; /* options: owned */
+    trm_checkpoint *from;   /* while there is something to go on from */
+    double last;            /* when the state was last kept */
+    int written;
+    int64_t bytes; /* of the last checkpoint */
+    double write_s;
+    bool resumed;
+} trm_standby;
+
+/* Installs the signal handlers: early, so that a signal while MPI starts is not lost; and takes them back,
+ * for work that is not kept. Not collective. */
+void trm_standby_listen(void);
+void trm_standby_ignore(void);
+
+/* Checks --checkpoint and --resume. Collective. Errors: CREATE, PERMISSION,
+ * USAGE. */
+trm_status trm_standby_begin(const trm_cli *cli, MPI_Comm comm, trm_standby *standby,
+                             trm_error *err) TRM_MUST_CHECK;
+/* The store is read: opens what there is to go on from. job: but for command, version and options, which this
+ * fills in. Collective. Errors: as trm_checkpoint_open; no file is none. */
+trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_error *err) TRM_MUST_CHECK;
+/* Between phases: STOPPED on all ranks if any was asked to. Collective. */
+trm_status trm_standby_pause(const trm_standby *standby, trm_error *err) TRM_MUST_CHECK;
+/* Makes the error of a stopped job say what to do next. */
+trm_status trm_standby_explain(const trm_standby *standby, trm_status status, trm_error *err) TRM_MUST_CHECK;
+/* The result is safe: removes the checkpoint. Rank 0's work; not collective. */
+void trm_standby_done(const trm_standby *standby);
+/* What was kept and reused, for the report (new reference), or NULL without --checkpoint. */
+json_t *trm_standby_report(const trm_standby *standby, int64_t reused);
+void trm_standby_end(trm_standby *standby);
+
+#endif

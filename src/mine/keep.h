@@ -1,0 +1,47 @@
+/* The state of a job on its way to whoever keeps it (par/keeping.h), and back.
+ *
+ * Anchors are in the order of arranged places, (label, row id), which does not depend on the ranks; so each
+ * array is one long row of slots of which a shard is a stretch. What can be found again from the rows and the
+ * options (how many slots an anchor has) is not kept. */
+#ifndef TRM_MINE_KEEP_H
+#define TRM_MINE_KEEP_H
+
+#include "mine/anchors.h"
+
+/* A job's own running totals: words of a rank that are added up in the end. */
+typedef struct trm_totals {
+    int words;
+    void (*give)(void *context, int64_t *words);       /* this rank's, now */
+    void (*take)(void *context, const int64_t *words); /* adds some of an earlier run to this rank's */
+    void *context;
+} trm_totals;
+
+typedef struct trm_keeper {
+    trm_anchors *anchors;
+    trm_sweep *sweep;
+    trm_sweep_counts *counts; /* of the negatives sweeps */
+    trm_totals totals;
+    /* where the job is */
+    int64_t index;  /* panel */
+    bool negatives; /* the thresholds are known, the second sweep is on */
+    const trm_panel *panel;
+    /* where it goes on from, until it got there */
+    bool resumes;
+    int64_t resume_index;
+    bool resume_negatives;
+    int64_t reused; /* elements of that run's tiles; on rank 0 */
+} trm_keeper;
+
+/* Sets up, takes the place and the totals of an earlier run where there is one, and makes the sweep save by
+ * this keeper. anchors, sweep and counts are borrowed. Collective. Errors: DATA, IO, MEMORY. */
+trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *sweep,
+                           trm_sweep_counts *counts, trm_totals totals, trm_error *err) TRM_MUST_CHECK;
+
+/* Opens panel index: as trm_panel_open, or from what was kept. Collective. */
+trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel,
+                           trm_error *err) TRM_MUST_CHECK;
+
+/* Runs the negatives sweep of the open panel, whose candidates are set to none. Collective. */
+trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error *err) TRM_MUST_CHECK;
+
+#endif

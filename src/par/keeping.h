@@ -1,0 +1,38 @@
+/* How a job is stopped and saved, as the library sees it: somebody who wishes for it, and a place that takes
+ * the state and gives it back. The library knows the state; files and signals are the caller's.
+ *
+ * Long work goes in units of about a second, of which all ranks do the same number. After each they agree on
+ * what any of them wishes; so all of them save, or stop, at the same unit. */
+#ifndef TRM_PAR_KEEPING_H
+#define TRM_PAR_KEEPING_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A part of the state: this rank's words [first, first + count) of an array of total words of 8 bytes, equal
+ * in name and total on all ranks. Ranks cut it as they like, so others can read it. */
+typedef struct trm_keep_part {
+    const char *name;
+    int64_t total, first, count;
+    void *words; /* borrowed */
+} trm_keep_part;
+
+enum { TRM_WISH_SAVE = 1, TRM_WISH_STOP = 2 };
+
+struct trm_keeping {
+    /* What this rank wishes for, at any time; holds until save was called. Not collective, main thread. */
+    int (*wish)(void *context);
+    /* Takes the state, whole; NULL where there is no place to keep it. Collective. stop: the job ends now. */
+    trm_status (*save)(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err);
+    /* The length of an array that was saved; -1 for none of that name. The same on all ranks. */
+    int64_t (*size)(void *context, const char *name);
+    /* Reads words back; parts may overlap between ranks. Collective. Errors: DATA, IO. */
+    trm_status (*load)(void *context, int parts, const trm_keep_part *part, trm_error *err);
+    void *context;
+    bool resumes;       /* there is a state to go on from */
+    int64_t unit_tiles; /* tiles a unit; 0: about a second's work */
+};
+
+#endif

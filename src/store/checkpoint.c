@@ -1,0 +1,466 @@
+/* Checkpoint files; see checkpoint.h. */
+#include "store/checkpoint.h"
+
+#include "base/alloc.h"
+#include "base/hash_sum.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+#include "store/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "trimine-checkpoint 1 <bytes of header> <hash of what follows the line>\n", then JSON, then spaces. */
+static const char line_format[] = "trimine-checkpoint 1 %010" PRId64 " %s\n";
+enum { LINE_BYTES = 21 + 10 + 1 + 32 + 1, HEADER_MOST = 16 << 20, WORD = 8, PIECE_WORDS = 1 << 16 };
+
+struct trm_checkpoint {
+    MPI_Comm comm;
+    char *path;
+    int file;
+    json_t *header;
+};
+
+static int rank_of(MPI_Comm comm)
+{
+    int rank = 0;
+    MPI_Comm_rank(comm, &rank);
+    return rank;
+}
+
+/* ---- bytes ---- */
+
+static trm_status put(int file, const char *path, const void *data, int64_t bytes, int64_t at, trm_error *err)
+{
+    while (bytes > 0) {
+        const size_t most = (size_t)1 << 30;
+        const ssize_t written = pwrite(file, data, (size_t)bytes < most ? (size_t)bytes : most, at);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': writing failed: %s", path,
+                            written < 0 ? strerror(errno) : "nothing was written");
+        data = (const char *)data + written;
+        bytes -= written;
+        at += written;
+    }
+    return TRM_OK;
+}
+
+static trm_status get(int file, const char *path, void *data, int64_t bytes, int64_t at, trm_error *err)
+{
+    while (bytes > 0) {
+        const size_t most = (size_t)1 << 30;
+        const ssize_t got = pread(file, data, (size_t)bytes < most ? (size_t)bytes : most, at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': reading failed: %s", path, strerror(errno));
+        if (got == 0)
+            return trm_fail(err, TRM_ERR_DATA, "checkpoint '%s' is damaged: it ends too early", path);
+        data = (char *)data + got;
+        bytes -= got;
+        at += got;
+    }
+    return TRM_OK;
+}
+
+/* Of words of an array, each with its place: any cut of the array among ranks gives the same sum. */
+static void add_words(trm_hash_sum *sum, int64_t first, int64_t count, const uint64_t *words)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const uint64_t record[2] = {(uint64_t)(first + i), words[i]};
+        trm_hash_sum_add(sum, record, sizeof record);
+    }
+}
+
+/* ---- header ---- */
+
+static void write_line(char line[LINE_BYTES + 1], const char *text, int64_t header)
+{
+    char hash[33];
+    trm_hash_sum sum = TRM_HASH_SUM_INIT;
+    trm_hash_sum_add(&sum, text + LINE_BYTES, (size_t)header - LINE_BYTES);
+    trm_hash_sum_text(&sum, hash);
+    snprintf(line, LINE_BYTES + 1, line_format, header, hash);
+}
+
+int64_t trm_checkpoint_header_bytes(const char *text, size_t length)
+{
+    int64_t bytes = 0;
+    char line[LINE_BYTES + 1] = {0}, head[LINE_BYTES + 1];
+    if (length < LINE_BYTES)
+        return -1;
+    memcpy(line, text, LINE_BYTES);
+    if (sscanf(line, "trimine-checkpoint 1 %10" SCNd64 " ", &bytes) != 1 || bytes < LINE_BYTES ||
+        bytes > HEADER_MOST)
+        return -1;
+    snprintf(head, sizeof head, line_format, bytes, "");
+    return memcmp(line, head, 21 + 10 + 1) == 0 ? bytes : -1;
+}
+
+json_t *trm_checkpoint_header(const char *text, size_t length)
+{
+    const int64_t bytes = trm_checkpoint_header_bytes(text, length);
+    char line[LINE_BYTES + 1];
+    if (bytes < 0 || (size_t)bytes > length)
+        return NULL;
+    write_line(line, text, bytes);
+    if (memcmp(line, text, LINE_BYTES) != 0)
+        return NULL;
+    return json_loadb(text + LINE_BYTES, (size_t)bytes - LINE_BYTES, JSON_REJECT_DUPLICATES, NULL);
+}
+
+static json_t *describe(const trm_checkpoint_job *job)
+{
+    return json_pack("{s:s, s:s, s:O, s:{s:I, s:I, s:s}}", "program_version", job->version, "command",
+                     job->command, "options", job->options, "store", "rows", (json_int_t)job->store_rows,
+                     "dim", (json_int_t)job->store_dim, "fingerprint", job->store_fingerprint);
+}
+
+/* Room for the header before it is known: the hashes come last. */
+static int64_t header_room(json_t *about, int parts)
+{
+    const int64_t page = 4096;
+    const int64_t bytes =
+        LINE_BYTES + (int64_t)json_dumpb(about, NULL, 0, JSON_COMPACT) + 256 * (int64_t)parts;
+    return (bytes / page + 1) * page;
+}
+
+static trm_status write_header(int file, const char *path, json_t *about, int64_t room, trm_error *err)
+{
+    char *text = trm_alloc(room, 1);
+    if (text == NULL)
+        return trm_fail_memory(err, "the checkpoint's header", room, 1);
+    memset(text, ' ', (size_t)room);
+    trm_status status = TRM_OK;
+    const size_t space = (size_t)room - LINE_BYTES - 1;
+    if (json_dumpb(about, text + LINE_BYTES, space, JSON_COMPACT) > space)
+        status = trm_fail(err, TRM_ERR_INTERNAL, "checkpoint '%s': the header is too long", path);
+    text[room - 1] = '\n';
+    char line[LINE_BYTES + 1];
+    write_line(line, text, room);
+    memcpy(text, line, LINE_BYTES);
+    if (status == TRM_OK)
+        status = put(file, path, text, room, 0, err);
+    trm_free(text);
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* Rank 0 makes the file; the others find it, on a network file system perhaps a little later. */
+static trm_status open_temporary(MPI_Comm comm, const char *path, const char *temporary, int *file,
+                                 trm_error *err)
+{
+    trm_status status = TRM_OK;
+    *file = -1;
+    for (int turn = 0; turn < 2 && status == TRM_OK; turn++) {
+        if ((turn == 0) == (rank_of(comm) == 0)) {
+            *file = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC | (turn == 0 ? O_TRUNC : 0), 0666);
+            const trm_status why = trm_status_of_errno(errno);
+            if (*file < 0)
+                status = trm_fail(err, why == TRM_ERR_PERMISSION || why == TRM_ERR_IO ? why : TRM_ERR_CREATE,
+                                  "checkpoint '%s': can't create '%s': %s", path, temporary, strerror(errno));
+        }
+        status = trm_agree(comm, status, err);
+    }
+    return status;
+}
+
+static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t *about, int64_t at,
+                               int parts, const trm_keep_part *part, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    json_t *arrays = json_array();
+    for (int i = 0; i < parts; i++) {
+        char text[33];
+        trm_hash_sum sum = TRM_HASH_SUM_INIT;
+        add_words(&sum, part[i].first, part[i].count, part[i].words);
+        if (status == TRM_OK)
+            status = put(file, path, part[i].words, part[i].count * WORD, at + part[i].first * WORD, err);
+        trm_merge_hash_sum(comm, &sum);
+        trm_hash_sum_text(&sum, text);
+        json_array_append_new(arrays,
+                              json_pack("{s:s, s:I, s:I, s:s}", "name", part[i].name, "words",
+                                        (json_int_t)part[i].total, "offset", (json_int_t)at, "hash", text));
+        at += part[i].total * WORD;
+    }
+    json_object_set_new(about, "arrays", arrays);
+    if (status == TRM_OK && fsync(file) != 0)
+        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': fsync failed: %s", path, strerror(errno));
+    return trm_agree(comm, status, err);
+}
+
+static trm_status put_in_place(const char *path, const char *temporary, int file, json_t *about, int64_t room,
+                               int64_t bytes, trm_error *err)
+{
+    trm_status status = write_header(file, path, about, room, err);
+    struct stat now;
+    if (status == TRM_OK && fstat(file, &now) != 0)
+        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': %s", path, strerror(errno));
+    if (status == TRM_OK && now.st_size != bytes)
+        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': has %" PRId64 " bytes instead of %" PRId64, path,
+                          (int64_t)now.st_size, bytes);
+    return status == TRM_OK ? trm_output_rename(temporary, path, err) : status;
+}
+
+trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_checkpoint_job *job, int parts,
+                                const trm_keep_part *part, int64_t *bytes, trm_error *err)
+{
+    int file = -1;
+    json_t *about = describe(job);
+    char *temporary = trm_output_beside(path, "tmp");
+    trm_status status = TRM_OK;
+    if (about == NULL || temporary == NULL)
+        status = trm_fail_memory(err, "the checkpoint's header", 1, 1);
+    status = trm_agree(comm, status, err);
+    const int64_t room = status == TRM_OK ? header_room(about, parts) : 0;
+    *bytes = room;
+    for (int i = 0; i < parts; i++)
+        *bytes += part[i].total * WORD;
+    if (status == TRM_OK)
+        status = trm_output_room(comm, path, *bytes, err);
+    if (status == TRM_OK)
+        status = open_temporary(comm, path, temporary, &file, err);
+    if (status == TRM_OK)
+        status = write_arrays(comm, path, file, about, room, parts, part, err);
+    if (status == TRM_OK && rank_of(comm) == 0)
+        status = put_in_place(path, temporary, file, about, room, *bytes, err);
+    if (file >= 0 && close(file) != 0 && status == TRM_OK)
+        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': closing failed: %s", path, strerror(errno));
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK && temporary != NULL && rank_of(comm) == 0)
+        unlink(temporary); /* gone already where it was renamed */
+    json_decref(about);
+    trm_free(temporary);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static trm_status damaged(const char *path, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_DATA, "checkpoint '%s' is damaged, or is not a checkpoint of this version",
+                    path);
+}
+
+static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
+{
+    const char *path = checkpoint->path;
+    checkpoint->file = open(path, O_RDONLY | O_CLOEXEC);
+    if (checkpoint->file < 0)
+        return trm_fail(err, trm_status_of_errno(errno), "checkpoint '%s': %s", path, strerror(errno));
+    char line[LINE_BYTES];
+    trm_status status = get(checkpoint->file, path, line, LINE_BYTES, 0, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t header = trm_checkpoint_header_bytes(line, LINE_BYTES);
+    if (header < 0)
+        return damaged(path, err);
+    char *text = trm_alloc(header, 1);
+    if (text == NULL)
+        return trm_fail_memory(err, "the checkpoint's header", header, 1);
+    status = get(checkpoint->file, path, text, header, 0, err);
+    if (status == TRM_OK)
+        checkpoint->header = trm_checkpoint_header(text, (size_t)header);
+    trm_free(text);
+    if (status == TRM_OK && checkpoint->header == NULL)
+        status = damaged(path, err);
+    return status;
+}
+
+/* The first option that differs. */
+static const char *differing(json_t *a, json_t *b)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach(a, name, value)
+    {
+        if (!json_equal(value, json_object_get(b, name)))
+            return name;
+    }
+    json_object_foreach(b, name, value)
+    {
+        if (json_object_get(a, name) == NULL)
+            return name;
+    }
+    return NULL;
+}
+
+static void print_value(json_t *value, char *text, size_t size)
+{
+    const size_t length = value == NULL ? 0 : json_dumpb(value, text, size - 1, JSON_ENCODE_ANY);
+    if (length > 0)
+        text[length < size ? length : size - 1] = '\0';
+}
+
+static trm_status refuse_option(const char *path, const char *name, json_t *theirs, json_t *ours,
+                                trm_error *err)
+{
+    char there[128] = "not given", here[128] = "not given";
+    print_value(theirs, there, sizeof there);
+    print_value(ours, here, sizeof here);
+    return trm_fail(err, TRM_ERR_USAGE,
+                    "checkpoint '%s' is of a job with other options: %s is %s there, %s here", path, name,
+                    there, here);
+}
+
+static trm_status check_job(const trm_checkpoint *checkpoint, const trm_checkpoint_job *job, trm_error *err)
+{
+    json_t *header = checkpoint->header, *ours = describe(job);
+    const char *path = checkpoint->path, *name;
+    trm_status status = TRM_OK;
+    if (ours == NULL)
+        return trm_fail_memory(err, "the checkpoint's header", 1, 1);
+    json_t *version = json_object_get(header, "program_version"), *store = json_object_get(header, "store");
+    json_t *options = json_object_get(header, "options");
+    if (!json_is_string(version) || !json_is_object(store) || !json_is_object(options))
+        status = damaged(path, err);
+    else if (strcmp(json_string_value(version), job->version) != 0)
+        status = trm_fail(err, TRM_ERR_DATA, "checkpoint '%s' was written by version %s, this is %s", path,
+                          json_string_value(version), job->version);
+    else if (!json_equal(json_object_get(header, "command"), json_object_get(ours, "command")))
+        status = refuse_option(path, "the command", json_object_get(header, "command"),
+                               json_object_get(ours, "command"), err);
+    else if ((name = differing(options, job->options)) != NULL)
+        status = refuse_option(path, name, json_object_get(options, name),
+                               json_object_get(job->options, name), err);
+    else if ((name = differing(store, json_object_get(ours, "store"))) != NULL)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "checkpoint '%s' is of another store, or of this one before it was changed: its %s "
+                          "differs",
+                          path, name);
+    json_decref(ours);
+    return status;
+}
+
+static json_t *find_array(const trm_checkpoint *checkpoint, const char *name)
+{
+    size_t index;
+    json_t *array;
+    json_array_foreach(json_object_get(checkpoint->header, "arrays"), index, array)
+    {
+        const char *its = json_string_value(json_object_get(array, "name"));
+        if (its != NULL && strcmp(its, name) == 0)
+            return array;
+    }
+    return NULL;
+}
+
+static int64_t integer_of(json_t *object, const char *name)
+{
+    return (int64_t)json_integer_value(json_object_get(object, name));
+}
+
+/* Reads this rank's share of every array and compares the hashes. */
+static trm_status check_hashes(const trm_checkpoint *checkpoint, trm_error *err)
+{
+    const char *path = checkpoint->path;
+    int ranks = 0;
+    MPI_Comm_size(checkpoint->comm, &ranks);
+    uint64_t *words = trm_alloc(PIECE_WORDS, sizeof *words);
+    trm_status status =
+        words == NULL ? trm_fail_memory(err, "a piece of checkpoint", PIECE_WORDS, WORD) : TRM_OK;
+    status = trm_agree(checkpoint->comm, status, err);
+    size_t index;
+    json_t *array;
+    json_array_foreach(json_object_get(checkpoint->header, "arrays"), index, array)
+    {
+        trm_hash_sum sum = TRM_HASH_SUM_INIT;
+        char text[33];
+        int64_t at, last;
+        const char *name = json_string_value(json_object_get(array, "name"));
+        const char *hash = json_string_value(json_object_get(array, "hash"));
+        const int64_t total = integer_of(array, "words"), offset = integer_of(array, "offset");
+        if (status != TRM_OK)
+            break;
+        if (name == NULL || hash == NULL || total < 0 || offset < 0 || total > INT64_MAX / WORD - offset) {
+            status = damaged(path, err); /* the same on all ranks */
+            break;
+        }
+        trm_share(total, rank_of(checkpoint->comm), ranks, &at, &last);
+        while (at < last && status == TRM_OK) {
+            const int64_t count = last - at < PIECE_WORDS ? last - at : PIECE_WORDS;
+            status = get(checkpoint->file, path, words, count * WORD, offset + at * WORD, err);
+            if (status == TRM_OK)
+                add_words(&sum, at, count, words);
+            at += count;
+        }
+        status = trm_agree(checkpoint->comm, status, err);
+        trm_merge_hash_sum(checkpoint->comm, &sum);
+        trm_hash_sum_text(&sum, text);
+        if (status == TRM_OK && strcmp(text, hash) != 0)
+            status = trm_fail(err, TRM_ERR_DATA,
+                              "checkpoint '%s' is damaged: array '%s' does not have its hash", path, name);
+    }
+    trm_free(words);
+    return status;
+}
+
+trm_status trm_checkpoint_open(MPI_Comm comm, const char *path, const trm_checkpoint_job *job,
+                               trm_checkpoint **result, trm_error *err)
+{
+    trm_checkpoint *checkpoint = trm_alloc_zero(1, sizeof *checkpoint);
+    trm_status status = TRM_OK;
+    if (checkpoint != NULL) {
+        checkpoint->comm = comm;
+        checkpoint->file = -1;
+        checkpoint->path = trm_format("%s", path);
+    }
+    if (checkpoint == NULL || checkpoint->path == NULL)
+        status = trm_fail_memory(err, "a checkpoint", 1, sizeof *checkpoint);
+    if (status == TRM_OK)
+        status = read_header(checkpoint, err);
+    if (status == TRM_OK)
+        status = check_job(checkpoint, job, err);
+    status = trm_agree(comm, status, err);
+    if (status == TRM_OK)
+        status = check_hashes(checkpoint, err);
+    if (status != TRM_OK)
+        trm_checkpoint_close(&checkpoint);
+    *result = checkpoint;
+    return status;
+}
+
+int64_t trm_checkpoint_size(const trm_checkpoint *checkpoint, const char *name)
+{
+    json_t *array = find_array(checkpoint, name);
+    return array == NULL ? -1 : integer_of(array, "words");
+}
+
+trm_status trm_checkpoint_load(const trm_checkpoint *checkpoint, int parts, const trm_keep_part *part,
+                               trm_error *err)
+{
+    trm_status status = TRM_OK;
+    for (int i = 0; i < parts && status == TRM_OK; i++) {
+        json_t *array = find_array(checkpoint, part[i].name);
+        if (array == NULL || integer_of(array, "words") != part[i].total)
+            status =
+                trm_fail(err, TRM_ERR_DATA, "checkpoint '%s': array '%s' is missing or has another length",
+                         checkpoint->path, part[i].name);
+        else
+            status = get(checkpoint->file, checkpoint->path, part[i].words, part[i].count * WORD,
+                         integer_of(array, "offset") + part[i].first * WORD, err);
+    }
+    return trm_agree(checkpoint->comm, status, err);
+}
+
+void trm_checkpoint_close(trm_checkpoint **checkpoint)
+{
+    trm_checkpoint *old = *checkpoint;
+    if (old == NULL)
+        return;
+    if (old->file >= 0)
+        close(old->file);
+    json_decref(old->header);
+    trm_free(old->path);
+    trm_free(old);
+    *checkpoint = NULL;
+}

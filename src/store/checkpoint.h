@@ -1,0 +1,49 @@
+/* Checkpoint files: arrays of words that ranks cut as they like, and what job they belong to.
+ *
+ * A line of text, a JSON object, then the arrays. Plain files, not HDF5: after a failed write HDF5 leaves no
+ * way to go on (output.h), and a job whose checkpoint does not fit the disk should go on. Every array has an
+ * order-independent hash, the header one of its own, so that any flipped bit is found. The old file stays
+ * until the new one is whole and on the disk; then it is renamed over it. */
+#ifndef TRM_STORE_CHECKPOINT_H
+#define TRM_STORE_CHECKPOINT_H
+
+#include "base/error.h"
+#include "par/keeping.h"
+
+#include <jansson.h>
+#include <mpi.h>
+
+/* What a job is: two jobs go on from each other's state only if these are equal. All borrowed. */
+typedef struct trm_checkpoint_job {
+    const char *command, *version;
+    json_t *options;
+    int64_t store_rows, store_dim;
+    const char *store_fingerprint;
+} trm_checkpoint_job;
+
+typedef struct trm_checkpoint trm_checkpoint;
+
+/* Writes; *bytes gets the file's size. Collective. Errors: IO (disk full), PERMISSION, CREATE, MEMORY; what
+ * was at path before is then still there. */
+trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_checkpoint_job *job, int parts,
+                                const trm_keep_part *part, int64_t *bytes, trm_error *err) TRM_MUST_CHECK;
+
+/* Opens and checks: every byte against its hash, and the job. Collective. The caller owns *checkpoint.
+ * Errors: NO_INPUT; DATA (damaged, another version, another store); USAGE (other options, the first one
+ * named). */
+trm_status trm_checkpoint_open(MPI_Comm comm, const char *path, const trm_checkpoint_job *job,
+                               trm_checkpoint **checkpoint, trm_error *err) TRM_MUST_CHECK;
+/* Words of an array, or -1. Not collective. */
+int64_t trm_checkpoint_size(const trm_checkpoint *checkpoint, const char *name);
+/* Reads words back. Collective. Errors: DATA (no such array, another length), IO. */
+trm_status trm_checkpoint_load(const trm_checkpoint *checkpoint, int parts, const trm_keep_part *part,
+                               trm_error *err) TRM_MUST_CHECK;
+/* Frees and sets to NULL; NULL is fine. */
+void trm_checkpoint_close(trm_checkpoint **checkpoint);
+
+/* The header at the beginning of a file: its length as its first line tells (-1: this is no checkpoint); its
+ * JSON, a new reference, or NULL where it is damaged. text: length bytes. Not collective. */
+int64_t trm_checkpoint_header_bytes(const char *text, size_t length);
+json_t *trm_checkpoint_header(const char *text, size_t length);
+
+#endif
