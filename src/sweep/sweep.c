@@ -561,8 +561,6 @@ static void bring_together(trm_ring *ring, int step, trm_error *err)
     }
     trm_merge_candidates(rows->team_comm, ring->own->best, ring->own->slots * ring->sink->sets,
                          ring->sink->list);
-    if (counts && rows->member > 0)
-        memset(ring->own->best, 0, bytes); /* member 0 has them now; the end adds all members again */
 }
 
 static void collect_counts(trm_sweep *sweep, trm_sweep_counts *counts)
@@ -589,6 +587,8 @@ static trm_status save(trm_ring *ring, int step, const trm_side *b, trm_region r
         must(ring, trm_done_add(&sweep->done, sweep->skip.rectangle[i], err), err);
     trm_status status = sweep->save(sweep->save_context, &sweep->done, stop, err);
     sweep->done.count = finished;
+    if (ring->sink->list == TRM_MERGE_SUM && sweep->rows->member > 0) /* the end adds all members again */
+        memset(ring->own->best, 0, (size_t)part_bytes(ring, sweep->rows->team, PART_BEST));
     return status;
 }
 

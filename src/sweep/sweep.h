@@ -36,7 +36,7 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
 
 /* Called by trm_sweep_run between two units of work, when the ranks have agreed to save: done is what this
  * rank has done, on rank 0 with what was skipped; counts are up to date; own holds all candidates found so
- * far, of a team's member 0 in the case of counts. stop: trm_sweep_run will return. Collective. */
+ * far. stop: trm_sweep_run will return. Collective. */
 typedef trm_status (*trm_sweep_save_fn)(void *context, const trm_done *done, bool stop, trm_error *err);
 void trm_sweep_on_save(trm_sweep *sweep, trm_sweep_save_fn save, void *context);
 

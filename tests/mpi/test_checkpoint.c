@@ -1,0 +1,323 @@
+/* A job that is stopped at any unit, on any number of ranks, and goes on on any other, ends with the result
+ * of the job that was left alone. Jobs run on part of the ranks (a communicator of the first q), so that one
+ * test sees several numbers of them; what stops them is a wish of one rank at its nth unit. */
+#include "base/error.h"
+#include "par/keeping.h"
+#include "store/checkpoint.h"
+#include "support/random_store.h"
+#include "support/scratch.h"
+#include "trimine/trimine.h"
+
+#include <fcntl.h>
+#include <mpi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 330, DIM = 9, CLASSES = 7, NEVER = 1 << 30 };
+
+static float embeddings[ROWS * DIM];
+static int64_t labels[ROWS];
+
+/* Coordinates in steps of 1/4 (ties), one class of half the rows, a singleton. */
+static void make_store(void)
+{
+    test_random random = {31};
+    for (int64_t i = 0; i < ROWS; i++) {
+        labels[i] = i == 17 ? 99 : test_random_below(&random, 2) ? 3 : test_random_below(&random, CLASSES);
+        for (int j = 0; j < DIM; j++)
+            embeddings[i * DIM + j] = (float)test_random_below(&random, 9) * 0.25F + (float)(labels[i] % 3);
+    }
+}
+
+/* ---- somebody who stops and keeps ---- */
+
+typedef struct keeper {
+    MPI_Comm comm;
+    const char *path;
+    trm_checkpoint_job job;
+    trm_checkpoint *from;
+    int me;
+    int asked, at; /* wishes at its at-th unit */
+    int what;      /* for TRM_WISH_SAVE or TRM_WISH_STOP */
+    int saved;
+    trm_keeping keeping;
+} keeper;
+
+static int wish(void *context)
+{
+    keeper *k = context;
+    return k->asked++ >= k->at ? k->what : 0;
+}
+
+static trm_status save(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err)
+{
+    keeper *k = context;
+    int64_t bytes = 0;
+    (void)stop;
+    k->saved++;
+    k->at = k->asked + (k->at < NEVER ? 3 : 0);
+    return trm_checkpoint_write(k->comm, k->path, &k->job, parts, part, &bytes, err);
+}
+
+static int64_t size(void *context, const char *name)
+{
+    return trm_checkpoint_size(((keeper *)context)->from, name);
+}
+
+static trm_status load(void *context, int parts, const trm_keep_part *part, trm_error *err)
+{
+    return trm_checkpoint_load(((keeper *)context)->from, parts, part, err);
+}
+
+/* ---- one run ---- */
+
+typedef struct job {
+    trm_evaluate_options options;
+    int replicate, tile, threads;
+    const char *name;
+} job;
+
+typedef struct outcome {
+    trm_status status;
+    trm_error err;
+    trm_mine_summary mined;
+    trm_loss_summary loss;
+    int saved;
+} outcome;
+
+/* at: the unit at which rank `who` wishes. Collective on the first q ranks; the others learn the outcome. */
+static outcome run_job(const job *j, int q, int who, int at, int what, bool resume, const char *path)
+{
+    outcome o = {.status = TRM_OK, .err = TRM_ERROR_INIT};
+    MPI_Comm comm;
+    MPI_Comm_split(MPI_COMM_WORLD, rank < q ? 0 : MPI_UNDEFINED, rank, &comm);
+    if (comm != MPI_COMM_NULL) {
+        json_t *options = json_pack("{s:s}", "name", j->name);
+        keeper k = {.comm = comm,
+                    .path = path,
+                    .job = {"mine", "1", options, ROWS, DIM, "f"},
+                    .at = rank == who ? at : NEVER,
+                    .what = what};
+        k.keeping = (trm_keeping){.wish = wish,
+                                  .save = path != NULL ? save : NULL,
+                                  .size = size,
+                                  .load = load,
+                                  .context = &k,
+                                  .resumes = resume,
+                                  .unit_tiles = 2};
+        trm_run_options run_options;
+        trm_run_options_init(&run_options);
+        run_options.threads = j->threads;
+        run_options.tile = j->tile;
+        run_options.replicate = q % j->replicate == 0 ? j->replicate : 1;
+        run_options.kernel = "blas";
+        run_options.keeping = &k.keeping;
+        trm_run *run = NULL;
+        trm_rows *rows = NULL;
+        const int64_t first = ROWS * rank / q, count = ROWS * (rank + 1) / q - first;
+        const trm_batch batch = {count, DIM, embeddings + first * DIM, labels + first, NULL};
+        if (resume)
+            o.status = trm_checkpoint_open(comm, path, &k.job, &k.from, &o.err);
+        if (o.status == TRM_OK)
+            o.status = trm_run_create(comm, &run_options, &run, &o.err);
+        if (o.status == TRM_OK)
+            o.status = trm_rows_create(run, count, DIM, batch.embeddings, batch.labels, NULL, &rows, &o.err);
+        if (o.status == TRM_OK)
+            o.status = trm_evaluate(run, rows, &batch, &j->options, NULL, NULL, NULL, &o.mined, &o.loss, NULL,
+                                    &o.err);
+        o.saved = k.saved;
+        trm_rows_destroy(&rows);
+        trm_run_destroy(&run);
+        trm_checkpoint_close(&k.from);
+        json_decref(options);
+        MPI_Comm_free(&comm);
+    }
+    MPI_Bcast(&o, (int)sizeof o, MPI_BYTE, 0, MPI_COMM_WORLD);
+    return o;
+}
+
+static bool same(const outcome *a, const outcome *b)
+{
+    return a->status == TRM_OK && b->status == TRM_OK &&
+           strcmp(a->mined.result_hash, b->mined.result_hash) == 0 && a->loss.sum == b->loss.sum &&
+           a->loss.count == b->loss.count && a->loss.active == b->loss.active &&
+           memcmp(&a->mined.triplets, &b->mined.triplets, sizeof a->mined.triplets) == 0 &&
+           a->mined.positive_pairs == b->mined.positive_pairs;
+}
+
+static job make_job(trm_source source, trm_positives positives, int replicate, int tile)
+{
+    job j = {.replicate = replicate, .tile = tile, .threads = 2, .name = "a"};
+    trm_evaluate_options_init(&j.options);
+    j.options.source = source;
+    j.options.mine.positives = positives;
+    j.options.mine.nearest = 3;
+    j.options.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
+    return j;
+}
+
+static const struct {
+    trm_source source;
+    trm_positives positives;
+} sources[] = {{TRM_SOURCE_MINED, TRM_POSITIVES_ALL},      {TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST},
+               {TRM_SOURCE_MINED, TRM_POSITIVES_HARDEST},  {TRM_SOURCE_MINED, TRM_POSITIVES_NEAREST},
+               {TRM_SOURCE_BATCH_HARD, TRM_POSITIVES_ALL}, {TRM_SOURCE_BATCH_ALL, TRM_POSITIVES_ALL}};
+enum { SOURCES = sizeof sources / sizeof *sources };
+
+/* Stopped again and again, each time a few units later and on another number of ranks. */
+static void a_job_that_is_stopped_at_any_unit_ends_with_the_same_result(void **state)
+{
+    (void)state;
+    int stops = 0;
+    for (int s = 0; s < SOURCES; s++)
+        for (int replicate = 1; replicate <= 2; replicate++)
+            for (int at = 0; at < 3; at++) {
+                job j = make_job(sources[s].source, sources[s].positives, replicate, 32);
+                const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
+                const char *path = in_folder("stopped");
+                outcome o = {.status = TRM_ERR_STOPPED};
+                int q = ranks;
+                for (int turn = 0; o.status == TRM_ERR_STOPPED && turn < 200; turn++) {
+                    j.tile = turn % 2 == 0 ? 32 : 64;
+                    o = run_job(&j, q, (at + turn) % q, at + turn / 2, TRM_WISH_STOP, turn > 0, path);
+                    stops += o.status == TRM_ERR_STOPPED;
+                    q = q == 1 ? ranks : q - 1;
+                }
+                if (!same(&alone, &o))
+                    fprintf(stderr, "source %d replicate %d at %d: status %d %s\n", s, replicate, at,
+                            (int)o.status, o.err.text);
+                assert_true(everywhere(same(&alone, &o)));
+            }
+    assert_true(stops > 3 * SOURCES);
+}
+
+static void a_job_that_saves_on_its_way_ends_with_the_same_result(void **state)
+{
+    (void)state;
+    for (int s = 0; s < SOURCES; s++)
+        for (int replicate = 1; replicate <= 2; replicate++) {
+            const job j = make_job(sources[s].source, sources[s].positives, replicate, 32);
+            const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
+            const outcome o = run_job(&j, ranks, ranks - 1, 1, TRM_WISH_SAVE, false, in_folder("saved"));
+            assert_true(everywhere(same(&alone, &o)));
+            assert_true(o.saved > 1);
+            /* and the last of its checkpoints is good to go on from */
+            const outcome again =
+                run_job(&j, ranks > 1 ? ranks - 1 : 1, 0, NEVER, 0, true, in_folder("saved"));
+            assert_true(everywhere(same(&alone, &again)));
+            assert_true(again.mined.reused > 0);
+        }
+}
+
+static void a_job_without_a_place_to_keep_its_state_stops_as_well(void **state)
+{
+    (void)state;
+    const job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    const outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, NULL);
+    assert_int_equal(o.status, TRM_ERR_STOPPED);
+    assert_int_equal(o.saved, 0);
+}
+
+static void another_option_is_refused_and_named(void **state)
+{
+    (void)state;
+    job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, in_folder("option"));
+    assert_int_equal(o.status, TRM_ERR_STOPPED);
+    j.name = "b";
+    o = run_job(&j, ranks, 0, NEVER, 0, true, in_folder("option"));
+    assert_int_equal(o.status, TRM_ERR_USAGE);
+    assert_non_null(strstr(o.err.text, "name is \"a\" there, \"b\" here"));
+}
+
+static void flip(const char *path, off_t at)
+{
+    if (rank == 0) {
+        char byte = 0;
+        int file = open(path, O_RDWR);
+        if (file < 0 || pread(file, &byte, 1, at) != 1)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+        byte ^= 0x10;
+        if (pwrite(file, &byte, 1, at) != 1 || close(file) != 0)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+static void a_flipped_bit_anywhere_is_found(void **state)
+{
+    (void)state;
+    const job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    const char *path = in_folder("flipped");
+    outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, path);
+    assert_int_equal(o.status, TRM_ERR_STOPPED);
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    for (off_t at = 0; at < about.st_size; at += about.st_size / 61) {
+        flip(path, at);
+        o = run_job(&j, ranks, 0, NEVER, 0, true, path);
+        if (o.status != TRM_ERR_DATA || strstr(o.err.text, path) == NULL)
+            fprintf(stderr, "byte %ld: status %d %s\n", (long)at, (int)o.status, o.err.text);
+        assert_int_equal(o.status, TRM_ERR_DATA);
+        assert_non_null(strstr(o.err.text, path));
+        flip(path, at);
+    }
+    for (int part = 0; part < 8; part++) {
+        if (rank == 0 && truncate(path, about.st_size * (7 - part) / 8) != 0)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+        MPI_Barrier(MPI_COMM_WORLD);
+        o = run_job(&j, ranks, 0, NEVER, 0, true, path);
+        assert_int_equal(o.status, TRM_ERR_DATA);
+    }
+}
+
+static void the_old_checkpoint_stays_where_a_new_one_cant_be_written(void **state)
+{
+    (void)state;
+    const job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
+    const char *path = in_folder("kept");
+    outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, path);
+    assert_int_equal(o.status, TRM_ERR_STOPPED);
+    if (rank == 0 && mkdir(in_folder(".kept.trimine-tmp"), 0777) != 0) /* in the new one's way */
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    MPI_Barrier(MPI_COMM_WORLD);
+    o = run_job(&j, ranks, 0, 0, TRM_WISH_STOP, true, path);
+    assert_true(o.status == TRM_ERR_CREATE || o.status == TRM_ERR_IO);
+    assert_non_null(strstr(o.err.text, path));
+    if (rank == 0)
+        rmdir(in_folder(".kept.trimine-tmp"));
+    MPI_Barrier(MPI_COMM_WORLD);
+    o = run_job(&j, ranks, 0, NEVER, 0, true, path);
+    assert_true(same(&alone, &o));
+}
+
+int main(int argc, char **argv)
+{
+    int provided;
+    alarm(250);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    make_store();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_that_is_stopped_at_any_unit_ends_with_the_same_result),
+        cmocka_unit_test(a_job_that_saves_on_its_way_ends_with_the_same_result),
+        cmocka_unit_test(a_job_without_a_place_to_keep_its_state_stops_as_well),
+        cmocka_unit_test(another_option_is_refused_and_named),
+        cmocka_unit_test(a_flipped_bit_anywhere_is_found),
+        cmocka_unit_test(the_old_checkpoint_stays_where_a_new_one_cant_be_written),
+    };
+    int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
+    MPI_Finalize();
+    return failed;
+}
