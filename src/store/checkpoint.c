@@ -7,6 +7,7 @@
 #include "par/exchange.h"
 #include "par/merge.h"
 #include "store/output.h"
+#include "store/plain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,41 +35,9 @@ static int rank_of(MPI_Comm comm)
     return rank;
 }
 
-/* ---- bytes ---- */
-
-static trm_status put(int file, const char *path, const void *data, int64_t bytes, int64_t at, trm_error *err)
+static trm_plain_name named(const char *path)
 {
-    while (bytes > 0) {
-        const size_t most = (size_t)1 << 30;
-        const ssize_t written = pwrite(file, data, (size_t)bytes < most ? (size_t)bytes : most, at);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': writing failed: %s", path,
-                            written < 0 ? strerror(errno) : "nothing was written");
-        data = (const char *)data + written;
-        bytes -= written;
-        at += written;
-    }
-    return TRM_OK;
-}
-
-static trm_status get(int file, const char *path, void *data, int64_t bytes, int64_t at, trm_error *err)
-{
-    while (bytes > 0) {
-        const size_t most = (size_t)1 << 30;
-        const ssize_t got = pread(file, data, (size_t)bytes < most ? (size_t)bytes : most, at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': reading failed: %s", path, strerror(errno));
-        if (got == 0)
-            return trm_fail(err, TRM_ERR_DATA, "checkpoint '%s' is damaged: it ends too early", path);
-        data = (char *)data + got;
-        bytes -= got;
-        at += got;
-    }
-    return TRM_OK;
+    return (trm_plain_name){"checkpoint", path};
 }
 
 /* Of words of an array, each with its place: any cut of the array among ranks gives the same sum. */
@@ -148,31 +117,12 @@ static trm_status write_header(int file, const char *path, json_t *about, int64_
     write_line(line, text, room);
     memcpy(text, line, LINE_BYTES);
     if (status == TRM_OK)
-        status = put(file, path, text, room, 0, err);
+        status = trm_plain_write(file, named(path), text, room, 0, err);
     trm_free(text);
     return status;
 }
 
 /* ---- writing ---- */
-
-/* Rank 0 makes the file; the others find it, on a network file system perhaps a little later. */
-static trm_status open_temporary(MPI_Comm comm, const char *path, const char *temporary, int *file,
-                                 trm_error *err)
-{
-    trm_status status = TRM_OK;
-    *file = -1;
-    for (int turn = 0; turn < 2 && status == TRM_OK; turn++) {
-        if ((turn == 0) == (rank_of(comm) == 0)) {
-            *file = open(temporary, O_WRONLY | O_CREAT | O_CLOEXEC | (turn == 0 ? O_TRUNC : 0), 0666);
-            const trm_status why = trm_status_of_errno(errno);
-            if (*file < 0)
-                status = trm_fail(err, why == TRM_ERR_PERMISSION || why == TRM_ERR_IO ? why : TRM_ERR_CREATE,
-                                  "checkpoint '%s': can't create '%s': %s", path, temporary, strerror(errno));
-        }
-        status = trm_agree(comm, status, err);
-    }
-    return status;
-}
 
 static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t *about, int64_t at,
                                int parts, const trm_keep_part *part, trm_error *err)
@@ -184,7 +134,8 @@ static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t
         trm_hash_sum sum = TRM_HASH_SUM_INIT;
         add_words(&sum, part[i].first, part[i].count, part[i].words);
         if (status == TRM_OK)
-            status = put(file, path, part[i].words, part[i].count * WORD, at + part[i].first * WORD, err);
+            status = trm_plain_write(file, named(path), part[i].words, part[i].count * WORD,
+                                     at + part[i].first * WORD, err);
         trm_merge_hash_sum(comm, &sum);
         trm_hash_sum_text(&sum, text);
         json_array_append_new(arrays,
@@ -193,21 +144,21 @@ static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t
         at += part[i].total * WORD;
     }
     json_object_set_new(about, "arrays", arrays);
-    if (status == TRM_OK && fsync(file) != 0)
-        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': fsync failed: %s", path, strerror(errno));
-    return trm_agree(comm, status, err);
+    return status;
 }
 
-static trm_status put_in_place(const char *path, const char *temporary, int file, json_t *about, int64_t room,
+/* The header comes last, when all else is on the disk. Rank 0. */
+static trm_status put_in_place(const char *path, const char *temporary, json_t *about, int64_t room,
                                int64_t bytes, trm_error *err)
 {
-    trm_status status = write_header(file, path, about, room, err);
     struct stat now;
-    if (status == TRM_OK && fstat(file, &now) != 0)
-        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': %s", path, strerror(errno));
-    if (status == TRM_OK && now.st_size != bytes)
-        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': has %" PRId64 " bytes instead of %" PRId64, path,
-                          (int64_t)now.st_size, bytes);
+    int file = open(temporary, O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': '%s': %s", path, temporary, strerror(errno));
+    trm_status status = write_header(file, path, about, room, err);
+    if (status == TRM_OK && (fstat(file, &now) != 0 || now.st_size != bytes))
+        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': was not written whole", path);
+    status = trm_plain_close(&file, named(path), status, err);
     return status == TRM_OK ? trm_output_rename(temporary, path, err) : status;
 }
 
@@ -228,14 +179,13 @@ trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_check
     if (status == TRM_OK)
         status = trm_output_room(comm, path, *bytes, err);
     if (status == TRM_OK)
-        status = open_temporary(comm, path, temporary, &file, err);
+        status = trm_plain_open(comm, named(path), temporary, true, &file, err);
     if (status == TRM_OK)
         status = write_arrays(comm, path, file, about, room, parts, part, err);
-    if (status == TRM_OK && rank_of(comm) == 0)
-        status = put_in_place(path, temporary, file, about, room, *bytes, err);
-    if (file >= 0 && close(file) != 0 && status == TRM_OK)
-        status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': closing failed: %s", path, strerror(errno));
-    status = trm_agree(comm, status, err);
+    status = trm_agree(comm, trm_plain_close(&file, named(path), status, err), err);
+    if (status == TRM_OK)
+        status = trm_agree(
+            comm, rank_of(comm) == 0 ? put_in_place(path, temporary, about, room, *bytes, err) : TRM_OK, err);
     if (status != TRM_OK && temporary != NULL && rank_of(comm) == 0)
         unlink(temporary); /* gone already where it was renamed */
     json_decref(about);
@@ -258,7 +208,7 @@ static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
     if (checkpoint->file < 0)
         return trm_fail(err, trm_status_of_errno(errno), "checkpoint '%s': %s", path, strerror(errno));
     char line[LINE_BYTES];
-    trm_status status = get(checkpoint->file, path, line, LINE_BYTES, 0, err);
+    trm_status status = trm_plain_read(checkpoint->file, named(path), line, LINE_BYTES, 0, err);
     if (status != TRM_OK)
         return status;
     const int64_t header = trm_checkpoint_header_bytes(line, LINE_BYTES);
@@ -267,7 +217,7 @@ static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
     char *text = trm_alloc(header, 1);
     if (text == NULL)
         return trm_fail_memory(err, "the checkpoint's header", header, 1);
-    status = get(checkpoint->file, path, text, header, 0, err);
+    status = trm_plain_read(checkpoint->file, named(path), text, header, 0, err);
     if (status == TRM_OK)
         checkpoint->header = trm_checkpoint_header(text, (size_t)header);
     trm_free(text);
@@ -388,7 +338,8 @@ static trm_status check_hashes(const trm_checkpoint *checkpoint, trm_error *err)
         trm_share(total, rank_of(checkpoint->comm), ranks, &at, &last);
         while (at < last && status == TRM_OK) {
             const int64_t count = last - at < PIECE_WORDS ? last - at : PIECE_WORDS;
-            status = get(checkpoint->file, path, words, count * WORD, offset + at * WORD, err);
+            status =
+                trm_plain_read(checkpoint->file, named(path), words, count * WORD, offset + at * WORD, err);
             if (status == TRM_OK)
                 add_words(&sum, at, count, words);
             at += count;
@@ -446,8 +397,9 @@ trm_status trm_checkpoint_load(const trm_checkpoint *checkpoint, int parts, cons
                 trm_fail(err, TRM_ERR_DATA, "checkpoint '%s': array '%s' is missing or has another length",
                          checkpoint->path, part[i].name);
         else
-            status = get(checkpoint->file, checkpoint->path, part[i].words, part[i].count * WORD,
-                         integer_of(array, "offset") + part[i].first * WORD, err);
+            status =
+                trm_plain_read(checkpoint->file, named(checkpoint->path), part[i].words, part[i].count * WORD,
+                               integer_of(array, "offset") + part[i].first * WORD, err);
     }
     return trm_agree(checkpoint->comm, status, err);
 }

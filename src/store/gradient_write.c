@@ -1,7 +1,6 @@
 /* Array data in result files: gradients, beside triplets or alone.
  *
- * The rows are in the caller's memory already and stay where they are: every rank writes its own part, all in
- * the same number of pieces, so that ragged parts and ranks without rows make the same calls. */
+ * The rows are in the caller's memory already and stay where they are: every rank writes its own part. */
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -65,36 +64,17 @@ static trm_status make_groups(trm_output *out, const char *name, trm_error *err)
         if (path == NULL)
             status = trm_fail_memory(err, "the name of a group", slash - name, 1);
         status = trm_agree(out->comm, status, err);
-        if (status == TRM_OK && H5Lexists(out->file, path, H5P_DEFAULT) <= 0) {
-            hid_t group = -1;
-            status = trm_output_group(out, path, &group, err);
-            trm_h5_close(group);
-        }
+        if (status == TRM_OK)
+            status = trm_output_group(out, path, err);
         trm_free(path);
     }
     return status;
 }
 
-static void write_pieces(trm_output *out, hid_t dataset, const trm_output_array *array)
-{
-    static const float nothing;
-    const int64_t width = width_of(array);
-    int64_t most = 0;
-    MPI_Allreduce(&array->count, &most, 1, MPI_INT64_T, MPI_MAX, out->comm);
-    const trm_h5_pieces all =
-        trm_h5_divide(array->first, array->count, most, items_of(array), width, (int64_t)sizeof *array->data);
-    for (int64_t i = 0; i < all.pieces; i++) {
-        int64_t done = 0;
-        const trm_h5_block block = trm_h5_piece(&all, i, &done);
-        const float *data = block.rows == 0 ? &nothing : array->data + done * width;
-        trm_output_write_block(out, dataset, H5T_NATIVE_FLOAT, &block, data);
-    }
-}
-
 static trm_status write_array(trm_output *out, const trm_output_array *array, trm_error *err)
 {
     hsize_t size[3] = {0, 0, 0};
-    hid_t dataset = -1;
+    trm_output_place place;
     trm_status status = check_parts(out, array, err);
     if (status == TRM_OK)
         status = make_groups(out, array->name, err);
@@ -102,11 +82,13 @@ static trm_status write_array(trm_output *out, const trm_output_array *array, tr
         return status;
     for (int d = 0; d < array->rank; d++)
         size[d] = (hsize_t)array->size[d];
-    status = trm_output_dataset(out, array->name, H5T_IEEE_F32LE, array->rank, size, &dataset, err);
-    if (status == TRM_OK)
-        write_pieces(out, dataset, array);
-    trm_h5_close(dataset);
-    return status;
+    status = trm_output_dataset(out, array->name, H5T_IEEE_F32LE, array->rank, size, &place, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t row = items_of(array) * width_of(array);
+    return trm_agree(out->comm,
+                     trm_output_write(out, place, array->first * row, array->count * row, array->data, err),
+                     err);
 }
 
 trm_status trm_output_arrays_write(trm_output *out, int arrays, const trm_output_array *array, trm_error *err)

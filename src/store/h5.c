@@ -47,12 +47,18 @@ static void keep_reason(char *text, size_t size)
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_description, &kept);
 }
 
-hid_t trm_h5_open_serial(const char *path, char *why, size_t size)
+hid_t trm_h5_access_serial(void)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
 #if H5_VERSION_GE(1, 10, 7)
     H5Pset_file_locking(access, 0, 1);
 #endif
+    return access;
+}
+
+hid_t trm_h5_open_serial(const char *path, char *why, size_t size)
+{
+    hid_t access = trm_h5_access_serial();
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file < 0)
         keep_reason(why, size); /* before the next call clears the stack */

@@ -24,9 +24,12 @@ typedef struct trm_h5_handler {
 trm_h5_handler trm_h5_silence(void);
 void trm_h5_restore(trm_h5_handler handler);
 
-/* Opens for reading. Serial: this rank alone, without MPI-IO and without file locks (which network file
- * systems may refuse). Parallel: collective on comm, metadata read collectively. Negative on failure; why
- * then holds HDF5's innermost description. */
+/* File access by this rank alone, without MPI-IO and without file locks (which network file systems may
+ * refuse). */
+hid_t trm_h5_access_serial(void);
+
+/* Opens for reading. Serial: with the access above. Parallel: collective on comm, metadata read collectively.
+ * Negative on failure; why then holds HDF5's innermost description. */
 hid_t trm_h5_open_serial(const char *path, char *why, size_t size);
 hid_t trm_h5_open_parallel(MPI_Comm comm, const char *path);
 

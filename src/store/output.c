@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "par/agree.h"
+#include "store/plain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,17 +64,23 @@ trm_status trm_output_room(MPI_Comm comm, const char *path, int64_t bytes, trm_e
     return trm_agree(comm, rank_of(comm) == 0 ? check_room(path, bytes, err) : TRM_OK, err);
 }
 
-static hid_t create_file(MPI_Comm comm, const char *path)
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "results are little-endian files, written as the machine's own bytes"
+#endif
+
+static hid_t create_file(const char *path)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
-    H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
-    H5Pset_all_coll_metadata_ops(access, 1);
-    H5Pset_coll_metadata_write(access, 1);
+    hid_t access = trm_h5_access_serial(), creation = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_obj_track_times(creation, 0);
     hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
     trm_h5_close(creation);
     trm_h5_close(access);
     return file;
+}
+
+static trm_plain_name named(const trm_output *out)
+{
+    return (trm_plain_name){"output", out->target};
 }
 
 /* The metadata of a result is a few KiB; this much more must fit too. */
@@ -90,87 +97,78 @@ trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm
     out->temporary = trm_output_beside(path, "tmp");
     if (out->target == NULL || out->temporary == NULL)
         status = trm_fail_memory(err, "a file name", (int64_t)strlen(path), 1);
-    if (status == TRM_OK && rank_of(comm) == 0 && unlink(out->temporary) != 0 && errno != ENOENT)
-        status = trm_fail(err, TRM_ERR_CREATE, "output '%s': can't replace '%s': %s", path, out->temporary,
-                          strerror(errno));
-    status = trm_agree(comm, status, err);
-    if (status == TRM_OK) {
-        out->file = create_file(comm, out->temporary);
-        out->transfer = trm_h5_collective();
-        if (out->file < 0 || out->transfer < 0)
+    if (status == TRM_OK && rank_of(comm) == 0) {
+        out->file = create_file(out->temporary);
+        if (out->file < 0)
             status = trm_fail(err, TRM_ERR_CREATE, "output '%s': can't create '%s'", path, out->temporary);
-        status = trm_agree(comm, status, err);
     }
+    status = trm_agree(comm, status, err);
+    if (status == TRM_OK)
+        status = trm_plain_open(comm, named(out), out->temporary, false, &out->bytes, err);
     if (status != TRM_OK)
         trm_output_close(out);
     return status;
 }
 
-trm_status trm_output_group(trm_output *out, const char *name, hid_t *group, trm_error *err)
+static hid_t make_group(hid_t file, const char *name)
 {
     hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
     H5Pset_obj_track_times(creation, 0);
-    *group = H5Gcreate2(out->file, name, H5P_DEFAULT, creation, H5P_DEFAULT);
+    hid_t group = H5Gcreate2(file, name, H5P_DEFAULT, creation, H5P_DEFAULT);
     trm_h5_close(creation);
+    return group;
+}
+
+trm_status trm_output_group(trm_output *out, const char *name, trm_error *err)
+{
     trm_status status = TRM_OK;
-    if (*group < 0)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create group '%s'", out->target, name);
+    if (rank_of(out->comm) == 0 && H5Lexists(out->file, name, H5P_DEFAULT) <= 0) {
+        hid_t group = make_group(out->file, name);
+        if (group < 0)
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create group '%s'", out->target, name);
+        trm_h5_close(group);
+    }
     return trm_agree(out->comm, status, err);
 }
 
-trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size,
-                              hid_t *dataset, trm_error *err)
+static hid_t make_dataset(hid_t file, const char *name, hid_t type, int rank, const hsize_t *size)
 {
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(rank, size, NULL);
     H5Pset_layout(creation, H5D_CONTIGUOUS);
     H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY);
     H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
     H5Pset_obj_track_times(creation, 0);
-    *dataset = H5Dcreate2(out->file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    hid_t dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     trm_h5_close(space);
     trm_h5_close(creation);
+    return dataset;
+}
+
+trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size,
+                              trm_output_place *place, trm_error *err)
+{
     trm_status status = TRM_OK;
-    if (*dataset < 0)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create dataset '%s'", out->target, name);
+    *place = (trm_output_place){-1, (int64_t)H5Tget_size(type)};
+    if (rank_of(out->comm) == 0) {
+        hid_t dataset = make_dataset(out->file, name, type, rank, size);
+        const haddr_t offset = dataset < 0 ? HADDR_UNDEF : H5Dget_offset(dataset);
+        place->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
+        bool empty = false;
+        for (int d = 0; d < rank; d++)
+            empty = empty || size[d] == 0;
+        if (dataset < 0 || (place->offset < 0 && !empty))
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create dataset '%s'", out->target, name);
+        trm_h5_close(dataset);
+    }
+    MPI_Bcast(&place->offset, 1, MPI_INT64_T, 0, out->comm);
     return trm_agree(out->comm, status, err);
 }
 
-/* After a failed write: err is agreed. Rank 0 removes the file, the rank that failed first prints and aborts.
- */
-static _Noreturn void die(trm_output *out, const trm_error *err)
+trm_status trm_output_write(trm_output *out, trm_output_place place, int64_t first, int64_t count,
+                            const void *data, trm_error *err)
 {
-    int rank = rank_of(out->comm);
-    if (rank == 0)
-        unlink(out->temporary);
-    MPI_Barrier(out->comm);
-    if (rank == err->rank)
-        trm_abort(out->comm, err);
-    for (;;)
-        MPI_Barrier(out->comm); /* until the abort arrives */
-}
-
-void trm_output_write_block(trm_output *out, hid_t dataset, hid_t type, const trm_h5_block *block,
-                            const void *data)
-{
-    trm_error err = TRM_ERROR_INIT;
-    trm_status status = TRM_OK;
-    hid_t space = H5Dget_space(dataset);
-    hid_t memory = trm_h5_select(space, block);
-    errno = 0;
-    if (H5Dwrite(dataset, type, memory, space, out->transfer, data) < 0)
-        status = trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed%s%s, the file was not changed",
-                          out->target, errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
-    trm_h5_close(memory);
-    trm_h5_close(space);
-    if (trm_agree(out->comm, status, &err) != TRM_OK)
-        die(out, &err);
-}
-
-void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first, int64_t count, int64_t width,
-                      const void *data)
-{
-    const trm_h5_block block = {first, count, 0, 1, width};
-    trm_output_write_block(out, dataset, type, &block, data);
+    return trm_plain_write(out->bytes, named(out), data, count * place.size,
+                           place.offset + first * place.size, err);
 }
 
 static hid_t attribute_type(const trm_attribute *attribute)
@@ -197,15 +195,12 @@ static herr_t put_attribute(hid_t object, const char *name, hid_t type, hid_t me
     return result;
 }
 
-trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribute *attribute, trm_error *err)
+static trm_status write_attribute(const trm_output *out, hid_t object, const trm_attribute *attribute,
+                                  trm_error *err)
 {
-    trm_status status = TRM_OK;
     if (attribute->type == TRM_ATTRIBUTE_TEXT && strlen(attribute->text) > MAX_TEXT)
-        status = trm_fail(err, TRM_ERR_INTERNAL, "output '%s': attribute '%s' is too long", out->target,
-                          attribute->name);
-    status = trm_agree(out->comm, status, err);
-    if (status != TRM_OK)
-        return status;
+        return trm_fail(err, TRM_ERR_INTERNAL, "output '%s': attribute '%s' is too long", out->target,
+                        attribute->name);
     hid_t type = attribute_type(attribute);
     herr_t result = 0;
     if (attribute->type == TRM_ATTRIBUTE_INT)
@@ -215,24 +210,38 @@ trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribu
     else
         result = put_attribute(object, attribute->name, type, type, attribute->text);
     trm_h5_close(type);
-    if (result < 0)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing attribute '%s' failed", out->target,
-                          attribute->name);
+    return result >= 0 ? TRM_OK
+                       : trm_fail(err, TRM_ERR_IO, "output '%s': writing attribute '%s' failed", out->target,
+                                  attribute->name);
+}
+
+trm_status trm_output_attribute(trm_output *out, const char *object, const trm_attribute *attribute,
+                                trm_error *err)
+{
+    trm_status status = TRM_OK;
+    if (rank_of(out->comm) == 0) {
+        hid_t handle = H5Oopen(out->file, object, H5P_DEFAULT);
+        status = write_attribute(out, handle, attribute, err);
+        trm_h5_close(handle);
+    }
     return trm_agree(out->comm, status, err);
 }
 
-static trm_status mark_complete(trm_output *out, trm_error *err)
+/* Rank 0: what is left to write of the file. */
+static trm_status finish(trm_output *out, int attributes, const trm_attribute *attribute, trm_error *err)
 {
-    uint8_t one = 1;
+    const uint8_t one = 1;
     trm_status status = TRM_OK;
-    if (H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0 ||
-        put_attribute(out->file, "complete", H5T_STD_U8LE, H5T_NATIVE_UINT8, &one) < 0 ||
-        H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed", out->target);
-    if (H5Fclose(out->file) < 0)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': closing '%s' failed", out->target, out->temporary);
+    for (int i = 0; i < attributes && status == TRM_OK; i++)
+        status = write_attribute(out, out->file, &attribute[i], err);
+    errno = 0;
+    if (status == TRM_OK && (H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0 ||
+                             put_attribute(out->file, "complete", H5T_STD_U8LE, H5T_NATIVE_UINT8, &one) < 0))
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed: %s", out->target, strerror(errno));
+    if (H5Fclose(out->file) < 0 && status == TRM_OK)
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed: %s", out->target, strerror(errno));
     out->file = -1;
-    return trm_agree(out->comm, status, err);
+    return status;
 }
 
 static bool is_complete(hid_t file)
@@ -299,15 +308,11 @@ trm_status trm_output_rename(const char *temporary, const char *target, trm_erro
 trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribute *attribute, int items,
                              const trm_output_check_item *item, trm_error *err)
 {
-    trm_status status = TRM_OK;
-    for (int i = 0; i < attributes && status == TRM_OK; i++)
-        status = trm_output_attribute(out, out->file, &attribute[i], err);
-    if (status == TRM_OK)
-        status = mark_complete(out, err);
-    if (status != TRM_OK)
-        return status;
-    if (rank_of(out->comm) == 0) {
-        status = verify(out, items, item, err);
+    trm_status status = trm_agree(out->comm, trm_plain_close(&out->bytes, named(out), TRM_OK, err), err);
+    if (status == TRM_OK && rank_of(out->comm) == 0) {
+        status = finish(out, attributes, attribute, err);
+        if (status == TRM_OK)
+            status = verify(out, items, item, err);
         if (status == TRM_OK)
             status = trm_output_rename(out->temporary, out->target, err);
     }
@@ -316,9 +321,10 @@ trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribut
 
 void trm_output_close(trm_output *out)
 {
+    if (out->bytes >= 0)
+        close(out->bytes);
     if (out->file >= 0)
         H5Fclose(out->file);
-    trm_h5_close(out->transfer);
     if (out->comm != MPI_COMM_NULL && rank_of(out->comm) == 0 && out->temporary != NULL)
         unlink(out->temporary); /* gone already where it was renamed */
     trm_free(out->target);

@@ -1,9 +1,8 @@
 /* An output file on its way: temporary beside the target until it is complete, checked and on the disk.
  *
- * On a full disk a collective H5Dwrite fails, but H5Fflush and H5Fclose then succeed and the file looks
- * valid; and ranks that saw no failure may be left inside HDF5. So a failed write ends the job: temporary
- * file removed, one message, MPI_Abort. Everything else that can fail is agreed on and returned, with the
- * temporary file removed. */
+ * Rank 0 alone makes the file and its datasets, with serial HDF5; these are contiguous and allocated at once,
+ * so that every rank then writes its values where they belong as plain bytes (plain.h says why). Everything
+ * that fails is agreed on and returned, and the temporary file removed. */
 #ifndef TRM_STORE_OUTPUT_H
 #define TRM_STORE_OUTPUT_H
 
@@ -14,8 +13,15 @@ typedef struct trm_output {
     MPI_Comm comm; /* borrowed */
     char *target;  /* as given */
     char *temporary;
-    hid_t file, transfer;
+    hid_t file; /* rank 0's; -1 elsewhere */
+    int bytes;  /* the same file, as all ranks write to it */
 } trm_output;
+
+/* Where the values of a dataset are. */
+typedef struct trm_output_place {
+    int64_t offset; /* in the file; < 0 where there are none */
+    int64_t size;   /* bytes a value */
+} trm_output_place;
 
 #define TRM_OUTPUT_INIT                                                                                      \
     {                                                                                                        \
@@ -38,21 +44,18 @@ trm_status trm_output_room(MPI_Comm comm, const char *path, int64_t bytes, trm_e
 trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm_output *out,
                              trm_error *err) TRM_MUST_CHECK;
 
-/* A group without timestamps; a contiguous dataset, allocated at once and not filled. Collective. Close with
- * trm_h5_close. */
-trm_status trm_output_group(trm_output *out, const char *name, hid_t *group, trm_error *err) TRM_MUST_CHECK;
+/* A group without timestamps; a contiguous dataset, allocated at once and not filled. Collective. type: of
+ * the file, which must be this machine's own. */
+trm_status trm_output_group(trm_output *out, const char *name, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int rank, const hsize_t *size,
-                              hid_t *dataset, trm_error *err) TRM_MUST_CHECK;
+                              trm_output_place *place, trm_error *err) TRM_MUST_CHECK;
 
-/* Writes a block of a dataset, or rows [first, first + count) of one without items; may be empty on some
- * ranks. Collective. Ends the job where it fails on any rank. */
-void trm_output_write_block(trm_output *out, hid_t dataset, hid_t type, const trm_h5_block *block,
-                            const void *data);
-void trm_output_write(trm_output *out, hid_t dataset, hid_t type, int64_t first, int64_t count, int64_t width,
-                      const void *data);
+/* Writes values [first, first + count) of a dataset. Not collective: the caller agrees. Errors: IO. */
+trm_status trm_output_write(trm_output *out, trm_output_place place, int64_t first, int64_t count,
+                            const void *data, trm_error *err) TRM_MUST_CHECK;
 
-/* A fixed-length text, int64 or float64 attribute of object. Collective. */
-trm_status trm_output_attribute(trm_output *out, hid_t object, const trm_attribute *attribute,
+/* A fixed-length text, int64 or float64 attribute of an object. Collective. */
+trm_status trm_output_attribute(trm_output *out, const char *object, const trm_attribute *attribute,
                                 trm_error *err) TRM_MUST_CHECK;
 
 /* What must be found again when the finished file is opened: a dataset and its length. */
@@ -61,7 +64,7 @@ typedef struct trm_output_check_item {
     int64_t rows;
 } trm_output_check_item;
 
-/* Attributes, "complete" = 1 last, flush, close, check, fsync, rename. Collective. */
+/* All to the disk; attributes, "complete" = 1 last; check, fsync, rename. Collective. */
 trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribute *attribute, int items,
                              const trm_output_check_item *item, trm_error *err) TRM_MUST_CHECK;
 

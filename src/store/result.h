@@ -1,10 +1,8 @@
 /* Result files: written whole or not at all.
  *
- * Everything goes to a temporary file beside the target (.NAME.trimine-tmp), contiguous datasets, collective
- * writes of at most 1 GiB a call, each status agreed; then flushed, closed, checked, fsynced and renamed by
- * rank 0. On a full disk HDF5 reports the failed write but then flushes and closes "successfully": so after a
- * failed write there is no flush and no close, but one message, unlink and MPI_Abort. Free space is checked
- * before. */
+ * Everything goes to a temporary file beside the target (.NAME.trimine-tmp), contiguous datasets; then it is
+ * brought to the disk, checked and renamed by rank 0. Free space is checked before; output.h says how a write
+ * that fails all the same is survived. */
 #ifndef TRM_STORE_RESULT_H
 #define TRM_STORE_RESULT_H
 

@@ -6,11 +6,11 @@
 
 static const int64_t piece_bytes = INT64_C(64) << 20;
 
-/* One rank's work: all ranks go through the same number of pieces. */
+/* One rank's work. */
 typedef struct writer {
     trm_output *out;
-    hid_t embeddings, labels;
-    int64_t first, last, most, step;
+    trm_output_place embeddings, labels;
+    int64_t first, last, step;
     int dim;
 } writer;
 
@@ -22,14 +22,14 @@ static trm_status write_pieces(const writer *w, trm_row_fn fill, void *context, 
     if (rows == NULL || labels == NULL)
         status = trm_fail_memory(err, "a write buffer", w->step, (size_t)w->dim * sizeof *rows);
     status = trm_agree(w->out->comm, status, err);
-    for (int64_t done = 0; done < w->most && status == TRM_OK; done += w->step) {
-        int64_t from = w->first + done < w->last ? w->first + done : w->last;
+    for (int64_t from = w->first; from < w->last && status == TRM_OK; from += w->step) {
         int64_t count = w->last - from < w->step ? w->last - from : w->step;
-        if (count > 0)
-            fill(context, from, count, rows, labels);
-        trm_output_write(w->out, w->embeddings, H5T_NATIVE_FLOAT, from, count, w->dim, rows);
-        trm_output_write(w->out, w->labels, H5T_NATIVE_INT64, from, count, 1, labels);
+        fill(context, from, count, rows, labels);
+        status = trm_output_write(w->out, w->embeddings, from * w->dim, count * w->dim, rows, err);
+        if (status == TRM_OK)
+            status = trm_output_write(w->out, w->labels, from, count, labels, err);
     }
+    status = trm_agree(w->out->comm, status, err);
     trm_free(rows);
     trm_free(labels);
     return status;
@@ -42,18 +42,16 @@ static trm_status write_datasets(trm_output *out, int64_t rows, int dim, trm_row
     MPI_Comm_rank(out->comm, &rank);
     MPI_Comm_size(out->comm, &ranks);
     hsize_t size[2] = {(hsize_t)rows, (hsize_t)dim};
-    writer w = {out, -1, -1, 0, 0, 0, 0, dim};
+    writer w = {.out = out, .dim = dim};
     trm_share(rows, rank, ranks, &w.first, &w.last);
-    w.most = (rows + ranks - 1) / ranks;
+    const int64_t most = (rows + ranks - 1) / ranks;
     w.step = piece_bytes / ((int64_t)dim * (int64_t)sizeof(float));
-    w.step = w.step < 1 ? 1 : w.step > w.most ? w.most : w.step;
+    w.step = w.step < 1 ? 1 : w.step > most ? most : w.step;
     trm_status status = trm_output_dataset(out, "/embeddings", H5T_IEEE_F32LE, 2, size, &w.embeddings, err);
     if (status == TRM_OK)
         status = trm_output_dataset(out, "/labels", H5T_STD_I64LE, 1, size, &w.labels, err);
     if (status == TRM_OK)
         status = write_pieces(&w, fill, context, err);
-    trm_h5_close(w.labels);
-    trm_h5_close(w.embeddings);
     return status;
 }
 

@@ -351,37 +351,26 @@ static void extract(const trm_triplet *triplets, int64_t count, const struct res
     }
 }
 
-static hid_t memory_type(int type)
-{
-    return type == COLUMN_INT     ? H5T_NATIVE_INT64
-           : type == COLUMN_FLOAT ? H5T_NATIVE_DOUBLE
-                                  : H5T_NATIVE_UINT8;
-}
-
-static trm_status write_triplets(trm_output *out, const hid_t *dataset, int64_t base,
+static trm_status write_triplets(trm_output *out, const trm_output_place *place, int64_t base,
                                  const trm_triplet *triplets, int64_t count, trm_error *err)
 {
-    int64_t first = base + trm_prefix_int64(out->comm, count), most = 0;
-    MPI_Allreduce(&count, &most, 1, MPI_INT64_T, MPI_MAX, out->comm);
-    const int64_t step = most < WRITE_STEP ? most : WRITE_STEP;
+    const int64_t first = base + trm_prefix_int64(out->comm, count);
+    const int64_t step = count < WRITE_STEP ? count : WRITE_STEP;
     void *values = trm_alloc(step, 8);
-    trm_status status = TRM_OK;
-    if (values == NULL)
-        status = trm_fail_memory(err, "a write buffer", step, 8);
-    status = trm_agree(out->comm, status, err);
-    for (int64_t done = 0; done < most && status == TRM_OK; done += step) {
-        int64_t from = done < count ? done : count, now = count - from < step ? count - from : step;
-        for (int c = 0; c < COLUMNS; c++) {
+    trm_status status = values == NULL ? trm_fail_memory(err, "a write buffer", step, 8) : TRM_OK;
+    for (int64_t from = 0; from < count && status == TRM_OK; from += step) {
+        const int64_t now = count - from < step ? count - from : step;
+        for (int c = 0; c < COLUMNS && status == TRM_OK; c++) {
             extract(triplets + from, now, &columns[c], values);
-            trm_output_write(out, dataset[c], memory_type(columns[c].type), first + from, now, 1, values);
+            status = trm_output_write(out, place[c], first + from, now, values, err);
         }
     }
     trm_free(values);
-    return status;
+    return trm_agree(out->comm, status, err);
 }
 
-static trm_status write_chunks(trm_triplet_file *file, trm_output *out, const hid_t *dataset, chunk *part,
-                               trm_error *err)
+static trm_status write_chunks(trm_triplet_file *file, trm_output *out, const trm_output_place *place,
+                               chunk *part, trm_error *err)
 {
     int ranks = 0;
     MPI_Comm_size(file->comm, &ranks);
@@ -395,27 +384,25 @@ static trm_status write_chunks(trm_triplet_file *file, trm_output *out, const hi
             continue;
         status = gather(file, part, &received, &count, err);
         if (status == TRM_OK)
-            status = write_triplets(out, dataset, part->base, received, count, err);
+            status = write_triplets(out, place, part->base, received, count, err);
         trm_free(received);
         part->base += part->total;
     }
     return status;
 }
 
-static trm_status create_datasets(trm_output *out, int64_t total, hid_t *dataset, trm_error *err)
+static trm_status create_datasets(trm_output *out, int64_t total, trm_output_place *place, trm_error *err)
 {
     static const trm_attribute kinds = {"kinds", TRM_ATTRIBUTE_TEXT, "0 semihard, 1 fallback", 0, 0.0};
-    hid_t group = -1;
     hsize_t size = (hsize_t)total;
-    trm_status status = trm_output_group(out, "/triplets", &group, err);
-    trm_h5_close(group);
+    trm_status status = trm_output_group(out, "/triplets", err);
     for (int c = 0; c < COLUMNS && status == TRM_OK; c++) {
         hid_t type = columns[c].type == COLUMN_INT     ? H5T_STD_I64LE
                      : columns[c].type == COLUMN_FLOAT ? H5T_IEEE_F64LE
                                                        : H5T_STD_U8LE;
-        status = trm_output_dataset(out, columns[c].name, type, 1, &size, &dataset[c], err);
+        status = trm_output_dataset(out, columns[c].name, type, 1, &size, &place[c], err);
         if (status == TRM_OK && columns[c].type == COLUMN_KIND)
-            status = trm_output_attribute(out, dataset[c], &kinds, err);
+            status = trm_output_attribute(out, columns[c].name, &kinds, err);
     }
     return status;
 }
@@ -423,9 +410,7 @@ static trm_status create_datasets(trm_output *out, int64_t total, hid_t *dataset
 static trm_status fill_output(trm_triplet_file *file, trm_output *out, int64_t total, trm_error *err)
 {
     int ranks = 0;
-    hid_t dataset[COLUMNS];
-    for (int c = 0; c < COLUMNS; c++)
-        dataset[c] = -1;
+    trm_output_place place[COLUMNS];
     MPI_Comm_size(file->comm, &ranks);
     chunk part = {0,
                   0,
@@ -441,11 +426,9 @@ static trm_status fill_output(trm_triplet_file *file, trm_output *out, int64_t t
         status = trm_fail_memory(err, "owners of triplets", file->bins, sizeof(int));
     status = trm_agree(file->comm, status, err);
     if (status == TRM_OK)
-        status = create_datasets(out, total, dataset, err);
+        status = create_datasets(out, total, place, err);
     if (status == TRM_OK)
-        status = write_chunks(file, out, dataset, &part, err);
-    for (int c = 0; c < COLUMNS; c++)
-        trm_h5_close(dataset[c]);
+        status = write_chunks(file, out, place, &part, err);
     trm_free(part.owner);
     trm_free(part.send_counts);
     trm_free(part.place);
