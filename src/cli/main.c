@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "par/agree.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,8 @@ int main(int argc, char **argv)
 {
     trm_cli_answer_help(argc, argv);
     const long tasks = launched_tasks();
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe and a file at its limit are errors to report, not ends */
+    signal(SIGXFSZ, SIG_IGN);
     if (argc > 1 && trm_cli_keeps(argv[1]))
         trm_standby_listen();
     int provided = 0;

@@ -66,28 +66,10 @@ hid_t trm_h5_open_serial(const char *path, char *why, size_t size)
     return file;
 }
 
-hid_t trm_h5_open_parallel(MPI_Comm comm, const char *path)
-{
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_fapl_mpio(access, comm, MPI_INFO_NULL);
-    H5Pset_all_coll_metadata_ops(access, 1);
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    trm_h5_close(access);
-    return file;
-}
-
 void trm_h5_close(hid_t handle)
 {
     if (handle >= 0)
         H5Idec_ref(handle);
-}
-
-hid_t trm_h5_collective(void)
-{
-    hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
-    if (transfer >= 0)
-        H5Pset_dxpl_mpio(transfer, H5FD_MPIO_COLLECTIVE);
-    return transfer;
 }
 
 hid_t trm_h5_select(hid_t file_space, const trm_h5_block *block)

@@ -28,16 +28,12 @@ void trm_h5_restore(trm_h5_handler handler);
  * refuse). */
 hid_t trm_h5_access_serial(void);
 
-/* Opens for reading. Serial: with the access above. Parallel: collective on comm, metadata read collectively.
- * Negative on failure; why then holds HDF5's innermost description. */
+/* Opens for reading with the access above. Negative on failure; why then holds HDF5's innermost description.
+ */
 hid_t trm_h5_open_serial(const char *path, char *why, size_t size);
-hid_t trm_h5_open_parallel(MPI_Comm comm, const char *path);
 
 /* Closes any handle but a file; a negative one is fine. Not collective, but every rank has to do it. */
 void trm_h5_close(hid_t handle);
-
-/* A transfer property list that asks for collective I/O. */
-hid_t trm_h5_collective(void);
 
 /* Part of a dataset with one to three dimensions: rows [first, first + rows), of each the items [item, item +
  * items) of width values. A dataset of two dimensions has one item a row, one of one dimension also one

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -227,6 +228,21 @@ trm_status trm_output_attribute(trm_output *out, const char *object, const trm_a
     return trm_agree(out->comm, status, err);
 }
 
+/* HDF5 can't give up a file: what it could not write it tries again when the file is closed and when the
+ * program ends, where it crashes (1.10.8). So after its last flush, or a failed one, HDF5 gets a file in
+ * memory to write to instead. */
+static void give_up(trm_output *out)
+{
+    int *descriptor = NULL;
+    const int elsewhere = memfd_create("trimine", MFD_CLOEXEC);
+    if (H5Fget_vfd_handle(out->file, H5P_DEFAULT, (void **)&descriptor) >= 0 && elsewhere >= 0)
+        dup2(elsewhere, *descriptor);
+    if (elsewhere >= 0)
+        close(elsewhere);
+    H5Fclose(out->file);
+    out->file = -1;
+}
+
 /* Rank 0: what is left to write of the file. */
 static trm_status finish(trm_output *out, int attributes, const trm_attribute *attribute, trm_error *err)
 {
@@ -236,11 +252,11 @@ static trm_status finish(trm_output *out, int attributes, const trm_attribute *a
         status = write_attribute(out, out->file, &attribute[i], err);
     errno = 0;
     if (status == TRM_OK && (H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0 ||
-                             put_attribute(out->file, "complete", H5T_STD_U8LE, H5T_NATIVE_UINT8, &one) < 0))
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed: %s", out->target, strerror(errno));
-    if (H5Fclose(out->file) < 0 && status == TRM_OK)
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed: %s", out->target, strerror(errno));
-    out->file = -1;
+                             put_attribute(out->file, "complete", H5T_STD_U8LE, H5T_NATIVE_UINT8, &one) < 0 ||
+                             H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0))
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed%s%s", out->target,
+                          errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
+    give_up(out);
     return status;
 }
 
@@ -324,7 +340,7 @@ void trm_output_close(trm_output *out)
     if (out->bytes >= 0)
         close(out->bytes);
     if (out->file >= 0)
-        H5Fclose(out->file);
+        give_up(out);
     if (out->comm != MPI_COMM_NULL && rank_of(out->comm) == 0 && out->temporary != NULL)
         unlink(out->temporary); /* gone already where it was renamed */
     trm_free(out->target);

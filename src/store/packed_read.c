@@ -119,10 +119,8 @@ static trm_status read_parts(MPI_Comm comm, const char *path, const trm_read_opt
                              const survey *found, int64_t first, int64_t count, float *const rows[PARTS],
                              double *const norms[PARTS], trm_error *err)
 {
-    int ranks = 0;
     int64_t bytes = 0;
     trm_column column[PARTS];
-    MPI_Comm_size(comm, &ranks);
     for (int part = 0; part < PARTS; part++) {
         column[part] = (trm_column){.name = name_of(found, part),
                                     .element = &found->element[part],
@@ -137,7 +135,7 @@ static trm_status read_parts(MPI_Comm comm, const char *path, const trm_read_opt
     trm_reader in = {.comm = comm, .kind = kind, .options = options, .err = err};
     trm_status status = trm_reader_begin(&in, bytes);
     if (status == TRM_OK)
-        status = trm_reader_read(&in, path, PARTS, column, first, count, (found->count + ranks - 1) / ranks);
+        status = trm_reader_read(&in, path, PARTS, column, first, count);
     trm_reader_end(&in);
     return status;
 }

@@ -15,6 +15,7 @@ typedef struct trm_store_entry {
     trm_store_file seen;
     trm_element embeddings, labels, ids;
     int64_t dim;
+    int64_t bytes, modified; /* the file's size and last change, in ns, when it was looked at */
     /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at < 0:
      * none. */
     int64_t path_at, embeddings_at, labels_at, ids_at;
@@ -27,6 +28,9 @@ struct trm_store {
     trm_store_entry *entry;
     char *names;
 };
+
+/* A file's size and last change; 0, 0 where they can't be told. */
+void trm_store_stamp(const char *path, int64_t *bytes, int64_t *modified);
 
 /* ---- looking at a file: this rank alone, HDF5 silenced by the caller ---- */
 
@@ -74,7 +78,8 @@ typedef struct trm_reader {
     const trm_read_options *options;
     trm_error *err;
     const char *path;
-    hid_t file, transfer;
+    hid_t file;
+    int bytes; /* the same file */
     void *bounce;
 } trm_reader;
 
@@ -83,10 +88,9 @@ int64_t trm_column_bytes(const trm_column *column, int64_t count);
 
 /* Takes bytes for pieces. Collective. Errors: MEMORY. end follows in any case. */
 trm_status trm_reader_begin(trm_reader *in, int64_t bytes) TRM_MUST_CHECK;
-/* Reads rows [row, row + count) of the columns of a file; most: the largest count of any rank. Collective.
- * Errors: IO, DATA as trm_store_read. */
+/* Reads rows [row, row + count) of the columns of a file. Collective. Errors: IO, DATA as trm_store_read. */
 trm_status trm_reader_read(trm_reader *in, const char *path, int columns, const trm_column *column,
-                           int64_t row, int64_t count, int64_t most) TRM_MUST_CHECK;
+                           int64_t row, int64_t count) TRM_MUST_CHECK;
 void trm_reader_end(trm_reader *in);
 
 #endif

@@ -231,12 +231,21 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     return TRM_OK;
 }
 
+void trm_store_stamp(const char *path, int64_t *bytes, int64_t *modified)
+{
+    struct stat about;
+    const bool known = stat(path, &about) == 0;
+    *bytes = known ? (int64_t)about.st_size : 0;
+    *modified = known ? (int64_t)about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec : 0;
+}
+
 static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options,
                                    survey *found, trm_error *err)
 {
     const trm_named_file about = {"store", path};
     trm_store_entry entry;
     memset(&entry, 0, sizeof entry);
+    trm_store_stamp(path, &entry.bytes, &entry.modified);
     hid_t embeddings = -1, labels = -1, ids = -1;
     const char *name = NULL;
     char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];

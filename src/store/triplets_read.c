@@ -104,10 +104,8 @@ static trm_status inspect(const char *path, survey *found, trm_error *err)
 static trm_status read_columns(MPI_Comm comm, const char *path, const survey *found, int64_t first,
                                int64_t count, int64_t *const into[COLUMNS], trm_error *err)
 {
-    int ranks = 0;
     int64_t bytes = 0;
     trm_column column[COLUMNS];
-    MPI_Comm_size(comm, &ranks);
     for (int c = 0; c < COLUMNS; c++) {
         column[c] = (trm_column){
             .name = names[c], .element = &found->element[c], .items = 1, .width = 1, .integers = into[c]};
@@ -117,8 +115,7 @@ static trm_status read_columns(MPI_Comm comm, const char *path, const survey *fo
     trm_reader in = {.comm = comm, .kind = kind, .err = err};
     trm_status status = trm_reader_begin(&in, bytes);
     if (status == TRM_OK)
-        status =
-            trm_reader_read(&in, path, COLUMNS, column, first, count, (found->total + ranks - 1) / ranks);
+        status = trm_reader_read(&in, path, COLUMNS, column, first, count);
     trm_reader_end(&in);
     return status;
 }
