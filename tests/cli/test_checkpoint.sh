@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Stopping and going on as a user does it: signals to mpirun or to one rank, exit codes, --resume on other numbers of
+# ranks, what is refused, and what is left behind.
+source "$(dirname "$0")/lib.sh"
+export OMP_NUM_THREADS=1
+store=$dir/s.h5
+c=$dir/c
+"$program" synth "$store" --rows 60000 --dim 64 --classes 60 --quiet || exit 2
+
+# start RANKS ARGUMENTS...: a job in the background; $job is mpirun, until it is in its sweeps.
+start() {
+    local ranks=$1
+    shift
+    mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr" &
+    job=$!
+    for ((i = 0; i < 300; i++)); do
+        if grep -q '^plan' "$dir/stderr"; then return; fi
+        sleep 0.1
+    done
+    fail "the job does not begin" "$dir/stderr"
+}
+
+# ended CODE NAME: the job ends with that code within 30 seconds.
+ended() {
+    local code
+    ({ sleep 30; kill -9 "$job"; } 2>/dev/null >/dev/null) &
+    local guard=$!
+    wait "$job"
+    code=$?
+    kill "$guard" 2>/dev/null
+    if [[ $code == "$1" ]]; then pass; else fail "$2: exit code $code, not $1" "$dir/stderr"; fi
+}
+
+# one of the ranks of $job
+a_rank() {
+    pgrep -P "$job" -f "$program" | tail -n 1
+}
+
+hash_of() {
+    value "$1" result_hash
+}
+
+mine=(mine "$store" --positives easiest --kernel blas)
+loss=(loss "$store" --loss batch-all)
+on 2 "${mine[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "undisturbed" "$dir/stderr"
+right=$(hash_of "$dir/right.json")
+
+# ---- stopped, and on ----
+
+start 2 "${mine[@]}" --checkpoint "$c"
+kill -USR1 "$job"
+ended 75 "SIGUSR1 to mpirun"
+expect "the message says what to do" grep -q "^trimine: error: stopped on a signal; checkpoint '$c' holds the work: run again with --resume" "$dir/stderr"
+expect "the checkpoint is there" test -s "$c"
+
+start 3 "${mine[@]}" --checkpoint "$c" --resume
+kill -TERM "$(a_rank)"
+ended 75 "SIGTERM to one of three ranks, after going on from two"
+
+start 1 "${mine[@]}" --checkpoint "$c" --resume
+kill -USR2 "$(a_rank)"
+ended 0 "SIGUSR2 does not stop the job"
+expect "a finished job leaves no checkpoint" test ! -e "$c"
+
+start 2 "${mine[@]}" --checkpoint "$c"
+kill -USR1 "$job"
+ended 75 "stopped again"
+on 3 "${mine[@]}" --checkpoint "$c" --resume --json --threads 2 --tile 96 -o "$dir/o.h5" >"$dir/again.json" 2>"$dir/stderr" ||
+    fail "going on" "$dir/stderr"
+expect "going on elsewhere gives the same result" test "$(hash_of "$dir/again.json")" == "$right"
+expect "the report says that it went on" test "$(value "$dir/again.json" checkpoint.resumed)" == true
+expect "and how much was reused" test "$(value "$dir/again.json" checkpoint.reused_pairs)" -gt 0
+
+on 2 "${mine[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/stderr" ||
+    fail "--resume without a checkpoint begins" "$dir/stderr"
+expect "--resume without a checkpoint says so" grep -q "no checkpoint '$c' yet: from the beginning" "$dir/stderr"
+expect "and gives the same result" test "$(hash_of "$dir/again.json")" == "$right"
+
+start 2 "${mine[@]}"
+kill -TERM "$(a_rank)"
+ended 75 "without --checkpoint a signal stops the job, too"
+expect "and the message says that nothing was kept" grep -q "nothing was kept" "$dir/stderr"
+
+start 2 "${mine[@]}" --checkpoint "$c" --checkpoint-every 0.005
+rank=$(a_rank)
+for ((i = 0; i < 100; i++)); do
+    if [[ -s $c ]]; then break; fi
+    sleep 0.05
+done
+expect "a checkpoint every 0.3 seconds" test -s "$c"
+kill -9 "$rank"
+wait "$job"
+expect "a killed job leaves its checkpoint" test -s "$c"
+on 2 "${mine[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/stderr" || fail "after kill -9" "$dir/stderr"
+expect "and goes on from it to the same result" test "$(hash_of "$dir/again.json")" == "$right"
+
+# ---- a loss that adds up, where nothing may be counted twice ----
+
+"$program" synth "$dir/small.h5" --rows 12000 --dim 64 --classes 20 --quiet || exit 2
+loss[1]=$dir/small.h5
+on 2 "${loss[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "batch-all" "$dir/stderr"
+start 2 "${loss[@]}" --checkpoint "$c" --progress always
+sleep 1
+kill -USR1 "$job"
+ended 75 "batch-all is stopped"
+on 3 "${loss[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/stderr" || fail "batch-all goes on" "$dir/stderr"
+expect "batch-all goes on to the same sum" test "$(value "$dir/again.json" loss.sum)" == "$(value "$dir/right.json" loss.sum)"
+expect "and count" test "$(value "$dir/again.json" loss.active)" == "$(value "$dir/right.json" loss.active)"
+
+# ---- what is refused ----
+
+start 2 "${mine[@]}" --checkpoint "$c"
+kill -USR1 "$job"
+ended 75 "one more checkpoint"
+cp "$c" "$dir/good"
+mkdir -p "$out"
+refused "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
+refused "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
+"$program" synth "$dir/other.h5" --rows 60000 --dim 64 --classes 60 --seed 1 --quiet
+refused "another store" 65 "of another store.*fingerprint" -- mine "$dir/other.h5" --positives easiest --checkpoint "$c" --resume
+printf x | dd of="$c" bs=1 seek=9000 conv=notrunc status=none
+refused "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" --resume
+refused "something else" 65 "'$store' is damaged, or is not a checkpoint" -- mine "$dir/small.h5" --checkpoint "$store" --resume
+refused "--resume alone" 64 "--resume goes with --checkpoint" -- "${mine[@]}" --resume
+refused "the output as checkpoint" 64 "is the output, too" -- "${mine[@]}" -o "$dir/x" --checkpoint "$dir/x"
+refused "a folder that is not there" 73 "no folder" -- "${mine[@]}" --checkpoint "$dir/none/c"
+refused "an input as checkpoint" 64 "is one of the inputs" -- "${mine[@]}" --checkpoint "$store" --overwrite
+expect "the checkpoint that was refused is as it was" cmp -n 9000 "$c" "$dir/good"
+expect "no temporary file is left" test -z "$(find "$dir" -name '.*trimine*')"
+finish

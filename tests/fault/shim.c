@@ -1,0 +1,125 @@
+/* Makes system calls fail, on one rank, for files in one folder: LD_PRELOAD=shim.so.
+ *
+ * FAULT_CALL   read, write, fsync, rename, truncate or memory (the program's own allocations)
+ * FAULT_RANK   the rank it happens on (0)
+ * FAULT_NTH    which call fails, from 1 on; 0: none
+ * FAULT_ALL    set: every call from then on, too
+ * FAULT_ERRNO  what it fails with (EIO)
+ * FAULT_PATH   only files under this folder; not for memory
+ * FAULT_COUNT  a file that gets the number of calls there were on that rank, at the end */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const char *text_of(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL ? value : "";
+}
+
+static long number_of(const char *name)
+{
+    return strtol(text_of(name), NULL, 10);
+}
+
+static long calls;
+
+/* Does this call fail? */
+static bool fails(const char *call)
+{
+    if (strcmp(text_of("FAULT_CALL"), call) != 0 ||
+        strtol(text_of("OMPI_COMM_WORLD_RANK"), NULL, 10) != number_of("FAULT_RANK"))
+        return false;
+    const long now = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED), nth = number_of("FAULT_NTH");
+    if (nth == 0 || now < nth || (now > nth && getenv("FAULT_ALL") == NULL))
+        return false;
+    errno = getenv("FAULT_ERRNO") != NULL ? (int)number_of("FAULT_ERRNO") : EIO;
+    return true;
+}
+
+static bool is_under(const char *path)
+{
+    const char *folder = text_of("FAULT_PATH");
+    return folder[0] != '\0' && strncmp(path, folder, strlen(folder)) == 0;
+}
+
+static bool concerns(int file)
+{
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    const ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0)
+        return false;
+    path[length] = '\0';
+    return is_under(path);
+}
+
+__attribute__((destructor)) static void report(void)
+{
+    const char *path = getenv("FAULT_COUNT");
+    if (path == NULL || strtol(text_of("OMPI_COMM_WORLD_RANK"), NULL, 10) != number_of("FAULT_RANK"))
+        return;
+    FILE *file = fopen(path, "w");
+    if (file == NULL)
+        return;
+    fprintf(file, "%ld\n", calls);
+    fclose(file);
+}
+
+#define REAL(name, type) ((type)(uintptr_t)dlsym(RTLD_NEXT, name))
+
+#define WRAP(what, name, type, parameters, file, arguments, failure)                                         \
+    type name parameters                                                                                     \
+    {                                                                                                        \
+        if (concerns(file) && fails(what))                                                                   \
+            return failure;                                                                                  \
+        return REAL(#name, type(*) parameters) arguments;                                                    \
+    }
+
+WRAP("read", read, ssize_t, (int f, void *b, size_t n), f, (f, b, n), -1)
+WRAP("read", pread, ssize_t, (int f, void *b, size_t n, off_t o), f, (f, b, n, o), -1)
+WRAP("read", pread64, ssize_t, (int f, void *b, size_t n, off64_t o), f, (f, b, n, o), -1)
+WRAP("read", readv, ssize_t, (int f, const struct iovec *v, int n), f, (f, v, n), -1)
+WRAP("read", preadv, ssize_t, (int f, const struct iovec *v, int n, off_t o), f, (f, v, n, o), -1)
+WRAP("read", preadv64, ssize_t, (int f, const struct iovec *v, int n, off64_t o), f, (f, v, n, o), -1)
+WRAP("write", write, ssize_t, (int f, const void *b, size_t n), f, (f, b, n), -1)
+WRAP("write", pwrite, ssize_t, (int f, const void *b, size_t n, off_t o), f, (f, b, n, o), -1)
+WRAP("write", pwrite64, ssize_t, (int f, const void *b, size_t n, off64_t o), f, (f, b, n, o), -1)
+WRAP("write", writev, ssize_t, (int f, const struct iovec *v, int n), f, (f, v, n), -1)
+WRAP("write", pwritev, ssize_t, (int f, const struct iovec *v, int n, off_t o), f, (f, v, n, o), -1)
+WRAP("write", pwritev64, ssize_t, (int f, const struct iovec *v, int n, off64_t o), f, (f, v, n, o), -1)
+WRAP("fsync", fsync, int, (int f), f, (f), -1)
+WRAP("truncate", ftruncate, int, (int f, off_t o), f, (f, o), -1)
+WRAP("truncate", ftruncate64, int, (int f, off64_t o), f, (f, o), -1)
+
+int rename(const char *from, const char *to)
+{
+    if (is_under(to) && fails("rename"))
+        return -1;
+    return REAL("rename", int (*)(const char *, const char *))(from, to);
+}
+
+/* The program itself, not its libraries: trimine calls nothing else for memory. */
+static bool is_program(void *caller)
+{
+    Dl_info about;
+    return dladdr(caller, &about) != 0 && about.dli_fname != NULL &&
+           strstr(about.dli_fname, "/trimine") != NULL && strstr(about.dli_fname, ".so") == NULL;
+}
+
+int posix_memalign(void **memory, size_t alignment, size_t bytes)
+{
+    static int (*real)(void **, size_t, size_t);
+    if (real == NULL)
+        real = REAL("posix_memalign", int (*)(void **, size_t, size_t));
+    if (is_program(__builtin_return_address(0)) && fails("memory"))
+        return ENOMEM;
+    return real(memory, alignment, bytes);
+}

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# A disk that is full, at several fill levels; a file size limit; a file system that turns read-only; standard output
+# that is full or closed. Each time one message, one exit code, and an output that is old or whole.
+source "$(dirname "$0")/../cli/lib.sh"
+export OMP_NUM_THREADS=1
+"$program" synth "$dir/s.h5" --rows 6000 --dim 32 --classes 30 --quiet || exit 2
+job=(mine "$dir/s.h5" --positives nearest:5 --gradient --kernel blas)
+disk=$dir/disk
+mkdir "$disk"
+
+hash_of() {
+    "$python" -c 'import h5py, sys; print(h5py.File(sys.argv[1])["/"].attrs["result_hash"].decode())' "$1" 2>&1
+}
+
+# outcome NAME CODE CODES...: the run ended with 0 and the right result, or one of the codes and nothing half-written.
+outcome() {
+    local name=$1 code=$2 left
+    shift 2
+    left=$(find "$disk" -name '.*trimine*' -printf '%f ')
+    if [[ -n $left ]]; then
+        fail "$name: exit code $code, left behind: $left" "$dir/stderr"
+    elif [[ $code == 0 ]]; then
+        if [[ $(hash_of "$disk/o.h5") == "$right" ]]; then pass; else fail "$name: not the right result" "$dir/stderr"; fi
+    elif [[ " $* " != *" $code "* ]]; then
+        fail "$name: exit code $code" "$dir/stderr"
+    elif [[ $(grep -c '^trimine: error: ' "$dir/stderr") != 1 ]]; then
+        fail "$name: not one error line" "$dir/stderr"
+    elif ! cmp -s "$disk/o.h5" "$old"; then
+        fail "$name: the old output is not what it was"
+    else
+        refusals=$((refusals + 1))
+        pass
+    fi
+}
+
+on 2 "${job[@]}" -o "$dir/right.h5" --quiet 2>"$dir/stderr" || fail "undisturbed" "$dir/stderr"
+right=$(hash_of "$dir/right.h5")
+bytes=$(stat -c %s "$dir/right.h5")
+old=$dir/old.h5
+"$program" mine "$dir/s.h5" -o "$old" --positives easiest --margin 0.1 --quiet 2>"$dir/stderr"
+small=$(stat -c %s "$old")
+refusals=0 levels=0
+
+# ---- full ----
+
+if mount -t tmpfs -o size=1M tmpfs "$disk" 2>/dev/null; then
+    trap 'umount -l "$disk" 2>/dev/null; rm -rf "$dir"' EXIT
+    for ((level = 0; level <= 12; level++)); do
+        # from room for the old output alone, by the check of free space, to room for all of it and a checkpoint
+        mount -o "remount,size=$((small + 8192 + level * (bytes + 1400000) / 12))" "$disk"
+        find "$disk" -mindepth 1 -delete
+        cp "$old" "$disk/o.h5"
+        on 2 "${job[@]}" -o "$disk/o.h5" --overwrite --quiet --checkpoint "$disk/c" --checkpoint-every 0.0005 \
+            >"$dir/stdout" 2>"$dir/stderr"
+        outcome "a full disk, level $level" $? 74
+        levels=$((levels + 1))
+    done
+    expect "some levels were too low" test "$refusals" -ge 3
+    expect "some were not" test "$refusals" -lt "$levels"
+
+    # What the check of free space can't see: the disk fills up while the job runs.
+    mount -o "remount,size=$((bytes * 3))" "$disk"
+    find "$disk" -mindepth 1 -delete
+    cp "$old" "$disk/o.h5"
+    (while :; do head -c 65536 /dev/zero >>"$disk/other"; sleep 0.02; done) 2>/dev/null &
+    filler=$!
+    on 2 "${job[@]}" -o "$disk/o.h5" --overwrite --quiet >"$dir/stdout" 2>"$dir/stderr"
+    outcome "a disk that fills up" $? 74
+    kill "$filler"
+    rm -f "$disk/other"
+
+    mount -o "remount,size=64M" "$disk"
+    cp "$old" "$disk/o.h5"
+    mpirun --bind-to none -n 2 "$program" "${job[@]}" --positives all -o "$disk/o.h5" --overwrite </dev/null >"$dir/stdout" 2>"$dir/stderr" &
+    launcher=$!
+    for ((i = 0; i < 100; i++)); do
+        if grep -q '^plan' "$dir/stderr"; then break; fi
+        sleep 0.05
+    done
+    mount -o remount,ro "$disk"
+    wait "$launcher"
+    code=$?
+    mount -o remount,rw "$disk"
+    if [[ $code == 0 ]]; then cp "$dir/right.h5" "$disk/o.h5"; fi # it was faster
+    outcome "a disk that turns read-only" $code 73 74 77
+    umount "$disk"
+else
+    echo "no tmpfs can be mounted here: only file size limits are tried"
+fi
+
+# ---- RLIMIT_FSIZE: also beyond the check of free space ----
+
+for ((level = 1; level <= 8; level++)); do
+    find "$disk" -mindepth 1 -delete
+    cp "$old" "$disk/o.h5"
+    (
+        ulimit -f $((bytes / 1024 * level / 7))
+        on 2 "${job[@]}" -o "$disk/o.h5" --overwrite --quiet --checkpoint "$disk/c" --checkpoint-every 0.0005
+    ) >"$dir/stdout" 2>"$dir/stderr"
+    outcome "a file size limit, level $level" $? 74
+done
+
+# ---- standard output ----
+
+"$program" "${job[@]}" --json --quiet >/dev/full 2>"$dir/stderr"
+expect "a full standard output is exit code 74" test $? == 74
+expect "and one line" test "$(grep -c '^trimine: error: the report could not be written' "$dir/stderr")" == 1
+"$program" "${job[@]}" --json --quiet 2>"$dir/stderr" >&-
+expect "so is a closed one" test $? == 74
+"$program" "${job[@]}" --json --quiet 2>"$dir/stderr" | true
+expect "and a closed pipe" test "${PIPESTATUS[0]}" == 74
+rm -f "$disk/o.h5"
+"$program" "${job[@]}" --json --quiet -o "$disk/o.h5" >/dev/full 2>"$dir/stderr"
+expect "the output is whole all the same" test "$(hash_of "$disk/o.h5")" == "$right"
+echo "$levels fill levels, $refusals refusals"
+finish
