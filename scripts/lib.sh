@@ -45,6 +45,12 @@ hdf5-tools             h5diff, to compare results
 python3-numpy          makes test inputs
 python3-h5py           makes test inputs
 LIST
+    slurm) cat <<'LIST' ;;
+slurmctld              a Slurm of the tests' own
+slurmd                 its nodes
+slurm-client           its commands
+munge                  its authentication
+LIST
     check) cat <<'LIST' ;;
 clang                  the second compiler
 libclang-rt-14-dev     its runtime

@@ -25,15 +25,31 @@ static long launched_tasks(void)
     return 1;
 }
 
+static trm_status refuse_launch(long tasks, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_ENVIRONMENT,
+                    "launched as %ld tasks that MPI does not connect: use srun --mpi=pmix, or mpirun", tasks);
+}
+
 static trm_status check_launch(long tasks, trm_error *err)
 {
     int ranks = 0;
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    if (ranks == 1 && tasks > 1)
-        return trm_fail(err, TRM_ERR_ENVIRONMENT,
-                        "launched as %ld tasks that MPI does not connect: use srun --mpi=pmix, or mpirun",
-                        tasks);
-    return TRM_OK;
+    return ranks == 1 && tasks > 1 ? refuse_launch(tasks, err) : TRM_OK;
+}
+
+/* As a task of srun without PMIx: where Open MPI was built for Slurm, MPI_Init would end the process with a
+ * page of text. */
+static void refuse_bare_srun(long tasks)
+{
+    trm_error err = TRM_ERROR_INIT;
+    if (tasks < 2 || getenv("SLURM_STEP_NUM_TASKS") == NULL)
+        return;
+    const trm_status status = refuse_launch(tasks, &err);
+    const char *task = getenv("SLURM_PROCID");
+    if (task == NULL || atol(task) == 0)
+        fprintf(stderr, "trimine: error: %s\n", err.text);
+    exit(trm_exit_code(status));
 }
 
 /* Of N disconnected tasks only the first speaks. */
@@ -77,6 +93,7 @@ int main(int argc, char **argv)
 {
     trm_cli_answer_help(argc, argv);
     const long tasks = launched_tasks();
+    refuse_bare_srun(tasks);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe and a file at its limit are errors to report, not ends */
     signal(SIGXFSZ, SIG_IGN);
     if (argc > 1 && trm_cli_keeps(argv[1]))

@@ -230,17 +230,23 @@ trm_status trm_output_attribute(trm_output *out, const char *object, const trm_a
 
 /* HDF5 can't give up a file: what it could not write it tries again when the file is closed and when the
  * program ends, where it crashes (1.10.8). So after its last flush, or a failed one, HDF5 gets a file in
- * memory to write to instead. */
+ * memory to write to instead; and where even that does not let it go, the job ends here. */
 static void give_up(trm_output *out)
 {
     int *descriptor = NULL;
+    trm_error err = TRM_ERROR_INIT;
     const int elsewhere = memfd_create("trimine", MFD_CLOEXEC);
     if (H5Fget_vfd_handle(out->file, H5P_DEFAULT, (void **)&descriptor) >= 0 && elsewhere >= 0)
         dup2(elsewhere, *descriptor);
     if (elsewhere >= 0)
         close(elsewhere);
-    H5Fclose(out->file);
+    const bool closed = H5Fclose(out->file) >= 0;
     out->file = -1;
+    if (closed)
+        return;
+    (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed", out->target);
+    unlink(out->temporary);
+    trm_abort(out->comm, &err);
 }
 
 /* Rank 0: what is left to write of the file. */

@@ -37,6 +37,17 @@ on() {
     timeout -k 5 60 mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null
 }
 
+# ends PROCESS SECONDS: waits for a process that this shell started; kills it, and fails, if it takes longer.
+ends() {
+    local i
+    for ((i = 0; i < $2 * 20; i++)); do
+        if ! kill -0 "$1" 2>/dev/null; then return 0; fi
+        sleep 0.05
+    done
+    kill -9 "$1"
+    return 1
+}
+
 value() { # JSON file, dotted path
     "$python" - "$1" "$2" <<'PY'
 import json, sys

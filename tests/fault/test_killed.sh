@@ -33,11 +33,9 @@ for ((k = 0; k < moments; k++)); do
     sleep "$((wait_ms / 1000)).$(printf %03d $((wait_ms % 1000)))"
     rank=$(pgrep -P "$launcher" -f "$program" | sed -n "$((k % 2 + 1))p")
     [[ -z $rank ]] || kill -9 "$rank" 2>/dev/null
-    ({ sleep 20; kill -9 "$launcher"; } >/dev/null 2>&1) &
-    guard=$!
+    ends "$launcher" 20 || fail "killed at $wait_ms ms: the job hangs"
     wait "$launcher"
     code=$?
-    kill "$guard" 2>/dev/null || fail "killed at $wait_ms ms: the job hangs"
     [[ $code == 0 ]] || killed=$((killed + 1))
     if [[ -e $files/o.h5 && $(hash_of "$files/o.h5") != "$right" ]]; then
         fail "killed at $wait_ms ms: an output that is not whole"

@@ -1,0 +1,147 @@
+"""Makes damaged and odd stores in a folder: make_damaged.py FOLDER. Every file's name says what must become of it:
+ok-* gives the right result, bad-* is refused, any-* is one or the other (where no checksum tells), same-* is refused or
+gives the result of the undamaged file."""
+import os
+import random
+import sys
+
+import h5py
+import numpy as np
+
+folder = sys.argv[1]
+rng = np.random.default_rng(5)
+ROWS, DIM = 64, 8
+x = rng.standard_normal((ROWS, DIM)).astype("f4")
+labels = (np.arange(ROWS) % 7).astype("i8")
+
+
+def path(name):
+    return os.path.join(folder, name + ".h5")
+
+
+def write(name, rows=x, row_labels=labels, **how):
+    with h5py.File(path(name), "w") as f:
+        f.create_dataset("embeddings", data=rows, **how)
+        f.create_dataset("labels", data=row_labels, **({"chunks": (16,), **how} if how else {}))
+    return path(name)
+
+
+def chunked():
+    name = "ok-chunked"
+    with h5py.File(path(name), "w") as f:
+        f.create_dataset("embeddings", data=x, chunks=(16, DIM), compression="gzip", shuffle=True, fletcher32=True)
+        f.create_dataset("labels", data=labels, chunks=(16,), fletcher32=True)
+        places = []
+        for d in ("embeddings", "labels"):
+            for i in range(f[d].id.get_num_chunks()):
+                info = f[d].id.get_chunk_info(i)
+                places.append((info.byte_offset, info.size))
+    return places
+
+
+def flipped(source, name, at, bit):
+    data = bytearray(open(path(source), "rb").read())
+    data[at] ^= 1 << bit
+    open(path(name), "wb").write(data)
+
+
+def raw(name, build):
+    with h5py.File(path(name), "w", libver="latest") as f:
+        build(f)
+
+
+random.seed(11)
+write("ok-plain")
+places = chunked()
+
+# Truncation at every 1/64.
+for source in ("ok-plain", "ok-chunked"):
+    data = open(path(source), "rb").read()
+    for k in range(64):
+        open(path(f"bad-cut-{source[3:]}-{k}"), "wb").write(data[: len(data) * k // 64])
+
+# Bit flips: anywhere in the plain store; in checksummed data, where each must be found; and in its metadata.
+size = os.path.getsize(path("ok-plain"))
+for k in range(100):
+    flipped("ok-plain", f"any-flip-plain-{k}", random.randrange(size), random.randrange(8))
+for k in range(40):
+    offset, length = random.choice(places)
+    flipped("ok-chunked", f"bad-flip-data-{k}", offset + random.randrange(length), random.randrange(8))
+covered = {at for offset, length in places for at in range(offset, offset + length)}
+outside = [at for at in range(os.path.getsize(path("ok-chunked"))) if at not in covered]
+for k in range(60):
+    flipped("ok-chunked", f"any-flip-metadata-{k}", random.choice(outside), random.randrange(8))
+
+# Valid HDF5 with other types, which are converted ...
+write("ok-big-endian", x.astype(">f4"), labels.astype(">i4"))
+write("ok-compressed", x, labels, compression="gzip")
+write("ok-float64", x.astype("f8"))
+write("ok-uint8-labels", x, labels.astype("u1"))
+# ... and with content that is no store.
+write("bad-complex", x.astype("c8"))
+write("bad-text", np.array([b"abc"] * ROWS).reshape(ROWS, 1))
+write("bad-compound", np.zeros(ROWS, dtype=[("a", "f4"), ("b", "i4")]))
+write("bad-rank-1", x[:, 0])
+write("bad-rank-3", x.reshape(ROWS, 2, 4))
+write("bad-scalar", np.float32(1))
+write("bad-no-rows", x[:0], labels[:0])
+write("bad-no-columns", x[:, :0])
+write("bad-float-labels", x, labels.astype("f4"))
+write("bad-labels-of-rank-2", x, labels.reshape(ROWS, 1))
+write("bad-lengths", x, labels[:-1])
+nan = x.copy()
+nan[17, 3] = np.nan
+write("bad-nan", nan)
+write("bad-huge-labels", x, np.full(ROWS, 2**63, dtype="u8"))
+raw("bad-nothing", lambda f: None)
+raw("bad-groups", lambda f: (f.create_group("embeddings"), f.create_group("labels")))
+
+
+def huge(f):  # 2^62 rows without storage
+    f.create_dataset("embeddings", shape=(2**55, DIM), dtype="f4", chunks=(1024, DIM))
+    f.create_dataset("labels", shape=(2**55,), dtype="i8", chunks=(1024,))
+
+
+def links(f):
+    f["embeddings"] = h5py.SoftLink("/nowhere")
+    f["labels"] = labels
+
+
+def circle(f):
+    f["embeddings"] = h5py.SoftLink("/embeddings")
+    f["labels"] = labels
+
+
+def external(f):
+    f["embeddings"] = h5py.ExternalLink("missing.h5", "/embeddings")
+    f["labels"] = labels
+
+
+def external_good(f):
+    f["embeddings"] = h5py.ExternalLink("ok-plain.h5", "/embeddings")
+    f["labels"] = labels
+
+
+def virtual(f):
+    layout = h5py.VirtualLayout(shape=x.shape, dtype="f4")
+    layout[...] = h5py.VirtualSource("missing.h5", "embeddings", shape=x.shape)
+    f.create_virtual_dataset("embeddings", layout)
+    f["labels"] = labels
+
+
+def external_storage(f):
+    f.create_dataset("embeddings", shape=x.shape, dtype="f4", external=[("missing.raw", 0, x.nbytes)])
+    f["labels"] = labels
+
+
+raw("bad-huge", huge)
+raw("bad-dangling", links)
+raw("bad-circle", circle)
+raw("bad-external-link", external)
+raw("any-external-link", external_good)
+raw("any-virtual", virtual)
+raw("any-external-storage", external_storage)
+raw("bad-type", lambda f: (f.create_dataset("embeddings", data=x), f["embeddings"].id, f.__setitem__("labels", np.dtype("f4"))))
+with open(path("bad-not-hdf5"), "wb") as f:
+    f.write(b"anchor,positive,negative\n" * 100)
+open(path("bad-empty"), "wb").close()

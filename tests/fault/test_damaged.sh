@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Damaged input: cut, flipped, and valid HDF5 with wrong content. Never a crash, never a hang, one line that names the
+# file; never a silent wrong result where a checksum exists. And checkpoints, which are checksummed throughout.
+source "$(dirname "$0")/../cli/lib.sh"
+export OMP_NUM_THREADS=1
+stores=$dir/stores
+mkdir "$stores"
+"$python" "$(dirname "$0")/make_damaged.py" "$stores" || exit 2
+cd "$stores" || exit 2
+
+# mine FILE: its exit code; the result hash in $hash.
+mine() {
+    timeout -k 5 60 "$program" mine "$1" --json --quiet </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    local code=$?
+    hash=$(grep -o '"result_hash": "[0-9a-f]*"' "$dir/stdout")
+    return $code
+}
+
+# refusal NAME CODE: a refusal as it should be?
+refusal() {
+    case $2 in
+    65 | 66 | 71 | 74 | 77) ;;
+    *)
+        fail "$1: exit code $2" "$dir/stderr"
+        return 1
+        ;;
+    esac
+    if [[ $(grep -c '^trimine: error: ' "$dir/stderr") != 1 ]] || ! grep -q "^trimine: error: .*'$1'" "$dir/stderr"; then
+        fail "$1: not one line that names the file" "$dir/stderr"
+        return 1
+    fi
+    refused=$((refused + 1))
+    pass
+}
+
+mine ok-plain.h5 || fail "the undamaged store" "$dir/stderr"
+right=$hash
+tried=0 refused=0 alike=0 other=0
+for file in *.h5; do
+    mine "$file"
+    code=$?
+    tried=$((tried + 1))
+    case $file in
+    ok-*) expect "$file gives the right result" test "$code $hash" == "0 $right" ;;
+    bad-huge.h5) expect "$file does not fit" test "$code" == 71 ;; # known before anything is read
+    bad-*) refusal "$file" $code ;;
+    any-*)
+        if [[ $code != 0 ]]; then
+            refusal "$file" $code
+        elif [[ $hash == "$right" ]]; then
+            alike=$((alike + 1))
+            pass
+        else
+            other=$((other + 1)) # flipped values, which no checksum covers
+            pass
+        fi
+        ;;
+    esac
+done
+echo "$tried stores: $refused refused, $alike with the undamaged result, $other with another"
+
+# On several ranks: only the rank that owns the damaged chunk can know.
+for file in bad-flip-data-1.h5 bad-flip-data-7.h5 bad-nan.h5 bad-cut-plain-40.h5; do
+    on 3 mine "$file" --json --quiet >"$dir/stdout" 2>"$dir/stderr"
+    refusal "$file" $?
+done
+
+# ---- checkpoints ----
+
+"$program" synth "$dir/s.h5" --rows 30000 --dim 32 --classes 40 --quiet || exit 2
+job=(mine "$dir/s.h5" --positives easiest --kernel blas --quiet --checkpoint "$dir/c")
+"$program" "${job[@]}" --checkpoint-every 0.0001 </dev/null >"$dir/stdout" 2>"$dir/stderr" &
+pid=$!
+for ((i = 0; i < 200; i++)); do
+    if [[ -s $dir/c ]]; then break; fi
+    sleep 0.02
+done
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+cp "$dir/c" "$dir/good"
+bytes=$(stat -c %s "$dir/good")
+found=0
+for ((k = 0; k < 76; k++)); do
+    if ((k < 60)); then
+        "$python" - "$dir/good" "$dir/c" $((k < 20 ? k * 37 : (k - 19) * (bytes / 42))) $((k % 8)) <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[int(sys.argv[3])] ^= 1 << int(sys.argv[4])
+open(sys.argv[2], "wb").write(data)
+PY
+    else
+        head -c $((bytes * (k - 60) / 16)) "$dir/good" >"$dir/c"
+    fi
+    timeout -k 5 60 "$program" "${job[@]}" --resume </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    code=$?
+    if [[ $code == 65 && $(grep -c "^trimine: error: checkpoint '$dir/c'" "$dir/stderr") == 1 ]]; then
+        found=$((found + 1))
+        pass
+    else
+        fail "damaged checkpoint $k: exit code $code" "$dir/stderr"
+    fi
+done
+echo "76 damaged checkpoints: $found found"
+cp "$dir/good" "$dir/c"
+expect "the undamaged one is good" "$program" "${job[@]}" --resume
+finish
