@@ -57,6 +57,9 @@ libclang-rt-14-dev     its runtime
 libomp-dev             its OpenMP
 clang-format           the code's layout
 LIST
+    valgrind) cat <<'LIST' ;;
+valgrind               memory errors and leaks
+LIST
     tidy) cat <<'LIST' ;;
 clang-tidy             static checks
 LIST

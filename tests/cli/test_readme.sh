@@ -27,7 +27,7 @@ done
 
 while read -r path; do
     expect "the README's $path exists" test -e "$source_dir/$path"
-done < <(grep -oE '\b(scripts|slurm|include)/[a-z_./]+[a-z_]' "$readme" | sort -u)
+done < <(grep -oE '\b(scripts|slurm|include)/[a-z_./-]+[a-z_]' "$readme" | sort -u)
 
 # The Python example, on a small store instead of the large one.
 mkdir "$dir/data"
