@@ -101,6 +101,7 @@ typedef struct packed_work {
     const trm_cli *cli;
     MPI_Comm comm;
     int rank;
+    trm_packed_form form;
     trm_packed packed;
     int64_t first, total;
     float *gradient[3];
@@ -161,7 +162,7 @@ static trm_status write_packed(packed_work *work, trm_error *err)
                                        .first = work->first,
                                        .count = packed->count,
                                        .data = work->gradient[k]};
-    if (packed->negatives > 1) {
+    if (work->form == TRM_PACKED_NEGATIVES) {
         arrays[2].name = "/gradient/negatives";
         arrays[2].rank = 3;
         arrays[2].size[1] = packed->negatives;
@@ -210,10 +211,10 @@ static trm_status report_packed(packed_work *work, trm_error *err)
     return trm_agree(work->comm, status, err);
 }
 
-static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_error *err)
+static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form form, trm_error *err)
 {
     const double start = trm_clock();
-    packed_work work = {.cli = cli, .comm = comm};
+    packed_work work = {.cli = cli, .comm = comm, .form = form};
     work.loss_name = cli->packed_pick == TRM_PACKED_REVERSED ? "reversed"
                      : cli->loss.soft                        ? "triplet-soft"
                                                              : "triplet";
@@ -267,13 +268,11 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err)
 {
     MPI_Comm comm = MPI_COMM_WORLD;
     int rank = 0;
-    bool packed = false;
     MPI_Comm_rank(comm, &rank);
-    trm_status status = TRM_OK;
-    if (cli->inputs == 1)
-        status = trm_packed_recognize(comm, cli->input[0], &packed, err);
-    if (status == TRM_OK)
-        status = trm_agree(comm, check_source(cli, packed, err), err);
+    const trm_packed_form form =
+        cli->inputs == 1 ? trm_packed_recognize(comm, cli->input[0]) : TRM_PACKED_NOT;
+    const bool packed = form != TRM_PACKED_NOT;
+    trm_status status = trm_agree(comm, check_source(cli, packed, err), err);
     if (status == TRM_OK && cli->output != NULL) {
         const char *inputs[] = {cli->triplets};
         status = trm_output_check(comm, cli->output, cli->overwrite, cli->inputs,
@@ -288,7 +287,7 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err)
         fprintf(stderr, "trimine: warning: %s\n", preset->warning);
     if (packed) {
         trm_standby_ignore();
-        return run_packed(cli, comm, err);
+        return run_packed(cli, comm, form, err);
     }
     trm_work work;
     status = trm_work_begin(cli, &work, err);

@@ -5,11 +5,13 @@
 #include "par/agree.h"
 
 #include <cblas.h>
+#include <inttypes.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 void trm_run_options_init(trm_run_options *options)
@@ -33,17 +35,57 @@ static int default_threads(int host_ranks)
     return mine / host_ranks > 0 ? mine / host_ranks : 1;
 }
 
-static int64_t available_memory(void)
+/* A number in a file, after a prefix; -1 where there is none ("max"). */
+static int64_t number_in(const char *path, const char *format)
 {
-    int64_t kilobytes = 0;
-    char line[128];
-    FILE *file = fopen("/proc/meminfo", "r");
+    int64_t number = -1;
+    char line[256];
+    FILE *file = fopen(path, "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "MemAvailable: %ld kB", &kilobytes) == 1)
+        if (sscanf(line, format, &number) == 1)
             break;
     if (file != NULL)
         fclose(file);
-    return kilobytes * 1024;
+    return number;
+}
+
+/* What the control group (version 2) that the host's ranks run in, or one around it, leaves: batch systems
+ * set their limits there. */
+static int64_t group_memory(void)
+{
+    char group[3000] = {0}, path[4096];
+    int64_t least = INT64_MAX;
+    FILE *file = fopen("/proc/self/cgroup", "r");
+    if (file == NULL || fscanf(file, "0::%2999s", group) != 1)
+        group[0] = '\0';
+    if (file != NULL)
+        fclose(file);
+    while (group[0] != '\0') {
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+        const int64_t most = number_in(path, "%" SCNd64);
+        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
+        const int64_t used = number_in(path, "%" SCNd64);
+        if (most >= 0 && used >= 0)
+            least = most - used < least ? most - used : least;
+        *strrchr(group, '/') = '\0';
+    }
+    return least > 0 ? least : 1;
+}
+
+/* What this host's ranks may take together, and how much of its address space this one has left. */
+static int64_t memory_a_rank(int host_ranks)
+{
+    struct rlimit limit;
+    int64_t host = number_in("/proc/meminfo", "MemAvailable: %" SCNd64 " kB") * 1024;
+    const int64_t group = group_memory();
+    host = group < host ? group : host;
+    int64_t rank = host / 5 * 4 / host_ranks;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        const int64_t used = number_in("/proc/self/statm", "%" SCNd64) * sysconf(_SC_PAGESIZE);
+        const int64_t left = ((int64_t)limit.rlim_cur - used) / 5 * 4;
+        rank = left < rank ? left : rank;
+    }
+    return rank > 0 ? rank : 1;
 }
 
 static trm_status check(const trm_run_options *options, int ranks, trm_error *err)
@@ -89,8 +131,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
     made->threads = options->threads > 0 ? options->threads : default_threads(made->host_ranks);
     made->replicate = options->replicate;
     made->tile = options->tile;
-    made->mem_per_rank =
-        options->mem_per_rank > 0 ? options->mem_per_rank : available_memory() / 5 * 4 / made->host_ranks;
+    made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : memory_a_rank(made->host_ranks);
     /* Hosts may differ in memory; the panels must not. */
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->kernel = trm_kernel_find(options->kernel);

@@ -27,9 +27,11 @@ trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets
 /* Frees what trm_triplets_read gave and empties it. Not collective. */
 void trm_triplets_free(trm_given_triplets *given);
 
-/* Does the file hold packed triplets: datasets /anchor, /positive and /negative or /negatives? A file that is
- * missing or unreadable does not: opening it as a store says what is wrong. Collective. */
-trm_status trm_packed_recognize(MPI_Comm comm, const char *path, bool *packed, trm_error *err) TRM_MUST_CHECK;
+/* How a file holds packed triplets: datasets /anchor, /positive and /negative, or /negatives. */
+typedef enum trm_packed_form { TRM_PACKED_NOT, TRM_PACKED_NEGATIVE, TRM_PACKED_NEGATIVES } trm_packed_form;
+
+/* A file that is missing or unreadable holds none: opening it as a store says what is wrong. Collective. */
+trm_packed_form trm_packed_recognize(MPI_Comm comm, const char *path);
 
 /* Reads /anchor (B,D), /positive (B,D) and /negative (B,D) or /negatives (B,K,D), element types as for
  * embeddings. Each rank gets its trm_share of the B anchors, new memory; first: its first anchor. options: as

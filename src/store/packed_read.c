@@ -199,31 +199,32 @@ trm_status trm_packed_read(MPI_Comm comm, const char *path, const trm_read_optio
     return status;
 }
 
-static bool looks_packed(const char *path)
+static trm_packed_form form_of(const char *path)
 {
     char why[256];
+    trm_packed_form form = TRM_PACKED_NOT;
     hid_t file = trm_h5_open_serial(path, why, sizeof why);
     if (file < 0)
-        return false;
-    const bool packed = has_dataset(file, "/anchor") && has_dataset(file, "/positive") &&
-                        (has_dataset(file, "/negative") || has_dataset(file, "/negatives"));
+        return form;
+    if (has_dataset(file, "/anchor") && has_dataset(file, "/positive"))
+        form = has_dataset(file, "/negatives")  ? TRM_PACKED_NEGATIVES
+               : has_dataset(file, "/negative") ? TRM_PACKED_NEGATIVE
+                                                : TRM_PACKED_NOT;
     H5Fclose(file);
-    return packed;
+    return form;
 }
 
-trm_status trm_packed_recognize(MPI_Comm comm, const char *path, bool *packed, trm_error *err)
+trm_packed_form trm_packed_recognize(MPI_Comm comm, const char *path)
 {
-    int rank = 0, found = 0;
+    int rank = 0, form = TRM_PACKED_NOT;
     MPI_Comm_rank(comm, &rank);
     if (rank == 0) {
         trm_h5_handler handler = trm_h5_silence();
-        found = looks_packed(path) ? 1 : 0;
+        form = (int)form_of(path);
         trm_h5_restore(handler);
     }
-    (void)err; /* nothing that can be wrong here is worth an error */
-    MPI_Bcast(&found, 1, MPI_INT, 0, comm);
-    *packed = found == 1;
-    return TRM_OK;
+    MPI_Bcast(&form, 1, MPI_INT, 0, comm);
+    return (trm_packed_form)form;
 }
 
 void trm_packed_free(trm_packed *packed)

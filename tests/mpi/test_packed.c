@@ -1,0 +1,198 @@
+/* Losses on packed triplets: against distances written out here, and the same bits on any number of ranks,
+ * with parts that are ragged or empty. Every rank also evaluates all of it alone. */
+#include "metric/metric.h"
+#include "support/random_store.h"
+#include "support/scratch.h"
+#include "trimine/trimine.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { COUNT = 23, K = 4, DIM = 6 };
+
+static float anchor[COUNT * DIM], positive[COUNT * DIM], negative[COUNT * K * DIM];
+
+/* Coordinates in eighths: ties, and sums without rounding. */
+static void make_batch(void)
+{
+    test_random random = {5};
+    for (int i = 0; i < COUNT * DIM; i++) {
+        anchor[i] = (float)(1 + test_random_below(&random, 9)) / 8.0F;
+        positive[i] = (float)(1 + test_random_below(&random, 9)) / 8.0F;
+    }
+    for (int i = 0; i < COUNT * K * DIM; i++)
+        negative[i] = (float)(1 + test_random_below(&random, 12)) / 8.0F;
+}
+
+static double distance(trm_metric metric, const float *x, const float *y)
+{
+    return trm_distance(metric, trm_dot(x, y, DIM), trm_dot(x, x, DIM), trm_dot(y, y, DIM));
+}
+
+typedef struct outcome {
+    trm_status status;
+    trm_loss_summary summary;
+    float gradient[3][COUNT * K * DIM]; /* of [first, first + count) */
+    int64_t first, count;
+} outcome;
+
+/* way 0: evenly; 1: all on the last rank. Collective on comm. */
+static outcome evaluate(MPI_Comm comm, const trm_packed_options *options, int64_t negatives, int way)
+{
+    outcome o = {.status = TRM_OK};
+    int me, all;
+    trm_error err = TRM_ERROR_INIT;
+    MPI_Comm_rank(comm, &me);
+    MPI_Comm_size(comm, &all);
+    o.first = way == 0 ? COUNT * me / all : 0;
+    o.count = way == 0 ? COUNT * (me + 1) / all - o.first : me == all - 1 ? COUNT : 0;
+    float own[COUNT * K * DIM]; /* the first `negatives` of each anchor's */
+    for (int64_t i = 0; i < o.count; i++)
+        memcpy(own + i * negatives * DIM, negative + (o.first + i) * K * DIM,
+               (size_t)(negatives * DIM) * sizeof *own);
+    const trm_packed packed = {.count = o.count,
+                               .negatives = negatives,
+                               .dim = DIM,
+                               .anchor = anchor + o.first * DIM,
+                               .positive = positive + o.first * DIM,
+                               .negative = own};
+    float *const gradient[3] = {o.gradient[0], o.gradient[1], o.gradient[2]};
+    o.status = trm_packed_loss(comm, &packed, options, gradient, &o.summary, NULL, &err);
+    if (o.status != TRM_OK)
+        fprintf(stderr, "%s\n", err.text);
+    return o;
+}
+
+/* The negative that anchor i's triplet has by the options; -1 for none. */
+static int64_t choose(const trm_packed_options *options, int64_t i, int64_t negatives)
+{
+    const double d_ap = distance(options->loss.metric, anchor + i * DIM, positive + i * DIM);
+    int64_t best = -1;
+    double least = INFINITY;
+    for (int64_t k = 0; k < negatives; k++) {
+        const double d = distance(options->loss.metric, anchor + i * DIM, negative + (i * K + k) * DIM);
+        const bool fits =
+            negatives == 1 || options->pick == TRM_PACKED_HARD ||
+            (d > d_ap && (options->window == TRM_WINDOW_NONE || d - d_ap < options->loss.margin));
+        if (fits && d < least) {
+            least = d;
+            best = k;
+        }
+    }
+    return best;
+}
+
+static void values_are_those_of_the_chosen_triplets(void **state)
+{
+    (void)state;
+    static const trm_packed_pick picks[] = {TRM_PACKED_SEMIHARD, TRM_PACKED_HARD};
+    for (int metric = 0; metric < 4; metric++)
+        for (int p = 0; p < 2; p++)
+            for (int64_t negatives = 1; negatives <= K; negatives += K - 1)
+                for (int window = 0; window < 2; window++) {
+                    trm_packed_options options;
+                    trm_packed_options_init(&options);
+                    options.loss.metric = (trm_metric)metric;
+                    options.loss.margin = 0.75;
+                    options.pick = picks[p];
+                    options.window = window ? TRM_WINDOW_NONE : TRM_WINDOW_LT;
+                    double sum = 0.0;
+                    int64_t count = 0, active = 0;
+                    for (int64_t i = 0; i < COUNT; i++) {
+                        const int64_t k = choose(&options, i, negatives);
+                        if (k < 0)
+                            continue;
+                        const double term =
+                            distance(options.loss.metric, anchor + i * DIM, positive + i * DIM) -
+                            distance(options.loss.metric, anchor + i * DIM, negative + (i * K + k) * DIM) +
+                            0.75;
+                        count++;
+                        active += term > 0.0;
+                        sum += term > 0.0 ? term : 0.0;
+                    }
+                    const outcome o = evaluate(MPI_COMM_WORLD, &options, negatives, 0);
+                    assert_true(everywhere(o.status == TRM_OK));
+                    assert_int_equal(o.summary.count, count);
+                    assert_int_equal(o.summary.active, active);
+                    assert_true(fabs(o.summary.sum - sum) <= 1e-12 * (1.0 + sum));
+                    assert_true(active == 0 || o.summary.mean_nonzero == o.summary.sum / (double)active);
+                }
+}
+
+static void ranks_change_nothing(void **state)
+{
+    (void)state;
+    static const trm_packed_pick picks[] = {TRM_PACKED_SEMIHARD, TRM_PACKED_HARD, TRM_PACKED_RANDOM,
+                                            TRM_PACKED_REVERSED};
+    for (int metric = 0; metric < 4; metric++)
+        for (int p = 0; p < 4; p++)
+            for (int way = 0; way < 2; way++) {
+                trm_packed_options options;
+                trm_packed_options_init(&options);
+                options.loss.metric = (trm_metric)metric;
+                options.loss.soft = picks[p] != TRM_PACKED_REVERSED && way == 1;
+                options.pick = picks[p];
+                options.window = TRM_WINDOW_NONE;
+                options.seed = 9;
+                const outcome alone = evaluate(MPI_COMM_SELF, &options, K, 0);
+                const outcome o = evaluate(MPI_COMM_WORLD, &options, K, way);
+                bool same = alone.status == TRM_OK && o.status == TRM_OK &&
+                            alone.summary.sum == o.summary.sum && alone.summary.active == o.summary.active;
+                for (int part = 0; part < 3; part++) {
+                    const int64_t row = part == 2 ? K * DIM : DIM;
+                    same = same && memcmp(o.gradient[part], alone.gradient[part] + o.first * row,
+                                          (size_t)(o.count * row) * sizeof(float)) == 0;
+                }
+                assert_true(everywhere(same));
+            }
+}
+
+static void no_anchor_at_all_is_refused(void **state)
+{
+    (void)state;
+    trm_packed_options options;
+    trm_packed_options_init(&options);
+    const trm_packed packed = {0, 1, DIM, anchor, positive, negative, NULL, NULL, NULL};
+    float *const none[3] = {NULL, NULL, NULL};
+    trm_loss_summary summary;
+    trm_error err = TRM_ERROR_INIT;
+    assert_int_equal(trm_packed_loss(MPI_COMM_WORLD, &packed, &options, none, &summary, NULL, &err),
+                     TRM_ERR_DATA);
+}
+
+static void a_margin_that_is_no_number_is_refused(void **state)
+{
+    (void)state;
+    trm_packed_options options;
+    trm_packed_options_init(&options);
+    options.loss.margin = NAN;
+    assert_int_equal(evaluate(MPI_COMM_WORLD, &options, 1, 0).status, TRM_ERR_USAGE);
+}
+
+int main(int argc, char **argv)
+{
+    int provided;
+    alarm(100);
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    make_batch();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_those_of_the_chosen_triplets),
+        cmocka_unit_test(ranks_change_nothing),
+        cmocka_unit_test(no_anchor_at_all_is_refused),
+        cmocka_unit_test(a_margin_that_is_no_number_is_refused),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
