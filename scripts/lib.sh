@@ -42,6 +42,7 @@ LIST
     test) cat <<'LIST' ;;
 libcmocka-dev          unit tests
 hdf5-tools             h5diff, to compare results
+iproute2               hosts of a test of its own
 python3-numpy          makes test inputs
 python3-h5py           makes test inputs
 LIST

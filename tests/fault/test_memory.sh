@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Memory: the plan is told, kept, and a job that can't fit is refused before the big read, with what would do.
+source "$(dirname "$0")/../cli/lib.sh"
+export OMP_NUM_THREADS=1
+"$program" synth "$dir/s.h5" --rows 20000 --dim 256 --classes 5 --quiet || exit 2
+job=(mine "$dir/s.h5" --positives nearest:500)
+
+# Address space for MPI and little more.
+for kilobytes in 300000 450000; do
+    (
+        ulimit -v "$kilobytes"
+        timeout -k 5 60 "$program" "${job[@]}" --quiet </dev/null
+    ) >"$dir/stdout" 2>"$dir/stderr"
+    expect "$kilobytes kB of address space: exit code 71" test $? == 71
+    expect "one line with what would do" test "$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+M or use' "$dir/stderr")" == 1
+done
+
+"$program" "${job[@]}" --mem-per-rank 20M --quiet >"$dir/stdout" 2>"$dir/stderr"
+expect "a limit below the rows: exit code 71" test $? == 71
+need=$(grep -oE 'give --mem-per-rank [0-9]+M' "$dir/stderr" | grep -oE '[0-9]+')
+"$program" "${job[@]}" --mem-per-rank "$((need + 20))M" --json >"$dir/out.json" 2>"$dir/stderr"
+expect "the limit it names (and a little for the state) is enough" test $? == 0
+expect "the plan is told" grep -qE '^plan .* MB a rank of at most [0-9]+ MB' "$dir/stderr"
+plan=$(value "$dir/out.json" run.plan_bytes)
+held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
+expect "and kept: $held held, $plan planned" test "$held" -lt $((plan * 115 / 100 + 16000000))
+
+# 2^40 rows that were never written
+"$python" - "$dir/huge.h5" <<'PY'
+import h5py, sys
+with h5py.File(sys.argv[1], "w", libver="latest") as f:
+    f.create_dataset("embeddings", shape=(2**40, 128), dtype="f4", chunks=(1024, 128))
+    f.create_dataset("labels", shape=(2**40,), dtype="i8", chunks=(1024,))
+PY
+on 2 mine "$dir/huge.h5" --quiet >"$dir/stdout" 2>"$dir/stderr"
+expect "2^40 rows are refused at once" test $? == 71
+finish
