@@ -75,6 +75,8 @@ void trm_h5_close(hid_t handle)
 hid_t trm_h5_select(hid_t file_space, const trm_h5_block *block)
 {
     const int rank = H5Sget_simple_extent_ndims(file_space);
+    if (rank < 1 || rank > 3)
+        return -1;
     const bool none = block->rows == 0;
     hsize_t start[3] = {(hsize_t)block->first, 0, 0};
     hsize_t size[3] = {(hsize_t)(none ? 1 : block->rows), (hsize_t)block->width, 0};
@@ -203,15 +205,15 @@ trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error 
     char why[256] = {0};
     struct stat found;
     *file = -1;
-    int readable = open(about->path, O_RDONLY | O_CLOEXEC);
+    int readable = open(about->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
     if (readable < 0)
         return trm_fail(err, trm_status_of_errno(errno), "%s '%s': %s", about->kind, about->path,
                         errno == ENOENT ? "No such file" : strerror(errno));
-    const bool is_folder = fstat(readable, &found) == 0 && S_ISDIR(found.st_mode);
+    const bool known = fstat(readable, &found) == 0;
     close(readable);
-    if (is_folder)
-        return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': is a folder, needs a file", about->kind,
-                        about->path);
+    if (known && !S_ISREG(found.st_mode))
+        return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': is %s, needs a file", about->kind, about->path,
+                        S_ISDIR(found.st_mode) ? "a folder" : "a device or a pipe");
     if (H5Fis_hdf5(about->path) <= 0)
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': not an HDF5 file", about->kind, about->path);
     *file = trm_h5_open_serial(about->path, why, sizeof why);
@@ -219,6 +221,14 @@ trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error 
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': truncated or damaged HDF5 file (%s)", about->kind,
                         about->path, why);
     return TRM_OK;
+}
+
+/* Names in a damaged file may hold anything; a message is one line. */
+static void one_line(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 127)
+            *text = '?';
 }
 
 void trm_inspect_root(hid_t file, char *text, size_t size)
@@ -237,6 +247,7 @@ void trm_inspect_root(hid_t file, char *text, size_t size)
             break;
         }
         H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
+        one_line(name);
         int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
         used += wrote > 0 ? (size_t)wrote : 0;
     }
@@ -260,6 +271,7 @@ static trm_status check_storage(const trm_named_file *about, hid_t dataset, cons
         char filter_name[64] = {0};
         H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof filter_name,
                                              filter_name, &config);
+        one_line(filter_name);
         if (H5Zfilter_avail(filter) <= 0)
             status = trm_fail(err, TRM_ERR_DATA,
                               "%s '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have",

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 enum { NAME_BUFFER = 512 };
+static const int64_t most_rows = INT64_C(1) << 40; /* times any dimension is far from overflow */
 
 static const char *const embeddings_names[] = {"embeddings", "features", "X",           "train",
                                                "emb",        "vectors",  "descriptors", NULL};
@@ -266,6 +267,10 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
                           "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
                           ", needs at least one row and 1 to %d columns",
                           path, embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
+    else if (size[0] > (hsize_t)(most_rows - found->rows))
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "store '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64, path,
+                          embeddings_name, (uint64_t)size[0], most_rows);
     if (status == TRM_OK)
         status =
             find_dataset(file, path, "labels", options->labels, labels_names, false, &name, &labels, err);

@@ -18,6 +18,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PLACE_TEXT = 64 };
@@ -114,7 +115,9 @@ static trm_status read_stored(const trm_reader *in, const trm_column *col, hid_t
 {
     hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
     hid_t memory = trm_h5_select(space, block);
-    herr_t result = H5Dread(dataset, type, memory, space, H5P_DEFAULT, in->bounce);
+    herr_t result = -1;
+    if (H5Tget_size(type) == (size_t)col->element->size) /* else it is not what rank 0 saw */
+        result = H5Dread(dataset, type, memory, space, H5P_DEFAULT, in->bounce);
     trm_h5_close(memory);
     trm_h5_close(space);
     trm_h5_close(type);
@@ -126,7 +129,24 @@ static trm_status read_stored(const trm_reader *in, const trm_column *col, hid_t
     return TRM_OK;
 }
 
-/* offset: of the dataset in the file where it lies there in one piece, else -1. */
+/* Where a dataset lies in the file in one piece; -1: it does not, or is behind a link into another file. */
+static int64_t plain_offset(const trm_reader *in, hid_t dataset)
+{
+    const haddr_t address = H5Dget_offset(dataset);
+    if (address == HADDR_UNDEF)
+        return -1;
+    int *descriptor = NULL;
+    struct stat here, there;
+    const hid_t file = H5Iget_file_id(dataset);
+    const bool same = file >= 0 && H5Fget_vfd_handle(file, H5P_DEFAULT, (void **)&descriptor) >= 0 &&
+                      fstat(in->bytes, &here) == 0 && fstat(*descriptor, &there) == 0 &&
+                      here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+    if (file >= 0)
+        H5Fclose(file);
+    return same ? (int64_t)address : -1;
+}
+
+/* offset: as plain_offset. */
 static trm_status read_piece(const trm_reader *in, const trm_column *col, hid_t dataset, int64_t offset,
                              const arrival *piece, const trm_h5_block *block)
 {
@@ -145,8 +165,7 @@ static trm_status read_column(const trm_reader *in, const trm_column *col, int64
     if (dataset < 0)
         status = trm_fail(in->err, TRM_ERR_IO, "%s '%s': dataset '%s' can't be opened", in->kind, in->path,
                           col->name);
-    const haddr_t address = dataset < 0 ? HADDR_UNDEF : H5Dget_offset(dataset);
-    const int64_t offset = address == HADDR_UNDEF ? -1 : (int64_t)address;
+    const int64_t offset = dataset < 0 ? -1 : plain_offset(in, dataset);
     for (int64_t i = 0; i < all.pieces && status == TRM_OK; i++) {
         arrival piece = {0, 0, 0};
         const trm_h5_block block = trm_h5_piece(&all, i, &piece.done);

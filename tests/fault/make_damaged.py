@@ -62,14 +62,14 @@ for source in ("ok-plain", "ok-chunked"):
 
 # Bit flips: anywhere in the plain store; in checksummed data, where each must be found; and in its metadata.
 size = os.path.getsize(path("ok-plain"))
-for k in range(100):
+for k in range(64):
     flipped("ok-plain", f"any-flip-plain-{k}", random.randrange(size), random.randrange(8))
 for k in range(40):
     offset, length = random.choice(places)
     flipped("ok-chunked", f"bad-flip-data-{k}", offset + random.randrange(length), random.randrange(8))
 covered = {at for offset, length in places for at in range(offset, offset + length)}
 outside = [at for at in range(os.path.getsize(path("ok-chunked"))) if at not in covered]
-for k in range(60):
+for k in range(40):
     flipped("ok-chunked", f"any-flip-metadata-{k}", random.choice(outside), random.randrange(8))
 
 # Valid HDF5 with other types, which are converted ...
