@@ -57,13 +57,16 @@ static void write_line(char line[LINE_BYTES + 1], const char *text, int64_t head
     trm_hash_sum sum = TRM_HASH_SUM_INIT;
     trm_hash_sum_add(&sum, text + LINE_BYTES, (size_t)header - LINE_BYTES);
     trm_hash_sum_text(&sum, hash);
-    snprintf(line, LINE_BYTES + 1, line_format, header, hash);
+    char full[128]; /* the line, where header has its ten digits */
+    snprintf(full, sizeof full, line_format, header, hash);
+    memcpy(line, full, LINE_BYTES);
+    line[LINE_BYTES] = '\0';
 }
 
 int64_t trm_checkpoint_header_bytes(const char *text, size_t length)
 {
     int64_t bytes = 0;
-    char line[LINE_BYTES + 1] = {0}, head[LINE_BYTES + 1];
+    char line[LINE_BYTES + 1] = {0}, head[128];
     if (length < LINE_BYTES)
         return -1;
     memcpy(line, text, LINE_BYTES);
