@@ -253,6 +253,19 @@ void trm_inspect_root(hid_t file, char *text, size_t size)
     }
 }
 
+/* Does a dataset in one piece have a piece as long as its shape? It is read as plain bytes. */
+static bool holds_its_shape(hid_t dataset)
+{
+    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+    const hssize_t values = H5Sget_simple_extent_npoints(space);
+    const size_t size = H5Tget_size(type);
+    const bool holds = H5Dget_offset(dataset) == HADDR_UNDEF ||
+                       (values >= 0 && size > 0 && H5Dget_storage_size(dataset) / size >= (hsize_t)values);
+    trm_h5_close(type);
+    trm_h5_close(space);
+    return holds;
+}
+
 /* What parallel HDF5 can't read, said here rather than in the middle of a collective call. */
 static trm_status check_storage(const trm_named_file *about, hid_t dataset, const char *name, trm_error *err)
 {
@@ -265,12 +278,15 @@ static trm_status check_storage(const trm_named_file *about, hid_t dataset, cons
     else if (H5Pget_external_count(creation) > 0)
         status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' keeps its data in external files",
                           about->kind, about->path, name);
+    else if (!holds_its_shape(dataset))
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' is damaged: shorter than its shape",
+                          about->kind, about->path, name);
     for (int i = 0; status == TRM_OK && i < H5Pget_nfilters(creation); i++) {
         unsigned flags = 0, config = 0;
         size_t values = 0;
         char filter_name[64] = {0};
-        H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof filter_name,
-                                             filter_name, &config);
+        H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL,
+                                             sizeof filter_name - 1, filter_name, &config);
         one_line(filter_name);
         if (H5Zfilter_avail(filter) <= 0)
             status = trm_fail(err, TRM_ERR_DATA,

@@ -133,7 +133,8 @@ static void strip_side(const trm_sweep *sweep, trm_side *side, int64_t capacity)
 {
     trm_block_destroy(&side->block);
     trm_bounds_destroy(&side->bounds);
-    free_locks(side->locks, tiles_of(capacity, sweep->tile));
+    if (side->locks != NULL) /* else there may be no tile size yet */
+        free_locks(side->locks, tiles_of(capacity, sweep->tile));
     side->locks = NULL;
 }
 
