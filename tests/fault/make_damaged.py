@@ -1,8 +1,9 @@
 """Makes damaged and odd stores in a folder: make_damaged.py FOLDER. Every file's name says what must become of it:
 ok-* gives the right result, bad-* is refused, any-* is one or the other (where no checksum tells), same-* is refused or
-gives the result of the undamaged file."""
+gives the result of the undamaged file, too-large is more than fits."""
 import os
 import random
+import struct
 import sys
 
 import h5py
@@ -26,9 +27,8 @@ def write(name, rows=x, row_labels=labels, **how):
     return path(name)
 
 
-def chunked():
-    name = "ok-chunked"
-    with h5py.File(path(name), "w") as f:
+def chunked(name, version):
+    with h5py.File(path(name), "w", libver=version) as f:
         f.create_dataset("embeddings", data=x, chunks=(16, DIM), compression="gzip", shuffle=True, fletcher32=True)
         f.create_dataset("labels", data=labels, chunks=(16,), fletcher32=True)
         places = []
@@ -36,7 +36,7 @@ def chunked():
             for i in range(f[d].id.get_num_chunks()):
                 info = f[d].id.get_chunk_info(i)
                 places.append((info.byte_offset, info.size))
-    return places
+    return places  # of the embeddings' chunks, then of the labels'
 
 
 def flipped(source, name, at, bit):
@@ -52,10 +52,11 @@ def raw(name, build):
 
 random.seed(11)
 write("ok-plain")
-places = chunked()
+places = chunked("ok-chunked", "earliest")
+latest_places = chunked("ok-latest", "latest")  # has checksums on its metadata, too
 
 # Truncation at every 1/64.
-for source in ("ok-plain", "ok-chunked"):
+for source in ("ok-plain", "ok-chunked", "ok-latest"):
     data = open(path(source), "rb").read()
     for k in range(64):
         open(path(f"bad-cut-{source[3:]}-{k}"), "wb").write(data[: len(data) * k // 64])
@@ -71,12 +72,27 @@ covered = {at for offset, length in places for at in range(offset, offset + leng
 outside = [at for at in range(os.path.getsize(path("ok-chunked"))) if at not in covered]
 for k in range(40):
     flipped("ok-chunked", f"any-flip-metadata-{k}", random.choice(outside), random.randrange(8))
+covered = {at for offset, length in latest_places for at in range(offset, offset + length)}
+for k in range(80):
+    at = random.randrange(os.path.getsize(path("ok-latest")))
+    flipped("ok-latest", f"{'bad' if at in covered else 'same'}-flip-latest-{k}", at, random.randrange(8))
+flipped("ok-chunked", "bad-first-chunk", places[0][0] + 20, 3)
+flipped("ok-chunked", "bad-last-chunk", places[3][0] + 20, 3)
+
+# The layout message of the embeddings: address, then bytes. It says that half of them are there.
+data = open(path("ok-plain"), "rb").read()
+with h5py.File(path("ok-plain"), "r") as f:
+    layout = struct.pack("<QQ", f["embeddings"].id.get_offset(), x.nbytes)
+assert data.count(layout) == 1
+open(path("bad-shorter"), "wb").write(data.replace(layout, layout[:8] + struct.pack("<Q", x.nbytes // 2)))
 
 # Valid HDF5 with other types, which are converted ...
 write("ok-big-endian", x.astype(">f4"), labels.astype(">i4"))
 write("ok-compressed", x, labels, compression="gzip")
 write("ok-float64", x.astype("f8"))
 write("ok-uint8-labels", x, labels.astype("u1"))
+with h5py.File(path("ok-behind-a-user-block"), "w", userblock_size=512) as f:
+    f["embeddings"], f["labels"] = x, labels
 # ... and with content that is no store.
 write("bad-complex", x.astype("c8"))
 write("bad-text", np.array([b"abc"] * ROWS).reshape(ROWS, 1))
@@ -97,9 +113,17 @@ raw("bad-nothing", lambda f: None)
 raw("bad-groups", lambda f: (f.create_group("embeddings"), f.create_group("labels")))
 
 
-def huge(f):  # 2^62 rows without storage
-    f.create_dataset("embeddings", shape=(2**55, DIM), dtype="f4", chunks=(1024, DIM))
-    f.create_dataset("labels", shape=(2**55,), dtype="i8", chunks=(1024,))
+def unstored(rows):
+    def build(f):
+        f.create_dataset("embeddings", shape=(rows, DIM), dtype="f4", chunks=(1024, DIM))
+        f.create_dataset("labels", shape=(rows,), dtype="i8", chunks=(1024,))
+
+    return build
+
+
+def names(f):  # which the message lists, on its one line
+    f["labels"] = labels
+    f["a\nb\x1b"] = x
 
 
 def links(f):
@@ -117,9 +141,10 @@ def external(f):
     f["labels"] = labels
 
 
-def external_good(f):
+def external_good(f):  # with other data where the linked file has its rows
     f["embeddings"] = h5py.ExternalLink("ok-plain.h5", "/embeddings")
     f["labels"] = labels
+    f["other"] = np.ones(10000, "f4")
 
 
 def virtual(f):
@@ -134,14 +159,17 @@ def external_storage(f):
     f["labels"] = labels
 
 
-raw("bad-huge", huge)
+raw("bad-huge", unstored(2**55))
+raw("too-large", unstored(2**36))
+raw("bad-names", names)
 raw("bad-dangling", links)
 raw("bad-circle", circle)
 raw("bad-external-link", external)
-raw("any-external-link", external_good)
-raw("any-virtual", virtual)
-raw("any-external-storage", external_storage)
+raw("ok-external-link", external_good)
+raw("bad-virtual", virtual)
+raw("bad-external-storage", external_storage)
 raw("bad-type", lambda f: (f.create_dataset("embeddings", data=x), f["embeddings"].id, f.__setitem__("labels", np.dtype("f4"))))
 with open(path("bad-not-hdf5"), "wb") as f:
     f.write(b"anchor,positive,negative\n" * 100)
 open(path("bad-empty"), "wb").close()
+os.mkfifo(path("bad-pipe"))

@@ -3,6 +3,7 @@
 # file; never a silent wrong result where a checksum exists. And checkpoints, which are checksummed throughout.
 source "$(dirname "$0")/../cli/lib.sh"
 export OMP_NUM_THREADS=1
+export OMPI_MCA_ess_singleton_isolated=1 # without a daemon for each run
 stores=$dir/stores
 mkdir "$stores"
 "$python" "$(dirname "$0")/make_damaged.py" "$stores" || exit 2
@@ -33,23 +34,36 @@ refusal() {
     pass
 }
 
+# alone NAME CODE: the same for a run without mpirun, which prints nothing else. Where HDF5 itself crashes on metadata
+# that no checksum covers, that is counted: the first of its frames and ours tells whose crash it is.
+alone() {
+    if (($2 >= 128)) && [[ $1 == any-* ]] && grep -m 1 -E 'libhdf5|trimine\(' "$dir/stderr" | grep -q libhdf5; then
+        crashed=$((crashed + 1))
+        printf 'libhdf5 crashes on %s: exit code %s\n' "$1" "$2"
+    elif refusal "$@" && [[ $(wc -l <"$dir/stderr") != 1 || -s $dir/stdout ]]; then
+        fail "$1: more than one line" "$dir/stderr"
+    fi
+}
+
 mine ok-plain.h5 || fail "the undamaged store" "$dir/stderr"
 right=$hash
-tried=0 refused=0 alike=0 other=0
+tried=0 refused=0 alike=0 other=0 crashed=0
 for file in *.h5; do
     mine "$file"
     code=$?
     tried=$((tried + 1))
     case $file in
     ok-*) expect "$file gives the right result" test "$code $hash" == "0 $right" ;;
-    bad-huge.h5) expect "$file does not fit" test "$code" == 71 ;; # known before anything is read
-    bad-*) refusal "$file" $code ;;
-    any-*)
+    too-large.h5) expect "$file does not fit" test "$code" == 71 ;; # known before anything is read
+    bad-*) alone "$file" $code ;;
+    *)
         if [[ $code != 0 ]]; then
-            refusal "$file" $code
+            alone "$file" $code
         elif [[ $hash == "$right" ]]; then
             alike=$((alike + 1))
             pass
+        elif [[ $file == same-* ]]; then
+            fail "$file: another result, in spite of the checksums"
         else
             other=$((other + 1)) # flipped values, which no checksum covers
             pass
@@ -57,13 +71,25 @@ for file in *.h5; do
         ;;
     esac
 done
-echo "$tried stores: $refused refused, $alike with the undamaged result, $other with another"
+echo "$tried stores: $refused refused, $alike with the undamaged result, $other with another, $crashed crashes of HDF5"
 
 # On several ranks: only the rank that owns the damaged chunk can know.
 for file in bad-flip-data-1.h5 bad-flip-data-7.h5 bad-nan.h5 bad-cut-plain-40.h5; do
     on 3 mine "$file" --json --quiet >"$dir/stdout" 2>"$dir/stderr"
     refusal "$file" $?
 done
+for file in bad-first-chunk.h5 bad-last-chunk.h5; do
+    on 2 mine "$file" --json --quiet >"$dir/stdout" 2>"$dir/stderr"
+    refusal "$file" $?
+    owner=$([[ $file == bad-first* ]]; echo $?)
+    expect "$file: rank $owner says so" grep -q "^trimine: error: rank $owner (.*dataset '/embeddings' rows" "$dir/stderr"
+done
+# Rows of many files together are not more than can be counted.
+vast=()
+for ((i = 0; i < 32; i++)); do vast+=(too-large.h5); done
+mine_all() { timeout -k 5 60 "$program" info "${vast[@]}" </dev/null >"$dir/stdout" 2>"$dir/stderr"; }
+mine_all
+refusal too-large.h5 $?
 
 # ---- checkpoints ----
 
