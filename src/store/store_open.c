@@ -134,6 +134,18 @@ static int64_t keep_name(survey *found, const char *lead, const char *text)
     return at;
 }
 
+/* Is there something of that name in the file's own root that can't be opened, so that another name must not
+ * take its place? Groups and links to nothing are not that. */
+static bool is_damaged(hid_t file, const char *name)
+{
+    H5L_info_t link;
+    if (H5Lget_info(file, name, &link, H5P_DEFAULT) < 0)
+        return true;
+    hid_t object = link.type == H5L_TYPE_HARD ? H5Oopen(file, name, H5P_DEFAULT) : -1;
+    trm_h5_close(object);
+    return link.type == H5L_TYPE_HARD && object < 0;
+}
+
 /* The dataset of one role: the option's path, or the one alias that the file has. *name is borrowed; *dataset
  * stays negative where an optional role is absent. */
 static trm_status find_dataset(hid_t file, const char *path, const char *role, const char *option,
@@ -152,9 +164,12 @@ static trm_status find_dataset(hid_t file, const char *path, const char *role, c
                         option, role, root);
     }
     for (; *names != NULL; names++) {
-        if (H5Lexists(file, *names, H5P_DEFAULT) <= 0)
+        if (H5Lexists(file, *names, H5P_DEFAULT) == 0)
             continue;
         hid_t hit = H5Dopen2(file, *names, H5P_DEFAULT);
+        if (hit < 0 && is_damaged(file, *names))
+            return trm_fail(err, TRM_ERR_DATA, "store '%s': '/%s' can't be opened: the file is damaged", path,
+                            *names);
         if (hit < 0)
             continue;
         if (*dataset >= 0) {

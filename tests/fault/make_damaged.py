@@ -79,6 +79,21 @@ for k in range(80):
 flipped("ok-chunked", "bad-first-chunk", places[0][0] + 20, 3)
 flipped("ok-chunked", "bad-last-chunk", places[3][0] + 20, 3)
 
+# What is damaged is not taken for absent, even where another name would do; a group is no dataset, and does not count.
+for name, damaged, links in (
+    ("bad-one-of-two-names", True, {"embeddings": x, "features": x, "labels": labels}),
+    ("bad-ids", True, {"ids": np.arange(ROWS), "embeddings": x, "labels": labels}),
+    ("ok-beside-a-group", False, {"features": x, "labels": labels}),
+):
+    with h5py.File(path(name), "w", libver="latest") as f:
+        for link, values in links.items():
+            f[link] = values
+        at = h5py.h5o.get_info(f[next(iter(links))].id).addr + 10
+        if not damaged:
+            f.create_group("embeddings")
+    if damaged:
+        flipped(name, name, at, 0)
+
 # The layout message of the embeddings: address, then bytes. It says that half of them are there.
 data = open(path("ok-plain"), "rb").read()
 with h5py.File(path("ok-plain"), "r") as f:
