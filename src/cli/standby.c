@@ -1,6 +1,7 @@
 /* Signals, clock and checkpoint; see standby.h. */
 #include "cli/standby.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "par/agree.h"
 #include "store/result.h"
@@ -75,24 +76,68 @@ static int wish(void *context)
     return wishes;
 }
 
+static char *piece_path(const trm_standby *standby, int64_t piece)
+{
+    return trm_format("%s.piece-%" PRId64, standby->cli->checkpoint, piece);
+}
+
+/* Writes a file of the checkpoint, with its time and a line where lines are wanted. */
+static trm_status write_file(trm_standby *standby, const char *path, int parts, const trm_keep_part *part,
+                             int64_t *bytes, trm_error *err)
+{
+    const double start = trm_clock();
+    trm_status status = trm_checkpoint_write(standby->comm, path, &standby->job, parts, part, bytes, err);
+    const double seconds = trm_clock() - start;
+    standby->write_s += seconds;
+    if (status == TRM_OK && standby->rank == 0 && standby->cli->verbose > 0)
+        fprintf(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", path, (double)*bytes / 1e6, seconds);
+    return status;
+}
+
+/* A piece that can't be kept does not end the job either, but nothing that builds on it is worth keeping. */
+static trm_status set_aside(void *context, int64_t piece, int parts, const trm_keep_part *part,
+                            trm_error *err)
+{
+    (void)err;
+    trm_standby *standby = context;
+    trm_error why = TRM_ERROR_INIT;
+    int64_t bytes = 0;
+    char *path = piece_path(standby, piece);
+    trm_status status = path == NULL ? trm_fail_memory(&why, "a file name", 1, 1) : TRM_OK;
+    if (status == TRM_OK && standby->rank == 0 && trm_checkpoint_is_foreign(path))
+        status = trm_fail(&why, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", path);
+    status = trm_agree(standby->comm, status, &why);
+    if (status == TRM_OK && !standby->piece_lost)
+        status = write_file(standby, path, parts, part, &bytes, &why);
+    if (status != TRM_OK) {
+        standby->piece_lost = true;
+        if (standby->rank == 0)
+            fprintf(stderr, "trimine: warning: %s; going on without further checkpoints\n", why.text);
+    }
+    trm_free(path);
+    return TRM_OK;
+}
+
 /* A checkpoint that can't be written does not end a job that could go on. */
 static trm_status save(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err)
 {
     trm_standby *standby = context;
     trm_error why = TRM_ERROR_INIT;
-    const double start = trm_clock();
-    trm_status status = trm_checkpoint_write(standby->comm, standby->cli->checkpoint, &standby->job, parts,
-                                             part, &standby->bytes, &why);
+    trm_status status = TRM_OK;
+    if (standby->piece_lost)
+        status = trm_fail(&why, TRM_ERR_IO,
+                          "checkpoint '%s': what was found before could not be kept, so neither can this be",
+                          standby->cli->checkpoint);
+    else
+        status = write_file(standby, standby->cli->checkpoint, parts, part, &standby->bytes, &why);
     save_asked = 0;
     standby->last = trm_clock();
-    standby->write_s += standby->last - start;
     if (status == TRM_OK) {
         standby->written++;
-        if (standby->rank == 0 && standby->cli->verbose > 0)
-            fprintf(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", standby->cli->checkpoint,
-                    (double)standby->bytes / 1e6, standby->last - start);
         return TRM_OK;
     }
+    if (standby->piece_lost && !stop)
+        return TRM_OK; /* a warning was given when it happened */
     if (stop) {
         if (err != NULL)
             *err = why;
@@ -108,9 +153,28 @@ static int64_t size(void *context, const char *name)
     return trm_checkpoint_size(((const trm_standby *)context)->from, name);
 }
 
-static trm_status load(void *context, int parts, const trm_keep_part *part, trm_error *err)
+static trm_status open_piece(trm_standby *standby, int64_t piece, trm_error *err)
 {
-    return trm_checkpoint_load(((const trm_standby *)context)->from, parts, part, err);
+    char *path = piece_path(standby, piece);
+    trm_status status = path == NULL ? trm_fail_memory(err, "a file name", 1, 1) : TRM_OK;
+    status = trm_agree(standby->comm, status, err);
+    trm_checkpoint_close(&standby->piece);
+    if (status == TRM_OK)
+        status = trm_checkpoint_open(standby->comm, path, &standby->job, &standby->piece, err);
+    standby->piece_index = piece;
+    trm_free(path);
+    return status;
+}
+
+static trm_status load(void *context, int64_t volume, int parts, const trm_keep_part *part, trm_error *err)
+{
+    trm_standby *standby = context;
+    if (volume == TRM_KEPT_STATE)
+        return trm_checkpoint_load(standby->from, parts, part, err);
+    trm_status status = TRM_OK;
+    if (standby->piece == NULL || standby->piece_index != volume)
+        status = open_piece(standby, volume, err);
+    return status == TRM_OK ? trm_checkpoint_load(standby->piece, parts, part, err) : status;
 }
 
 /* ---- the program's side ---- */
@@ -134,6 +198,7 @@ trm_status trm_standby_begin(const trm_cli *cli, MPI_Comm comm, trm_standby *sta
     if (cli->checkpoint == NULL)
         return TRM_OK;
     standby->keeping.save = save;
+    standby->keeping.set_aside = set_aside;
     standby->keeping.size = size;
     standby->keeping.load = load;
     trm_status status = trm_agree(comm, standby->rank == 0 ? check_existing(cli, err) : TRM_OK, err);
@@ -189,14 +254,30 @@ trm_status trm_standby_explain(const trm_standby *standby, trm_status status, tr
                     "stopped on a signal; checkpoint '%s' holds the work: run again with --resume", path);
 }
 
+/* Whether there was a file. */
+static bool remove_file(const char *path)
+{
+    if (unlink(path) == 0)
+        return true;
+    if (errno != ENOENT)
+        fprintf(stderr, "trimine: warning: checkpoint '%s' is of no more use and can't be removed: %s\n",
+                path, strerror(errno));
+    return false;
+}
+
 void trm_standby_done(const trm_standby *standby)
 {
     const char *path = standby->cli->checkpoint;
-    if (standby->rank != 0 || path == NULL || (standby->written == 0 && !standby->resumed))
+    if (standby->rank != 0 || path == NULL)
         return;
-    if (unlink(path) != 0 && errno != ENOENT)
-        fprintf(stderr, "trimine: warning: checkpoint '%s' is of no more use and can't be removed: %s\n",
-                path, strerror(errno));
+    if (standby->written > 0 || standby->resumed)
+        remove_file(path);
+    bool more = true;
+    for (int64_t piece = 0; more; piece++) {
+        char *name = piece_path(standby, piece);
+        more = name != NULL && !trm_checkpoint_is_foreign(name) && remove_file(name);
+        trm_free(name);
+    }
 }
 
 json_t *trm_standby_report(const trm_standby *standby, int64_t reused)
@@ -211,6 +292,7 @@ json_t *trm_standby_report(const trm_standby *standby, int64_t reused)
 void trm_standby_end(trm_standby *standby)
 {
     trm_checkpoint_close(&standby->from);
+    trm_checkpoint_close(&standby->piece);
     json_decref(standby->job.options);
     standby->job.options = NULL;
 }

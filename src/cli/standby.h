@@ -1,6 +1,9 @@
 /* Stopping and keeping a job: signals, the clock, and the checkpoint file behind the library's wishes
  * (par/keeping.h).
  *
+ * Finished pieces of a long job (the triplets of a panel of anchors) are files of their own beside the
+ * checkpoint, PATH.piece-K, in the same form. They go when the checkpoint goes.
+ *
  * SIGTERM and SIGUSR1 ask for a checkpoint and the end, SIGUSR2 for a checkpoint. Launchers may deliver a
  * signal to a rank twice, directly and through mpirun; so only a second one that comes a second later or more
  * means impatience, and ends the rank at once. */
@@ -18,7 +21,10 @@ typedef struct trm_standby {
     trm_keeping keeping;
     trm_checkpoint_job job; /* options: owned */
     trm_checkpoint *from;   /* while there is something to go on from */
-    double last;            /* when the state was last kept */
+    trm_checkpoint *piece;  /* the finished piece that was read last, piece_index */
+    int64_t piece_index;
+    bool piece_lost; /* one could not be set aside: no later state is worth saving */
+    double last;     /* when the state was last kept */
     int written;
     int64_t bytes; /* of the last checkpoint */
     double write_s;
@@ -41,7 +47,7 @@ trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_
 trm_status trm_standby_pause(const trm_standby *standby, trm_error *err) TRM_MUST_CHECK;
 /* Makes the error of a stopped job say what to do next. */
 trm_status trm_standby_explain(const trm_standby *standby, trm_status status, trm_error *err) TRM_MUST_CHECK;
-/* The result is safe: removes the checkpoint. Rank 0's work; not collective. */
+/* The result is safe: removes the checkpoint and its pieces. Rank 0's work; not collective. */
 void trm_standby_done(const trm_standby *standby);
 /* What was kept and reused, for the report (new reference), or NULL without --checkpoint. */
 json_t *trm_standby_report(const trm_standby *standby, int64_t reused);

@@ -87,9 +87,10 @@ static void finish_panel(const trm_anchors *anchors, const trm_panel *panel, cou
     int64_t from, to;
     trm_panel_share(anchors, panel, &from, &to);
 #pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
-    for (int64_t row = panel->first; row < panel->last; row++) {
+    for (int64_t k = 0; k < panel->count; k++) {
         tally *mine = &c->tallies[omp_get_thread_num()];
-        const bool own = row >= from && row < to;
+        const bool own = k >= from && k < to;
+        const int64_t row = panel->row[k];
         const int64_t first = state->offset[row], last = state->offset[row + 1];
         int64_t negatives = 0;
         for (int64_t i = first; i < last; i++) {
@@ -161,6 +162,15 @@ static trm_status check(const trm_loss_options *options, trm_error *err)
     return TRM_OK;
 }
 
+static trm_status refuse_panels(trm_anchors *anchors, trm_error *err)
+{
+    const int64_t limit = anchors->run->mem_per_rank, needed = trm_anchors_bytes(anchors, 1);
+    return trm_fail(err, TRM_ERR_MEMORY,
+                    "the gradient of batch-all needs the thresholds of all anchors at once, %.1f MB a rank, "
+                    "the limit is %.1f MB: give --mem-per-rank %" PRId64 "M or use more ranks",
+                    (double)needed / 1e6, (double)limit / 1e6, needed / 1000000 + 1);
+}
+
 static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_counts *counts, double sweep_s,
                     trm_mine_summary *mined, trm_loss_summary *summary, trm_loss_part *part)
 {
@@ -215,25 +225,20 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
     if (status == TRM_OK)
         status = trm_anchors_init(&anchors, run, rows, &mine, c.sink.sets, false, err);
     if (status == TRM_OK && gradient != NULL && anchors.panels > 1)
-        status = trm_agree(run->comm,
-                           trm_fail(err, TRM_ERR_MEMORY,
-                                    "the gradient of batch-all needs the thresholds of all anchors at once, "
-                                    "which a limit of %.1f MB a rank does not hold: use more ranks",
-                                    (double)run->mem_per_rank / 1e6),
-                           err);
-    mined->panels = (int)anchors.panels;
+        status = refuse_panels(&anchors, err);
     mined->memory_bytes = anchors.memory_bytes;
-    if (status != TRM_OK)
-        return status;
-    c.tallies = trm_alloc_zero(run->threads, sizeof *c.tallies);
-    if (c.tallies == NULL)
-        status = trm_fail_memory(err, "sums", run->threads, sizeof *c.tallies);
-    status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK) {
+        c.tallies = trm_alloc_zero(run->threads, sizeof *c.tallies);
+        if (c.tallies == NULL)
+            status = trm_fail_memory(err, "sums", run->threads, sizeof *c.tallies);
+        status = trm_agree(run->comm, status, err);
+    }
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, options->metric, &sweep, err);
     if (status == TRM_OK)
         status = trm_keeper_init(&keeper, &anchors, sweep, &counts,
                                  (trm_totals){TOTAL_WORDS, give_totals, take_totals, &c}, err);
+    mined->panels = (int)anchors.panels;
     for (int64_t index = 0; index < anchors.panels && status == TRM_OK; index++) {
         trm_panel panel;
         status = run_panel(&keeper, index, &c, &sweep_s, &panel, err);
@@ -247,6 +252,7 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
     if (status == TRM_OK)
         collect(&anchors, &c, &counts, sweep_s, mined, summary, part);
     trm_sweep_destroy(&sweep);
+    trm_anchors_destroy(&anchors);
     trm_free(c.tallies);
     return status;
 }

@@ -17,14 +17,23 @@ typedef struct trm_anchors {
     int sets;        /* of the negatives sweep's state */
     bool keep;       /* positives are wanted after the thresholds are known */
     int64_t panels;
+    int64_t *panel_of;    /* of each row of the shard; TRM_PANEL_FINISHED: of an earlier run's */
     int64_t memory_bytes; /* what the plan says a rank needs */
+    int64_t panel_bytes;  /* of these, the largest panel's */
     trm_sweep_counts counts;
     double seconds; /* of the positives sweeps and what belongs to them; the caller's to add */
 } trm_anchors;
 
+enum { TRM_PANEL_FINISHED = -1 };
+
+/* Arranged places [from, to). */
+typedef struct trm_places {
+    int64_t from, to;
+} trm_places;
+
 /* The state of one panel. */
 typedef struct trm_panel {
-    int64_t first, last;  /* rows of this team's shard */
+    int64_t *row, count;  /* its rows of this team's shard, ascending */
     trm_state *positives; /* each anchor's pairs first, by ascending (d, id); NULL unless kept */
     trm_state *negatives; /* bound: the thresholds; best: nothing seen yet */
 } trm_panel;
@@ -34,6 +43,13 @@ typedef struct trm_panel {
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
                             const trm_mine_options *options, int sets, bool keep,
                             trm_error *err) TRM_MUST_CHECK;
+void trm_anchors_destroy(trm_anchors *anchors);
+/* The bytes that the plan would come to with no more than that many panels. Collective. */
+int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels);
+/* Plans again for a job that goes on: rows that are finished, and those that were being worked on, which are
+ * panel 0 now. Equal on all ranks. Collective. Errors: MEMORY. */
+trm_status trm_anchors_resume(trm_anchors *anchors, int64_t finished, const trm_places *finished_places,
+                              int64_t begun, const trm_places *begun_places, trm_error *err) TRM_MUST_CHECK;
 
 /* At least one positive and one negative. */
 bool trm_anchors_valid(const trm_rows *rows, int64_t row);
@@ -50,7 +66,7 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
 trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err) TRM_MUST_CHECK;
 void trm_panel_close(trm_panel *panel);
 
-/* The part [*first, *last) of the panel's rows that is this member's to answer for. */
+/* The part [*first, *last) of the panel's list of rows that is this member's to answer for. */
 void trm_panel_share(const trm_anchors *anchors, const trm_panel *panel, int64_t *first, int64_t *last);
 
 #endif

@@ -8,11 +8,12 @@
 #include "par/exchange.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The part "job": where the job was. */
-enum { JOB_LAYOUT, JOB_NEGATIVES, JOB_INDEX, JOB_PANELS, JOB_ROWS, JOB_WORDS };
-enum { LAYOUT = 1, COUNTS = 6, RECTANGLE_WORDS = 4, PARTS_MAX = 8 };
+enum { JOB_LAYOUT, JOB_NEGATIVES, JOB_PIECES, JOB_ROWS, JOB_WORDS };
+enum { LAYOUT = 2, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 6, PARTS_MAX = 10 };
 
 /* ---- arrays over anchors ---- */
 
@@ -58,6 +59,43 @@ static int negatives_parts(const trm_keeper *keeper, bool whole, trm_keep_part *
     return state->sets;
 }
 
+/* ---- which anchors ---- */
+
+/* The places of this shard's rows in panels [from, to), as a list of this team's in new memory, or NULL.
+ * Member 0 of each team has them. */
+static trm_places *places_of(const trm_keeper *keeper, int64_t from, int64_t to, int64_t *count)
+{
+    const trm_rows *rows = keeper->anchors->rows;
+    const int64_t *panel_of = keeper->anchors->panel_of;
+    trm_places *places = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        bool inside = false;
+        *count = 0;
+        for (int64_t row = 0; row < rows->count && rows->member == 0; row++) {
+            const bool was = inside;
+            inside = panel_of[row] >= from && panel_of[row] < to;
+            *count += inside && !was;
+            if (pass == 1 && inside && !was)
+                places[*count - 1].from = rows->first + row;
+            if (pass == 1 && inside)
+                places[*count - 1].to = rows->first + row + 1;
+        }
+        if (pass == 0)
+            places = trm_alloc(*count, sizeof *places);
+        if (places == NULL)
+            break;
+    }
+    return places;
+}
+
+static trm_keep_part places_part(const trm_keeper *keeper, const char *name, trm_places *places,
+                                 int64_t count)
+{
+    MPI_Comm comm = keeper->anchors->run->comm;
+    return (trm_keep_part){name, PLACES_WORDS * trm_sum_int64(comm, count),
+                           PLACES_WORDS * trm_prefix_int64(comm, count), PLACES_WORDS * count, places};
+}
+
 /* ---- saving ---- */
 
 static void give_totals(const trm_keeper *keeper, int64_t *words)
@@ -84,6 +122,37 @@ static void take_totals(trm_keeper *keeper, const int64_t *words)
         keeper->totals.take(keeper->totals.context, words + COUNTS);
 }
 
+/* What a checkpoint has that is not the state itself. */
+typedef struct trm_lists {
+    int64_t *totals;
+    trm_places *finished, *begun;
+    int64_t finished_count, begun_count;
+} trm_lists;
+
+static void free_lists(trm_lists *lists)
+{
+    trm_free(lists->totals);
+    trm_free(lists->finished);
+    trm_free(lists->begun);
+}
+
+static trm_status make_lists(const trm_keeper *keeper, trm_lists *lists, trm_error *err)
+{
+    const int words = COUNTS + keeper->totals.words;
+    trm_status status = TRM_OK;
+    lists->totals = trm_alloc(words, sizeof *lists->totals);
+    lists->finished = places_of(keeper, INT64_MIN, keeper->index, &lists->finished_count);
+    lists->begun = places_of(keeper, keeper->index, keeper->index + 1, &lists->begun_count);
+    if (lists->totals == NULL || lists->finished == NULL || lists->begun == NULL)
+        status = trm_fail_memory(err, "the checkpoint's lists", words, sizeof *lists->totals);
+    status = trm_agree(keeper->anchors->run->comm, status, err);
+    if (status == TRM_OK)
+        give_totals(keeper, lists->totals);
+    else
+        free_lists(lists);
+    return status;
+}
+
 static trm_status save(void *context, const trm_done *done, bool stop, trm_error *err)
 {
     trm_keeper *keeper = context;
@@ -91,20 +160,19 @@ static trm_status save(void *context, const trm_done *done, bool stop, trm_error
     const int words = COUNTS + keeper->totals.words;
     int64_t job[JOB_WORDS] = {[JOB_LAYOUT] = LAYOUT,
                               [JOB_NEGATIVES] = keeper->negatives,
-                              [JOB_INDEX] = keeper->index,
-                              [JOB_PANELS] = keeper->anchors->panels,
+                              [JOB_PIECES] = keeper->pieces,
                               [JOB_ROWS] = keeper->anchors->rows->total};
-    int64_t *totals = trm_alloc(words, sizeof *totals);
-    trm_status status = totals == NULL ? trm_fail_memory(err, "totals", words, sizeof *totals) : TRM_OK;
-    status = trm_agree(run->comm, status, err);
+    trm_lists lists;
+    trm_status status = make_lists(keeper, &lists, err);
     if (status != TRM_OK)
         return status;
-    give_totals(keeper, totals);
     trm_keep_part part[PARTS_MAX];
     int parts = 0;
     part[parts++] = (trm_keep_part){"job", JOB_WORDS, 0, run->rank == 0 ? JOB_WORDS : 0, job};
-    part[parts++] =
-        (trm_keep_part){"totals", (int64_t)words * run->ranks, (int64_t)words * run->rank, words, totals};
+    part[parts++] = (trm_keep_part){"totals", (int64_t)words * run->ranks, (int64_t)words * run->rank, words,
+                                    lists.totals};
+    part[parts++] = places_part(keeper, "finished", lists.finished, lists.finished_count);
+    part[parts++] = places_part(keeper, "begun", lists.begun, lists.begun_count);
     part[parts++] = (trm_keep_part){"done", RECTANGLE_WORDS * trm_sum_int64(run->comm, done->count),
                                     RECTANGLE_WORDS * trm_prefix_int64(run->comm, done->count),
                                     RECTANGLE_WORDS * done->count, done->rectangle};
@@ -115,7 +183,32 @@ static trm_status save(void *context, const trm_done *done, bool stop, trm_error
     if (keeper->negatives)
         parts += negatives_parts(keeper, false, part + parts);
     status = run->keeping->save(run->keeping->context, parts, part, stop, err);
-    trm_free(totals);
+    free_lists(&lists);
+    return status;
+}
+
+trm_status trm_keeper_answered(trm_keeper *keeper, trm_triplet *triplets, int64_t count, trm_error *err)
+{
+    const trm_run *run = keeper->anchors->run;
+    if (run->keeping == NULL || run->keeping->save == NULL || keeper->index == keeper->anchors->panels - 1)
+        return TRM_OK;
+    int64_t places_count = 0;
+    trm_places *places = places_of(keeper, keeper->index, keeper->index + 1, &places_count);
+    trm_status status = places == NULL ? trm_fail_memory(err, "a panel's places", 1, 1) : TRM_OK;
+    status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK) {
+        int64_t size[2];
+        const trm_keep_part part[] = {{"size", 2, 0, run->rank == 0 ? 2 : 0, size},
+                                      places_part(keeper, "places", places, places_count),
+                                      {"triplets", TRIPLET_WORDS * trm_sum_int64(run->comm, count),
+                                       TRIPLET_WORDS * trm_prefix_int64(run->comm, count),
+                                       TRIPLET_WORDS * count, triplets}};
+        size[0] = part[1].total;
+        size[1] = part[2].total;
+        status = run->keeping->set_aside(run->keeping->context, keeper->pieces, 3, part, err);
+        keeper->pieces++;
+    }
+    trm_free(places);
     return status;
 }
 
@@ -124,25 +217,49 @@ static trm_status save(void *context, const trm_done *done, bool stop, trm_error
 static trm_status load(const trm_keeper *keeper, int parts, const trm_keep_part *part, trm_error *err)
 {
     const trm_keeping *keeping = keeper->anchors->run->keeping;
-    return keeping->load(keeping->context, parts, part, err);
+    return keeping->load(keeping->context, TRM_KEPT_STATE, parts, part, err);
 }
 
-/* An array whose length only the kept state knows, in new memory of all ranks. */
-static trm_status load_whole(const trm_keeper *keeper, const char *name, int64_t multiple, int64_t **words,
-                             int64_t *count, trm_error *err)
+/* The whole of an array of total words, in new memory of all ranks. */
+static trm_status load_whole(const trm_keeper *keeper, int64_t volume, const char *name, int64_t total,
+                             int64_t **words, trm_error *err)
 {
     const trm_run *run = keeper->anchors->run;
-    *words = NULL;
-    *count = run->keeping->size(run->keeping->context, name);
     trm_status status = TRM_OK;
+    *words = trm_alloc(total, sizeof **words);
+    if (*words == NULL)
+        status = trm_fail_memory(err, "the checkpoint's lists", total, sizeof **words);
+    status = trm_agree(run->comm, status, err);
+    const trm_keep_part part = {name, total, 0, total, *words};
+    return status == TRM_OK ? run->keeping->load(run->keeping->context, volume, 1, &part, err) : status;
+}
+
+/* The same, of the state, and of a length that only the kept state knows: a multiple of so many words. */
+static trm_status load_list(const trm_keeper *keeper, const char *name, int64_t multiple, int64_t **words,
+                            int64_t *count, trm_error *err)
+{
+    const trm_keeping *keeping = keeper->anchors->run->keeping;
+    *words = NULL;
+    *count = keeping->size(keeping->context, name);
     if (*count < 0 || *count % multiple != 0)
         return trm_fail(err, TRM_ERR_DATA, "checkpoint: array '%s' is missing or has a wrong length", name);
-    *words = trm_alloc(*count, sizeof **words);
-    if (*words == NULL)
-        status = trm_fail_memory(err, "the checkpoint's lists", *count, sizeof **words);
-    status = trm_agree(run->comm, status, err);
-    const trm_keep_part part = {name, *count, 0, *count, *words};
-    return status == TRM_OK ? load(keeper, 1, &part, err) : status;
+    return load_whole(keeper, TRM_KEPT_STATE, name, *count, words, err);
+}
+
+/* Which anchors were finished, and which begun; the rest is planned anew. */
+static trm_status take_anchors(trm_keeper *keeper, trm_error *err)
+{
+    int64_t *finished = NULL, *begun = NULL, finished_words = 0, begun_words = 0;
+    trm_status status = load_list(keeper, "finished", PLACES_WORDS, &finished, &finished_words, err);
+    if (status == TRM_OK)
+        status = load_list(keeper, "begun", PLACES_WORDS, &begun, &begun_words, err);
+    if (status == TRM_OK)
+        status =
+            trm_anchors_resume(keeper->anchors, finished_words / PLACES_WORDS, (const trm_places *)finished,
+                               begun_words / PLACES_WORDS, (const trm_places *)begun, err);
+    trm_free(finished);
+    trm_free(begun);
+    return status;
 }
 
 static trm_status take_place(trm_keeper *keeper, trm_error *err)
@@ -156,8 +273,10 @@ static trm_status take_place(trm_keeper *keeper, trm_error *err)
     if (job[JOB_LAYOUT] != LAYOUT || job[JOB_ROWS] != keeper->anchors->rows->total)
         return trm_fail(err, TRM_ERR_DATA, "checkpoint: is of another job or another version");
     keeper->resume_negatives = job[JOB_NEGATIVES] != 0;
-    keeper->resume_index = job[JOB_INDEX];
-    status = load_whole(keeper, "totals", words, &totals, &count, err);
+    keeper->pieces = job[JOB_PIECES];
+    status = take_anchors(keeper, err);
+    if (status == TRM_OK)
+        status = load_list(keeper, "totals", words, &totals, &count, err);
     for (int64_t i = 0; i < count && status == TRM_OK && keeper->anchors->run->rank == 0; i += words)
         take_totals(keeper, totals + i);
     trm_free(totals);
@@ -171,22 +290,108 @@ trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *
     const trm_keeping *keeping = anchors->run->keeping;
     if (keeping == NULL || keeping->save == NULL)
         return TRM_OK;
-    if (anchors->panels > 1)
-        return trm_fail(
-            err, TRM_ERR_MEMORY,
-            "a checkpoint needs the state of all anchors at once, which a limit of %.1f MB a rank does "
-            "not hold: use more ranks, or no --checkpoint",
-            (double)anchors->run->mem_per_rank / 1e6);
     trm_sweep_on_save(sweep, save, keeper);
     keeper->resumes = keeping->resumes;
     return keeper->resumes ? take_place(keeper, err) : TRM_OK;
+}
+
+static int compare_anchors(const void *a, const void *b)
+{
+    const trm_triplet *x = a, *y = b;
+    return x->anchor != y->anchor ? (x->anchor > y->anchor) - (x->anchor < y->anchor)
+                                  : (x->positive > y->positive) - (x->positive < y->positive);
+}
+
+/* Whether the piece is of anchors that were finished and that no earlier piece had; marks them. */
+static bool mark_replayed(const trm_anchors *anchors, int64_t count, const trm_places *places, char *replayed)
+{
+    const trm_rows *rows = anchors->rows;
+    for (int64_t k = 0; k < count; k++)
+        for (int64_t place = places[k].from; place < places[k].to; place++) {
+            const int64_t row = place - rows->first;
+            if (row < 0 || row >= rows->count)
+                continue;
+            if (anchors->panel_of[row] != TRM_PANEL_FINISHED || replayed[row])
+                return false;
+            replayed[row] = 1;
+        }
+    return true;
+}
+
+/* Reads one piece's triplets, as many at a time as the largest panel's state would take, and hands them on.
+ */
+static trm_status replay_triplets(const trm_keeper *keeper, int64_t piece, int64_t total,
+                                  trm_keeper_take_fn take, void *context, trm_error *err)
+{
+    enum { AT_LEAST = 1 << 12 };
+    const trm_run *run = keeper->anchors->run;
+    const int64_t room = keeper->anchors->panel_bytes / (2 * (int64_t)sizeof(trm_triplet));
+    const int64_t most = room > AT_LEAST ? room : AT_LEAST, round = most * run->ranks;
+    trm_triplet *triplets = trm_alloc(total < most ? total : most, sizeof *triplets);
+    trm_status status = TRM_OK;
+    if (triplets == NULL)
+        status = trm_fail_memory(err, "kept triplets", total < most ? total : most, sizeof *triplets);
+    status = trm_agree(run->comm, status, err);
+    for (int64_t start = 0; start < total && status == TRM_OK; start += round) {
+        int64_t from, to;
+        trm_share(total - start < round ? total - start : round, run->rank, run->ranks, &from, &to);
+        const trm_keep_part part = {"triplets", TRIPLET_WORDS * total, TRIPLET_WORDS * (start + from),
+                                    TRIPLET_WORDS * (to - from), triplets};
+        status = run->keeping->load(run->keeping->context, piece, 1, &part, err);
+        if (status != TRM_OK)
+            break;
+        qsort(triplets, (size_t)(to - from), sizeof *triplets, compare_anchors);
+        status = take(context, triplets, to - from, err);
+    }
+    trm_free(triplets);
+    return status;
+}
+
+static trm_status replay_piece(const trm_keeper *keeper, int64_t piece, char *replayed,
+                               trm_keeper_take_fn take, void *context, trm_error *err)
+{
+    const trm_run *run = keeper->anchors->run;
+    int64_t *places = NULL, size[2];
+    const trm_keep_part part = {"size", 2, 0, 2, size};
+    trm_status status = run->keeping->load(run->keeping->context, piece, 1, &part, err);
+    if (status == TRM_OK)
+        status = load_whole(keeper, piece, "places", size[0], &places, err);
+    if (status == TRM_OK &&
+        !mark_replayed(keeper->anchors, size[0] / PLACES_WORDS, (const trm_places *)places, replayed))
+        status =
+            trm_fail(err, TRM_ERR_DATA, "checkpoint: piece %" PRId64 " is of another run of the job", piece);
+    trm_free(places);
+    status = trm_agree(run->comm, status, err);
+    return status == TRM_OK ? replay_triplets(keeper, piece, size[1] / TRIPLET_WORDS, take, context, err)
+                            : status;
+}
+
+trm_status trm_keeper_replay(trm_keeper *keeper, trm_keeper_take_fn take, void *context, trm_error *err)
+{
+    const trm_anchors *anchors = keeper->anchors;
+    if (keeper->pieces == 0)
+        return TRM_OK;
+    char *replayed = trm_alloc_zero(anchors->rows->count, 1);
+    trm_status status = TRM_OK;
+    if (replayed == NULL)
+        status = trm_fail_memory(err, "finished anchors", anchors->rows->count, 1);
+    status = trm_agree(anchors->run->comm, status, err);
+    for (int64_t piece = 0; piece < keeper->pieces && status == TRM_OK; piece++)
+        status = replay_piece(keeper, piece, replayed, take, context, err);
+    bool all = true;
+    for (int64_t row = 0; row < anchors->rows->count && status == TRM_OK; row++)
+        all = all && (replayed[row] || anchors->panel_of[row] != TRM_PANEL_FINISHED);
+    if (!all)
+        status = trm_fail(err, TRM_ERR_DATA, "checkpoint: a piece of the finished work is missing");
+    trm_free(replayed);
+    return trm_agree(anchors->run->comm, status, err);
 }
 
 /* What of the stopped sweep is done. */
 static trm_status take_done(trm_keeper *keeper, trm_error *err)
 {
     int64_t *words = NULL, count = 0;
-    trm_status status = load_whole(keeper, "done", RECTANGLE_WORDS, &words, &count, err);
+    trm_status status = load_list(keeper, "done", RECTANGLE_WORDS, &words, &count, err);
     if (status == TRM_OK) {
         const trm_done done = {.rectangle = (trm_rectangle *)words, .count = count / RECTANGLE_WORDS};
         status = trm_agree(keeper->anchors->run->comm, trm_sweep_skip(keeper->sweep, &done, err), err);
@@ -244,7 +449,7 @@ static trm_status find_thresholds(trm_keeper *keeper, bool here, trm_panel *pane
 trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel, trm_error *err)
 {
     const double start = trm_clock();
-    const bool here = keeper->resumes && keeper->resume_index == index;
+    const bool here = keeper->resumes && index == 0;
     keeper->index = index;
     keeper->negatives = false;
     keeper->panel = panel;
@@ -264,7 +469,7 @@ trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error 
     for (int64_t i = 0; i < state->slots * state->sets && sums; i++)
         state->best[i] = (trm_candidate){0.0, 0};
     keeper->negatives = true;
-    if (keeper->resumes && keeper->resume_index == keeper->index) {
+    if (keeper->resumes && keeper->index == 0) {
         trm_keep_part part[TRM_SEMIHARD_SETS];
         const int parts = negatives_parts(keeper, true, part);
         keeper->resumes = false;

@@ -27,13 +27,14 @@ typedef struct trm_keeper {
     const trm_panel *panel;
     /* where it goes on from, until it got there */
     bool resumes;
-    int64_t resume_index;
     bool resume_negatives;
+    int64_t pieces; /* panels whose triplets were set aside */
     int64_t reused; /* elements of that run's tiles; on rank 0 */
 } trm_keeper;
 
-/* Sets up, takes the place and the totals of an earlier run where there is one, and makes the sweep save by
- * this keeper. anchors, sweep and counts are borrowed. Collective. Errors: DATA, IO, MEMORY. */
+/* Sets up, takes the place and the totals of an earlier run where there is one, after which anchors are
+ * planned anew, and makes the sweep save by this keeper. anchors, sweep and counts are borrowed. Collective.
+ * Errors: DATA, IO, MEMORY. */
 trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *sweep,
                            trm_sweep_counts *counts, trm_totals totals, trm_error *err) TRM_MUST_CHECK;
 
@@ -43,5 +44,18 @@ trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel,
 
 /* Runs the negatives sweep of the open panel, whose candidates are set to none. Collective. */
 trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error *err) TRM_MUST_CHECK;
+
+/* Takes a panel's triplets, this rank's, ascending by anchor. */
+typedef trm_status (*trm_keeper_take_fn)(void *context, trm_triplet *triplets, int64_t count, trm_error *err);
+
+/* Hands out again what an earlier run found for the anchors that it finished, some on each rank. Collective.
+ * Errors: DATA, IO, MEMORY; what take returns. */
+trm_status trm_keeper_replay(trm_keeper *keeper, trm_keeper_take_fn take, void *context,
+                             trm_error *err) TRM_MUST_CHECK;
+
+/* The open panel is answered: sets its triplets aside if more panels follow. Collective. Errors: those of the
+ * place that keeps. */
+trm_status trm_keeper_answered(trm_keeper *keeper, trm_triplet *triplets, int64_t count,
+                               trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -139,6 +139,37 @@ static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *o
     return count;
 }
 
+static trm_status emit_triplets(trm_job *job, const trm_triplet *triplets, int64_t count, trm_error *err)
+{
+    return job->emit == NULL ? TRM_OK
+                             : trm_agree(job->run->comm, job->emit(job->context, triplets, count, err), err);
+}
+
+/* What an earlier run found. A trm_keeper_take_fn. */
+static trm_status take_kept(void *context, trm_triplet *triplets, int64_t count, trm_error *err)
+{
+    trm_job *job = context;
+    trm_tally tally = {.hash = TRM_HASH_SUM_INIT, .skipped = -count};
+    for (int64_t i = 0; i < count; i++)
+        add_triplet(&tally, &triplets[i]);
+    add_tally(job, &tally);
+    return emit_triplets(job, triplets, count, err);
+}
+
+/* The finished anchors of an earlier run, with and without triplets. */
+static trm_status replay(trm_job *job, trm_error *err)
+{
+    int64_t first, last;
+    trm_share(job->rows->count, job->rows->member, job->rows->replicate, &first, &last);
+    for (int64_t row = first; row < last; row++) {
+        if (job->anchors.panel_of[row] != TRM_PANEL_FINISHED)
+            continue;
+        job->positive_pairs += trm_anchors_pairs(&job->anchors, row);
+        job->skipped += trm_anchors_pairs(&job->anchors, row);
+    }
+    return trm_keeper_replay(&job->keeper, take_kept, job, err);
+}
+
 /* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through
  * emit. */
 static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *err)
@@ -147,8 +178,8 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     const trm_rows *rows = job->rows;
     int64_t first, last, pairs = 0;
     trm_panel_share(&job->anchors, panel, &first, &last);
-    for (int64_t row = first; row < last; row++)
-        pairs += trm_anchors_pairs(&job->anchors, row);
+    for (int64_t k = first; k < last; k++)
+        pairs += trm_anchors_pairs(&job->anchors, panel->row[k]);
     order_item *order = trm_alloc(last - first, sizeof *order);
     trm_triplet *triplets = trm_alloc(pairs, sizeof *triplets);
     by_positive *scratch = trm_alloc(job->run->threads * job->anchors.longest, sizeof *scratch);
@@ -158,8 +189,8 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     status = trm_agree(job->run->comm, status, err);
     if (status != TRM_OK)
         goto done;
-    for (int64_t row = first; row < last; row++)
-        order[row - first] = (order_item){rows->id[row], row, 0, 0};
+    for (int64_t k = first; k < last; k++)
+        order[k - first] = (order_item){rows->id[panel->row[k]], panel->row[k], 0, 0};
     qsort(order, (size_t)(last - first), sizeof *order, compare_ids);
     for (int64_t i = 0, at = 0; i < last - first; i++) {
         order[i].start = at;
@@ -167,8 +198,9 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     }
     const int64_t count = fill_triplets(job, panel, order, last - first, scratch, triplets);
     job->answers_s += trm_clock() - start;
-    if (job->emit != NULL)
-        status = trm_agree(job->run->comm, job->emit(job->context, triplets, count, err), err);
+    status = emit_triplets(job, triplets, count, err);
+    if (status == TRM_OK)
+        status = trm_keeper_answered(&job->keeper, triplets, count, err);
 done:
     trm_free(order);
     trm_free(scratch);
@@ -266,7 +298,9 @@ trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_opti
                          trm_mine_summary *summary, trm_error *err)
 {
     trm_job job = {.run = run, .rows = rows, .summary = summary};
-    return begin(&job, options, err);
+    trm_status status = begin(&job, options, err);
+    trm_anchors_destroy(&job.anchors);
+    return status;
 }
 
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
@@ -278,6 +312,9 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
         status = trm_sweep_create(run, rows, options->metric, &job.sweep, err);
     if (status == TRM_OK)
         status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts, (trm_totals){0}, err);
+    summary->panels = (int)job.anchors.panels;
+    if (status == TRM_OK)
+        status = replay(&job, err);
     for (int64_t index = 0; index < job.anchors.panels && status == TRM_OK; index++)
         status = run_panel(&job, index, err);
     if (status == TRM_OK) {
@@ -285,5 +322,6 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
         collect(&job, part);
     }
     trm_sweep_destroy(&job.sweep);
+    trm_anchors_destroy(&job.anchors);
     return status;
 }

@@ -204,6 +204,18 @@ static trm_status damaged(const char *path, trm_error *err)
                     path);
 }
 
+bool trm_checkpoint_is_foreign(const char *path)
+{
+    char line[LINE_BYTES] = {0};
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno != ENOENT;
+    const bool ours =
+        read(file, line, sizeof line) == LINE_BYTES && trm_checkpoint_header_bytes(line, LINE_BYTES) >= 0;
+    close(file);
+    return !ours;
+}
+
 static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
 {
     const char *path = checkpoint->path;

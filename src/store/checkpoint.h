@@ -28,6 +28,10 @@ typedef struct trm_checkpoint trm_checkpoint;
 trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_checkpoint_job *job, int parts,
                                 const trm_keep_part *part, int64_t *bytes, trm_error *err) TRM_MUST_CHECK;
 
+/* Whether there is a file of another kind at path, which must not be written over or removed as a checkpoint
+ * is. Not collective. */
+bool trm_checkpoint_is_foreign(const char *path);
+
 /* Opens and checks: every byte against its hash, and the job. Collective. The caller owns *checkpoint.
  * Errors: NO_INPUT; DATA (damaged, another version, another store); USAGE (other options, the first one
  * named). */

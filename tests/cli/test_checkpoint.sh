@@ -105,13 +105,49 @@ on 3 "${loss[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/s
 expect "batch-all goes on to the same sum" test "$(value "$dir/again.json" loss.sum)" == "$(value "$dir/right.json" loss.sum)"
 expect "and count" test "$(value "$dir/again.json" loss.active)" == "$(value "$dir/right.json" loss.active)"
 
+# ---- anchors in panels: what each one found is a file of its own ----
+
+panels=(mine "$dir/small.h5" --positives all --mem-per-rank 80M --tile 128)
+on 2 "${panels[@]}" --json --quiet -o "$dir/p.h5" >"$dir/right.json" 2>"$dir/stderr" || fail "in panels" "$dir/stderr"
+expect "the limit makes panels" test "$(value "$dir/right.json" run.panels)" -gt 3
+start 2 "${panels[@]}" --checkpoint "$c" --checkpoint-every 0.002 -o "$dir/q.h5"
+rank=$(a_rank)
+for ((i = 0; i < 200; i++)); do
+    if [[ -s $c.piece-1 ]]; then break; fi
+    sleep 0.05
+done
+sleep 0.3
+kill -9 "$rank"
+wait "$job"
+expect "a killed job in panels leaves its checkpoint" test -s "$c"
+expect "and the pieces" test -s "$c.piece-0"
+cp "$c.piece-0" "$dir/piece"
+printf x | dd of="$c.piece-0" bs=1 seek=90000 conv=notrunc status=none
+mkdir -p "$out"
+refused "too many anchors begun for the limit" 71 "to go on from the checkpoint needs at least" -- "${panels[@]}" --mem-per-rank 50M --checkpoint "$c" --resume
+panels+=(--mem-per-rank 150M)
+refused "a damaged piece" 65 "'$c.piece-0' is damaged" -- "${panels[@]}" --checkpoint "$c" --resume
+rm "$c.piece-0"
+refused "a missing piece" 66 "'$c.piece-0': No such file" -- "${panels[@]}" --checkpoint "$c" --resume
+mv "$dir/piece" "$c.piece-0"
+on 1 "${panels[@]}" --checkpoint "$c" --resume --json -o "$dir/q.h5" >"$dir/again.json" 2>"$dir/stderr" ||
+    fail "going on in panels" "$dir/stderr"
+expect "going on in other panels gives the same result" test "$(hash_of "$dir/again.json")" == "$(hash_of "$dir/right.json")"
+expect "and the same file" h5diff "$dir/p.h5" "$dir/q.h5"
+expect "and some of it was reused" test "$(value "$dir/again.json" checkpoint.reused_pairs)" -gt 0
+expect "no piece is left" test -z "$(find "$dir" -name 'c*')"
+echo mine >"$c.piece-0"
+on 2 "${panels[@]}" --mem-per-rank 80M --checkpoint "$c" >"$dir/stdout" 2>"$dir/stderr" || fail "a foreign file in a piece's way" "$dir/stderr"
+expect "a file in a piece's way is named" grep -q "warning: checkpoint '$c.piece-0': there is a file of another kind" "$dir/stderr"
+expect "and stays as it was" test "$(cat "$c.piece-0")" == mine
+rm "$c.piece-0"
+
 # ---- what is refused ----
 
 start 2 "${mine[@]}" --checkpoint "$c"
 kill -USR1 "$job"
 ended 75 "one more checkpoint"
 cp "$c" "$dir/good"
-mkdir -p "$out"
 refused "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
 refused "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
 "$program" synth "$dir/other.h5" --rows 60000 --dim 64 --classes 60 --seed 1 --quiet

@@ -2,6 +2,7 @@
  * of the job that was left alone. Jobs run on part of the ranks (a communicator of the first q), so that one
  * test sees several numbers of them; what stops them is a wish of one rank at its nth unit. */
 #include "base/error.h"
+#include "mine/anchors.h"
 #include "par/keeping.h"
 #include "store/checkpoint.h"
 #include "support/random_store.h"
@@ -48,7 +49,7 @@ typedef struct keeper {
     int me;
     int asked, at; /* wishes at its at-th unit */
     int what;      /* for TRM_WISH_SAVE or TRM_WISH_STOP */
-    int saved;
+    int saved, pieces;
     trm_keeping keeping;
 } keeper;
 
@@ -73,9 +74,33 @@ static int64_t size(void *context, const char *name)
     return trm_checkpoint_size(((keeper *)context)->from, name);
 }
 
-static trm_status load(void *context, int parts, const trm_keep_part *part, trm_error *err)
+static const char *piece_path(const keeper *k, int64_t piece)
 {
-    return trm_checkpoint_load(((keeper *)context)->from, parts, part, err);
+    static char path[4096];
+    snprintf(path, sizeof path, "%s.piece-%d", k->path, (int)piece);
+    return path;
+}
+
+static trm_status set_aside(void *context, int64_t piece, int parts, const trm_keep_part *part,
+                            trm_error *err)
+{
+    keeper *k = context;
+    int64_t bytes = 0;
+    k->pieces++;
+    return trm_checkpoint_write(k->comm, piece_path(k, piece), &k->job, parts, part, &bytes, err);
+}
+
+static trm_status load(void *context, int64_t volume, int parts, const trm_keep_part *part, trm_error *err)
+{
+    keeper *k = context;
+    trm_checkpoint *piece = NULL;
+    if (volume == TRM_KEPT_STATE)
+        return trm_checkpoint_load(k->from, parts, part, err);
+    trm_status status = trm_checkpoint_open(k->comm, piece_path(k, volume), &k->job, &piece, err);
+    if (status == TRM_OK)
+        status = trm_checkpoint_load(piece, parts, part, err);
+    trm_checkpoint_close(&piece);
+    return status;
 }
 
 /* ---- one run ---- */
@@ -84,6 +109,7 @@ typedef struct job {
     trm_evaluate_options options;
     int replicate, tile, threads;
     const char *name;
+    int percent; /* of the memory that the state of all anchors would need; 0: no limit */
 } job;
 
 typedef struct outcome {
@@ -91,8 +117,22 @@ typedef struct outcome {
     trm_error err;
     trm_mine_summary mined;
     trm_loss_summary loss;
-    int saved;
+    int saved, pieces;
 } outcome;
+
+/* So that the anchors go through in panels. Collective. */
+static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
+{
+    trm_anchors anchors;
+    if (j->percent == 0)
+        return;
+    const bool counts = j->options.source == TRM_SOURCE_BATCH_ALL;
+    if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? 1 : 2, !counts, NULL) != TRM_OK)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
+    run->mem_per_rank = fixed + anchors.panel_bytes * j->percent / 100;
+    trm_anchors_destroy(&anchors);
+}
 
 /* at: the unit at which rank `who` wishes. Collective on the first q ranks; the others learn the outcome. */
 static outcome run_job(const job *j, int q, int who, int at, int what, bool resume, const char *path)
@@ -109,6 +149,7 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
                     .what = what};
         k.keeping = (trm_keeping){.wish = wish,
                                   .save = path != NULL ? save : NULL,
+                                  .set_aside = set_aside,
                                   .size = size,
                                   .load = load,
                                   .context = &k,
@@ -132,9 +173,12 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         if (o.status == TRM_OK)
             o.status = trm_rows_create(run, count, DIM, batch.embeddings, batch.labels, NULL, &rows, &o.err);
         if (o.status == TRM_OK)
+            limit_memory(run, rows, j);
+        if (o.status == TRM_OK)
             o.status = trm_evaluate(run, rows, &batch, &j->options, NULL, NULL, NULL, &o.mined, &o.loss, NULL,
                                     &o.err);
         o.saved = k.saved;
+        o.pieces = k.pieces;
         trm_rows_destroy(&rows);
         trm_run_destroy(&run);
         trm_checkpoint_close(&k.from);
@@ -198,6 +242,43 @@ static void a_job_that_is_stopped_at_any_unit_ends_with_the_same_result(void **s
                 assert_true(everywhere(same(&alone, &o)));
             }
     assert_true(stops > 3 * SOURCES);
+}
+
+/* The same with panels, of which every number of ranks makes others; too many anchors begun for one that goes
+ * on is refused, and can be mended by a higher limit. */
+static void a_job_in_panels_that_is_stopped_at_any_unit_ends_with_the_same_result(void **state)
+{
+    (void)state;
+    int stops = 0, pieces = 0, panels = 0, refused = 0;
+    for (int s = 0; s < SOURCES; s++)
+        for (int replicate = 1; replicate <= 2; replicate++) {
+            job j = make_job(sources[s].source, sources[s].positives, replicate, 32);
+            const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
+            const char *path = in_folder("panels");
+            outcome o = {.status = TRM_ERR_STOPPED};
+            int q = ranks;
+            for (int turn = 0; o.status == TRM_ERR_STOPPED && turn < 400; turn++) {
+                j.percent = 40;
+                o = run_job(&j, q, turn % q, turn % 5 + turn / 3, TRM_WISH_STOP, turn > 0, path);
+                while (o.status == TRM_ERR_MEMORY && j.percent < 1000) {
+                    refused += strstr(o.err.text, "to go on from the checkpoint needs") != NULL;
+                    j.percent *= 2;
+                    o = run_job(&j, q, turn % q, turn % 5 + turn / 3, TRM_WISH_STOP, turn > 0, path);
+                }
+                stops += o.status == TRM_ERR_STOPPED;
+                pieces += o.pieces;
+                panels = o.mined.panels > panels ? o.mined.panels : panels;
+                q = q == 1 ? ranks : q - 1;
+            }
+            if (!same(&alone, &o))
+                fprintf(stderr, "source %d replicate %d: status %d %s\n", s, replicate, (int)o.status,
+                        o.err.text);
+            assert_true(everywhere(same(&alone, &o)));
+        }
+    assert_true(stops > 3 * SOURCES);
+    assert_true(pieces > 0);
+    assert_true(panels > 2);
+    assert_true(ranks < 3 || refused > 0);
 }
 
 static void a_job_that_saves_on_its_way_ends_with_the_same_result(void **state)
@@ -311,6 +392,7 @@ int main(int argc, char **argv)
     make_store();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_is_stopped_at_any_unit_ends_with_the_same_result),
+        cmocka_unit_test(a_job_in_panels_that_is_stopped_at_any_unit_ends_with_the_same_result),
         cmocka_unit_test(a_job_that_saves_on_its_way_ends_with_the_same_result),
         cmocka_unit_test(a_job_without_a_place_to_keep_its_state_stops_as_well),
         cmocka_unit_test(another_option_is_refused_and_named),
