@@ -104,9 +104,13 @@ int64_t trm_normalize(int64_t count, int dim, const float *x, float *out, double
 void trm_evaluate_options_init(trm_evaluate_options *options);
 
 /* Bytes of a rank's limit that an evaluation needs beside mining: for trm_mine_options.reserve before
- * trm_mine_plan. Collective. */
+ * trm_evaluate_plan. Collective. */
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
                            const trm_evaluate_options *options, bool gradient);
+/* As trm_mine_plan, of any source: fills in panels and memory_bytes of mined. Collective. Errors: as
+ * trm_mine_plan; MEMORY also where a gradient of the whole store would need panels. */
+trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                             bool gradient, trm_mine_summary *mined, trm_error *err) TRM_MUST_CHECK;
 
 /* Evaluates a loss over rows (made from batch, on the same run). Collective; options equal on all ranks,
  * except given. emit: also gets the triplets of TRM_SOURCE_MINED and TRM_SOURCE_BATCH_HARD, see trm_mine; may

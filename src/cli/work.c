@@ -131,20 +131,18 @@ trm_status trm_work_load(trm_work *work, trm_error *err)
 
 trm_status trm_work_plan(trm_work *work, trm_error *err)
 {
-    trm_mine_options *mine = &work->options.mine;
     const trm_batch *batch = &work->batch;
-    trm_status status = TRM_OK;
-    mine->reserve = trm_evaluate_bytes(work->run, work->rows, batch, &work->options, work->cli->gradient);
-    if (work->options.source == TRM_SOURCE_MINED)
-        status = trm_mine_plan(work->run, work->rows, mine, &work->mined, err);
-    if (status == TRM_OK && work->rank == 0 && !work->cli->quiet && work->mined.memory_bytes > 0)
+    const bool gradient = work->cli->gradient;
+    work->options.mine.reserve = trm_evaluate_bytes(work->run, work->rows, batch, &work->options, gradient);
+    trm_status status = trm_evaluate_plan(work->run, work->rows, &work->options, gradient, &work->mined, err);
+    if (status == TRM_OK && work->rank == 0 && !work->cli->quiet)
         fprintf(stderr,
                 "plan       %" PRId64
                 " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s\n",
                 work->store_rows, batch->dim, work->ranks, trm_run_threads(work->run),
                 (double)work->mined.memory_bytes / 1e6, (double)trm_run_mem_per_rank(work->run) / 1e6,
                 work->mined.panels > 1 ? ", anchors in panels" : "");
-    if (status == TRM_OK && work->cli->gradient) {
+    if (status == TRM_OK && gradient) {
         work->gradient = trm_alloc(batch->count * batch->dim, sizeof *work->gradient);
         if (work->gradient == NULL)
             status = trm_fail_memory(err, "the gradient", batch->count * batch->dim, sizeof *work->gradient);

@@ -196,14 +196,40 @@ static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_cou
     mined->positives_s = seconds[1];
 }
 
+/* The anchors: every valid row with all its positives. mine: outlives them. */
+static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
+                       int64_t reserve, bool gradient, trm_mine_options *mine, trm_anchors *anchors,
+                       trm_mine_summary *mined, trm_error *err)
+{
+    *mine = (trm_mine_options){.metric = options->metric,
+                               .margin = options->margin,
+                               .positives = TRM_POSITIVES_ALL,
+                               .reserve = reserve};
+    *anchors = (trm_anchors){0};
+    trm_status status = trm_agree(run->comm, check(options, err), err);
+    if (status == TRM_OK)
+        status = trm_anchors_init(anchors, run, rows, mine, 1, false, err);
+    mined->panels = (int)anchors->panels;
+    mined->memory_bytes = anchors->memory_bytes;
+    if (status == TRM_OK && gradient && anchors->panels > 1)
+        status = refuse_panels(anchors, err);
+    return status;
+}
+
+trm_status trm_batch_all_plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
+                              int64_t reserve, bool gradient, trm_mine_summary *mined, trm_error *err)
+{
+    trm_mine_options mine;
+    trm_anchors anchors;
+    trm_status status = plan(run, rows, options, reserve, gradient, &mine, &anchors, mined, err);
+    trm_anchors_destroy(&anchors);
+    return status;
+}
+
 trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
                          const double *within, int64_t reserve, double *gradient, trm_mine_summary *mined,
                          trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
-    const trm_mine_options mine = {.metric = options->metric,
-                                   .margin = options->margin,
-                                   .positives = TRM_POSITIVES_ALL,
-                                   .reserve = reserve};
     counting c = {.sink = {.dense = true,
                            .has_bounds = true,
                            .sets = 1,
@@ -216,17 +242,13 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
                   .rule = {.margin = options->margin,
                            .limited = within != NULL,
                            .within = within != NULL ? *within : 0.0}};
-    trm_anchors anchors = {0};
+    trm_mine_options mine;
+    trm_anchors anchors;
     trm_sweep *sweep = NULL;
     trm_sweep_counts counts = {0};
     trm_keeper keeper;
     double sweep_s = 0.0;
-    trm_status status = trm_agree(run->comm, check(options, err), err);
-    if (status == TRM_OK)
-        status = trm_anchors_init(&anchors, run, rows, &mine, c.sink.sets, false, err);
-    if (status == TRM_OK && gradient != NULL && anchors.panels > 1)
-        status = refuse_panels(&anchors, err);
-    mined->memory_bytes = anchors.memory_bytes;
+    trm_status status = plan(run, rows, options, reserve, gradient != NULL, &mine, &anchors, mined, err);
     if (status == TRM_OK) {
         c.tallies = trm_alloc_zero(run->threads, sizeof *c.tallies);
         if (c.tallies == NULL)

@@ -23,4 +23,9 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
                          const double *within, int64_t reserve, double *gradient, trm_mine_summary *mined,
                          trm_loss_summary *summary, trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
 
+/* Checks the options and plans the memory: panels and memory_bytes of mined. Collective. Errors: as above. */
+trm_status trm_batch_all_plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
+                              int64_t reserve, bool gradient, trm_mine_summary *mined,
+                              trm_error *err) TRM_MUST_CHECK;
+
 #endif

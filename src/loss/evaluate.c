@@ -74,6 +74,52 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     return bytes;
 }
 
+enum { GIVEN_A_ROUND = 1 << 18 };
+
+static trm_mine_options mine_options_of(const trm_evaluate_options *options)
+{
+    trm_mine_options mine = options->mine;
+    mine.metric = options->loss.metric;
+    if (options->source == TRM_SOURCE_BATCH_HARD) {
+        mine.positives = TRM_POSITIVES_HARDEST;
+        mine.negatives = TRM_NEGATIVES_HARD;
+        mine.lone = options->lone;
+    }
+    return mine;
+}
+
+/* The list, and a round of it: triplets, their pairs, and those sent and received to be measured. */
+static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                             trm_mine_summary *mined, trm_error *err)
+{
+    const int64_t round = options->given.count < GIVEN_A_ROUND ? options->given.count : GIVEN_A_ROUND;
+    const int64_t limit = run->mem_per_rank, list = options->given.count * 3 * (int64_t)sizeof(int64_t);
+    int64_t bytes = rows->count * trm_rows_bytes_per_row(rows->dim) + options->mine.reserve + list +
+                    round * (int64_t)(sizeof(trm_triplet) + 6 * sizeof(trm_pair));
+    const int64_t arranging = trm_rows_arrange_bytes(run, rows->store_rows, rows->dim);
+    bytes = bytes > arranging ? bytes : arranging;
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
+    mined->panels = 1;
+    mined->memory_bytes = bytes;
+    return bytes <= limit ? TRM_OK
+                          : trm_fail(err, TRM_ERR_MEMORY,
+                                     "the job needs at least %.1f MB a rank, the limit is %.1f MB: give "
+                                     "--mem-per-rank %" PRId64 "M or use more ranks",
+                                     (double)bytes / 1e6, (double)limit / 1e6, bytes / 1000000 + 1);
+}
+
+trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                             bool gradient, trm_mine_summary *mined, trm_error *err)
+{
+    const trm_mine_options mine = mine_options_of(options);
+    *mined = (trm_mine_summary){0};
+    if (is_whole_store(options->source))
+        return trm_batch_all_plan(run, rows, &options->loss, mine.reserve, gradient, mined, err);
+    if (options->source == TRM_SOURCE_GIVEN)
+        return plan_given(run, rows, options, mined, err);
+    return trm_mine_plan(run, rows, &mine, mined, err);
+}
+
 /* ---- given triplets ---- */
 
 static int64_t lowest_bad_id(const trm_given_triplets *list, int64_t total)
@@ -124,8 +170,6 @@ static trm_status check_triplet(const trm_rows *rows, const trm_pair *ap, const 
                         index, rows->ignore_label);
     return TRM_OK;
 }
-
-enum { GIVEN_A_ROUND = 1 << 18 };
 
 /* Measures, checks and adds triplets [from, from + count) of the list; bad: the first bad one's status. */
 static trm_status add_given_round(evaluation *e, int64_t from, int64_t count, int64_t index,
@@ -197,19 +241,15 @@ static trm_status add_mined(void *context, const trm_triplet *triplets, int64_t 
 
 static trm_status add_triplets(evaluation *e, trm_mine_summary *mined, trm_loss_part *part, trm_error *err)
 {
-    trm_mine_options mine = e->options->mine;
+    const trm_mine_options mine = mine_options_of(e->options);
     trm_mine_part mine_part = {0};
-    mine.metric = e->options->loss.metric;
-    if (e->options->source == TRM_SOURCE_BATCH_HARD) {
-        mine.positives = TRM_POSITIVES_HARDEST;
-        mine.negatives = TRM_NEGATIVES_HARD;
-        mine.lone = e->options->lone;
-    }
     trm_status status;
     if (e->options->source == TRM_SOURCE_GIVEN) {
         const double start = trm_clock();
         *mined = (trm_mine_summary){0};
-        status = add_given(e, err);
+        status = plan_given(e->run, e->rows, e->options, mined, err);
+        if (status == TRM_OK)
+            status = add_given(e, err);
         e->loss_s += trm_clock() - start;
     } else {
         status = trm_mine(e->run, e->rows, &mine, add_mined, e, mined, &mine_part, err);
