@@ -46,13 +46,25 @@ static int piece_size(int64_t bytes, int piece)
     return (int)(left < piece_bytes ? left : piece_bytes);
 }
 
+static void post_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag, trm_transfer *transfer)
+{
+    for (int i = 0; i < transfer->count; i++)
+        MPI_Isend((const char *)data + i * piece_bytes, piece_size(bytes, i), MPI_BYTE, to, tag, comm,
+                  &transfer->requests[i]);
+}
+
+static void post_receive(MPI_Comm comm, void *data, int64_t bytes, int from, int tag, trm_transfer *transfer)
+{
+    for (int i = 0; i < transfer->count; i++)
+        MPI_Irecv((char *)data + i * piece_bytes, piece_size(bytes, i), MPI_BYTE, from, tag, comm,
+                  &transfer->requests[i]);
+}
+
 trm_status trm_transfer_send(MPI_Comm comm, const void *data, int64_t bytes, int to, int tag,
                              trm_transfer *transfer, trm_error *err)
 {
     trm_status status = begin(transfer, bytes, err);
-    for (int i = 0; i < transfer->count; i++)
-        MPI_Isend((const char *)data + i * piece_bytes, piece_size(bytes, i), MPI_BYTE, to, tag, comm,
-                  &transfer->requests[i]);
+    post_send(comm, data, bytes, to, tag, transfer);
     return status;
 }
 
@@ -60,9 +72,7 @@ trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int fr
                                 trm_transfer *transfer, trm_error *err)
 {
     trm_status status = begin(transfer, bytes, err);
-    for (int i = 0; i < transfer->count; i++)
-        MPI_Irecv((char *)data + i * piece_bytes, piece_size(bytes, i), MPI_BYTE, from, tag, comm,
-                  &transfer->requests[i]);
+    post_receive(comm, data, bytes, from, tag, transfer);
     return status;
 }
 
@@ -81,7 +91,8 @@ trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *se
     int ranks = 0;
     MPI_Comm_size(comm, &ranks);
     MPI_Alltoall(send_counts, 1, MPI_INT64_T, receive_counts, 1, MPI_INT64_T, comm);
-    int64_t total = 0;
+    const int64_t each = (int64_t)size;
+    int64_t total = 0, begun = 0;
     for (int r = 0; r < ranks; r++)
         total += receive_counts[r];
     char *buffer = trm_alloc(total, size);
@@ -89,18 +100,21 @@ trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *se
     trm_status status = TRM_OK;
     if (buffer == NULL || transfers == NULL)
         status = trm_fail_memory(err, "exchanged rows", total, size);
+    /* Nothing may fail once messages are on their way. */
+    for (; begun < ranks && status == TRM_OK; begun++) {
+        status = begin(&transfers[2 * begun], receive_counts[begun] * each, err);
+        if (status == TRM_OK)
+            status = begin(&transfers[2 * begun + 1], send_counts[begun] * each, err);
+    }
     status = trm_agree(comm, status, err);
     if (status != TRM_OK)
         goto done;
     int64_t from = 0, into = 0;
     for (int r = 0; r < ranks; r++) {
-        /* A failure here is a failed allocation of a few bytes in the middle of posted messages: no way back.
-         */
-        if (trm_transfer_receive(comm, buffer + into * (int64_t)size, receive_counts[r] * (int64_t)size, r,
-                                 EXCHANGE_TAG, &transfers[2 * r], err) != TRM_OK ||
-            trm_transfer_send(comm, (const char *)send + from * (int64_t)size, send_counts[r] * (int64_t)size,
-                              r, EXCHANGE_TAG, &transfers[2 * r + 1], err) != TRM_OK)
-            trm_abort(comm, err);
+        post_receive(comm, buffer + into * each, receive_counts[r] * each, r, EXCHANGE_TAG,
+                     &transfers[2 * r]);
+        post_send(comm, (const char *)send + from * each, send_counts[r] * each, r, EXCHANGE_TAG,
+                  &transfers[2 * r + 1]);
         into += receive_counts[r];
         from += send_counts[r];
     }
@@ -109,6 +123,8 @@ trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *se
     *received = buffer;
     buffer = NULL;
 done:
+    for (int64_t r = 0; r < 2 * begun && status != TRM_OK; r++)
+        trm_free(transfers[r].requests);
     trm_free(buffer);
     trm_free(transfers);
     return status;

@@ -192,8 +192,11 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric
     trm_sweep *sweep = trm_alloc_zero(1, sizeof *sweep);
     trm_status status =
         trm_agree(run->comm, sweep == NULL ? trm_fail_memory(err, "sweep", 1, sizeof *sweep) : TRM_OK, err);
-    if (status != TRM_OK)
-        goto done;
+    *result = NULL;
+    if (status != TRM_OK) {
+        trm_free(sweep);
+        return status;
+    }
     sweep->run = run;
     sweep->rows = rows;
     sweep->asking = MPI_REQUEST_NULL;
