@@ -63,7 +63,8 @@ static int64_t state_bytes(const trm_anchors *anchors, int64_t slots, int64_t pa
     const int64_t kept = anchors->keep ? slots * candidate : 0;
     const int64_t positives = trm_sweep_state_bytes(rows, slots, 1, false);
     const int64_t thresholds = slots * candidate + pairs * 12;
-    const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true);
+    const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true) +
+                              trm_sweep_block_bytes(anchors->run, rows, pairs);
     const int64_t triplets = anchors->keep ? kept + pairs * (anchors->sets * candidate + 12) +
                                                  pairs * (int64_t)sizeof(trm_triplet) / rows->replicate
                                            : 0;

@@ -26,8 +26,9 @@ typedef struct trm_side {
 typedef struct trm_worker {
     trm_workspace *work;
     trm_bounds *a_bounds, *b_bounds; /* the present tile's windows, copied under the locks */
-    double *dense;                   /* tile x tile distances */
-    double *line;                    /* one column of it */
+    double *dense;                   /* block x block distances, and a little more */
+    double *lines;                   /* a few columns of it */
+    int block;                       /* that there is room for */
     double *lo, *hi;                 /* tile: windows being set */
     uint8_t *changed;                /* tile: rows whose window moved */
     double *decided;                 /* tile x tile: distances of the survivors */
@@ -37,10 +38,12 @@ typedef struct trm_worker {
     trm_sweep_counts counts;
 } trm_worker;
 
+/* Work is dealt in blocks of span x span tiles. Where an anchor's tables are larger than a cache, a visit to
+ * them should be for many distances; the filter and the locks work tile by tile. */
 typedef struct trm_tiles {
     const trm_sink *sink;
     trm_metric metric;
-    int dim, tile;
+    int dim, tile, block; /* block: rows, span * tile */
     trm_side *a, *b;
     trm_region region;
     const trm_done *done; /* pairs that are not to be counted again */
@@ -50,12 +53,16 @@ typedef struct trm_tiles {
 void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo,
                           double *hi);
 
-/* Computes what is left to do of tile (i, j) of the two sides and feeds the sink. Any thread, with its own
+/* Computes what is left to do of block (i, j) of the two sides and feeds the sink. Any thread, with its own
  * worker. */
-void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);
+void trm_block_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);
 
 trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err) TRM_MUST_CHECK;
 void trm_worker_destroy(trm_worker **worker);
+/* Makes room for blocks of that many rows. Errors: MEMORY. */
+trm_status trm_worker_widen(trm_worker *worker, int block, trm_error *err) TRM_MUST_CHECK;
 int64_t trm_worker_bytes(int tile);
+/* What more blocks need. */
+int64_t trm_worker_block_bytes(int block);
 
 #endif

@@ -47,14 +47,15 @@ typedef struct trm_ring {
     trm_sweep *sweep;
     const trm_sink *sink;
     trm_state *own;
+    int block;               /* rows of a block of tiles, in which work is dealt */
     int64_t *slots;          /* of every team's state */
     trm_visitor visitors[2]; /* the present one and the next */
     trm_candidate *snapshot, *homecoming;
     int32_t *index; /* of the present visitor */
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
-    int64_t tiles_done, tiles_all; /* of this rank, in all steps */
-    trm_done skip;                 /* what concerns the present region */
+    int64_t blocks_done, blocks_all; /* of this rank, in all steps */
+    trm_done skip;                   /* what concerns the present region */
 } trm_ring;
 
 static int64_t tiles_of(int64_t rows, int tile)
@@ -278,6 +279,25 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
            run->threads * trm_worker_bytes(tile);
 }
 
+/* Rows of a block of tiles where anchors have that many slots between them: as long as their tables stay in a
+ * cache, a tile; beyond, what leaves enough blocks for all threads. */
+static int block_of(const trm_run *run, int tile, int64_t shard, int64_t rows, int64_t slots)
+{
+    enum { SLOTS_IN_CACHE = 64, BLOCK_MAX = TRM_TILE_MAX, BLOCKS_A_THREAD = 16 };
+    int block = tile;
+    while (slots / SLOTS_IN_CACHE >= rows && 2 * block <= BLOCK_MAX &&
+           (shard / (2 * block)) * (shard / (2 * block)) >= BLOCKS_A_THREAD * run->threads)
+        block *= 2;
+    return block;
+}
+
+int64_t trm_sweep_block_bytes(const trm_run *run, const trm_rows *rows, int64_t slots)
+{
+    const int tile = trm_run_tile(run, rows->dim),
+              block = block_of(run, tile, rows->count, rows->count, slots);
+    return block > tile ? run->threads * trm_worker_block_bytes(block) : 0;
+}
+
 int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds)
 {
     const int64_t best = slots * sets * (int64_t)sizeof(trm_candidate), bound = bounds ? slots * 12 : 0;
@@ -285,28 +305,28 @@ int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, boo
     return best + bound + (rows->teams > 1 ? visitors_of(rows->teams) * (best + bound) + 2 * best : 0);
 }
 
-/* ---- one step: the tiles of a region ---- */
+/* ---- one step: the blocks of a region ---- */
 
-/* Between tiles the main thread looks in on MPI, which moves large messages only inside its calls, and
+/* Between blocks the main thread looks in on MPI, which moves large messages only inside its calls, and
  * reports. */
-static void between_tiles(trm_ring *ring)
+static void between_blocks(trm_ring *ring)
 {
     const trm_run *run = ring->sweep->run;
     int64_t done;
     int flag = 0;
 #pragma omp atomic capture
-    done = ++ring->tiles_done;
+    done = ++ring->blocks_done;
     if (omp_get_thread_num() != 0)
         return;
     if (run->ranks > 1)
         MPI_Iprobe(MPI_ANY_SOURCE, 0, run->comm, &flag, MPI_STATUS_IGNORE);
     if (run->progress != NULL)
         run->progress(run->progress_context, ring->sink->same_label ? "positives" : "negatives",
-                      (double)done / (double)ring->tiles_all);
+                      (double)done / (double)ring->blocks_all);
 }
 
-/* Tiles [from, to) of a region, counted along its rows. */
-static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to)
+/* Blocks [from, to) of a region, counted along its rows. */
+static void run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to)
 {
     const trm_sweep *sweep = ring->sweep;
     const double start = trm_clock();
@@ -314,18 +334,19 @@ static void run_tiles(trm_ring *ring, trm_side *visitor, trm_region region, int6
                              .metric = sweep->map.metric,
                              .dim = sweep->map.dim,
                              .tile = sweep->tile,
+                             .block = ring->block,
                              .a = &ring->sweep->own,
                              .b = visitor,
                              .region = region,
                              .done = &ring->skip};
     const int64_t columns = region.b_last - region.b_first;
-    /* Row-major: all threads work along the same few tile rows, which stay in their caches. */
+    /* Row-major: all threads work along the same few rows, which stay in their caches. */
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
     for (int64_t k = from; k < to; k++) {
         const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
         if (!region.triangle || j >= i)
-            trm_tile_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
-        between_tiles(ring);
+            trm_block_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
+        between_blocks(ring);
     }
     ring->counts->compute_s += trm_clock() - start;
 }
@@ -342,8 +363,8 @@ static trm_region region_of(const trm_ring *ring, int team, int member, int step
         return none;
     if (ring->sink->same_label && (a->label_last < b->label_first || b->label_last < a->label_first))
         return none;
-    return trm_ring_region(rows->teams, rows->replicate, team, member, step,
-                           tiles_of(a->count, ring->sweep->tile), tiles_of(b->count, ring->sweep->tile));
+    return trm_ring_region(rows->teams, rows->replicate, team, member, step, tiles_of(a->count, ring->block),
+                           tiles_of(b->count, ring->block));
 }
 
 static int rank_of(const trm_ring *ring, int team)
@@ -491,7 +512,7 @@ static void receive_visitor(trm_ring *ring, int step)
 
 /* ---- units, and what happens between them ---- */
 
-static int64_t tiles_in(trm_region region)
+static int64_t blocks_in(trm_region region)
 {
     return trm_region_empty(region) ? 0 : (region.a_last - region.a_first) * (region.b_last - region.b_first);
 }
@@ -503,29 +524,30 @@ static int64_t units_of(const trm_ring *ring, int step)
     int64_t most = 0;
     for (int team = 0; team < rows->teams; team++)
         for (int member = 0; member < rows->replicate; member++) {
-            const int64_t tiles = tiles_in(region_of(ring, team, member, step));
-            most = tiles > most ? tiles : most;
+            const int64_t blocks = blocks_in(region_of(ring, team, member, step));
+            most = blocks > most ? blocks : most;
         }
-    const int64_t unit = ring->sweep->unit_tiles;
+    const int64_t span = ring->block / ring->sweep->tile;
+    const int64_t unit = (ring->sweep->unit_tiles + span * span - 1) / (span * span);
     return unit > 0 ? (most + unit - 1) / unit : 1;
 }
 
-/* Notes the first tiles of a region, counted along its rows, as done. */
-static trm_status note_done(const trm_ring *ring, const trm_side *b, trm_region region, int64_t tiles,
+/* Notes the first blocks of a region, counted along its rows, as done. */
+static trm_status note_done(const trm_ring *ring, const trm_side *b, trm_region region, int64_t blocks,
                             trm_done *done, trm_error *err)
 {
     if (trm_region_empty(region))
         return TRM_OK;
     const trm_side *a = &ring->sweep->own;
-    const int64_t columns = region.b_last - region.b_first, tile = ring->sweep->tile;
-    const int64_t row = region.a_first + tiles / columns, column = region.b_first + tiles % columns;
+    const int64_t columns = region.b_last - region.b_first, block = ring->block;
+    const int64_t row = region.a_first + blocks / columns, column = region.b_first + blocks % columns;
     const int64_t a_end = a->first + a->count, b_end = b->first + b->count;
-    trm_rectangle lines = {a->first + region.a_first * tile, a->first + row * tile,
-                           b->first + (region.triangle ? region.a_first : region.b_first) * tile,
-                           b->first + region.b_last * tile};
-    trm_rectangle rest = {a->first + row * tile, a->first + (row + 1) * tile,
-                          b->first + (region.triangle ? row : region.b_first) * tile,
-                          b->first + column * tile};
+    trm_rectangle lines = {a->first + region.a_first * block, a->first + row * block,
+                           b->first + (region.triangle ? region.a_first : region.b_first) * block,
+                           b->first + region.b_last * block};
+    trm_rectangle rest = {a->first + row * block, a->first + (row + 1) * block,
+                          b->first + (region.triangle ? row : region.b_first) * block,
+                          b->first + column * block};
     lines.a_last = lines.a_last < a_end ? lines.a_last : a_end;
     lines.b_last = lines.b_last < b_end ? lines.b_last : b_end;
     rest.a_last = rest.a_last < a_end ? rest.a_last : a_end;
@@ -621,23 +643,23 @@ static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_regi
     return TRM_OK;
 }
 
-/* A step's tiles, unit by unit. */
+/* A step's blocks, unit by unit. */
 static trm_status work(trm_ring *ring, int step, trm_side *b, trm_region region, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
-    const int64_t units = units_of(ring, step), count = tiles_in(region), tile = sweep->tile;
+    const int64_t units = units_of(ring, step), count = blocks_in(region), block = ring->block;
     trm_status status = TRM_OK;
     trm_done_clear(&ring->skip);
     if (count > 0) {
-        const trm_rectangle area = {sweep->own.first + region.a_first * tile,
-                                    sweep->own.first + region.a_last * tile, b->first + region.b_first * tile,
-                                    b->first + region.b_last * tile};
+        const trm_rectangle area = {sweep->own.first + region.a_first * block,
+                                    sweep->own.first + region.a_last * block,
+                                    b->first + region.b_first * block, b->first + region.b_last * block};
         must(ring, trm_done_add_touching(&ring->skip, &sweep->skip, area, err), err);
     }
     for (int64_t unit = 0; unit < units && status == TRM_OK; unit++) {
         const int64_t from = count * unit / units, to = count * (unit + 1) / units;
         if (to > from)
-            run_tiles(ring, b, region, from, to);
+            run_blocks(ring, b, region, from, to);
         status = end_unit(ring, step, b, region, to, err);
     }
     if (status == TRM_OK)
@@ -744,6 +766,19 @@ static void dismiss_visitors(trm_ring *ring)
     trm_free(ring->homecoming);
 }
 
+/* The same on all ranks. */
+static void choose_block(trm_ring *ring)
+{
+    const trm_sweep *sweep = ring->sweep;
+    int64_t slots = 0;
+    for (int t = 0; t < sweep->rows->teams; t++)
+        slots += ring->slots[t];
+    ring->block = ring->sink->has_bounds
+                      ? block_of(sweep->run, sweep->tile, sweep->largest, sweep->rows->total, slots)
+                      : sweep->tile;
+    MPI_Allreduce(MPI_IN_PLACE, &ring->block, 1, MPI_INT, MPI_MIN, sweep->run->comm);
+}
+
 trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
                          trm_error *err)
 {
@@ -761,7 +796,10 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
     MPI_Allgather(&own->slots, 1, MPI_INT64_T, slots, 1, MPI_INT64_T, run->comm);
     for (int t = 0; t < rows->teams; t++)
         ring.slots[t] = slots[t * rows->replicate];
-    if (rows->teams > 1)
+    choose_block(&ring);
+    for (int k = 0; k < run->threads && status == TRM_OK; k++)
+        status = trm_worker_widen(sweep->workers[k], ring.block, err);
+    if (status == TRM_OK && rows->teams > 1)
         status = prepare_visitors(&ring, err);
     status = trm_agree(run->comm, status, err);
     if (status != TRM_OK)
@@ -773,7 +811,7 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
     trm_done_clear(&sweep->done);
     const int steps = trm_ring_steps(rows->teams);
     for (int step = 0; step < steps; step++)
-        ring.tiles_all += tiles_in(region_of(&ring, rows->team, rows->member, step));
+        ring.blocks_all += blocks_in(region_of(&ring, rows->team, rows->member, step));
     status = run_own(&ring, err);
     for (int step = 1; step < steps && status == TRM_OK; step++)
         status = run_step(&ring, step, err);

@@ -48,5 +48,7 @@ trm_status trm_sweep_skip(trm_sweep *sweep, const trm_done *done, trm_error *err
  * largest one. */
 int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard);
 int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds);
+/* And of scratch more, where the shard's anchors have that many thresholds. */
+int64_t trm_sweep_block_bytes(const trm_run *run, const trm_rows *rows, int64_t slots);
 
 #endif

@@ -12,6 +12,9 @@
 enum { WANTED_BY_A = 1, WANTED_BY_B = 2 };
 /* Deciding one pair alone costs about three times its share of a blocked tile, plus the filter. */
 enum { DENSE_ABOVE_ONE_IN = 6, DENSE_TILES_MAX = 256 };
+/* Columns gathered at once: a cache line's. Rows of a block are that much apart, so that a column of them
+ * does not fall into one set of the cache. */
+enum { LINES = 8, PADDING = 8 };
 
 trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
 {
@@ -24,16 +27,15 @@ trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
     if (status == TRM_OK)
         status = trm_bounds_create(tile, &made->b_bounds, err);
     if (status == TRM_OK) {
-        made->dense = trm_alloc(area, sizeof *made->dense);
-        made->line = trm_alloc(tile, sizeof *made->line);
         made->lo = trm_alloc(tile, sizeof *made->lo);
         made->hi = trm_alloc(tile, sizeof *made->hi);
         made->changed = trm_alloc_zero(tile, sizeof *made->changed);
-        made->decided = made->dense; /* a tile is either filtered or dense */
         made->wanted = trm_alloc(area, sizeof *made->wanted);
-        if (!made->dense || !made->line || !made->lo || !made->hi || !made->changed || !made->wanted)
-            status = trm_fail_memory(err, "scratch", area, sizeof *made->dense);
+        if (!made->lo || !made->hi || !made->changed || !made->wanted)
+            status = trm_fail_memory(err, "scratch", area, sizeof *made->wanted);
     }
+    if (status == TRM_OK)
+        status = trm_worker_widen(made, tile, err);
     if (status != TRM_OK)
         trm_worker_destroy(&made);
     *worker = made;
@@ -49,13 +51,32 @@ void trm_worker_destroy(trm_worker **worker)
     trm_bounds_destroy(&old->a_bounds);
     trm_bounds_destroy(&old->b_bounds);
     trm_free(old->dense);
-    trm_free(old->line);
+    trm_free(old->lines);
     trm_free(old->lo);
     trm_free(old->hi);
     trm_free(old->changed);
     trm_free(old->wanted);
     trm_free(old);
     *worker = NULL;
+}
+
+trm_status trm_worker_widen(trm_worker *worker, int block, trm_error *err)
+{
+    if (worker->block >= block)
+        return TRM_OK;
+    trm_free(worker->dense);
+    trm_free(worker->lines);
+    worker->dense = trm_alloc(block * (int64_t)(block + PADDING), sizeof *worker->dense);
+    worker->lines = trm_alloc(LINES * (int64_t)block, sizeof *worker->lines);
+    worker->decided = worker->dense; /* a tile is either filtered or dense */
+    worker->block = worker->dense != NULL && worker->lines != NULL ? block : 0;
+    return worker->block > 0 ? TRM_OK
+                             : trm_fail_memory(err, "scratch", block * (int64_t)block, sizeof(double));
+}
+
+int64_t trm_worker_block_bytes(int block)
+{
+    return (int64_t)block * (block + PADDING + LINES) * (int64_t)sizeof(double);
 }
 
 int64_t trm_worker_bytes(int tile)
@@ -130,37 +151,144 @@ static bool has_slots(const trm_state *state, int64_t first, int64_t last)
     return state->offset[last] > state->offset[first];
 }
 
-/* Decides a whole tile. */
-static void run_dense(const trm_tiles *tiles, const trm_tile *tile, bool diagonal, trm_worker *worker)
+/* Rows [row, row_end) of a with rows [col, col_end) of b: has the sink no use for any of these pairs? */
+static bool is_idle(const trm_tiles *tiles, int64_t row, int64_t row_end, int64_t col, int64_t col_end)
 {
-    trm_side *a = tiles->a, *b = tiles->b;
-    const int64_t stride = tile->cols;
-    trm_dot_tile(a->x + tile->row * tiles->dim, tile->rows, b->x + tile->col * tiles->dim, tile->cols,
-                 tiles->dim, worker->dense, stride);
-    for (int i = 0; i < tile->rows; i++) {
-        double *line = worker->dense + i * stride;
-        const double norm2 = a->norm2[tile->row + i];
-        for (int j = 0; j < tile->cols; j++)
-            line[j] = trm_distance(tiles->metric, line[j], norm2, b->norm2[tile->col + j]);
-    }
-    worker->counts.float64 += (int64_t)tile->rows * tile->cols;
+    const trm_side *a = tiles->a, *b = tiles->b;
+    const bool disjoint = a->label[row_end - 1] < b->label[col] || b->label[col_end - 1] < a->label[row];
+    const bool one_label = a->label[row] == a->label[row_end - 1] && b->label[col] == b->label[col_end - 1] &&
+                           a->label[row] == b->label[col];
+    if (tiles->sink->same_label ? disjoint : one_label)
+        return true;
+    return !has_slots(a->state, row, row_end) && !has_slots(b->state, col, col_end);
+}
 
-    omp_set_lock(&a->locks[tile->row / tiles->tile]);
-    for (int i = 0; i < tile->rows; i++)
-        offer_line(tiles->sink, a, tile->row + i, b, tile->col, tile->col + tile->cols,
-                   worker->dense + i * stride);
-    trm_side_set_windows(tiles->sink, a, tile->row, tile->rows, worker->lo, worker->hi);
-    omp_unset_lock(&a->locks[tile->row / tiles->tile]);
-    if (diagonal) /* the whole square was just offered to its rows */
-        return;
-    omp_set_lock(&b->locks[tile->col / tiles->tile]);
-    for (int j = 0; j < tile->cols; j++) {
-        for (int i = 0; i < tile->rows; i++)
-            worker->line[i] = worker->dense[i * stride + j];
-        offer_line(tiles->sink, b, tile->col + j, a, tile->row, tile->row + tile->rows, worker->line);
+/* The end of the tile row that row is in, or end. */
+static int64_t tile_end(int64_t row, int tile, int64_t end)
+{
+    const int64_t next = (row / tile + 1) * tile;
+    return next < end ? next : end;
+}
+
+/* A part of a block: rows of a, columns of b, within their sides. */
+typedef struct trm_area {
+    int64_t row, row_end, col, col_end;
+    bool diagonal;
+} trm_area;
+
+static void count_elements(trm_worker *worker, const trm_area *area)
+{
+    const int64_t rows = area->row_end - area->row, cols = area->col_end - area->col;
+    worker->counts.elements += area->diagonal ? rows * (rows - 1) / 2 : rows * cols;
+}
+
+/* Visits the tiles of an area, of a square on the diagonal those on and above it. */
+typedef void (*tile_fn)(const trm_tiles *tiles, const trm_area *whole, const trm_area *tile,
+                        trm_worker *worker);
+
+static void visit_tiles(const trm_tiles *tiles, const trm_area *whole, trm_worker *worker, tile_fn visit)
+{
+    trm_area tile;
+    for (tile.row = whole->row; tile.row < whole->row_end; tile.row = tile.row_end) {
+        tile.row_end = tile_end(tile.row, tiles->tile, whole->row_end);
+        for (tile.col = whole->diagonal ? tile.row : whole->col; tile.col < whole->col_end;
+             tile.col = tile.col_end) {
+            tile.col_end = tile_end(tile.col, tiles->tile, whole->col_end);
+            tile.diagonal = whole->diagonal && tile.row == tile.col;
+            if (!is_idle(tiles, tile.row, tile.row_end, tile.col, tile.col_end))
+                visit(tiles, whole, &tile, worker);
+        }
     }
-    trm_side_set_windows(tiles->sink, b, tile->col, tile->cols, worker->lo, worker->hi);
-    omp_unset_lock(&b->locks[tile->col / tiles->tile]);
+}
+
+static int64_t stride_of(const trm_area *whole)
+{
+    return whole->col_end - whole->col + PADDING;
+}
+
+/* A tile's distances, to their place in the area's; of one above the diagonal to the mirrored place, too. */
+static void measure_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *tile,
+                         trm_worker *worker)
+{
+    const trm_side *a = tiles->a, *b = tiles->b;
+    const int64_t stride = stride_of(whole), rows = tile->row_end - tile->row,
+                  cols = tile->col_end - tile->col;
+    const int64_t down = tile->row - whole->row, along = tile->col - whole->col;
+    double *d = worker->dense + down * stride + along;
+    trm_dot_tile(a->x + tile->row * tiles->dim, (int)rows, b->x + tile->col * tiles->dim, (int)cols,
+                 tiles->dim, d, stride);
+    for (int64_t i = 0; i < rows; i++) {
+        const double norm2 = a->norm2[tile->row + i];
+        for (int64_t j = 0; j < cols; j++)
+            d[i * stride + j] =
+                trm_distance(tiles->metric, d[i * stride + j], norm2, b->norm2[tile->col + j]);
+    }
+    worker->counts.float64 += rows * cols;
+    count_elements(worker, tile);
+    if (!whole->diagonal || tile->diagonal)
+        return;
+    double *mirrored = worker->dense + along * stride + down;
+    for (int64_t j = 0; j < cols; j++)
+        for (int64_t i = 0; i < rows; i++)
+            mirrored[j * stride + i] = d[i * stride + j];
+}
+
+/* Offers an area's distances to its rows [row, row_end), of one tile row. */
+static void offer_rows(const trm_tiles *tiles, const trm_area *whole, int64_t row, int64_t row_end,
+                       trm_worker *worker)
+{
+    for (int64_t i = row; i < row_end; i++)
+        offer_line(tiles->sink, tiles->a, i, tiles->b, whole->col, whole->col_end,
+                   worker->dense + (i - whole->row) * stride_of(whole));
+}
+
+/* The same for its columns. */
+static void offer_columns(const trm_tiles *tiles, const trm_area *whole, int64_t col, int64_t col_end,
+                          trm_worker *worker)
+{
+    const int64_t stride = stride_of(whole), rows = whole->row_end - whole->row;
+    for (int64_t j = col; j < col_end; j += LINES) {
+        const int64_t count = col_end - j < LINES ? col_end - j : LINES;
+        const double *d = worker->dense + (j - whole->col);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t k = 0; k < count; k++)
+                worker->lines[k * rows + i] = d[i * stride + k];
+        for (int64_t k = 0; k < count; k++)
+            offer_line(tiles->sink, tiles->b, j + k, tiles->a, whole->row, whole->row_end,
+                       worker->lines + k * rows);
+    }
+}
+
+typedef void (*offer_fn)(const trm_tiles *tiles, const trm_area *whole, int64_t first, int64_t last,
+                         trm_worker *worker);
+
+/* Offers to the rows [first, last) of a side, tile row by tile row under its lock; threads begin at different
+ * ones. */
+static void offer_side(const trm_tiles *tiles, const trm_area *whole, trm_side *side, int64_t first,
+                       int64_t last, trm_worker *worker, offer_fn offer)
+{
+    const int64_t base = first / tiles->tile, groups = (last - 1) / tiles->tile + 1 - base;
+    for (int64_t k = 0; k < groups; k++) {
+        const int64_t lock = base + (k + omp_get_thread_num()) % groups;
+        const int64_t from = lock == base ? first : lock * tiles->tile;
+        const int64_t to = tile_end(from, tiles->tile, last);
+        if (!has_slots(side->state, from, to))
+            continue;
+        omp_set_lock(&side->locks[lock]);
+        offer(tiles, whole, from, to, worker);
+        if (!tiles->sink->dense) /* else nobody asks for windows */
+            trm_side_set_windows(tiles->sink, side, from, to - from, worker->lo, worker->hi);
+        omp_unset_lock(&side->locks[lock]);
+    }
+}
+
+/* Decides a whole area. */
+static void run_dense(const trm_tiles *tiles, const trm_area *whole, trm_worker *worker)
+{
+    visit_tiles(tiles, whole, worker, measure_tile);
+    offer_side(tiles, whole, tiles->a, whole->row, whole->row_end, worker, offer_rows);
+    if (!whole->diagonal) /* there the whole square was just offered to its rows */
+        offer_side(tiles, whole, tiles->b, whole->col, whole->col_end, worker, offer_columns);
 }
 
 /* Marks the survivors that a side wants; under its lock, because another thread may be moving its state. */
@@ -273,51 +401,60 @@ static void run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diag
     offer_decided(tiles, b, a, tile_b, worker, WANTED_BY_B);
 }
 
-/* A tile, or what is left of it, on its way through trm_done_left. */
-typedef struct tile_job {
-    const trm_tiles *tiles;
-    trm_worker *worker;
-} tile_job;
-
-static void run_part(void *context, trm_rectangle part, bool diagonal)
+/* A tile of an area, by the filter, or dense where the filter has just shown to be of no use. */
+static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *area, trm_worker *worker)
 {
-    const tile_job *job = context;
-    const trm_tiles *tiles = job->tiles;
-    trm_worker *worker = job->worker;
+    (void)whole;
+    if (worker->dense_left > 0) {
+        worker->dense_left--;
+        run_dense(tiles, area, worker);
+        return;
+    }
     const trm_tile tile = {.a = tiles->a->block,
                            .b = tiles->b->block,
                            .a_bounds = worker->a_bounds,
                            .b_bounds = worker->b_bounds,
-                           .row = part.a_first - tiles->a->first,
-                           .col = part.b_first - tiles->b->first,
-                           .rows = (int)(part.a_last - part.a_first),
-                           .cols = (int)(part.b_last - part.b_first)};
-    worker->counts.elements +=
-        diagonal ? (int64_t)tile.rows * (tile.rows - 1) / 2 : (int64_t)tile.rows * tile.cols;
-    if (tiles->sink->dense || worker->dense_left > 0) {
-        worker->dense_left -= worker->dense_left > 0;
-        run_dense(tiles, &tile, diagonal, worker);
-    } else {
-        run_filtered(tiles, &tile, diagonal, worker);
-    }
+                           .row = area->row,
+                           .col = area->col,
+                           .rows = (int)(area->row_end - area->row),
+                           .cols = (int)(area->col_end - area->col)};
+    count_elements(worker, area);
+    run_filtered(tiles, &tile, area->diagonal, worker);
 }
 
-void trm_tile_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker)
+/* A block, or what is left of it, on its way through trm_done_left. */
+typedef struct block_job {
+    const trm_tiles *tiles;
+    trm_worker *worker;
+} block_job;
+
+static void run_part(void *context, trm_rectangle part, bool diagonal)
+{
+    const block_job *job = context;
+    const trm_tiles *tiles = job->tiles;
+    trm_worker *worker = job->worker;
+    const int64_t a = tiles->a->first, b = tiles->b->first;
+    const trm_area area = {part.a_first - a, part.a_last - a, part.b_first - b, part.b_last - b, diagonal};
+    const int span = tiles->block / tiles->tile;
+    if (!tiles->sink->dense && worker->dense_left == 0) {
+        visit_tiles(tiles, &area, worker, run_tile);
+        return;
+    }
+    worker->dense_left = worker->dense_left > span * span ? worker->dense_left - span * span : 0;
+    run_dense(tiles, &area, worker);
+}
+
+void trm_block_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker)
 {
     const trm_side *a = tiles->a, *b = tiles->b;
-    const int64_t tile = tiles->tile, row = i * tile, col = j * tile;
-    const int64_t row_end = row + tile < a->count ? row + tile : a->count;
-    const int64_t col_end = col + tile < b->count ? col + tile : b->count;
-    const bool disjoint = a->label[row_end - 1] < b->label[col] || b->label[col_end - 1] < a->label[row];
-    const bool one_label = a->label[row] == a->label[row_end - 1] && b->label[col] == b->label[col_end - 1] &&
-                           a->label[row] == b->label[col];
-    if (tiles->sink->same_label ? disjoint : one_label)
-        return;
-    if (!has_slots(a->state, row, row_end) && !has_slots(b->state, col, col_end))
+    const int64_t block = tiles->block, row = i * block, col = j * block;
+    const int64_t row_end = row + block < a->count ? row + block : a->count;
+    const int64_t col_end = col + block < b->count ? col + block : b->count;
+    if (is_idle(tiles, row, row_end, col, col_end))
         return;
     const trm_rectangle whole = {a->first + row, a->first + row_end, b->first + col, b->first + col_end};
     /* What takes the smallest may see a pair twice; what counts may not. */
     const bool may_repeat = tiles->sink->list != TRM_MERGE_SUM;
     trm_done_left(tiles->done, whole, tiles->region.triangle && i == j, may_repeat, run_part,
-                  &(tile_job){tiles, worker});
+                  &(block_job){tiles, worker});
 }
