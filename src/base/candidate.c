@@ -1,6 +1,9 @@
 /* Merging candidates; see candidate.h for why order can't matter. */
 #include "base/candidate.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 void trm_candidates_merge_min(trm_candidate *into, const trm_candidate *from, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
@@ -41,8 +44,64 @@ void trm_candidates_merge_lists(trm_candidate *into, const trm_candidate *from, 
             trm_candidate_insert(into + start, length, from[start + i]);
 }
 
-int trm_candidate_compare(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
     const trm_candidate *x = a, *y = b;
     return trm_candidate_less(*x, *y) ? -1 : trm_candidate_less(*y, *x) ? 1 : 0;
+}
+
+/* A whole number that ascends with the key, and is one for 0 and -0. */
+static uint64_t order_of(double key)
+{
+    uint64_t bits;
+    key += 0.0;
+    memcpy(&bits, &key, sizeof bits);
+    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+enum { DIGITS = 8, DIGIT_VALUES = 256 };
+
+static int digit_of(double key, int digit)
+{
+    return (int)(order_of(key) >> (8 * digit) & (DIGIT_VALUES - 1));
+}
+
+/* Moves items to their places by one digit, in the order they have where it is equal. */
+static void scatter(const trm_candidate *from, int64_t count, int digit, const int64_t *counts,
+                    trm_candidate *into)
+{
+    int64_t place[DIGIT_VALUES], next = 0;
+    for (int v = 0; v < DIGIT_VALUES; v++) {
+        place[v] = next;
+        next += counts[v];
+    }
+    for (int64_t i = 0; i < count; i++)
+        into[place[digit_of(from[i].key, digit)]++] = from[i];
+}
+
+/* Long lists digit by digit, from the last on: each pass is stable, so ids stay in order. */
+void trm_candidates_sort(trm_candidate *list, int64_t count, trm_candidate *scratch)
+{
+    enum { LONG = 192 };
+    if (count < LONG) {
+        qsort(list, (size_t)count, sizeof *list, compare);
+        return;
+    }
+    int64_t counts[DIGITS][DIGIT_VALUES] = {{0}};
+    for (int64_t i = 0; i < count; i++) {
+        const uint64_t order = order_of(list[i].key);
+        for (int digit = 0; digit < DIGITS; digit++)
+            counts[digit][order >> (8 * digit) & (DIGIT_VALUES - 1)]++;
+    }
+    trm_candidate *from = list, *into = scratch;
+    for (int digit = 0; digit < DIGITS; digit++) {
+        if (counts[digit][digit_of(from[0].key, digit)] == count)
+            continue; /* all the same */
+        scatter(from, count, digit, counts[digit], into);
+        trm_candidate *swap = from;
+        from = into;
+        into = swap;
+    }
+    if (from != list)
+        memcpy(list, from, (size_t)count * sizeof *list);
 }

@@ -64,6 +64,7 @@ static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n
     for (int64_t done = 0; done < n; done += TRM_THRESHOLDS_BATCH) {
         const int64_t count = n - done < TRM_THRESHOLDS_BATCH ? n - done : TRM_THRESHOLDS_BATCH;
         trm_batch_all_find(&anchor, count, d + done, &c->rule, counts, &found);
+        trm_thresholds_look_ahead(&anchor, counts, done, n);
         for (int64_t i = 0; i < count; i++) {
             const int64_t active = found.end[i] - found.first[i];
             mine->triplets += found.members[i];

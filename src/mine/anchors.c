@@ -6,7 +6,7 @@
 #include "par/exchange.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <omp.h>
 
 bool trm_anchors_valid(const trm_rows *rows, int64_t row)
 {
@@ -62,7 +62,8 @@ static int64_t state_bytes(const trm_anchors *anchors, int64_t slots, int64_t pa
     const int64_t candidate = (int64_t)sizeof(trm_candidate);
     const int64_t kept = anchors->keep ? slots * candidate : 0;
     const int64_t positives = trm_sweep_state_bytes(rows, slots, 1, false);
-    const int64_t thresholds = slots * candidate + pairs * 12;
+    const int64_t thresholds =
+        slots * candidate + pairs * 12 + anchors->longest * anchors->run->threads * candidate;
     const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true) +
                               trm_sweep_block_bytes(anchors->run, rows, pairs);
     const int64_t triplets = anchors->keep ? kept + pairs * (anchors->sets * candidate + 12) +
@@ -236,7 +237,7 @@ static trm_status create_state(const trm_anchors *anchors, const trm_panel *pane
 }
 
 /* Sorts each anchor's positives by (d, id), which are its thresholds. */
-static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel)
+static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel, trm_candidate *scratch)
 {
 #pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
     for (int64_t k = 0; k < panel->count; k++) {
@@ -248,7 +249,7 @@ static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel)
         if (slots > 0 && is_lone(anchors, row))
             best[0] = (trm_candidate){0.0, -1};
         else if (anchors->policy.sink.dense)
-            qsort(best, (size_t)slots, sizeof *best, trm_candidate_compare);
+            trm_candidates_sort(best, slots, scratch + omp_get_thread_num() * anchors->longest);
         double *bound = panel->negatives->bound + panel->negatives->offset[row];
         for (int64_t i = 0; i < trm_anchors_pairs(anchors, row); i++)
             bound[i] = best[i].key;
@@ -275,8 +276,18 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_er
     trm_status status = create_state(anchors, panel, trm_anchors_pairs, 0, true, &panel->negatives, err);
     if (status != TRM_OK)
         return status;
-    if (panel->positives != NULL)
-        set_thresholds(anchors, panel);
+    if (panel->positives != NULL) {
+        const int64_t each = anchors->longest * anchors->run->threads;
+        trm_candidate *scratch = trm_alloc(each, sizeof *scratch);
+        if (scratch == NULL)
+            status = trm_fail_memory(err, "thresholds being sorted", each, sizeof *scratch);
+        status = trm_agree(anchors->run->comm, status, err);
+        if (status == TRM_OK)
+            set_thresholds(anchors, panel, scratch);
+        trm_free(scratch);
+        if (status != TRM_OK)
+            return status;
+    }
     if (!anchors->keep)
         trm_state_destroy(&panel->positives);
     return trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, anchors->sets, err), err);

@@ -221,6 +221,7 @@ static bool offer_batch(trm_question question, const trm_thresholds *a, trm_cand
     for (int64_t first = 0; first < n; first += TRM_THRESHOLDS_BATCH) {
         const int64_t count = n - first < TRM_THRESHOLDS_BATCH ? n - first : TRM_THRESHOLDS_BATCH;
         trm_thresholds_below(a, count, d + first, 0.0, best, below);
+        trm_thresholds_look_ahead(a, best, first, n);
         for (int64_t i = 0; i < count; i++) {
             /* outside all buckets: offered to the first or last, where it must lose */
             const int64_t bucket = nearest ? below[i] - 1 : below[i];

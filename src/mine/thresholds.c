@@ -108,3 +108,25 @@ void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double 
 #endif
     settle_portable(anchor, n, d, less, below);
 }
+
+/* The part of a table of count items after another as long that is as large as [from, to) of n. */
+static void ask_for(const void *table, int64_t count, int64_t size, int64_t from, int64_t to, int64_t n)
+{
+    enum { LINE = 64 };
+    const int64_t bytes = count * size, end = bytes * to / n;
+    for (int64_t at = bytes * from / n / LINE * LINE; at < end; at += LINE)
+        __builtin_prefetch((const char *)table + bytes + at, 0, 2);
+}
+
+void trm_thresholds_look_ahead(const trm_thresholds *anchor, const trm_candidate *also, int64_t from,
+                               int64_t n)
+{
+    enum { THRESHOLDS_A_DISTANCE = 8 }; /* beyond, most of what would be read would not be used */
+    const int64_t count = anchor->count,
+                  to = from + TRM_THRESHOLDS_BATCH < n ? from + TRM_THRESHOLDS_BATCH : n;
+    if (count > THRESHOLDS_A_DISTANCE * n)
+        return;
+    ask_for(anchor->t, count, sizeof *anchor->t, from, to, n);
+    ask_for(anchor->index, count, sizeof *anchor->index, from, to, n);
+    ask_for(also, count, sizeof *also, from, to, n);
+}

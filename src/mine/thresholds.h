@@ -39,4 +39,10 @@ void trm_thresholds_grid(trm_thresholds *anchor);
 void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double *d, double less,
                           const trm_candidate *also, int64_t *below);
 
+/* Called along with the batch from distance `from` of n: asks for as large a part of the tables of the anchor
+ * in the next slots, for a caller that comes to it next. Read one after another they come several times as
+ * fast as by chance. also: as above. */
+void trm_thresholds_look_ahead(const trm_thresholds *anchor, const trm_candidate *also, int64_t from,
+                               int64_t n);
+
 #endif
