@@ -43,17 +43,6 @@ typedef struct trm_job {
 
 /* ---- triplets, hash ---- */
 
-/* Pair i of an anchor, to be put in the order of the positives' row ids. */
-typedef struct by_positive {
-    int64_t id, i;
-} by_positive;
-
-static int compare_positives(const void *a, const void *b)
-{
-    const by_positive *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
 /* What one thread counts; the hash is a sum and counts are integers, so it does not matter who counted what.
  */
 typedef struct trm_tally {
@@ -70,18 +59,20 @@ static void add_triplet(trm_tally *tally, const trm_triplet *triplet)
     trm_hash_sum_add(&tally->hash, triplet, sizeof *triplet);
 }
 
-/* Writes row's triplets, by ascending positive, and returns how many. */
+/* Writes row's triplets, by ascending positive, and returns how many. scratch: for the longest anchor's
+ * pairs, twice. */
 static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
-                               by_positive *by_id, trm_tally *tally)
+                               trm_candidate *scratch, trm_tally *tally)
 {
     const trm_candidate *positive = panel->positives->best + panel->positives->offset[row];
     const int64_t pairs = trm_anchors_pairs(&job->anchors, row);
     int64_t count = 0;
+    trm_candidate *by_id = scratch; /* its key the positive's row id, which a double holds */
     for (int64_t i = 0; i < pairs; i++)
-        by_id[i] = (by_positive){positive[i].id, i};
-    qsort(by_id, (size_t)pairs, sizeof *by_id, compare_positives);
+        by_id[i] = (trm_candidate){(double)positive[i].id, i};
+    trm_candidates_sort(by_id, pairs, scratch + job->anchors.longest);
     for (int64_t k = 0; k < pairs; k++) {
-        const int64_t i = by_id[k].i;
+        const int64_t i = by_id[k].id;
         int64_t negative;
         double d_an;
         trm_kind kind;
@@ -118,15 +109,16 @@ static int compare_ids(const void *a, const void *b)
 
 /* The triplets of all anchors of order, one after another, gaps closed; returns how many. */
 static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *order, int64_t anchors,
-                             by_positive *scratch, trm_triplet *triplets)
+                             trm_candidate *scratch, trm_triplet *triplets)
 {
 #pragma omp parallel num_threads(job->run->threads)
     {
         trm_tally mine = {.hash = TRM_HASH_SUM_INIT};
 #pragma omp for schedule(dynamic, 16)
         for (int64_t i = 0; i < anchors; i++)
-            order[i].count = anchor_triplets(job, panel, order[i].row, triplets + order[i].start,
-                                             scratch + omp_get_thread_num() * job->anchors.longest, &mine);
+            order[i].count =
+                anchor_triplets(job, panel, order[i].row, triplets + order[i].start,
+                                scratch + 2 * omp_get_thread_num() * job->anchors.longest, &mine);
 #pragma omp critical(trimine_tally)
         add_tally(job, &mine);
     }
@@ -182,7 +174,7 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
         pairs += trm_anchors_pairs(&job->anchors, panel->row[k]);
     order_item *order = trm_alloc(last - first, sizeof *order);
     trm_triplet *triplets = trm_alloc(pairs, sizeof *triplets);
-    by_positive *scratch = trm_alloc(job->run->threads * job->anchors.longest, sizeof *scratch);
+    trm_candidate *scratch = trm_alloc(2 * job->run->threads * job->anchors.longest, sizeof *scratch);
     trm_status status = TRM_OK;
     if (order == NULL || triplets == NULL || scratch == NULL)
         status = trm_fail_memory(err, "triplets", pairs, sizeof *triplets);
