@@ -47,7 +47,8 @@ void trm_candidates_merge_sums(trm_candidate *into, const trm_candidate *from, i
 /* Puts one candidate into an ascending list: whether it was new and small enough. */
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate);
 
-/* Sorts by (key, id) what is in ascending order of ids already. Keys are not NaN. scratch: count. */
+/* Sorts by (key, id) what is in ascending order of ids already, TRM_NO_CANDIDATE anywhere among finite keys.
+ * scratch: count. */
 void trm_candidates_sort(trm_candidate *list, int64_t count, trm_candidate *scratch);
 
 #endif

@@ -37,6 +37,12 @@ static int64_t slots_of(const trm_anchors *anchors, int64_t row)
                : 0;
 }
 
+/* Of any anchor: a list of all positives has a place for the anchor itself, which stays empty. */
+static int64_t most_slots(const trm_anchors *anchors)
+{
+    return anchors->longest + 1;
+}
+
 /* ---- memory plan ---- */
 
 /* In panel_of while it is not decided. */
@@ -63,7 +69,7 @@ static int64_t state_bytes(const trm_anchors *anchors, int64_t slots, int64_t pa
     const int64_t kept = anchors->keep ? slots * candidate : 0;
     const int64_t positives = trm_sweep_state_bytes(rows, slots, 1, false);
     const int64_t thresholds =
-        slots * candidate + pairs * 12 + anchors->longest * anchors->run->threads * candidate;
+        slots * candidate + pairs * 12 + most_slots(anchors) * anchors->run->threads * candidate;
     const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true) +
                               trm_sweep_block_bytes(anchors->run, rows, pairs);
     const int64_t triplets = anchors->keep ? kept + pairs * (anchors->sets * candidate + 12) +
@@ -249,7 +255,7 @@ static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel, t
         if (slots > 0 && is_lone(anchors, row))
             best[0] = (trm_candidate){0.0, -1};
         else if (anchors->policy.sink.dense)
-            trm_candidates_sort(best, slots, scratch + omp_get_thread_num() * anchors->longest);
+            trm_candidates_sort(best, slots, scratch + omp_get_thread_num() * most_slots(anchors));
         double *bound = panel->negatives->bound + panel->negatives->offset[row];
         for (int64_t i = 0; i < trm_anchors_pairs(anchors, row); i++)
             bound[i] = best[i].key;
@@ -277,7 +283,7 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_er
     if (status != TRM_OK)
         return status;
     if (panel->positives != NULL) {
-        const int64_t each = anchors->longest * anchors->run->threads;
+        const int64_t each = most_slots(anchors) * anchors->run->threads;
         trm_candidate *scratch = trm_alloc(each, sizeof *scratch);
         if (scratch == NULL)
             status = trm_fail_memory(err, "thresholds being sorted", each, sizeof *scratch);
