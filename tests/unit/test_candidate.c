@@ -29,7 +29,7 @@ static double key_of(test_random *random, int kind)
     case 1:
         return test_random_below(random, 5) == 0 ? (test_random_below(random, 2) ? 0.0 : -0.0) : value - 5e5;
     case 2:
-        return ldexp(value + 1.0, (int)test_random_below(random, 2000) - 1040);
+        return ldexp((value + 1.0) / 3.0, (int)test_random_below(random, 2000) - 1040);
     default:
         return 3.25;
     }
