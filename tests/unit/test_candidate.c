@@ -2,6 +2,7 @@
 #include "base/candidate.h"
 #include "support/random_store.h"
 
+#include <float.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +20,8 @@ static int compare(const void *a, const void *b)
     return trm_candidate_less(*x, *y) ? -1 : trm_candidate_less(*y, *x) ? 1 : 0;
 }
 
-/* kind: few values and many ties; both signs, with 0 and -0; all magnitudes; all equal. */
+/* kind: few values and many ties; both signs, with 0 and -0; all magnitudes; next to each
+ * other; all equal. */
 static double key_of(test_random *random, int kind)
 {
     const double value = (double)test_random_below(random, 1 << 20);
@@ -30,6 +32,8 @@ static double key_of(test_random *random, int kind)
         return test_random_below(random, 5) == 0 ? (test_random_below(random, 2) ? 0.0 : -0.0) : value - 5e5;
     case 2:
         return ldexp((value + 1.0) / 3.0, (int)test_random_below(random, 2000) - 1040);
+    case 3:
+        return 1.0 + (double)test_random_below(random, 1000) * DBL_EPSILON;
     default:
         return 3.25;
     }
@@ -40,7 +44,7 @@ static void lists_of_any_length_and_kind_are_sorted_as_by_comparison(void **stat
     (void)state;
     static trm_candidate list[MOST + 1], want[MOST + 1], scratch[MOST];
     test_random random = {5};
-    for (int kind = 0; kind < 4; kind++)
+    for (int kind = 0; kind < 5; kind++)
         for (int64_t count = 0; count <= MOST; count = count < 5 ? count + 1 : count * 7 / 4) {
             for (int64_t i = 0; i < count; i++)
                 list[i] =
