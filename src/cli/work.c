@@ -120,8 +120,10 @@ trm_status trm_work_load(trm_work *work, trm_error *err)
     if (status == TRM_OK)
         status = read_and_arrange(work, store, err);
     trm_store_close(&store);
-    const trm_checkpoint_job job = {
-        .store_rows = work->store_rows, .store_dim = work->batch.dim, .store_fingerprint = work->fingerprint};
+    const trm_checkpoint_job job = {.store_rows = work->store_rows,
+                                    .store_dim = work->batch.dim,
+                                    .store_fingerprint = work->fingerprint,
+                                    .threads = trm_run_threads(work->run)};
     if (status == TRM_OK)
         status = trm_standby_resume(&work->standby, job, err);
     return status == TRM_OK ? trm_standby_pause(&work->standby, err) : status;

@@ -19,7 +19,7 @@
 
 /* "trimine-checkpoint 1 <bytes of header> <hash of what follows the line>\n", then JSON, then spaces. */
 static const char line_format[] = "trimine-checkpoint 1 %010" PRId64 " %s\n";
-enum { LINE_BYTES = 21 + 10 + 1 + 32 + 1, HEADER_MOST = 16 << 20, WORD = 8, PIECE_WORDS = 1 << 16 };
+enum { LINE_BYTES = 21 + 10 + 1 + 32 + 1, HEADER_MOST = 16 << 20, WORD = 8, PIECE_WORDS = 1 << 18 };
 
 struct trm_checkpoint {
     MPI_Comm comm;
@@ -41,11 +41,18 @@ static trm_plain_name named(const char *path)
 }
 
 /* Of words of an array, each with its place: any cut of the array among ranks gives the same sum. */
-static void add_words(trm_hash_sum *sum, int64_t first, int64_t count, const uint64_t *words)
+static void add_words(trm_hash_sum *sum, int64_t first, int64_t count, const uint64_t *words, int threads)
 {
-    for (int64_t i = 0; i < count; i++) {
-        const uint64_t record[2] = {(uint64_t)(first + i), words[i]};
-        trm_hash_sum_add(sum, record, sizeof record);
+#pragma omp parallel num_threads(threads > 1 ? threads : 1)
+    {
+        trm_hash_sum mine = TRM_HASH_SUM_INIT;
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < count; i++) {
+            const uint64_t record[2] = {(uint64_t)(first + i), words[i]};
+            trm_hash_sum_add(&mine, record, sizeof record);
+        }
+#pragma omp critical(trimine_checkpoint)
+        trm_hash_sum_merge(sum, &mine);
     }
 }
 
@@ -128,14 +135,14 @@ static trm_status write_header(int file, const char *path, json_t *about, int64_
 /* ---- writing ---- */
 
 static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t *about, int64_t at,
-                               int parts, const trm_keep_part *part, trm_error *err)
+                               int threads, int parts, const trm_keep_part *part, trm_error *err)
 {
     trm_status status = TRM_OK;
     json_t *arrays = json_array();
     for (int i = 0; i < parts; i++) {
         char text[33];
         trm_hash_sum sum = TRM_HASH_SUM_INIT;
-        add_words(&sum, part[i].first, part[i].count, part[i].words);
+        add_words(&sum, part[i].first, part[i].count, part[i].words, threads);
         if (status == TRM_OK)
             status = trm_plain_write(file, named(path), part[i].words, part[i].count * WORD,
                                      at + part[i].first * WORD, err);
@@ -184,7 +191,7 @@ trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_check
     if (status == TRM_OK)
         status = trm_plain_open(comm, named(path), temporary, true, &file, err);
     if (status == TRM_OK)
-        status = write_arrays(comm, path, file, about, room, parts, part, err);
+        status = write_arrays(comm, path, file, about, room, job->threads, parts, part, err);
     status = trm_agree(comm, trm_plain_close(&file, named(path), status, err), err);
     if (status == TRM_OK)
         status = trm_agree(
@@ -325,7 +332,7 @@ static int64_t integer_of(json_t *object, const char *name)
 }
 
 /* Reads this rank's share of every array and compares the hashes. */
-static trm_status check_hashes(const trm_checkpoint *checkpoint, trm_error *err)
+static trm_status check_hashes(const trm_checkpoint *checkpoint, int threads, trm_error *err)
 {
     const char *path = checkpoint->path;
     int ranks = 0;
@@ -356,7 +363,7 @@ static trm_status check_hashes(const trm_checkpoint *checkpoint, trm_error *err)
             status =
                 trm_plain_read(checkpoint->file, named(path), words, count * WORD, offset + at * WORD, err);
             if (status == TRM_OK)
-                add_words(&sum, at, count, words);
+                add_words(&sum, at, count, words, threads);
             at += count;
         }
         status = trm_agree(checkpoint->comm, status, err);
@@ -388,7 +395,7 @@ trm_status trm_checkpoint_open(MPI_Comm comm, const char *path, const trm_checkp
         status = check_job(checkpoint, job, err);
     status = trm_agree(comm, status, err);
     if (status == TRM_OK)
-        status = check_hashes(checkpoint, err);
+        status = check_hashes(checkpoint, job->threads, err);
     if (status != TRM_OK)
         trm_checkpoint_close(&checkpoint);
     *result = checkpoint;

@@ -19,6 +19,7 @@ typedef struct trm_checkpoint_job {
     json_t *options;
     int64_t store_rows, store_dim;
     const char *store_fingerprint;
+    int threads; /* to hash with; 0 is 1. Not part of what the job is */
 } trm_checkpoint_job;
 
 typedef struct trm_checkpoint trm_checkpoint;
