@@ -113,7 +113,7 @@ static trm_status run_panel(trm_keeper *keeper, int64_t index, counting *c, doub
     MPI_Barrier(anchors->run->comm);
     const double start = trm_clock();
     status = trm_keeper_sweep(keeper, &c->sink, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && !trm_keeper_was_after(keeper))
         finish_panel(anchors, panel, c);
     *sweep_s += trm_clock() - start;
     return status;
@@ -266,7 +266,7 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
         trm_panel panel;
         status = run_panel(&keeper, index, &c, &sweep_s, &panel, err);
         if (status == TRM_OK && gradient != NULL)
-            status = trm_batch_all_gradient(run, rows, options->metric, &c.rule, panel.negatives, gradient,
+            status = trm_batch_all_gradient(&keeper, options->metric, &c.rule, panel.negatives, gradient,
                                             &summary->gradient_s, err);
         trm_panel_close(&panel);
     }

@@ -291,29 +291,55 @@ static void pass_rows(const gradient_job *job, int team, int64_t first, int64_t 
         trm_thresholds_prepare(NULL, &pass->state, row);
 }
 
-static void walk(const gradient_job *job)
+/* The sums so far, as arrays over arranged places. */
+static void sums_parts(const gradient_job *job, trm_keep_part part[2])
+{
+    const trm_rows *rows = job->rows;
+    const int64_t dim = rows->dim, first = rows->first + job->first, count = job->last - job->first;
+    part[0] = (trm_keep_part){"gradient", rows->total * dim, first * dim, count * dim, job->sum};
+    part[1] = (trm_keep_part){"along", rows->total, first, count, job->along};
+}
+
+static trm_status walk(const gradient_job *job, trm_keeper *keeper, trm_error *err)
 {
     const int64_t blocks = (job->last - job->first + OWN_ROWS - 1) / OWN_ROWS;
-    for (int team = 0; team < job->rows->teams; team++)
-        for (int64_t first = 0; first < job->rows->shards[team].count; first += PIECE_ROWS) {
-            const int64_t left = job->rows->shards[team].count - first;
-            pass_rows(job, team, first, left < PIECE_ROWS ? left : PIECE_ROWS);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(job->run->threads)
+    const trm_rows *rows = job->rows;
+    const trm_run *run = job->run;
+    trm_keep_part part[2];
+    trm_status status = TRM_OK;
+    int64_t place = 0;
+    sums_parts(job, part);
+    if (trm_keeper_was_after(keeper)) {
+        place = keeper->place;
+        status = trm_keeper_take(keeper, 2, part, err);
+    }
+    for (int team = 0; team < rows->teams; team++) {
+        const trm_shard *shard = &rows->shards[team];
+        while (status == TRM_OK && place < shard->first + shard->count) {
+            const int64_t left = shard->first + shard->count - place;
+            pass_rows(job, team, place - shard->first, left < PIECE_ROWS ? left : PIECE_ROWS);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(run->threads)
             for (int64_t k = 0; k < blocks; k++) {
                 const int64_t from = job->first + k * OWN_ROWS, rest = job->last - from;
                 run_block(job, from, (int)(rest < OWN_ROWS ? rest : OWN_ROWS),
                           &job->scratches[omp_get_thread_num()]);
             }
+            place += left < PIECE_ROWS ? left : PIECE_ROWS;
+            if (run->progress != NULL)
+                run->progress(run->progress_context, "gradient", (double)place / (double)rows->total);
+            status = trm_keeper_pause(keeper, place, 2, part, err);
         }
+    }
+    return status;
 }
 
 /* ---- memory ---- */
 
-/* The most thresholds that any PIECE_ROWS rows that pass together have, on any rank. Collective. */
+/* The most thresholds that any PIECE_ROWS rows have that may pass together, on any rank. Collective. */
 static int64_t most_thresholds(const gradient_job *job)
 {
     int64_t most = 0;
-    for (int64_t first = 0; first < job->rows->count; first += PIECE_ROWS) {
+    for (int64_t first = 0; first < job->rows->count; first++) {
         const int64_t end = first + PIECE_ROWS < job->rows->count ? first + PIECE_ROWS : job->rows->count;
         const int64_t slots = job->state->offset[end] - job->state->offset[first];
         most = slots > most ? slots : most;
@@ -362,11 +388,12 @@ static void release(gradient_job *job)
     trm_free(job->scratches);
 }
 
-trm_status trm_batch_all_gradient(const trm_run *run, const trm_rows *rows, trm_metric metric,
-                                  const trm_batch_all_rule *rule, const trm_state *state, double *sum,
-                                  double *seconds, trm_error *err)
+trm_status trm_batch_all_gradient(trm_keeper *keeper, trm_metric metric, const trm_batch_all_rule *rule,
+                                  const trm_state *state, double *sum, double *seconds, trm_error *err)
 {
     const double start = trm_clock();
+    const trm_run *run = keeper->anchors->run;
+    const trm_rows *rows = keeper->anchors->rows;
     passing pass = {0};
     gradient_job job = {
         .run = run, .rows = rows, .metric = metric, .rule = rule, .state = state, .sum = sum, .pass = &pass};
@@ -374,13 +401,13 @@ trm_status trm_batch_all_gradient(const trm_run *run, const trm_rows *rows, trm_
     memset(sum, 0, (size_t)((job.last - job.first) * rows->dim) * sizeof *sum);
     pass.room = most_thresholds(&job);
     trm_status status = trm_agree(run->comm, allocate(&job, err), err);
-    if (status == TRM_OK) {
-        walk(&job);
+    if (status == TRM_OK)
+        status = walk(&job, keeper, err);
+    if (status == TRM_OK)
         for (int64_t i = job.first; i < job.last; i++)
             for (int k = 0; k < rows->dim; k++)
                 sum[(i - job.first) * rows->dim + k] +=
                     job.along[i - job.first] * (double)rows->x[i * rows->dim + k];
-    }
     release(&job);
     *seconds += trm_clock() - start;
     return status;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* The part "job": where the job was. */
-enum { JOB_LAYOUT, JOB_NEGATIVES, JOB_PIECES, JOB_ROWS, JOB_WORDS };
+enum { JOB_LAYOUT, JOB_PHASE, JOB_PLACE, JOB_PIECES, JOB_ROWS, JOB_WORDS };
 enum { LAYOUT = 2, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 6, PARTS_MAX = 10 };
 
 /* ---- arrays over anchors ---- */
@@ -153,13 +153,15 @@ static trm_status make_lists(const trm_keeper *keeper, trm_lists *lists, trm_err
     return status;
 }
 
-static trm_status save(void *context, const trm_done *done, bool stop, trm_error *err)
+/* own: of the caller's. */
+static trm_status save_with(trm_keeper *keeper, const trm_done *done, int owns, const trm_keep_part *own,
+                            bool stop, trm_error *err)
 {
-    trm_keeper *keeper = context;
     const trm_run *run = keeper->anchors->run;
     const int words = COUNTS + keeper->totals.words;
     int64_t job[JOB_WORDS] = {[JOB_LAYOUT] = LAYOUT,
-                              [JOB_NEGATIVES] = keeper->negatives,
+                              [JOB_PHASE] = keeper->phase,
+                              [JOB_PLACE] = keeper->place,
                               [JOB_PIECES] = keeper->pieces,
                               [JOB_ROWS] = keeper->anchors->rows->total};
     trm_lists lists;
@@ -180,11 +182,36 @@ static trm_status save(void *context, const trm_done *done, bool stop, trm_error
         part[parts++] = positives_part(keeper, false);
     else
         part[parts++] = thresholds_part(keeper, false);
-    if (keeper->negatives)
+    if (keeper->phase != TRM_KEEPER_POSITIVES)
         parts += negatives_parts(keeper, false, part + parts);
+    for (int i = 0; i < owns; i++)
+        part[parts++] = own[i];
     status = run->keeping->save(run->keeping->context, parts, part, stop, err);
     free_lists(&lists);
     return status;
+}
+
+static trm_status save(void *context, const trm_done *done, bool stop, trm_error *err)
+{
+    return save_with(context, done, 0, NULL, stop, err);
+}
+
+trm_status trm_keeper_pause(trm_keeper *keeper, int64_t place, int parts, const trm_keep_part *part,
+                            trm_error *err)
+{
+    const trm_run *run = keeper->anchors->run;
+    const trm_done none = {0};
+    if (run->keeping == NULL)
+        return TRM_OK;
+    int wishes = run->keeping->wish(run->keeping->context);
+    MPI_Allreduce(MPI_IN_PLACE, &wishes, 1, MPI_INT, MPI_BOR, run->comm);
+    const bool stop = (wishes & TRM_WISH_STOP) != 0;
+    trm_status status = TRM_OK;
+    keeper->phase = TRM_KEEPER_AFTER;
+    keeper->place = place;
+    if (wishes != 0 && run->keeping->save != NULL)
+        status = save_with(keeper, &none, parts, part, stop, err);
+    return status == TRM_OK && stop ? trm_fail(err, TRM_ERR_STOPPED, "stopped on request") : status;
 }
 
 trm_status trm_keeper_answered(trm_keeper *keeper, trm_triplet *triplets, int64_t count, trm_error *err)
@@ -272,7 +299,8 @@ static trm_status take_place(trm_keeper *keeper, trm_error *err)
         return status;
     if (job[JOB_LAYOUT] != LAYOUT || job[JOB_ROWS] != keeper->anchors->rows->total)
         return trm_fail(err, TRM_ERR_DATA, "checkpoint: is of another job or another version");
-    keeper->resume_negatives = job[JOB_NEGATIVES] != 0;
+    keeper->resume_phase = (trm_keeper_phase)job[JOB_PHASE];
+    keeper->place = job[JOB_PLACE];
     keeper->pieces = job[JOB_PIECES];
     status = take_anchors(keeper, err);
     if (status == TRM_OK)
@@ -451,12 +479,13 @@ trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel, 
     const double start = trm_clock();
     const bool here = keeper->resumes && index == 0;
     keeper->index = index;
-    keeper->negatives = false;
+    keeper->phase = TRM_KEEPER_POSITIVES;
     keeper->panel = panel;
     trm_status status = trm_panel_begin(keeper->anchors, index, panel, err);
     if (status == TRM_OK)
-        status = here && keeper->resume_negatives ? take_thresholds(keeper, panel, err)
-                                                  : find_thresholds(keeper, here, panel, err);
+        status = here && keeper->resume_phase != TRM_KEEPER_POSITIVES
+                     ? take_thresholds(keeper, panel, err)
+                     : find_thresholds(keeper, here, panel, err);
     keeper->anchors->seconds += trm_clock() - start;
     return status;
 }
@@ -468,16 +497,31 @@ trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error 
     trm_status status = TRM_OK;
     for (int64_t i = 0; i < state->slots * state->sets && sums; i++)
         state->best[i] = (trm_candidate){0.0, 0};
-    keeper->negatives = true;
+    keeper->phase = TRM_KEEPER_NEGATIVES;
     if (keeper->resumes && keeper->index == 0) {
         trm_keep_part part[TRM_SEMIHARD_SETS];
         const int parts = negatives_parts(keeper, true, part);
-        keeper->resumes = false;
-        for (int i = 0; i < parts && sums && keeper->anchors->rows->member > 0; i++)
+        const bool after = keeper->resume_phase == TRM_KEEPER_AFTER;
+        keeper->resumes = after;
+        for (int i = 0; i < parts && sums && !after && keeper->anchors->rows->member > 0; i++)
             part[i].count = 0; /* the team's sum is taken once */
         status = load(keeper, parts, part, err);
-        if (status == TRM_OK)
-            status = take_done(keeper, err);
+        for (int64_t row = 0; row < state->rows && after && sink->prepare != NULL; row++)
+            sink->prepare(sink, state, row);
+        if (status != TRM_OK || after)
+            return status;
+        status = take_done(keeper, err);
     }
     return status == TRM_OK ? trm_sweep_run(keeper->sweep, sink, state, keeper->counts, err) : status;
+}
+
+bool trm_keeper_was_after(const trm_keeper *keeper)
+{
+    return keeper->resumes && keeper->index == 0 && keeper->resume_phase == TRM_KEEPER_AFTER;
+}
+
+trm_status trm_keeper_take(trm_keeper *keeper, int parts, const trm_keep_part *part, trm_error *err)
+{
+    keeper->resumes = false;
+    return load(keeper, parts, part, err);
 }

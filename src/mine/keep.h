@@ -16,18 +16,25 @@ typedef struct trm_totals {
     void *context;
 } trm_totals;
 
+typedef enum trm_keeper_phase {
+    TRM_KEEPER_POSITIVES,
+    TRM_KEEPER_NEGATIVES, /* the thresholds are known, the second sweep is on */
+    TRM_KEEPER_AFTER      /* both are done; the caller goes on with what they found, for the only panel */
+} trm_keeper_phase;
+
 typedef struct trm_keeper {
     trm_anchors *anchors;
     trm_sweep *sweep;
     trm_sweep_counts *counts; /* of the negatives sweeps */
     trm_totals totals;
     /* where the job is */
-    int64_t index;  /* panel */
-    bool negatives; /* the thresholds are known, the second sweep is on */
+    int64_t index; /* panel */
+    trm_keeper_phase phase;
+    int64_t place; /* in TRM_KEEPER_AFTER: how far the caller is */
     const trm_panel *panel;
     /* where it goes on from, until it got there */
     bool resumes;
-    bool resume_negatives;
+    trm_keeper_phase resume_phase;
     int64_t pieces; /* panels whose triplets were set aside */
     int64_t reused; /* elements of that run's tiles; on rank 0 */
 } trm_keeper;
@@ -42,8 +49,20 @@ trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *
 trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel,
                            trm_error *err) TRM_MUST_CHECK;
 
-/* Runs the negatives sweep of the open panel, whose candidates are set to none. Collective. */
+/* Runs the negatives sweep of the open panel, whose candidates are set to none; or, where an earlier run was
+ * past it, takes what the caller had made of them. Collective. */
 trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error *err) TRM_MUST_CHECK;
+
+/* After the sweep: whether an earlier run was past it, at keeper->place; part: what it passed to
+ * trm_keeper_pause, in this run's cut, taken then. Collective. Errors: DATA, IO. */
+bool trm_keeper_was_after(const trm_keeper *keeper);
+trm_status trm_keeper_take(trm_keeper *keeper, int parts, const trm_keep_part *part,
+                           trm_error *err) TRM_MUST_CHECK;
+/* Between two units of the caller's own work on what the sweeps found, at most two parts of which are its
+ * own: saves, or stops, where any rank wishes so. Collective. Errors: STOPPED, those of the place that keeps.
+ */
+trm_status trm_keeper_pause(trm_keeper *keeper, int64_t place, int parts, const trm_keep_part *part,
+                            trm_error *err) TRM_MUST_CHECK;
 
 /* Takes a panel's triplets, this rank's, ascending by anchor. */
 typedef trm_status (*trm_keeper_take_fn)(void *context, trm_triplet *triplets, int64_t count, trm_error *err);
