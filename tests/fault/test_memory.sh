@@ -5,15 +5,25 @@ export OMP_NUM_THREADS=1
 "$program" synth "$dir/s.h5" --rows 20000 --dim 256 --classes 5 --quiet || exit 2
 job=(mine "$dir/s.h5" --positives nearest:500)
 
-# Address space for MPI and little more.
-for kilobytes in 300000 450000; do
+# Address space for MPI and little more. MPI itself may fail to start with so little, and then says so.
+refusals=0
+for kilobytes in 300000 350000 400000 450000; do
     (
         ulimit -v "$kilobytes"
         timeout -k 5 60 "$program" "${job[@]}" --quiet </dev/null
     ) >"$dir/stdout" 2>"$dir/stderr"
-    expect "$kilobytes kB of address space: exit code 71" test $? == 71
-    expect "one line with what would do" test "$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+M or use' "$dir/stderr")" == 1
+    code=$?
+    lines=$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+M or use' "$dir/stderr")
+    if [[ $code == 71 && $lines == 1 ]]; then
+        refusals=$((refusals + 1))
+        pass
+    elif ((code > 0 && code < 124)) && grep -qE 'MPI_Init|MPI_ERRORS_ARE_FATAL|PMIX ERROR' "$dir/stderr"; then
+        pass
+    else
+        fail "$kilobytes kB of address space: exit code $code" "$dir/stderr"
+    fi
 done
+expect "where MPI starts, one line says what would do" test "$refusals" -ge 1
 
 "$program" "${job[@]}" --mem-per-rank 20M --quiet >"$dir/stdout" 2>"$dir/stderr"
 expect "a limit below the rows: exit code 71" test $? == 71
