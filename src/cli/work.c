@@ -7,6 +7,7 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
+#include "rows/rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,11 +94,12 @@ static trm_status read_and_arrange(trm_work *work, trm_store *store, trm_error *
         return status;
     take_fingerprint(work, work->first, x);
     work->read_s = trm_clock() - start;
-    status = trm_rows_create(work->run, count, dim, x, labels, cli->ignore ? &cli->ignore_label : NULL,
-                             &work->rows, err);
-    if (!looks_at_rows_again(cli)) {
-        trm_free(x);
-        work->batch.embeddings = NULL;
+    const int64_t *ignore = cli->ignore ? &cli->ignore_label : NULL;
+    if (looks_at_rows_again(cli)) {
+        status = trm_rows_create(work->run, count, dim, x, labels, ignore, &work->rows, err);
+    } else {
+        status = trm_rows_take(work->run, count, dim, &x, labels, ignore, &work->rows, err);
+        work->batch.embeddings = x;
     }
     if (cli->gradient_at_normalized) {
         trm_free(norms);
@@ -114,8 +116,10 @@ trm_status trm_work_load(trm_work *work, trm_error *err)
         trm_store_open(work->comm, cli->inputs, (const char *const *)cli->input, &cli->store, &store, err);
     if (status == TRM_OK) {
         work->store_rows = trm_store_rows(store);
-        status = trm_agree(
-            work->comm, trm_rows_check_memory(work->run, work->store_rows, trm_store_dim(store), err), err);
+        status = trm_agree(work->comm,
+                           trm_rows_check_memory(work->run, work->store_rows, trm_store_dim(store),
+                                                 looks_at_rows_again(cli), err),
+                           err);
     }
     if (status == TRM_OK)
         status = read_and_arrange(work, store, err);

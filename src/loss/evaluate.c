@@ -96,8 +96,7 @@ static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm
     const int64_t limit = run->mem_per_rank, list = options->given.count * 3 * (int64_t)sizeof(int64_t);
     int64_t bytes = rows->count * trm_rows_bytes_per_row(rows->dim) + options->mine.reserve + list +
                     round * (int64_t)(sizeof(trm_triplet) + 6 * sizeof(trm_pair));
-    const int64_t arranging = trm_rows_arrange_bytes(run, rows->store_rows, rows->dim);
-    bytes = bytes > arranging ? bytes : arranging;
+    bytes = bytes > rows->arrange_bytes ? bytes : rows->arrange_bytes;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     mined->panels = 1;
     mined->memory_bytes = bytes;

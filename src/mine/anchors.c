@@ -125,7 +125,7 @@ static int64_t most_undecided(const trm_anchors *anchors, int64_t base)
 static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
 {
     const trm_rows *rows = anchors->rows;
-    const int64_t arranging = trm_rows_arrange_bytes(anchors->run, rows->store_rows, rows->dim);
+    const int64_t arranging = rows->arrange_bytes;
     const int64_t fixed = fixed_bytes(anchors), limit = anchors->run->mem_per_rank;
     const int64_t most = most_undecided(anchors, base), given = largest_panel(anchors, 0, base);
     int64_t state = given, panels = most > 0 || base == 0;

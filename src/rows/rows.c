@@ -271,18 +271,19 @@ int64_t trm_rows_bytes_per_row(int dim)
     return 4 * (int64_t)dim + 5 * 8;
 }
 
-int64_t trm_rows_arrange_bytes(const trm_run *run, int64_t rows, int dim)
+int64_t trm_rows_arrange_bytes(const trm_run *run, int64_t rows, int dim, bool kept)
 {
     const int64_t own = (rows + run->ranks - 1) / run->ranks;
     const int replicate = choose_replicate(run, rows);
-    /* the caller's rows; the copy to send; what is received, while the shard is filled */
-    return own * (4 * (int64_t)dim + 8) + own * (4 * (int64_t)dim + (int64_t)sizeof(key)) +
+    const int64_t x = 4 * (int64_t)dim, labels = 8;
+    /* the caller's rows; the copy to send and what is received, or that while the shard is filled */
+    return own * (labels + (kept ? x : 0) + x + (int64_t)sizeof(key)) +
            own * replicate * trm_rows_bytes_per_row(dim);
 }
 
-trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, trm_error *err)
+trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, bool kept, trm_error *err)
 {
-    const int64_t need = trm_rows_arrange_bytes(run, rows, dim);
+    const int64_t need = trm_rows_arrange_bytes(run, rows, dim, kept);
     if (need <= run->mem_per_rank)
         return TRM_OK;
     return trm_fail(err, TRM_ERR_MEMORY,
@@ -312,9 +313,10 @@ static trm_status gather_own(int64_t first_id, int64_t count, int dim, const flo
     return TRM_OK;
 }
 
-trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
-                           const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
-                           trm_error *err)
+/* taken: NULL, or embeddings as trm_rows_take has them. */
+static trm_status create(trm_run *run, int64_t count, int dim, const float *embeddings, float **taken,
+                         const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
+                         trm_error *err)
 {
     const double start = trm_clock();
     key *keys = NULL, *received_keys = NULL;
@@ -329,6 +331,10 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     const int64_t first_id = trm_prefix_int64(run->comm, count);
     if (status == TRM_OK)
         status = gather_own(first_id, count, dim, embeddings, labels, ignore_label, &keys, &x, &kept, err);
+    if (taken != NULL) {
+        trm_free(*taken);
+        *taken = NULL;
+    }
     status = trm_agree(run->comm, status, err);
     if (status != TRM_OK)
         goto done;
@@ -336,6 +342,7 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     rows->ignores = ignore_label != NULL;
     rows->ignore_label = ignore_label != NULL ? *ignore_label : 0;
     rows->store_rows = trm_sum_int64(run->comm, count);
+    rows->arrange_bytes = trm_rows_arrange_bytes(run, rows->store_rows, dim, taken == NULL);
     rows->total = trm_sum_int64(run->comm, kept);
     rows->replicate = choose_replicate(run, rows->total);
     rows->teams = run->ranks / rows->replicate;
@@ -390,6 +397,19 @@ done:
         trm_rows_destroy(&rows);
     *result = rows;
     return status;
+}
+
+trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
+                           const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
+                           trm_error *err)
+{
+    return create(run, count, dim, embeddings, NULL, labels, ignore_label, result, err);
+}
+
+trm_status trm_rows_take(trm_run *run, int64_t count, int dim, float **embeddings, const int64_t *labels,
+                         const int64_t *ignore_label, trm_rows **result, trm_error *err)
+{
+    return create(run, count, dim, *embeddings, embeddings, labels, ignore_label, result, err);
 }
 
 void trm_rows_destroy(trm_rows **rows)

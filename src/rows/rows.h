@@ -29,13 +29,19 @@ struct trm_rows {
     MPI_Comm team_comm; /* the ranks of this team, by member */
     trm_shard *shards;  /* one a team */
 
-    int64_t first, count; /* this team's shard */
-    float *x;             /* count x dim */
-    int64_t *label, *id;  /* count; ids are row ids of the store */
-    double *norm2;        /* count: canonical dot of the row with itself */
-    int64_t *class_first; /* count: arranged place of the row's class's first row */
-    int64_t *class_size;  /* count */
+    int64_t first, count;  /* this team's shard */
+    int64_t arrange_bytes; /* as the plan had it for this rank */
+    float *x;              /* count x dim */
+    int64_t *label, *id;   /* count; ids are row ids of the store */
+    double *norm2;         /* count: canonical dot of the row with itself */
+    int64_t *class_first;  /* count: arranged place of the row's class's first row */
+    int64_t *class_size;   /* count */
 };
+
+/* As trm_rows_create, but *embeddings, which trm_alloc gave, is freed as soon as it is copied, and set to
+ * NULL, also after a failure: one copy of the rows less at once. Collective. */
+trm_status trm_rows_take(trm_run *run, int64_t count, int dim, float **embeddings, const int64_t *labels,
+                         const int64_t *ignore_label, trm_rows **result, trm_error *err) TRM_MUST_CHECK;
 
 /* Bytes a row takes here, for the memory plan. */
 int64_t trm_rows_bytes_per_row(int dim);

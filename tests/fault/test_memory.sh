@@ -5,12 +5,14 @@ export OMP_NUM_THREADS=1
 "$program" synth "$dir/s.h5" --rows 20000 --dim 256 --classes 5 --quiet || exit 2
 job=(mine "$dir/s.h5" --positives nearest:500)
 
-# Address space for MPI and little more. MPI itself may fail to start with so little, and then says so.
+# Address space for MPI and little more, far less than the rows need. MPI itself may fail to start, and then says so
+# (with less than this it may crash).
+"$program" synth "$dir/big.h5" --rows 200000 --dim 256 --classes 5 --quiet || exit 2
 refusals=0
-for kilobytes in 300000 350000 400000 450000; do
+for kilobytes in 400000 450000 500000; do
     (
         ulimit -v "$kilobytes"
-        timeout -k 5 60 "$program" "${job[@]}" --quiet </dev/null
+        timeout -k 5 60 "$program" mine "$dir/big.h5" --quiet </dev/null
     ) >"$dir/stdout" 2>"$dir/stderr"
     code=$?
     lines=$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+M or use' "$dir/stderr")
@@ -24,6 +26,7 @@ for kilobytes in 300000 350000 400000 450000; do
     fi
 done
 expect "where MPI starts, one line says what would do" test "$refusals" -ge 1
+rm "$dir/big.h5"
 
 "$program" "${job[@]}" --mem-per-rank 20M --quiet >"$dir/stdout" 2>"$dir/stderr"
 expect "a limit below the rows: exit code 71" test $? == 71
