@@ -255,13 +255,11 @@ void trm_store_stamp(const char *path, int64_t *bytes, int64_t *modified)
     *modified = known ? (int64_t)about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec : 0;
 }
 
+/* entry: with the stamp of the file as it was before it was opened. */
 static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options,
-                                   survey *found, trm_error *err)
+                                   trm_store_entry entry, survey *found, trm_error *err)
 {
     const trm_named_file about = {"store", path};
-    trm_store_entry entry;
-    memset(&entry, 0, sizeof entry);
-    trm_store_stamp(path, &entry.bytes, &entry.modified);
     hid_t embeddings = -1, labels = -1, ids = -1;
     const char *name = NULL;
     char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
@@ -322,10 +320,13 @@ static trm_status inspect_file(const char *path, const trm_store_options *option
 {
     const trm_named_file about = {"store", path};
     hid_t file = -1;
+    trm_store_entry entry;
+    memset(&entry, 0, sizeof entry);
+    trm_store_stamp(path, &entry.bytes, &entry.modified);
     trm_status status = trm_inspect_open(&about, &file, err);
     if (status != TRM_OK)
         return status;
-    status = inspect_datasets(file, path, options, found, err);
+    status = inspect_datasets(file, path, options, entry, found, err);
     H5Fclose(file);
     return status;
 }

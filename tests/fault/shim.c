@@ -5,6 +5,7 @@
  * FAULT_NTH    which call fails, from 1 on; 0: none
  * FAULT_ALL    set: every call from then on, too
  * FAULT_ERRNO  what it fails with (EIO)
+ * FAULT_WAIT   a file: the call does not fail, but waits until the file is there
  * FAULT_PATH   only files under this folder; not for memory
  * FAULT_COUNT  a file that gets the number of calls there were on that rank, at the end */
 #include <dlfcn.h>
@@ -39,6 +40,11 @@ static bool fails(const char *call)
         return false;
     const long now = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED), nth = number_of("FAULT_NTH");
     if (nth == 0 || now < nth || (now > nth && getenv("FAULT_ALL") == NULL))
+        return false;
+    const char *wait = getenv("FAULT_WAIT");
+    for (int tries = 0; wait != NULL && tries < 1000 && access(wait, F_OK) != 0; tries++)
+        usleep(10000);
+    if (wait != NULL)
         return false;
     errno = getenv("FAULT_ERRNO") != NULL ? (int)number_of("FAULT_ERRNO") : EIO;
     return true;
