@@ -158,7 +158,7 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         json_t *options = json_pack("{s:s}", "name", j->name);
         keeper k = {.comm = comm,
                     .path = path,
-                    .job = {"mine", "1", options, ROWS, DIM, "f"},
+                    .job = {"mine", "1", options, ROWS, DIM, "f", 1},
                     .at = rank == who ? at : NEVER,
                     .what = what};
         k.keeping = (trm_keeping){.wish = wish,
