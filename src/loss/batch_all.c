@@ -12,7 +12,6 @@
 #include "par/exchange.h"
 #include "par/merge.h"
 
-#include <inttypes.h>
 #include <omp.h>
 #include <string.h>
 
@@ -163,15 +162,6 @@ static trm_status check(const trm_loss_options *options, trm_error *err)
     return TRM_OK;
 }
 
-static trm_status refuse_panels(trm_anchors *anchors, trm_error *err)
-{
-    const int64_t limit = anchors->run->mem_per_rank, needed = trm_anchors_bytes(anchors, 1);
-    return trm_fail(err, TRM_ERR_MEMORY,
-                    "the gradient of batch-all needs the thresholds of all anchors at once, %.1f MB a rank, "
-                    "the limit is %.1f MB: give --mem-per-rank %" PRId64 "M or use more ranks",
-                    (double)needed / 1e6, (double)limit / 1e6, needed / 1000000 + 1);
-}
-
 static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_counts *counts, double sweep_s,
                     trm_mine_summary *mined, trm_loss_summary *summary, trm_loss_part *part)
 {
@@ -213,7 +203,8 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (status == TRM_OK && gradient && anchors->panels > 1)
-        status = refuse_panels(anchors, err);
+        status = trm_run_refuse(run, "the gradient of batch-all needs the thresholds of all anchors at once,",
+                                trm_anchors_bytes(anchors, 1), err);
     return status;
 }
 

@@ -93,18 +93,14 @@ static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm
                              trm_mine_summary *mined, trm_error *err)
 {
     const int64_t round = options->given.count < GIVEN_A_ROUND ? options->given.count : GIVEN_A_ROUND;
-    const int64_t limit = run->mem_per_rank, list = options->given.count * 3 * (int64_t)sizeof(int64_t);
+    const int64_t list = options->given.count * 3 * (int64_t)sizeof(int64_t);
     int64_t bytes = rows->count * trm_rows_bytes_per_row(rows->dim) + options->mine.reserve + list +
                     round * (int64_t)(sizeof(trm_triplet) + 6 * sizeof(trm_pair));
     bytes = bytes > rows->arrange_bytes ? bytes : rows->arrange_bytes;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     mined->panels = 1;
     mined->memory_bytes = bytes;
-    return bytes <= limit ? TRM_OK
-                          : trm_fail(err, TRM_ERR_MEMORY,
-                                     "the job needs at least %.1f MB a rank, the limit is %.1f MB: give "
-                                     "--mem-per-rank %" PRId64 "M or use more ranks",
-                                     (double)bytes / 1e6, (double)limit / 1e6, bytes / 1000000 + 1);
+    return bytes <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", bytes, err);
 }
 
 trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,

@@ -128,7 +128,7 @@ static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
     const int64_t arranging = rows->arrange_bytes;
     const int64_t fixed = fixed_bytes(anchors), limit = anchors->run->mem_per_rank;
     const int64_t most = most_undecided(anchors, base), given = largest_panel(anchors, 0, base);
-    int64_t state = given, panels = most > 0 || base == 0;
+    int64_t state, panels = most > 0 || base == 0;
     for (;; panels = panels * 5 / 4 + 1) {
         panels = panels > most && panels > 1 ? most : panels;
         deal(anchors, base, base + panels);
@@ -142,11 +142,10 @@ static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
     anchors->panel_bytes = state;
     anchors->memory_bytes = fixed + state > arranging ? fixed + state : arranging;
     if (fixed + state > limit)
-        return trm_fail(err, TRM_ERR_MEMORY,
-                        "%s at least %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
-                        "M or use more ranks",
-                        given == state && base > 0 ? "to go on from the checkpoint needs" : "the job needs",
-                        (double)(fixed + state) / 1e6, (double)limit / 1e6, (fixed + state) / 1000000 + 1);
+        return trm_run_refuse(anchors->run,
+                              given == state && base > 0 ? "to go on from the checkpoint needs at least"
+                                                         : "the job needs at least",
+                              fixed + state, err);
     return TRM_OK;
 }
 

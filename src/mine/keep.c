@@ -241,10 +241,11 @@ trm_status trm_keeper_answered(trm_keeper *keeper, trm_triplet *triplets, int64_
 
 /* ---- going on ---- */
 
-static trm_status load(const trm_keeper *keeper, int parts, const trm_keep_part *part, trm_error *err)
+static trm_status load(const trm_keeper *keeper, int64_t volume, int parts, const trm_keep_part *part,
+                       trm_error *err)
 {
     const trm_keeping *keeping = keeper->anchors->run->keeping;
-    return keeping->load(keeping->context, TRM_KEPT_STATE, parts, part, err);
+    return keeping->load(keeping->context, volume, parts, part, err);
 }
 
 /* The whole of an array of total words, in new memory of all ranks. */
@@ -258,7 +259,7 @@ static trm_status load_whole(const trm_keeper *keeper, int64_t volume, const cha
         status = trm_fail_memory(err, "the checkpoint's lists", total, sizeof **words);
     status = trm_agree(run->comm, status, err);
     const trm_keep_part part = {name, total, 0, total, *words};
-    return status == TRM_OK ? run->keeping->load(run->keeping->context, volume, 1, &part, err) : status;
+    return status == TRM_OK ? load(keeper, volume, 1, &part, err) : status;
 }
 
 /* The same, of the state, and of a length that only the kept state knows: a multiple of so many words. */
@@ -294,7 +295,7 @@ static trm_status take_place(trm_keeper *keeper, trm_error *err)
     int64_t job[JOB_WORDS], *totals = NULL, count = 0;
     const trm_keep_part part = {"job", JOB_WORDS, 0, JOB_WORDS, job};
     const int words = COUNTS + keeper->totals.words;
-    trm_status status = load(keeper, 1, &part, err);
+    trm_status status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
     if (status != TRM_OK)
         return status;
     if (job[JOB_LAYOUT] != LAYOUT || job[JOB_ROWS] != keeper->anchors->rows->total)
@@ -365,7 +366,7 @@ static trm_status replay_triplets(const trm_keeper *keeper, int64_t piece, int64
         trm_share(total - start < round ? total - start : round, run->rank, run->ranks, &from, &to);
         const trm_keep_part part = {"triplets", TRIPLET_WORDS * total, TRIPLET_WORDS * (start + from),
                                     TRIPLET_WORDS * (to - from), triplets};
-        status = run->keeping->load(run->keeping->context, piece, 1, &part, err);
+        status = load(keeper, piece, 1, &part, err);
         if (status != TRM_OK)
             break;
         qsort(triplets, (size_t)(to - from), sizeof *triplets, compare_anchors);
@@ -381,7 +382,7 @@ static trm_status replay_piece(const trm_keeper *keeper, int64_t piece, char *re
     const trm_run *run = keeper->anchors->run;
     int64_t *places = NULL, size[2];
     const trm_keep_part part = {"size", 2, 0, 2, size};
-    trm_status status = run->keeping->load(run->keeping->context, piece, 1, &part, err);
+    trm_status status = load(keeper, piece, 1, &part, err);
     if (status == TRM_OK)
         status = load_whole(keeper, piece, "places", size[0], &places, err);
     if (status == TRM_OK &&
@@ -443,7 +444,7 @@ static trm_status take_thresholds(trm_keeper *keeper, trm_panel *panel, trm_erro
     trm_keep_part part;
     if (keeper->anchors->keep) {
         part = positives_part(keeper, true);
-        status = load(keeper, 1, &part, err);
+        status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
         if (status == TRM_OK)
             turn_back(keeper);
     } else {
@@ -453,7 +454,7 @@ static trm_status take_thresholds(trm_keeper *keeper, trm_panel *panel, trm_erro
         status = trm_panel_settle(keeper->anchors, panel, err);
     if (status == TRM_OK && !keeper->anchors->keep) {
         part = thresholds_part(keeper, true);
-        status = load(keeper, 1, &part, err);
+        status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
     }
     return status;
 }
@@ -465,7 +466,7 @@ static trm_status find_thresholds(trm_keeper *keeper, bool here, trm_panel *pane
     if (here) {
         const trm_keep_part part = positives_part(keeper, true);
         keeper->resumes = false;
-        status = load(keeper, 1, &part, err);
+        status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
         if (status == TRM_OK)
             status = take_done(keeper, err);
     }
@@ -505,9 +506,9 @@ trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error 
         keeper->resumes = after;
         for (int i = 0; i < parts && sums && !after && keeper->anchors->rows->member > 0; i++)
             part[i].count = 0; /* the team's sum is taken once */
-        status = load(keeper, parts, part, err);
-        for (int64_t row = 0; row < state->rows && after && sink->prepare != NULL; row++)
-            sink->prepare(sink, state, row);
+        status = load(keeper, TRM_KEPT_STATE, parts, part, err);
+        if (status == TRM_OK && after)
+            trm_sweep_prepare(keeper->sweep, sink, state);
         if (status != TRM_OK || after)
             return status;
         status = take_done(keeper, err);
@@ -523,5 +524,5 @@ bool trm_keeper_was_after(const trm_keeper *keeper)
 trm_status trm_keeper_take(trm_keeper *keeper, int parts, const trm_keep_part *part, trm_error *err)
 {
     keeper->resumes = false;
-    return load(keeper, parts, part, err);
+    return load(keeper, TRM_KEPT_STATE, parts, part, err);
 }

@@ -181,3 +181,11 @@ void trm_run_destroy(trm_run **run)
     trm_free(*run);
     *run = NULL;
 }
+
+trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_MEMORY,
+                    "%s %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
+                    "M or use more ranks",
+                    what, (double)bytes / 1e6, (double)run->mem_per_rank / 1e6, bytes / 1000000 + 1);
+}

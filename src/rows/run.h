@@ -20,4 +20,7 @@ struct trm_run {
     const trm_keeping *keeping; /* NULL: never stopped, never saved */
 };
 
+/* Fails with MEMORY: what ("the job needs at least") so many bytes a rank, the limit, and what would do. */
+trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err) TRM_MUST_CHECK;
+
 #endif

@@ -150,8 +150,7 @@ static void pack_side(const trm_sweep *sweep, trm_side *side)
                        side->norm2);
 }
 
-/* Makes a side's index, all threads. */
-static void prepare_state(const trm_sweep *sweep, const trm_sink *sink, trm_state *state)
+void trm_sweep_prepare(const trm_sweep *sweep, const trm_sink *sink, trm_state *state)
 {
     if (sink->prepare == NULL)
         return;
@@ -496,7 +495,7 @@ static void receive_visitor(trm_ring *ring, int step)
                                  .bound = present->part[PART_BOUND],
                                  .index = ring->index,
                                  .best = present->part[PART_BEST]};
-    prepare_state(sweep, ring->sink, &present->state);
+    trm_sweep_prepare(sweep, ring->sink, &present->state);
     side->first = shard->first;
     side->count = shard->count;
     side->x = present->part[PART_X];
@@ -806,7 +805,7 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
         goto done;
 
     sweep->own.state = own;
-    prepare_state(sweep, sink, own);
+    trm_sweep_prepare(sweep, sink, own);
     open_windows(sweep, sink, &sweep->own);
     trm_done_clear(&sweep->done);
     const int steps = trm_ring_steps(rows->teams);

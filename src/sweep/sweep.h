@@ -34,6 +34,10 @@ void trm_sweep_destroy(trm_sweep **sweep);
 trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
                          trm_error *err) TRM_MUST_CHECK;
 
+/* Makes the index of a state from its bounds, all threads: trm_sweep_run does so by itself. Not collective.
+ */
+void trm_sweep_prepare(const trm_sweep *sweep, const trm_sink *sink, trm_state *state);
+
 /* Called by trm_sweep_run between two units of work, when the ranks have agreed to save: done is what this
  * rank has done, on rank 0 with what was skipped; counts are up to date; own holds all candidates found so
  * far. stop: trm_sweep_run will return. Collective. */
