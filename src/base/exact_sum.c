@@ -46,11 +46,12 @@ void trm_exact_sum_add(trm_exact_sum *sum, double value)
         trm_exact_sum_carry(sum);
 }
 
-/* sign * mantissa * times * 2^(shift - 1074), times < 2^32: a product of 85 bits, moved by up to 31. */
-static void add_product(trm_exact_sum *sum, int64_t sign, uint64_t mantissa, int shift, uint64_t times)
+__extension__ typedef unsigned __int128 wide;
+
+/* sign * product * 2^(shift - 1074), product < 2^96: it is moved by up to 31. */
+static void add_product(trm_exact_sum *sum, int64_t sign, wide product, int shift)
 {
-    __extension__ typedef unsigned __int128 wide;
-    wide product = (wide)mantissa * times << shift % 32;
+    product <<= shift % 32;
     for (int i = shift / 32; product != 0; i++, product >>= 32)
         sum->limb[i] += sign * (int64_t)(product & (uint64_t)digit_mask);
     if (++sum->pending >= carry_every)
@@ -65,9 +66,24 @@ void trm_exact_sum_add_times(trm_exact_sum *sum, double value, int64_t times)
     const uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     const uint64_t mantissa = exponent > 0 ? fraction | UINT64_C(1) << 52 : fraction;
     const int64_t sign = bits >> 63 ? -1 : 1;
-    add_product(sum, sign, mantissa, shift, (uint64_t)times & (uint64_t)digit_mask);
+    add_product(sum, sign, (wide)mantissa * ((uint64_t)times & (uint64_t)digit_mask), shift);
     if (times >> 32 != 0)
-        add_product(sum, sign, mantissa, shift + 32, (uint64_t)times >> 32);
+        add_product(sum, sign, (wide)mantissa * ((uint64_t)times >> 32), shift + 32);
+}
+
+void trm_exact_bins_fold(trm_exact_bins *bins, trm_exact_sum *sum)
+{
+    for (int exponent = 0; exponent < TRM_EXACT_BINS; exponent++) {
+        const trm_exact_bin value = bins->bin[exponent];
+        const int64_t sign = value < 0 ? -1 : 1;
+        const wide size = value < 0 ? -(wide)value : (wide)value, low = (wide)1 << 64;
+        const int shift = exponent > 0 ? exponent - 1 : 0;
+        if (value == 0)
+            continue;
+        add_product(sum, sign, size % low, shift);
+        add_product(sum, sign, size / low, shift + 64);
+        bins->bin[exponent] = 0;
+    }
 }
 
 void trm_exact_sum_merge(trm_exact_sum *sum, const trm_exact_sum *other)

@@ -15,12 +15,26 @@
 #include <omp.h>
 #include <string.h>
 
-/* What one thread adds up; padded, so that no two share a cache line. */
+/* What one thread adds up; padded, so that no two share a cache line. The sum is sum and what is in the bins.
+ */
 typedef struct tally {
+    trm_exact_bins bins;
+    int64_t products; /* in them */
     trm_exact_sum sum;
     int64_t active, triplets;
     char padding[64];
 } tally;
+
+/* Makes room for count products more. */
+static void expect_products(tally *mine, int64_t count)
+{
+    const int64_t most = INT64_C(1) << 40;
+    mine->products += count;
+    if (mine->products < most)
+        return;
+    trm_exact_bins_fold(&mine->bins, &mine->sum);
+    mine->products = count;
+}
 
 /* The sink comes first, so that the sweep's pointer is this object's. best[].id counts, for threshold i, the
  * negatives whose first active one it is, less those whose last active one is just before. */
@@ -60,6 +74,7 @@ static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n
         return false;
     trm_candidate *counts = state->best + anchor.first;
     trm_thresholds_grid(&anchor);
+    expect_products(mine, n);
     for (int64_t done = 0; done < n; done += TRM_THRESHOLDS_BATCH) {
         const int64_t count = n - done < TRM_THRESHOLDS_BATCH ? n - done : TRM_THRESHOLDS_BATCH;
         trm_batch_all_find(&anchor, count, d + done, &c->rule, counts, &found);
@@ -73,7 +88,7 @@ static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n
             if (found.end[i] < anchor.count)
                 counts[found.end[i]].id--;
             mine->active += active;
-            trm_exact_sum_add_times(&mine->sum, -d[done + i], active);
+            trm_exact_bins_add_times(&mine->bins, -d[done + i], active);
         }
     }
     return false;
@@ -93,11 +108,12 @@ static void finish_panel(const trm_anchors *anchors, const trm_panel *panel, cou
         const int64_t row = panel->row[k];
         const int64_t first = state->offset[row], last = state->offset[row + 1];
         int64_t negatives = 0;
+        expect_products(mine, last - first);
         for (int64_t i = first; i < last; i++) {
             negatives += state->best[i].id;
             state->best[i].id = negatives;
             if (own)
-                trm_exact_sum_add_times(&mine->sum, state->bound[i], negatives);
+                trm_exact_bins_add_times(&mine->bins, state->bound[i], negatives);
         }
     }
 }
@@ -126,6 +142,7 @@ static tally add_threads(const counting *c)
 {
     tally all = {.active = 0};
     for (int k = 0; k < c->threads; k++) {
+        trm_exact_bins_fold(&c->tallies[k].bins, &c->tallies[k].sum);
         trm_exact_sum_merge(&all.sum, &c->tallies[k].sum);
         all.active += c->tallies[k].active;
         all.triplets += c->tallies[k].triplets;

@@ -174,62 +174,66 @@ TRM_TARGET_AVX512 INLINE __m512d reduce8_avx512(__m512d v0, __m512d v1, __m512d 
                         lanes_avx512(pairs_avx512(v4, v5), pairs_avx512(v6, v7)));
 }
 
-/* Four rows by four columns: 16 accumulators. out holds two rows of four a register. */
-TRM_TARGET_AVX512 INLINE void block_avx512(const float *const a[4], const float *const b[4], int dim,
-                                           __m512d out[2])
+enum { BLOCK_ROWS = 6, BLOCK_COLS = 4 };
+
+/* Six rows by four columns: 24 accumulators, which with a row of b's and one of a's are all the registers.
+ * out holds two rows of four a register. */
+TRM_TARGET_AVX512 INLINE void block_avx512(const float *const a[BLOCK_ROWS], const float *const b[BLOCK_COLS],
+                                           int dim, __m512d out[BLOCK_ROWS / 2])
 {
-    const float *a0 = a[0], *a1 = a[1], *a2 = a[2], *a3 = a[3];
     const float *b0 = b[0], *b1 = b[1], *b2 = b[2], *b3 = b[3];
-    __m512d s00 = _mm512_setzero_pd(), s01 = s00, s02 = s00, s03 = s00, s10 = s00, s11 = s00, s12 = s00,
-            s13 = s00;
-    __m512d s20 = s00, s21 = s00, s22 = s00, s23 = s00, s30 = s00, s31 = s00, s32 = s00, s33 = s00;
-#define STEP(LOAD)                                                                                           \
-    do {                                                                                                     \
-        const __m512d y0 = LOAD(b0 + k), y1 = LOAD(b1 + k), y2 = LOAD(b2 + k), y3 = LOAD(b3 + k);            \
-        __m512d x = LOAD(a0 + k);                                                                            \
-        s00 = _mm512_fmadd_pd(x, y0, s00), s01 = _mm512_fmadd_pd(x, y1, s01);                                \
-        s02 = _mm512_fmadd_pd(x, y2, s02), s03 = _mm512_fmadd_pd(x, y3, s03);                                \
-        x = LOAD(a1 + k);                                                                                    \
-        s10 = _mm512_fmadd_pd(x, y0, s10), s11 = _mm512_fmadd_pd(x, y1, s11);                                \
-        s12 = _mm512_fmadd_pd(x, y2, s12), s13 = _mm512_fmadd_pd(x, y3, s13);                                \
-        x = LOAD(a2 + k);                                                                                    \
-        s20 = _mm512_fmadd_pd(x, y0, s20), s21 = _mm512_fmadd_pd(x, y1, s21);                                \
-        s22 = _mm512_fmadd_pd(x, y2, s22), s23 = _mm512_fmadd_pd(x, y3, s23);                                \
-        x = LOAD(a3 + k);                                                                                    \
-        s30 = _mm512_fmadd_pd(x, y0, s30), s31 = _mm512_fmadd_pd(x, y1, s31);                                \
-        s32 = _mm512_fmadd_pd(x, y2, s32), s33 = _mm512_fmadd_pd(x, y3, s33);                                \
-    } while (0)
+    __mmask8 mask = 0xff;
+#define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#define START(r)                                                                                             \
+    const float *a##r = a[r];                                                                                \
+    __m512d s##r##0 = _mm512_setzero_pd(), s##r##1 = s##r##0, s##r##2 = s##r##0, s##r##3 = s##r##0;
+    EACH_ROW(START)
+#undef START
 #define WHOLE(p) _mm512_cvtps_pd(_mm256_loadu_ps(p))
 #define PART(p) load_avx512(p, mask)
+#define ROW(LOAD, r)                                                                                         \
+    x = LOAD(a##r + k);                                                                                      \
+    s##r##0 = _mm512_fmadd_pd(x, y0, s##r##0), s##r##1 = _mm512_fmadd_pd(x, y1, s##r##1);                    \
+    s##r##2 = _mm512_fmadd_pd(x, y2, s##r##2), s##r##3 = _mm512_fmadd_pd(x, y3, s##r##3);
+#define WHOLE_ROW(r) ROW(WHOLE, r)
+#define PART_ROW(r) ROW(PART, r)
     int k = 0;
-    for (; k + 8 <= dim; k += 8)
-        STEP(WHOLE);
-    if (k < dim) {
-        const __mmask8 mask = (__mmask8)((1U << (dim - k)) - 1U);
-        STEP(PART);
+    __m512d x;
+    for (; k + 8 <= dim; k += 8) {
+        const __m512d y0 = WHOLE(b0 + k), y1 = WHOLE(b1 + k), y2 = WHOLE(b2 + k), y3 = WHOLE(b3 + k);
+        EACH_ROW(WHOLE_ROW)
     }
-#undef STEP
-#undef WHOLE
+    if (k < dim) {
+        mask = (__mmask8)((1U << (dim - k)) - 1U);
+        const __m512d y0 = PART(b0 + k), y1 = PART(b1 + k), y2 = PART(b2 + k), y3 = PART(b3 + k);
+        EACH_ROW(PART_ROW)
+    }
+#undef PART_ROW
+#undef WHOLE_ROW
+#undef ROW
 #undef PART
+#undef WHOLE
+#undef EACH_ROW
     out[0] = reduce8_avx512(s00, s01, s02, s03, s10, s11, s12, s13);
     out[1] = reduce8_avx512(s20, s21, s22, s23, s30, s31, s32, s33);
+    out[2] = reduce8_avx512(s40, s41, s42, s43, s50, s51, s52, s53);
 }
 
-TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const float *b, int cols, int dim,
-                                              double *out, int64_t stride)
+TRM_TARGET_AVX512 static void dot_panel_avx512(const float *a, int rows, const float *b, int cols, int dim,
+                                               double *out, int64_t stride)
 {
-    for (int j = 0; j < cols; j += 4) {
-        const float *pb[4];
-        const int width = cols - j < 4 ? cols - j : 4;
+    for (int j = 0; j < cols; j += BLOCK_COLS) {
+        const float *pb[BLOCK_COLS];
+        const int width = cols - j < BLOCK_COLS ? cols - j : BLOCK_COLS;
         const __mmask8 mask = (__mmask8)((1U << width) - 1U);
-        for (int c = 0; c < 4; c++) /* past the edge: the last column again, not stored */
+        for (int c = 0; c < BLOCK_COLS; c++) /* past the edge: the last column again, not stored */
             pb[c] = b + (int64_t)(j + (c < width ? c : width - 1)) * dim;
-        for (int i = 0; i < rows; i += 4) {
-            const float *pa[4];
-            const int height = rows - i < 4 ? rows - i : 4;
-            for (int r = 0; r < 4; r++)
+        for (int i = 0; i < rows; i += BLOCK_ROWS) {
+            const float *pa[BLOCK_ROWS];
+            const int height = rows - i < BLOCK_ROWS ? rows - i : BLOCK_ROWS;
+            for (int r = 0; r < BLOCK_ROWS; r++)
                 pa[r] = a + (int64_t)(i + (r < height ? r : height - 1)) * dim;
-            __m512d block[2];
+            __m512d block[BLOCK_ROWS / 2];
             block_avx512(pa, pb, dim, block);
             for (int r = 0; r < height; r++) {
                 const __m512d pair = block[r / 2];
@@ -239,6 +243,17 @@ TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const fl
             }
         }
     }
+}
+
+/* In panels of rows that stay in the L2 cache while all columns pass. */
+TRM_TARGET_AVX512 static void dot_tile_avx512(const float *a, int rows, const float *b, int cols, int dim,
+                                              double *out, int64_t stride)
+{
+    enum { PANEL_FLOATS = 1 << 16 };
+    const int fit = PANEL_FLOATS / dim / BLOCK_ROWS * BLOCK_ROWS, panel = fit > BLOCK_ROWS ? fit : BLOCK_ROWS;
+    for (int i = 0; i < rows; i += panel)
+        dot_panel_avx512(a + (int64_t)i * dim, rows - i < panel ? rows - i : panel, b, cols, dim,
+                         out + i * stride, stride);
 }
 #endif
 

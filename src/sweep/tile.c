@@ -10,8 +10,9 @@
 #include <string.h>
 
 enum { WANTED_BY_A = 1, WANTED_BY_B = 2 };
-/* Deciding one pair alone costs about three times its share of a blocked tile, plus the filter. */
-enum { DENSE_ABOVE_ONE_IN = 6, DENSE_TILES_MAX = 256 };
+/* Deciding one pair alone costs about three times its share of a blocked tile, plus the filter; asking both
+ * sides whether they want it costs up to twice that share, where they have thousands of thresholds. */
+enum { DENSE_ABOVE_ONE_IN = 6, ASK_UP_TO_ONE_IN = 3, DENSE_TILES_MAX = 256 };
 /* Columns gathered at once: a cache line's. Rows of a block are that much apart, so that a column of them
  * does not fall into one set of the cache. */
 enum { LINES = 8, PADDING = 8 };
@@ -345,9 +346,9 @@ static void drop_unfit(const trm_tiles *tiles, bool diagonal, trm_workspace *wor
 }
 
 /* Was filtering worth it? If not, the next tiles go without: one, two, four, ... at a time. */
-static void judge_filter(trm_worker *worker, int64_t decided, int64_t elements)
+static void judge_filter(trm_worker *worker, bool worth_it)
 {
-    if (decided <= elements / DENSE_ABOVE_ONE_IN) {
+    if (worth_it) {
         worker->dense_streak = 0;
         return;
     }
@@ -366,7 +367,8 @@ static void take_windows(const trm_side *side, int64_t first, int64_t count, int
     omp_unset_lock(&side->locks[lock]);
 }
 
-static void run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diagonal, trm_worker *worker)
+/* Gives the number of pairs decided; -1: too many are left to look at one by one, and nothing was offered. */
+static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diagonal, trm_worker *worker)
 {
     trm_side *a = tiles->a, *b = tiles->b;
     trm_workspace *work = worker->work;
@@ -377,10 +379,10 @@ static void run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diag
     a->block->kernel->tile(tile, work);
     drop_unfit(tiles, diagonal, work);
     worker->counts.survivors += work->count;
-    if (work->count == 0) {
-        worker->dense_streak = 0;
-        return;
-    }
+    if (work->count == 0)
+        return 0;
+    if (work->count > (int64_t)tile->rows * tile->cols / ASK_UP_TO_ONE_IN)
+        return -1;
     memset(worker->wanted, 0, (size_t)work->count);
     mark_wanted(tiles, a, tile_a, worker, WANTED_BY_A);
     mark_wanted(tiles, b, tile_b, worker, WANTED_BY_B);
@@ -394,11 +396,11 @@ static void run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diag
         decided++;
     }
     worker->counts.float64 += decided;
-    judge_filter(worker, decided, (int64_t)tile->rows * tile->cols);
-    if (decided == 0)
-        return;
-    offer_decided(tiles, a, b, tile_a, worker, WANTED_BY_A);
-    offer_decided(tiles, b, a, tile_b, worker, WANTED_BY_B);
+    if (decided > 0) {
+        offer_decided(tiles, a, b, tile_a, worker, WANTED_BY_A);
+        offer_decided(tiles, b, a, tile_b, worker, WANTED_BY_B);
+    }
+    return decided;
 }
 
 /* A tile of an area, by the filter, or dense where the filter has just shown to be of no use. */
@@ -418,8 +420,12 @@ static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_ar
                            .col = area->col,
                            .rows = (int)(area->row_end - area->row),
                            .cols = (int)(area->col_end - area->col)};
-    count_elements(worker, area);
-    run_filtered(tiles, &tile, area->diagonal, worker);
+    const int64_t decided = run_filtered(tiles, &tile, area->diagonal, worker);
+    judge_filter(worker, decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN);
+    if (decided >= 0)
+        count_elements(worker, area);
+    else
+        run_dense(tiles, area, worker);
 }
 
 /* A block, or what is left of it, on its way through trm_done_left. */

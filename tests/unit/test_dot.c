@@ -75,6 +75,30 @@ static void dot_and_tile_have_the_bits_of_the_definition(void **state)
     }
 }
 
+/* So long that only a few of them stay in a cache: a tile of them is computed in several panels. */
+static void a_tile_of_long_rows_has_the_same_bits(void **state)
+{
+    (void)state;
+    enum { LONG_ROWS = 20 };
+    const int dims[] = {4099, 8192, 20001};
+    trm_isa_limit(TRM_ISA_AVX512);
+    for (size_t k = 0; k < sizeof dims / sizeof *dims; k++) {
+        const int dim = dims[k];
+        float *a = malloc((size_t)(LONG_ROWS * dim) * sizeof *a),
+              *b = malloc((size_t)(COLS * dim) * sizeof *b);
+        double out[LONG_ROWS * STRIDE];
+        fill(a, LONG_ROWS * dim, 1);
+        fill(b, COLS * dim, 2);
+        trm_dot_tile(a, LONG_ROWS, b, COLS, dim, out, STRIDE);
+        for (int i = 0; i < LONG_ROWS; i++)
+            for (int j = 0; j < COLS; j++)
+                assert_same_bits(out[i * STRIDE + j],
+                                 by_definition(a + (int64_t)i * dim, b + (int64_t)j * dim, dim));
+        free(a);
+        free(b);
+    }
+}
+
 static void the_instruction_set_can_be_lowered(void **state)
 {
     (void)state;
@@ -87,6 +111,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dot_and_tile_have_the_bits_of_the_definition),
+        cmocka_unit_test(a_tile_of_long_rows_has_the_same_bits),
         cmocka_unit_test(the_instruction_set_can_be_lowered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* The exact sum: correctly rounded to nearest even, whatever the order. Compared with sums of scaled values
  * in 128-bit integers, with Shewchuk's partial sums and with cases worked out by hand. */
 #include "base/exact_sum.h"
+#include "base/random.h"
 #include "support/random_store.h"
 #include "support/reference.h"
 
@@ -267,6 +268,56 @@ static void millions_of_additions_do_not_overflow(void **state)
     assert_same(trm_exact_sum_value(&sum), -0x1.fffffffffffffp100 * COUNT);
 }
 
+/* Over all exponents, so that every bin and its place in the sum is seen; folded now and then. */
+static void bins_hold_the_same_sum(void **state)
+{
+    (void)state;
+    static trm_exact_bins bins;
+    memset(&bins, 0, sizeof bins);
+    trm_exact_sum folded, plain;
+    trm_exact_sum_clear(&folded);
+    trm_exact_sum_clear(&plain);
+    for (int i = 0; i < 200000; i++) {
+        uint32_t bits[4];
+        trm_random_bits(11, 3, (uint64_t)i, bits);
+        const double sign = bits[3] & 1 ? -1.0 : 1.0;
+        const double value =
+            sign * ldexp((double)bits[0] * 0x1p21 + (double)(bits[1] >> 11), i % 2100 - 1120);
+        const int64_t times = (int64_t)(((uint64_t)bits[2] << 2 | bits[3] >> 30) >> (bits[3] >> 8) % 34);
+        if (!isfinite(value))
+            continue;
+        trm_exact_bins_add_times(&bins, value, times);
+        trm_exact_sum_add_times(&plain, value, times);
+        if (i % 777 != 0)
+            continue;
+        trm_exact_bins_fold(&bins, &folded);
+        assert_same(trm_exact_sum_value(&folded), trm_exact_sum_value(&plain));
+    }
+    trm_exact_bins_fold(&bins, &folded);
+    assert_same(trm_exact_sum_value(&folded), trm_exact_sum_value(&plain));
+    trm_exact_sum_carry(&folded);
+    trm_exact_sum_carry(&plain);
+    assert_memory_equal(folded.limb, plain.limb, sizeof plain.limb);
+}
+
+/* As large as a bin may get before it is folded: the largest mantissa and count, 2^40 times. */
+static void a_full_bin_does_not_overflow(void **state)
+{
+    (void)state;
+    static trm_exact_bins bins;
+    memset(&bins, 0, sizeof bins);
+    const int64_t times = (INT64_C(1) << 34) - 1;
+    const double value = -0x1.fffffffffffffp3;
+    trm_exact_bins_add_times(&bins, value, times);
+    for (int i = 0; i < TRM_EXACT_BINS; i++)
+        bins.bin[i] *= INT64_C(1) << 40;
+    trm_exact_sum sum;
+    trm_exact_sum_clear(&sum);
+    trm_exact_bins_fold(&bins, &sum);
+    trm_exact_sum_add_times(&sum, -value * 0x1p40, times);
+    assert_same(trm_exact_sum_value(&sum), 0.0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +334,8 @@ int main(void)
         cmocka_unit_test(limbs_of_carried_sums_may_be_added),
         cmocka_unit_test(reading_the_value_changes_nothing),
         cmocka_unit_test(millions_of_additions_do_not_overflow),
+        cmocka_unit_test(bins_hold_the_same_sum),
+        cmocka_unit_test(a_full_bin_does_not_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
