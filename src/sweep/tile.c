@@ -403,10 +403,49 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool d
     return decided;
 }
 
+/* The next part of an area, after the part before (or none: row_end == whole->row), whose rows are of one label and
+ * whose columns have the same; false past the last. Rows are sorted by label. */
+static bool next_class(const trm_tiles *tiles, const trm_area *whole, trm_area *part)
+{
+    const int64_t *a = tiles->a->label, *b = tiles->b->label;
+    while (part->row_end < whole->row_end) {
+        int64_t none;
+        part->row = part->row_end;
+        same_label_range(a, part->row, whole->row_end, a[part->row], &none, &part->row_end);
+        same_label_range(b, whole->col, whole->col_end, a[part->row], &part->col, &part->col_end);
+        part->diagonal = whole->diagonal; /* rows and columns are the same rows then, and so are a class's */
+        if (part->col < part->col_end)
+            return true;
+    }
+    return false;
+}
+
+/* Are most of an area's pairs of two labels? */
+static bool has_small_classes(const trm_tiles *tiles, const trm_area *area)
+{
+    trm_area part = {.row_end = area->row};
+    int64_t pairs = 0;
+    while (next_class(tiles, area, &part))
+        pairs += (part.row_end - part.row) * (part.col_end - part.col);
+    return pairs < (area->row_end - area->row) * (area->col_end - area->col) / DENSE_ABOVE_ONE_IN;
+}
+
+/* Decides the pairs of one label in an area, and no others. */
+static void run_classes(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
+{
+    trm_area part = {.row_end = area->row};
+    while (next_class(tiles, area, &part))
+        run_dense(tiles, &part, worker);
+}
+
 /* A tile of an area, by the filter, or dense where the filter has just shown to be of no use. */
 static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *area, trm_worker *worker)
 {
     (void)whole;
+    if (tiles->sink->same_label && (tiles->sink->dense || has_small_classes(tiles, area))) {
+        run_classes(tiles, area, worker);
+        return;
+    }
     if (worker->dense_left > 0) {
         worker->dense_left--;
         run_dense(tiles, area, worker);
@@ -442,7 +481,7 @@ static void run_part(void *context, trm_rectangle part, bool diagonal)
     const int64_t a = tiles->a->first, b = tiles->b->first;
     const trm_area area = {part.a_first - a, part.a_last - a, part.b_first - b, part.b_last - b, diagonal};
     const int span = tiles->block / tiles->tile;
-    if (!tiles->sink->dense && worker->dense_left == 0) {
+    if (tiles->sink->same_label || (!tiles->sink->dense && worker->dense_left == 0)) {
         visit_tiles(tiles, &area, worker, run_tile);
         return;
     }
