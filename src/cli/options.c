@@ -580,8 +580,6 @@ static trm_status check_inputs(const trm_cli *cli, const command_row *command, t
                         cli->resume ? "resume" : "checkpoint-every");
     if (cli->checkpoint != NULL && cli->triplets != NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--checkpoint: there is nothing to keep of given triplets");
-    if (cli->checkpoint != NULL && cli->output != NULL && strcmp(cli->checkpoint, cli->output) == 0)
-        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
     if (cli->gradient_at_normalized && !cli->normalize)
         return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
     return TRM_OK;

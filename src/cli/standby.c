@@ -182,6 +182,8 @@ static trm_status load(void *context, int64_t volume, int parts, const trm_keep_
 static trm_status check_existing(const trm_cli *cli, trm_error *err)
 {
     struct stat about;
+    if (cli->output != NULL && trm_output_is_same(cli->checkpoint, cli->output))
+        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
     if (!cli->resume && !cli->overwrite && stat(cli->checkpoint, &about) == 0)
         return trm_fail(
             err, TRM_ERR_CREATE,
@@ -254,9 +256,11 @@ trm_status trm_standby_explain(const trm_standby *standby, trm_status status, tr
                     "stopped on a signal; checkpoint '%s' holds the work: run again with --resume", path);
 }
 
-/* Whether there was a file. */
+/* Removes a file of the checkpoint, and nothing else that may have come to be there. Whether there was one. */
 static bool remove_file(const char *path)
 {
+    if (trm_checkpoint_is_foreign(path))
+        return false;
     if (unlink(path) == 0)
         return true;
     if (errno != ENOENT)
@@ -275,7 +279,7 @@ void trm_standby_done(const trm_standby *standby)
     bool more = true;
     for (int64_t piece = 0; more; piece++) {
         char *name = piece_path(standby, piece);
-        more = name != NULL && !trm_checkpoint_is_foreign(name) && remove_file(name);
+        more = name != NULL && remove_file(name);
         trm_free(name);
     }
 }

@@ -16,6 +16,26 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+static const char *name_in_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+bool trm_output_is_same(const char *path, const char *other)
+{
+    struct stat a, b;
+    if (stat(path, &a) == 0 && stat(other, &b) == 0 && same_file(&a, &b))
+        return true;
+    char *folder = trm_output_folder(path), *other_folder = trm_output_folder(other);
+    const bool same = strcmp(name_in_folder(path), name_in_folder(other)) == 0 && folder != NULL &&
+                      other_folder != NULL && stat(folder, &a) == 0 && stat(other_folder, &b) == 0 &&
+                      same_file(&a, &b);
+    trm_free(folder);
+    trm_free(other_folder);
+    return same;
+}
+
 /* Is the output this input, or a file in this input folder? */
 static bool is_input(const struct stat *output, const char *input)
 {
@@ -77,6 +97,8 @@ static trm_status check(const char *path, bool overwrite, int inputs, const char
             return trm_fail(err, TRM_ERR_CREATE, "output '%s' exists; give --overwrite to replace it", path);
         if (!S_ISREG(about.st_mode))
             return trm_fail(err, TRM_ERR_CREATE, "output '%s' is not a regular file", path);
+    } else if (lstat(path, &about) == 0) {
+        return trm_fail(err, TRM_ERR_CREATE, "output '%s' is a symbolic link that leads nowhere", path);
     }
     char *folder = trm_output_folder(path), *temporary = trm_output_beside(path, "tmp");
     trm_status status = folder == NULL || temporary == NULL ? trm_fail_memory(err, "a file name", 1, 1)

@@ -39,6 +39,8 @@ typedef struct trm_output_array {
  * through a link). */
 trm_status trm_output_check(MPI_Comm comm, const char *path, bool overwrite, int inputs,
                             const char *const *input, trm_error *err) TRM_MUST_CHECK;
+/* Do two paths name one file, or would they, once written to? Not collective. */
+bool trm_output_is_same(const char *path, const char *other);
 
 /* Collects triplets, panel by panel, and writes them ordered by (anchor, positive, negative). */
 typedef struct trm_triplet_file trm_triplet_file;

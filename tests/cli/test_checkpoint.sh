@@ -11,10 +11,11 @@ c=$dir/c
 start() {
     local ranks=$1
     shift
+    rm -f "$dir/stderr" # of the job before
     mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr" &
     job=$!
     for ((i = 0; i < 300; i++)); do
-        if grep -qE '^plan|^resume' "$dir/stderr"; then return; fi
+        if grep -qsE '^plan|^resume' "$dir/stderr"; then return; fi
         sleep 0.1
     done
     fail "the job does not begin" "$dir/stderr"
@@ -95,7 +96,8 @@ expect "and goes on from it to the same result" test "$(hash_of "$dir/again.json
 # ---- a loss that adds up, where nothing may be counted twice ----
 
 "$program" synth "$dir/small.h5" --rows 12000 --dim 64 --classes 20 --quiet || exit 2
-loss[1]=$dir/small.h5
+"$program" synth "$dir/large.h5" --rows 24000 --dim 64 --classes 40 --quiet || exit 2
+loss[1]=$dir/large.h5
 on 2 "${loss[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "batch-all" "$dir/stderr"
 start 2 "${loss[@]}" --checkpoint "$c" --resume # which says so when the store is read
 sleep 0.7
@@ -157,6 +159,10 @@ refused "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" -
 refused "something else" 65 "'$store' is damaged, or is not a checkpoint" -- mine "$dir/small.h5" --checkpoint "$store" --resume
 refused "--resume alone" 64 "--resume goes with --checkpoint" -- "${mine[@]}" --resume
 refused "the output as checkpoint" 64 "is the output, too" -- "${mine[@]}" -o "$dir/x" --checkpoint "$dir/x"
+ln -s "$dir" "$dir/link"
+refused "the output as checkpoint, by another path" 64 "is the output, too" -- "${mine[@]}" -o "$dir/x" --checkpoint "$dir/link/../$(basename "$dir")/x"
+refused "the old output as checkpoint" 64 "is the output, too" -- "${mine[@]}" -o "$dir/link/p.h5" --checkpoint "$dir/p.h5" --overwrite
+rm "$dir/link"
 refused "a folder that is not there" 73 "no folder" -- "${mine[@]}" --checkpoint "$dir/none/c"
 refused "an input as checkpoint" 64 "is one of the inputs" -- "${mine[@]}" --checkpoint "$store" --overwrite
 expect "the checkpoint that was refused is as it was" cmp -n 9000 "$c" "$dir/good"
