@@ -1,8 +1,8 @@
 /* The embedding store: N rows of D float32 with one int64 label each, in one or more HDF5 files.
  *
- * Opening inspects the files once on rank 0 and shares what was found; reading is collective parallel HDF5 in
- * pieces of at most 1 GiB a call, in the file's own type, converted here (a conversion inside HDF5 would
- * silently turn a collective read into an independent one). */
+ * Opening inspects the files once on rank 0 and shares what was found. Then every rank reads its own rows in
+ * pieces, in the file's own type, which is converted here: a contiguous dataset as plain bytes of the file, any
+ * other by HDF5. Not by MPI-IO: Open MPI 4.1's collective reads report success where a read has failed. */
 #ifndef TRIMINE_STORE_H
 #define TRIMINE_STORE_H
 
@@ -53,10 +53,11 @@ typedef struct trm_store_file {
 trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
                           const trm_store_options *options, trm_store **store, trm_error *err) TRM_MUST_CHECK;
 
+/* Not collective. */
 int64_t trm_store_rows(const trm_store *store);
 int trm_store_dim(const trm_store *store);
 int trm_store_file_count(const trm_store *store);
-/* Borrowed until the store is closed. */
+/* 0 <= index < trm_store_file_count. Borrowed until the store is closed. Not collective. */
 const trm_store_file *trm_store_file_at(const trm_store *store, int index);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.

@@ -24,6 +24,14 @@ int trm_exit_code(trm_status status)
     return exit_codes[status];
 }
 
+/* Names of files and datasets may hold anything; a message is one line. */
+static void make_one_line(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 127)
+            *text = '?';
+}
+
 trm_status trm_fail(trm_error *err, trm_status status, const char *format, ...)
 {
     if (err == NULL || err->status != TRM_OK)
@@ -32,6 +40,7 @@ trm_status trm_fail(trm_error *err, trm_status status, const char *format, ...)
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    make_one_line(err->text);
     err->status = status;
     err->rank = -1;
     return status;

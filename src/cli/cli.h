@@ -89,6 +89,8 @@ json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part 
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel);
 /* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed. */
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
+/* A name as JSON: bytes that are not UTF-8, which names of files may have, become \\xNN. New reference. */
+json_t *trm_report_text(const char *text);
 /* The largest peak resident size of any rank, in bytes. Collective. */
 int64_t trm_report_peak_rss(MPI_Comm comm);
 int64_t trm_report_rss_now(void);

@@ -3,9 +3,11 @@
 #include "cli/cli.h"
 
 #include "base/alloc.h"
+#include "base/exact_sum.h"
 #include "metric/metric.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "par/merge.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -15,7 +17,8 @@
 
 /* What the rows are like; merged over the ranks. */
 typedef struct row_facts {
-    double norm_min, norm_max, norm_sum;
+    double norm_min, norm_max;
+    trm_exact_sum norm_sum; /* the same mean on any number of ranks */
     int64_t finite, non_finite, first_non_finite, zero_norm;
 } row_facts;
 
@@ -70,7 +73,7 @@ static void look_at_row(row_facts *facts, const float *x, int dim, int64_t row)
     facts->zero_norm += norm == 0.0;
     facts->norm_min = fmin(facts->norm_min, norm);
     facts->norm_max = fmax(facts->norm_max, norm);
-    facts->norm_sum += norm;
+    trm_exact_sum_add(&facts->norm_sum, norm);
 }
 
 /* Reads this rank's part in pieces; every rank takes part in every piece. */
@@ -139,52 +142,83 @@ static void merge_facts(inspection *in)
     MPI_Allreduce(MPI_IN_PLACE, &f->first_non_finite, 1, MPI_INT64_T, MPI_MIN, in->comm);
     MPI_Allreduce(MPI_IN_PLACE, &f->norm_min, 1, MPI_DOUBLE, MPI_MIN, in->comm);
     MPI_Allreduce(MPI_IN_PLACE, &f->norm_max, 1, MPI_DOUBLE, MPI_MAX, in->comm);
-    MPI_Allreduce(MPI_IN_PLACE, &f->norm_sum, 1, MPI_DOUBLE, MPI_SUM, in->comm);
+    trm_merge_exact_sum(in->comm, &f->norm_sum);
     if (f->finite == 0)
         f->norm_min = f->norm_max = 0.0;
 }
 
+static double mean_norm(const row_facts *facts)
+{
+    return facts->finite > 0 ? trm_exact_sum_value(&facts->norm_sum) / (double)facts->finite : 0.0;
+}
+
+/* The file that a row of the store is in. */
+static const trm_store_file *file_of(const inspection *in, int64_t row)
+{
+    int i = 0;
+    while (i + 1 < trm_store_file_count(in->store) && trm_store_file_at(in->store, i + 1)->first <= row)
+        i++;
+    return trm_store_file_at(in->store, i);
+}
+
 enum { CLASSES_SHOWN = 10 };
+
+static json_t *dataset_json(const char *path, const char *type, json_t *shape)
+{
+    return json_pack("{s:o, s:s, s:o}", "dataset", trm_report_text(path), "type", type, "shape", shape);
+}
 
 static json_t *files_json(const inspection *in)
 {
     json_t *files = json_array();
     for (int i = 0; i < trm_store_file_count(in->store); i++) {
         const trm_store_file *file = trm_store_file_at(in->store, i);
-        json_t *row =
-            json_pack("{s:s, s:I, s:I, s:{s:s, s:s, s:[I, i]}, s:{s:s, s:s, s:[I]}}", "path", file->path,
-                      "rows", (json_int_t)file->rows, "first_row", (json_int_t)file->first, "embeddings",
-                      "dataset", file->embeddings, "type", file->embeddings_type, "shape",
-                      (json_int_t)file->rows, trm_store_dim(in->store), "labels", "dataset", file->labels,
-                      "type", file->labels_type, "shape", (json_int_t)file->rows);
-        json_object_set_new(row, "ids",
-                            file->ids == NULL
-                                ? json_null()
-                                : json_pack("{s:s, s:s}", "dataset", file->ids, "type", file->ids_type));
-        json_array_append_new(files, row);
+        const json_int_t rows = file->rows;
+        json_t *ids =
+            file->ids == NULL ? json_null() : dataset_json(file->ids, file->ids_type, json_pack("[I]", rows));
+        json_array_append_new(
+            files, json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_report_text(file->path), "rows",
+                             rows, "first_row", (json_int_t)file->first, "embeddings",
+                             dataset_json(file->embeddings, file->embeddings_type,
+                                          json_pack("[I, i]", rows, trm_store_dim(in->store))),
+                             "labels", dataset_json(file->labels, file->labels_type, json_pack("[I]", rows)),
+                             "ids", ids));
     }
     return files;
+}
+
+static json_t *non_finite_json(const inspection *in)
+{
+    const int64_t row = in->facts.first_non_finite;
+    if (in->facts.non_finite == 0)
+        return json_null();
+    const trm_store_file *file = file_of(in, row);
+    return json_pack("{s:I, s:o, s:I}", "row", (json_int_t)row, "path", trm_report_text(file->path),
+                     "row_in_file", (json_int_t)(row - file->first));
+}
+
+static json_t *classes_json(const inspection *in, int64_t singletons)
+{
+    json_t *largest = json_array();
+    for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
+        json_array_append_new(largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label,
+                                                 "rows", (json_int_t)in->classes[i].size));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "count", (json_int_t)in->class_count, "smallest",
+                     (json_int_t)in->classes[in->class_count - 1].size, "median",
+                     (json_int_t)in->classes[in->class_count / 2].size, "largest",
+                     (json_int_t)in->classes[0].size, "singletons", (json_int_t)singletons, "top", largest);
 }
 
 static json_t *info_json(const inspection *in, int64_t singletons)
 {
     const row_facts *f = &in->facts;
-    json_t *largest = json_array();
-    for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
-        json_array_append_new(largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label,
-                                                 "rows", (json_int_t)in->classes[i].size));
-    return json_pack(
-        "{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:{s:I, s:I, s:I, s:I, s:o}, s:{s:f, s:f, s:f}, s:I, s:o, "
-        "s:I}",
-        "program", "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
-        (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
-        (json_int_t)in->class_count, "files", files_json(in), "classes", "count", (json_int_t)in->class_count,
-        "smallest", (json_int_t)in->classes[in->class_count - 1].size, "largest",
-        (json_int_t)in->classes[0].size, "singletons", (json_int_t)singletons, "top", largest, "norms", "min",
-        f->norm_min, "mean", f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, "max", f->norm_max,
-        "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite_row",
-        f->non_finite > 0 ? json_integer(f->first_non_finite) : json_null(), "zero_norm_rows",
-        (json_int_t)f->zero_norm);
+    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:o, s:{s:f, s:f, s:f}, s:I, s:o, s:I}",
+                     "program", "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
+                     (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
+                     (json_int_t)in->class_count, "files", files_json(in), "classes",
+                     classes_json(in, singletons), "norms", "min", f->norm_min, "mean", mean_norm(f), "max",
+                     f->norm_max, "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite",
+                     non_finite_json(in), "zero_norm_rows", (json_int_t)f->zero_norm);
 }
 
 static trm_status print_people(const inspection *in, int64_t singletons, trm_error *err)
@@ -195,23 +229,27 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
            trm_store_file_count(in->store) == 1 ? "" : "s");
     for (int i = 0; i < trm_store_file_count(in->store); i++) {
         const trm_store_file *file = trm_store_file_at(in->store, i);
-        printf("file        %s: rows %" PRId64 " to %" PRId64
-               "; embeddings '%s' %s; labels '%s' %s; ids %s%s%s\n",
-               file->path, file->first, file->first + file->rows, file->embeddings, file->embeddings_type,
-               file->labels, file->labels_type, file->ids == NULL ? "none" : file->ids,
-               file->ids == NULL ? "" : " ", file->ids_type);
+        printf("file        %s: rows %" PRId64 " to %" PRId64 "; embeddings '%s' %" PRId64
+               " x %d %s; labels '%s' %" PRId64 " %s; ids %s%s%s\n",
+               file->path, file->first, file->first + file->rows - 1, file->embeddings, file->rows,
+               trm_store_dim(in->store), file->embeddings_type, file->labels, file->rows, file->labels_type,
+               file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type);
     }
-    printf("classes     %" PRId64 " to %" PRId64 " rows, %" PRId64 " with one row; largest:",
-           in->classes[in->class_count - 1].size, in->classes[0].size, singletons);
+    printf("classes     %" PRId64 " to %" PRId64 " rows, median %" PRId64 ", %" PRId64
+           " with one row; largest:",
+           in->classes[in->class_count - 1].size, in->classes[0].size, in->classes[in->class_count / 2].size,
+           singletons);
     for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
         printf(" %" PRId64 " (%" PRId64 ")", in->classes[i].label, in->classes[i].size);
     printf("%s\n", in->class_count > CLASSES_SHOWN ? " ..." : "");
     printf("norms       %.6g to %.6g, mean %.6g; %" PRId64 " rows of norm zero\n", f->norm_min, f->norm_max,
-           f->finite > 0 ? f->norm_sum / (double)f->finite : 0.0, f->zero_norm);
-    if (f->non_finite > 0)
-        printf("non-finite  %" PRId64 " rows, the first is row %" PRId64 ": mine will refuse this store\n",
-               f->non_finite, f->first_non_finite);
-    else
+           mean_norm(f), f->zero_norm);
+    if (f->non_finite > 0) {
+        const trm_store_file *file = file_of(in, f->first_non_finite);
+        printf("non-finite  %" PRId64 " rows, as float32; the first is row %" PRId64 ", row %" PRId64
+               " of '%s': mine will refuse this store\n",
+               f->non_finite, f->first_non_finite, f->first_non_finite - file->first, file->path);
+    } else
         printf("non-finite  none\n");
     if (fflush(stdout) != 0 || ferror(stdout))
         return trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output");
@@ -234,8 +272,10 @@ trm_status trm_command_info(trm_cli *cli, trm_error *err)
             for (int64_t i = 0; i < in.class_count; i++)
                 singletons += in.classes[i].size == 1;
             qsort(in.classes, (size_t)in.class_count, sizeof *in.classes, compare_sizes);
-            status = cli->json ? trm_report_print(info_json(&in, singletons), err)
-                               : print_people(&in, singletons, err);
+            if (cli->json)
+                status = trm_report_print(info_json(&in, singletons), err);
+            else if (!cli->quiet)
+                status = print_people(&in, singletons, err);
         }
         status = trm_agree(in.comm, status, err);
     }

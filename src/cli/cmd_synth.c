@@ -28,12 +28,12 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
     trm_free(clusters.scratch);
     if (status == TRM_OK && rank == 0) {
         if (cli->json)
-            status = trm_report_print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:I}", "program",
-                                                "trimine", "version", TRM_VERSION, "command", "synth",
-                                                "output", cli->input[0], "rows", (json_int_t)cli->rows, "dim",
-                                                (json_int_t)cli->dim, "classes", (json_int_t)cli->classes,
-                                                "spread", cli->spread, "seed", (json_int_t)cli->seed),
-                                      err);
+            status = trm_report_print(
+                json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:f, s:I}", "program", "trimine", "version",
+                          TRM_VERSION, "command", "synth", "output", trm_report_text(cli->input[0]), "rows",
+                          (json_int_t)cli->rows, "dim", (json_int_t)cli->dim, "classes",
+                          (json_int_t)cli->classes, "spread", cli->spread, "seed", (json_int_t)cli->seed),
+                err);
         else if (!cli->quiet)
             fprintf(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n",
                     cli->input[0], cli->rows, cli->dim, cli->classes);

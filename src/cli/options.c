@@ -253,6 +253,13 @@ static error_t parse_number(trm_parse *parse, const char *option, const char *te
     return 0;
 }
 
+/* Noise is squared and added up before rows are scaled to norm 1. */
+static error_t parse_spread(trm_parse *parse, const char *text, double *value)
+{
+    const error_t error = parse_number(parse, "spread", text, value);
+    return error == 0 && *value > 1e100 ? refuse(parse, "spread", text, "must be at most 1e100") : error;
+}
+
 static error_t parse_size(trm_parse *parse, const char *option, const char *text, int64_t *value)
 {
     static const char units[] = "KMGT";
@@ -481,7 +488,7 @@ static error_t parse_data(trm_parse *parse, int key, const char *text)
     case KEY_CLASSES:
         return parse_integer(parse, "classes", text, 1, INT64_C(1) << 40, &cli->classes);
     case KEY_SPREAD:
-        return parse_number(parse, "spread", text, &cli->spread);
+        return parse_spread(parse, text, &cli->spread);
     default:
         return ARGP_ERR_UNKNOWN;
     }

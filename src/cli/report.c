@@ -1,6 +1,8 @@
 /* What the commands' reports share. */
 #include "cli/cli.h"
 
+#include "base/alloc.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,6 +126,21 @@ json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)
                      "positives", "elements", (json_int_t)summary->certify_positives.elements, "survivors",
                      (json_int_t)summary->certify_positives.survivors, "float64",
                      (json_int_t)summary->certify_positives.float64);
+}
+
+json_t *trm_report_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value != NULL)
+        return value;
+    char *escaped = trm_alloc((int64_t)strlen(text) + 1, 4);
+    char *to = escaped;
+    for (const char *from = text; escaped != NULL && *from != '\0'; from++)
+        to += (unsigned char)*from < 128 ? sprintf(to, "%c", *from)
+                                         : sprintf(to, "\\x%02x", (unsigned char)*from);
+    value = escaped == NULL ? NULL : json_string(escaped);
+    trm_free(escaped);
+    return value;
 }
 
 trm_status trm_report_print(json_t *object, trm_error *err)

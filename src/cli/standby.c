@@ -256,7 +256,8 @@ trm_status trm_standby_explain(const trm_standby *standby, trm_status status, tr
                     "stopped on a signal; checkpoint '%s' holds the work: run again with --resume", path);
 }
 
-/* Removes a file of the checkpoint, and nothing else that may have come to be there. Whether there was one. */
+/* Removes a file of the checkpoint, and nothing else that may have come to be there. Whether there was one.
+ */
 static bool remove_file(const char *path)
 {
     if (trm_checkpoint_is_foreign(path))
@@ -288,9 +289,9 @@ json_t *trm_standby_report(const trm_standby *standby, int64_t reused)
 {
     if (standby->cli->checkpoint == NULL)
         return NULL;
-    return json_pack("{s:s, s:b, s:I, s:i, s:I, s:f}", "path", standby->cli->checkpoint, "resumed",
-                     standby->resumed, "reused_pairs", (json_int_t)reused, "written", standby->written,
-                     "bytes", (json_int_t)standby->bytes, "write_s", standby->write_s);
+    return json_pack("{s:o, s:b, s:I, s:i, s:I, s:f}", "path", trm_report_text(standby->cli->checkpoint),
+                     "resumed", standby->resumed, "reused_pairs", (json_int_t)reused, "written",
+                     standby->written, "bytes", (json_int_t)standby->bytes, "write_s", standby->write_s);
 }
 
 void trm_standby_end(trm_standby *standby)

@@ -1,7 +1,7 @@
 /* Element types of input datasets and their conversion to what trimine computes with.
  *
- * Converting here, not inside HDF5, keeps reads collective. Bytes are first turned to this machine's order in
- * place, then one loop a type does the rest; a value that does not fit is an error of the caller's wording.
+ * Converting here, not inside HDF5, serves rows that are read as plain bytes, and can name the value that
+ * does not fit. Bytes are first turned to this machine's order in place, then one loop a type does the rest.
  */
 #ifndef TRM_STORE_ELEMENT_H
 #define TRM_STORE_ELEMENT_H

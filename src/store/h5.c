@@ -246,14 +246,6 @@ trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error 
     return TRM_OK;
 }
 
-/* Names in a damaged file may hold anything; a message is one line. */
-static void one_line(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            *text = '?';
-}
-
 void trm_inspect_root(hid_t file, char *text, size_t size)
 {
     H5G_info_t about;
@@ -270,7 +262,6 @@ void trm_inspect_root(hid_t file, char *text, size_t size)
             break;
         }
         H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-        one_line(name);
         int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
         used += wrote > 0 ? (size_t)wrote : 0;
     }
@@ -310,7 +301,6 @@ static trm_status check_storage(const trm_named_file *about, hid_t dataset, cons
         char filter_name[64] = {0};
         H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL,
                                              sizeof filter_name - 1, filter_name, &config);
-        one_line(filter_name);
         if (H5Zfilter_avail(filter) <= 0)
             status = trm_fail(err, TRM_ERR_DATA,
                               "%s '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have",

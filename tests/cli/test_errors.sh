@@ -67,6 +67,7 @@ sick() {
     mine "$name" 65 "$name\.h5" "$@" -- mine "$in/$name.h5"
 }
 
+mine "a name of two lines" 66 'absent\?\.h5' -- mine "$in/absent"$'\n.h5'
 mine "missing file" 66 'absent\.h5' -- mine "$in/absent.h5"
 mine "one of two missing" 66 'absent\.h5' -- mine "$in/good.h5" "$in/absent.h5"
 sick not_hdf5 HDF5
@@ -95,6 +96,7 @@ mine "margin nan" 64 margin -- mine "$in/good.h5" --margin nan
 mine "margin inf" 64 margin -- mine "$in/good.h5" --margin inf
 mine "margin negative" 64 margin -- mine "$in/good.h5" --margin=-0.5
 mine "margin not a number" 64 margin -- mine "$in/good.h5" --margin 1.0x
+refused "noise that would overflow" 64 "spread '1e101': must be at most 1e100" -- synth "$out/s.h5" --rows 5 --spread 1e101
 mine "unknown metric" 64 metric euclidean -- mine "$in/good.h5" --metric euclidean
 mine "unknown positives" 64 positives -- mine "$in/good.h5" --positives some
 mine "nearest zero" 64 'positives|nearest' -- mine "$in/good.h5" --positives nearest:0

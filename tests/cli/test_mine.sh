@@ -30,6 +30,25 @@ expect "info: command" test "$(value "$dir/info.json" command)" = info
 expect "info: rows" test "$(value "$dir/info.json" store.rows)" = 1500
 expect "info: dim" test "$(value "$dir/info.json" store.dim)" = 48
 expect "info for people" on 2 info "$store"
+expect "info --quiet says nothing" test -z "$(on 1 info "$store" --quiet)"
+strange=$dir/$'strange\xff\n.h5'
+"$python" - "$dir" <<'PY'
+import sys, h5py, numpy as np
+for k, name in enumerate(("a.h5", "b.h5")):
+    with h5py.File(f"{sys.argv[1]}/{name}", "w") as f:
+        x = np.random.default_rng(k).normal(size=(50, 4))
+        x[7] *= [1, 1e300][k]
+        f["X"], f["y"], f["ids"] = x, np.arange(50) // 9, np.arange(50)
+PY
+cp "$dir/a.h5" "$strange"
+for ranks in 1 3; do
+    on "$ranks" info "$strange" "$dir/b.h5" --json >"$dir/info$ranks.json" 2>"$dir/stderr" || fail "info --json of a strange name" "$dir/stderr"
+done
+expect "info says the same on any number of ranks" cmp "$dir/info1.json" "$dir/info3.json"
+expect "a name that is not UTF-8 is escaped" test "$(value "$dir/info1.json" files | grep -c 'strange\\\\xff\\n.h5')" = 1
+expect "info: the file and row of what is not finite" grep -q '"first_non_finite": {"row": 57, "path": "[^"]*b.h5", "row_in_file": 7}' "$dir/info1.json"
+expect "info: the median class" test "$(value "$dir/info1.json" classes.median)" = 18
+expect "info: shapes" grep -q '"shape": \[50, 4\].*"shape": \[50\].*"ids": {.*"shape": \[50\]' "$dir/info1.json"
 
 # --- the same answer anywhere
 run() { # NAME RANKS OPTIONS...
