@@ -1,35 +1,56 @@
-/* Kernel "blas": one GEMM call into a buffer that stays in L2, then the window compare over it. Always there.
- */
+/* Kernel "blas": GEMM into a buffer that stays in L2, then the window compare over it. Always there.
+ *
+ * Layout: panels of 256 rows, k-major: packed[panel][k][256]. OpenBLAS packs both operands anew at every
+ * call, and from here it only has to copy: a tile of rows that come from memory takes up to a tenth less time
+ * than from a row-major block. */
 #include "kernel/scan.h"
 
 #include <cblas.h>
-#include <string.h>
 
 static bool available(void)
 {
     return true;
 }
 
+enum { PANEL = 256 };
+
 static int64_t packed_floats(int64_t rows, int dim)
 {
-    return rows * dim;
+    return (rows + PANEL - 1) / PANEL * PANEL * dim;
 }
 
-/* Plain row-major. */
+/* Where a row's k = 0 is; its other k follow PANEL apart. */
+static int64_t place_of(int64_t row, int dim)
+{
+    return row / PANEL * PANEL * dim + row % PANEL;
+}
+
 static void pack(const float *mapped, int stride, int64_t row, int dim, int first, int width, float *packed)
 {
-    for (int i = 0; i < TRM_TILE_ALIGN; i++)
-        memcpy(packed + (row + i) * dim + first, mapped + i * stride, (size_t)width * sizeof *packed);
+    float *to = packed + place_of(row, dim) + (int64_t)first * PANEL;
+    for (int k = 0; k < width; k++)
+        for (int i = 0; i < TRM_TILE_ALIGN; i++)
+            to[(int64_t)k * PANEL + i] = mapped[i * stride + k];
+}
+
+/* The end of the panel that row is in, or end. */
+static int64_t panel_end(int64_t row, int64_t end)
+{
+    const int64_t next = (row / PANEL + 1) * PANEL;
+    return next < end ? next : end;
 }
 
 static void tile_blas(const trm_tile *tile, trm_workspace *work)
 {
     const int dim = tile->a->map.dim;
     const int stride = (tile->cols + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
-    const int64_t from = work->count;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, tile->rows, tile->cols, dim, 1.0F,
-                tile->a->packed + tile->row * dim, dim, tile->b->packed + tile->col * dim, dim, 0.0F,
-                work->scratch, stride);
+    const int64_t from = work->count, row_end = tile->row + tile->rows, col_end = tile->col + tile->cols;
+    for (int64_t row = tile->row; row < row_end; row = panel_end(row, row_end))
+        for (int64_t col = tile->col; col < col_end; col = panel_end(col, col_end))
+            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(panel_end(row, row_end) - row),
+                        (int)(panel_end(col, col_end) - col), dim, 1.0F, tile->a->packed + place_of(row, dim),
+                        PANEL, tile->b->packed + place_of(col, dim), PANEL, 0.0F,
+                        work->scratch + (row - tile->row) * stride + (col - tile->col), stride);
     trm_scan_get()(tile, work->scratch, stride, tile->row, tile->rows, tile->col, tile->cols, work);
     trm_scan_finish(tile, work, from);
 }
