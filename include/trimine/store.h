@@ -1,8 +1,9 @@
 /* The embedding store: N rows of D float32 with one int64 label each, in one or more HDF5 files.
  *
  * Opening inspects the files once on rank 0 and shares what was found. Then every rank reads its own rows in
- * pieces, in the file's own type, which is converted here: a contiguous dataset as plain bytes of the file, any
- * other by HDF5. Not by MPI-IO: Open MPI 4.1's collective reads report success where a read has failed. */
+ * pieces, in the file's own type, which is converted here: a contiguous dataset as plain bytes of the file,
+ * any other by HDF5. Not by MPI-IO: Open MPI 4.1's collective reads report success where a read has failed.
+ */
 #ifndef TRIMINE_STORE_H
 #define TRIMINE_STORE_H
 

@@ -403,8 +403,8 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool d
     return decided;
 }
 
-/* The next part of an area, after the part before (or none: row_end == whole->row), whose rows are of one label and
- * whose columns have the same; false past the last. Rows are sorted by label. */
+/* The next part of an area, after the part before (or none: row_end == whole->row), whose rows are of one
+ * label and whose columns have the same; false past the last. Rows are sorted by label. */
 static bool next_class(const trm_tiles *tiles, const trm_area *whole, trm_area *part)
 {
     const int64_t *a = tiles->a->label, *b = tiles->b->label;
