@@ -14,14 +14,16 @@ static const struct {
     [TRM_METRIC_DOT] = {"dot", 1.0},
 };
 
+enum { METRICS = sizeof table / sizeof *table };
+
 const char *trm_metric_name(trm_metric metric)
 {
-    return table[metric].name;
+    return (unsigned)metric < METRICS ? table[metric].name : NULL;
 }
 
 int trm_metric_from_name(const char *name, trm_metric *metric)
 {
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+    for (int i = 0; i < METRICS; i++) {
         if (strcmp(name, table[i].name) == 0) {
             *metric = (trm_metric)i;
             return 0;
@@ -32,5 +34,5 @@ int trm_metric_from_name(const char *name, trm_metric *metric)
 
 double trm_metric_default_margin(trm_metric metric)
 {
-    return table[metric].margin;
+    return (unsigned)metric < METRICS ? table[metric].margin : 0.0;
 }

@@ -5,7 +5,6 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 
-#include <inttypes.h>
 #include <omp.h>
 
 bool trm_anchors_valid(const trm_rows *rows, int64_t row)
@@ -101,14 +100,18 @@ static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t t
     return largest;
 }
 
-/* What a rank needs beside a panel's state while it sweeps. Collective. */
+/* What a rank needs beside a panel's state while it sweeps; the most of any, as threads and reserve may
+ * differ. Collective. */
 static int64_t fixed_bytes(const trm_anchors *anchors)
 {
     const trm_rows *rows = anchors->rows;
     int64_t shard = 0;
     for (int t = 0; t < rows->teams; t++)
         shard = rows->shards[t].count > shard ? rows->shards[t].count : shard;
-    return trm_sweep_bytes(anchors->run, rows, shard) + 5 * 8 * (shard + 1) + anchors->options->reserve;
+    int64_t bytes =
+        trm_sweep_bytes(anchors->run, rows, shard) + 5 * 8 * (shard + 1) + anchors->options->reserve;
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
+    return bytes;
 }
 
 /* The most rows a rank has that are in no panel before base. Collective. */
@@ -155,24 +158,11 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
     return fixed_bytes(anchors) + largest_panel(anchors, 0, panels);
 }
 
-static trm_status check_options(const trm_mine_options *options, trm_error *err)
-{
-    if (!(options->margin >= 0.0) || isinf(options->margin))
-        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more",
-                        options->margin);
-    if (options->positives == TRM_POSITIVES_NEAREST && options->nearest < 1)
-        return trm_fail(err, TRM_ERR_USAGE, "--positives nearest:%" PRId64 ": must be at least 1",
-                        options->nearest);
-    return TRM_OK;
-}
-
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
                             const trm_mine_options *options, int sets, bool keep, trm_error *err)
 {
     *anchors = (trm_anchors){.run = run, .rows = rows, .options = options, .sets = sets, .keep = keep};
-    trm_status status = trm_agree(run->comm, check_options(options, err), err);
-    if (status != TRM_OK)
-        return status;
+    trm_status status = TRM_OK;
     for (int64_t row = 0; row < rows->count; row++)
         if (trm_anchors_valid(rows, row) && rows->class_size[row] - 1 > anchors->longest)
             anchors->longest = rows->class_size[row] - 1;

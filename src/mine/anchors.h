@@ -38,7 +38,7 @@ typedef struct trm_panel {
     trm_state *negatives; /* bound: the thresholds; best: nothing seen yet */
 } trm_panel;
 
-/* Checks the options and plans the memory. options is borrowed. Collective. Errors: USAGE; MEMORY, with the
+/* Plans the memory. options have been checked, and are borrowed. Collective. Errors: MEMORY, with the
  * smallest limit that would do. */
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
                             const trm_mine_options *options, int sets, bool keep,

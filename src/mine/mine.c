@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash_sum.h"
 #include "mine/keep.h"
+#include "mine/options.h"
 #include "mine/semihard.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -14,15 +15,6 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
-
-void trm_mine_options_init(trm_mine_options *options)
-{
-    *options = (trm_mine_options){.metric = TRM_METRIC_SQL2,
-                                  .margin = 1.0,
-                                  .positives = TRM_POSITIVES_ALL,
-                                  .nearest = 1,
-                                  .window = TRM_WINDOW_LT};
-}
 
 /* Everything one call of trm_mine works with. */
 typedef struct trm_job {
@@ -133,8 +125,8 @@ static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *o
 
 static trm_status emit_triplets(trm_job *job, const trm_triplet *triplets, int64_t count, trm_error *err)
 {
-    return job->emit == NULL ? TRM_OK
-                             : trm_agree(job->run->comm, job->emit(job->context, triplets, count, err), err);
+    trm_status status = job->emit != NULL ? job->emit(job->context, triplets, count, err) : TRM_OK;
+    return trm_agree(job->run->comm, status, err); /* emit may be NULL on some ranks */
 }
 
 /* What an earlier run found. A trm_keeper_take_fn. */
@@ -277,9 +269,15 @@ static void collect(trm_job *job, trm_mine_part *part)
 /* Checks the options, sets up policy and questions, and plans the memory. Collective. */
 static trm_status begin(trm_job *job, const trm_mine_options *options, trm_error *err)
 {
+    trm_arguments list = {.count = 0};
     *job->summary = (trm_mine_summary){0};
+    trm_mine_arguments(&list, options);
+    trm_status status = trm_arguments_agree(job->run->comm, &list,
+                                            trm_rows_check_metric(job->rows, options->metric, err), err);
+    if (status != TRM_OK)
+        return status;
     trm_semihard_init(&job->semihard, options);
-    trm_status status =
+    status =
         trm_anchors_init(&job->anchors, job->run, job->rows, options, job->semihard.sink.sets, true, err);
     job->summary->panels = (int)job->anchors.panels;
     job->summary->memory_bytes = job->anchors.memory_bytes;

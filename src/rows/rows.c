@@ -10,11 +10,13 @@
 #include "base/clock.h"
 #include "metric/metric.h"
 #include "par/agree.h"
+#include "par/arguments.h"
 #include "par/exchange.h"
 #include "rows/run.h"
 
 #include <inttypes.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -313,6 +315,65 @@ static trm_status gather_own(int64_t first_id, int64_t count, int dim, const flo
     return TRM_OK;
 }
 
+/* Collective. Errors: USAGE. */
+static trm_status check_given(const trm_run *run, int64_t count, int dim, const float *embeddings,
+                              const int64_t *labels, const int64_t *ignore_label, trm_error *err)
+{
+    trm_arguments list = {.count = 0};
+    trm_status status = TRM_OK;
+    trm_arguments_whole(&list, "dim", dim, 1, INT_MAX);
+    trm_arguments_whole(&list, "ignore_label given", ignore_label != NULL, 0, 1);
+    trm_arguments_whole(&list, "ignore_label", ignore_label != NULL ? *ignore_label : 0, INT64_MIN,
+                        INT64_MAX);
+    if (count < 0)
+        status = trm_fail(err, TRM_ERR_USAGE, "count %" PRId64 ": must be at least 0", count);
+    else if (count > 0 && (embeddings == NULL || labels == NULL))
+        status = trm_fail(err, TRM_ERR_USAGE, "%s NULL: rank %d has %" PRId64 " rows",
+                          embeddings == NULL ? "embeddings" : "labels", run->rank, count);
+    return trm_arguments_agree(run->comm, &list, status, err);
+}
+
+/* Says what is wrong with a row of this rank's. embeddings: NULL where they are gone. */
+static trm_status refuse_row(int64_t id, const float *x, int dim, trm_error *err)
+{
+    for (int k = 0; k < dim && x != NULL; k++)
+        if (!isfinite(x[k]))
+            return trm_fail(err, TRM_ERR_DATA, "row %" PRId64 " has a non-finite value (%g) at column %d", id,
+                            (double)x[k], k);
+    return trm_fail(err, TRM_ERR_DATA, "row %" PRId64 " has a non-finite value", id);
+}
+
+/* The squared norms of this member's part of the shard tell which rows are not finite: no sum of squares of
+ * float32 overflows. The rank that gave the first such row names it. Also finds zero_row. Collective. */
+static trm_status look_at_norms(const trm_run *run, trm_rows *rows, int64_t from, int64_t to,
+                                int64_t first_id, const float *embeddings, trm_error *err)
+{
+    int64_t lowest[2] = {INT64_MAX, INT64_MAX};
+    for (int64_t i = from; i < to; i++) {
+        const bool finite = isfinite(rows->norm2[i]);
+        if (finite && rows->norm2[i] > 0.0)
+            continue;
+        if (rows->id[i] < lowest[finite])
+            lowest[finite] = rows->id[i];
+    }
+    MPI_Allreduce(MPI_IN_PLACE, lowest, 2, MPI_INT64_T, MPI_MIN, run->comm);
+    rows->zero_row = lowest[1];
+    trm_status status = TRM_OK;
+    const int64_t place = lowest[0] - first_id;
+    if (place >= 0 && place < rows->given)
+        status =
+            refuse_row(lowest[0], embeddings != NULL ? embeddings + place * rows->dim : NULL, rows->dim, err);
+    return trm_agree(run->comm, status, err);
+}
+
+trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_error *err)
+{
+    if (metric != TRM_METRIC_COSINE || rows->zero_row == INT64_MAX)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "row %" PRId64 " has norm zero, which cosine does not allow",
+                    rows->zero_row);
+}
+
 /* taken: NULL, or embeddings as trm_rows_take has them. */
 static trm_status create(trm_run *run, int64_t count, int dim, const float *embeddings, float **taken,
                          const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
@@ -322,10 +383,13 @@ static trm_status create(trm_run *run, int64_t count, int dim, const float *embe
     key *keys = NULL, *received_keys = NULL;
     float *x = NULL, *received_x = NULL;
     int64_t kept = 0;
+    *result = NULL;
+    trm_status status = check_given(run, count, dim, embeddings, labels, ignore_label, err);
+    if (status != TRM_OK)
+        return status;
     int64_t *counts = trm_alloc_zero(4 * (int64_t)run->ranks + 2, sizeof *counts);
     trm_rows *rows = trm_alloc_zero(1, sizeof *rows);
-    trm_status status =
-        counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
+    status = counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
     if (rows != NULL)
         rows->team_comm = MPI_COMM_NULL;
     const int64_t first_id = trm_prefix_int64(run->comm, count);
@@ -339,6 +403,7 @@ static trm_status create(trm_run *run, int64_t count, int dim, const float *embe
     if (status != TRM_OK)
         goto done;
     rows->dim = dim;
+    rows->given = count;
     rows->ignores = ignore_label != NULL;
     rows->ignore_label = ignore_label != NULL ? *ignore_label : 0;
     rows->store_rows = trm_sum_int64(run->comm, count);
@@ -379,6 +444,9 @@ static trm_status create(trm_run *run, int64_t count, int dim, const float *embe
     if (status == TRM_OK)
         status = place_rows(rows, starts[rows->member], own, received_x, received_keys, err);
     status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK)
+        status = look_at_norms(run, rows, starts[rows->member], starts[rows->member] + own, first_id,
+                               taken == NULL ? embeddings : NULL, err);
     if (status != TRM_OK)
         goto done;
     share_part(rows, rows->x, (size_t)dim * sizeof *rows->x, starts);
@@ -409,7 +477,10 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
 trm_status trm_rows_take(trm_run *run, int64_t count, int dim, float **embeddings, const int64_t *labels,
                          const int64_t *ignore_label, trm_rows **result, trm_error *err)
 {
-    return create(run, count, dim, *embeddings, embeddings, labels, ignore_label, result, err);
+    trm_status status = create(run, count, dim, *embeddings, embeddings, labels, ignore_label, result, err);
+    trm_free(*embeddings);
+    *embeddings = NULL;
+    return status;
 }
 
 void trm_rows_destroy(trm_rows **rows)

@@ -24,6 +24,8 @@ struct trm_rows {
     int64_t ignore_label;
     int64_t classes; /* among those */
     double arrange_s;
+    int64_t given;    /* rows that this rank gave */
+    int64_t zero_row; /* the lowest row id of norm 0 that takes part; INT64_MAX: none */
 
     int replicate, teams, team, member;
     MPI_Comm team_comm; /* the ranks of this team, by member */
@@ -42,6 +44,9 @@ struct trm_rows {
  * NULL, also after a failure: one copy of the rows less at once. Collective. */
 trm_status trm_rows_take(trm_run *run, int64_t count, int dim, float **embeddings, const int64_t *labels,
                          const int64_t *ignore_label, trm_rows **result, trm_error *err) TRM_MUST_CHECK;
+
+/* Refuses a row of norm 0 under cosine. The same answer on all ranks. Not collective. Errors: DATA. */
+trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_error *err) TRM_MUST_CHECK;
 
 /* Bytes a row takes here, for the memory plan. */
 int64_t trm_rows_bytes_per_row(int dim);

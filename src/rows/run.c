@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "par/agree.h"
+#include "par/arguments.h"
 
 #include <cblas.h>
 #include <inttypes.h>
@@ -100,9 +101,9 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
                         TRM_TILE_ALIGN, TRM_TILE_MAX);
     if (options->mem_per_rank < 0)
         return trm_fail(err, TRM_ERR_USAGE, "--mem-per-rank: must be positive");
-    if (trm_kernel_find(options->kernel) == NULL)
+    if (options->kernel == NULL || trm_kernel_find(options->kernel) == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU",
-                        options->kernel);
+                        options->kernel != NULL ? options->kernel : "");
     return TRM_OK;
 }
 
@@ -116,7 +117,11 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
         made == NULL ? trm_fail_memory(err, "the run", 1, sizeof *made) : check(options, ranks, err);
     if (status == TRM_OK && provided < MPI_THREAD_FUNNELED)
         status = trm_fail(err, TRM_ERR_ENVIRONMENT, "MPI was initialised without MPI_THREAD_FUNNELED");
-    status = trm_agree(comm, status, err);
+    trm_arguments list = {.count = 0};
+    trm_arguments_whole(&list, "replicate", options->replicate, INT64_MIN, INT64_MAX);
+    trm_arguments_whole(&list, "tile", options->tile, INT64_MIN, INT64_MAX);
+    *run = NULL;
+    status = trm_arguments_agree(comm, &list, status, err);
     if (status != TRM_OK) {
         trm_free(made);
         return status;

@@ -1,0 +1,25 @@
+/* Options of mining: what they are where nobody says, and which values they may have. */
+#include "mine/options.h"
+
+void trm_mine_options_init(trm_mine_options *options)
+{
+    *options = (trm_mine_options){.metric = TRM_METRIC_SQL2,
+                                  .margin = 1.0,
+                                  .positives = TRM_POSITIVES_ALL,
+                                  .nearest = 1,
+                                  .window = TRM_WINDOW_LT};
+}
+
+void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
+{
+    const int64_t least = options->positives == TRM_POSITIVES_NEAREST ? 1 : INT64_MIN;
+    trm_arguments_enum(list, "metric", "trm_metric", options->metric, TRM_METRIC_DOT);
+    trm_arguments_real(list, "margin", options->margin);
+    trm_arguments_enum(list, "positives", "trm_positives", options->positives, TRM_POSITIVES_NEAREST);
+    trm_arguments_whole(list, "nearest", options->nearest, least, INT64_MAX);
+    trm_arguments_enum(list, "negatives", "trm_negatives", options->negatives, TRM_NEGATIVES_HARD);
+    trm_arguments_enum(list, "window", "trm_window", options->window, TRM_WINDOW_LE);
+    trm_arguments_enum(list, "pick", "trm_pick", options->pick, TRM_PICK_FARTHEST);
+    trm_arguments_enum(list, "fallback", "trm_fallback", options->fallback, TRM_FALLBACK_HARDEST);
+    trm_arguments_whole(list, "lone", options->lone, 0, 1);
+}

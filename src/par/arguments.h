@@ -1,0 +1,45 @@
+/* What callers pass in, before anything relies on it: each value within its range, and equal on all ranks.
+ *
+ * A rank whose dim or metric is not the others' would hang the job or bend its result without a word. So each
+ * public collective function lists its settings here first: one small broadcast and one agreement (what
+ * PnetCDF does in its safe mode; here it is always on, since a call takes far longer). */
+#ifndef TRM_PAR_ARGUMENTS_H
+#define TRM_PAR_ARGUMENTS_H
+
+#include "par/agree.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct trm_argument {
+    const char *owner, *name; /* "loss.", "margin" */
+    const char *type;         /* of an enum; NULL: a number */
+    bool real;                /* word has the bits of a float64, which must be finite and >= 0 */
+    int64_t word, least, most;
+} trm_argument;
+
+enum { TRM_ARGUMENTS_MOST = 20 };
+
+/* The same number of arguments on all ranks, whatever their values. Begin with {.count = 0}. */
+typedef struct trm_arguments {
+    const char *owner; /* in front of the names that follow; NULL: nothing */
+    int count;
+    trm_argument argument[TRM_ARGUMENTS_MOST];
+} trm_arguments;
+
+/* Add one. type has the values 0 to last; names and type are borrowed. Not collective. */
+void trm_arguments_enum(trm_arguments *list, const char *name, const char *type, unsigned value,
+                        unsigned last);
+void trm_arguments_whole(trm_arguments *list, const char *name, int64_t value, int64_t least, int64_t most);
+void trm_arguments_real(trm_arguments *list, const char *name, double value);
+
+/* Collective on comm. local: what the caller found wrong itself, which comes before what is found here.
+ * Errors: USAGE, and local; agreed. */
+trm_status trm_arguments_agree(MPI_Comm comm, const trm_arguments *list, trm_status local,
+                               trm_error *err) TRM_MUST_CHECK;
+
+/* The bits that are set on any rank: what is NULL on a rank without rows may be given on others. Collective.
+ */
+int trm_arguments_any(MPI_Comm comm, int bits);
+
+#endif
