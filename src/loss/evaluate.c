@@ -2,16 +2,17 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "loss/batch_all.h"
+#include "loss/options.h"
 #include "loss/pairs.h"
 #include "loss/reduction.h"
 #include "loss/triplets.h"
+#include "mine/options.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "rows/rows.h"
 #include "sweep/sweep.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 /* Everything one call works with. */
@@ -20,6 +21,7 @@ typedef struct evaluation {
     const trm_rows *rows;
     const trm_batch *batch;
     const trm_evaluate_options *options;
+    bool wants_gradient; /* as any rank does */
     trm_given *given;
     trm_gradient *gradient;
     trm_triplet_loss *loss;
@@ -45,14 +47,14 @@ static bool is_whole_store(trm_source source)
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
                            const trm_evaluate_options *options, bool gradient)
 {
-    const int64_t dim = batch->dim, row = dim * (int64_t)sizeof(float);
+    const int64_t dim = rows->dim, row = dim * (int64_t)sizeof(float);
     int64_t bytes =
-        batch->embeddings != NULL ? batch->count * (row + 24) + trm_given_walk_bytes(batch->dim) : 0;
+        batch->embeddings != NULL ? batch->count * (row + 24) + trm_given_walk_bytes(rows->dim) : 0;
     int64_t sums = gradient ? batch->count * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += rows->count / rows->replicate * 2 * row;
     } else if (gradient) { /* they come when the sweeps have given their memory back */
-        sums -= trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(batch->dim);
+        sums -= trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(rows->dim);
     }
     bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source)) {
@@ -103,11 +105,32 @@ static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm
     return bytes <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", bytes, err);
 }
 
+/* The options, their agreement, and what the caller found (local). Collective. */
+static trm_status check_options(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                                trm_status local, trm_error *err)
+{
+    const trm_mine_options mine = mine_options_of(options);
+    trm_arguments list = {.count = 0};
+    trm_arguments_enum(&list, "source", "trm_source", options->source, TRM_SOURCE_WITHIN);
+    trm_arguments_whole(&list, "lone", options->lone, 0, 1);
+    list.owner = "loss.";
+    trm_loss_arguments(&list, &options->loss);
+    list.owner = "mine.";
+    trm_mine_arguments(&list, &mine);
+    if (local == TRM_OK)
+        local = trm_rows_check_metric(rows, options->loss.metric, err);
+    return trm_arguments_agree(run->comm, &list, local, err);
+}
+
 trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                              bool gradient, trm_mine_summary *mined, trm_error *err)
 {
     const trm_mine_options mine = mine_options_of(options);
     *mined = (trm_mine_summary){0};
+    gradient = trm_arguments_any(run->comm, gradient) != 0;
+    trm_status status = check_options(run, rows, options, TRM_OK, err);
+    if (status != TRM_OK)
+        return status;
     if (is_whole_store(options->source))
         return trm_batch_all_plan(run, rows, &options->loss, mine.reserve, gradient, mined, err);
     if (options->source == TRM_SOURCE_GIVEN)
@@ -281,7 +304,8 @@ static trm_status send_home(const evaluation *e, const double *sum, int64_t deno
                              counts + e->run->ranks, err);
     if (status != TRM_OK)
         goto done;
-    memset(gradient, 0, (size_t)(e->batch->count * dim) * sizeof *gradient); /* ignored rows have none */
+    if (e->batch->count > 0) /* ignored rows have none */
+        memset(gradient, 0, (size_t)(e->batch->count * dim) * sizeof *gradient);
     for (int r = 0; r < e->run->ranks; r++)
         total += counts[e->run->ranks + r];
     for (int64_t k = 0; k < total; k++) {
@@ -306,7 +330,7 @@ static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary
 {
     const trm_evaluate_options *o = e->options;
     trm_status status = TRM_OK;
-    if (gradient != NULL)
+    if (e->wants_gradient)
         status = trm_gradient_create(e->given, o->loss.metric, !o->loss.soft, &e->gradient, err);
     if (status == TRM_OK)
         status = trm_triplet_loss_create(e->given, &o->loss, e->gradient, &e->loss, err);
@@ -319,7 +343,7 @@ static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary
     summary->valid = mined->anchors.valid;
     summary->rows = e->rows->store_rows;
     trm_loss_reduce(summary, o->loss.reduction);
-    if (gradient == NULL)
+    if (!e->wants_gradient)
         return TRM_OK;
     const double start = trm_clock();
     status = trm_gradient_finish(e->gradient, trm_loss_denominator(summary, o->loss.reduction),
@@ -337,7 +361,7 @@ static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summar
     double *sum = NULL;
     trm_status status = TRM_OK;
     trm_share(rows->count, rows->member, rows->replicate, &first, &last);
-    if (gradient != NULL) {
+    if (e->wants_gradient) {
         sum = trm_alloc((last - first) * rows->dim, sizeof *sum);
         if (sum == NULL)
             status = trm_fail_memory(err, "gradient sums", (last - first) * rows->dim, sizeof *sum);
@@ -357,21 +381,60 @@ static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summar
         e->loss_s = summary->loss_s;
         e->gradient_s = summary->gradient_s;
     }
-    if (status == TRM_OK && gradient != NULL)
+    if (status == TRM_OK && e->wants_gradient)
         status = send_home(e, sum, trm_loss_denominator(summary, o->loss.reduction), gradient, err);
     trm_free(sum);
     return status;
 }
 
-static trm_status check(const evaluation *e, bool gradient, trm_error *err)
+/* The caller's arrays, on this rank. any_norms: some rank gave norms. Not collective. */
+static trm_status check_batch(const evaluation *e, const float *gradient, bool any_norms, trm_error *err)
 {
-    const trm_loss_options *loss = &e->options->loss;
-    const bool looks = gradient || loss->swap || e->options->source == TRM_SOURCE_GIVEN;
-    if (!(loss->margin >= 0.0) || isinf(loss->margin))
-        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more", loss->margin);
-    if (looks && e->batch->count > 0 && e->batch->embeddings == NULL)
-        return trm_fail(err, TRM_ERR_INTERNAL, "this loss needs the rows, and was not given them");
+    const trm_batch *batch = e->batch;
+    const trm_given_triplets *list = &e->options->given;
+    const bool given = e->options->source == TRM_SOURCE_GIVEN;
+    const bool looks = e->wants_gradient || e->options->loss.swap || given;
+    const char *missing = NULL;
+    if (batch->dim != e->rows->dim)
+        return trm_fail(err, TRM_ERR_USAGE, "batch.dim %d: trm_rows_create was given %d", batch->dim,
+                        e->rows->dim);
+    if (batch->count != e->rows->given)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "batch.count %" PRId64 ": trm_rows_create was given %" PRId64 " rows on rank %d",
+                        batch->count, e->rows->given, e->run->rank);
+    if (given && list->count < 0)
+        return trm_fail(err, TRM_ERR_USAGE, "given.count %" PRId64 ": must be at least 0", list->count);
+    if (given && list->count > 0 &&
+        (list->anchor == NULL || list->positive == NULL || list->negative == NULL))
+        missing = "given.anchor, positive, negative";
+    else if (batch->count > 0 && looks && batch->embeddings == NULL)
+        missing = "batch.embeddings";
+    else if (batch->count > 0 && looks && batch->labels == NULL)
+        missing = "batch.labels";
+    else if (batch->count > 0 && e->wants_gradient && gradient == NULL)
+        missing = "gradient";
+    else if (batch->count > 0 && e->wants_gradient && any_norms && batch->norms == NULL)
+        missing = "batch.norms";
+    if (missing != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "%s NULL on rank %d, which has %" PRId64 " rows: needed here, or given elsewhere",
+                        missing, e->run->rank, batch->count);
     return TRM_OK;
+}
+
+/* Collective. */
+static trm_status check(evaluation *e, const float *gradient, trm_error *err)
+{
+    enum { GRADIENT = 1, NORMS = 2 };
+    const trm_batch *batch = e->batch;
+    const int any = trm_arguments_any(e->run->comm,
+                                      (gradient != NULL ? GRADIENT : 0) | (batch->norms != NULL ? NORMS : 0));
+    e->wants_gradient = (any & GRADIENT) != 0;
+    trm_status status = check_batch(e, gradient, (any & NORMS) != 0, err);
+    const int64_t first = trm_prefix_int64(e->run->comm, batch->count);
+    if (status == TRM_OK && e->wants_gradient && batch->norms != NULL)
+        status = trm_loss_check_norms(batch->count, batch->norms, "row", first, err);
+    return check_options(e->run, e->rows, e->options, status, err);
 }
 
 trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
@@ -383,14 +446,15 @@ trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *bat
         .run = run, .rows = rows, .batch = batch, .options = options, .emit = emit, .context = context};
     trm_loss_part own = {.rows = batch->count};
     *summary = (trm_loss_summary){0};
-    trm_status status = trm_agree(run->comm, check(&e, gradient != NULL, err), err);
+    *mined = (trm_mine_summary){0};
+    trm_status status = check(&e, gradient, err);
     if (status == TRM_OK)
         status =
             trm_given_create(run, batch->count, batch->dim, batch->embeddings, batch->labels, &e.given, err);
     if (status == TRM_OK)
         status = is_whole_store(options->source) ? evaluate_whole(&e, gradient, mined, summary, &own, err)
                                                  : evaluate_list(&e, gradient, mined, summary, &own, err);
-    if (status == TRM_OK && gradient != NULL) {
+    if (status == TRM_OK && e.wants_gradient) {
         const int64_t size = batch->count * batch->dim;
         trm_gradient_measure(run->comm, 1, &gradient, &size, summary, &own);
     }

@@ -7,6 +7,7 @@
 #include "base/exact_sum.h"
 #include "base/random.h"
 #include "loss/gradient.h"
+#include "loss/options.h"
 #include "loss/reduction.h"
 #include "loss/term.h"
 #include "par/agree.h"
@@ -15,6 +16,8 @@
 #include "trimine/loss.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 void trm_packed_options_init(trm_packed_options *options)
@@ -33,8 +36,9 @@ typedef struct measured {
 typedef struct packed_job {
     const trm_packed *packed;
     const trm_packed_options *options;
-    int64_t first; /* this rank's first anchor among all */
-    int *chosen;   /* of each anchor, or -1 */
+    int64_t first;       /* this rank's first anchor among all */
+    int *chosen;         /* of each anchor, or -1 */
+    bool wants_gradient; /* as any rank does */
 } packed_job;
 
 static measured measure(trm_metric metric, const float *x, const float *y, int dim)
@@ -243,42 +247,128 @@ static void write_anchor(const packed_job *job, int64_t anchor, int64_t denomina
 
 /* ---- all of them ---- */
 
-static trm_status check_row(const float *x, int dim, int64_t anchor, const char *what, int64_t k,
-                            trm_error *err)
+/* Whether a row may take part: no sum of squares of finite float32 overflows. */
+static bool is_fit(const packed_job *job, const float *x)
 {
-    if (trm_dot(x, x, dim) > 0.0)
-        return TRM_OK;
-    if (k < 0)
-        return trm_fail(err, TRM_ERR_DATA,
-                        "anchor %" PRId64 ": its %s has norm zero, which cosine does not allow", anchor,
-                        what);
-    return trm_fail(err, TRM_ERR_DATA,
-                    "anchor %" PRId64 ": its negative %" PRId64 " has norm zero, which cosine does not allow",
-                    anchor, k);
+    const double norm2 = trm_dot(x, x, job->packed->dim);
+    return isfinite(norm2) && (norm2 > 0.0 || job->options->loss.metric != TRM_METRIC_COSINE);
 }
 
-static trm_status check(const packed_job *job, int64_t total, trm_error *err)
+static bool is_fit_anchor(const packed_job *job, int64_t i)
 {
     const trm_packed *packed = job->packed;
-    const double margin = job->options->loss.margin;
+    bool fit =
+        is_fit(job, packed->anchor + i * packed->dim) && is_fit(job, packed->positive + i * packed->dim);
+    for (int64_t k = 0; k < packed->negatives && fit; k++)
+        fit = is_fit(job, negative_of(packed, i, k));
+    return fit;
+}
+
+static trm_status refuse_anchor(const packed_job *job, int64_t i, trm_error *err)
+{
+    const trm_packed *packed = job->packed;
+    const float *rows[] = {packed->anchor + i * packed->dim, packed->positive + i * packed->dim};
+    int64_t k = -2; /* the anchor's own row, its positive, its negatives */
+    while (is_fit(job, k < 0 ? rows[k + 2] : negative_of(packed, i, k)))
+        k++;
+    const float *x = k < 0 ? rows[k + 2] : negative_of(packed, i, k);
+    char what[40];
+    snprintf(what, sizeof what, "negative %" PRId64, k);
+    return trm_fail(err, TRM_ERR_DATA, "anchor %" PRId64 ": its %s has %s", job->first + i,
+                    k >= 0    ? what
+                    : k == -2 ? "row"
+                              : "positive",
+                    isfinite(trm_dot(x, x, packed->dim)) ? "norm zero, which cosine does not allow"
+                                                         : "a non-finite value");
+}
+
+/* Names the first anchor with a row that is not finite or, under cosine, of norm 0. */
+static trm_status check_rows(const packed_job *job, trm_error *err)
+{
+    int64_t bad = INT64_MAX;
+#pragma omp parallel for schedule(static) reduction(min : bad)
+    for (int64_t i = 0; i < job->packed->count; i++)
+        if (i < bad && !is_fit_anchor(job, i))
+            bad = i;
+    return bad == INT64_MAX ? TRM_OK : refuse_anchor(job, bad, err);
+}
+
+/* The arrays of this rank. any_norms: some rank gave norms. */
+static trm_status check_arrays(const packed_job *job, float *const gradient[3], bool any_norms, int rank,
+                               trm_error *err)
+{
+    const trm_packed *p = job->packed;
+    const char *missing = NULL;
+    if (p->count < 0)
+        return trm_fail(err, TRM_ERR_USAGE, "count %" PRId64 ": must be at least 0", p->count);
+    if (p->dim < 1 || p->negatives < 1 || p->count == 0)
+        return TRM_OK; /* the first two are refused with the options */
+    if (p->anchor == NULL || p->positive == NULL || p->negative == NULL)
+        missing = "anchor, positive, negative";
+    else if (any_norms && (p->anchor_norms == NULL || p->positive_norms == NULL || p->negative_norms == NULL))
+        missing = "anchor_norms, positive_norms, negative_norms";
+    else if (job->wants_gradient &&
+             (gradient == NULL || gradient[0] == NULL || gradient[1] == NULL || gradient[2] == NULL))
+        missing = "gradient";
+    if (missing != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "%s NULL on rank %d, which has %" PRId64 " anchors: needed, or one of them was given",
+                        missing, rank, p->count);
+    return check_rows(job, err);
+}
+
+static trm_status check_norms(const packed_job *job, trm_error *err)
+{
+    const trm_packed *p = job->packed;
+    const int64_t k = p->negatives;
+    if (!job->wants_gradient || p->count == 0 || p->anchor_norms == NULL)
+        return TRM_OK;
+    trm_status status = trm_loss_check_norms(p->count, p->anchor_norms, "anchor", job->first, err);
+    if (status == TRM_OK)
+        status = trm_loss_check_norms(p->count, p->positive_norms, "positive", job->first, err);
+    if (status == TRM_OK)
+        status = trm_loss_check_norms(p->count * k, p->negative_norms, "negative", job->first * k, err);
+    return status;
+}
+
+/* Settles wants_gradient, first and *total. Collective. */
+static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3], int64_t *total,
+                        trm_error *err)
+{
+    enum { GRADIENT = 1, NORMS = 2 };
+    const trm_packed *p = job->packed;
+    const trm_packed_options *o = job->options;
+    const bool norms = p->anchor_norms != NULL || p->positive_norms != NULL || p->negative_norms != NULL;
+    bool wants = false;
+    int rank = 0;
+    MPI_Comm_rank(comm, &rank);
+    for (int k = 0; k < 3 && gradient != NULL; k++)
+        wants = wants || gradient[k] != NULL;
+    const int any = trm_arguments_any(comm, (wants ? GRADIENT : 0) | (norms ? NORMS : 0));
+    job->wants_gradient = (any & GRADIENT) != 0;
+    job->first = trm_prefix_int64(comm, p->count);
+    *total = trm_sum_int64(comm, p->count);
+    trm_arguments list = {.count = 0};
+    trm_arguments_whole(&list, "dim", p->dim, 1, INT_MAX);
+    trm_arguments_whole(&list, "negatives", p->negatives, 1, INT_MAX);
+    trm_arguments_enum(&list, "pick", "trm_packed_pick", o->pick, TRM_PACKED_REVERSED);
+    trm_arguments_enum(&list, "window", "trm_window", o->window, TRM_WINDOW_LE);
+    trm_arguments_enum(&list, "semihard_pick", "trm_pick", o->semihard_pick, TRM_PICK_FARTHEST);
+    trm_arguments_enum(&list, "fallback", "trm_fallback", o->fallback, TRM_FALLBACK_HARDEST);
+    trm_arguments_whole(&list, "seed", (int64_t)o->seed, INT64_MIN, INT64_MAX);
+    list.owner = "loss.";
+    trm_loss_arguments(&list, &o->loss);
     trm_status status = TRM_OK;
-    if (!(margin >= 0.0) || isinf(margin))
-        return trm_fail(err, TRM_ERR_USAGE, "--margin %g: must be a finite number, 0 or more", margin);
-    if (job->options->pick == TRM_PACKED_REVERSED && (job->options->loss.soft || job->options->loss.swap))
-        return trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
-    if (total == 0)
-        return trm_fail(err, TRM_ERR_DATA, "packed triplets: there are none");
-    for (int64_t i = 0; i < packed->count && job->options->loss.metric == TRM_METRIC_COSINE; i++) {
-        status = check_row(packed->anchor + i * packed->dim, packed->dim, job->first + i, "row", -1, err);
-        if (status == TRM_OK)
-            status = check_row(packed->positive + i * packed->dim, packed->dim, job->first + i, "positive",
-                               -1, err);
-        for (int64_t k = 0; k < packed->negatives && status == TRM_OK; k++)
-            status = check_row(negative_of(packed, i, k), packed->dim, job->first + i, "negative", k, err);
-        if (status != TRM_OK)
-            return status;
-    }
-    return TRM_OK;
+    if (o->pick == TRM_PACKED_REVERSED && (o->loss.soft || o->loss.swap))
+        status = trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
+    if (status == TRM_OK)
+        status = check_arrays(job, gradient, (any & NORMS) != 0, rank, err);
+    if (status == TRM_OK)
+        status = check_norms(job, err);
+    status = trm_arguments_agree(comm, &list, status, err);
+    if (status == TRM_OK && *total == 0)
+        status = trm_fail(err, TRM_ERR_DATA, "packed triplets: there are none");
+    return status;
 }
 
 /* Chooses and adds up; sum, count and active of this rank. */
@@ -337,19 +427,21 @@ static void write_gradient(MPI_Comm comm, const packed_job *job, double *sum, fl
     trm_gradient_measure(comm, 3, gradient, sizes, summary, part);
 }
 
-trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
-                           float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
-                           trm_error *err)
+/* On a communicator of the call's own. */
+static trm_status run(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
+                      float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
+                      trm_error *err)
 {
+    static float *const none[3] = {NULL, NULL, NULL};
     const double start = trm_clock();
-    const int64_t total = trm_sum_int64(comm, packed->count);
-    packed_job job = {packed, options, trm_prefix_int64(comm, packed->count), NULL};
+    packed_job job = {.packed = packed, .options = options};
     trm_loss_part own;
     trm_exact_sum sum;
-    int64_t counts[2];
+    int64_t counts[2], total;
     double *row = NULL;
     trm_exact_sum_clear(&sum);
-    trm_status status = trm_agree(comm, check(&job, total, err), err);
+    *summary = (trm_loss_summary){0};
+    trm_status status = check(comm, &job, gradient, &total, err);
     if (status != TRM_OK)
         return status;
     job.chosen = trm_alloc(packed->count, sizeof *job.chosen);
@@ -361,8 +453,8 @@ trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_pa
         evaluate(&job, &sum, counts);
         total_up(comm, &job, &sum, counts, total, summary, &own);
         summary->loss_s = own.compute_s = trm_clock() - start;
-        if (gradient != NULL && gradient[0] != NULL)
-            write_gradient(comm, &job, row, gradient, summary, &own);
+        if (job.wants_gradient)
+            write_gradient(comm, &job, row, gradient != NULL ? gradient : none, summary, &own);
         summary->gradient_s = trm_clock() - start - summary->loss_s;
         double seconds[2] = {summary->loss_s, summary->gradient_s};
         MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, comm);
@@ -373,5 +465,16 @@ trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_pa
     }
     trm_free(job.chosen);
     trm_free(row);
+    return status;
+}
+
+trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
+                           float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
+                           trm_error *err)
+{
+    MPI_Comm own;
+    MPI_Comm_dup(comm, &own);
+    const trm_status status = run(own, packed, options, gradient, summary, part, err);
+    MPI_Comm_free(&own);
     return status;
 }

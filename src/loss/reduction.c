@@ -10,14 +10,9 @@ static const char *const names[] = {
 };
 enum { REDUCTIONS = sizeof names / sizeof *names };
 
-void trm_loss_options_init(trm_loss_options *options)
-{
-    *options = (trm_loss_options){.metric = TRM_METRIC_SQL2, .margin = 1.0};
-}
-
 const char *trm_reduction_name(trm_reduction reduction)
 {
-    return names[reduction];
+    return (unsigned)reduction < REDUCTIONS ? names[reduction] : NULL;
 }
 
 int trm_reduction_from_name(const char *name, trm_reduction *reduction)
