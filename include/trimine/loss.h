@@ -22,6 +22,7 @@ typedef enum trm_reduction {
     TRM_REDUCTION_MEAN_ROWS     /* sum / rows of the store */
 } trm_reduction;
 
+/* Equal on all ranks. */
 typedef struct trm_loss_options {
     trm_metric metric;
     double margin; /* finite, >= 0 */
@@ -42,11 +43,22 @@ typedef struct trm_loss_summary {
     int64_t pairs_multiplied;               /* float64 dot products; batch-all only */
 } trm_loss_summary;
 
-/* One rank's part. The parts' triplets add up to count, their loss_sum to sum (up to the rounding of each),
- * the squares of their gradient_norm to that of the whole. */
+/* One rank's part of the work. The parts' triplets add up to count, their loss_sum to sum (up to the rounding
+ * of each), the squares of their gradient_norm to that of the whole. Which part a rank gets depends on the
+ * number of ranks; only the sums do not.
+ *
+ * Of lists of triplets (mined, given, batch-hard, packed) a part is that of the triplets that came to this
+ * rank: of given and packed ones its own; of mined ones those of the anchors it answers for, which need not
+ * be its own rows. Of TRM_SOURCE_BATCH_ALL and TRM_SOURCE_WITHIN it is this rank's share of the terms: d(a,p)
+ * is added where the anchor's thresholds are, -d(a,n) and the margin where the tile with that distance was
+ * computed. Such a loss_sum is no loss of anything, and may be negative; the sum over the ranks is the loss.
+ */
 typedef struct trm_loss_part {
-    int64_t rows, triplets;
-    double loss_sum, gradient_norm, compute_s, wait_s;
+    int64_t rows;     /* that this rank gave; packed: anchors */
+    int64_t triplets; /* counted on this rank */
+    double loss_sum;
+    double gradient_norm; /* of the gradient of this rank's rows */
+    double compute_s, wait_s;
 } trm_loss_part;
 
 /* sql2, margin 1, hinge, no swap, mean_all. Not collective. */
@@ -55,7 +67,8 @@ void trm_loss_options_init(trm_loss_options *options);
 /* The denominator of a reduction; 0 where it divides by nothing. Not collective. */
 int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction);
 
-/* Option names ("mean_all", ...): borrowed for ever; 0 found, -1 unknown. Not collective. */
+/* Option names ("mean_all", ...): borrowed for ever, NULL for a value that is none; 0 found, -1 unknown. Not
+ * collective. */
 const char *trm_reduction_name(trm_reduction reduction);
 int trm_reduction_from_name(const char *name, trm_reduction *reduction);
 
@@ -85,7 +98,8 @@ typedef struct trm_evaluate_options {
     trm_given_triplets given;
 } trm_evaluate_options;
 
-/* The rows that each rank has, as it gave them to trm_rows_create. All borrowed. */
+/* The rows that each rank has, as it gave them to trm_rows_create. All borrowed. A rank without rows may have
+ * NULL everywhere. */
 typedef struct trm_batch {
     int64_t count; /* of this rank; may be 0 */
     int dim;
@@ -93,7 +107,8 @@ typedef struct trm_batch {
                               * no gradient, no swap, no given triplets */
     const int64_t *labels;   /* count */
     const double *norms; /* count: of the rows before they were normalised (trm_normalize): the gradient is
-                          * then with respect to those; NULL: with respect to embeddings */
+                          * then with respect to those; NULL: with respect to embeddings. By all ranks with
+                          * rows or by none; finite, above 0 */
 } trm_batch;
 
 /* Makes each of count x dim rows x / |x|, computed in float64 and rounded once; out may be x. norms: count,
@@ -107,17 +122,24 @@ void trm_evaluate_options_init(trm_evaluate_options *options);
  * trm_evaluate_plan. Collective. */
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
                            const trm_evaluate_options *options, bool gradient);
-/* As trm_mine_plan, of any source: fills in panels and memory_bytes of mined. Collective. Errors: as
- * trm_mine_plan; MEMORY also where a gradient of the whole store would need panels. */
+/* As trm_mine_plan, of any source: fills in panels and memory_bytes of mined. Collective. gradient: true on
+ * any rank is true on all. Errors: as trm_mine_plan; MEMORY also where a gradient of the whole store would
+ * need panels. */
 trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                              bool gradient, trm_mine_summary *mined, trm_error *err) TRM_MUST_CHECK;
 
 /* Evaluates a loss over rows (made from batch, on the same run). Collective; options equal on all ranks,
- * except given. emit: also gets the triplets of TRM_SOURCE_MINED and TRM_SOURCE_BATCH_HARD, see trm_mine; may
- * be NULL. gradient: count x dim float32 of this rank's rows, owned by the caller, or NULL. mined: as
- * trm_mine fills it in (for other sources: anchors and classes only). part: may be NULL. Errors: USAGE
- * (margin, nearest), DATA (a given triplet out of range, with a = p or with labels that contradict; the first
- * one is named), MEMORY, and whatever emit returns. */
+ * except given and mine.reserve; so value is one number. emit: also gets the triplets of TRM_SOURCE_MINED and
+ * TRM_SOURCE_BATCH_HARD, see trm_mine; may be NULL. gradient: count x dim float32 of this rank's rows, owned
+ * by the caller; NULL on all ranks: none is wanted. One that is not NULL on any rank asks all ranks for it; a
+ * rank without rows may still have NULL, one with rows not. mined: as trm_mine fills it in (for other
+ * sources: anchors and classes only). part: may be NULL, on some ranks or all.
+ *
+ * Errors: USAGE (a value that is none, options that differ, count or dim that are not those of rows, an array
+ * that is NULL on a rank with rows and needed, or given on another), DATA (cosine and a row of norm 0, a norm
+ * that is no number above 0; a given triplet out of range, with a = p or with labels that contradict; the
+ * first one is named), MEMORY, and whatever emit returns. That rows are finite is checked by
+ * trm_rows_create. */
 trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
                         const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
                         float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
@@ -135,14 +157,14 @@ typedef enum trm_packed_pick {
 } trm_packed_pick;
 
 /* A rank's part of ready triplets; rank r's anchors follow rank r-1's. With K = 1 the one negative is taken,
- * whatever pick says, but for TRM_PACKED_REVERSED. All borrowed. */
+ * whatever pick says, but for TRM_PACKED_REVERSED. All borrowed; NULL is fine on a rank without anchors. */
 typedef struct trm_packed {
-    int64_t count;     /* anchors of this rank; may be 0 */
-    int64_t negatives; /* K >= 1, equal on all ranks */
-    int dim;
+    int64_t count;                  /* anchors of this rank; may be 0 */
+    int64_t negatives;              /* K >= 1, equal on all ranks */
+    int dim;                        /* >= 1, equal on all ranks */
     const float *anchor, *positive; /* count x dim, float32, row-major, finite */
     const float *negative;          /* count x K x dim */
-    const double *anchor_norms, *positive_norms, *negative_norms; /* as in trm_batch; NULL or all given */
+    const double *anchor_norms, *positive_norms, *negative_norms; /* as in trm_batch; all NULL or all given */
 } trm_packed;
 
 typedef struct trm_packed_options {
@@ -157,10 +179,12 @@ typedef struct trm_packed_options {
 /* sql2, margin 1, hinge, mean_all, semihard nearest window lt, fallback skip. Not collective. */
 void trm_packed_options_init(trm_packed_options *options);
 
-/* Evaluates a loss on packed triplets. Collective on comm; options, negatives and dim equal on all ranks.
- * gradient: three arrays shaped as anchor, positive and negative, owned by the caller, or all NULL. valid and
- * rows of the summary are the anchors. part: may be NULL. Errors: USAGE (margin), DATA (zero norm under
- * cosine: anchor named; no anchors at all), MEMORY. */
+/* Evaluates a loss on packed triplets. Collective on comm, which is dup'ed for the call; options, negatives
+ * and dim equal on all ranks. gradient: three arrays shaped as anchor, positive and negative, owned by the
+ * caller, or all NULL, by the rule of trm_evaluate. valid and rows of the summary are the anchors. part: may
+ * be NULL. Errors: USAGE (as trm_evaluate; reversed with soft or swap), DATA (a value that is not finite,
+ * zero norm under cosine: the first such anchor is named; a norm that is no number above 0; no anchors
+ * at all), MEMORY. */
 trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
                            float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
                            trm_error *err) TRM_MUST_CHECK;

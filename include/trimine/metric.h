@@ -13,13 +13,16 @@ typedef enum trm_metric {
     TRM_METRIC_DOT     /* -g */
 } trm_metric;
 
-/* The option name of a metric ("sql2", ...); borrowed for ever. Not collective. */
+/* The option name of a metric ("sql2", ...), borrowed for ever; NULL for a value that is none. Not
+ * collective.
+ */
 const char *trm_metric_name(trm_metric metric);
 
 /* Looks a metric up by its option name: 0 found, -1 unknown. Not collective. */
 int trm_metric_from_name(const char *name, trm_metric *metric);
 
-/* The margin used where none is given: 0.5 for cosine, 1.0 otherwise. Not collective. */
+/* The margin used where none is given: 0.5 for cosine, 1.0 otherwise; 0 for a value that is no metric. Not
+ * collective. */
 double trm_metric_default_margin(trm_metric metric);
 
 #ifdef __cplusplus

@@ -43,6 +43,7 @@ typedef enum trm_negatives {
     TRM_NEGATIVES_HARD      /* the nearest of all, whatever d(a,p); kind semihard does not apply and is 0 */
 } trm_negatives;
 
+/* Equal on all ranks, but for reserve. */
 typedef struct trm_mine_options {
     trm_metric metric;
     double margin; /* >= 0, finite */
@@ -111,9 +112,11 @@ trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, bool
 
 /* Arranges rows that each rank has in memory. Rank r's rows follow rank r-1's: their row ids count on.
  * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count;
- * both borrowed for the call only. count may be 0 and differ by rank; dim is equal on all. ignore_label:
- * NULL, or the label whose rows take no part. The caller owns *rows. Errors: MEMORY, DATA (more than 2^31-1
- * rows on a rank). */
+ * both borrowed for the call only. count may be 0, with NULL for both, and differ by rank; dim >= 1 and
+ * ignore_label are equal on all. ignore_label: NULL, or the label whose rows take no part. The caller owns
+ * *rows; NULL after a failure. Errors: USAGE (count, dim, NULL with rows, dim or ignore_label that differ),
+ * MEMORY, DATA (a value that is not finite in a row that takes part: the lowest such row id is named; more
+ * than 2^31-1 rows on a rank). */
 trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
                            const int64_t *labels, const int64_t *ignore_label, trm_rows **rows,
                            trm_error *err) TRM_MUST_CHECK;
@@ -136,14 +139,15 @@ void trm_mine_options_init(trm_mine_options *options);
 /* Fills in summary->anchors and summary->classes. Collective. */
 void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
 
-/* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: USAGE, MEMORY, as
- * trm_mine. */
+/* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: as trm_mine, from
+ * the arguments and the plan. */
 trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
                          trm_mine_summary *summary, trm_error *err) TRM_MUST_CHECK;
 
-/* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count only).
- * part may be NULL. Errors: USAGE (margin, nearest), MEMORY (with the smallest limit that would do), and
- * whatever emit returns. */
+/* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count only), part too, on
+ * some ranks or all. Errors: USAGE (a value that is none, options that differ), DATA (cosine and a row of
+ * norm 0: the lowest such row id is named), MEMORY (with the smallest limit that would do), and whatever emit
+ * returns. */
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
                     void *context, trm_mine_summary *summary, trm_mine_part *part,
                     trm_error *err) TRM_MUST_CHECK;

@@ -18,6 +18,7 @@ typedef void (*trm_progress_fn)(void *context, const char *phase, double fractio
 /* Who may stop a job and keep its state; made by the program, not for callers of the library. */
 typedef struct trm_keeping trm_keeping;
 
+/* replicate and tile are equal on all ranks; the others may differ. */
 typedef struct trm_run_options {
     int threads;   /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
     int replicate; /* ranks a team (must divide the number of ranks); 0: auto */
@@ -35,8 +36,8 @@ typedef struct trm_run trm_run;
 /* Fills in the defaults. Not collective. */
 void trm_run_options_init(trm_run_options *options);
 
-/* Collective on comm, which is dup'ed; options equal on all ranks. The caller owns *run. Fixes BLAS to one
- * thread. Errors: USAGE (values out of range, unknown kernel), ENVIRONMENT, MEMORY. */
+/* Collective on comm, which is dup'ed. The caller owns *run; NULL after a failure. Fixes BLAS to one thread.
+ * Errors: USAGE (values out of range, unknown kernel, replicate or tile that differ), ENVIRONMENT, MEMORY. */
 trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run,
                           trm_error *err) TRM_MUST_CHECK;
 

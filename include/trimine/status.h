@@ -2,7 +2,12 @@
  *
  * A status is one of a closed list; each has one process exit code (sysexits.h numbers). The optional error
  * object is plain memory of the caller: the first failure fills it, callers on the way up may add context in
- * front. */
+ * front. One that holds a failure keeps it: begin each call with a TRM_ERROR_INIT.
+ *
+ * A collective function checks its arguments on every rank and compares those that must be equal with rank
+ * 0's, before it does anything else. Whatever fails on any rank fails on all, with the same status and text;
+ * none waits for another. A text names a field as its struct has it (loss.margin), or as the program's option
+ * (--tile). */
 #ifndef TRIMINE_STATUS_H
 #define TRIMINE_STATUS_H
 
