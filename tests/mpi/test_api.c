@@ -287,6 +287,9 @@ static void the_first_row_that_is_not_finite_is_named(void **state)
         assert_true(fails(MINE, &c, TRM_ERR_DATA,
                           k == 0 ? "row 17 has a non-finite value (nan) at column 2"
                                  : "row 17 has a non-finite value (inf) at column 2"));
+        int giver = c.first <= 17 && 17 < c.first + c.batch.count ? rank : 0;
+        MPI_Allreduce(MPI_IN_PLACE, &giver, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+        assert_int_equal(c.err.rank, giver);
         all_x[17 * DIM + 2] = kept[0];
         all_x[20 * DIM] = kept[1];
     }
