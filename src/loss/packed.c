@@ -301,8 +301,8 @@ static trm_status check_arrays(const packed_job *job, float *const gradient[3], 
     const char *missing = NULL;
     if (p->count < 0)
         return trm_fail(err, TRM_ERR_USAGE, "count %" PRId64 ": must be at least 0", p->count);
-    if (p->dim < 1 || p->negatives < 1 || p->count == 0)
-        return TRM_OK; /* the first two are refused with the options */
+    if (p->count == 0)
+        return TRM_OK;
     if (p->anchor == NULL || p->positive == NULL || p->negative == NULL)
         missing = "anchor, positive, negative";
     else if (any_norms && (p->anchor_norms == NULL || p->positive_norms == NULL || p->negative_norms == NULL))
@@ -314,7 +314,7 @@ static trm_status check_arrays(const packed_job *job, float *const gradient[3], 
         return trm_fail(err, TRM_ERR_USAGE,
                         "%s NULL on rank %d, which has %" PRId64 " anchors: needed, or one of them was given",
                         missing, rank, p->count);
-    return check_rows(job, err);
+    return TRM_OK;
 }
 
 static trm_status check_norms(const packed_job *job, trm_error *err)
@@ -363,12 +363,15 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
         status = trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
     if (status == TRM_OK)
         status = check_arrays(job, gradient, (any & NORMS) != 0, rank, err);
+    status = trm_arguments_agree(comm, &list, status, err);
+    if (status != TRM_OK)
+        return status;
+    if (*total == 0)
+        return trm_fail(err, TRM_ERR_DATA, "packed triplets: there are none");
+    status = check_rows(job, err); /* not before dim and K are known to be right */
     if (status == TRM_OK)
         status = check_norms(job, err);
-    status = trm_arguments_agree(comm, &list, status, err);
-    if (status == TRM_OK && *total == 0)
-        status = trm_fail(err, TRM_ERR_DATA, "packed triplets: there are none");
-    return status;
+    return trm_agree(comm, status, err);
 }
 
 /* Chooses and adds up; sum, count and active of this rank. */

@@ -493,7 +493,7 @@ CHANGE(other_swap, c->options.loss.swap = true)
 CHANGE(other_reduction, c->options.loss.reduction = TRM_REDUCTION_SUM)
 CHANGE(other_dim, c->made_of.dim = DIM - 1)
 CHANGE(other_ignore, c->ignore_label = all_labels)
-CHANGE(other_packed_dim, c->packed.dim = DIM - 1)
+CHANGE(other_packed_dim, c->packed.dim = 1 << 24)
 CHANGE(other_packed_negatives, c->packed.negatives = K - 1)
 CHANGE(other_packed_pick, c->packed_options.pick = TRM_PACKED_HARD)
 CHANGE(other_packed_seed, c->packed_options.seed = 1)
@@ -522,7 +522,7 @@ static const change differences[] = {
     {PLAN, other_source, "source: "},
     {MINE, other_dim, "dim: 3 on rank "},
     {MINE, other_ignore, "ignore_label"},
-    {PACKED, other_packed_dim, "dim: 3 on rank "},
+    {PACKED, other_packed_dim, "dim: 16777216 on rank "},
     {PACKED, other_packed_negatives, "negatives: 2 on rank "},
     {PACKED, other_packed_pick, "pick: "},
     {PACKED, other_packed_seed, "seed: 1 on rank "},
