@@ -41,6 +41,7 @@ librandom123-dev       counter-based random numbers
 LIST
     test) cat <<'LIST' ;;
 libcmocka-dev          unit tests
+g++                    the example in C++
 hdf5-tools             h5diff, to compare results
 iproute2               hosts of a test of its own
 python3-numpy          makes test inputs
