@@ -34,8 +34,10 @@ typedef struct trm_loss_options {
 /* Sums and means, equal on all ranks. A mean over nothing is 0. */
 typedef struct trm_loss_summary {
     double sum; /* hinge: exact sum of d(a,p), -d(a,n), margin over the active; soft: of the terms */
-    int64_t count, active; /* triplets */
-    int64_t valid, rows;   /* the denominators of mean_valid and mean_rows */
+    int64_t count, active;      /* triplets */
+    int64_t valid, rows;        /* the denominators of mean_valid and mean_rows */
+    int64_t semihard, fallback; /* packed triplets only: of count, those chosen so; 0 where nothing is chosen
+                                 * by these rules */
     double mean_all, mean_nonzero, mean_valid, mean_rows;
     double value;                           /* the one that reduction names */
     double gradient_norm, gradient_max_abs; /* over all rows, of what is given back; 0 without a gradient */
@@ -52,6 +54,9 @@ typedef struct trm_loss_summary {
  * be its own rows. Of TRM_SOURCE_BATCH_ALL and TRM_SOURCE_WITHIN it is this rank's share of the terms: d(a,p)
  * is added where the anchor's thresholds are, -d(a,n) and the margin where the tile with that distance was
  * computed. Such a loss_sum is no loss of anything, and may be negative; the sum over the ranks is the loss.
+ *
+ * compute_s: its work for the triplets, the loss and the gradient; wait_s: its waiting for other ranks
+ * meanwhile.
  */
 typedef struct trm_loss_part {
     int64_t rows;     /* that this rank gave; packed: anchors */
@@ -138,8 +143,8 @@ trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evalu
  * Errors: USAGE (a value that is none, options that differ, count or dim that are not those of rows, an array
  * that is NULL on a rank with rows and needed, or given on another), DATA (cosine and a row of norm 0, a norm
  * that is no number above 0; a given triplet out of range, with a = p or with labels that contradict; the
- * first one is named), MEMORY, and whatever emit returns. That rows are finite is checked by
- * trm_rows_create. */
+ * first one is named; a loss beyond float64; a gradient beyond float32, whose first row is named), MEMORY,
+ * and whatever emit returns. That rows are finite is checked by trm_rows_create. */
 trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
                         const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
                         float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
@@ -184,7 +189,7 @@ void trm_packed_options_init(trm_packed_options *options);
  * caller, or all NULL, by the rule of trm_evaluate. valid and rows of the summary are the anchors. part: may
  * be NULL. Errors: USAGE (as trm_evaluate; reversed with soft or swap), DATA (a value that is not finite,
  * zero norm under cosine: the first such anchor is named; a norm that is no number above 0; no anchors
- * at all), MEMORY. */
+ * at all; a loss or gradient that does not fit, as trm_evaluate), MEMORY. */
 trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
                            float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
                            trm_error *err) TRM_MUST_CHECK;

@@ -338,17 +338,19 @@ static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary
         status = add_triplets(e, mined, part, err);
     if (status != TRM_OK)
         return status;
+    part->compute_s += e->loss_s;
     trm_triplet_loss_total(e->loss, summary, part);
     trm_mine_count_anchors(e->run, e->rows, mined);
     summary->valid = mined->anchors.valid;
     summary->rows = e->rows->store_rows;
-    trm_loss_reduce(summary, o->loss.reduction);
-    if (!e->wants_gradient)
-        return TRM_OK;
+    status = trm_loss_reduce(summary, &o->loss, err);
+    if (status != TRM_OK || !e->wants_gradient)
+        return status;
     const double start = trm_clock();
     status = trm_gradient_finish(e->gradient, trm_loss_denominator(summary, o->loss.reduction),
                                  e->batch->norms, gradient, err);
     e->gradient_s += trm_clock() - start;
+    part->compute_s += e->gradient_s;
     return status;
 }
 
@@ -377,14 +379,26 @@ static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summar
         mined->arrange_s = rows->arrange_s;
         summary->valid = mined->anchors.valid;
         summary->rows = rows->store_rows;
-        trm_loss_reduce(summary, o->loss.reduction);
         e->loss_s = summary->loss_s;
         e->gradient_s = summary->gradient_s;
+        status = trm_loss_reduce(summary, &o->loss, err);
     }
+    const double start = trm_clock();
     if (status == TRM_OK && e->wants_gradient)
         status = send_home(e, sum, trm_loss_denominator(summary, o->loss.reduction), gradient, err);
+    e->gradient_s += trm_clock() - start;
+    part->compute_s += e->gradient_s;
     trm_free(sum);
     return status;
+}
+
+static trm_status check_gradient(const evaluation *e, const float *gradient, trm_error *err)
+{
+    const int64_t row = trm_gradient_unfit(gradient, e->batch->count, e->batch->dim);
+    if (row < 0)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "gradient of row %" PRId64 " does not fit float32",
+                    e->given->first[e->run->rank] + row);
 }
 
 /* The caller's arrays, on this rank. any_norms: some rank gave norms. Not collective. */
@@ -454,6 +468,8 @@ trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *bat
     if (status == TRM_OK)
         status = is_whole_store(options->source) ? evaluate_whole(&e, gradient, mined, summary, &own, err)
                                                  : evaluate_list(&e, gradient, mined, summary, &own, err);
+    if (status == TRM_OK && e.wants_gradient)
+        status = trm_agree(run->comm, check_gradient(&e, gradient, err), err);
     if (status == TRM_OK && e.wants_gradient) {
         const int64_t size = batch->count * batch->dim;
         trm_gradient_measure(run->comm, 1, &gradient, &size, summary, &own);
@@ -463,6 +479,8 @@ trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *bat
         MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, run->comm);
         summary->loss_s = seconds[0];
         summary->gradient_s = seconds[1];
+        own.compute_s -= *e.given->waited;
+        own.wait_s += *e.given->waited;
     }
     if (status == TRM_OK && part != NULL)
         *part = own;

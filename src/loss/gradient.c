@@ -10,6 +10,7 @@
 #include "par/agree.h"
 #include "par/merge.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,6 +236,14 @@ trm_status trm_gradient_finish(trm_gradient *gradient, int64_t denominator, cons
     trm_free(rows.end);
     trm_free(rows.sum);
     return status;
+}
+
+int64_t trm_gradient_unfit(const float *gradient, int64_t rows, int dim)
+{
+    for (int64_t i = 0; i < rows * dim; i++)
+        if (!isfinite(gradient[i]))
+            return i / dim;
+    return -1;
 }
 
 void trm_gradient_measure(MPI_Comm comm, int arrays, float *const *gradient, const int64_t *size,

@@ -38,6 +38,9 @@ trm_status trm_gradient_finish(trm_gradient *gradient, int64_t denominator, cons
 void trm_gradient_round(double *sum, const float *x, int dim, int64_t denominator, const double *norm,
                         float *out);
 
+/* The first of the rows that has a value beyond float32, or -1. Not collective. */
+int64_t trm_gradient_unfit(const float *gradient, int64_t rows, int dim);
+
 /* Norm and largest value of gradients in `arrays` arrays of size[k] values, of all ranks into summary and of
  * this one into part. Sums of squares are exact. Collective. */
 void trm_gradient_measure(MPI_Comm comm, int arrays, float *const *gradient, const int64_t *size,

@@ -41,6 +41,9 @@ typedef struct packed_job {
     bool wants_gradient; /* as any rank does */
 } packed_job;
 
+/* Of one rank, and then of all. */
+enum { COUNT_ALL, COUNT_ACTIVE, COUNT_FALLBACK, COUNTS };
+
 static measured measure(trm_metric metric, const float *x, const float *y, int dim)
 {
     measured m = {.x = x, .y = y, .norm2_x = trm_dot(x, x, dim), .norm2_y = trm_dot(y, y, dim)};
@@ -141,7 +144,13 @@ static int least(const packed_job *job, int64_t anchor, double d_ap, standing_fn
     return best;
 }
 
-static int choose(const packed_job *job, int64_t anchor, double d_ap)
+static bool chooses_semihard(const packed_job *job)
+{
+    return job->options->pick == TRM_PACKED_SEMIHARD && job->packed->negatives > 1;
+}
+
+/* fallback: left alone where the rule itself found one. */
+static int choose(const packed_job *job, int64_t anchor, double d_ap, bool *fallback)
 {
     if (job->options->pick == TRM_PACKED_REVERSED)
         return least(job, anchor, d_ap, stands_reversed);
@@ -154,6 +163,7 @@ static int choose(const packed_job *job, int64_t anchor, double d_ap)
     const int found = least(job, anchor, d_ap, stands_semihard);
     if (found >= 0 || job->options->fallback == TRM_FALLBACK_SKIP)
         return found;
+    *fallback = true;
     return least(job, anchor, d_ap,
                  job->options->fallback == TRM_FALLBACK_HARDEST ? stands_hard : stands_inside);
 }
@@ -374,12 +384,12 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     return trm_agree(comm, status, err);
 }
 
-/* Chooses and adds up; sum, count and active of this rank. */
-static void evaluate(const packed_job *job, trm_exact_sum *sum, int64_t counts[2])
+/* Chooses and adds up, this rank's. */
+static void evaluate(const packed_job *job, trm_exact_sum *sum, int64_t counts[COUNTS])
 {
-    int64_t count = 0, active = 0;
+    int64_t count = 0, active = 0, fallbacks = 0;
     const trm_packed *packed = job->packed;
-#pragma omp parallel reduction(+ : count, active)
+#pragma omp parallel reduction(+ : count, active, fallbacks)
     {
         trm_exact_sum own;
         trm_exact_sum_clear(&own);
@@ -388,46 +398,107 @@ static void evaluate(const packed_job *job, trm_exact_sum *sum, int64_t counts[2
             const double d_ap = measure(job->options->loss.metric, packed->anchor + i * packed->dim,
                                         packed->positive + i * packed->dim, packed->dim)
                                     .d;
-            job->chosen[i] = choose(job, i, d_ap);
+            bool fallback = false;
+            job->chosen[i] = choose(job, i, d_ap, &fallback);
             if (job->chosen[i] < 0)
                 continue;
             const packed_triplet t = triplet_of(job, i, job->chosen[i]);
             add_value(job, &t, &own);
             count++;
             active += t.active;
+            fallbacks += fallback;
         }
 #pragma omp critical(trimine_packed)
         trm_exact_sum_merge(sum, &own);
     }
-    counts[0] = count;
-    counts[1] = active;
+    counts[COUNT_ALL] = count;
+    counts[COUNT_ACTIVE] = active;
+    counts[COUNT_FALLBACK] = fallbacks;
 }
 
-static void total_up(MPI_Comm comm, const packed_job *job, trm_exact_sum *sum, int64_t counts[2],
-                     int64_t total, trm_loss_summary *summary, trm_loss_part *part)
+static trm_status total_up(MPI_Comm comm, const packed_job *job, trm_exact_sum *sum, int64_t counts[COUNTS],
+                           int64_t total, trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
     *part = (trm_loss_part){
-        .rows = job->packed->count, .triplets = counts[0], .loss_sum = trm_exact_sum_value(sum)};
-    MPI_Allreduce(MPI_IN_PLACE, counts, 2, MPI_INT64_T, MPI_SUM, comm);
+        .rows = job->packed->count, .triplets = counts[COUNT_ALL], .loss_sum = trm_exact_sum_value(sum)};
+    MPI_Allreduce(MPI_IN_PLACE, counts, COUNTS, MPI_INT64_T, MPI_SUM, comm);
     trm_merge_exact_sum(comm, sum);
-    *summary = (trm_loss_summary){.sum = trm_exact_sum_value(sum),
-                                  .count = counts[0],
-                                  .active = counts[1],
-                                  .valid = total,
-                                  .rows = total};
-    trm_loss_reduce(summary, job->options->loss.reduction);
+    *summary =
+        (trm_loss_summary){.sum = trm_exact_sum_value(sum),
+                           .count = counts[COUNT_ALL],
+                           .active = counts[COUNT_ACTIVE],
+                           .semihard = chooses_semihard(job) ? counts[COUNT_ALL] - counts[COUNT_FALLBACK] : 0,
+                           .fallback = counts[COUNT_FALLBACK],
+                           .valid = total,
+                           .rows = total};
+    return trm_loss_reduce(summary, &job->options->loss, err);
 }
 
-static void write_gradient(MPI_Comm comm, const packed_job *job, double *sum, float *const gradient[3],
-                           trm_loss_summary *summary, trm_loss_part *part)
+/* The lowest anchor with a gradient beyond float32 is named. */
+static trm_status check_gradient(const packed_job *job, float *const gradient[3], trm_error *err)
+{
+    static const char *const names[] = {"anchor", "positive", "negative"};
+    const trm_packed *packed = job->packed;
+    int64_t lowest = packed->count;
+    int part = 0;
+    for (int k = 0; k < 3; k++) {
+        const int64_t each = k == 2 ? packed->negatives : 1;
+        const int64_t row = trm_gradient_unfit(gradient[k], packed->count * each, packed->dim);
+        if (row >= 0 && row / each < lowest) {
+            lowest = row / each;
+            part = k;
+        }
+    }
+    if (lowest == packed->count)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "gradient of row %" PRId64 " does not fit float32: that of its %s",
+                    job->first + lowest, names[part]);
+}
+
+static void write_gradient(const packed_job *job, int64_t denominator, double *sum, float *const gradient[3])
+{
+    for (int64_t i = 0; i < job->packed->count; i++)
+        write_anchor(job, i, denominator, sum, gradient);
+}
+
+static trm_status measure_gradient(MPI_Comm comm, const packed_job *job, float *const gradient[3],
+                                   trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
     const trm_packed *packed = job->packed;
-    const int64_t denominator = trm_loss_denominator(summary, job->options->loss.reduction);
-    for (int64_t i = 0; i < packed->count; i++)
-        write_anchor(job, i, denominator, sum, gradient);
     const int64_t values = packed->count * packed->dim;
     const int64_t sizes[3] = {values, values, values * packed->negatives};
-    trm_gradient_measure(comm, 3, gradient, sizes, summary, part);
+    trm_status status = trm_agree(comm, check_gradient(job, gradient, err), err);
+    if (status == TRM_OK)
+        trm_gradient_measure(comm, 3, gradient, sizes, summary, part);
+    return status;
+}
+
+/* Evaluates, and takes the times: work on the one side, what is collective on the other. */
+static trm_status work(MPI_Comm comm, const packed_job *job, int64_t total, double *row,
+                       float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
+                       trm_error *err)
+{
+    trm_exact_sum sum;
+    int64_t counts[COUNTS];
+    trm_exact_sum_clear(&sum);
+    const double start = trm_clock();
+    evaluate(job, &sum, counts);
+    const double evaluated = trm_clock();
+    trm_status status = total_up(comm, job, &sum, counts, total, summary, part, err);
+    const double totalled = trm_clock();
+    if (status == TRM_OK && job->wants_gradient)
+        write_gradient(job, trm_loss_denominator(summary, job->options->loss.reduction), row, gradient);
+    const double written = trm_clock();
+    if (status == TRM_OK && job->wants_gradient)
+        status = measure_gradient(comm, job, gradient, summary, part, err);
+    const double ended = trm_clock();
+    part->compute_s = evaluated - start + (written - totalled);
+    part->wait_s = totalled - evaluated + (ended - written);
+    double seconds[2] = {totalled - start, ended - totalled};
+    MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, comm);
+    summary->loss_s = seconds[0];
+    summary->gradient_s = seconds[1];
+    return status;
 }
 
 /* On a communicator of the call's own. */
@@ -436,13 +507,10 @@ static trm_status run(MPI_Comm comm, const trm_packed *packed, const trm_packed_
                       trm_error *err)
 {
     static float *const none[3] = {NULL, NULL, NULL};
-    const double start = trm_clock();
     packed_job job = {.packed = packed, .options = options};
     trm_loss_part own;
-    trm_exact_sum sum;
-    int64_t counts[2], total;
+    int64_t total;
     double *row = NULL;
-    trm_exact_sum_clear(&sum);
     *summary = (trm_loss_summary){0};
     trm_status status = check(comm, &job, gradient, &total, err);
     if (status != TRM_OK)
@@ -452,20 +520,10 @@ static trm_status run(MPI_Comm comm, const trm_packed *packed, const trm_packed_
     if (job.chosen == NULL || row == NULL)
         status = trm_fail_memory(err, "choices", packed->count + packed->dim, sizeof *row);
     status = trm_agree(comm, status, err);
-    if (status == TRM_OK) {
-        evaluate(&job, &sum, counts);
-        total_up(comm, &job, &sum, counts, total, summary, &own);
-        summary->loss_s = own.compute_s = trm_clock() - start;
-        if (job.wants_gradient)
-            write_gradient(comm, &job, row, gradient != NULL ? gradient : none, summary, &own);
-        summary->gradient_s = trm_clock() - start - summary->loss_s;
-        double seconds[2] = {summary->loss_s, summary->gradient_s};
-        MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, comm);
-        summary->loss_s = seconds[0];
-        summary->gradient_s = seconds[1];
-        if (part != NULL)
-            *part = own;
-    }
+    if (status == TRM_OK)
+        status = work(comm, &job, total, row, gradient != NULL ? gradient : none, summary, &own, err);
+    if (status == TRM_OK && part != NULL)
+        *part = own;
     trm_free(job.chosen);
     trm_free(row);
     return status;

@@ -1,6 +1,8 @@
 /* Reductions: one table row each; see trimine/loss.h. */
 #include "loss/reduction.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static const char *const names[] = {
@@ -47,11 +49,18 @@ static double mean(const trm_loss_summary *summary, trm_reduction reduction)
     return count > 0 ? summary->sum / (double)count : 0.0;
 }
 
-void trm_loss_reduce(trm_loss_summary *summary, trm_reduction reduction)
+/* Distances of float32 rows can't add up to what float64 does not hold; only a margin can. */
+trm_status trm_loss_reduce(trm_loss_summary *summary, const trm_loss_options *options, trm_error *err)
 {
+    if (!isfinite(summary->sum))
+        return trm_fail(err, TRM_ERR_DATA,
+                        "the sum of the loss over %" PRId64
+                        " triplets does not fit float64: use a smaller --margin than %g",
+                        summary->count, options->margin);
     summary->mean_all = mean(summary, TRM_REDUCTION_MEAN_ALL);
     summary->mean_nonzero = mean(summary, TRM_REDUCTION_MEAN_NONZERO);
     summary->mean_valid = mean(summary, TRM_REDUCTION_MEAN_VALID);
     summary->mean_rows = mean(summary, TRM_REDUCTION_MEAN_ROWS);
-    summary->value = mean(summary, reduction);
+    summary->value = mean(summary, options->reduction);
+    return TRM_OK;
 }

@@ -2,9 +2,12 @@
 #ifndef TRM_LOSS_REDUCTION_H
 #define TRM_LOSS_REDUCTION_H
 
+#include "base/error.h"
 #include "trimine/loss.h"
 
-/* Fills in the means and value from sum, count, active, valid and rows. Not collective. */
-void trm_loss_reduce(trm_loss_summary *summary, trm_reduction reduction);
+/* Fills in the means and value from sum, count, active, valid and rows. Not collective; the same on all
+ * ranks. Errors: DATA (the sum is beyond float64). */
+trm_status trm_loss_reduce(trm_loss_summary *summary, const trm_loss_options *options,
+                           trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
 #include "rows/given.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "metric/metric.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -24,6 +25,7 @@ trm_status trm_given_create(const trm_run *run, int64_t count, int dim, const fl
                             .count = count,
                             .x = x,
                             .label = label};
+        made->waited = &made->waited_s;
         made->first = trm_alloc_zero((int64_t)made->ranks + 1, sizeof *made->first);
         made->norm2 = trm_alloc(count, sizeof *made->norm2);
     }
@@ -100,10 +102,12 @@ static void pass_on(const trm_given *given, int owner, trm_piece *piece, float *
     }
     if (given->ranks == 1)
         return;
+    const double start = trm_clock();
     /* The owner sends from where the rows are: MPI_Bcast takes no const, and does not write at its root. */
     MPI_Bcast((void *)(uintptr_t)piece->x, (int)(piece->count * given->dim), MPI_FLOAT, owner, given->comm);
     MPI_Bcast((void *)(uintptr_t)piece->label, (int)piece->count, MPI_INT64_T, owner, given->comm);
     MPI_Bcast((void *)(uintptr_t)piece->norm2, (int)piece->count, MPI_DOUBLE, owner, given->comm);
+    *given->waited += trm_clock() - start;
 }
 
 trm_status trm_given_walk(const trm_given *given, trm_piece_fn visit, void *context, trm_error *err)
@@ -156,7 +160,9 @@ trm_status trm_given_route(const trm_given *given, void *items, int64_t count, s
         memcpy(sorted + place[trm_given_owner(given, id)]++ * (int64_t)size, from + i * (int64_t)size, size);
     }
     memcpy(items, sorted, (size_t)count * size);
+    const double start = trm_clock();
     status = trm_exchange_items(given->comm, sorted, send_counts, size, received, receive_counts, err);
+    *given->waited += trm_clock() - start;
 done:
     trm_free(sorted);
     trm_free(place);

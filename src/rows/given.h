@@ -18,7 +18,9 @@ typedef struct trm_given {
     int64_t count;
     const float *x; /* count x dim, borrowed */
     const int64_t *label;
-    double *norm2; /* count: canonical dot of the row with itself */
+    double *norm2;  /* count: canonical dot of the row with itself */
+    double *waited; /* seconds of walks and routes that went on messages; &waited_s */
+    double waited_s;
 } trm_given;
 
 /* Collective. x and label are borrowed until destroy; x may be NULL where nothing walks. Errors: MEMORY. */
