@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <mpi.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef enum trm_progress_mode {
     TRM_PROGRESS_AUTO,
@@ -33,8 +34,10 @@ typedef struct trm_cli {
     double within;
     const char *triplets; /* file of index triplets, or NULL */
     trm_packed_pick packed_pick;
-    const char *compat;     /* preset, or NULL */
-    const char *overridden; /* options of the preset that were given anew, "a b"; in memory of its own */
+    const char *compat; /* preset, or NULL */
+    json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
+    uint64_t given, preset_given; /* options that the user, that the preset gave: a bit each */
+    bool packed;                  /* loss: the input holds packed triplets */
     trm_run_options run;
     bool normalize, ignore, json, quiet, overwrite;
     int verbose;
@@ -50,6 +53,10 @@ typedef trm_status (*trm_command_fn)(trm_cli *cli, trm_error *err);
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 /* Prints the help, usage or version that the arguments ask for and exits; returns where they ask for none. */
 void trm_cli_answer_help(int argc, char **argv);
+/* Refuses options that do not apply to where the triplets come from (source, packed). Errors: USAGE. */
+trm_status trm_cli_check_applying(const trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+/* Takes what does not apply out of a report of options. */
+void trm_cli_keep_applying(const trm_cli *cli, json_t *options);
 /* The command of that name, or NULL. */
 trm_command_fn trm_cli_find_command(const char *name);
 /* Does the command of that name do long work that can be kept? */
@@ -66,9 +73,8 @@ trm_status trm_command_info(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 /* Options of a preset (--compat) as words of a command line. */
 typedef struct trm_preset {
     const char *name;
-    bool mine, loss; /* the commands that take it */
-    bool packed;     /* for packed triplets only */
-    const char *warning;
+    bool mine, loss;       /* the commands that take it */
+    bool packed;           /* for packed triplets only */
     const char *words[12]; /* NULL-terminated */
 } trm_preset;
 /* By name, or NULL. */
@@ -78,16 +84,34 @@ const char *trm_preset_names(void);
 
 /* ---- report.c ---- */
 
-/* The options that decide a result, as a JSON object (new reference). */
+/* What JSON can't hold (NaN, infinity, text that is not UTF-8) makes a NULL, never a report with a part
+ * missing: trm_report_print then fails. The next three keep to that.
+ *
+ * Puts value (its reference is taken) under key; *object becomes NULL where it or value is NULL. */
+void trm_report_put(json_t **object, const char *key, json_t *value);
+/* Puts all of more (its reference is taken) into *object, as above. */
+void trm_report_put_all(json_t **object, json_t *more);
+/* Appends value (its reference is taken) to *array, as above. */
+void trm_report_append(json_t **array, json_t *value);
+
+/* Everything that options set for triplets, loss and gradient, by name (new reference). */
+json_t *trm_report_settings(const trm_cli *cli);
+/* Of that, what applies to where the triplets come from, and the preset: what decides a result. */
 json_t *trm_report_options(const trm_cli *cli);
-/* A loss as the reports give it (new reference). */
+/* The same as text, for an attribute; the caller frees it with free(). Errors: INTERNAL. */
+trm_status trm_report_options_text(const trm_cli *cli, char **text, trm_error *err) TRM_MUST_CHECK;
+/* Parts of a report (new references). */
+json_t *trm_report_anchors(const trm_mine_summary *summary);
+json_t *trm_report_triplets(int64_t total, int64_t semihard, int64_t fallback, int64_t skipped);
 json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_reduction reduction);
+json_t *trm_report_gradient(const trm_loss_summary *loss);
 /* One line for people on stderr. */
 void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_summary *loss);
 /* The per-rank table (new reference), and for people with -v. Collective; the result is rank 0's. */
 json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part *part);
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel);
-/* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed. */
+/* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed;
+ * INTERNAL where there is no object. */
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
 /* A name as JSON: bytes that are not UTF-8, which names of files may have, become \\xNN. New reference. */
 json_t *trm_report_text(const char *text);

@@ -107,7 +107,8 @@ static trm_status report(bench *b, trm_error *err)
     qsort(b->peaks, (size_t)b->rounds, sizeof *b->peaks, compare_numbers);
     const double peak = b->peaks[b->rounds / 2];
     const double n = (double)cli->rows;
-    const double effective = 2.0 * n * n * (double)cli->dim / s->negatives_s / 1e9;
+    const double effective =
+        s->negatives_s > 0.0 ? 2.0 * n * n * (double)cli->dim / s->negatives_s / 1e9 : 0.0;
     if (!cli->json) {
         if (!cli->quiet)
             fprintf(

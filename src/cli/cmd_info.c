@@ -176,13 +176,13 @@ static json_t *files_json(const inspection *in)
         const json_int_t rows = file->rows;
         json_t *ids =
             file->ids == NULL ? json_null() : dataset_json(file->ids, file->ids_type, json_pack("[I]", rows));
-        json_array_append_new(
-            files, json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_report_text(file->path), "rows",
-                             rows, "first_row", (json_int_t)file->first, "embeddings",
-                             dataset_json(file->embeddings, file->embeddings_type,
-                                          json_pack("[I, i]", rows, trm_store_dim(in->store))),
-                             "labels", dataset_json(file->labels, file->labels_type, json_pack("[I]", rows)),
-                             "ids", ids));
+        trm_report_append(
+            &files, json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_report_text(file->path), "rows",
+                              rows, "first_row", (json_int_t)file->first, "embeddings",
+                              dataset_json(file->embeddings, file->embeddings_type,
+                                           json_pack("[I, i]", rows, trm_store_dim(in->store))),
+                              "labels", dataset_json(file->labels, file->labels_type, json_pack("[I]", rows)),
+                              "ids", ids));
     }
     return files;
 }
@@ -201,8 +201,8 @@ static json_t *classes_json(const inspection *in, int64_t singletons)
 {
     json_t *largest = json_array();
     for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
-        json_array_append_new(largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label,
-                                                 "rows", (json_int_t)in->classes[i].size));
+        trm_report_append(&largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label, "rows",
+                                              (json_int_t)in->classes[i].size));
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "count", (json_int_t)in->class_count, "smallest",
                      (json_int_t)in->classes[in->class_count - 1].size, "median",
                      (json_int_t)in->classes[in->class_count / 2].size, "largest",

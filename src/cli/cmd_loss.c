@@ -4,23 +4,27 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/hash_sum.h"
 #include "par/agree.h"
+#include "par/merge.h"
 #include "store/loss_files.h"
 
 #include <inttypes.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What a gradient file says of itself. */
+enum { ATTRIBUTES_MOST = 16 };
+
+/* What a gradient file says of itself; of: what the gradient is of. */
 static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, const char *loss_name,
-                                 const trm_loss_summary *loss, const char *fingerprint, int arrays,
-                                 const trm_output_array *array, trm_error *err)
+                                 const trm_loss_summary *loss, int of_count, const trm_attribute *of,
+                                 int arrays, const trm_output_array *array, trm_error *err)
 {
-    json_t *options = trm_report_options(cli);
-    char *text = json_dumps(options, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-    json_decref(options);
-    const trm_attribute attributes[] = {
+    char *text = NULL;
+    trm_status status = trm_agree(comm, trm_report_options_text(cli, &text, err), err);
+    trm_attribute attributes[ATTRIBUTES_MOST] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-gradient", 0, 0.0},
         {"format_version", TRM_ATTRIBUTE_INT, NULL, 1, 0.0},
         {"program_version", TRM_ATTRIBUTE_TEXT, TRM_VERSION, 0, 0.0},
@@ -29,10 +33,12 @@ static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, const char *
         {"metric", TRM_ATTRIBUTE_TEXT, trm_metric_name(cli->loss.metric), 0, 0.0},
         {"margin", TRM_ATTRIBUTE_FLOAT, NULL, 0, cli->loss.margin},
         {"options", TRM_ATTRIBUTE_TEXT, text, 0, 0.0},
-        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, fingerprint, 0, 0.0},
     };
-    const int count = (int)(sizeof attributes / sizeof *attributes) - (fingerprint == NULL ? 1 : 0);
-    trm_status status = trm_gradient_write(comm, cli->output, arrays, array, count, attributes, err);
+    int count = 8;
+    for (int i = 0; i < of_count; i++)
+        attributes[count++] = of[i];
+    if (status == TRM_OK)
+        status = trm_gradient_write(comm, cli->output, arrays, array, count, attributes, err);
     free(text);
     return status;
 }
@@ -83,9 +89,14 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
     if (status == TRM_OK)
         status = name_file(cli->triplets, trm_work_evaluate(work, NULL, NULL, err), err);
     const double start = trm_clock();
+    const trm_attribute of[] = {
+        {"store_rows", TRM_ATTRIBUTE_INT, NULL, work->store_rows, 0.0},
+        {"store_dim", TRM_ATTRIBUTE_INT, NULL, work->batch.dim, 0.0},
+        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
+    };
     trm_output_array gradient;
     if (status == TRM_OK && cli->output != NULL)
-        status = write_gradient(cli, work->comm, work->loss_name, &work->loss, work->fingerprint,
+        status = write_gradient(cli, work->comm, work->loss_name, &work->loss, 3, of,
                                 trm_work_gradient(work, &gradient), &gradient, err);
     work->write_s = trm_clock() - start;
     trm_progress_end(&work->progress);
@@ -100,7 +111,7 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
 typedef struct packed_work {
     const trm_cli *cli;
     MPI_Comm comm;
-    int rank;
+    int rank, ranks, threads;
     trm_packed_form form;
     trm_packed packed;
     int64_t first, total;
@@ -108,10 +119,28 @@ typedef struct packed_work {
     trm_loss_summary loss;
     trm_loss_part part;
     const char *loss_name;
+    char fingerprint[33];
     double read_s, write_s, total_s;
 } packed_work;
 
 static const char *const packed_names[] = {"/gradient/anchor", "/gradient/positive", "/gradient/negative"};
+
+/* Over rows as they are used, as a store's: anchors, then positives, then negatives have the next numbers. */
+static void take_fingerprint(packed_work *work)
+{
+    const trm_packed *packed = &work->packed;
+    const float *const rows[3] = {packed->anchor, packed->positive, packed->negative};
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    for (int k = 0; k < 3; k++) {
+        const int64_t each = k == 2 ? packed->negatives : 1;
+        const int64_t first = k * work->total + work->first * each;
+        for (int64_t i = 0; i < packed->count * each; i++)
+            trm_hash_sum_add_keyed(&hash, first + i, rows[k] + i * packed->dim,
+                                   (size_t)packed->dim * sizeof(float));
+    }
+    trm_merge_hash_sum(work->comm, &hash);
+    trm_hash_sum_text(&hash, work->fingerprint);
+}
 
 static trm_status load_packed(packed_work *work, trm_error *err)
 {
@@ -122,6 +151,8 @@ static trm_status load_packed(packed_work *work, trm_error *err)
     const double start = trm_clock();
     trm_status status =
         trm_packed_read(work->comm, cli->input[0], &options, packed, &work->first, &work->total, err);
+    if (status == TRM_OK)
+        take_fingerprint(work);
     work->read_s = trm_clock() - start;
     for (int k = 0; k < 3 && cli->gradient && status == TRM_OK; k++) {
         const int64_t values = packed->count * packed->dim * (k == 2 ? packed->negatives : 1);
@@ -168,47 +199,81 @@ static trm_status write_packed(packed_work *work, trm_error *err)
         arrays[2].size[1] = packed->negatives;
         arrays[2].size[2] = packed->dim;
     }
-    return write_gradient(work->cli, work->comm, work->loss_name, &work->loss, NULL, 3, arrays, err);
+    const trm_attribute of[] = {
+        {"batch", TRM_ATTRIBUTE_INT, NULL, work->total, 0.0},
+        {"negatives", TRM_ATTRIBUTE_INT, NULL, packed->negatives, 0.0},
+        {"dim", TRM_ATTRIBUTE_INT, NULL, packed->dim, 0.0},
+        {"packed_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
+    };
+    return write_gradient(work->cli, work->comm, work->loss_name, &work->loss, 4, of, 3, arrays, err);
 }
 
-static json_t *packed_json(const packed_work *work)
+static json_t *packed_json(const packed_work *work, int64_t peak_rss)
 {
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:{s:I, s:I, s:i}, s:o, s:{s:I}, s:o}", "program", "trimine", "version",
-                  TRM_VERSION, "command", "loss", "packed", "anchors", (json_int_t)work->total, "negatives",
-                  (json_int_t)work->packed.negatives, "dim", work->packed.dim, "options",
-                  trm_report_options(work->cli), "triplets", "total", (json_int_t)work->loss.count, "loss",
-                  trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
+    const trm_loss_summary *loss = &work->loss;
+    const trm_mine_summary counts = {.anchors = {.total = work->total, .valid = work->total}};
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:{s:I, s:I, s:i, s:s}, s:o, s:o, s:o, s:o}", "program", "trimine", "version",
+        TRM_VERSION, "command", "loss", "packed", "anchors", (json_int_t)work->total, "negatives",
+        (json_int_t)work->packed.negatives, "dim", work->packed.dim, "fingerprint", work->fingerprint,
+        "options", trm_report_options(work->cli), "anchors", trm_report_anchors(&counts), "triplets",
+        trm_report_triplets(loss->count, loss->semihard, loss->fallback, work->total - loss->count), "loss",
+        trm_report_loss(work->loss_name, loss, work->cli->loss.reduction));
     if (work->cli->gradient)
-        json_object_set_new(object, "gradient",
-                            json_pack("{s:f, s:f}", "norm", work->loss.gradient_norm, "max_abs",
-                                      work->loss.gradient_max_abs));
-    json_object_set_new(object, "run",
-                        json_pack("{s:f, s:f, s:f, s:f}", "read_s", work->read_s, "loss_s", work->loss.loss_s,
-                                  "write_s", work->write_s, "total_s", work->total_s));
+        trm_report_put(&object, "gradient", trm_report_gradient(loss));
+    trm_report_put(&object, "run",
+                   json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "ranks", work->ranks, "threads",
+                             work->threads, "read_s", work->read_s, "loss_s", loss->loss_s, "gradient_s",
+                             loss->gradient_s, "write_s", work->write_s, "total_s", work->total_s,
+                             "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
+                             (json_int_t)work->cli->baseline_rss));
     return object;
+}
+
+static void print_packed(const packed_work *work)
+{
+    const trm_loss_summary *loss = &work->loss;
+    fprintf(stderr,
+            "packed     %" PRId64 " anchors, %" PRId64 " negatives each, %d dimensions, fingerprint %s\n",
+            work->total, work->packed.negatives, work->packed.dim, work->fingerprint);
+    if (loss->semihard + loss->fallback == loss->count)
+        fprintf(stderr,
+                "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback), %" PRId64 " skipped\n",
+                loss->count, loss->semihard, loss->fallback, work->total - loss->count);
+    else
+        fprintf(stderr, "triplets   %" PRId64 "\n", loss->count);
+    trm_report_loss_line(work->cli, work->loss_name, loss);
+    if (work->cli->output != NULL)
+        fprintf(stderr, "written    %s\n", work->cli->output);
 }
 
 static trm_status report_packed(packed_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
     trm_status status = TRM_OK;
-    if (work->rank == 0 && !cli->json && !cli->quiet) {
-        fprintf(stderr, "packed     %" PRId64 " anchors, %" PRId64 " negatives each, %d dimensions\n",
-                work->total, work->packed.negatives, work->packed.dim);
-        fprintf(stderr, "triplets   %" PRId64 "\n", work->loss.count);
-        trm_report_loss_line(cli, work->loss_name, &work->loss);
-        if (cli->output != NULL)
-            fprintf(stderr, "written    %s\n", cli->output);
-    }
+    const int64_t peak_rss = trm_report_peak_rss(work->comm);
+    if (work->rank == 0 && !cli->json && !cli->quiet)
+        print_packed(work);
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
     if (work->rank == 0 && cli->json) {
-        json_t *object = packed_json(work);
-        json_object_set(object, "ranks", ranks);
+        json_t *object = packed_json(work, peak_rss);
+        trm_report_put(&object, "ranks", json_incref(ranks));
         status = trm_report_print(object, err);
     }
     json_decref(ranks);
     return trm_agree(work->comm, status, err);
+}
+
+static trm_status take_threads(packed_work *work, trm_error *err)
+{
+    trm_run *run = NULL;
+    trm_status status = trm_run_create(work->comm, &work->cli->run, &run, err);
+    if (status != TRM_OK)
+        return status;
+    work->threads = trm_run_threads(run);
+    omp_set_num_threads(work->threads);
+    trm_run_destroy(&run);
+    return TRM_OK;
 }
 
 static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form form, trm_error *err)
@@ -219,7 +284,16 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
                      : cli->loss.soft                        ? "triplet-soft"
                                                              : "triplet";
     MPI_Comm_rank(comm, &work.rank);
-    trm_status status = load_packed(&work, err);
+    MPI_Comm_size(comm, &work.ranks);
+    if (work.rank == 0 && cli->packed_pick == TRM_PACKED_REVERSED)
+        fprintf(
+            stderr,
+            "trimine: warning: --negatives reversed (--compat guide-3) is a published formula, min over k of "
+            "[d(a,n_k) - d(a,p) + margin]+, whose sign is the reverse of a triplet loss; what was meant is "
+            "--negatives semihard\n");
+    trm_status status = take_threads(&work, err);
+    if (status == TRM_OK)
+        status = load_packed(&work, err);
     if (status == TRM_OK)
         status = evaluate_packed(&work, err);
     const double evaluated = trm_clock();
@@ -237,42 +311,59 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
 
 /* ---- which of them ---- */
 
-static trm_status check_source(const trm_cli *cli, bool packed, trm_error *err)
+/* Nothing says what to evaluate: is the input something else than a store? */
+static trm_status check_store(const trm_cli *cli, MPI_Comm comm, trm_packed_form form, trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT;
+    trm_store *store = NULL;
+    trm_status status =
+        trm_store_open(comm, cli->inputs, (const char *const *)cli->input, &cli->store, &store, &own);
+    trm_store_close(&store);
+    if (status != TRM_OK && form == TRM_PACKED_PARTLY) {
+        trm_packed packed;
+        int64_t first, total;
+        status = trm_packed_read(comm, cli->input[0], NULL, &packed, &first, &total, err);
+        trm_packed_free(&packed);
+        return status;
+    }
+    if (status != TRM_OK)
+        *err = own;
+    return status;
+}
+
+static trm_status check_source(const trm_cli *cli, MPI_Comm comm, trm_packed_form form, trm_error *err)
 {
     const trm_preset *preset = cli->compat != NULL ? trm_preset_find(cli->compat) : NULL;
-    if (packed && (cli->source_given || cli->triplets != NULL))
-        return trm_fail(err, TRM_ERR_USAGE, "'%s' holds packed triplets: %s does not apply", cli->input[0],
-                        cli->triplets != NULL ? "--triplets" : "--loss (or the preset that sets it)");
-    if (packed && cli->checkpoint != NULL)
-        return trm_fail(err, TRM_ERR_USAGE,
-                        "'%s' holds packed triplets: there is nothing to keep for --checkpoint",
-                        cli->input[0]);
-    if (packed)
-        return TRM_OK;
-    if (preset != NULL && preset->packed)
+    const bool asked = cli->source_given || cli->triplets != NULL;
+    if (cli->packed && cli->inputs > 1)
+        return trm_fail(err, TRM_ERR_USAGE, "'%s' holds packed triplets: give one such file, not %d",
+                        cli->input[0], cli->inputs);
+    if (!cli->packed && !asked) {
+        trm_status status = check_store(cli, comm, form, err);
+        if (status != TRM_OK)
+            return status;
+    }
+    if (!cli->packed && preset != NULL && preset->packed)
         return trm_fail(
             err, TRM_ERR_USAGE,
             "--compat %s is for packed triplets (/anchor, /positive, /negative), which '%s' is not",
             preset->name, cli->input[0]);
-    if (cli->packed_pick != TRM_PACKED_SEMIHARD)
+    if (!cli->packed && cli->packed_pick != TRM_PACKED_SEMIHARD)
         return trm_fail(err, TRM_ERR_USAGE,
                         "--negatives: only semihard over a store; hard is --loss batch-hard");
-    if (!cli->source_given && cli->triplets == NULL)
+    if (!cli->packed && !asked)
         return trm_fail(err, TRM_ERR_USAGE,
                         "'%s': give --triplets FILE, or --loss batch-hard, batch-all or mined",
                         cli->input[0]);
-    return TRM_OK;
+    return trm_cli_check_applying(cli, err);
 }
 
 trm_status trm_command_loss(trm_cli *cli, trm_error *err)
 {
     MPI_Comm comm = MPI_COMM_WORLD;
-    int rank = 0;
-    MPI_Comm_rank(comm, &rank);
-    const trm_packed_form form =
-        cli->inputs == 1 ? trm_packed_recognize(comm, cli->input[0]) : TRM_PACKED_NOT;
-    const bool packed = form != TRM_PACKED_NOT;
-    trm_status status = trm_agree(comm, check_source(cli, packed, err), err);
+    const trm_packed_form form = trm_packed_recognize(comm, cli->input[0]);
+    cli->packed = form == TRM_PACKED_NEGATIVE || form == TRM_PACKED_NEGATIVES;
+    trm_status status = check_source(cli, comm, form, err);
     if (status == TRM_OK && cli->output != NULL) {
         const char *inputs[] = {cli->triplets};
         status = trm_output_check(comm, cli->output, cli->overwrite, cli->inputs,
@@ -282,10 +373,7 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err)
     }
     if (status != TRM_OK)
         return status;
-    const trm_preset *preset = cli->compat != NULL ? trm_preset_find(cli->compat) : NULL;
-    if (rank == 0 && preset != NULL && preset->warning != NULL)
-        fprintf(stderr, "trimine: warning: %s\n", preset->warning);
-    if (packed) {
+    if (cli->packed) {
         trm_standby_ignore();
         return run_packed(cli, comm, form, err);
     }

@@ -2,15 +2,15 @@
 #include "cli/work.h"
 
 #include "base/clock.h"
+#include "par/agree.h"
 
 #include <stdlib.h>
 
 /* Attributes say what the result is and what it is of; nothing of how, where or when it was made. */
 static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_error *err)
 {
-    json_t *options = trm_report_options(work->cli);
-    char *text = json_dumps(options, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-    json_decref(options);
+    char *text = NULL;
+    trm_status status = trm_agree(work->comm, trm_report_options_text(work->cli, &text, err), err);
     const trm_attribute attributes[] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-triplets", 0, 0.0},
         {"format_version", TRM_ATTRIBUTE_INT, NULL, 1, 0.0},
@@ -25,8 +25,9 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
     };
     trm_output_array gradient;
     const int arrays = trm_work_gradient(work, &gradient);
-    trm_status status = trm_triplet_file_finish(
-        file, arrays, &gradient, (int)(sizeof attributes / sizeof *attributes), attributes, err);
+    if (status == TRM_OK)
+        status = trm_triplet_file_finish(file, arrays, &gradient,
+                                         (int)(sizeof attributes / sizeof *attributes), attributes, err);
     free(text);
     return status;
 }

@@ -85,7 +85,7 @@ static trm_status run_command(long tasks, int argc, char **argv, trm_error *err)
     cli.baseline_rss = trm_report_rss_now();
     status = trm_cli_find_command(cli.command)(&cli, err);
     trm_free(cli.input);
-    trm_free((void *)(uintptr_t)cli.overridden);
+    json_decref(cli.overridden);
     return status;
 }
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #include <argp.h>
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -87,7 +88,9 @@ static const option_row option_table[] = {
       3},
      FOR_RUNS},
     {{"negatives", KEY_NEGATIVES, "POLICY", 0,
-      "semihard; of an anchor's own K in packed triplets also hard or random", 3},
+      "semihard; of an anchor's own K in packed triplets also hard or random; "
+      "reversed: guide-3's, no triplet loss",
+      3},
      FOR_RUNS},
     {{"window", KEY_WINDOW, "W", 0, "none, lt (default) or le: how d(a,n) - d(a,p) compares with the margin",
       3},
@@ -180,8 +183,6 @@ bool trm_cli_keeps(const char *name)
 /* A command line is read three times: for --compat alone, then the preset's words, then all of it. */
 typedef enum trm_pass { PASS_SCOUT, PASS_PRESET, PASS_USER } trm_pass;
 
-enum { KEYS = KEY_END - KEY_METRIC };
-
 /* What a parse fills in; the error is kept for later, because only one rank may print it. */
 typedef struct trm_parse {
     trm_cli *cli;
@@ -189,9 +190,14 @@ typedef struct trm_parse {
     trm_status status;
     const command_row *command;
     trm_pass pass;
-    bool preset[KEYS]; /* options that the preset set */
-    char overridden[256];
 } trm_parse;
+
+static_assert(KEY_END - KEY_METRIC <= 64, "an option is a bit");
+
+static uint64_t bit_of(int key)
+{
+    return key >= KEY_METRIC && key < KEY_END ? UINT64_C(1) << (key - KEY_METRIC) : 0;
+}
 
 static error_t refuse(trm_parse *parse, const char *option, const char *value, const char *rule)
 {
@@ -494,21 +500,18 @@ static error_t parse_data(trm_parse *parse, int key, const char *text)
     }
 }
 
-/* Remembers what the preset set, and which of that the user sets anew. */
-static void note_preset(trm_parse *parse, int key)
+static error_t scout(trm_parse *parse, int key, const char *text)
 {
-    if (key < KEY_METRIC || key >= KEY_END)
-        return;
-    bool *set = &parse->preset[key - KEY_METRIC];
-    if (parse->pass == PASS_USER && *set)
-        for (const option_row *row = option_table; row->option.name != NULL; row++)
-            if (row->option.key == key) {
-                const char *gap = parse->overridden[0] == '\0' ? "" : " ";
-                strncat(parse->overridden, gap, sizeof parse->overridden - strlen(parse->overridden) - 1);
-                strncat(parse->overridden, row->option.name,
-                        sizeof parse->overridden - strlen(parse->overridden) - 1);
-            }
-    *set = parse->pass == PASS_PRESET;
+    const char **compat = &parse->cli->compat;
+    if (key != KEY_COMPAT)
+        return 0;
+    if (*compat != NULL) {
+        parse->status = trm_fail(parse->err, TRM_ERR_USAGE, "--compat %s and --compat %s: give one of them",
+                                 *compat, text);
+        return EINVAL;
+    }
+    *compat = text;
+    return 0;
 }
 
 static error_t parse_key(int key, char *text, struct argp_state *state)
@@ -528,11 +531,9 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
     default:
         break;
     }
-    if (parse->pass == PASS_SCOUT) {
-        parse->cli->compat = key == KEY_COMPAT ? text : parse->cli->compat;
-        return 0;
-    }
-    note_preset(parse, key);
+    if (parse->pass == PASS_SCOUT)
+        return scout(parse, key, text);
+    *(parse->pass == PASS_PRESET ? &parse->cli->preset_given : &parse->cli->given) |= bit_of(key);
     error_t error = parse_mining(parse, key, text);
     if (error == ARGP_ERR_UNKNOWN)
         error = parse_loss(parse, key, text);
@@ -571,22 +572,12 @@ static trm_status check_inputs(const trm_cli *cli, const command_row *command, t
         return trm_fail(err, TRM_ERR_USAGE, "synth takes one output file");
     if ((command->bit & (FOR_STORES | FOR_INFO)) && cli->inputs == 0)
         return trm_fail(err, TRM_ERR_USAGE, "no store given (see trimine %s --help)", command->name);
-    if (cli->triplets != NULL && cli->source_given)
-        return trm_fail(err, TRM_ERR_USAGE, "--triplets and --loss: give one of them");
-    if (cli->within_given && cli->source != TRM_SOURCE_BATCH_ALL)
-        return trm_fail(err, TRM_ERR_USAGE, "--within goes with --loss batch-all only");
-    if (cli->lone && cli->source != TRM_SOURCE_BATCH_HARD)
-        return trm_fail(err, TRM_ERR_USAGE, "--lone goes with --loss batch-hard only");
-    if (cli->source == TRM_SOURCE_BATCH_ALL && (cli->loss.soft || cli->loss.swap))
-        return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all has neither --soft nor --swap");
     if (command->bit == FOR_LOSS && cli->output != NULL && !cli->gradient)
         return trm_fail(err, TRM_ERR_USAGE, "-o '%s': there is only a gradient to write, give --gradient",
                         cli->output);
     if (cli->checkpoint == NULL && (cli->resume || cli->checkpoint_every_given))
         return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --checkpoint FILE only",
                         cli->resume ? "resume" : "checkpoint-every");
-    if (cli->checkpoint != NULL && cli->triplets != NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint: there is nothing to keep of given triplets");
     if (cli->gradient_at_normalized && !cli->normalize)
         return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
     return TRM_OK;
@@ -637,10 +628,147 @@ static void settle(trm_cli *cli)
         cli->mine.margin = trm_metric_default_margin(cli->mine.metric);
     cli->loss.metric = cli->mine.metric;
     cli->loss.margin = cli->loss.soft && !cli->margin_given ? 0.0 : cli->mine.margin;
-    if (cli->within_given)
+    if (cli->within_given && cli->source == TRM_SOURCE_BATCH_ALL)
         cli->source = TRM_SOURCE_WITHIN;
     if (cli->triplets != NULL)
         cli->source = TRM_SOURCE_GIVEN;
+}
+
+/* ---- options and the source of triplets ---- */
+
+/* The sources that an option may apply to: those of trm_source, and packed triplets by trm_packed_pick. */
+enum { SOURCES_OF_STORE = TRM_SOURCE_WITHIN + 1, SOURCES = SOURCES_OF_STORE + TRM_PACKED_REVERSED + 1 };
+enum {
+    AT_MINED = 1 << TRM_SOURCE_MINED,
+    AT_GIVEN = 1 << TRM_SOURCE_GIVEN,
+    AT_HARD = 1 << TRM_SOURCE_BATCH_HARD,
+    AT_WITHIN = 1 << TRM_SOURCE_WITHIN,
+    AT_STORE = (1 << SOURCES_OF_STORE) - 1,
+    AT_WHOLE = AT_STORE & ~AT_GIVEN,
+    AT_PACKED = ((1 << SOURCES) - 1) & ~AT_STORE,
+    AT_PACKED_SEMIHARD = 1 << (SOURCES_OF_STORE + TRM_PACKED_SEMIHARD),
+    AT_PACKED_LOSS = AT_PACKED & ~(1 << (SOURCES_OF_STORE + TRM_PACKED_REVERSED)),
+    AT_SEMIHARD = AT_MINED | AT_PACKED_SEMIHARD,
+    AT_TRIPLETS = AT_MINED | AT_GIVEN | AT_HARD | AT_PACKED_LOSS,
+    AT_ANY = AT_STORE | AT_PACKED
+};
+
+static const char *const source_texts[SOURCES] = {"--loss mined",
+                                                  "--triplets",
+                                                  "--loss batch-hard",
+                                                  "--loss batch-all",
+                                                  "--loss batch-all",
+                                                  "packed triplets",
+                                                  "packed triplets with --negatives hard",
+                                                  "packed triplets with --negatives random",
+                                                  "packed triplets with --negatives reversed"};
+
+/* What options of mine and loss apply to, and what they set, as trm_report_settings names it. An option that
+ * is not here says how to work or what to write, not of what, and applies whatever the source. */
+typedef struct rule_row {
+    int key, sources;
+    const char *settings[2];
+} rule_row;
+
+static const rule_row rule_table[] = {
+    {KEY_LOSS, AT_WHOLE, {"source", NULL}},
+    {KEY_TRIPLETS, AT_GIVEN, {"source", NULL}},
+    {KEY_METRIC, AT_ANY, {"metric", NULL}},
+    {KEY_MARGIN, AT_ANY, {"margin", "loss_margin"}},
+    {KEY_POSITIVES, AT_MINED, {"positives", NULL}},
+    {KEY_NEGATIVES, AT_MINED | AT_PACKED, {"negatives", NULL}},
+    {KEY_WINDOW, AT_SEMIHARD, {"window", NULL}},
+    {KEY_PICK, AT_SEMIHARD, {"pick", NULL}},
+    {KEY_FALLBACK, AT_SEMIHARD, {"fallback", NULL}},
+    {KEY_LONE, AT_HARD, {"lone", NULL}},
+    {KEY_WITHIN, AT_WITHIN, {"within", NULL}},
+    {KEY_SOFT, AT_TRIPLETS, {"soft", NULL}},
+    {KEY_SWAP, AT_TRIPLETS, {"swap", NULL}},
+    {KEY_REDUCTION, AT_ANY, {"reduction", NULL}},
+    {KEY_GRADIENT_AT, AT_ANY, {"gradient_at", NULL}},
+    {KEY_SEED, AT_ANY, {"seed", NULL}},
+    {KEY_NORMALIZE, AT_ANY, {"normalize", NULL}},
+    {KEY_IGNORE, AT_STORE, {"ignore_label", NULL}},
+    {KEY_EMBEDDINGS, AT_STORE, {NULL, NULL}},
+    {KEY_LABELS, AT_STORE, {NULL, NULL}},
+    {KEY_IDS, AT_STORE, {NULL, NULL}},
+    {KEY_CHECKPOINT, AT_WHOLE, {NULL, NULL}},
+    {KEY_CHECKPOINT_EVERY, AT_WHOLE, {NULL, NULL}},
+    {KEY_RESUME, AT_WHOLE, {NULL, NULL}},
+};
+enum { RULES = sizeof rule_table / sizeof *rule_table };
+
+static const char *name_of(int key)
+{
+    const option_row *row = option_table;
+    while (row->option.key != key)
+        row++;
+    return row->option.name;
+}
+static int source_of(const trm_cli *cli)
+{
+    return cli->packed ? SOURCES_OF_STORE + (int)cli->packed_pick : (int)cli->source;
+}
+
+static bool applies(const rule_row *row, const trm_cli *cli)
+{
+    return (row->sources >> source_of(cli) & 1) != 0;
+}
+
+/* " (of --compat NAME)" where it is the preset alone that gave an option. */
+static const char *by_preset(const trm_cli *cli, uint64_t option, char text[64])
+{
+    text[0] = '\0';
+    if ((cli->preset_given & ~cli->given & option) != 0)
+        snprintf(text, 64, " (of --compat %s)", cli->compat);
+    return text;
+}
+
+trm_status trm_cli_check_applying(const trm_cli *cli, trm_error *err)
+{
+    char of_option[64], of_source[64];
+    const uint64_t source = bit_of(cli->packed ? KEY_NEGATIVES : KEY_LOSS);
+    for (const rule_row *row = rule_table; row < rule_table + RULES; row++) {
+        const uint64_t option = bit_of(row->key);
+        if (((cli->given | cli->preset_given) & option) != 0 && !applies(row, cli))
+            return trm_fail(err, TRM_ERR_USAGE, "--%s%s does not apply to %s%s", name_of(row->key),
+                            by_preset(cli, option, of_option), source_texts[source_of(cli)],
+                            by_preset(cli, source, of_source));
+    }
+    return TRM_OK;
+}
+
+void trm_cli_keep_applying(const trm_cli *cli, json_t *options)
+{
+    for (const rule_row *row = rule_table; row < rule_table + RULES; row++)
+        for (int i = 0; i < 2 && row->settings[i] != NULL && !applies(row, cli); i++)
+            json_object_del(options, row->settings[i]);
+}
+
+/* The options that the user gave and that set something else than the preset's rule does. */
+static json_t *list_overridden(const trm_cli *cli, const json_t *rule)
+{
+    json_t *now = trm_report_settings(cli), *names = json_array();
+    for (const rule_row *row = rule_table; row < rule_table + RULES; row++) {
+        bool same = true;
+        for (int i = 0; i < 2 && row->settings[i] != NULL; i++) {
+            const json_t *was = json_object_get(rule, row->settings[i]);
+            const json_t *is = json_object_get(now, row->settings[i]);
+            same = same && (was == is || json_equal(was, is));
+        }
+        if (!same && (cli->given & bit_of(row->key)) != 0)
+            json_array_append_new(names, json_string(name_of(row->key)));
+    }
+    json_decref(now);
+    return names;
+}
+
+/* The settings of the preset alone (new reference). */
+static json_t *rule_of_preset(const trm_cli *cli)
+{
+    trm_cli rule = *cli;
+    settle(&rule);
+    return trm_report_settings(&rule);
 }
 
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
@@ -661,16 +789,17 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
     trm_status status = parse_words(&parse, PASS_SCOUT, argc - 1, argv + 1, err);
     if (status == TRM_OK && cli->compat != NULL)
         status = parse_preset(&parse, err);
+    json_t *rule = status == TRM_OK && cli->compat != NULL ? rule_of_preset(cli) : NULL;
     if (status == TRM_OK)
         status = parse_words(&parse, PASS_USER, argc - 1, argv + 1, err);
     if (status == TRM_OK)
         status = check_inputs(cli, command, err);
-    if (status != TRM_OK)
-        return status;
-    settle(cli);
-    if (parse.overridden[0] != '\0')
-        cli->overridden = trm_format("%s", parse.overridden);
-    return TRM_OK;
+    if (status == TRM_OK) {
+        settle(cli);
+        cli->overridden = rule != NULL ? list_overridden(cli, rule) : NULL;
+    }
+    json_decref(rule);
+    return status;
 }
 
 static void print_overview(void)

@@ -17,37 +17,102 @@ static const char *const fallback_names[] = {"skip", "farthest-inside", "hardest
 static const char *const source_names[] = {"mined", "given", "batch-hard", "batch-all", "within-margin"};
 static const char *const packed_names[] = {"semihard", "hard", "random", "reversed"};
 
-json_t *trm_report_options(const trm_cli *cli)
+/* What a call of jansson's on it came to. */
+static void keep_where(json_t **made, bool good)
+{
+    if (good)
+        return;
+    json_decref(*made);
+    *made = NULL;
+}
+
+void trm_report_put(json_t **object, const char *key, json_t *value)
+{
+    keep_where(object, json_object_set_new(*object, key, value) == 0);
+}
+
+void trm_report_put_all(json_t **object, json_t *more)
+{
+    keep_where(object, json_object_update(*object, more) == 0);
+    json_decref(more);
+}
+
+void trm_report_append(json_t **array, json_t *value)
+{
+    keep_where(array, json_array_append_new(*array, value) == 0);
+}
+
+/* Where the triplets come from; no option of its own for packed triplets. */
+static json_t *source_json(const trm_cli *cli)
+{
+    return json_string(cli->packed ? "packed" : source_names[cli->source]);
+}
+
+json_t *trm_report_settings(const trm_cli *cli)
 {
     char positives[64];
     const trm_mine_options *mine = &cli->mine;
+    const bool window = cli->packed || cli->source == TRM_SOURCE_MINED;
     if (mine->positives == TRM_POSITIVES_NEAREST)
         snprintf(positives, sizeof positives, "nearest:%lld", (long long)mine->nearest);
     else
         snprintf(positives, sizeof positives, "%s", positives_names[mine->positives]);
-    json_t *options =
-        json_pack("{s:s, s:f, s:s, s:s, s:s, s:s, s:s, s:b}", "metric", trm_metric_name(mine->metric),
-                  "margin", mine->margin, "positives", positives, "negatives", packed_names[cli->packed_pick],
-                  "window", window_names[mine->window], "pick", pick_names[mine->pick], "fallback",
-                  fallback_names[mine->fallback], "normalize", cli->normalize);
-    json_object_set_new(options, "ignore_label", cli->ignore ? json_integer(cli->ignore_label) : json_null());
-    json_t *loss = json_pack("{s:s, s:f, s:b, s:b, s:s}", "source", source_names[cli->source], "loss_margin",
-                             cli->loss.margin, "soft", cli->loss.soft, "swap", cli->loss.swap, "reduction",
-                             trm_reduction_name(cli->loss.reduction));
-    json_object_update(options, loss);
-    json_decref(loss);
-    if (cli->gradient)
-        json_object_set_new(options, "gradient_at",
-                            json_string(cli->gradient_at_normalized ? "normalized" : "stored"));
-    if (cli->source == TRM_SOURCE_WITHIN)
-        json_object_set_new(options, "within", json_real(cli->within));
-    if (cli->lone)
-        json_object_set_new(options, "lone", json_true());
+    json_t *settings = json_pack(
+        "{s:o, s:s, s:f, s:f, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b, s:b, s:b, s:o, s:s, s:s}", "source",
+        source_json(cli), "metric", trm_metric_name(mine->metric), "margin",
+        window ? mine->margin : cli->loss.margin, "loss_margin", cli->loss.margin, "positives", positives,
+        "negatives", packed_names[cli->packed_pick], "window", window_names[mine->window], "pick",
+        pick_names[mine->pick], "fallback", fallback_names[mine->fallback], "normalize", cli->normalize,
+        "ignore_label", cli->ignore ? json_integer(cli->ignore_label) : json_null(), "soft", cli->loss.soft,
+        "swap", cli->loss.swap, "lone", cli->lone, "within",
+        cli->within_given ? json_real(cli->within) : json_null(), "reduction",
+        trm_reduction_name(cli->loss.reduction), "gradient_at",
+        cli->gradient_at_normalized ? "normalized" : "stored");
+    if (cli->packed_pick == TRM_PACKED_RANDOM)
+        trm_report_put(&settings, "seed", json_integer(cli->seed));
+    return settings;
+}
+
+json_t *trm_report_options(const trm_cli *cli)
+{
+    json_t *options = trm_report_settings(cli);
+    trm_cli_keep_applying(cli, options);
+    trm_report_put(&options, "source", source_json(cli));
+    if (!cli->gradient)
+        json_object_del(options, "gradient_at");
     if (cli->compat != NULL)
-        json_object_set_new(options, "compat",
-                            json_pack("{s:s, s:s}", "name", cli->compat, "overridden",
-                                      cli->overridden != NULL ? cli->overridden : ""));
+        trm_report_put(&options, "compat",
+                       json_pack("{s:s, s:O}", "name", cli->compat, "overridden", cli->overridden));
     return options;
+}
+
+trm_status trm_report_options_text(const trm_cli *cli, char **text, trm_error *err)
+{
+    json_t *options = trm_report_options(cli);
+    *text = json_dumps(options, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    json_decref(options);
+    return *text != NULL ? TRM_OK
+                         : trm_fail(err, TRM_ERR_INTERNAL, "the options could not be written as JSON");
+}
+
+json_t *trm_report_anchors(const trm_mine_summary *summary)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)summary->anchors.total, "valid",
+                     (json_int_t)summary->anchors.valid, "no_positive",
+                     (json_int_t)summary->anchors.no_positive, "no_negative",
+                     (json_int_t)summary->anchors.no_negative, "ignored",
+                     (json_int_t)summary->anchors.ignored);
+}
+
+json_t *trm_report_triplets(int64_t total, int64_t semihard, int64_t fallback, int64_t skipped)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "semihard", (json_int_t)semihard,
+                     "fallback", (json_int_t)fallback, "skipped", (json_int_t)skipped);
+}
+
+json_t *trm_report_gradient(const trm_loss_summary *loss)
+{
+    return json_pack("{s:f, s:f}", "norm", loss->gradient_norm, "max_abs", loss->gradient_max_abs);
 }
 
 json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_reduction reduction)
@@ -59,11 +124,20 @@ json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_redu
                      trm_reduction_name(reduction));
 }
 
+static void print_preset(const trm_cli *cli)
+{
+    size_t i;
+    json_t *name;
+    fprintf(stderr, "preset     %s", cli->compat);
+    json_array_foreach(cli->overridden, i, name)
+        fprintf(stderr, "%s--%s", i == 0 ? ", but for " : " ", json_string_value(name));
+    fprintf(stderr, "\n");
+}
+
 void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_summary *loss)
 {
     if (cli->compat != NULL)
-        fprintf(stderr, "preset     %s%s%s\n", cli->compat, cli->overridden != NULL ? ", but for " : "",
-                cli->overridden != NULL ? cli->overridden : "");
+        print_preset(cli);
     fprintf(stderr,
             "loss       %s, %s, margin %g: %s %.9g; mean %.9g over all, %.9g over the %" PRId64
             " active; sum %.17g\n",
@@ -87,7 +161,7 @@ static json_t *rank_json(int rank, const rank_row *row, bool gradient)
                                (json_int_t)row->part.triplets, "compute_s", row->part.compute_s, "wait_s",
                                row->part.wait_s);
     if (gradient)
-        json_object_set_new(object, "gradient_norm", json_real(row->part.gradient_norm));
+        trm_report_put(&object, "gradient_norm", json_real(row->part.gradient_norm));
     return object;
 }
 
@@ -107,7 +181,7 @@ json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part 
             MPI_Send(&row, (int)sizeof row, MPI_BYTE, 0, 0, comm);
         if (rank != 0)
             continue;
-        json_array_append_new(table, rank_json(r, &row, cli->gradient));
+        trm_report_append(&table, rank_json(r, &row, cli->gradient));
         if (cli->verbose > 0 && !cli->quiet)
             fprintf(stderr,
                     "rank %-5d %s: %" PRId64 " rows, %" PRId64
@@ -145,6 +219,8 @@ json_t *trm_report_text(const char *text)
 
 trm_status trm_report_print(json_t *object, trm_error *err)
 {
+    if (object == NULL)
+        return trm_fail(err, TRM_ERR_INTERNAL, "the report could not be made: something in it is not JSON");
     int failed = json_dumpf(object, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
     failed |= putchar('\n') == EOF;
     failed |= fflush(stdout);

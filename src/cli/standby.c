@@ -287,8 +287,6 @@ void trm_standby_done(const trm_standby *standby)
 
 json_t *trm_standby_report(const trm_standby *standby, int64_t reused)
 {
-    if (standby->cli->checkpoint == NULL)
-        return NULL;
     return json_pack("{s:o, s:b, s:I, s:i, s:I, s:f}", "path", trm_report_text(standby->cli->checkpoint),
                      "resumed", standby->resumed, "reused_pairs", (json_int_t)reused, "written",
                      standby->written, "bytes", (json_int_t)standby->bytes, "write_s", standby->write_s);

@@ -199,42 +199,33 @@ static json_t *run_json(const trm_work *work, int64_t peak_rss)
                   s->negatives_s > 0.0 ? n * (n - 1.0) / 2.0 / s->negatives_s : 0.0, "gflops_effective",
                   effective_gflops(work), "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
                   (json_int_t)work->cli->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
-    json_object_update(run, more);
-    json_decref(more);
+    trm_report_put_all(&run, more);
     return run;
 }
 
 static json_t *report_json(const trm_work *work, int64_t peak_rss)
 {
     const trm_mine_summary *s = &work->mined;
-    json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:{s:I, s:I, s:I, s:I, s:I}}", "program", "trimine",
-        "version", TRM_VERSION, "command", work->cli->command, "store", "rows", (json_int_t)work->store_rows,
-        "dim", work->batch.dim, "classes", (json_int_t)s->classes, "fingerprint", work->fingerprint,
-        "options", trm_report_options(work->cli), "anchors", "total", (json_int_t)s->anchors.total, "valid",
-        (json_int_t)s->anchors.valid, "no_positive", (json_int_t)s->anchors.no_positive, "no_negative",
-        (json_int_t)s->anchors.no_negative, "ignored", (json_int_t)s->anchors.ignored);
-    if (work->options.source == TRM_SOURCE_MINED || work->options.source == TRM_SOURCE_BATCH_HARD) {
-        json_t *triplets = json_pack(
-            "{s:I, s:{s:I, s:I, s:I, s:I}, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs,
-            "triplets", "total", (json_int_t)s->triplets.total, "semihard", (json_int_t)s->triplets.semihard,
-            "fallback", (json_int_t)s->triplets.fallback, "skipped", (json_int_t)s->triplets.skipped,
-            "certify", trm_report_certify(s, trm_run_kernel(work->run)), "result_hash", s->result_hash);
-        json_object_update(object, triplets);
-        json_decref(triplets);
-    } else {
-        json_object_set_new(object, "triplets", json_pack("{s:I}", "total", (json_int_t)work->loss.count));
-    }
-    json_object_set_new(object, "loss",
-                        trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
+    const trm_source source = work->options.source;
+    const bool semihard = source == TRM_SOURCE_MINED;
+    json_t *object =
+        json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:o, s:o}", "program", "trimine", "version",
+                  TRM_VERSION, "command", work->cli->command, "store", "rows", (json_int_t)work->store_rows,
+                  "dim", work->batch.dim, "classes", (json_int_t)s->classes, "fingerprint", work->fingerprint,
+                  "options", trm_report_options(work->cli), "anchors", trm_report_anchors(s), "triplets",
+                  trm_report_triplets(work->loss.count, semihard ? s->triplets.semihard : 0,
+                                      s->triplets.fallback, s->triplets.skipped));
+    if (source == TRM_SOURCE_MINED || source == TRM_SOURCE_BATCH_HARD)
+        trm_report_put_all(&object,
+                           json_pack("{s:I, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs,
+                                     "certify", trm_report_certify(s, trm_run_kernel(work->run)),
+                                     "result_hash", s->result_hash));
+    trm_report_put(&object, "loss", trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
     if (work->gradient != NULL)
-        json_object_set_new(object, "gradient",
-                            json_pack("{s:f, s:f}", "norm", work->loss.gradient_norm, "max_abs",
-                                      work->loss.gradient_max_abs));
-    json_object_set_new(object, "run", run_json(work, peak_rss));
-    json_t *kept = trm_standby_report(&work->standby, s->reused);
-    if (kept != NULL)
-        json_object_set_new(object, "checkpoint", kept);
+        trm_report_put(&object, "gradient", trm_report_gradient(&work->loss));
+    trm_report_put(&object, "run", run_json(work, peak_rss));
+    if (work->cli->checkpoint != NULL)
+        trm_report_put(&object, "checkpoint", trm_standby_report(&work->standby, s->reused));
     return object;
 }
 
@@ -300,11 +291,11 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
         print_people(work, peak_rss);
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
     if (work->rank == 0) {
-        if (work->mined.anchors.valid == 0)
+        if (work->mined.anchors.valid == 0 && work->loss.count == 0)
             fprintf(stderr, "trimine: warning: no anchor has both a positive and a negative: no triplets\n");
         if (cli->json) {
             json_t *object = report_json(work, peak_rss);
-            json_object_set(object, "ranks", ranks);
+            trm_report_put(&object, "ranks", json_incref(ranks));
             status = trm_report_print(object, err);
         }
     }

@@ -27,10 +27,17 @@ trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets
 /* Frees what trm_triplets_read gave and empties it. Not collective. */
 void trm_triplets_free(trm_given_triplets *given);
 
-/* How a file holds packed triplets: datasets /anchor, /positive and /negative, or /negatives. */
-typedef enum trm_packed_form { TRM_PACKED_NOT, TRM_PACKED_NEGATIVE, TRM_PACKED_NEGATIVES } trm_packed_form;
+/* How a file holds packed triplets: datasets /anchor, /positive and /negative, or /negatives; or some of these
+ * names, but not all that it takes. */
+typedef enum trm_packed_form {
+    TRM_PACKED_NOT,
+    TRM_PACKED_NEGATIVE,
+    TRM_PACKED_NEGATIVES,
+    TRM_PACKED_PARTLY
+} trm_packed_form;
 
-/* A file that is missing or unreadable holds none: opening it as a store says what is wrong. Collective. */
+/* A file that is missing or unreadable holds none: opening it as a store says what is wrong. Where it holds
+ * some, reading it as packed triplets says what is missing. Collective. */
 trm_packed_form trm_packed_recognize(MPI_Comm comm, const char *path);
 
 /* Reads /anchor (B,D), /positive (B,D) and /negative (B,D) or /negatives (B,K,D), element types as for

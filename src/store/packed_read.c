@@ -201,17 +201,16 @@ trm_status trm_packed_read(MPI_Comm comm, const char *path, const trm_read_optio
 
 static trm_packed_form form_of(const char *path)
 {
-    char why[256];
-    trm_packed_form form = TRM_PACKED_NOT;
-    hid_t file = trm_h5_open_serial(path, why, sizeof why);
-    if (file < 0)
-        return form;
-    if (has_dataset(file, "/anchor") && has_dataset(file, "/positive"))
-        form = has_dataset(file, "/negatives")  ? TRM_PACKED_NEGATIVES
-               : has_dataset(file, "/negative") ? TRM_PACKED_NEGATIVE
-                                                : TRM_PACKED_NOT;
+    const trm_named_file about = {kind, path};
+    hid_t file = -1;
+    if (trm_inspect_open(&about, &file, NULL) != TRM_OK)
+        return TRM_PACKED_NOT;
+    const bool anchor = has_dataset(file, "/anchor"), positive = has_dataset(file, "/positive");
+    const bool negative = has_dataset(file, "/negative"), negatives = has_dataset(file, "/negatives");
     H5Fclose(file);
-    return form;
+    if (anchor && positive && (negative || negatives))
+        return negatives ? TRM_PACKED_NEGATIVES : TRM_PACKED_NEGATIVE;
+    return anchor || positive || negative || negatives ? TRM_PACKED_PARTLY : TRM_PACKED_NOT;
 }
 
 trm_packed_form trm_packed_recognize(MPI_Comm comm, const char *path)

@@ -203,7 +203,7 @@ close("guide-3", report["loss"]["value"], reversed_.mean())
 assert "reverse" in warning and "--negatives semihard" in warning, warning
 report, _ = run("guide-1", packed, "--margin", "2")
 close("guide-1, margin 2", report["loss"]["value"], hinge(square(a, p), square(a, n), 2).mean())
-assert report["options"]["compat"] == {"name": "guide-1", "overridden": "margin"}, report["options"]
+assert report["options"]["compat"] == {"name": "guide-1", "overridden": ["margin"]}, report["options"]
 PY
 expect "presets do what they reproduce" "$python" "$dir/presets.py" "$in/store.h5" "$in/packed.h5" \
     "$in/packed_many.h5" "$program" mpirun --bind-to none -n 2
