@@ -49,7 +49,7 @@ trm_status trm_standby_pause(const trm_standby *standby, trm_error *err) TRM_MUS
 trm_status trm_standby_explain(const trm_standby *standby, trm_status status, trm_error *err) TRM_MUST_CHECK;
 /* The result is safe: removes the checkpoint and its pieces. Rank 0's work; not collective. */
 void trm_standby_done(const trm_standby *standby);
-/* What was kept and reused, for the report (new reference), or NULL without --checkpoint. */
+/* With --checkpoint: what was kept and reused, for the report (new reference). */
 json_t *trm_standby_report(const trm_standby *standby, int64_t reused);
 void trm_standby_end(trm_standby *standby);
 

@@ -27,8 +27,8 @@ trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets
 /* Frees what trm_triplets_read gave and empties it. Not collective. */
 void trm_triplets_free(trm_given_triplets *given);
 
-/* How a file holds packed triplets: datasets /anchor, /positive and /negative, or /negatives; or some of these
- * names, but not all that it takes. */
+/* How a file holds packed triplets: datasets /anchor, /positive and /negative, or /negatives; or some of
+ * these names, but not all that it takes. */
 typedef enum trm_packed_form {
     TRM_PACKED_NOT,
     TRM_PACKED_NEGATIVE,
