@@ -620,31 +620,31 @@ static void files_that_are_not_packed_triplets_are_named(void **state)
     assert_true(packed_fails(path, NULL, TRM_ERR_DATA, "y.h5': truncated or damaged HDF5 file"));
 }
 
-static bool looks(const char *path, bool expected)
+static bool looks(const char *path, trm_packed_form expected)
 {
-    return everywhere((trm_packed_recognize(MPI_COMM_WORLD, path) != TRM_PACKED_NOT) == expected);
+    return everywhere(trm_packed_recognize(MPI_COMM_WORLD, path) == expected);
 }
 
 static void packed_files_are_told_from_others(void **state)
 {
     (void)state;
     const char *path = in_folder("r.h5");
-    assert_true(looks(path, false));
-    assert_true(looks(folder, false));
+    assert_true(looks(path, TRM_PACKED_NOT));
+    assert_true(looks(folder, TRM_PACKED_NOT));
     touch_text(path);
-    assert_true(looks(path, false));
+    assert_true(looks(path, TRM_PACKED_NOT));
     for (int64_t negatives = 0; negatives < 3; negatives++) {
         batch b = ready(2, negatives);
         make_batch(path, &b);
-        assert_true(looks(path, true));
+        assert_true(looks(path, negatives > 0 ? TRM_PACKED_NEGATIVES : TRM_PACKED_NEGATIVE));
         for (b.missing = 0; b.missing < 3; b.missing++) {
             make_batch(path, &b);
-            assert_true(looks(path, false));
+            assert_true(looks(path, TRM_PACKED_PARTLY));
         }
     }
     list l = plain(3);
     make_list(path, &l);
-    assert_true(looks(path, false));
+    assert_true(looks(path, TRM_PACKED_NOT));
 }
 
 /* --- reading what is damaged
