@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#undef trm_fail_memory
+
 enum { ALIGNMENT = 64 };
 /* Tables of this size are walked at random: huge pages spare most of the page faults and address look-ups. */
 static const size_t huge_from = (size_t)16 << 20, huge_page = (size_t)2 << 20;

@@ -20,6 +20,10 @@ void trm_free(void *memory);
 
 /* Fills err with "out of memory: WHAT needs B bytes" and returns TRM_ERR_MEMORY. */
 trm_status trm_fail_memory(trm_error *err, const char *what, int64_t count, size_t size);
+#ifdef __clang_analyzer__
+#define trm_fail_memory(err, what, count, size)                                                              \
+    ((void)(trm_fail_memory)((err), (what), (count), (size)), TRM_ERR_MEMORY)
+#endif
 
 /* Formatted text in new memory (trm_free), or NULL. */
 char *trm_format(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#undef trm_fail
+
 static const int exit_codes[] = {
     [TRM_OK] = 0,
     [TRM_ERR_USAGE] = 64,

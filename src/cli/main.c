@@ -10,6 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A number that a launcher put into the environment; 0 where it is not there. */
+static long number_in(const char *name)
+{
+    const char *text = getenv(name);
+    return text == NULL ? 0 : strtol(text, NULL, 10);
+}
+
 /* The task count that the launcher put into the environment, where MPI was not told of it. Read before
  * MPI_Init, which puts its own variables there. */
 static long launched_tasks(void)
@@ -21,7 +28,7 @@ static long launched_tasks(void)
             return 1;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (getenv(counts[i]) != NULL)
-            return atol(getenv(counts[i]));
+            return number_in(counts[i]);
     return 1;
 }
 
@@ -46,8 +53,7 @@ static void refuse_bare_srun(long tasks)
     if (tasks < 2 || getenv("SLURM_STEP_NUM_TASKS") == NULL)
         return;
     const trm_status status = refuse_launch(tasks, &err);
-    const char *task = getenv("SLURM_PROCID");
-    if (task == NULL || atol(task) == 0)
+    if (number_in("SLURM_PROCID") == 0)
         fprintf(stderr, "trimine: error: %s\n", err.text);
     exit(trm_exit_code(status));
 }
@@ -57,8 +63,7 @@ static bool is_speaker(long tasks)
 {
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    const char *task = getenv("SLURM_PROCID");
-    return rank == 0 && (task == NULL || tasks == 1 || atol(task) == 0);
+    return rank == 0 && (tasks == 1 || number_in("SLURM_PROCID") == 0);
 }
 
 static void print_error(long tasks, const trm_error *err)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -241,12 +242,12 @@ int64_t trm_report_peak_rss(MPI_Comm comm)
 
 int64_t trm_report_rss_now(void)
 {
-    long pages = 0, resident = 0;
+    char line[128] = {0}, *resident = line; /* pages in all, pages resident, ... */
     FILE *file = fopen("/proc/self/statm", "r");
     if (file == NULL)
         return 0;
-    if (fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        resident = 0;
+    if (fgets(line, sizeof line, file) != NULL)
+        strtol(line, &resident, 10);
     fclose(file);
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+    return (int64_t)strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE);
 }

@@ -107,7 +107,7 @@ static int64_t drop_zeros(trm_weight *weights, int64_t count)
 {
     int64_t kept = 0;
     for (int64_t k = 0; k < count; k++)
-        if (weights[k].weight != 0.0)
+        if (weights[k].weight != 0.0) // NOLINT(clang-analyzer-core.NullDereference): NULL only with count 0
             weights[kept++] = weights[k];
     return kept;
 }

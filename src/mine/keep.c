@@ -55,6 +55,7 @@ static int negatives_parts(const trm_keeper *keeper, bool whole, trm_keep_part *
     static const char *const names[] = {"negatives", "negatives_2"};
     trm_state *state = keeper->panel->negatives;
     for (int set = 0; set < state->sets; set++)
+        // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): sets is at most 2
         part[set] = part_of(keeper, names[set], state, state->best + set * state->slots, 2, whole);
     return state->sets;
 }

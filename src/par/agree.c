@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#undef trm_agree
+
 trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err)
 {
     int rank = 0;

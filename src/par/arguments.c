@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef trm_arguments_agree
+
 static void add(trm_arguments *list, trm_argument argument)
 {
     assert(list->count < TRM_ARGUMENTS_MOST);

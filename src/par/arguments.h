@@ -37,6 +37,11 @@ void trm_arguments_real(trm_arguments *list, const char *name, double value);
  * Errors: USAGE, and local; agreed. */
 trm_status trm_arguments_agree(MPI_Comm comm, const trm_arguments *list, trm_status local,
                                trm_error *err) TRM_MUST_CHECK;
+#ifdef __clang_analyzer__ /* as trm_agree */
+#define trm_arguments_agree(comm, list, local, err)                                                          \
+    trm_agree((comm), (local) != TRM_OK ? (local) : (trm_arguments_agree)((comm), (list), (local), (err)),   \
+              (err))
+#endif
 
 /* The bits that are set on any rank: what is NULL on a rank without rows may be given on others. Collective.
  */

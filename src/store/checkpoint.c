@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,13 +73,13 @@ static void write_line(char line[LINE_BYTES + 1], const char *text, int64_t head
 
 int64_t trm_checkpoint_header_bytes(const char *text, size_t length)
 {
-    int64_t bytes = 0;
+    static const char head_text[] = "trimine-checkpoint 1 ";
     char line[LINE_BYTES + 1] = {0}, head[128];
-    if (length < LINE_BYTES)
+    if (length < LINE_BYTES || memcmp(text, head_text, sizeof head_text - 1) != 0)
         return -1;
     memcpy(line, text, LINE_BYTES);
-    if (sscanf(line, "trimine-checkpoint 1 %10" SCNd64 " ", &bytes) != 1 || bytes < LINE_BYTES ||
-        bytes > HEADER_MOST)
+    const int64_t bytes = strtoll(line + sizeof head_text - 1, NULL, 10);
+    if (bytes < LINE_BYTES || bytes > HEADER_MOST)
         return -1;
     snprintf(head, sizeof head, line_format, bytes, "");
     return memcmp(line, head, 21 + 10 + 1) == 0 ? bytes : -1;
@@ -162,6 +163,7 @@ static trm_status put_in_place(const char *path, const char *temporary, json_t *
                                int64_t bytes, trm_error *err)
 {
     struct stat now;
+    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): else its writing has failed
     int file = open(temporary, O_WRONLY | O_CLOEXEC);
     if (file < 0)
         return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': '%s': %s", path, temporary, strerror(errno));

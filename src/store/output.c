@@ -245,7 +245,7 @@ static void give_up(trm_output *out)
     if (closed)
         return;
     (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed", out->target);
-    unlink(out->temporary);
+    unlink(out->temporary); // NOLINT(clang-analyzer-core.NonNullParamChecker): a file that is open has a name
     trm_abort(out->comm, &err);
 }
 

@@ -542,6 +542,7 @@ static trm_status note_done(const trm_ring *ring, const trm_side *b, trm_region 
         return TRM_OK;
     const trm_side *a = &ring->sweep->own;
     const int64_t columns = region.b_last - region.b_first, block = ring->block;
+    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): the region is not empty
     const int64_t row = region.a_first + blocks / columns, column = region.b_first + blocks % columns;
     const int64_t a_end = a->first + a->count, b_end = b->first + b->count;
     trm_rectangle lines = {a->first + region.a_first * block, a->first + row * block,
