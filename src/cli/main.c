@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "par/agree.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,8 +95,18 @@ static trm_status run_command(long tasks, int argc, char **argv, trm_error *err)
     return status;
 }
 
+/* What is freed goes back to the system at once, so that the memory plan is kept: by default glibc keeps some
+ * tens of megabytes, the more the larger the arrays are that come and go. */
+static void give_memory_back(void)
+{
+    enum { OWN_MAPPING = 256 << 10 };
+    mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
+    mallopt(M_TRIM_THRESHOLD, OWN_MAPPING);
+}
+
 int main(int argc, char **argv)
 {
+    give_memory_back();
     trm_cli_answer_help(argc, argv);
     const long tasks = launched_tasks();
     refuse_bare_srun(tasks);
