@@ -61,10 +61,14 @@ int trm_store_file_count(const trm_store *store);
 /* 0 <= index < trm_store_file_count. Borrowed until the store is closed. Not collective. */
 const trm_store_file *trm_store_file_at(const trm_store *store, int index);
 
+/* Bytes that reading count rows takes for a while, beside the arrays they go to. Not collective. */
+int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
+
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
- * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count or NULL (row ids where
- * the store has none). All owned by the caller. Errors: IO; DATA naming file, dataset, row and rule for a
- * non-finite value, a value outside float32, a zero-norm row, a uint64 label over INT64_MAX. */
+ * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the store
+ * has none); NULL, on all ranks, for what is not wanted. All owned by the caller. Errors: IO; DATA naming
+ * file, dataset, row and rule for a non-finite value, a value outside float32, a zero-norm row, a uint64
+ * label over INT64_MAX. */
 trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
                           float *embeddings, int64_t *labels, int64_t *ids, trm_error *err) TRM_MUST_CHECK;
 

@@ -248,22 +248,27 @@ enum { STORE_COLUMNS = 3 };
 static int store_columns(const trm_store *store, const trm_store_entry *entry, const target *to,
                          int64_t place, trm_column column[STORE_COLUMNS])
 {
-    column[0] = (trm_column){.name = entry->seen.embeddings,
-                             .element = &entry->embeddings,
-                             .items = 1,
-                             .width = store->dim,
-                             .floats = to->embeddings + place * store->dim,
-                             .norms = to->norms == NULL ? NULL : to->norms + place};
-    column[1] = (trm_column){.name = entry->seen.labels,
-                             .element = &entry->labels,
-                             .items = 1,
-                             .width = 1,
-                             .integers = to->labels + place};
-    if (to->ids == NULL || entry->seen.ids == NULL)
-        return 2;
-    column[2] = (trm_column){
-        .name = entry->seen.ids, .element = &entry->ids, .items = 1, .width = 1, .integers = to->ids + place};
-    return 3;
+    int columns = 0;
+    if (to->embeddings != NULL)
+        column[columns++] = (trm_column){.name = entry->seen.embeddings,
+                                         .element = &entry->embeddings,
+                                         .items = 1,
+                                         .width = store->dim,
+                                         .floats = to->embeddings + place * store->dim,
+                                         .norms = to->norms == NULL ? NULL : to->norms + place};
+    if (to->labels != NULL)
+        column[columns++] = (trm_column){.name = entry->seen.labels,
+                                         .element = &entry->labels,
+                                         .items = 1,
+                                         .width = 1,
+                                         .integers = to->labels + place};
+    if (to->ids != NULL && entry->seen.ids != NULL)
+        column[columns++] = (trm_column){.name = entry->seen.ids,
+                                         .element = &entry->ids,
+                                         .items = 1,
+                                         .width = 1,
+                                         .integers = to->ids + place};
+    return columns;
 }
 
 static trm_status read_files(const trm_store *store, trm_reader *in, int64_t first, int64_t count,
@@ -307,6 +312,17 @@ static int64_t store_bytes(const trm_store *store, int64_t count, const target *
             const int64_t need = trm_column_bytes(&column[c], count);
             bytes = need > bytes ? need : bytes;
         }
+    }
+    return bytes;
+}
+
+int64_t trm_store_read_bytes(const trm_store *store, int64_t count)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < store->files; i++) {
+        const trm_column rows = {.element = &store->entry[i].embeddings, .items = 1, .width = store->dim};
+        const int64_t need = trm_column_bytes(&rows, count);
+        bytes = need > bytes ? need : bytes;
     }
     return bytes;
 }
