@@ -129,9 +129,9 @@ void trm_rows_destroy(trm_rows **rows);
 
 /* Takes this rank's triplets of one panel, sorted by (anchor, positive, negative) row ids; each anchor comes
  * to one rank, once. Called on every rank the same number of times (count may be 0), so it may be collective.
- * Borrowed for the call. */
-typedef trm_status (*trm_triplet_fn)(void *context, const trm_triplet *triplets, int64_t count,
-                                     trm_error *err);
+ * *triplets is borrowed for the call, or taken: who wants to keep the array sets *triplets to NULL and frees
+ * it, with free(), in the end. */
+typedef trm_status (*trm_triplet_fn)(void *context, trm_triplet **triplets, int64_t count, trm_error *err);
 
 /* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
 void trm_mine_options_init(trm_mine_options *options);

@@ -37,6 +37,13 @@ void *trm_alloc_zero(int64_t count, size_t size)
     return memory;
 }
 
+void *trm_shrink(void *memory, int64_t count, size_t size)
+{
+    const size_t bytes = (size_t)count * size;
+    void *smaller = realloc(memory, bytes > 0 ? bytes : 1);
+    return smaller != NULL ? smaller : memory;
+}
+
 void trm_free(void *memory)
 {
     free(memory);

@@ -15,6 +15,9 @@ void *trm_alloc(int64_t count, size_t size);
 /* The same, zeroed. */
 void *trm_alloc_zero(int64_t count, size_t size);
 
+/* The same memory for fewer items: what is beyond them goes back to the system. Never fails. */
+void *trm_shrink(void *memory, int64_t count, size_t size);
+
 /* Frees; NULL is fine. */
 void trm_free(void *memory);
 

@@ -246,11 +246,11 @@ static trm_status add_given(evaluation *e, trm_error *err)
 
 /* ---- the sources ---- */
 
-static trm_status add_mined(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status add_mined(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     evaluation *e = context;
     const double start = trm_clock();
-    trm_status status = trm_triplet_loss_add(e->loss, triplets, count, err);
+    trm_status status = trm_triplet_loss_add(e->loss, *triplets, count, err);
     e->loss_s += trm_clock() - start;
     if (status == TRM_OK && e->emit != NULL)
         status = e->emit(e->context, triplets, count, err);

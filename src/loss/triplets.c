@@ -146,9 +146,9 @@ done:
     return status;
 }
 
-trm_status trm_triplet_loss_add(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+trm_status trm_triplet_loss_add(trm_triplet_loss *loss, const trm_triplet *triplets, int64_t count,
+                                trm_error *err)
 {
-    trm_triplet_loss *loss = context;
     int64_t most = 0;
     trm_status status = TRM_OK;
     MPI_Allreduce(&count, &most, 1, MPI_INT64_T, MPI_MAX, loss->given->comm);

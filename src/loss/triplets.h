@@ -13,8 +13,8 @@ trm_status trm_triplet_loss_create(const trm_given *given, const trm_loss_option
                                    trm_error *err) TRM_MUST_CHECK;
 void trm_triplet_loss_destroy(trm_triplet_loss **loss);
 
-/* A trm_triplet_fn: context is the trm_triplet_loss. A positive of -1 stands for none. Collective. */
-trm_status trm_triplet_loss_add(void *context, const trm_triplet *triplets, int64_t count,
+/* Adds triplets. A positive of -1 stands for none. Collective. */
+trm_status trm_triplet_loss_add(trm_triplet_loss *loss, const trm_triplet *triplets, int64_t count,
                                 trm_error *err) TRM_MUST_CHECK;
 
 /* sum, count and active over all ranks; of this rank's part, triplets, loss_sum (part may be NULL).

@@ -357,21 +357,25 @@ static trm_status replay_triplets(const trm_keeper *keeper, int64_t piece, int64
     const trm_run *run = keeper->anchors->run;
     const int64_t room = keeper->anchors->panel_bytes / (2 * (int64_t)sizeof(trm_triplet));
     const int64_t most = room > AT_LEAST ? room : AT_LEAST, round = most * run->ranks;
-    trm_triplet *triplets = trm_alloc(total < most ? total : most, sizeof *triplets);
+    trm_triplet *triplets = NULL;
     trm_status status = TRM_OK;
-    if (triplets == NULL)
-        status = trm_fail_memory(err, "kept triplets", total < most ? total : most, sizeof *triplets);
-    status = trm_agree(run->comm, status, err);
     for (int64_t start = 0; start < total && status == TRM_OK; start += round) {
         int64_t from, to;
         trm_share(total - start < round ? total - start : round, run->rank, run->ranks, &from, &to);
+        if (triplets == NULL) /* the first round, or the one before was taken */
+            triplets = trm_alloc(to - from, sizeof *triplets);
+        if (triplets == NULL)
+            status = trm_fail_memory(err, "kept triplets", to - from, sizeof *triplets);
+        status = trm_agree(run->comm, status, err);
+        if (status != TRM_OK)
+            break;
         const trm_keep_part part = {"triplets", TRIPLET_WORDS * total, TRIPLET_WORDS * (start + from),
                                     TRIPLET_WORDS * (to - from), triplets};
         status = load(keeper, piece, 1, &part, err);
         if (status != TRM_OK)
             break;
         qsort(triplets, (size_t)(to - from), sizeof *triplets, compare_anchors);
-        status = take(context, triplets, to - from, err);
+        status = take(context, &triplets, to - from, err);
     }
     trm_free(triplets);
     return status;

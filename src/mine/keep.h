@@ -64,8 +64,9 @@ trm_status trm_keeper_take(trm_keeper *keeper, int parts, const trm_keep_part *p
 trm_status trm_keeper_pause(trm_keeper *keeper, int64_t place, int parts, const trm_keep_part *part,
                             trm_error *err) TRM_MUST_CHECK;
 
-/* Takes a panel's triplets, this rank's, ascending by anchor. */
-typedef trm_status (*trm_keeper_take_fn)(void *context, trm_triplet *triplets, int64_t count, trm_error *err);
+/* Takes a panel's triplets, this rank's, ascending by anchor; may keep the array, as a trm_triplet_fn. */
+typedef trm_status (*trm_keeper_take_fn)(void *context, trm_triplet **triplets, int64_t count,
+                                         trm_error *err);
 
 /* Hands out again what an earlier run found for the anchors that it finished, some on each rank. Collective.
  * Errors: DATA, IO, MEMORY; what take returns. */

@@ -123,19 +123,19 @@ static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *o
     return count;
 }
 
-static trm_status emit_triplets(trm_job *job, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status emit_triplets(trm_job *job, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     trm_status status = job->emit != NULL ? job->emit(job->context, triplets, count, err) : TRM_OK;
     return trm_agree(job->run->comm, status, err); /* emit may be NULL on some ranks */
 }
 
 /* What an earlier run found. A trm_keeper_take_fn. */
-static trm_status take_kept(void *context, trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status take_kept(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     trm_job *job = context;
     trm_tally tally = {.hash = TRM_HASH_SUM_INIT, .skipped = -count};
     for (int64_t i = 0; i < count; i++)
-        add_triplet(&tally, &triplets[i]);
+        add_triplet(&tally, &(*triplets)[i]);
     add_tally(job, &tally);
     return emit_triplets(job, triplets, count, err);
 }
@@ -181,10 +181,11 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
         at += trm_anchors_pairs(&job->anchors, order[i].row);
     }
     const int64_t count = fill_triplets(job, panel, order, last - first, scratch, triplets);
+    triplets = trm_shrink(triplets, count, sizeof *triplets);
     job->answers_s += trm_clock() - start;
-    status = emit_triplets(job, triplets, count, err);
+    status = trm_keeper_answered(&job->keeper, triplets, count, err);
     if (status == TRM_OK)
-        status = trm_keeper_answered(&job->keeper, triplets, count, err);
+        status = emit_triplets(job, &triplets, count, err);
 done:
     trm_free(order);
     trm_free(scratch);

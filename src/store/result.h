@@ -46,12 +46,17 @@ bool trm_output_is_same(const char *path, const char *other);
 typedef struct trm_triplet_file trm_triplet_file;
 
 /* spool: triplets of each panel go to a file of this rank beside the target instead of staying in memory (for
- * results larger than memory). anchors: the number of row ids. budget: bytes this rank may use while it
- * reorders. Collective. The caller owns *file. */
+ * results larger than memory). anchors: the number of row ids. budget: bytes this rank may hold in the end,
+ * the triplets that stay in memory included; with less than it takes, a bin at a time is written. Collective.
+ * The caller owns *file. */
 trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool,
                                    int64_t budget, trm_triplet_file **file, trm_error *err) TRM_MUST_CHECK;
-/* A trm_triplet_fn: context is the trm_triplet_file. Not collective (local append). */
-trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int64_t count,
+/* The bytes it takes at least beside the triplets themselves, where no anchor has more than that many. Not
+ * collective. */
+int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most);
+/* A trm_triplet_fn that takes the array unless it goes to the spool: context is the trm_triplet_file. Not
+ * collective (local append). */
+trm_status trm_triplet_file_add(void *context, trm_triplet **triplets, int64_t count,
                                 trm_error *err) TRM_MUST_CHECK;
 /* Exchanges, writes /triplets, the arrays (0, NULL for none) and the attributes, then "complete" = 1 last,
  * and renames. Collective. */

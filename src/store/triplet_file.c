@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_BINS = 1 << 20, SPOOL_STEP = 1 << 15, WRITE_STEP = 1 << 20 };
+enum { MAX_BINS = 1 << 20, WRITE_STEP = 1 << 20 };
 static const int64_t max_quota = INT64_C(1) << 36; /* so that quota times ranks can't overflow */
 
 /* The triplets of one add(), sorted; in memory or in the spool. done: how many went to a chunk already. */
@@ -33,6 +33,7 @@ struct trm_triplet_file {
     char *path;
     int64_t anchors, budget;
     int64_t bins, bin_width; /* bin of anchor a: a / bin_width */
+    int64_t held;            /* bytes of triplets in memory */
     int64_t *local, *global; /* triplets in each bin: this rank's, all */
     panel *panels;
     int64_t panel_count, panel_room;
@@ -78,6 +79,21 @@ static trm_status open_spool(trm_triplet_file *file, trm_error *err)
     return status;
 }
 
+static int64_t bin_width_of(int64_t anchors)
+{
+    return anchors / MAX_BINS + 1;
+}
+
+/* A chunk's triplets to send, being read or sorted, and received. */
+enum { COPIES_OF_CHUNK = 4, TABLES_A_BIN = 2 * sizeof(int64_t) + sizeof(int) };
+
+int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most)
+{
+    const int64_t width = bin_width_of(anchors);
+    return (anchors / width + 1) * TABLES_A_BIN +
+           COPIES_OF_CHUNK * width * most * (int64_t)sizeof(trm_triplet);
+}
+
 trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool,
                                    int64_t budget, trm_triplet_file **file, trm_error *err)
 {
@@ -94,10 +110,10 @@ trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anch
         return status;
     }
     MPI_Comm_dup(comm, &made->comm);
-    MPI_Allreduce(&budget, &made->budget, 1, MPI_INT64_T, MPI_MIN, comm);
     made->spool = -1;
     made->anchors = anchors;
-    made->bin_width = anchors / MAX_BINS + 1;
+    made->budget = budget;
+    made->bin_width = bin_width_of(anchors);
     made->bins = anchors / made->bin_width + 1;
     made->path = trm_format("%s", path);
     made->local = trm_alloc_zero(made->bins, sizeof *made->local);
@@ -168,30 +184,28 @@ static trm_status more_panels(trm_triplet_file *file, trm_error *err)
     return TRM_OK;
 }
 
-static trm_status keep_panel(trm_triplet_file *file, const trm_triplet *triplets, int64_t count,
-                             trm_error *err)
+static trm_status keep_panel(trm_triplet_file *file, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     panel added = {NULL, file->spool_bytes, count, 0};
     trm_status status = more_panels(file, err);
     if (status != TRM_OK)
         return status;
     if (file->spool >= 0) {
-        status = spool_write(file, triplets, (size_t)count * sizeof *triplets, err);
+        status = spool_write(file, *triplets, (size_t)count * sizeof **triplets, err);
     } else {
-        added.memory = trm_alloc(count, sizeof *triplets);
-        if (added.memory == NULL)
-            return trm_fail_memory(err, "mined triplets (a smaller --mem-per-rank keeps them on disk)", count,
-                                   sizeof *triplets);
-        memcpy(added.memory, triplets, (size_t)count * sizeof *triplets);
+        added.memory = *triplets;
+        *triplets = NULL;
+        file->held += count * (int64_t)sizeof **triplets;
     }
     if (status == TRM_OK)
         file->panels[file->panel_count++] = added;
     return status;
 }
 
-trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+trm_status trm_triplet_file_add(void *context, trm_triplet **given, int64_t count, trm_error *err)
 {
     trm_triplet_file *file = context;
+    const trm_triplet *triplets = *given;
     if (count == 0)
         return TRM_OK;
     for (int64_t i = 0; i < count; i++)
@@ -200,11 +214,9 @@ trm_status trm_triplet_file_add(void *context, const trm_triplet *triplets, int6
             return trm_fail(err, TRM_ERR_INTERNAL,
                             "output '%s': anchor %" PRId64 " out of range or order among %" PRId64,
                             file->path, triplets[i].anchor, file->anchors);
-    trm_status status = keep_panel(file, triplets, count, err);
-    if (status == TRM_OK)
-        for (int64_t i = 0; i < count; i++)
-            file->local[triplets[i].anchor / file->bin_width]++;
-    return status;
+    for (int64_t i = 0; i < count; i++)
+        file->local[triplets[i].anchor / file->bin_width]++;
+    return keep_panel(file, given, count, err);
 }
 
 /* Bins [first, last), who gets each, and where this chunk starts in the file. */
@@ -220,7 +232,8 @@ typedef struct chunk {
 /* As many bins as keep what every rank sends and receives within its quota; at least one. */
 static void choose_bins(const trm_triplet_file *file, int ranks, chunk *part)
 {
-    int64_t quota = file->budget / (3 * (int64_t)sizeof(trm_triplet));
+    const int64_t room = file->budget - file->held - file->bins * TABLES_A_BIN;
+    int64_t quota = room / (COPIES_OF_CHUNK * (int64_t)sizeof(trm_triplet));
     quota = quota < 1 ? 1 : quota > max_quota ? max_quota : quota;
     int64_t last = part->first, mine = 0, all = 0;
     while (last < file->bins && (last == part->first || (mine + file->local[last] <= quota &&
@@ -256,16 +269,16 @@ static void assign_bins(const trm_triplet_file *file, int ranks, chunk *part)
     }
 }
 
-/* Moves a panel's triplets of this chunk to the send buffer. */
-static trm_status take(const trm_triplet_file *file, panel *from, const chunk *part, trm_triplet *step,
-                       trm_triplet *send, trm_error *err)
+/* Moves a panel's triplets of this chunk to the send buffer. step: room for so many from the spool. */
+static trm_status take(trm_triplet_file *file, panel *from, const chunk *part, trm_triplet *step,
+                       int64_t steps, trm_triplet *send, trm_error *err)
 {
     const int64_t end = part->last * file->bin_width;
     while (from->done < from->count) {
         const trm_triplet *next = from->memory + from->done;
         int64_t count = from->count - from->done, i = 0;
         if (from->memory == NULL) {
-            count = count < SPOOL_STEP ? count : SPOOL_STEP;
+            count = count < steps ? count : steps;
             trm_status status = spool_read(file, step, (size_t)count * sizeof *step,
                                            from->offset + from->done * (int64_t)sizeof *step, err);
             if (status != TRM_OK)
@@ -283,6 +296,7 @@ static trm_status take(const trm_triplet_file *file, panel *from, const chunk *p
     if (from->done == from->count && from->memory != NULL) {
         trm_free(from->memory);
         from->memory = NULL;
+        file->held -= from->count * (int64_t)sizeof *from->memory;
         from->count = from->done = 0;
     }
     return TRM_OK;
@@ -313,12 +327,14 @@ static trm_status gather(trm_triplet_file *file, const chunk *part, trm_triplet 
     int ranks = 0;
     MPI_Comm_size(file->comm, &ranks);
     trm_triplet *send = trm_alloc(part->mine, sizeof *send);
-    trm_triplet *step = trm_alloc(file->spool < 0 ? 0 : SPOOL_STEP, sizeof *step);
+    /* What a panel has of a chunk, or a little more: what is read beyond it is read again for the next. */
+    const int64_t steps = file->panel_count > 0 ? part->mine * 5 / 4 / file->panel_count + 64 : 0;
+    trm_triplet *step = trm_alloc(file->spool < 0 ? 0 : steps, sizeof *step);
     trm_status status = TRM_OK;
     if (send == NULL || step == NULL)
         status = trm_fail_memory(err, "triplets to exchange", part->mine, sizeof *send);
     for (int64_t i = 0; i < file->panel_count && status == TRM_OK; i++)
-        status = take(file, &file->panels[i], part, step, send, err);
+        status = take(file, &file->panels[i], part, step, steps, send, err);
     trm_free(step);
     status = trm_agree(file->comm, status, err);
     void *items = NULL;

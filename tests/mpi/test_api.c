@@ -86,7 +86,7 @@ typedef struct call {
 static float gradient_space[ROWS * DIM], packed_space[3][ROWS * K * DIM];
 static trm_loss_part part_space;
 
-static trm_status take_nothing(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status take_nothing(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     (void)context, (void)triplets, (void)count, (void)err;
     return TRM_OK;

@@ -865,8 +865,10 @@ static trm_status write_triplets(const char *path, int64_t count, int arrays, co
     trm_status status = trm_triplet_file_create(MPI_COMM_WORLD, path, 120, false, 100000, &file, err);
     for (int64_t a = 0; a < count && status == TRM_OK; a++)
         if (a % ranks == rank) {
-            const trm_triplet t = {a, id_at(1, a), id_at(2, a), 0.5, 1.5, 0};
+            trm_triplet *t = trm_alloc(1, sizeof *t);
+            *t = (trm_triplet){a, id_at(1, a), id_at(2, a), 0.5, 1.5, 0};
             status = trm_triplet_file_add(file, &t, 1, err);
+            trm_free(t);
         }
     status = trm_agree(MPI_COMM_WORLD, status, err);
     if (status == TRM_OK)

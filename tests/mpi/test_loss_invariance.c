@@ -123,7 +123,7 @@ typedef struct outcome {
     float gradient[ROWS * DIM]; /* of these */
 } outcome;
 
-static trm_status ignore(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status ignore(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     (void)context, (void)triplets, (void)count, (void)err;
     return TRM_OK;

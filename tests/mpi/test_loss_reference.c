@@ -123,9 +123,10 @@ typedef struct outcome {
     int64_t part_triplets;
 } outcome;
 
-static trm_status keep(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status keep(void *context, trm_triplet **mined, int64_t count, trm_error *err)
 {
     (void)err;
+    const trm_triplet *triplets = *mined;
     outcome *o = context;
     o->triplets = realloc(o->triplets, (size_t)(o->count + count + 1) * sizeof *o->triplets);
     if (!o->triplets)

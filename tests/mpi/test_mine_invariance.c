@@ -48,10 +48,17 @@ typedef struct outcome {
     trm_status status;
 } outcome;
 
-static trm_status keep(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status keep(void *context, trm_triplet **mined, int64_t count, trm_error *err)
 {
     (void)err;
+    const trm_triplet *triplets = *mined;
     outcome *o = context;
+    if (o->triplets == NULL && count > 0) { /* the first array is taken, the others are copied */
+        o->triplets = *mined;
+        o->count = count;
+        *mined = NULL;
+        return TRM_OK;
+    }
     o->triplets = realloc(o->triplets, (size_t)(o->count + count + 1) * sizeof *o->triplets);
     if (!o->triplets)
         abort();

@@ -34,9 +34,10 @@ typedef struct bag {
     int unsorted;
 } bag;
 
-static trm_status put_in_bag(void *context, const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status put_in_bag(void *context, trm_triplet **mined, int64_t count, trm_error *err)
 {
     (void)err;
+    const trm_triplet *triplets = *mined;
     bag *b = context;
     if (b->count + count > b->capacity) {
         b->capacity = 2 * (b->count + count);

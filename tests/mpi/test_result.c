@@ -71,7 +71,7 @@ static trm_status add_panel(trm_triplet_file *file, uint64_t salt, int panel, tr
         for (int64_t i = 0; i < triplets_of(a); i++)
             buffer[count++] = triplet_at(a, i);
     }
-    trm_status status = trm_triplet_file_add(file, buffer, count, err);
+    trm_status status = trm_triplet_file_add(file, &buffer, count, err);
     trm_free(buffer);
     return status;
 }
@@ -198,8 +198,10 @@ static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
                                                     INT64_C(1) << 30, &file, &err);
         for (int64_t a = 0; a < ANCHORS && status == TRM_OK; a++)
             for (int64_t i = 0; i < triplets_of(a) && status == TRM_OK; i++) {
-                trm_triplet t = triplet_at(a, i);
+                trm_triplet *t = trm_alloc(1, sizeof *t);
+                *t = triplet_at(a, i);
                 status = trm_triplet_file_add(file, &t, 1, &err);
+                trm_free(t);
             }
         if (status == TRM_OK)
             status = trm_triplet_file_finish(file, 0, NULL, 4, attributes, &err);
@@ -235,7 +237,7 @@ static void an_anchor_out_of_range_is_refused(void **state)
     trm_status status =
         trm_triplet_file_create(MPI_COMM_WORLD, in_folder("bad.h5"), ANCHORS, false, 1000, &file, &err);
     assert_true(everywhere(status == TRM_OK));
-    trm_triplet bad = {ANCHORS, 0, 1, 0.0, 0.0, 0};
+    trm_triplet out_of_range = {ANCHORS, 0, 1, 0.0, 0.0, 0}, *bad = &out_of_range;
     status = trm_triplet_file_add(file, &bad, 1, &err);
     trm_triplet_file_destroy(&file);
     assert_true(everywhere(status == TRM_ERR_INTERNAL && file == NULL));
