@@ -101,15 +101,6 @@ typedef struct trm_mine_part {
 /* The rows of a store, spread over the ranks and arranged by label. Opaque. */
 typedef struct trm_rows trm_rows;
 
-/* Bytes a rank uses while rows are read and arranged (the caller's own copy included). kept: the caller keeps
- * its rows meanwhile, as it does with trm_rows_create. Not collective. */
-int64_t trm_rows_arrange_bytes(const trm_run *run, int64_t rows, int dim, bool kept);
-
-/* Refuses (MEMORY, with the limit or the ranks that would do) rows that can't fit, before they are read. The
- * same answer on all ranks. Not collective. */
-trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, bool kept,
-                                 trm_error *err) TRM_MUST_CHECK;
-
 /* Arranges rows that each rank has in memory. Rank r's rows follow rank r-1's: their row ids count on.
  * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count;
  * both borrowed for the call only. count may be 0, with NULL for both, and differ by rank; dim >= 1 and

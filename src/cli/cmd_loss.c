@@ -56,36 +56,44 @@ static trm_status name_file(const char *path, trm_status status, trm_error *err)
     return status;
 }
 
-static trm_status read_triplets(trm_work *work, trm_error *err)
+static trm_status read_triplets(trm_work *work, trm_triplets_origin *origin, trm_error *err)
 {
     const char *path = work->cli->triplets;
-    trm_triplets_origin origin;
     int64_t first, total;
     trm_status status =
-        trm_triplets_read(work->comm, path, &work->options.given, &first, &total, &origin, err);
+        trm_triplets_read(work->comm, path, &work->options.given, &first, &total, origin, err);
     if (status != TRM_OK)
         return status;
-    if (origin.store_rows >= 0 && origin.store_rows != work->store_rows)
+    if (origin->store_rows >= 0 && origin->store_rows != work->store_rows)
         status = trm_fail(err, TRM_ERR_DATA,
                           "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
-                          path, origin.store_rows, work->store_rows);
-    else if (work->rank == 0 && origin.store_fingerprint[0] != '\0' &&
-             strcmp(origin.store_fingerprint, work->fingerprint) != 0)
+                          path, origin->store_rows, work->store_rows);
+    return trm_agree(work->comm, status, err);
+}
+
+static void compare_fingerprints(const trm_work *work, const trm_triplets_origin *origin)
+{
+    if (work->rank == 0 && origin->store_fingerprint[0] != '\0' &&
+        strcmp(origin->store_fingerprint, work->fingerprint) != 0)
         fprintf(
             stderr,
             "trimine: warning: triplets '%s' were mined from rows with the fingerprint %s, these have %s\n",
-            path, origin.store_fingerprint, work->fingerprint);
-    return trm_agree(work->comm, status, err);
+            work->cli->triplets, origin->store_fingerprint, work->fingerprint);
 }
 
 static trm_status evaluate_store(trm_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
-    trm_status status = trm_work_load(work, err);
+    trm_triplets_origin origin = {.store_rows = -1};
+    trm_status status = trm_work_open(work, err);
     if (status == TRM_OK && cli->triplets != NULL)
-        status = read_triplets(work, err);
+        status = read_triplets(work, &origin, err);
     if (status == TRM_OK)
-        status = trm_work_plan(work, err);
+        status = trm_work_plan(work, false, err);
+    if (status == TRM_OK)
+        status = trm_work_load(work, err);
+    if (status == TRM_OK)
+        compare_fingerprints(work, &origin);
     if (status == TRM_OK)
         status = name_file(cli->triplets, trm_work_evaluate(work, NULL, NULL, err), err);
     const double start = trm_clock();

@@ -35,12 +35,10 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
 static trm_status mine_to_file(trm_work *work, trm_error *err)
 {
     trm_triplet_file *file = NULL;
-    const int64_t least = INT64_C(64) << 20;
-    const int64_t spare = trm_run_mem_per_rank(work->run) - work->mined.memory_bytes;
     /* Triplets of several panels wait in files of their own. */
     const bool spool = work->mined.panels > 1;
     trm_status status = trm_triplet_file_create(work->comm, work->cli->output, work->store_rows, spool,
-                                                spare > least ? spare : least, &file, err);
+                                                trm_work_spare_bytes(work), &file, err);
     if (status == TRM_OK)
         status = trm_work_evaluate(work, trm_triplet_file_add, file, err);
     const double start = trm_clock();
@@ -59,9 +57,11 @@ trm_status trm_command_mine(trm_cli *cli, trm_error *err)
         status = trm_output_check(work.comm, cli->output, cli->overwrite, cli->inputs,
                                   (const char *const *)cli->input, err);
     if (status == TRM_OK)
-        status = trm_work_load(&work, err);
+        status = trm_work_open(&work, err);
     if (status == TRM_OK)
-        status = trm_work_plan(&work, err);
+        status = trm_work_plan(&work, cli->output != NULL, err);
+    if (status == TRM_OK)
+        status = trm_work_load(&work, err);
     if (status == TRM_OK)
         status = cli->output != NULL ? mine_to_file(&work, err) : trm_work_evaluate(&work, NULL, NULL, err);
     trm_progress_end(&work.progress);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
+#include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
@@ -69,38 +70,69 @@ static bool looks_at_rows_again(const trm_cli *cli)
     return cli->gradient || cli->loss.swap || cli->source == TRM_SOURCE_GIVEN;
 }
 
-static trm_status read_and_arrange(trm_work *work, trm_store *store, trm_error *err)
+static trm_status read_labels(trm_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    int64_t last;
+    const int dim = trm_store_dim(work->store);
+    trm_share(work->store_rows, work->rank, work->ranks, &work->first, &last);
+    const int64_t count = last - work->first;
+    int64_t *labels = trm_alloc(count, sizeof *labels);
+    work->batch = (trm_batch){.count = count, .dim = dim, .labels = labels};
+    trm_status status = labels == NULL ? trm_fail_memory(err, "labels", count, sizeof *labels) : TRM_OK;
+    status = trm_agree(work->comm, status, err);
+    if (status == TRM_OK)
+        status = trm_store_read(work->store, work->first, count, NULL, NULL, labels, NULL, err);
+    if (status != TRM_OK)
+        return status;
+    return trm_rows_sort(work->run, count, dim, labels, cli->ignore ? &cli->ignore_label : NULL,
+                         looks_at_rows_again(cli), trm_store_read_bytes(work->store, count), &work->rows,
+                         err);
+}
+
+trm_status trm_work_open(trm_work *work, trm_error *err)
+{
+    trm_cli *cli = work->cli;
+    const double start = trm_clock();
+    trm_status status = trm_store_open(work->comm, cli->inputs, (const char *const *)cli->input, &cli->store,
+                                       &work->store, err);
+    if (status == TRM_OK) {
+        work->store_rows = trm_store_rows(work->store);
+        status = trm_agree(
+            work->comm, trm_rows_check_labels(work->run, work->store_rows, trm_store_dim(work->store), err),
+            err);
+    }
+    if (status == TRM_OK)
+        status = read_labels(work, err);
+    work->read_s = trm_clock() - start;
+    return status;
+}
+
+static trm_status read_and_arrange(trm_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
     const double start = trm_clock();
-    int64_t last;
-    const int dim = trm_store_dim(store);
-    trm_share(work->store_rows, work->rank, work->ranks, &work->first, &last);
-    const int64_t count = last - work->first;
+    const int64_t count = work->batch.count;
+    const int dim = work->batch.dim;
     float *x = trm_alloc(count * dim, sizeof *x);
-    int64_t *labels = trm_alloc(count, sizeof *labels);
     double *norms = cli->normalize ? trm_alloc(count, sizeof *norms) : NULL;
-    work->batch = (trm_batch){.count = count, .dim = dim, .embeddings = x, .labels = labels, .norms = norms};
+    work->batch.embeddings = x;
+    work->batch.norms = norms;
     trm_status status = TRM_OK;
-    if (x == NULL || labels == NULL || (cli->normalize && norms == NULL))
+    if (x == NULL || (cli->normalize && norms == NULL))
         status = trm_fail_memory(err, "rows", count, (size_t)dim * sizeof *x);
     status = trm_agree(work->comm, status, err);
     const trm_read_options options = {.normalize = cli->normalize,
                                       .refuse_zero_norm = cli->mine.metric == TRM_METRIC_COSINE,
                                       .norms = norms};
     if (status == TRM_OK)
-        status = trm_store_read(store, work->first, count, &options, x, labels, NULL, err);
+        status = trm_store_read(work->store, work->first, count, &options, x, NULL, NULL, err);
     if (status != TRM_OK)
         return status;
     take_fingerprint(work, work->first, x);
-    work->read_s = trm_clock() - start;
-    const int64_t *ignore = cli->ignore ? &cli->ignore_label : NULL;
-    if (looks_at_rows_again(cli)) {
-        status = trm_rows_create(work->run, count, dim, x, labels, ignore, &work->rows, err);
-    } else {
-        status = trm_rows_take(work->run, count, dim, &x, labels, ignore, &work->rows, err);
-        work->batch.embeddings = x;
-    }
+    work->read_s += trm_clock() - start;
+    status = trm_rows_fill(work->run, work->rows, count, &x, err);
+    work->batch.embeddings = x;
     if (cli->gradient_at_normalized) {
         trm_free(norms);
         work->batch.norms = NULL;
@@ -108,54 +140,116 @@ static trm_status read_and_arrange(trm_work *work, trm_store *store, trm_error *
     return status;
 }
 
+static trm_status make_gradient(trm_work *work, trm_error *err)
+{
+    const int64_t size = work->batch.count * work->batch.dim;
+    trm_status status = TRM_OK;
+    work->gradient = trm_alloc(size, sizeof *work->gradient);
+    if (work->gradient == NULL)
+        status = trm_fail_memory(err, "the gradient", size, sizeof *work->gradient);
+    return trm_agree(work->comm, status, err);
+}
+
 trm_status trm_work_load(trm_work *work, trm_error *err)
 {
-    trm_cli *cli = work->cli;
-    trm_store *store = NULL;
-    trm_status status =
-        trm_store_open(work->comm, cli->inputs, (const char *const *)cli->input, &cli->store, &store, err);
-    if (status == TRM_OK) {
-        work->store_rows = trm_store_rows(store);
-        status = trm_agree(work->comm,
-                           trm_rows_check_memory(work->run, work->store_rows, trm_store_dim(store),
-                                                 looks_at_rows_again(cli), err),
-                           err);
-    }
-    if (status == TRM_OK)
-        status = read_and_arrange(work, store, err);
-    trm_store_close(&store);
+    trm_status status = read_and_arrange(work, err);
+    trm_store_close(&work->store);
     const trm_checkpoint_job job = {.store_rows = work->store_rows,
                                     .store_dim = work->batch.dim,
                                     .store_fingerprint = work->fingerprint,
                                     .threads = trm_run_threads(work->run)};
     if (status == TRM_OK)
         status = trm_standby_resume(&work->standby, job, err);
-    return status == TRM_OK ? trm_standby_pause(&work->standby, err) : status;
+    if (status == TRM_OK)
+        status = trm_standby_pause(&work->standby, err);
+    return status == TRM_OK && work->cli->gradient ? make_gradient(work, err) : status;
 }
 
-/* ---- working ---- */
+/* ---- planning ---- */
 
-trm_status trm_work_plan(trm_work *work, trm_error *err)
+/* What the file of triplets takes: no anchor has more of them than positives, and those are of its class.
+ * Collective. */
+static int64_t file_bytes(const trm_work *work)
 {
-    const trm_batch *batch = &work->batch;
+    int64_t most = 0;
+    for (int64_t row = 0; row < work->rows->count; row++) {
+        const int64_t pairs = trm_positives_pairs(&work->options.mine, work->rows->class_size[row]);
+        most = pairs > most ? pairs : most;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, work->comm);
+    return trm_triplet_file_bytes(work->store_rows, most);
+}
+
+static trm_status plan_teams(trm_work *work, int replicate, bool file, trm_error *err)
+{
     const bool gradient = work->cli->gradient;
-    work->options.mine.reserve = trm_evaluate_bytes(work->run, work->rows, batch, &work->options, gradient);
-    trm_status status = trm_evaluate_plan(work->run, work->rows, &work->options, gradient, &work->mined, err);
+    trm_status status = trm_rows_lay_out(work->run, work->rows, replicate, err);
+    if (status != TRM_OK)
+        return status;
+    work->options.mine.reserve =
+        trm_evaluate_bytes(work->run, work->rows, &work->batch, &work->options, gradient) +
+        (file ? file_bytes(work) : 0);
+    return trm_evaluate_plan(work->run, work->rows, &work->options, gradient, &work->mined, err);
+}
+
+/* Lays the rows out for the teams that need fewest panels, each of which is a sweep over everything; among
+ * those for the best ones. Where none fits, the error is that of those that need least. */
+static trm_status choose_teams(trm_work *work, bool file, trm_error *err)
+{
+    const int best = trm_rows_best_replicate(work->run, work->rows);
+    const int last = work->cli->run.replicate > 0 ? best : 1;
+    int chosen = 0, panels = 0;
+    int64_t least = INT64_MAX;
+    trm_error refusal = TRM_ERROR_INIT;
+    for (int c = best; c >= last && panels != 1; c--) {
+        trm_error why = TRM_ERROR_INIT;
+        if (work->ranks % c != 0)
+            continue;
+        const trm_status status = plan_teams(work, c, file, &why);
+        if (status == TRM_OK && (chosen == 0 || work->mined.panels < panels)) {
+            chosen = c;
+            panels = work->mined.panels;
+        }
+        if (status != TRM_OK && work->mined.memory_bytes < least) {
+            least = work->mined.memory_bytes;
+            refusal = why;
+        }
+        if (status != TRM_OK && status != TRM_ERR_MEMORY) {
+            *err = why;
+            return status;
+        }
+    }
+    if (chosen == 0) {
+        *err = refusal;
+        return refusal.status;
+    }
+    return work->rows->replicate == chosen ? TRM_OK : plan_teams(work, chosen, file, err);
+}
+
+trm_status trm_work_plan(trm_work *work, bool file, trm_error *err)
+{
+    trm_status status = choose_teams(work, file, err);
     if (status == TRM_OK && work->rank == 0 && !work->cli->quiet)
         fprintf(stderr,
                 "plan       %" PRId64
                 " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s\n",
-                work->store_rows, batch->dim, work->ranks, trm_run_threads(work->run),
+                work->store_rows, work->batch.dim, work->ranks, trm_run_threads(work->run),
                 (double)work->mined.memory_bytes / 1e6, (double)trm_run_mem_per_rank(work->run) / 1e6,
                 work->mined.panels > 1 ? ", anchors in panels" : "");
-    if (status == TRM_OK && gradient) {
-        work->gradient = trm_alloc(batch->count * batch->dim, sizeof *work->gradient);
-        if (work->gradient == NULL)
-            status = trm_fail_memory(err, "the gradient", batch->count * batch->dim, sizeof *work->gradient);
-        status = trm_agree(work->comm, status, err);
-    }
     return status;
 }
+
+int64_t trm_work_spare_bytes(const trm_work *work)
+{
+    const trm_batch *batch = &work->batch;
+    const int64_t arranged = work->rows->count * trm_rows_bytes_per_row(batch->dim);
+    const int64_t row = batch->dim * (int64_t)sizeof(float);
+    const int64_t given =
+        batch->count * (24 + (batch->embeddings != NULL ? row : 0) + (work->gradient != NULL ? row : 0));
+    return work->mined.memory_bytes - arranged - given;
+}
+
+/* ---- working ---- */
 
 trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context, trm_error *err)
 {
@@ -310,6 +404,7 @@ void trm_work_end(trm_work *work)
 {
     trm_progress_end(&work->progress);
     trm_standby_end(&work->standby);
+    trm_store_close(&work->store);
     trm_rows_destroy(&work->rows);
     trm_run_destroy(&work->run);
     trm_free((void *)(uintptr_t)work->batch.embeddings);

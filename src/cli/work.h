@@ -20,6 +20,7 @@ typedef struct trm_work {
     trm_loss_summary loss;
     trm_loss_part part;
     const char *loss_name;
+    trm_store *store;          /* until its rows are here */
     int64_t store_rows, first; /* first: row id of this rank's first row */
     char fingerprint[33];
     double start, read_s, write_s, total_s;
@@ -27,13 +28,17 @@ typedef struct trm_work {
 
 /* Starts a run by the options. Collective. */
 trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err) TRM_MUST_CHECK;
-/* Reads the store and arranges it; checks before that it can fit. Collective. */
+/* Opens the store and reads its labels. Collective. */
+trm_status trm_work_open(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Plans the memory, and says so; refuses what can't fit. file: triplets will go to one. Collective. */
+trm_status trm_work_plan(trm_work *work, bool file, trm_error *err) TRM_MUST_CHECK;
+/* Reads the rows and arranges them, and makes room for the gradient. Collective. */
 trm_status trm_work_load(trm_work *work, trm_error *err) TRM_MUST_CHECK;
-/* Plans the memory, says so, and makes room for the gradient. Collective. */
-trm_status trm_work_plan(trm_work *work, trm_error *err) TRM_MUST_CHECK;
 /* Evaluates the loss of the options; emit as in trm_mine. Collective. */
 trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context,
                              trm_error *err) TRM_MUST_CHECK;
+/* What the plan leaves when the work is done: all but the rows and the gradient. Not collective. */
+int64_t trm_work_spare_bytes(const trm_work *work);
 /* The gradient as an output array; how many there are (0 or 1). */
 int trm_work_gradient(const trm_work *work, trm_output_array *array);
 /* Prints the report. Collective. */

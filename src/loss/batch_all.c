@@ -214,14 +214,20 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
                                .positives = TRM_POSITIVES_ALL,
                                .reserve = reserve};
     *anchors = (trm_anchors){0};
+    trm_error why = TRM_ERROR_INIT;
     trm_status status = trm_agree(run->comm, check(options, err), err);
-    if (status == TRM_OK)
-        status = trm_anchors_init(anchors, run, rows, mine, 1, false, err);
+    if (status != TRM_OK)
+        return status;
+    status = trm_anchors_init(anchors, run, rows, mine, 1, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
-    if (status == TRM_OK && gradient && anchors->panels > 1)
-        status = trm_run_refuse(run, "the gradient of batch-all needs the thresholds of all anchors at once,",
-                                trm_anchors_bytes(anchors, 1), err);
+    if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {
+        mined->memory_bytes = trm_anchors_bytes(anchors, 1);
+        return trm_run_refuse(run, "the gradient of batch-all needs the thresholds of all anchors at once,",
+                              mined->memory_bytes, err);
+    }
+    if (status != TRM_OK && err != NULL)
+        *err = why;
     return status;
 }
 

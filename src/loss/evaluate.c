@@ -42,14 +42,20 @@ static bool is_whole_store(trm_source source)
     return source == TRM_SOURCE_BATCH_ALL || source == TRM_SOURCE_WITHIN;
 }
 
+static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
+{
+    return gradient || options->loss.swap || options->source == TRM_SOURCE_GIVEN;
+}
+
 /* ---- memory ---- */
 
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
                            const trm_evaluate_options *options, bool gradient)
 {
     const int64_t dim = rows->dim, row = dim * (int64_t)sizeof(float);
-    int64_t bytes =
-        batch->embeddings != NULL ? batch->count * (row + 24) + trm_given_walk_bytes(rows->dim) : 0;
+    int64_t bytes = batch->count * 24; /* labels and norms */
+    if (looks_at_rows(options, gradient) || batch->embeddings != NULL)
+        bytes += batch->count * row + trm_given_walk_bytes(rows->dim);
     int64_t sums = gradient ? batch->count * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += rows->count / rows->replicate * 2 * row;
@@ -98,11 +104,11 @@ static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm
     const int64_t list = options->given.count * 3 * (int64_t)sizeof(int64_t);
     int64_t bytes = rows->count * trm_rows_bytes_per_row(rows->dim) + options->mine.reserve + list +
                     round * (int64_t)(sizeof(trm_triplet) + 6 * sizeof(trm_pair));
-    bytes = bytes > rows->arrange_bytes ? bytes : rows->arrange_bytes;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     mined->panels = 1;
-    mined->memory_bytes = bytes;
-    return bytes <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", bytes, err);
+    mined->memory_bytes = bytes > rows->arrange_bytes ? bytes : rows->arrange_bytes;
+    const int64_t need = rows->sorted != NULL ? mined->memory_bytes : bytes; /* arranging is yet to come */
+    return need <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", need, err);
 }
 
 /* The options, their agreement, and what the caller found (local). Collective. */
@@ -407,7 +413,7 @@ static trm_status check_batch(const evaluation *e, const float *gradient, bool a
     const trm_batch *batch = e->batch;
     const trm_given_triplets *list = &e->options->given;
     const bool given = e->options->source == TRM_SOURCE_GIVEN;
-    const bool looks = e->wants_gradient || e->options->loss.swap || given;
+    const bool looks = looks_at_rows(e->options, e->wants_gradient);
     const char *missing = NULL;
     if (batch->dim != e->rows->dim)
         return trm_fail(err, TRM_ERR_USAGE, "batch.dim %d: trm_rows_create was given %d", batch->dim,

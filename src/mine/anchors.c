@@ -72,7 +72,8 @@ static int64_t state_bytes(const trm_anchors *anchors, int64_t slots, int64_t pa
     const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true) +
                               trm_sweep_block_bytes(anchors->run, rows, pairs);
     const int64_t triplets = anchors->keep ? kept + pairs * (anchors->sets * candidate + 12) +
-                                                 pairs * (int64_t)sizeof(trm_triplet) / rows->replicate
+                                                 pairs * (int64_t)sizeof(trm_triplet) / rows->replicate +
+                                                 2 * most_slots(anchors) * anchors->run->threads * candidate
                                            : 0;
     const int64_t phases[] = {positives, thresholds, negatives, triplets};
     int64_t largest = 0;
@@ -132,30 +133,32 @@ static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
     const int64_t fixed = fixed_bytes(anchors), limit = anchors->run->mem_per_rank;
     const int64_t most = most_undecided(anchors, base), given = largest_panel(anchors, 0, base);
     int64_t state, panels = most > 0 || base == 0;
+    if (fixed + given > limit && most > 1)
+        panels = most; /* it can't fit: how little would do? */
     for (;; panels = panels * 5 / 4 + 1) {
         panels = panels > most && panels > 1 ? most : panels;
         deal(anchors, base, base + panels);
         const int64_t dealt = largest_panel(anchors, base, base + panels);
         state = dealt > given ? dealt : given;
-        if (fixed + state <= limit || fixed + given > limit || panels >= most)
+        if (fixed + state <= limit || panels >= most)
             break;
     }
-    if (fixed + given > limit)
-        state = given; /* the rest could be divided */
     anchors->panel_bytes = state;
     anchors->memory_bytes = fixed + state > arranging ? fixed + state : arranging;
-    if (fixed + state > limit)
+    const int64_t need = rows->sorted != NULL ? anchors->memory_bytes : fixed + state; /* yet to come */
+    if (need > limit)
         return trm_run_refuse(anchors->run,
                               given == state && base > 0 ? "to go on from the checkpoint needs at least"
                                                          : "the job needs at least",
-                              fixed + state, err);
+                              need, err);
     return TRM_OK;
 }
 
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 {
     deal(anchors, 0, panels);
-    return fixed_bytes(anchors) + largest_panel(anchors, 0, panels);
+    const int64_t sweeping = fixed_bytes(anchors) + largest_panel(anchors, 0, panels);
+    return sweeping > anchors->rows->arrange_bytes ? sweeping : anchors->rows->arrange_bytes;
 }
 
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,

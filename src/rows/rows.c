@@ -2,8 +2,8 @@
  *
  * Each rank sorts its own keys. The key at each rank's first arranged place is found by bisection, for all
  * ranks at once: 64 rounds on the label, 64 on the row id, each an allreduce of one count a rank. Exact, and
- * no rank ever holds more than O(ranks) of it, however many labels there are. The rows then go straight to
- * their places. */
+ * no rank ever holds more than O(ranks) of it, however many labels there are. This takes the labels alone, so
+ * that a job can be planned before the rows are read; these then go straight to their places. */
 #include "rows/rows.h"
 
 #include "base/alloc.h"
@@ -116,26 +116,6 @@ done:
     return status;
 }
 
-/* Puts received rows into (label, id) order. */
-static trm_status place_rows(trm_rows *rows, int64_t into, int64_t count, const float *x, key *keys,
-                             trm_error *err)
-{
-    if (count > INT_MAX)
-        return trm_fail(err, TRM_ERR_DATA, "%" PRId64 " rows on one rank: use more ranks", count);
-    for (int64_t i = 0; i < count; i++)
-        keys[i].place = i;
-    qsort(keys, (size_t)count, sizeof *keys, compare_keys);
-    for (int64_t i = 0; i < count; i++) {
-        memcpy(rows->x + (into + i) * rows->dim, x + keys[i].place * rows->dim,
-               (size_t)rows->dim * sizeof *x);
-        rows->label[into + i] = keys[i].label;
-        rows->id[into + i] = keys[i].id;
-        rows->norm2[into + i] =
-            trm_dot(rows->x + (into + i) * rows->dim, rows->x + (into + i) * rows->dim, rows->dim);
-    }
-    return TRM_OK;
-}
-
 /* Every member gets the other members' parts, in pieces that fit MPI's int. Collective on the team. */
 static void share_part(const trm_rows *rows, void *data, size_t size, const int64_t *starts)
 {
@@ -236,31 +216,41 @@ done:
     return status;
 }
 
-/* The smallest team that gives each member a shard of some thousand rows: from there on a step of the ring
- * computes longer than it communicates (flops over bytes is half a shard's rows; the dimension cancels), and
- * less memory is better. */
-static int choose_replicate(const trm_run *run, int64_t total)
+/* ---- memory ---- */
+
+int64_t trm_rows_bytes_per_row(int dim)
 {
-    const int64_t enough = 4096;
-    if (run->replicate > 0)
-        return run->replicate;
-    for (int c = 1; c < run->ranks; c++)
-        if (run->ranks % c == 0 && total / run->ranks * c >= enough)
-            return c;
-    return total / run->ranks >= enough ? 1 : run->ranks;
+    return 4 * (int64_t)dim + 5 * 8;
 }
 
-static trm_status allocate(trm_rows *rows, trm_error *err)
+/* Of a row while labels are sorted: the label, its key and the same received or being sorted, its place; then
+ * what a row has in a shard but x and norm2. */
+enum {
+    LABELS_A_ROW = 2 * sizeof(int64_t),
+    SORT_A_ROW = LABELS_A_ROW + 2 * sizeof(key),
+    LAID_OUT_A_ROW = 4 * 8
+};
+
+static int64_t arrange_bytes(const trm_run *run, const trm_rows *rows, int replicate)
 {
-    rows->x = trm_alloc(rows->count * rows->dim, sizeof *rows->x);
-    rows->label = trm_alloc(rows->count, sizeof *rows->label);
-    rows->id = trm_alloc(rows->count, sizeof *rows->id);
-    rows->norm2 = trm_alloc(rows->count, sizeof *rows->norm2);
-    rows->class_first = trm_alloc(rows->count, sizeof *rows->class_first);
-    rows->class_size = trm_alloc(rows->count, sizeof *rows->class_size);
-    if (!rows->x || !rows->label || !rows->id || !rows->norm2 || !rows->class_first || !rows->class_size)
-        return trm_fail_memory(err, "rows", rows->count, (size_t)trm_rows_bytes_per_row(rows->dim));
-    return TRM_OK;
+    const int64_t own = (rows->store_rows + run->ranks - 1) / run->ranks, x = own * 4 * rows->dim;
+    /* the caller's labels and norms, where rows go and come from, the shard's labels */
+    const int64_t labels = own * (LABELS_A_ROW + 8 + (int64_t)sizeof(key)) + replicate * own * LAID_OUT_A_ROW;
+    /* the rows as read; a copy to send; that and what is received; that and the shard */
+    const int64_t reading = rows->read_bytes + x, sending = 2 * x, placing = x + replicate * (x + own * 8);
+    const int64_t moving = (sending > placing ? sending : placing) + (rows->kept ? x : 0);
+    return labels + (reading > moving ? reading : moving);
+}
+
+trm_status trm_rows_check_labels(const trm_run *run, int64_t rows, int dim, trm_error *err)
+{
+    const int64_t own = rows / run->ranks + 1;
+    const int64_t most = run->mem_per_rank > run->free_memory ? run->mem_per_rank : run->free_memory;
+    if (own <= most / (SORT_A_ROW + LAID_OUT_A_ROW))
+        return TRM_OK;
+    const int64_t a_row = SORT_A_ROW + LAID_OUT_A_ROW + 2 * 4 * (int64_t)dim;
+    return trm_run_refuse(run, "the rows need at least", own > INT64_MAX / a_row ? INT64_MAX : own * a_row,
+                          err);
 }
 
 int trm_rows_replicate(const trm_rows *rows)
@@ -268,51 +258,38 @@ int trm_rows_replicate(const trm_rows *rows)
     return rows->replicate;
 }
 
-int64_t trm_rows_bytes_per_row(int dim)
+/* The smallest team that gives each member a shard of some thousand rows: from there on a step of the ring
+ * computes longer than it communicates (flops over bytes is half a shard's rows; the dimension cancels), and
+ * less memory is better. */
+int trm_rows_best_replicate(const trm_run *run, const trm_rows *rows)
 {
-    return 4 * (int64_t)dim + 5 * 8;
+    const int64_t enough = 4096, a_rank = rows->total / run->ranks;
+    if (run->replicate > 0)
+        return run->replicate;
+    for (int c = 1; c < run->ranks; c++)
+        if (run->ranks % c == 0 && a_rank * c >= enough)
+            return c;
+    return a_rank >= enough ? 1 : run->ranks;
 }
 
-int64_t trm_rows_arrange_bytes(const trm_run *run, int64_t rows, int dim, bool kept)
-{
-    const int64_t own = (rows + run->ranks - 1) / run->ranks;
-    const int replicate = choose_replicate(run, rows);
-    const int64_t x = 4 * (int64_t)dim, labels = 8;
-    /* the caller's rows; the copy to send and what is received, or that while the shard is filled */
-    return own * (labels + (kept ? x : 0) + x + (int64_t)sizeof(key)) +
-           own * replicate * trm_rows_bytes_per_row(dim);
-}
+/* ---- the steps ---- */
 
-trm_status trm_rows_check_memory(const trm_run *run, int64_t rows, int dim, bool kept, trm_error *err)
-{
-    const int64_t need = trm_rows_arrange_bytes(run, rows, dim, kept);
-    if (need <= run->mem_per_rank)
-        return TRM_OK;
-    return trm_fail(err, TRM_ERR_MEMORY,
-                    "%" PRId64 " rows of %d floats need at least %.1f MB a rank, the limit is %.1f MB: give "
-                    "--mem-per-rank %" PRId64 "M or use at least %" PRId64 " ranks",
-                    rows, dim, (double)need / 1e6, (double)run->mem_per_rank / 1e6, need / 1000000 + 1,
-                    need / (run->mem_per_rank / run->ranks + 1) + 1);
-}
+struct trm_sorted {
+    int64_t kept, *order; /* this rank's rows that take part, in the order in which they are sent */
+    int64_t own;          /* rows of the arrangement that come here */
+    key *keys;            /* own, arranged; place: among those received */
+    int64_t *send, *receive;
+};
 
-/* This rank's rows that take part, sorted, copied in that order. */
-static trm_status gather_own(int64_t first_id, int64_t count, int dim, const float *embeddings,
-                             const int64_t *labels, const int64_t *ignore_label, key **keys, float **x,
-                             int64_t *kept, trm_error *err)
+static void free_sorted(trm_rows *rows)
 {
-    *keys = trm_alloc(count, sizeof **keys);
-    *x = trm_alloc(count * dim, sizeof **x);
-    if (*keys == NULL || *x == NULL)
-        return trm_fail_memory(err, "rows to send", count, (size_t)dim * sizeof(float));
-    int64_t n = 0;
-    for (int64_t i = 0; i < count; i++)
-        if (ignore_label == NULL || labels[i] != *ignore_label)
-            (*keys)[n++] = (key){labels[i], first_id + i, i};
-    qsort(*keys, (size_t)n, sizeof **keys, compare_keys);
-    for (int64_t i = 0; i < n; i++)
-        memcpy(*x + i * dim, embeddings + (*keys)[i].place * dim, (size_t)dim * sizeof(float));
-    *kept = n;
-    return TRM_OK;
+    if (rows->sorted == NULL)
+        return;
+    trm_free(rows->sorted->order);
+    trm_free(rows->sorted->keys);
+    trm_free(rows->sorted->send);
+    trm_free(rows->sorted);
+    rows->sorted = NULL;
 }
 
 /* Collective. Errors: USAGE. */
@@ -374,112 +351,254 @@ trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_er
                     rows->zero_row);
 }
 
-/* taken: NULL, or embeddings as trm_rows_take has them. */
-static trm_status create(trm_run *run, int64_t count, int dim, const float *embeddings, float **taken,
-                         const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
+/* This rank's rows that take part, sorted. */
+static trm_status sort_own(trm_sorted *sorted, int64_t first_id, int64_t count, const int64_t *labels,
+                           const int64_t *ignore_label, key **keys, trm_error *err)
+{
+    *keys = trm_alloc(count, sizeof **keys);
+    sorted->order = trm_alloc(count, sizeof *sorted->order);
+    if (*keys == NULL || sorted->order == NULL)
+        return trm_fail_memory(err, "labels to send", count, sizeof **keys);
+    int64_t n = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (ignore_label == NULL || labels[i] != *ignore_label)
+            (*keys)[n++] = (key){labels[i], first_id + i, i};
+    qsort(*keys, (size_t)n, sizeof **keys, compare_keys);
+    for (int64_t i = 0; i < n; i++)
+        sorted->order[i] = (*keys)[i].place;
+    sorted->kept = n;
+    return TRM_OK;
+}
+
+/* Sends keys where they belong, and sorts those that come. Collective. */
+static trm_status exchange_keys(const trm_run *run, const trm_rows *rows, key **keys, trm_error *err)
+{
+    trm_sorted *sorted = rows->sorted;
+    void *received = NULL;
+    trm_status status = find_parts(run, *keys, sorted->kept, rows->total, sorted->send, err);
+    if (status == TRM_OK)
+        status =
+            trm_exchange_items(run->comm, *keys, sorted->send, sizeof(key), &received, sorted->receive, err);
+    trm_free(*keys);
+    *keys = NULL;
+    if (status != TRM_OK)
+        return status;
+    sorted->keys = received;
+    for (int r = 0; r < run->ranks; r++)
+        sorted->own += sorted->receive[r];
+    if (sorted->own > INT_MAX)
+        status = trm_fail(err, TRM_ERR_DATA, "%" PRId64 " rows on one rank: use more ranks", sorted->own);
+    for (int64_t i = 0; i < sorted->own && status == TRM_OK; i++)
+        sorted->keys[i].place = i;
+    if (status == TRM_OK)
+        qsort(sorted->keys, (size_t)sorted->own, sizeof(key), compare_keys);
+    return trm_agree(run->comm, status, err);
+}
+
+trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels,
+                         const int64_t *ignore_label, bool kept, int64_t read_bytes, trm_rows **result,
                          trm_error *err)
 {
     const double start = trm_clock();
-    key *keys = NULL, *received_keys = NULL;
-    float *x = NULL, *received_x = NULL;
-    int64_t kept = 0;
-    *result = NULL;
-    trm_status status = check_given(run, count, dim, embeddings, labels, ignore_label, err);
-    if (status != TRM_OK)
-        return status;
-    int64_t *counts = trm_alloc_zero(4 * (int64_t)run->ranks + 2, sizeof *counts);
+    key *keys = NULL;
     trm_rows *rows = trm_alloc_zero(1, sizeof *rows);
-    status = counts == NULL || rows == NULL ? trm_fail_memory(err, "row table", 1, sizeof *rows) : TRM_OK;
-    if (rows != NULL)
-        rows->team_comm = MPI_COMM_NULL;
+    trm_sorted *sorted = trm_alloc_zero(1, sizeof *sorted);
+    trm_status status = TRM_OK;
+    if (rows == NULL || sorted == NULL) {
+        trm_free(sorted);
+        status = trm_fail_memory(err, "row table", 1, sizeof *rows);
+    } else {
+        *rows = (trm_rows){.dim = dim,
+                           .given = count,
+                           .zero_row = INT64_MAX,
+                           .ignores = ignore_label != NULL,
+                           .ignore_label = ignore_label != NULL ? *ignore_label : 0,
+                           .kept = kept,
+                           .read_bytes = read_bytes,
+                           .team_comm = MPI_COMM_NULL,
+                           .sorted = sorted};
+        sorted->send = trm_alloc_zero(2 * (int64_t)run->ranks, sizeof *sorted->send);
+        sorted->receive = sorted->send + run->ranks;
+        if (sorted->send == NULL)
+            status = trm_fail_memory(err, "row table", 2 * run->ranks, sizeof *sorted->send);
+    }
     const int64_t first_id = trm_prefix_int64(run->comm, count);
     if (status == TRM_OK)
-        status = gather_own(first_id, count, dim, embeddings, labels, ignore_label, &keys, &x, &kept, err);
-    if (taken != NULL) {
-        trm_free(*taken);
-        *taken = NULL;
-    }
+        status = sort_own(sorted, first_id, count, labels, ignore_label, &keys, err);
     status = trm_agree(run->comm, status, err);
-    if (status != TRM_OK)
-        goto done;
-    rows->dim = dim;
-    rows->given = count;
-    rows->ignores = ignore_label != NULL;
-    rows->ignore_label = ignore_label != NULL ? *ignore_label : 0;
-    rows->store_rows = trm_sum_int64(run->comm, count);
-    rows->arrange_bytes = trm_rows_arrange_bytes(run, rows->store_rows, dim, taken == NULL);
-    rows->total = trm_sum_int64(run->comm, kept);
-    rows->replicate = choose_replicate(run, rows->total);
-    rows->teams = run->ranks / rows->replicate;
-    rows->team = run->rank / rows->replicate;
-    rows->member = run->rank % rows->replicate;
-    MPI_Comm_split(run->comm, rows->team, rows->member, &rows->team_comm);
-
-    int64_t *send = counts, *receive = counts + run->ranks, *starts = counts + 2 * run->ranks;
-    status = find_parts(run, keys, kept, rows->total, send, err);
-    if (status == TRM_OK)
-        status =
-            trm_exchange_items(run->comm, keys, send, sizeof *keys, (void **)&received_keys, receive, err);
-    if (status == TRM_OK)
-        status = trm_exchange_items(run->comm, x, send, (size_t)dim * sizeof *x, (void **)&received_x,
-                                    receive, err);
-    if (status != TRM_OK)
-        goto done;
+    if (status == TRM_OK) {
+        rows->store_rows = trm_sum_int64(run->comm, count);
+        rows->total = trm_sum_int64(run->comm, sorted->kept);
+        MPI_Allreduce(MPI_IN_PLACE, &rows->read_bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
+        status = exchange_keys(run, rows, &keys, err);
+    }
     trm_free(keys);
-    trm_free(x);
-    keys = NULL;
-    x = NULL;
+    if (status != TRM_OK)
+        trm_rows_destroy(&rows);
+    else
+        rows->arrange_s = trm_clock() - start;
+    *result = rows;
+    return status;
+}
 
-    int64_t own = 0, end = 0;
-    for (int r = 0; r < run->ranks; r++)
-        own += receive[r];
-    trm_share(rows->total, rows->team * rows->replicate, run->ranks, &rows->first, &end);
-    for (int m = 0; m < rows->replicate; m++) {
-        int64_t begin;
-        trm_share(rows->total, rows->team * rows->replicate + m, run->ranks, &begin, &end);
-        starts[m] = begin - rows->first;
+static void free_layout(trm_rows *rows)
+{
+    if (rows->team_comm != MPI_COMM_NULL)
+        MPI_Comm_free(&rows->team_comm);
+    trm_free(rows->shards);
+    trm_free(rows->label);
+    trm_free(rows->id);
+    trm_free(rows->class_first);
+    trm_free(rows->class_size);
+    rows->shards = NULL;
+    rows->label = rows->id = rows->class_first = rows->class_size = NULL;
+    rows->classes = 0;
+}
+
+/* Where the members' parts are in the shard: replicate + 1 places in starts. */
+static void find_starts(const trm_run *run, const trm_rows *rows, int64_t *starts)
+{
+    int64_t end;
+    for (int m = 0; m <= rows->replicate; m++) {
+        const int64_t at = (int64_t)rows->team * rows->replicate + m;
+        if (at < run->ranks)
+            trm_share(rows->total, (int)at, run->ranks, &starts[m], &end);
+        else
+            starts[m] = rows->total;
+        starts[m] -= rows->first;
     }
-    starts[rows->replicate] = rows->count = end - rows->first;
-    status = allocate(rows, err);
-    if (status == TRM_OK)
-        status = place_rows(rows, starts[rows->member], own, received_x, received_keys, err);
+}
+
+trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, trm_error *err)
+{
+    const double start = trm_clock();
+    const trm_sorted *sorted = rows->sorted;
+    int64_t end;
+    free_layout(rows);
+    rows->replicate = replicate;
+    rows->teams = run->ranks / replicate;
+    rows->team = run->rank / replicate;
+    rows->member = run->rank % replicate;
+    rows->arrange_bytes = arrange_bytes(run, rows, replicate);
+    MPI_Comm_split(run->comm, rows->team, rows->member, &rows->team_comm);
+    trm_share(rows->total, rows->team * replicate, run->ranks, &rows->first, &end);
+    int64_t *starts = trm_alloc((int64_t)replicate + 1, sizeof *starts);
+    trm_status status = TRM_OK;
+    if (starts == NULL)
+        status = trm_fail_memory(err, "row table", replicate, sizeof *starts);
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    find_starts(run, rows, starts);
+    rows->count = starts[replicate];
+    rows->label = trm_alloc(rows->count, sizeof *rows->label);
+    rows->id = trm_alloc(rows->count, sizeof *rows->id);
+    rows->class_first = trm_alloc(rows->count, sizeof *rows->class_first);
+    rows->class_size = trm_alloc(rows->count, sizeof *rows->class_size);
+    if (!rows->label || !rows->id || !rows->class_first || !rows->class_size)
+        status = trm_fail_memory(err, "labels", rows->count, LAID_OUT_A_ROW);
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        goto done;
+    for (int64_t i = 0; i < sorted->own; i++) {
+        rows->label[starts[rows->member] + i] = sorted->keys[i].label;
+        rows->id[starts[rows->member] + i] = sorted->keys[i].id;
+    }
+    share_part(rows, rows->label, sizeof *rows->label, starts);
+    share_part(rows, rows->id, sizeof *rows->id, starts);
+    status = find_classes(run, rows, err);
+    rows->arrange_s += trm_clock() - start;
+done:
+    trm_free(starts);
+    return status;
+}
+
+/* Sends the rows where their keys went; *received is new memory. Collective. */
+static trm_status exchange_rows(const trm_run *run, const trm_rows *rows, int64_t count, float **embeddings,
+                                void **received, trm_error *err)
+{
+    const trm_sorted *sorted = rows->sorted;
+    const int64_t dim = rows->dim;
+    const size_t size = (size_t)dim * sizeof(float);
+    float *x = trm_alloc(sorted->kept * dim, sizeof *x);
+    trm_status status = x == NULL ? trm_fail_memory(err, "rows to send", count, size) : TRM_OK;
+    for (int64_t i = 0; i < sorted->kept && status == TRM_OK; i++)
+        memcpy(x + i * dim, *embeddings + sorted->order[i] * dim, size);
+    if (!rows->kept) {
+        trm_free(*embeddings);
+        *embeddings = NULL;
+    }
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
-        status = look_at_norms(run, rows, starts[rows->member], starts[rows->member] + own, first_id,
-                               taken == NULL ? embeddings : NULL, err);
+        status = trm_exchange_items(run->comm, x, sorted->send, size, received, sorted->receive, err);
+    trm_free(x);
+    return status;
+}
+
+trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, float **embeddings,
+                         trm_error *err)
+{
+    const double start = trm_clock();
+    const trm_sorted *sorted = rows->sorted;
+    const int64_t dim = rows->dim;
+    void *received = NULL;
+    const int64_t first_id = trm_prefix_int64(run->comm, count);
+    int64_t *starts = trm_alloc((int64_t)rows->replicate + 1, sizeof *starts);
+    trm_status status = exchange_rows(run, rows, count, embeddings, &received, err);
+    if (status == TRM_OK) {
+        rows->x = trm_alloc(rows->count * dim, sizeof *rows->x);
+        rows->norm2 = trm_alloc(rows->count, sizeof *rows->norm2);
+        if (starts == NULL || rows->x == NULL || rows->norm2 == NULL)
+            status = trm_fail_memory(err, "rows", rows->count, (size_t)trm_rows_bytes_per_row(rows->dim));
+        status = trm_agree(run->comm, status, err);
+    }
+    if (status != TRM_OK)
+        goto done;
+    find_starts(run, rows, starts);
+    const int64_t from = starts[rows->member];
+    float *x = rows->x + from * dim;
+    for (int64_t i = 0; i < sorted->own; i++) {
+        memcpy(x + i * dim, (float *)received + sorted->keys[i].place * dim, (size_t)dim * sizeof *x);
+        rows->norm2[from + i] = trm_dot(x + i * dim, x + i * dim, rows->dim);
+    }
+    status = look_at_norms(run, rows, from, from + sorted->own, first_id, *embeddings, err);
     if (status != TRM_OK)
         goto done;
     share_part(rows, rows->x, (size_t)dim * sizeof *rows->x, starts);
-    share_part(rows, rows->label, sizeof *rows->label, starts);
-    share_part(rows, rows->id, sizeof *rows->id, starts);
     share_part(rows, rows->norm2, sizeof *rows->norm2, starts);
-    status = find_classes(run, rows, err);
-    rows->arrange_s = trm_clock() - start;
+    free_sorted(rows);
+    rows->arrange_s += trm_clock() - start;
 done:
-    trm_free(keys);
-    trm_free(x);
-    trm_free(received_keys);
-    trm_free(received_x);
-    trm_free(counts);
-    if (status != TRM_OK)
-        trm_rows_destroy(&rows);
-    *result = rows;
+    trm_free(starts);
+    trm_free(received);
     return status;
+}
+
+/* The largest team, up to the best, with which arranging fits; 1 where none does. */
+static int choose_replicate(const trm_run *run, const trm_rows *rows)
+{
+    int c = trm_rows_best_replicate(run, rows);
+    while (run->replicate == 0 && c > 1 &&
+           (run->ranks % c != 0 || arrange_bytes(run, rows, c) > run->mem_per_rank))
+        c--;
+    return c;
 }
 
 trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
                            const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
                            trm_error *err)
 {
-    return create(run, count, dim, embeddings, NULL, labels, ignore_label, result, err);
-}
-
-trm_status trm_rows_take(trm_run *run, int64_t count, int dim, float **embeddings, const int64_t *labels,
-                         const int64_t *ignore_label, trm_rows **result, trm_error *err)
-{
-    trm_status status = create(run, count, dim, *embeddings, embeddings, labels, ignore_label, result, err);
-    trm_free(*embeddings);
-    *embeddings = NULL;
+    float *borrowed = (float *)(uintptr_t)embeddings; /* kept: not written and not freed */
+    *result = NULL;
+    trm_status status = check_given(run, count, dim, embeddings, labels, ignore_label, err);
+    if (status == TRM_OK)
+        status = trm_rows_sort(run, count, dim, labels, ignore_label, true, 0, result, err);
+    if (status == TRM_OK)
+        status = trm_rows_lay_out(run, *result, choose_replicate(run, *result), err);
+    if (status == TRM_OK)
+        status = trm_rows_fill(run, *result, count, &borrowed, err);
+    if (status != TRM_OK)
+        trm_rows_destroy(result);
     return status;
 }
 
@@ -488,15 +607,10 @@ void trm_rows_destroy(trm_rows **rows)
     trm_rows *old = *rows;
     if (old == NULL)
         return;
-    if (old->team_comm != MPI_COMM_NULL)
-        MPI_Comm_free(&old->team_comm);
-    trm_free(old->shards);
+    free_layout(old);
+    free_sorted(old);
     trm_free(old->x);
-    trm_free(old->label);
-    trm_free(old->id);
     trm_free(old->norm2);
-    trm_free(old->class_first);
-    trm_free(old->class_size);
     trm_free(old);
     *rows = NULL;
 }

@@ -16,6 +16,9 @@ typedef struct trm_shard {
     int64_t label_first, label_last; /* labels of the ends; meaningless where count is 0 */
 } trm_shard;
 
+/* Where this rank's rows go, and those come from that it has of the arrangement. */
+typedef struct trm_sorted trm_sorted;
+
 struct trm_rows {
     int dim;
     int64_t store_rows; /* as given, with the ignored ones */
@@ -32,7 +35,10 @@ struct trm_rows {
     trm_shard *shards;  /* one a team */
 
     int64_t first, count;  /* this team's shard */
-    int64_t arrange_bytes; /* as the plan had it for this rank */
+    int64_t arrange_bytes; /* what a rank needs while rows are read and arranged; equal on all */
+    bool kept;             /* the caller keeps its rows */
+    int64_t read_bytes;    /* of a buffer that the caller reads with */
+    trm_sorted *sorted;    /* until the embeddings are here */
     float *x;              /* count x dim */
     int64_t *label, *id;   /* count; ids are row ids of the store */
     double *norm2;         /* count: canonical dot of the row with itself */
@@ -40,10 +46,27 @@ struct trm_rows {
     int64_t *class_size;   /* count */
 };
 
-/* As trm_rows_create, but *embeddings, which trm_alloc gave, is freed as soon as it is copied, and set to
- * NULL, also after a failure: one copy of the rows less at once. Collective. */
-trm_status trm_rows_take(trm_run *run, int64_t count, int dim, float **embeddings, const int64_t *labels,
-                         const int64_t *ignore_label, trm_rows **result, trm_error *err) TRM_MUST_CHECK;
+/* trm_rows_create in three steps, so that a job can be planned when only the labels have been read.
+ *
+ * First, where every row will go, from the labels alone. kept: the caller will keep its embeddings.
+ * read_bytes: what it needs to read them, for the plan. Collective. The caller owns *rows. Errors: MEMORY,
+ * DATA. */
+trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels,
+                         const int64_t *ignore_label, bool kept, int64_t read_bytes, trm_rows **rows,
+                         trm_error *err) TRM_MUST_CHECK;
+/* Then the teams, of so many ranks, and all of rows but x and norm2. May be done again. Collective. Errors:
+ * MEMORY. */
+trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, trm_error *err) TRM_MUST_CHECK;
+/* Last the embeddings, as many as there were labels. Where kept was false, *embeddings, which trm_alloc gave,
+ * is freed as soon as it is copied, and set to NULL, also after a failure. Collective. Errors: MEMORY. */
+trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, float **embeddings,
+                         trm_error *err) TRM_MUST_CHECK;
+
+/* Ranks a team, where only speed counts; the run's choice where it has one. Not collective. */
+int trm_rows_best_replicate(const trm_run *run, const trm_rows *rows);
+
+/* Refuses (MEMORY) so many rows that this machine can't sort their labels. Not collective. */
+trm_status trm_rows_check_labels(const trm_run *run, int64_t rows, int dim, trm_error *err) TRM_MUST_CHECK;
 
 /* Refuses a row of norm 0 under cosine. The same answer on all ranks. Not collective. Errors: DATA. */
 trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_error *err) TRM_MUST_CHECK;

@@ -136,9 +136,10 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
     made->threads = options->threads > 0 ? options->threads : default_threads(made->host_ranks);
     made->replicate = options->replicate;
     made->tile = options->tile;
-    made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : memory_a_rank(made->host_ranks);
+    made->free_memory = memory_a_rank(made->host_ranks);
     /* Hosts may differ in memory; the panels must not. */
-    MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &made->free_memory, 1, MPI_INT64_T, MPI_MIN, made->comm);
+    made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
     made->kernel = trm_kernel_find(options->kernel);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
@@ -187,10 +188,20 @@ void trm_run_destroy(trm_run **run)
     *run = NULL;
 }
 
+enum { KILO = 1000, MEGA = 1000000 };
+
+static char unit_name(int64_t unit)
+{
+    return unit == KILO ? 'K' : 'M';
+}
+
 trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err)
 {
-    return trm_fail(err, TRM_ERR_MEMORY,
-                    "%s %.1f MB a rank, the limit is %.1f MB: give --mem-per-rank %" PRId64
-                    "M or use more ranks",
-                    what, (double)bytes / 1e6, (double)run->mem_per_rank / 1e6, bytes / 1000000 + 1);
+    const int64_t unit = bytes < 10 * MEGA ? KILO : MEGA,
+                  limit_unit = run->mem_per_rank < 10 * MEGA ? KILO : MEGA;
+    return trm_fail(
+        err, TRM_ERR_MEMORY,
+        "%s %.1f %cB a rank, the limit is %.1f %cB: give --mem-per-rank %" PRId64 "%c or use more ranks",
+        what, (double)bytes / (double)unit, unit_name(unit), (double)run->mem_per_rank / (double)limit_unit,
+        unit_name(limit_unit), bytes / unit + (bytes % unit > 0), unit_name(unit));
 }

@@ -14,6 +14,7 @@ struct trm_run {
     int replicate; /* 0: auto */
     int tile;      /* 0: auto */
     int64_t mem_per_rank;
+    int64_t free_memory; /* what mem_per_rank would be if it was not given */
     const trm_kernel *kernel;
     trm_progress_fn progress;
     void *progress_context;

@@ -7,7 +7,7 @@ store=$dir/s.h5
 c=$dir/c
 "$program" synth "$store" --rows 60000 --dim 64 --classes 60 --quiet || exit 2
 
-# start RANKS ARGUMENTS...: a job in the background; $job is mpirun, until it is in its sweeps.
+# start RANKS ARGUMENTS...: a job in the background; $job is mpirun, until it is in its sweeps, soon after the plan.
 start() {
     local ranks=$1
     shift
@@ -15,7 +15,10 @@ start() {
     mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr" &
     job=$!
     for ((i = 0; i < 300; i++)); do
-        if grep -qsE '^plan|^resume' "$dir/stderr"; then return; fi
+        if grep -qsE '^plan|^resume' "$dir/stderr"; then
+            sleep 0.5
+            return
+        fi
         sleep 0.1
     done
     fail "the job does not begin" "$dir/stderr"

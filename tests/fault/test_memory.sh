@@ -3,7 +3,6 @@
 source "$(dirname "$0")/../cli/lib.sh"
 export OMP_NUM_THREADS=1
 "$program" synth "$dir/s.h5" --rows 20000 --dim 256 --classes 5 --quiet || exit 2
-job=(mine "$dir/s.h5" --positives nearest:500)
 
 # Address space for MPI and little more, far less than the rows need. MPI itself may fail to start, and then says so
 # (with less than this it may crash).
@@ -15,7 +14,7 @@ for kilobytes in 400000 450000 500000; do
         timeout -k 5 60 "$program" mine "$dir/big.h5" --quiet </dev/null
     ) >"$dir/stdout" 2>"$dir/stderr"
     code=$?
-    lines=$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+M or use' "$dir/stderr")
+    lines=$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+[KM] or use' "$dir/stderr")
     if [[ $code == 71 && $lines == 1 ]]; then
         refusals=$((refusals + 1))
         pass
@@ -28,15 +27,61 @@ done
 expect "where MPI starts, one line says what would do" test "$refusals" -ge 1
 rm "$dir/big.h5"
 
-"$program" "${job[@]}" --mem-per-rank 20M --quiet >"$dir/stdout" 2>"$dir/stderr"
-expect "a limit below the rows: exit code 71" test $? == 71
-need=$(grep -oE 'give --mem-per-rank [0-9]+M' "$dir/stderr" | grep -oE '[0-9]+')
-"$program" "${job[@]}" --mem-per-rank "$((need + 20))M" --json >"$dir/out.json" 2>"$dir/stderr"
-expect "the limit it names (and a little for the state) is enough" test $? == 0
-expect "the plan is told" grep -qE '^plan .* MB a rank of at most [0-9]+ MB' "$dir/stderr"
-plan=$(value "$dir/out.json" run.plan_bytes)
-held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
-expect "and kept: $held held, $plan planned" test "$held" -lt $((plan * 115 / 100 + 16000000))
+# named RANKS LIMIT ARGUMENTS...: a limit too small is refused with one that is just enough, and the plan is kept.
+named() {
+    local ranks=$1 limit=$2 need unit code plan held what="${*:3} on $1 ranks"
+    shift 2
+    on "$ranks" "$@" --mem-per-rank "$limit" --quiet >"$dir/stdout" 2>"$dir/stderr"
+    code=$?
+    expect "$what: $limit is too little: exit code $code" test "$code" == 71
+    expect "$what: sizes are told" test -z "$(grep -E ' 0\.0 .B' "$dir/stderr")"
+    read -r need unit < <(sed -nE 's/.*give --mem-per-rank ([0-9]+)([KM]).*/\1 \2/p' "$dir/stderr")
+    on "$ranks" "$@" --mem-per-rank "$((need - 1))$unit" --quiet >"$dir/stdout" 2>"$dir/stderr"
+    code=$?
+    expect "$what: less than $need$unit is too little: exit code $code" test "$code" == 71
+    on "$ranks" "$@" --mem-per-rank "$need$unit" --json >"$dir/out.json" 2>"$dir/stderr"
+    code=$?
+    expect "$what: $need$unit is enough: exit code $code" test "$code" == 0
+    expect "$what: the plan is told" grep -qE '^plan .* MB a rank of at most [0-9]+ MB' "$dir/stderr"
+    plan=$(value "$dir/out.json" run.plan_bytes)
+    held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
+    expect "$what: and kept: $held held, $plan planned" test "$held" -lt $((plan * 115 / 100 + 16000000))
+}
+"$program" synth "$dir/m.h5" --rows 1500 --dim 64 --classes 3 --quiet || exit 2
+"$program" synth "$dir/tiny.h5" --rows 60 --dim 8 --classes 3 --quiet || exit 2
+all=(--positives all --window none --tile 64)
+named 1 20M mine "$dir/s.h5" --positives easiest
+named 1 20K mine "$dir/m.h5" --positives nearest:200 --tile 64
+named 2 9M mine "$dir/s.h5" --positives easiest
+named 1 100K mine "$dir/m.h5" "${all[@]}" -o "$dir/o.h5" --overwrite
+named 2 100K mine "$dir/m.h5" "${all[@]}"
+named 4 1K mine "$dir/m.h5" "${all[@]}"
+named 4 1K mine "$dir/m.h5" "${all[@]}" --replicate 2 --gradient -o "$dir/o.h5" --overwrite
+named 3 1K mine "$dir/tiny.h5" "${all[@]}"
+named 2 1K loss "$dir/m.h5" --loss batch-all --gradient --tile 64 -o "$dir/o.h5" --overwrite
+
+# Many triplets, each of 48 bytes: handed over where they fit, else waiting on the disk.
+wide=(mine "$dir/six.h5" --positives all --window none --fallback farthest-inside --json --quiet --overwrite -o "$dir/o.h5")
+"$program" synth "$dir/six.h5" --rows 3000 --dim 16 --classes 3 --quiet || exit 2
+for ranks in 1 2; do
+    for limit in 16M 1G; do
+        on "$ranks" "${wide[@]}" --mem-per-rank "$limit" >"$dir/out.json" 2>"$dir/stderr" || fail "$limit" "$dir/stderr"
+        plan=$(value "$dir/out.json" run.plan_bytes)
+        held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
+        expect "$limit on $ranks ranks: $held held, $plan planned" test "$held" -lt $((plan * 11 / 10 + 8000000))
+    done
+done
+
+# What can't fit is not read: a value that would be refused is not seen.
+"$python" - "$dir/s.h5" <<'PY'
+import h5py, sys
+with h5py.File(sys.argv[1], "a") as f:
+    f["embeddings"][0, 0] = float("nan")
+PY
+on 2 mine "$dir/s.h5" --positives easiest --mem-per-rank 20M --quiet >"$dir/stdout" 2>"$dir/stderr"
+expect "a job that can't fit does not read its rows" test $? == 71
+on 2 mine "$dir/s.h5" --positives easiest --mem-per-rank 900M --quiet >"$dir/stdout" 2>"$dir/stderr"
+expect "one that fits does" test $? == 65
 
 # 2^40 rows that were never written
 "$python" - "$dir/huge.h5" <<'PY'
