@@ -78,7 +78,7 @@ import h5py, sys
 with h5py.File(sys.argv[1], "a") as f:
     f["embeddings"][0, 0] = float("nan")
 PY
-on 2 mine "$dir/s.h5" --positives easiest --mem-per-rank 20M --quiet >"$dir/stdout" 2>"$dir/stderr"
+on 2 mine "$dir/s.h5" --positives easiest --mem-per-rank 30M --quiet >"$dir/stdout" 2>"$dir/stderr"
 expect "a job that can't fit does not read its rows" test $? == 71
 on 2 mine "$dir/s.h5" --positives easiest --mem-per-rank 900M --quiet >"$dir/stdout" 2>"$dir/stderr"
 expect "one that fits does" test $? == 65
