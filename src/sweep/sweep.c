@@ -31,7 +31,8 @@ struct trm_sweep {
     trm_done done;      /* in it, by this rank: regions that are finished */
     MPI_Request asking; /* the wishes of the unit before are on their way */
     int wish, wishes;
-    int64_t unit_tiles; /* at most, of a rank; 0: a step is one unit */
+    int64_t unit_tiles;  /* at most, of a rank; 0: a step is one unit */
+    int64_t unit_blocks; /* but at least, so that the threads of a rank end a unit at about the same time */
 };
 
 /* A visiting shard's buffers. */
@@ -175,15 +176,20 @@ static void open_windows(const trm_sweep *sweep, const trm_sink *sink, trm_side 
  */
 static void set_unit(trm_sweep *sweep)
 {
+    enum { BLOCKS_A_THREAD = 8 };
     const double flops_a_second = 1e10;
     const trm_run *run = sweep->run;
     if (run->keeping == NULL)
         return;
     const double tile = 2.0 * sweep->tile * sweep->tile * sweep->rows->dim;
     sweep->unit_tiles = (int64_t)(flops_a_second * run->threads / tile) + 1;
-    if (run->keeping->unit_tiles > 0)
+    sweep->unit_blocks = BLOCKS_A_THREAD * run->threads;
+    if (run->keeping->unit_tiles > 0) {
         sweep->unit_tiles = run->keeping->unit_tiles;
+        sweep->unit_blocks = 1;
+    }
     MPI_Allreduce(MPI_IN_PLACE, &sweep->unit_tiles, 1, MPI_INT64_T, MPI_MIN, run->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &sweep->unit_blocks, 1, MPI_INT64_T, MPI_MAX, run->comm);
 }
 
 trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric metric, trm_sweep **result,
@@ -284,7 +290,7 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
  * blocks of 1024 rows half of the time goes into reading tables.) */
 static int block_of(const trm_run *run, int tile, int64_t shard, int64_t rows, int64_t slots)
 {
-    enum { SLOTS_IN_CACHE = 64, BLOCK_OFTEN = 1024, BLOCK_MAX = 4096, BLOCKS_A_THREAD = 16 };
+    enum { SLOTS_IN_CACHE = 64, BLOCK_OFTEN = 1024, BLOCK_MAX = 2048, BLOCKS_A_THREAD = 16 };
     const int64_t each = rows > 0 ? slots / rows : 0;
     int block = tile;
     while (each >= (2 * block <= BLOCK_OFTEN ? SLOTS_IN_CACHE : block) && 2 * block <= BLOCK_MAX &&
@@ -531,7 +537,8 @@ static int64_t units_of(const trm_ring *ring, int step)
         }
     const int64_t span = ring->block / ring->sweep->tile;
     const int64_t unit = (ring->sweep->unit_tiles + span * span - 1) / (span * span);
-    return unit > 0 ? (most + unit - 1) / unit : 1;
+    const int64_t least = ring->sweep->unit_blocks, blocks = unit > least ? unit : least;
+    return unit > 0 ? (most + blocks - 1) / blocks : 1;
 }
 
 /* Notes the first blocks of a region, counted along its rows, as done. */
