@@ -11,8 +11,9 @@
 extern "C" {
 #endif
 
-/* Told of progress by the main thread of rank 0, between tiles: the part of the present sweep that is done.
- */
+/* Told of progress by the main thread, between tiles: the part of the present sweep that is done. phase names
+ * it
+ * ("negatives", "panel 3 of 12, positives") and is borrowed for the call. */
 typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction);
 
 /* Who may stop a job and keep its state; made by the program, not for callers of the library. */

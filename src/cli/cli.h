@@ -125,7 +125,7 @@ int64_t trm_report_rss_now(void);
 typedef struct trm_progress {
     bool terminal;
     double phase_start, last;
-    const char *phase;
+    char phase[64];
 } trm_progress;
 /* Sets up the run's progress by the options. */
 void trm_progress_attach(const trm_cli *cli, trm_progress *progress, trm_run_options *run);

@@ -12,10 +12,10 @@ static void show(void *context, const char *phase, double fraction)
     enum { WIDTH = 30 };
     trm_progress *progress = context;
     const double now = trm_clock();
-    if (progress->phase == NULL || strcmp(progress->phase, phase) != 0) {
-        progress->phase = phase;
+    if (strcmp(progress->phase, phase) != 0) {
+        snprintf(progress->phase, sizeof progress->phase, "%s", phase);
         progress->phase_start = now;
-        progress->last = progress->terminal ? 0.0 : now;
+        progress->last = progress->terminal ? 0.0 : progress->last;
     }
     if (now - progress->last < (progress->terminal ? 0.2 : 60.0))
         return;
@@ -35,7 +35,7 @@ static void show(void *context, const char *phase, double fraction)
 
 void trm_progress_attach(const trm_cli *cli, trm_progress *progress, trm_run_options *run)
 {
-    *progress = (trm_progress){.terminal = isatty(STDERR_FILENO) != 0};
+    *progress = (trm_progress){.terminal = isatty(STDERR_FILENO) != 0, .last = trm_clock()};
     if (cli->progress == TRM_PROGRESS_NEVER || (cli->progress == TRM_PROGRESS_AUTO && cli->quiet))
         return;
     run->progress = show;
@@ -44,6 +44,6 @@ void trm_progress_attach(const trm_cli *cli, trm_progress *progress, trm_run_opt
 
 void trm_progress_end(trm_progress *progress)
 {
-    if (progress->terminal && progress->phase != NULL)
+    if (progress->terminal && progress->phase[0] != '\0')
         fprintf(stderr, "\r%*s\r", 78, "");
 }

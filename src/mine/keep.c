@@ -487,6 +487,7 @@ trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel, 
     keeper->index = index;
     keeper->phase = TRM_KEEPER_POSITIVES;
     keeper->panel = panel;
+    trm_sweep_is_for(keeper->sweep, index, keeper->anchors->panels);
     trm_status status = trm_panel_begin(keeper->anchors, index, panel, err);
     if (status == TRM_OK)
         status = here && keeper->resume_phase != TRM_KEEPER_POSITIVES

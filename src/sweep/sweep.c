@@ -10,6 +10,8 @@
 #include "sweep/half_ring.h"
 #include "sweep/side.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What a visiting shard brings, in this order; the first five are the rows, the rest is state. */
@@ -24,6 +26,8 @@ struct trm_sweep {
     int64_t largest; /* rows of the largest shard */
     trm_side own;
     trm_worker **workers;
+
+    int64_t panel, panels; /* of the job's, for progress; panels 0: not told */
 
     trm_sweep_save_fn save;
     void *save_context;
@@ -57,6 +61,7 @@ typedef struct trm_ring {
     trm_sweep_counts *counts;
     int64_t blocks_done, blocks_all; /* of this rank, in all steps */
     trm_done skip;                   /* what concerns the present region */
+    char phase[64];                  /* for progress */
 } trm_ring;
 
 static int64_t tiles_of(int64_t rows, int tile)
@@ -253,6 +258,12 @@ void trm_sweep_destroy(trm_sweep **result)
     *result = NULL;
 }
 
+void trm_sweep_is_for(trm_sweep *sweep, int64_t panel, int64_t panels)
+{
+    sweep->panel = panel;
+    sweep->panels = panels;
+}
+
 void trm_sweep_on_save(trm_sweep *sweep, trm_sweep_save_fn save, void *context)
 {
     sweep->save = save;
@@ -329,8 +340,7 @@ static void between_blocks(trm_ring *ring)
     if (run->ranks > 1)
         MPI_Iprobe(MPI_ANY_SOURCE, 0, run->comm, &flag, MPI_STATUS_IGNORE);
     if (run->progress != NULL)
-        run->progress(run->progress_context, ring->sink->same_label ? "positives" : "negatives",
-                      (double)done / (double)ring->blocks_all);
+        run->progress(run->progress_context, ring->phase, (double)done / (double)ring->blocks_all);
 }
 
 /* Blocks [from, to) of a region, counted along its rows. */
@@ -776,6 +786,17 @@ static void dismiss_visitors(trm_ring *ring)
     trm_free(ring->homecoming);
 }
 
+static void name_phase(trm_ring *ring)
+{
+    const trm_sweep *sweep = ring->sweep;
+    const char *phase = ring->sink->same_label ? "positives" : "negatives";
+    if (sweep->panels > 1)
+        snprintf(ring->phase, sizeof ring->phase, "panel %" PRId64 " of %" PRId64 ", %s", sweep->panel + 1,
+                 sweep->panels, phase);
+    else
+        snprintf(ring->phase, sizeof ring->phase, "%s", phase);
+}
+
 /* The same on all ranks. */
 static void choose_block(trm_ring *ring)
 {
@@ -807,6 +828,7 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
     for (int t = 0; t < rows->teams; t++)
         ring.slots[t] = slots[t * rows->replicate];
     choose_block(&ring);
+    name_phase(&ring);
     for (int k = 0; k < run->threads && status == TRM_OK; k++)
         status = trm_worker_widen(sweep->workers[k], ring.block, err);
     if (status == TRM_OK && rows->teams > 1)

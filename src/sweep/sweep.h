@@ -38,6 +38,9 @@ trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own,
  */
 void trm_sweep_prepare(const trm_sweep *sweep, const trm_sink *sink, trm_state *state);
 
+/* Which of the job's panels the next sweeps are for, as progress says. Not collective. */
+void trm_sweep_is_for(trm_sweep *sweep, int64_t panel, int64_t panels);
+
 /* Called by trm_sweep_run between two units of work, when the ranks have agreed to save: done is what this
  * rank has done, on rank 0 with what was skipped; counts are up to date; own holds all candidates found so
  * far. stop: trm_sweep_run will return. Collective. */
