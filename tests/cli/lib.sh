@@ -5,6 +5,7 @@ set -u
 program=$(realpath "$1") || exit 2
 source_dir=$(realpath "$2") || exit 2
 python=/usr/bin/python3
+export PYTHONPATH=$source_dir/tests/support PYTHONDONTWRITEBYTECODE=1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/trimine-test.XXXXXX") || exit 2
 trap 'rm -rf "$dir"' EXIT
 export HDF5_USE_FILE_LOCKING=FALSE OMP_NUM_THREADS=2

@@ -6,33 +6,22 @@ in=$dir/in
 mkdir "$in" "$out"
 
 "$python" - "$in" <<'PY' || exit 2
-import sys
-import h5py
 import numpy as np
+from stores import folder, write
 
-folder = sys.argv[1]
 rng = np.random.default_rng(1)
 x = rng.standard_normal((40, 8)).astype(np.float32)
 y = np.arange(40) % 4
-
-
-def write(name, **datasets):
-    with h5py.File(f"{folder}/{name}.h5", "w") as f:
-        for dataset, values in datasets.items():
-            f[dataset] = values
-
 
 def changed(row, col, value):
     z = x.copy()
     z[row, col] = value
     return z
 
-
 def zeroed(row):
     z = x.copy()
     z[row] = 0
     return z
-
 
 write("good", embeddings=x, labels=y)
 write("good2", embeddings=x, labels=y)

@@ -6,18 +6,8 @@ in=$dir/in
 mkdir "$in" "$out"
 
 "$python" - "$in" <<'PY' || exit 2
-import sys
-import h5py
 import numpy as np
-
-folder = sys.argv[1]
-
-
-def write(name, **datasets):
-    with h5py.File(f"{folder}/{name}.h5", "w") as f:
-        for dataset, values in datasets.items():
-            f[dataset.replace("__", "/")] = values
-
+from stores import write
 
 line = np.array([0, 6, 1, 3, 6, -1, 4], np.float32)[:, None]
 names = np.array([0, 0, 1, 2, 1, 3, 2])
@@ -28,11 +18,9 @@ y = rng.integers(0, 9, 300)
 x += 1.5 * rng.standard_normal((9, 24)).astype(np.float32)[y]
 write("store", embeddings=x, labels=y)
 
-
 def triplets(name, rows, **more):
     t = np.array(rows, np.int64).reshape(-1, 3)
     write(name, triplets__anchor=t[:, 0], triplets__positive=t[:, 1], triplets__negative=t[:, 2], **more)
-
 
 good = [[0, 1, 2], [1, 0, 5], [2, 4, 0]]
 triplets("good", good)

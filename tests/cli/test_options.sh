@@ -6,18 +6,8 @@ in=$dir/in
 mkdir "$in" "$out"
 
 "$python" - "$in" <<'PY' || exit 2
-import sys
-import h5py
 import numpy as np
-
-folder = sys.argv[1]
-
-
-def write(name, **datasets):
-    with h5py.File(f"{folder}/{name}.h5", "w") as f:
-        for dataset, values in datasets.items():
-            f[dataset.replace("__", "/")] = values
-
+from stores import folder, write
 
 rng = np.random.default_rng(8)
 x = rng.standard_normal((60, 6)).astype(np.float32)

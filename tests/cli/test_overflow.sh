@@ -6,21 +6,12 @@ in=$dir/in
 mkdir "$in" "$out"
 
 "$python" - "$in" <<'PY' || exit 2
-import sys
-import h5py
 import numpy as np
+from stores import write
 
-folder = sys.argv[1]
 rng = np.random.default_rng(5)
 x = rng.standard_normal((40, 8)).astype(np.float32)
 y = np.arange(40) % 4
-
-
-def write(name, **datasets):
-    with h5py.File(f"{folder}/{name}.h5", "w") as f:
-        for dataset, values in datasets.items():
-            f[dataset] = values
-
 
 write("good", embeddings=x, labels=y)
 large, tiny = x.copy(), x.copy()
