@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -570,11 +569,7 @@ static void values_that_are_none_have_no_name(void **state)
 
 int main(int argc, char **argv)
 {
-    int provided;
-    alarm(100);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    start_mpi(&argc, &argv, 100);
     make_rows();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rank_without_rows_gives_null_for_everything),

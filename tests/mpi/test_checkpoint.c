@@ -403,11 +403,7 @@ static void the_old_checkpoint_stays_where_a_new_one_cant_be_written(void **stat
 
 int main(int argc, char **argv)
 {
-    int provided;
-    alarm(250);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    start_mpi(&argc, &argv, 250);
     make_store();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_is_stopped_at_any_unit_ends_with_the_same_result),

@@ -14,7 +14,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -200,11 +199,7 @@ static void exact_sums_and_hashes_add_up(void **state)
 
 int main(int argc, char **argv)
 {
-    int provided;
-    alarm(100);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    start_mpi(&argc, &argv, 100);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_arrive_in_the_order_of_ranks),
         cmocka_unit_test(transfers_of_nothing_and_of_much_end),

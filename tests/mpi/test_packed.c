@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -180,11 +179,7 @@ static void a_margin_that_is_no_number_is_refused(void **state)
 
 int main(int argc, char **argv)
 {
-    int provided;
-    alarm(100);
-    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    start_mpi(&argc, &argv, 100);
     make_batch();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_those_of_the_chosen_triplets),

@@ -6,9 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int rank, ranks;
 char folder[200];
+
+void start_mpi(int *argc, char ***argv, unsigned seconds)
+{
+    int provided;
+    alarm(seconds);
+    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+}
 
 bool everywhere(bool here)
 {

@@ -5,9 +5,12 @@
 
 #include <stdbool.h>
 
-/* This process among all, and the folder; valid after make_folder. */
+/* This process among all, valid after start_mpi or make_folder; and the folder, after that. */
 extern int rank, ranks;
 extern char folder[200];
+
+/* Starts MPI, and a clock that ends a test that hangs. */
+void start_mpi(int *argc, char ***argv, unsigned seconds);
 
 /* True only if true on every rank: so that all ranks leave a failing test together. */
 bool everywhere(bool here);
