@@ -406,6 +406,8 @@ trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *la
     trm_status status = TRM_OK;
     if (rows == NULL || sorted == NULL) {
         trm_free(sorted);
+        trm_free(rows);
+        rows = NULL;
         status = trm_fail_memory(err, "row table", 1, sizeof *rows);
     } else {
         *rows = (trm_rows){.dim = dim,
