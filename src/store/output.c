@@ -16,7 +16,7 @@
 
 enum { MAX_TEXT = 60000 }; /* an attribute of 64 KiB or more fails in this format */
 
-static const char *base_name(const char *path)
+const char *trm_output_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? path : slash + 1;
@@ -24,7 +24,7 @@ static const char *base_name(const char *path)
 
 char *trm_output_folder(const char *path)
 {
-    int length = (int)(base_name(path) - path);
+    int length = (int)(trm_output_name(path) - path);
     if (length == 0)
         return trm_format(".");
     return trm_format("%.*s", length > 1 ? length - 1 : 1, path);
@@ -32,7 +32,7 @@ char *trm_output_folder(const char *path)
 
 char *trm_output_beside(const char *path, const char *what)
 {
-    const char *name = base_name(path);
+    const char *name = trm_output_name(path);
     return trm_format("%.*s.%s.trimine-%s", (int)(name - path), path, name, what);
 }
 

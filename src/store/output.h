@@ -32,6 +32,8 @@ typedef struct trm_output_place {
  * none). */
 char *trm_output_beside(const char *path, const char *what);
 char *trm_output_folder(const char *path);
+/* The file's name in it: a part of path. */
+const char *trm_output_name(const char *path);
 
 /* Brings a finished file to the disk and gives it its name, for good. Not collective. Errors: IO, CREATE. */
 trm_status trm_output_rename(const char *temporary, const char *target, trm_error *err) TRM_MUST_CHECK;

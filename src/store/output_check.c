@@ -16,19 +16,13 @@ static bool same_file(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-static const char *name_in_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
-}
-
 bool trm_output_is_same(const char *path, const char *other)
 {
     struct stat a, b;
     if (stat(path, &a) == 0 && stat(other, &b) == 0 && same_file(&a, &b))
         return true;
     char *folder = trm_output_folder(path), *other_folder = trm_output_folder(other);
-    const bool same = strcmp(name_in_folder(path), name_in_folder(other)) == 0 && folder != NULL &&
+    const bool same = strcmp(trm_output_name(path), trm_output_name(other)) == 0 && folder != NULL &&
                       other_folder != NULL && stat(folder, &a) == 0 && stat(other_folder, &b) == 0 &&
                       same_file(&a, &b);
     trm_free(folder);
