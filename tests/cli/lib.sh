@@ -31,20 +31,33 @@ expect() { # what, command...: passes if the command does
     if "$@" >"$dir/expect.log" 2>&1; then pass; else fail "$what" "$dir/expect.log"; fi
 }
 
-# on RANKS ARGUMENTS...: the program under mpirun, never longer than a minute.
+# Bounds on waiting only catch what hangs: on a busy machine a job of a second may take a minute.
+patience=300
+
+# on RANKS ARGUMENTS...: the program under mpirun.
 on() {
     local ranks=$1
     shift
-    timeout -k 5 60 mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null
+    timeout -k 5 "$patience" mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null
 }
 
-# ends PROCESS SECONDS: waits for a process that this shell started; kills it, and fails, if it takes longer.
-ends() {
-    local i
-    for ((i = 0; i < $2 * 20; i++)); do
-        if ! kill -0 "$1" 2>/dev/null; then return 0; fi
+# awaits SECONDS COMMAND...: tries a command until it succeeds; fails if it does not within that time.
+awaits() {
+    local last=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        if ((SECONDS > last)); then return 1; fi
         sleep 0.05
     done
+}
+
+is_gone() {
+    ! kill -0 "$1" 2>/dev/null
+}
+
+# ends PROCESS [SECONDS]: waits for a process that this shell started; kills it, and fails, if it takes longer.
+ends() {
+    if awaits "${2:-$patience}" is_gone "$1"; then return 0; fi
     kill -9 "$1"
     return 1
 }
@@ -106,7 +119,7 @@ refused() {
     shift
     for ranks in 1 3; do
         if ((ranks == 1)); then
-            timeout -k 5 60 "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+            timeout -k 5 "$patience" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
         else
             on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
         fi

@@ -5,7 +5,8 @@
  * FAULT_NTH    which call fails, from 1 on; 0: none
  * FAULT_ALL    set: every call from then on, too
  * FAULT_ERRNO  what it fails with (EIO)
- * FAULT_WAIT   a file: the call does not fail, but waits until the file is there
+ * FAULT_HERE   a file that gets the process's id when it comes to that call
+ * FAULT_WAIT   a file: the call does not fail, but waits until the file is there (ten minutes at most)
  * FAULT_PATH   only files under this folder; not for memory
  * FAULT_COUNT  a file that gets the number of calls there were on that rank, at the end */
 #include <dlfcn.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -32,6 +34,21 @@ static long number_of(const char *name)
 
 static long calls;
 
+/* Writes a number into the file that a variable names, whole or not at all. */
+static void note(const char *variable, long number)
+{
+    const char *path = getenv(variable);
+    char next[4096];
+    if (path == NULL || snprintf(next, sizeof next, "%s.next", path) >= (int)sizeof next)
+        return;
+    FILE *file = fopen(next, "w");
+    if (file == NULL)
+        return;
+    fprintf(file, "%ld\n", number);
+    if (fclose(file) == 0)
+        syscall(SYS_rename, next, path); /* not the one below */
+}
+
 /* Does this call fail? */
 static bool fails(const char *call)
 {
@@ -41,8 +58,9 @@ static bool fails(const char *call)
     const long now = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED), nth = number_of("FAULT_NTH");
     if (nth == 0 || now < nth || (now > nth && getenv("FAULT_ALL") == NULL))
         return false;
+    note("FAULT_HERE", getpid());
     const char *wait = getenv("FAULT_WAIT");
-    for (int tries = 0; wait != NULL && tries < 1000 && access(wait, F_OK) != 0; tries++)
+    for (int tries = 0; wait != NULL && tries < 60000 && access(wait, F_OK) != 0; tries++)
         usleep(10000);
     if (wait != NULL)
         return false;
@@ -69,14 +87,8 @@ static bool concerns(int file)
 
 __attribute__((destructor)) static void report(void)
 {
-    const char *path = getenv("FAULT_COUNT");
-    if (path == NULL || strtol(text_of("OMPI_COMM_WORLD_RANK"), NULL, 10) != number_of("FAULT_RANK"))
-        return;
-    FILE *file = fopen(path, "w");
-    if (file == NULL)
-        return;
-    fprintf(file, "%ld\n", calls);
-    fclose(file);
+    if (strtol(text_of("OMPI_COMM_WORLD_RANK"), NULL, 10) == number_of("FAULT_RANK"))
+        note("FAULT_COUNT", calls);
 }
 
 #define REAL(name, type) ((type)(uintptr_t)dlsym(RTLD_NEXT, name))
@@ -110,6 +122,21 @@ int rename(const char *from, const char *to)
     if (is_under(to) && fails("rename"))
         return -1;
     return REAL("rename", int (*)(const char *, const char *))(from, to);
+}
+
+int renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    if ((is_under(to) || concerns(to_folder)) && fails("rename"))
+        return -1;
+    return REAL("renameat", int (*)(int, const char *, int, const char *))(from_folder, from, to_folder, to);
+}
+
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
+{
+    if ((is_under(to) || concerns(to_folder)) && fails("rename"))
+        return -1;
+    return REAL("renameat2", int (*)(int, const char *, int, const char *, unsigned))(from_folder, from,
+                                                                                      to_folder, to, flags);
 }
 
 /* The program itself, not its libraries: trimine calls nothing else for memory. */

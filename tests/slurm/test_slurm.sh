@@ -3,6 +3,7 @@
 # an array, and one that gets its signal before the time limit, is put back into the queue and ends with the result of
 # an undisturbed run; and what happens without --mpi=pmix.
 source "$(dirname "$0")/../cli/lib.sh"
+shim=$(realpath "$3") || exit 2
 for tool in munged slurmctld slurmd sbatch; do
     if ! command -v "$tool" >/dev/null; then
         echo "skipped: $tool is not installed"
@@ -23,16 +24,73 @@ cd "$dir" || exit 2
 export TRIMINE=$program OMP_NUM_THREADS=1
 templates=$source_dir/slurm
 "$program" synth s.h5 --rows 3000 --dim 32 --classes 30 --quiet || exit 2
-"$program" synth short.h5 --rows 60000 --dim 64 --classes 30 --quiet || exit 2
-"$program" synth long.h5 --rows 200000 --dim 64 --classes 30 --quiet || exit 2
+"$program" synth long.h5 --rows 20000 --dim 64 --classes 30 --quiet || exit 2
 
 hash_of() {
     "$python" -c 'import h5py, sys; print(h5py.File(sys.argv[1])["/"].attrs["result_hash"].decode())' "$1" 2>&1
 }
 
 on 2 mine s.h5 -o right.h5 --quiet || fail "undisturbed"
-on 2 mine short.h5 -o short_right.h5 --positives easiest --quiet || fail "undisturbed, short"
 on 2 mine long.h5 -o long_right.h5 --positives easiest --quiet || fail "undisturbed, long"
+
+# ---- stopped before the time limit, and on ----
+
+# However fast the machine is, a job must not end before its signal comes. So in its first run it waits at its first
+# checkpoint, and is stopped there (SIGSTOP) until the signal is pending.
+cat >held <<HELD
+#!/bin/bash
+if [[ \${SLURM_RESTART_COUNT:-0} == 0 ]]; then export LD_PRELOAD=$shim; fi
+exec "$program" "\$@"
+HELD
+chmod +x held
+
+# held OUT LAUNCH SBATCH ARGUMENTS...: submits a job and waits until it is held. Its number goes to $held_job.
+held() {
+    local launch=$2
+    held_out=$1
+    shift 2
+    held_job=$(env TRIMINE="$dir/held" LAUNCH="$launch" FAULT_CALL=rename FAULT_NTH=1 FAULT_PATH="$dir/$held_out.checkpoint" \
+        FAULT_HERE="$dir/$held_out.here" FAULT_WAIT="$dir/$held_out.go" \
+        sbatch --parsable --ntasks=1 --cpus-per-task=1 --output="job-%j.log" "$@" "$templates/preemptible.sbatch" long.h5 \
+        "$dir/$held_out" --positives easiest --kernel blas --tile 32 --checkpoint-every 0.0001)
+    if awaits "$patience" test -s "$held_out.here"; then
+        kill -STOP "$(<"$held_out.here")"
+        touch "$held_out.go"
+    else
+        fail "$held_out: does not come to its first checkpoint" "job-$held_job.log"
+    fi
+}
+
+# Is SIGUSR1 waiting for a process?
+usr1_is_pending() {
+    local mask
+    mask=$(sed -nE 's/^ShdPnd:\s*//p' "/proc/$1/status")
+    ((0x${mask:-0} & 1 << 9))
+}
+
+# goes_on NAME OUT JOB: a held job gets its signal, is put back into the queue and ends as it should.
+goes_on() {
+    local name=$1 out=$2 job=$3
+    if [[ -s $out.here ]]; then
+        awaits "$patience" usr1_is_pending "$(<"$out.here")" || fail "$name: no signal comes"
+        kill -CONT "$(<"$out.here")"
+    fi
+    awaits "$patience" is_over "$job" || fail "$name: does not end: $state" "job-$job.log"
+    expect "$name: was stopped" grep -q "holds the work: run again with --resume" "job-$job.log"
+    expect "$name: and went on" grep -q "^resume     from checkpoint" "job-$job.log"
+    if [[ $state != COMPLETED ]]; then fail "$name: $state, exit code $code" "job-$job.log"; fi
+    expect "$name: to the same result" test "$(hash_of "$out")" == "$(hash_of long_right.h5)"
+    expect "$name: the checkpoint is gone" test ! -e "$out.checkpoint"
+}
+
+# Slurm looks at time limits every half minute, so it sends the signal 30 to 60 seconds after the start of this one.
+held limit.h5 srun --time=2 --signal=B:USR1@60
+limit_job=$held_job
+held asked.h5 mpirun
+scancel --batch --signal=USR1 "$held_job"
+goes_on "mpirun" asked.h5 "$held_job"
+
+# ---- jobs that complete ----
 
 # completes NAME OUT RIGHT [VARIABLE=VALUE...] -- SBATCH ARGUMENTS...
 completes() {
@@ -47,7 +105,7 @@ completes() {
         fail "$name: not submitted" stderr
         return
     }
-    ended "$job" 40 || fail "$name: does not end"
+    awaits "$patience" is_over "$job" || fail "$name: does not end"
     if [[ $state != COMPLETED ]]; then
         fail "$name: $state, exit code $code" "job-$job.log"
     elif [[ $(hash_of "$out") != $(hash_of "$right") ]]; then
@@ -76,36 +134,13 @@ for i in 0 1 2; do "$program" synth "stores/$i.h5" --rows 500 --dim 8 --seed "$i
 job=$(OPTIONS='--positives easiest' sbatch --parsable --array=0-2 --cpus-per-task=1 --output=array-%a.log \
     "$templates/array.sbatch" results stores/0.h5 stores/1.h5 stores/2.h5)
 for i in 0 1 2; do
-    ended "${job}_$i" 60
+    awaits "$patience" is_over "${job}_$i" || fail "array task $i: does not end"
     "$program" mine "stores/$i.h5" -o "stores/$i.right" --positives easiest --quiet
     expect "array task $i completes" test "$state" == COMPLETED
     expect "with its store's result" test "$(hash_of "results/$i.h5")" == "$(hash_of "stores/$i.right")"
 done
 
-# ---- stopped before the time limit, and on ----
-
-# requeued NAME STORE OUT LAUNCH SIGNAL [ask]: by Slurm, SIGNAL seconds before the limit of a minute; ask: by scancel at once.
-requeued() {
-    local job i name=$1 store=$2 out=$3
-    shift
-    job=$(LAUNCH=$3 sbatch --parsable --ntasks=1 --cpus-per-task=1 --time=1 --signal="B:USR1@$4" --output="job-%j.log" \
-        "$templates/preemptible.sbatch" "$store.h5" "$out" --positives easiest --kernel blas --tile 32 --checkpoint-every 0.05)
-    if [[ -n ${5:-} ]]; then
-        for ((i = 0; i < 300; i++)); do
-            if [[ -s $out.checkpoint ]]; then break; fi
-            sleep 0.1
-        done
-        scancel --batch --signal=USR1 "$job"
-    fi
-    ended "$job" 240 || fail "$name: does not end: $state" "job-$job.log"
-    expect "$name: was stopped" grep -q "holds the work: run again with --resume" "job-$job.log"
-    expect "$name: and went on" grep -q "^resume     from checkpoint" "job-$job.log"
-    if [[ $state != COMPLETED ]]; then fail "$name: $state, exit code $code" "job-$job.log"; fi
-    expect "$name: to the same result" test "$(hash_of "$out")" == "$(hash_of "${store}_right.h5")"
-    expect "$name: the checkpoint is gone" test ! -e "$out.checkpoint"
-}
-requeued "a time limit" long e.h5 srun 45
-requeued "mpirun" short f.h5 mpirun 5 ask
+goes_on "a time limit" limit.h5 "$limit_job"
 
 # ---- without pmix ----
 
