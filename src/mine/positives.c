@@ -5,6 +5,8 @@
  * and the minimum merges them. */
 #include "mine/positives.h"
 
+#include <stddef.h>
+
 static void window_one(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
 static bool wants_one(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi);
 static bool offer_nearest(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,

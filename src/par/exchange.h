@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <mpi.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Sends items to their ranks: send holds the items for rank 0, then rank 1, ... (send_counts[r] items of size

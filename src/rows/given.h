@@ -9,6 +9,7 @@
 
 #include "rows/run.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct trm_given {

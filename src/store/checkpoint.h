@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 #include <mpi.h>
+#include <stddef.h>
 
 /* What a job is: two jobs go on from each other's state only if these are equal. All borrowed. */
 typedef struct trm_checkpoint_job {
