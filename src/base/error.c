@@ -1,6 +1,8 @@
 /* Error objects and exit codes: one table says which status ends the program with which code. */
 #include "base/error.h"
 
+#include "base/visible.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,23 +28,16 @@ int trm_exit_code(trm_status status)
     return exit_codes[status];
 }
 
-/* Names of files and datasets may hold anything; a message is one line. */
-static void make_one_line(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ' || *text == 127)
-            *text = '?';
-}
-
 trm_status trm_fail(trm_error *err, trm_status status, const char *format, ...)
 {
     if (err == NULL || err->status != TRM_OK)
         return status;
+    char text[sizeof err->text];
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    make_one_line(err->text);
+    trm_visible(text, err->text, sizeof err->text); /* one line, whatever names hold */
     err->status = status;
     err->rank = -1;
     return status;
