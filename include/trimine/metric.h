@@ -1,4 +1,4 @@
-/* The four distances, as formulas on a canonical float64 dot product and two squared norms. */
+/* The four distances, in float64: of a canonical dot product g = <x_i, x_j> and two squared norms n. */
 #ifndef TRIMINE_METRIC_H
 #define TRIMINE_METRIC_H
 
@@ -7,7 +7,7 @@ extern "C" {
 #endif
 
 typedef enum trm_metric {
-    TRM_METRIC_SQL2,   /* max(0, (n_i + n_j) - 2 g) */
+    TRM_METRIC_SQL2,   /* (n_i + n_j) - 2 g; sum of (x_i - x_j)^2 where that is below (n_i + n_j) / 1024 */
     TRM_METRIC_L2,     /* sqrt of sql2 */
     TRM_METRIC_COSINE, /* max(0, 1 - g / sqrt(n_i n_j)) */
     TRM_METRIC_DOT     /* -g */

@@ -16,19 +16,26 @@
  * |f_i||y_j| + |Y_i||f_j|, |Y| = 1: at most 2 (u (1 + 2^-10) + (D/16 + 8) w) + 4 t sqrt(D). dot: likewise <=
  * 2 u (1 + 2^-10) |y_i||y_j| <= u (1 + 2^-10)(n_i + n_j), plus the same in t. sqrt(D) <= (D + 1) / 2, so 1.
  * and 2. together spend at most (D + 16) 4 t (1 + |y|) on each of the two rows for t.
- * 3. The canonical distance differs from the exact one too, and by the norms as given, not as shifted. A
- * canonical dot is off by (D/8 + 4) w |x_i||x_j| (1 + tiny): eight chains of ceil(D/8) additions and three
- * more; products are exact. sql2: two norms, twice the dot, one sum, one difference: (2 (D/8 + 4) + 3) w (N_i
- * + N_j), to first order; we take (D/4 + 16) w. max(0, .) moves it no further from the exact one, which is
- * not negative. In units of v: s^2/2 of it. l2: the window is squared, and widened by 2^-50 for the rounding
- * of the root (w) and of the square. cosine: dot (D/8 + 4) w, half of each norm's, root, product, quotient,
- * difference (of at most 2): under (D/4 + 16) w. dot: (D/8 + 4) w |x_i||x_j| s^2 <= (D/8 + 4) w s^2 (N_i +
- * N_j) / 2; we take the same as for sql2. The values of n and N that enter are off by D w, relative: the
- * factor 1 + 2^-10 on the sum below takes that. So with e_i = (k n_i / 2 + map + canonical + tiny)(1 + 2^-10)
- * and p(d) = -d s^2/2, -d^2 s^2/2, 1 - d, -d s^2: p(d) + a (n_i + n_j)/2 - e_i - e_j <= g <= p(d) + a (n_i +
- * n_j)/2 + e_i + e_j,  a = 1 for sql2 and l2, else 0. With near_term = a n/2 - e and far_term = a n/2 + e, a
- * pair whose d is in row i's [lo, hi] has g >= near_i + near_term_j and g <= far_i + far_term_j, near_i =
- * near_term_i + p(hi), far_i = far_term_i + p(lo).
+ * 3. The canonical distance differs from the exact one too. A canonical dot is off by (D/8 + 4) w |x_i||x_j|
+ * (1 + tiny): eight chains of ceil(D/8) additions and three more; products are exact. sql2 has two forms.
+ * With q, the exact value, they are off by r q or less, r = (D/4 + 16) 2^-43: e = (n_i + n_j) - 2 g: two
+ * norms, twice the dot, one sum, one difference: (2 (D/8 + 4) + 3) w (N_i + N_j), to first order; we take
+ * (D/4 + 16) w. It is used only where e >= (N_i + N_j) / 1024, so this is at most 1024 (D/4 + 16) w e = r e,
+ * and q >= e (1 - r). The sum of squared differences: all its terms are positive, and each passes a
+ * difference (squared: two roundings), a product and ceil(D/8) + 2 additions: (D/8 + 6) w q. Differences of
+ * float32 are multiples of 2^-149, so no square is flushed. q = |x_i - x_j|^2 is as large for shifted rows:
+ * s^2 q = |Y_i - Y_j|^2 <= 2 (|Y_i|^2 + |Y_j|^2), so in units of v, s^2/2 of it, the canonical distance is
+ * off by r (n_i + n_j), whatever the norms were before the shift: a common offset costs the filter nothing.
+ * (|Y|^2 for n: by 2., within the factor 1 + 2^-10 and the terms in t below.) l2: the window is squared, and
+ * widened by 2^-50 for the rounding of the root (w) and of the square. cosine: dot (D/8 + 4) w, half of each
+ * norm's, root, product, quotient, difference (of at most 2): under (D/4
+ * + 16) w. dot: (D/8 + 4) w |x_i||x_j| s^2 <= (D/8 + 4) w s^2 (N_i + N_j) / 2; we take (D/4 + 16) w of that.
+ * The values of n and N that enter are off by D w, relative: the factor 1 + 2^-10 on the sum below takes
+ * that. So with e_i = (k n_i / 2 + map + canonical + tiny)(1 + 2^-10) and p(d) = -d s^2/2, -d^2 s^2/2, 1 - d,
+ * -d s^2: p(d) + a (n_i + n_j)/2 - e_i - e_j <= g <= p(d) + a (n_i + n_j)/2 + e_i + e_j,  a = 1 for sql2 and
+ * l2, else 0. With near_term = a n/2 - e and far_term = a n/2 + e, a pair whose d is in row i's [lo, hi] has
+ * g >= near_i + near_term_j and g <= far_i + far_term_j, near_i = near_term_i + p(hi), far_i = far_term_i +
+ * p(lo).
  * 4. Floats. The compare uses fl(near_i + near_term_j) <= sum + u |sum| <= sum of (value + u |value|).
  * lower() gives a float f with f + u |f| <= value (minus t, if the sum is flushed); upper() the mirror. So
  * fl(sum) <= exact bound <= g. The compare keeps a pair if not g <= bound; g may equal the bound only if
@@ -167,7 +174,7 @@ static void set_terms(trm_block *block, int64_t row, double n, double norm2)
 {
     const trm_map *map = &block->map;
     const double dim = map->dim, u = 0x1p-24, w = 0x1p-53;
-    const double canonical = (dim / 4.0 + 16.0) * w;
+    const double canonical = (dim / 4.0 + 16.0) * w, by_distance = (dim / 4.0 + 16.0) * 0x1p-43;
     const double tiny = (dim + 16.0) * 0x1p-124 * (1.0 + sqrt(n));
     const double dot = block->kernel->radius(map->dim) * n / 2.0;
     double e = 0.0, centre = 0.0;
@@ -175,7 +182,7 @@ static void set_terms(trm_block *block, int64_t row, double n, double norm2)
     case TRM_METRIC_SQL2:
     case TRM_METRIC_L2:
         centre = n / 2.0;
-        e = dot + 2.0 * u * n + canonical * norm2 * map->scale * map->scale / 2.0 + tiny;
+        e = dot + 2.0 * u * n + by_distance * n + tiny;
         break;
     case TRM_METRIC_COSINE:
         e = dot + u + (dim / 16.0 + 8.0) * w + canonical / 2.0 + tiny;

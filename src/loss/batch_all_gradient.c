@@ -225,11 +225,8 @@ static void run_block(const gradient_job *job, int64_t first, int count, const s
     const trm_rows *rows = job->rows;
     const trm_metric metric = job->metric;
     const float *x = rows->x + first * rows->dim;
-    trm_dot_tile(x, count, pass->x, (int)pass->count, rows->dim, s->g, PIECE_ROWS);
-    for (int i = 0; i < count; i++)
-        for (int64_t j = 0; j < pass->count; j++)
-            s->d[i * PIECE_ROWS + j] =
-                trm_distance(metric, s->g[i * PIECE_ROWS + j], rows->norm2[first + i], pass->norm2[j]);
+    trm_distance_tile(metric, x, rows->norm2 + first, count, pass->x, pass->norm2, (int)pass->count,
+                      rows->dim, s->d, s->g, PIECE_ROWS);
     weigh_block(job, first, count, s);
     for (int i = 0; i < count; i++) {
         double along = job->along[first - job->first + i];

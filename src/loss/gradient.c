@@ -178,7 +178,7 @@ static void add_terms(void *context, const trm_piece *piece)
     const trm_given *given = rows->gradient->given;
     const trm_metric metric = rows->gradient->metric;
     const int dim = given->dim;
-    const bool needs_dot = metric == TRM_METRIC_L2 || metric == TRM_METRIC_COSINE;
+    const bool needs_distance = metric == TRM_METRIC_L2 || metric == TRM_METRIC_COSINE;
 #pragma omp parallel for schedule(dynamic, 16) num_threads(given->threads)
     for (int64_t row = 0; row < given->count; row++) {
         const float *x = given->x + row * dim;
@@ -191,8 +191,9 @@ static void add_terms(void *context, const trm_piece *piece)
             if (pair->weight == 0.0)
                 continue;
             const float *y = piece->x + j * dim;
-            const double g = needs_dot ? trm_dot(x, y, dim) : 0.0;
-            const double d = needs_dot ? trm_distance(metric, g, given->norm2[row], piece->norm2[j]) : 0.0;
+            double g = 0.0, d = 0.0;
+            if (needs_distance)
+                d = trm_distance(metric, x, given->norm2[row], y, piece->norm2[j], dim, &g);
             trm_term_add(trm_term_of(metric, pair->weight, g, d, given->norm2[row], piece->norm2[j]), x, y,
                          dim, rows->sum + row * dim);
         }

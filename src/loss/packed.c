@@ -47,8 +47,7 @@ enum { COUNT_ALL, COUNT_ACTIVE, COUNT_FALLBACK, COUNTS };
 static measured measure(trm_metric metric, const float *x, const float *y, int dim)
 {
     measured m = {.x = x, .y = y, .norm2_x = trm_dot(x, x, dim), .norm2_y = trm_dot(y, y, dim)};
-    m.g = trm_dot(x, y, dim);
-    m.d = trm_distance(metric, m.g, m.norm2_x, m.norm2_y);
+    m.d = trm_distance(metric, x, m.norm2_x, y, m.norm2_y, dim, &m.g);
     return m;
 }
 

@@ -43,8 +43,8 @@ static void answer(void *context, const trm_piece *piece)
     for (int64_t k = a->done; k < end; k++) {
         question *q = a->order[k];
         const int64_t i = q->i - given->first[given->rank], j = q->j - piece->first;
-        const double g = trm_dot(given->x + i * given->dim, piece->x + j * given->dim, given->dim);
-        q->d = trm_distance(a->metric, g, given->norm2[i], piece->norm2[j]);
+        q->d = trm_distance(a->metric, given->x + i * given->dim, given->norm2[i], piece->x + j * given->dim,
+                            piece->norm2[j], given->dim, NULL);
         q->label_i = given->label[i];
         q->label_j = piece->label[j];
     }

@@ -4,6 +4,7 @@
 
 #include "metric/metric.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 /* z of a triplet; the order of the operations is part of the definition. */

@@ -1,13 +1,22 @@
-/* The canonical dot, one pair at a time and blocked.
+/* The canonical dot, one pair at a time and blocked; and the sum of squared differences.
  *
  * Lane l of a register of eight doubles is accumulator l of the definition, so every form adds the same exact
  * products in the same order. A tail that is filled with zeros adds +0 to accumulators that are never -0
- * (they start at +0, and in round to nearest x + y is -0 only when both are), so it changes no bit. */
+ * (they start at +0, and in round to nearest x + y is -0 only when both are), so it changes no bit.
+ *
+ * A squared difference of two float32 is not exact in float64, as a product of two is. A fused multiply-add
+ * would round once where the definition rounds twice, and give other bits on CPUs that have it. So nothing
+ * here may be fused: the intrinsics are separate, and all is compiled with -ffp-contract=off (gcc would fuse
+ * even intrinsics, and everything on aarch64, where the instruction is always there). */
 #include "metric/isa.h"
 #include "metric/metric.h"
 
 #if TRM_HAVE_X86
 #include <immintrin.h>
+#endif
+
+#ifdef __FAST_MATH__
+#error "canonical distances need the arithmetic as it is written: build without -ffast-math"
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
@@ -32,6 +41,17 @@ INLINE double dot_body(const float *x, const float *y, int dim)
 static double dot_portable(const float *x, const float *y, int dim)
 {
     return dot_body(x, y, dim);
+}
+
+static double difference_portable(const float *x, const float *y, int dim)
+{
+    double s[8] = {0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+    for (int k = 0; k < dim; k += 8)
+        for (int l = 0; l < 8 && k + l < dim; l++) {
+            const double difference = (double)x[k + l] - (double)y[k + l];
+            s[l] += difference * difference;
+        }
+    return reduce(s);
 }
 
 static void dot_tile_portable(const float *a, int rows, const float *b, int cols, int dim, double *out,
@@ -86,6 +106,31 @@ TRM_TARGET_AVX2 static double dot_avx2(const float *x, const float *y, int dim)
         const __m256 xt = tail_avx2(x + k, mask), yt = tail_avx2(y + k, mask);
         l = _mm256_fmadd_pd(low_avx2(xt), low_avx2(yt), l);
         h = _mm256_fmadd_pd(high_avx2(xt), high_avx2(yt), h);
+    }
+    return reduce_avx2(l, h);
+}
+
+/* s + (x - y)^2, each step rounded. */
+TRM_TARGET_AVX2 INLINE __m256d add_square_avx2(__m256d s, __m256d x, __m256d y)
+{
+    const __m256d difference = _mm256_sub_pd(x, y);
+    return _mm256_add_pd(s, _mm256_mul_pd(difference, difference));
+}
+
+TRM_TARGET_AVX2 static double difference_avx2(const float *x, const float *y, int dim)
+{
+    __m256d l = _mm256_setzero_pd(), h = _mm256_setzero_pd();
+    int k = 0;
+    for (; k + 8 <= dim; k += 8) {
+        l = add_square_avx2(l, _mm256_cvtps_pd(_mm_loadu_ps(x + k)), _mm256_cvtps_pd(_mm_loadu_ps(y + k)));
+        h = add_square_avx2(h, _mm256_cvtps_pd(_mm_loadu_ps(x + k + 4)),
+                            _mm256_cvtps_pd(_mm_loadu_ps(y + k + 4)));
+    }
+    if (k < dim) {
+        const __m256i mask = tail_mask(dim - k);
+        const __m256 xt = tail_avx2(x + k, mask), yt = tail_avx2(y + k, mask);
+        l = add_square_avx2(l, low_avx2(xt), low_avx2(yt));
+        h = add_square_avx2(h, high_avx2(xt), high_avx2(yt));
     }
     return reduce_avx2(l, h);
 }
@@ -267,6 +312,16 @@ double trm_dot(const float *x, const float *y, int dim)
         return dot_avx2(x, y, dim);
 #endif
     return dot_portable(x, y, dim);
+}
+
+/* Few pairs come here, so AVX-512 has no form of its own. */
+double trm_squared_difference(const float *x, const float *y, int dim)
+{
+#if TRM_HAVE_X86
+    if (trm_isa_get() != TRM_ISA_PORTABLE)
+        return difference_avx2(x, y, dim);
+#endif
+    return difference_portable(x, y, dim);
 }
 
 void trm_dot_tile(const float *a, int rows, const float *b, int cols, int dim, double *out, int64_t stride)

@@ -2,14 +2,16 @@
  *
  * Canonical dot of two float32 vectors: eight float64 accumulators, element j goes to accumulator j mod 8 in
  * ascending j, result ((s0+s1)+(s2+s3))+((s4+s5)+(s6+s7)). A product of two float32 is exact in float64, so
- * fused and separate multiply-add give the same bits, and so does every instruction set. Pure C; not
- * collective. */
+ * fused and separate multiply-add give the same bits, and so does every instruction set.
+ *
+ * sql2 is e = (n_i + n_j) - 2 g where e is at least a 1024th of n_i + n_j. Below, e would be what is left of
+ * numbers that cancel, so there it is the sum of squared differences; l2 is its root. That choice is made for
+ * every pair by itself, and only in trm_distance and trm_distance_tile. Pure C; not collective. */
 #ifndef TRM_METRIC_METRIC_H
 #define TRM_METRIC_METRIC_H
 
 #include "trimine/metric.h"
 
-#include <math.h>
 #include <stdint.h>
 
 /* Canonical dot of x and y (dim float32 each). */
@@ -19,24 +21,20 @@ double trm_dot(const float *x, const float *y, int dim);
  * out[i * stride + j] = trm_dot(a_i, b_j), to the bit; blocked in registers, several times as fast. */
 void trm_dot_tile(const float *a, int rows, const float *b, int cols, int dim, double *out, int64_t stride);
 
-/* Distance from a canonical dot g and the squared norms (canonical dots of each row with itself). */
-static inline double trm_distance(trm_metric metric, double g, double norm2_i, double norm2_j)
-{
-    switch (metric) {
-    case TRM_METRIC_SQL2:
-    case TRM_METRIC_L2: {
-        double d = (norm2_i + norm2_j) - 2.0 * g;
-        d = d > 0.0 ? d : 0.0;
-        return metric == TRM_METRIC_L2 ? sqrt(d) : d;
-    }
-    case TRM_METRIC_COSINE: {
-        double d = 1.0 - g / sqrt(norm2_i * norm2_j);
-        return d > 0.0 ? d : 0.0;
-    }
-    case TRM_METRIC_DOT:
-        return 0.0 - g; /* not -g: a dot of 0 is the distance +0, never -0 */
-    }
-    return 0.0;
-}
+/* Sum of the squared differences of x and y, with the same eight accumulators and order as the canonical dot;
+ * difference, square and sum are each rounded to float64. Half of trm_distance; nobody else needs it. */
+double trm_squared_difference(const float *x, const float *y, int dim);
+
+/* The canonical distance of rows x and y, dim float32 each. norm2_x, norm2_y: canonical dots of each with
+ * itself; under cosine the caller may have raised them, not under the others. dot: where the canonical dot of
+ * the two goes, or NULL. distance(x, y) = distance(y, x) to the bit; of equal rows it is 0 (not under dot).
+ */
+double trm_distance(trm_metric metric, const float *x, double norm2_x, const float *y, double norm2_y,
+                    int dim, double *dot);
+
+/* Canonical distances of rows a[0..rows) with b[0..cols), to the bit: out[i * stride + j]. dots: as large,
+ * where the canonical dots go, or NULL. */
+void trm_distance_tile(trm_metric metric, const float *a, const double *a_norm2, int rows, const float *b,
+                       const double *b_norm2, int cols, int dim, double *out, double *dots, int64_t stride);
 
 #endif

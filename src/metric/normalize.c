@@ -6,6 +6,7 @@
 
 #include "metric/metric.h"
 
+#include <math.h>
 #include <string.h>
 
 int64_t trm_normalize(int64_t count, int dim, const float *x, float *out, double *norms)

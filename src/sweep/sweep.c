@@ -11,6 +11,7 @@
 #include "sweep/side.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -216,14 +216,9 @@ static void measure_tile(const trm_tiles *tiles, const trm_area *whole, const tr
                   cols = tile->col_end - tile->col;
     const int64_t down = tile->row - whole->row, along = tile->col - whole->col;
     double *d = worker->dense + down * stride + along;
-    trm_dot_tile(a->x + tile->row * tiles->dim, (int)rows, b->x + tile->col * tiles->dim, (int)cols,
-                 tiles->dim, d, stride);
-    for (int64_t i = 0; i < rows; i++) {
-        const double norm2 = a->norm2[tile->row + i];
-        for (int64_t j = 0; j < cols; j++)
-            d[i * stride + j] =
-                trm_distance(tiles->metric, d[i * stride + j], norm2, b->norm2[tile->col + j]);
-    }
+    trm_distance_tile(tiles->metric, a->x + tile->row * tiles->dim, a->norm2 + tile->row, (int)rows,
+                      b->x + tile->col * tiles->dim, b->norm2 + tile->col, (int)cols, tiles->dim, d, NULL,
+                      stride);
     worker->counts.float64 += rows * cols;
     count_elements(worker, tile);
     if (!whole->diagonal || tile->diagonal)
@@ -391,8 +386,8 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool d
         if (!worker->wanted[k])
             continue;
         const int64_t i = work->survivors[k].row, j = work->survivors[k].col;
-        double g = trm_dot(a->x + i * tiles->dim, b->x + j * tiles->dim, tiles->dim);
-        worker->decided[k] = trm_distance(tiles->metric, g, a->norm2[i], b->norm2[j]);
+        worker->decided[k] = trm_distance(tiles->metric, a->x + i * tiles->dim, a->norm2[i],
+                                          b->x + j * tiles->dim, b->norm2[j], tiles->dim, NULL);
         decided++;
     }
     worker->counts.float64 += decided;

@@ -627,14 +627,15 @@ static void golden_values(void **state)
     assert_int_equal(everywhere(bad), 0);
 }
 
-/* Unlike rows at a distance that rounds to 0 under l2: they pull at nothing, which a guard against dividing
- * by 0 could get wrong. */
-static void rows_whose_distance_rounds_to_zero_agree_with_brute_force(void **state)
+/* Rows a trillion times nearer each other than the origin, unlike but for two: by norms and dot all these
+ * distances would be 0, and l2 would have no gradient. */
+static void rows_that_are_close_for_their_norms_agree_with_brute_force(void **state)
 {
     (void)state;
-    float x[] = {0x1p30F, 0x1p-10F, 0x1p30F, 0.0F, 0x1p30F - 0x1p20F, 0.0F, 0x1p30F - 0x1p20F, 0x1p-12F};
-    int64_t labels[] = {0, 0, 1, 1};
-    random_store store = {4, 2, x, labels, false, 0, "distances that round to 0"};
+    float x[] = {0x1p30F, 0x1p-10F,          0x1p30F,  0.0F,    0x1p30F - 0x1p20F,
+                 0.0F,    0x1p30F - 0x1p20F, 0x1p-12F, 0x1p30F, 0.0F};
+    int64_t labels[] = {0, 0, 1, 1, 1};
+    random_store store = {5, 2, x, labels, false, 0, "close rows"};
     test_random random = {41};
     int failures = 0, active = 0;
     for (int kind = 0; kind < KINDS; kind++) {
@@ -825,7 +826,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_values),
         cmocka_unit_test(random_stores_agree_with_brute_force),
-        cmocka_unit_test(rows_whose_distance_rounds_to_zero_agree_with_brute_force),
+        cmocka_unit_test(rows_that_are_close_for_their_norms_agree_with_brute_force),
         cmocka_unit_test(the_first_bad_given_triplet_is_named),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };

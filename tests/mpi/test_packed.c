@@ -34,7 +34,7 @@ static void make_batch(void)
 
 static double distance(trm_metric metric, const float *x, const float *y)
 {
-    return trm_distance(metric, trm_dot(x, y, DIM), trm_dot(x, x, DIM), trm_dot(y, y, DIM));
+    return trm_distance(metric, x, trm_dot(x, x, DIM), y, trm_dot(y, y, DIM), DIM, NULL);
 }
 
 typedef struct outcome {

@@ -26,6 +26,18 @@ static double dot(const float *x, const float *y, int dim)
     return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
+/* The squared distance by differences, where (nx + ny) - 2 g has lost too many digits. */
+static double difference(const float *x, const float *y, int dim)
+{
+    double s[8] = {0.0};
+    for (int j = 0; j < dim; j++) {
+        double gap = (double)x[j] - (double)y[j];
+        double square = gap * gap;
+        s[j % 8] += square;
+    }
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
 double reference_distance(const reference_store *store, trm_metric metric, int64_t i, int64_t j)
 {
     const float *x = store->embeddings + i * store->dim;
@@ -34,8 +46,8 @@ double reference_distance(const reference_store *store, trm_metric metric, int64
     double nx = dot(x, x, store->dim);
     double ny = dot(y, y, store->dim);
     double square = (nx + ny) - 2.0 * g;
-    if (!(square > 0.0))
-        square = 0.0;
+    if (square < (nx + ny) / 1024.0)
+        square = difference(x, y, store->dim);
     if (metric == TRM_METRIC_SQL2)
         return square;
     if (metric == TRM_METRIC_L2)

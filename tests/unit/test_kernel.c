@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,9 +59,8 @@ static void measure(bench *t)
         t->norm2[i] = trm_dot(t->x + i * t->dim, t->x + i * t->dim, t->dim);
     for (int i = 0; i < A_ROWS; i++)
         for (int j = 0; j < B_ROWS; j++)
-            t->d[i][j] =
-                trm_distance(t->metric, trm_dot(t->x + i * t->dim, t->x + (A_ROWS + j) * t->dim, t->dim),
-                             t->norm2[i], t->norm2[A_ROWS + j]);
+            t->d[i][j] = trm_distance(t->metric, t->x + i * t->dim, t->norm2[i], t->x + (A_ROWS + j) * t->dim,
+                                      t->norm2[A_ROWS + j], t->dim, NULL);
 }
 
 static void set_window(bench *t, int row, windows kind)
