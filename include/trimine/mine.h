@@ -104,13 +104,14 @@ typedef struct trm_rows trm_rows;
 /* Arranges rows that each rank has in memory. Rank r's rows follow rank r-1's: their row ids count on.
  * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count;
  * both borrowed for the call only. count may be 0, with NULL for both, and differ by rank; dim >= 1 and
- * ignore_label are equal on all. ignore_label: NULL, or the label whose rows take no part. The caller owns
- * *rows; NULL after a failure. Errors: USAGE (count, dim, NULL with rows, dim or ignore_label that differ),
+ * the labels to ignore are equal on all. ignore_label: ignore_count labels whose rows take no part, in any
+ * order; NULL with 0. The caller owns *rows; NULL after a failure. Errors: USAGE (count, dim, ignore_count,
+ * NULL with rows or with labels to ignore, dim or labels to ignore that differ),
  * MEMORY, DATA (a value that is not finite in a row that takes part: the lowest such row id is named; more
  * than 2^31-1 rows on a rank). */
 trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
-                           const int64_t *labels, const int64_t *ignore_label, trm_rows **rows,
-                           trm_error *err) TRM_MUST_CHECK;
+                           const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
+                           trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
 
 /* Ranks a team, as chosen. Not collective. */
 int trm_rows_replicate(const trm_rows *rows);

@@ -90,7 +90,7 @@ static trm_status make_rows(bench *b, trm_error *err)
     status = trm_agree(b->comm, status, err);
     if (status == TRM_OK) {
         trm_clusters_fill(&clusters, first, last - first, x, labels);
-        status = trm_rows_create(b->run, last - first, (int)b->cli->dim, x, labels, NULL, &b->rows, err);
+        status = trm_rows_create(b->run, last - first, (int)b->cli->dim, x, labels, 0, NULL, &b->rows, err);
     }
     trm_free(clusters.scratch);
     trm_free(x);

@@ -85,7 +85,7 @@ static trm_status read_labels(trm_work *work, trm_error *err)
         status = trm_store_read(work->store, work->first, count, NULL, NULL, labels, NULL, err);
     if (status != TRM_OK)
         return status;
-    return trm_rows_sort(work->run, count, dim, labels, cli->ignore ? &cli->ignore_label : NULL,
+    return trm_rows_sort(work->run, count, dim, labels, cli->ignore ? 1 : 0, &cli->ignore_label,
                          looks_at_rows_again(cli), trm_store_read_bytes(work->store, count), &work->rows,
                          err);
 }

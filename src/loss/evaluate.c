@@ -188,10 +188,11 @@ static trm_status check_triplet(const trm_rows *rows, const trm_pair *ap, const 
                         "triplet %" PRId64 ": negative %" PRId64 " has the label of anchor %" PRId64
                         ", %" PRId64,
                         index, an->j, an->i, an->label_i);
-    if (rows->ignores && (ap->label_i == rows->ignore_label || an->label_j == rows->ignore_label))
+    const bool anchor = trm_rows_ignore(rows, ap->label_i);
+    if (anchor || trm_rows_ignore(rows, an->label_j))
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": has a row with the label %" PRId64 ", which is to be ignored",
-                        index, rows->ignore_label);
+                        index, anchor ? ap->label_i : an->label_j);
     return TRM_OK;
 }
 

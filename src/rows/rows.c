@@ -292,22 +292,46 @@ static void free_sorted(trm_rows *rows)
     rows->sorted = NULL;
 }
 
-/* Collective. Errors: USAGE. */
+/* Are the labels to ignore those of rank 0? Collective. Errors: USAGE, MEMORY. */
+static trm_status agree_on_ignored(const trm_run *run, int64_t count, const int64_t *label, trm_error *err)
+{
+    int64_t *first = trm_alloc(count, sizeof *first);
+    trm_status status =
+        first == NULL ? trm_fail_memory(err, "labels to ignore", count, sizeof *first) : TRM_OK;
+    status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK && count > 0) {
+        memcpy(first, label, (size_t)count * sizeof *first);
+        MPI_Bcast(first, (int)count, MPI_INT64_T, 0, run->comm);
+        for (int64_t i = 0; i < count && status == TRM_OK; i++)
+            if (label[i] != first[i])
+                status = trm_fail(err, TRM_ERR_USAGE,
+                                  "ignore_label[%" PRId64 "]: %" PRId64 " on rank %d, %" PRId64
+                                  " on rank 0: must be equal on all ranks",
+                                  i, label[i], run->rank, first[i]);
+        status = trm_agree(run->comm, status, err);
+    }
+    trm_free(first);
+    return status;
+}
+
+/* Collective. Errors: USAGE, MEMORY. */
 static trm_status check_given(const trm_run *run, int64_t count, int dim, const float *embeddings,
-                              const int64_t *labels, const int64_t *ignore_label, trm_error *err)
+                              const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
+                              trm_error *err)
 {
     trm_arguments list = {.count = 0};
     trm_status status = TRM_OK;
     trm_arguments_whole(&list, "dim", dim, 1, INT_MAX);
-    trm_arguments_whole(&list, "ignore_label given", ignore_label != NULL, 0, 1);
-    trm_arguments_whole(&list, "ignore_label", ignore_label != NULL ? *ignore_label : 0, INT64_MIN,
-                        INT64_MAX);
+    trm_arguments_whole(&list, "ignore_count", ignore_count, 0, INT_MAX);
     if (count < 0)
         status = trm_fail(err, TRM_ERR_USAGE, "count %" PRId64 ": must be at least 0", count);
     else if (count > 0 && (embeddings == NULL || labels == NULL))
         status = trm_fail(err, TRM_ERR_USAGE, "%s NULL: rank %d has %" PRId64 " rows",
                           embeddings == NULL ? "embeddings" : "labels", run->rank, count);
-    return trm_arguments_agree(run->comm, &list, status, err);
+    else if (ignore_count > 0 && ignore_label == NULL)
+        status = trm_fail(err, TRM_ERR_USAGE, "ignore_label NULL: ignore_count is %" PRId64, ignore_count);
+    status = trm_arguments_agree(run->comm, &list, status, err);
+    return status != TRM_OK ? status : agree_on_ignored(run, ignore_count, ignore_label, err);
 }
 
 /* Says what is wrong with a row of this rank's. embeddings: NULL where they are gone. */
@@ -351,17 +375,42 @@ trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_er
                     rows->zero_row);
 }
 
-/* This rank's rows that take part, sorted. */
-static trm_status sort_own(trm_sorted *sorted, int64_t first_id, int64_t count, const int64_t *labels,
-                           const int64_t *ignore_label, key **keys, trm_error *err)
+static int compare_labels(const void *a, const void *b)
 {
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+bool trm_rows_ignore(const trm_rows *rows, int64_t label)
+{
+    return rows->ignored > 0 &&
+           bsearch(&label, rows->ignored_label, (size_t)rows->ignored, sizeof label, compare_labels) != NULL;
+}
+
+static trm_status keep_ignored(trm_rows *rows, int64_t count, const int64_t *label, trm_error *err)
+{
+    rows->ignored_label = trm_alloc(count, sizeof *label);
+    if (rows->ignored_label == NULL)
+        return trm_fail_memory(err, "labels to ignore", count, sizeof *label);
+    if (count > 0)
+        memcpy(rows->ignored_label, label, (size_t)count * sizeof *label);
+    rows->ignored = count;
+    qsort(rows->ignored_label, (size_t)count, sizeof *label, compare_labels);
+    return TRM_OK;
+}
+
+/* This rank's rows that take part, sorted. */
+static trm_status sort_own(const trm_rows *rows, int64_t first_id, int64_t count, const int64_t *labels,
+                           key **keys, trm_error *err)
+{
+    trm_sorted *sorted = rows->sorted;
     *keys = trm_alloc(count, sizeof **keys);
     sorted->order = trm_alloc(count, sizeof *sorted->order);
     if (*keys == NULL || sorted->order == NULL)
         return trm_fail_memory(err, "labels to send", count, sizeof **keys);
     int64_t n = 0;
     for (int64_t i = 0; i < count; i++)
-        if (ignore_label == NULL || labels[i] != *ignore_label)
+        if (!trm_rows_ignore(rows, labels[i]))
             (*keys)[n++] = (key){labels[i], first_id + i, i};
     qsort(*keys, (size_t)n, sizeof **keys, compare_keys);
     for (int64_t i = 0; i < n; i++)
@@ -395,7 +444,7 @@ static trm_status exchange_keys(const trm_run *run, const trm_rows *rows, key **
     return trm_agree(run->comm, status, err);
 }
 
-trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels,
+trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels, int64_t ignore_count,
                          const int64_t *ignore_label, bool kept, int64_t read_bytes, trm_rows **result,
                          trm_error *err)
 {
@@ -413,8 +462,6 @@ trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *la
         *rows = (trm_rows){.dim = dim,
                            .given = count,
                            .zero_row = INT64_MAX,
-                           .ignores = ignore_label != NULL,
-                           .ignore_label = ignore_label != NULL ? *ignore_label : 0,
                            .kept = kept,
                            .read_bytes = read_bytes,
                            .team_comm = MPI_COMM_NULL,
@@ -423,10 +470,12 @@ trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *la
         sorted->receive = sorted->send + run->ranks;
         if (sorted->send == NULL)
             status = trm_fail_memory(err, "row table", 2 * run->ranks, sizeof *sorted->send);
+        else
+            status = keep_ignored(rows, ignore_count, ignore_label, err);
     }
     const int64_t first_id = trm_prefix_int64(run->comm, count);
     if (status == TRM_OK)
-        status = sort_own(sorted, first_id, count, labels, ignore_label, &keys, err);
+        status = sort_own(rows, first_id, count, labels, &keys, err);
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK) {
         rows->store_rows = trm_sum_int64(run->comm, count);
@@ -587,14 +636,14 @@ static int choose_replicate(const trm_run *run, const trm_rows *rows)
 }
 
 trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
-                           const int64_t *labels, const int64_t *ignore_label, trm_rows **result,
-                           trm_error *err)
+                           const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
+                           trm_rows **result, trm_error *err)
 {
     float *borrowed = (float *)(uintptr_t)embeddings; /* kept: not written and not freed */
     *result = NULL;
-    trm_status status = check_given(run, count, dim, embeddings, labels, ignore_label, err);
+    trm_status status = check_given(run, count, dim, embeddings, labels, ignore_count, ignore_label, err);
     if (status == TRM_OK)
-        status = trm_rows_sort(run, count, dim, labels, ignore_label, true, 0, result, err);
+        status = trm_rows_sort(run, count, dim, labels, ignore_count, ignore_label, true, 0, result, err);
     if (status == TRM_OK)
         status = trm_rows_lay_out(run, *result, choose_replicate(run, *result), err);
     if (status == TRM_OK)
@@ -611,6 +660,7 @@ void trm_rows_destroy(trm_rows **rows)
         return;
     free_layout(old);
     free_sorted(old);
+    trm_free(old->ignored_label);
     trm_free(old->x);
     trm_free(old->norm2);
     trm_free(old);

@@ -23,8 +23,8 @@ struct trm_rows {
     int dim;
     int64_t store_rows; /* as given, with the ignored ones */
     int64_t total;      /* rows that take part */
-    bool ignores;       /* rows with ignore_label don't */
-    int64_t ignore_label;
+    int64_t ignored;    /* labels whose rows don't: ignored_label, ascending */
+    int64_t *ignored_label;
     int64_t classes; /* among those */
     double arrange_s;
     int64_t given;    /* rows that this rank gave */
@@ -51,7 +51,7 @@ struct trm_rows {
  * First, where every row will go, from the labels alone. kept: the caller will keep its embeddings.
  * read_bytes: what it needs to read them, for the plan. Collective. The caller owns *rows. Errors: MEMORY,
  * DATA. */
-trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels,
+trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels, int64_t ignore_count,
                          const int64_t *ignore_label, bool kept, int64_t read_bytes, trm_rows **rows,
                          trm_error *err) TRM_MUST_CHECK;
 /* Then the teams, of so many ranks, and all of rows but x and norm2. May be done again. Collective. Errors:
@@ -70,6 +70,9 @@ trm_status trm_rows_check_labels(const trm_run *run, int64_t rows, int dim, trm_
 
 /* Refuses a row of norm 0 under cosine. The same answer on all ranks. Not collective. Errors: DATA. */
 trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_error *err) TRM_MUST_CHECK;
+
+/* Do rows with this label take no part? Not collective. */
+bool trm_rows_ignore(const trm_rows *rows, int64_t label);
 
 /* Bytes a row takes here, for the memory plan. */
 int64_t trm_rows_bytes_per_row(int dim);

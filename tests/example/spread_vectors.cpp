@@ -62,7 +62,7 @@ double loss_of(trm_run *run, const std::vector<float> &x, const std::vector<std:
     const auto count = static_cast<std::int64_t>(labels.size());
     trm_error err = TRM_ERROR_INIT;
     trm_rows *made = nullptr;
-    check(trm_rows_create(run, count, dim, x.data(), labels.data(), nullptr, &made, &err), err);
+    check(trm_rows_create(run, count, dim, x.data(), labels.data(), 0, nullptr, &made, &err), err);
     const rows_handle rows(made);
 
     trm_evaluate_options options;

@@ -61,7 +61,7 @@ static double loss_of(trm_run *run, int64_t count, const float *z, const int64_t
     options.loss.margin = options.mine.margin = 0.5;
     options.mine.window = TRM_WINDOW_NONE;
     options.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
-    trm_status status = trm_rows_create(run, count, OUTPUTS, z, label, NULL, &rows, &err);
+    trm_status status = trm_rows_create(run, count, OUTPUTS, z, label, 0, NULL, &rows, &err);
     if (status == TRM_OK)
         status = trm_evaluate(run, rows, &batch, &options, NULL, NULL, gradient, &mined, &loss, NULL, &err);
     trm_rows_destroy(&rows);

@@ -70,6 +70,7 @@ typedef struct call {
     trm_packed_options packed_options;
     trm_packed packed;
     trm_batch made_of; /* what trm_rows_create gets */
+    int64_t ignore_count;
     const int64_t *ignore_label;
     trm_batch batch;
     int64_t first;
@@ -91,6 +92,9 @@ static trm_status take_nothing(void *context, trm_triplet **triplets, int64_t co
     return TRM_OK;
 }
 
+/* Labels that no row has. */
+static const int64_t nowhere[] = {-7, -8}, other_nowhere[] = {-7, -9};
+
 /* A call that is right. Rank 0 has no rows, and NULL for all that it has none of, where there are others. */
 static call right(MPI_Comm comm)
 {
@@ -100,7 +104,7 @@ static call right(MPI_Comm comm)
     const int64_t others = all > 1 ? all - 1 : 1, at = all > 1 ? me - 1 : 0;
     const int64_t first = at < 0 ? 0 : ROWS * at / others;
     const int64_t count = at < 0 ? 0 : ROWS * (at + 1) / others - first;
-    call c = {.first = first, .err = TRM_ERROR_INIT};
+    call c = {.first = first, .ignore_count = 2, .ignore_label = nowhere, .err = TRM_ERROR_INIT};
     trm_run_options_init(&c.run);
     c.run.threads = 1;
     trm_evaluate_options_init(&c.options);
@@ -137,7 +141,7 @@ static void make_call(MPI_Comm comm, way what, call *c)
     c->status = trm_run_create(comm, &c->run, &run, &c->err);
     if (c->status == TRM_OK)
         c->status = trm_rows_create(run, c->made_of.count, c->made_of.dim, c->made_of.embeddings,
-                                    c->made_of.labels, c->ignore_label, &rows, &c->err);
+                                    c->made_of.labels, c->ignore_count, c->ignore_label, &rows, &c->err);
     if (c->status == TRM_OK && what == EVALUATE)
         c->status = trm_evaluate(run, rows, &c->batch, &c->options, c->emit, NULL, c->gradient, &c->mined,
                                  &c->loss, c->part, &c->err);
@@ -300,6 +304,7 @@ static void rows_that_take_no_part_are_not_looked_at(void **state)
     const float kept = all_x[17 * DIM];
     all_x[17 * DIM] = NAN;
     call c = right(MPI_COMM_WORLD);
+    c.ignore_count = 1;
     c.ignore_label = &all_labels[17];
     assert_true(works(EVALUATE, &c));
     assert_true(everywhere(isfinite(c.loss.value) && isfinite(c.loss.gradient_norm)));
@@ -390,6 +395,8 @@ CHANGE(rows_dim, c->made_of.dim = -3)
 CHANGE(rows_embeddings, c->made_of.embeddings = NULL)
 CHANGE(rows_labels, c->made_of.labels = NULL)
 CHANGE(packed_metric, c->packed_options.loss.metric = (trm_metric)17)
+CHANGE(ignored_negative, c->ignore_count = -1)
+CHANGE(ignored_null, c->ignore_label = NULL)
 CHANGE(packed_reduction, c->packed_options.loss.reduction = (trm_reduction)17)
 CHANGE(packed_pick, c->packed_options.pick = (trm_packed_pick)9)
 CHANGE(packed_window, c->packed_options.window = (trm_window)9)
@@ -434,6 +441,8 @@ static const change bad_values[] = {
     {MINE, rows_dim, "dim -3: must be at least 1"},
     {MINE, rows_embeddings, "embeddings NULL"},
     {MINE, rows_labels, "labels NULL"},
+    {MINE, ignored_negative, "ignore_count -1: must be at least 0"},
+    {MINE, ignored_null, "ignore_label NULL: ignore_count is 2"},
     {PACKED, packed_metric, "loss.metric 17"},
     {PACKED, packed_reduction, "loss.reduction 17"},
     {PACKED, packed_pick, "pick 9: must be a trm_packed_pick"},
@@ -491,7 +500,8 @@ CHANGE(other_soft, c->options.loss.soft = true)
 CHANGE(other_swap, c->options.loss.swap = true)
 CHANGE(other_reduction, c->options.loss.reduction = TRM_REDUCTION_SUM)
 CHANGE(other_dim, c->made_of.dim = DIM - 1)
-CHANGE(other_ignore, c->ignore_label = all_labels)
+CHANGE(fewer_ignored, c->ignore_count = 1)
+CHANGE(other_ignored, c->ignore_label = other_nowhere)
 CHANGE(other_packed_dim, c->packed.dim = 1 << 24)
 CHANGE(other_packed_negatives, c->packed.negatives = K - 1)
 CHANGE(other_packed_pick, c->packed_options.pick = TRM_PACKED_HARD)
@@ -520,7 +530,8 @@ static const change differences[] = {
     {EVALUATE, other_window, "mine.window: "},
     {PLAN, other_source, "source: "},
     {MINE, other_dim, "dim: 3 on rank "},
-    {MINE, other_ignore, "ignore_label"},
+    {MINE, fewer_ignored, "ignore_count: 1 on rank "},
+    {MINE, other_ignored, "ignore_label[1]: -9 on rank "},
     {PACKED, other_packed_dim, "dim: 16777216 on rank "},
     {PACKED, other_packed_negatives, "negatives: 2 on rank "},
     {PACKED, other_packed_pick, "pick: "},

@@ -186,7 +186,8 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         if (o.status == TRM_OK)
             o.status = trm_run_create(comm, &run_options, &run, &o.err);
         if (o.status == TRM_OK)
-            o.status = trm_rows_create(run, count, DIM, batch.embeddings, batch.labels, NULL, &rows, &o.err);
+            o.status =
+                trm_rows_create(run, count, DIM, batch.embeddings, batch.labels, 0, NULL, &rows, &o.err);
         if (o.status == TRM_OK)
             limit_memory(run, rows, j);
         if (o.status == TRM_OK)

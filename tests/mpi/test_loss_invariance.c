@@ -150,7 +150,7 @@ static void evaluate(MPI_Comm comm, const setting *s, const trm_evaluate_options
                              norms ? norms + o->first : NULL};
     o->status = trm_run_create(comm, &s->run, &run, &err);
     if (o->status == TRM_OK)
-        o->status = trm_rows_create(run, o->count, DIM, batch.embeddings, batch.labels, NULL, &rows, &err);
+        o->status = trm_rows_create(run, o->count, DIM, batch.embeddings, batch.labels, 0, NULL, &rows, &err);
     if (o->status == TRM_OK)
         o->status = trm_evaluate(run, rows, &batch, &mine, s->emit ? ignore : NULL, NULL,
                                  s->gradient ? o->gradient : NULL, &o->mined, &o->summary, NULL, &err);
@@ -291,8 +291,8 @@ static void count_unlike(const outcome *alone, const trm_evaluate_options *optio
 {
     static float reversed[ROWS * DIM];
     static int64_t reversed_labels[ROWS];
-    const reference_store forward = {ROWS, DIM, embeddings, labels, NULL};
-    const reference_store backward = {ROWS, DIM, reversed, reversed_labels, NULL};
+    const reference_store forward = {ROWS, DIM, embeddings, labels, NULL, 0};
+    const reference_store backward = {ROWS, DIM, reversed, reversed_labels, NULL, 0};
     for (int64_t i = 0; i < ROWS; i++) {
         memcpy(reversed + i * DIM, embeddings + (ROWS - 1 - i) * DIM, DIM * sizeof *reversed);
         reversed_labels[i] = labels[ROWS - 1 - i];

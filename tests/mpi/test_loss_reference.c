@@ -194,7 +194,7 @@ static void evaluate(const random_store *store, const job *j, const double *norm
     o->status = trm_run_create(MPI_COMM_WORLD, &j->run, &run, &o->err);
     if (o->status == TRM_OK)
         o->status = trm_rows_create(run, count, store->dim, batch.embeddings, batch.labels,
-                                    store->has_ignore ? &store->ignore_label : NULL, &rows, &o->err);
+                                    store->ignore_count, store->ignore_label, &rows, &o->err);
     if (o->status == TRM_OK)
         o->status = trm_evaluate(run, rows, &batch, &options, keep, o, j->gradient ? o->gradient : NULL,
                                  &o->mined, &o->summary, &o->part, &o->err);
@@ -330,8 +330,8 @@ static void describe(const char *what, int number, const random_store *store, co
 
 static reference_store view(const random_store *store)
 {
-    return (reference_store){store->rows, store->dim, store->embeddings, store->labels,
-                             store->has_ignore ? &store->ignore_label : NULL};
+    return (reference_store){store->rows,   store->dim,          store->embeddings,
+                             store->labels, store->ignore_label, store->ignore_count};
 }
 
 static void brute_force(const random_store *store, const job *j, const double *norms, reference_loss *loss)
@@ -413,7 +413,8 @@ static void set_policies(test_random *random, trm_mine_options *mine)
 
 static bool takes_part(const random_store *store, int64_t row)
 {
-    return !store->has_ignore || store->labels[row] != store->ignore_label;
+    const reference_store seen = view(store);
+    return reference_takes_part(&seen, row);
 }
 
 /* A random row that is like a (a positive) or unlike it (a negative); -1 where none was met. */
@@ -596,7 +597,7 @@ static void golden_values(void **state)
     (void)state;
     float x[] = {0, 6, 1, 3, 6, -1, 4};
     int64_t labels[] = {0, 0, 1, 2, 1, 3, 2};
-    const random_store store = {7, 1, x, labels, false, 0, "golden"};
+    const random_store store = {7, 1, x, labels, 0, {0, 0, 0}, "golden"};
     test_random random = {17};
     int bad = 0;
     for (size_t row = 0; row < sizeof golden_rows / sizeof *golden_rows; row++)
@@ -635,7 +636,7 @@ static void rows_that_are_close_for_their_norms_agree_with_brute_force(void **st
     float x[] = {0x1p30F, 0x1p-10F,          0x1p30F,  0.0F,    0x1p30F - 0x1p20F,
                  0.0F,    0x1p30F - 0x1p20F, 0x1p-12F, 0x1p30F, 0.0F};
     int64_t labels[] = {0, 0, 1, 1, 1};
-    random_store store = {5, 2, x, labels, false, 0, "close rows"};
+    random_store store = {5, 2, x, labels, 0, {0, 0, 0}, "close rows"};
     test_random random = {41};
     int failures = 0, active = 0;
     for (int kind = 0; kind < KINDS; kind++) {
@@ -666,8 +667,8 @@ enum { BAD_ROWS = 24, BAD_LIST = 160, IGNORED = 9 };
 static void bad_list_store(random_store *store)
 {
     test_random random = {12};
-    *store = (random_store){.rows = BAD_ROWS, .dim = 3, .flavour = "for bad lists", .has_ignore = true};
-    store->ignore_label = IGNORED;
+    *store = (random_store){.rows = BAD_ROWS, .dim = 3, .flavour = "for bad lists", .ignore_count = 1};
+    store->ignore_label[0] = IGNORED;
     store->embeddings = need(BAD_ROWS * 3, sizeof *store->embeddings);
     store->labels = need(BAD_ROWS, sizeof *store->labels);
     for (int i = 0; i < BAD_ROWS * 3; i++)

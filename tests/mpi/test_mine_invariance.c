@@ -82,7 +82,7 @@ static outcome mine(MPI_Comm comm, const trm_run_options *run_options, const trm
     int64_t first = rows * me / all, end = rows * (me + 1) / all;
     o.status = trm_run_create(comm, run_options, &run, &err);
     if (o.status == TRM_OK)
-        o.status = trm_rows_create(run, end - first, DIM, x + first * DIM, row_labels + first, NULL,
+        o.status = trm_rows_create(run, end - first, DIM, x + first * DIM, row_labels + first, 0, NULL,
                                    &arranged, &err);
     if (o.status == TRM_OK)
         o.status = trm_mine(run, arranged, options, list ? keep : NULL, &o, &o.summary, NULL, &err);

@@ -213,8 +213,7 @@ static trm_status mine(const random_store *store, const job *j, const int64_t *f
     trm_status status = trm_run_create(MPI_COMM_WORLD, &j->run, &run, err);
     if (status == TRM_OK)
         status = trm_rows_create(run, count, store->dim, store->embeddings + start * store->dim,
-                                 store->labels + start, store->has_ignore ? &store->ignore_label : NULL,
-                                 &rows, err);
+                                 store->labels + start, store->ignore_count, store->ignore_label, &rows, err);
     if (status == TRM_OK)
         status = trm_mine(run, rows, &j->mine, put_in_bag, b, summary, NULL, err);
     trm_rows_destroy(&rows);
@@ -225,8 +224,8 @@ static trm_status mine(const random_store *store, const job *j, const int64_t *f
 
 static reference_store view(const random_store *store)
 {
-    return (reference_store){store->rows, store->dim, store->embeddings, store->labels,
-                             store->has_ignore ? &store->ignore_label : NULL};
+    return (reference_store){store->rows,   store->dim,          store->embeddings,
+                             store->labels, store->ignore_label, store->ignore_count};
 }
 
 /* Whether mining equals the reference; the same answer on all ranks. Collective. */
@@ -283,7 +282,7 @@ static void golden_values(void **state)
     (void)state;
     float x[] = {0, 6, 1, 3, 6, -1, 4};
     int64_t labels[] = {0, 0, 1, 2, 1, 3, 2};
-    random_store store = {7, 1, x, labels, false, 0, "golden"};
+    random_store store = {7, 1, x, labels, 0, {0, 0, 0}, "golden"};
     static const int64_t want[6][4] = {{0, 1, 4, 1}, {1, 0, 5, 0}, {2, 4, 1, 1},
                                        {3, 6, 2, 0}, {4, 2, 0, 0}, {6, 3, 1, 0}};
     int64_t *first = calloc((size_t)ranks + 1, sizeof *first);

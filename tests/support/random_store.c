@@ -127,8 +127,12 @@ void random_store_create(uint64_t seed, random_store *store)
     fill_rows(&random, coordinates, store);
     for (int64_t i = 0; i < store->rows; i++)
         store->labels[i] = label_of(labels, class_of(&random, classes, i, store->rows));
-    store->has_ignore = test_random_below(&random, 4) == 0;
-    store->ignore_label = store->labels[test_random_below(&random, store->rows)];
+    const int64_t first = store->labels[test_random_below(&random, store->rows)];
+    if (test_random_below(&random, 4) == 0)
+        store->ignore_count = 1 + test_random_below(&random, 3);
+    store->ignore_label[0] = first;
+    for (int i = 1; i < 3; i++)
+        store->ignore_label[i] = store->labels[test_random_below(&random, store->rows)];
 }
 
 void random_store_destroy(random_store *store)

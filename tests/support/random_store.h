@@ -20,11 +20,10 @@ float test_random_unit(test_random *random);
 typedef struct random_store {
     int64_t rows;
     int dim;
-    float *embeddings; /* rows x dim, no row is zero; owned */
-    int64_t *labels;   /* owned */
-    bool has_ignore;
-    int64_t ignore_label;
-    const char *flavour; /* for messages */
+    float *embeddings;                     /* rows x dim, no row is zero; owned */
+    int64_t *labels;                       /* owned */
+    int64_t ignore_count, ignore_label[3]; /* may name one label twice */
+    const char *flavour;                   /* for messages */
 } random_store;
 
 /* Stops the program when out of memory. */

@@ -139,9 +139,12 @@ static int compare_far(const void *a, const void *b)
     return s->id < t->id ? -1 : s->id > t->id;
 }
 
-static bool takes_part(const reference_store *store, int64_t row)
+bool reference_takes_part(const reference_store *store, int64_t row)
 {
-    return !store->ignore_label || store->labels[row] != *store->ignore_label;
+    for (int64_t i = 0; i < store->ignore_count; i++)
+        if (store->labels[row] == store->ignore_label[i])
+            return false;
+    return true;
 }
 
 /* Keeps the selected ones of an anchor's positives at the front of the list; returns how many. */
@@ -211,7 +214,7 @@ static int64_t count_classes(const reference_store *store)
 {
     int64_t classes = 0;
     for (int64_t i = 0; i < store->rows; i++) {
-        bool first = takes_part(store, i);
+        bool first = reference_takes_part(store, i);
         for (int64_t j = 0; j < i && first; j++)
             first = store->labels[j] != store->labels[i];
         classes += first;
@@ -226,7 +229,7 @@ static void mine_anchor(const reference_store *store, const trm_mine_options *op
     trm_mine_summary *summary = &result->summary;
     int64_t p = 0, n = 0;
     for (int64_t i = 0; i < store->rows; i++) {
-        if (i == a || !takes_part(store, i))
+        if (i == a || !reference_takes_part(store, i))
             continue;
         neighbour row = {reference_distance(store, options->metric, a, i), i};
         if (store->labels[i] == store->labels[a])
@@ -293,7 +296,7 @@ void reference_mine(const reference_store *store, const trm_mine_options *option
     neighbour *negatives = need(store->rows, sizeof *negatives);
     int64_t capacity = 0;
     for (int64_t a = 0; a < store->rows; a++) {
-        if (takes_part(store, a))
+        if (reference_takes_part(store, a))
             mine_anchor(store, options, a, positives, negatives, result, &capacity);
         else
             result->summary.anchors.ignored++;

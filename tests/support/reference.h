@@ -7,17 +7,21 @@
 
 #include "trimine/mine.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* Borrowed rows: embeddings rows x dim, float32, row-major; ignore_label NULL or the label that takes no
- * part. */
+/* Borrowed rows: embeddings rows x dim, float32, row-major; ignore_label: ignore_count labels that take no
+ * part, or NULL. */
 typedef struct reference_store {
     int64_t rows;
     int dim;
     const float *embeddings;
     const int64_t *labels;
     const int64_t *ignore_label;
+    int64_t ignore_count;
 } reference_store;
+
+bool reference_takes_part(const reference_store *store, int64_t row);
 
 typedef struct reference_result {
     trm_triplet *triplets; /* sorted by (anchor, positive, negative); owned */

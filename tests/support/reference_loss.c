@@ -28,19 +28,16 @@ static double *table_of(const reference_store *store, trm_metric metric, double 
 
 /* ---- which triplets ---- */
 
-static bool takes_part(const reference_store *store, int64_t row)
-{
-    return !store->ignore_label || store->labels[row] != *store->ignore_label;
-}
-
 static bool is_positive(const reference_store *store, int64_t a, int64_t p)
 {
-    return p != a && takes_part(store, a) && takes_part(store, p) && store->labels[p] == store->labels[a];
+    return p != a && reference_takes_part(store, a) && reference_takes_part(store, p) &&
+           store->labels[p] == store->labels[a];
 }
 
 static bool is_negative(const reference_store *store, int64_t a, int64_t n)
 {
-    return takes_part(store, a) && takes_part(store, n) && store->labels[n] != store->labels[a];
+    return reference_takes_part(store, a) && reference_takes_part(store, n) &&
+           store->labels[n] != store->labels[a];
 }
 
 static int64_t farthest_positive(const reference_store *store, const double *d, int64_t a)
