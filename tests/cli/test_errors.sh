@@ -142,11 +142,14 @@ else
 fi
 chmod 755 "$out"
 
-# Started without a launcher inside a job of several tasks: N unconnected copies, each with the whole work.
-env -i PATH="$PATH" HOME="$dir" SLURM_NTASKS=4 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
+# One of several tasks of a step that MPI does not connect: N copies, each with the whole work. The batch script and the
+# shells of such a job are something else. (unit.test_launch has more.)
+env -i PATH="$PATH" HOME="$dir" SLURM_STEP_NUM_TASKS=4 SLURM_STEP_ID=0 SLURM_PROCID=0 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
     timeout -k 5 60 "$program" mine "$in/good.h5" -o "$out/t.h5" </dev/null >"$dir/stdout" 2>"$dir/stderr"
 judge "singletons under Slurm" $? 69 '--mpi=pmix'
-SLURM_NTASKS=4 on 1 mine "$in/good.h5" --quiet >"$dir/stdout" 2>"$dir/stderr"
-expect "one rank under mpirun inside a job of four tasks is fine" test $? = 0
+SLURM_STEP_NUM_TASKS=4 on 1 mine "$in/good.h5" --quiet >"$dir/stdout" 2>"$dir/stderr"
+expect "one rank under mpirun inside a step of four tasks is fine" test $? = 0
+SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_NODELIST=a SLURM_JOBID=7 timeout -k 5 60 "$program" info "$in/good.h5" --quiet
+expect "so is the batch script itself" test $? = 0
 
 finish
