@@ -1,0 +1,448 @@
+"""Random jobs from a seed: a store, the options, how the store is laid out in files, and what must come out.
+
+Everything is drawn from random.Random(f"{seed}/{number}"), so a job is the same wherever it runs. What the options come
+to (defaults, presets) is written down here a second time, on purpose: the program is judged from outside.
+"""
+import json
+import os
+import random
+
+import h5py
+import numpy as np
+
+# SEMANTICS of the presets: what each sets.
+PRESETS = {
+    "tfa-semihard": dict(source="mined", metric="l2", margin=1.0, positives="all", window="none", pick="nearest",
+                         fallback="farthest-inside", reduction="mean_all"),
+    "tfa-semihard-sql2": dict(source="mined", metric="sql2", margin=1.0, positives="all", window="none", pick="nearest",
+                              fallback="farthest-inside", reduction="mean_all"),
+    "tfa-hard": dict(source="batch-hard", lone=True, metric="l2", margin=1.0, reduction="mean_rows"),
+    "st-semihard": dict(source="mined", metric="l2", margin=5.0, positives="all", window="none", pick="nearest",
+                        fallback="farthest-inside", reduction="mean_all"),
+    "tfs": dict(source="mined", metric="cosine", soft=True, positives="hardest", window="none", pick="nearest",
+                fallback="farthest-inside", reduction="mean_rows"),
+    "pml-semihard": dict(source="batch-all", within=0.2, normalize=True, metric="l2", margin=0.05, reduction="mean_nonzero"),
+    "facenet": dict(source="mined", normalize=True, metric="sql2", margin=0.2, positives="all", window="lt", pick="nearest",
+                    fallback="skip", reduction="sum"),
+    "batch-all-nonzero": dict(source="batch-all", metric="l2", margin=1.0, reduction="mean_nonzero"),
+    "guide-1": dict(source="packed", metric="sql2", margin=1.0, reduction="mean_all"),
+    "guide-2": dict(source="packed", metric="cosine", margin=0.5, reduction="mean_all"),
+    "guide-3": dict(source="packed", negatives="reversed", metric="sql2", margin=1.0, reduction="mean_all"),
+}
+DEFAULTS = dict(metric="sql2", margin=None, positives="all", window="lt", pick="nearest", fallback="skip", soft=False,
+                swap=False, reduction="mean_all", normalize=False, gradient_at="stored", lone=False, within=None,
+                negatives="semihard")
+METRICS = ("sql2", "l2", "cosine", "dot")
+REDUCTIONS = ("mean_all", "sum", "mean_nonzero", "mean_valid", "mean_rows")
+
+# ---- rows ----
+
+
+def pick_rows(r, most):
+    least, top = r.choices(((1, 3), (4, 40), (41, 150), (151, 300)), (10, 35, 35, 20))[0]
+    return min(r.randint(least, top), most)
+
+
+def pick_dim(r):
+    return r.choices((r.randint(1, 3), r.randint(4, 70), r.choice((7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 63, 64, 65))),
+                     (3, 4, 3))[0]
+
+
+def values_of(r, n, rows, dim):
+    """Float64 values of one flavour; n: numpy's generator."""
+    flavour = r.choice(("integers", "integers", "duplicates", "uniform", "unit", "clusters", "wide", "offset", "tight",
+                        "tiny", "huge", "pixels", "near", "column"))
+    x = n.standard_normal((rows, dim))
+    if flavour == "integers":
+        x = n.integers(-2, 3, (rows, dim)).astype("f8")
+    elif flavour == "duplicates":
+        x = n.integers(-2, 3, (max(1, rows // 3), dim)).astype("f8")[n.integers(0, max(1, rows // 3), rows)]
+    elif flavour == "unit":
+        x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-300)
+    elif flavour == "clusters":
+        x = 10.0 * n.standard_normal((5, dim))[n.integers(0, 5, rows)] + 0.5 * x
+    elif flavour == "wide":
+        x *= 2.0 ** n.integers(-20, 21, (rows, 1))
+    elif flavour == "offset":
+        x = 1000.0 + n.integers(0, 4, (rows, dim))
+    elif flavour == "tight":
+        x = 4096.0 + 2.0**-10 * n.integers(0, 3, (rows, dim))
+    elif flavour == "tiny":
+        x *= 10.0 ** r.choice((-8, -20, -30, -38, -43))
+    elif flavour == "huge":
+        x *= 10.0 ** r.choice((6, 12, 18, 30, 37))
+    elif flavour == "pixels":
+        x = np.where(n.random((rows, dim)) < 0.5, 0, n.integers(0, 256, (rows, dim))).astype("f8")
+    elif flavour == "near":  # copies that differ in the last bit of a coordinate
+        x = n.standard_normal((max(1, rows // 4), dim)).astype("f4")[n.integers(0, max(1, rows // 4), rows)]
+        nudged = n.random((rows, dim)) < 0.5 / dim
+        x = np.where(nudged, np.nextafter(x, np.float32(9)), x).astype("f8")
+    elif flavour == "column":
+        x[:, r.randrange(dim)] = r.choice((3.0, 100.0, 1e4))
+    return flavour, x
+
+
+TYPES = ("<f4",) * 8 + ("<f8", "<f8", "<f2", ">f4", ">f8", ">f2", "i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", ">i4")
+
+
+def as_type(x, kind):
+    """The values in a type of files, as many of its values as it can hold."""
+    kind = np.dtype(kind)
+    if kind.kind in "iu":
+        info = np.iinfo(kind)
+        x = np.clip(np.round(x if np.abs(x).max(initial=0) > 4 else 8 * x), max(info.min, -2.0**62), min(info.max, 2.0**62))
+        return x.astype(kind)
+    most = 3e38 if kind.itemsize >= 4 else 6e4
+    return np.clip(x, -most, most).astype(kind)
+
+
+def draw_values(r, n, rows, dim, zeros):
+    """Rows in a type of files, and what the program must make of them: float32. zeros: rows of norm 0 may be there."""
+    flavour, x = values_of(r, n, rows, dim)
+    kind = r.choice(TYPES)
+    x = as_type(x, kind)
+    with np.errstate(over="ignore", under="ignore"):
+        seen = x.astype("f4")
+    zero = ~seen.any(axis=1)
+    if zeros and rows > 0:
+        for i in range(r.randint(1, 3)):
+            zero[r.randrange(rows)] = True
+        x[zero] = 0
+    elif zero.any():
+        x[zero, n.integers(0, dim, int(zero.sum()))] = 1
+    return f"{flavour} as {kind}", x, x.astype("f4")
+
+
+# ---- labels ----
+
+
+def draw_classes(r, n, rows):
+    flavour = r.choice(("one", "own", "giant", "many", "runs", "two", "few", "few", "few"))
+    if flavour == "one":
+        return np.zeros(rows, "i8")
+    if flavour == "own":
+        return np.arange(rows)
+    if flavour == "giant":
+        return np.where(n.random(rows) < 0.75, 0, n.integers(1, 4, rows))
+    if flavour == "many":
+        return n.integers(0, rows, rows)
+    if flavour == "runs":
+        return np.arange(rows) // r.choice((2, 3, 7, 20))
+    if flavour == "two":
+        return n.integers(0, 2, rows)
+    return n.integers(0, 2 + rows // r.choice((4, 6, 12)), rows)
+
+
+def draw_labels(r, n, rows):
+    """Labels in a type of files; they may be of any size, none goes through a float."""
+    classes = draw_classes(r, n, rows)
+    kind = r.choice(("i8",) * 6 + ("i4", "i2", "u8", "u4", ">i8"))
+    if kind == "i2":
+        return (classes - 100).astype(kind)
+    if kind in ("i4", "u4"):
+        return (classes * 1000 + 7).astype(kind)
+    if kind == "u8":
+        return (classes + 2**53 + 1).astype(kind)
+    values = r.choice((classes, -classes, classes + 2**53, classes - 2**63, 2**63 - 1 - classes,
+                       np.where(classes % 2, -1, 1) * (classes * 7919 % 1009 * 1000 + classes)))
+    return values.astype(kind)
+
+
+# ---- a store in files ----
+
+
+def write_dataset(r, group, path, values):
+    """Contiguous, or in chunks, plain or compressed."""
+    how = {}
+    if values.shape[0] > 0 and r.random() < 0.2:
+        how["chunks"] = (max(1, values.shape[0] // r.randint(1, 5)),) + values.shape[1:]
+        if r.random() < 0.6:
+            how.update(compression="gzip", shuffle=r.random() < 0.5)
+    group.create_dataset(path, data=values, **how)
+
+
+class Store:
+    """Rows, labels, and the words that name the files and datasets on a command line."""
+
+    def __init__(self, r, n, folder, most_rows, zeros):
+        rows, self.dim = pick_rows(r, most_rows), pick_dim(r)
+        self.flavour, self.values, self.rows = draw_values(r, n, rows, self.dim, zeros)
+        self.labels = draw_labels(r, n, rows)
+        self.ignored = []
+        if r.random() < 0.2:
+            self.ignored = [int(self.labels[r.randrange(rows)])]
+        elif r.random() < 0.05:
+            self.ignored = [12345]
+        self.folder = folder
+        self.write(r)
+
+    @property
+    def count(self):
+        return len(self.rows)
+
+    def classes(self):
+        """Of each row, in the order of the labels; -1: takes no part."""
+        number = np.unique(self.labels, return_inverse=True)[1].astype("i8")
+        number[np.isin(self.labels, np.array(self.ignored, dtype=self.labels.dtype))] = -1
+        return number
+
+    def write(self, r):
+        names, self.words = ("embeddings", "labels"), []
+        if r.random() < 0.3:
+            names = (r.choice(("features", "X", "train", "emb", "vectors", "descriptors")), r.choice(("targets", "y", "classes")))
+        if r.random() < 0.15:
+            names = ("deep/er/e", "deep/l")
+            self.words = ["--embeddings", "/deep/er/e", "--labels", "/deep/l"]
+        for label in self.ignored:
+            self.words.append(f"--ignore-label={label}")
+        parts = r.choice((1, 1, 1, 2, 3, 5))
+        cuts = sorted(r.randint(1, max(1, self.count - 1)) for _ in range(parts - 1)) if self.count >= 2 * parts else []
+        cuts = [0] + sorted(set(cuts)) + [self.count]
+        self.paths, ids = [], r.random() < 0.2
+        as_folder = r.random() < 0.4 and len(cuts) > 2
+        if as_folder:
+            os.mkdir(f"{self.folder}/shards")
+        for k in range(len(cuts) - 1):
+            path = f"{self.folder}/shards/part-{k:02d}.h5" if as_folder else f"{self.folder}/s{k}.h5"
+            with h5py.File(path, "w") as f:
+                write_dataset(r, f, names[0], self.values[cuts[k]:cuts[k + 1]])
+                write_dataset(r, f, names[1], self.labels[cuts[k]:cuts[k + 1]])
+                if ids:
+                    f["ids"] = np.arange(cuts[k + 1] - cuts[k]) + 5
+            self.paths.append(path)
+        self.inputs = [f"{self.folder}/shards"] if as_folder else self.paths
+
+
+class Packed:
+    """Ready triplets; every row of them is a row for the judge: anchors, positives, negatives."""
+
+    def __init__(self, r, n, folder, zeros):
+        self.count, self.dim = r.choice((1, 2, r.randint(3, 40), r.randint(3, 120))), pick_dim(r)
+        self.negatives = r.choice((1, 1, 2, 3, r.randint(4, 9)))
+        rows = self.count * (2 + self.negatives)
+        self.flavour, x, self.rows = draw_values(r, n, rows, self.dim, zeros)
+        several = self.negatives > 1 or r.random() < 0.3
+        self.words, self.ignored = [], []
+        self.form = "negatives" if several else "negative"
+        path = f"{folder}/packed.h5"
+        with h5py.File(path, "w") as f:
+            write_dataset(r, f, "anchor", x[:self.count])
+            write_dataset(r, f, "positive", x[self.count:2 * self.count])
+            negative = x[2 * self.count:]
+            write_dataset(r, f, self.form, negative.reshape(self.count, self.negatives, self.dim) if several else negative)
+        self.inputs = self.paths = [path]
+
+
+# ---- rules ----
+
+
+def draw_positives(r):
+    return r.choice(("all", "all", "hardest", "easiest", f"nearest:{r.choice((1, 2, 3, 5, 1000))}"))
+
+
+def draw_given(r, source, choice, preset):
+    """Options of the command line, as far as they apply to where the triplets come from."""
+    given = {}
+
+    def maybe(key, values, chance=0.5):
+        if r.random() < (chance if preset is None else 0.12):
+            given[key] = r.choice(values)
+
+    maybe("metric", METRICS, 0.75)
+    maybe("margin", (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0, 4.0, 5.0, 1e6), 0.6)
+    maybe("reduction", REDUCTIONS, 0.7)
+    maybe("normalize", (True,), 0.2)
+    if source == "mined":
+        if r.random() < (0.7 if preset is None else 0.1):
+            given["positives"] = draw_positives(r)
+    if source == "mined" or (source == "packed" and choice == "semihard"):
+        maybe("window", ("lt", "le", "none"), 0.7)
+        maybe("pick", ("nearest", "farthest"), 0.4)
+        maybe("fallback", ("skip", "farthest-inside", "hardest"), 0.6)
+    if source in ("mined", "given", "batch-hard") or (source == "packed" and choice != "reversed"):
+        maybe("soft", (True,), 0.2)
+        maybe("swap", (True,), 0.25)
+    if source == "batch-hard":
+        maybe("lone", (True,), 0.3)
+    if source == "batch-all":
+        maybe("within", (0.0, 0.2, 1.0, 2.0, 7.0), 0.35)
+    if source == "packed" and preset is None and choice != "semihard":
+        given["negatives"] = choice
+    return given
+
+
+def words_of(given):
+    words = []
+    for key, value in given.items():
+        name = "--" + key.replace("_", "-")
+        words.append(name if value is True else f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}")
+    return words
+
+
+def settle(options):
+    """All options, as the judge wants them."""
+    positives, _, nearest = options["positives"].partition(":")
+    margin = options["margin"]
+    window_margin = margin if margin is not None else 0.5 if options["metric"] == "cosine" else 1.0
+    loss_margin = 0.0 if options["soft"] and margin is None else window_margin
+    source = options["source"]
+    if source == "batch-all" and options["within"] is not None:
+        source, window_margin = "within", options["within"]
+    return dict(source=source, metric=options["metric"], window_margin=window_margin, loss_margin=loss_margin,
+                positives=positives, nearest=int(nearest or 1), window=options["window"], pick=options["pick"],
+                fallback=options["fallback"], soft=options["soft"], swap=options["swap"], reduction=options["reduction"],
+                lone=options["lone"], normalize=options["normalize"], at_stored=options["gradient_at"] == "stored",
+                choice=options["negatives"], anchors=0, negatives=0, triplets=0)
+
+
+def draw_triplets(r, classes):
+    """Random triplets that the labels allow, repeats among them; None where there are none."""
+    rows = [i for i in range(len(classes)) if classes[i] >= 0]
+    anchors = [a for a in rows if sum(classes[i] == classes[a] for i in rows) > 1]
+    if not anchors or len(set(classes[i] for i in rows)) < 2:
+        return None
+    triplets = []
+    for _ in range(r.choice((1, 5, 50, 400))):
+        a = r.choice(anchors)
+        triplets.append((a, r.choice([i for i in rows if classes[i] == classes[a] and i != a]),
+                         r.choice([i for i in rows if classes[i] != classes[a]])))
+    return np.array(triplets, "i8").T.copy()
+
+
+# ---- how to run it ----
+
+
+def draw_config(r, rows, first):
+    """Ranks, threads and so on: nothing of it may change the result."""
+    c = dict(ranks=1 if first else r.choice((1, 2, 2, 3, 3, 4, 5, 5, 7, min(rows + 2, 8))), env={}, words=[], limit=None)
+    c["words"].append(f"--threads={r.choice((1, 1, 2, 3))}")
+    if r.random() < 0.6:
+        c["words"].append(f"--tile={r.choice((32, 64, 96, 160, 256))}")
+    if r.random() < 0.6:
+        c["words"].append(f"--kernel={r.choice(('blas', 'fp32'))}")
+    if c["ranks"] > 1 and r.random() < 0.5:
+        c["words"].append(f"--replicate={r.choice([d for d in range(1, c['ranks'] + 1) if c['ranks'] % d == 0])}")
+    if r.random() < 0.3:
+        c["env"]["TRIMINE_ISA"] = r.choice(("portable", "avx2"))
+    if r.random() < 0.2:
+        c["env"]["OPENBLAS_CORETYPE"] = r.choice(("Haswell", "Sandybridge", "Nehalem", "Prescott"))
+    if not first and r.random() < 0.25:
+        c["limit"] = r.uniform(0.2, 0.95)  # of the first run's plan: anchors in panels
+    if not first and r.random() < 0.2:
+        c["stop"] = dict(at=r.choice((1, 1, 2, 2, 3, 5)), how=r.choice(("USR1", "TERM", "kill", "kill all")), victim=r.randrange(c["ranks"]),
+                         ranks=r.choice((1, 2, 3, 5)))
+    return c
+
+
+class Job:
+    """One job. code: the exit code that every run must have; spec: for the judge."""
+
+    def __init__(self, seed, number, folder):
+        r = self.random = random.Random(f"{seed}/{number}")
+        n = np.random.default_rng([seed, number])
+        self.number, self.folder, self.code = number, folder, 0
+        os.makedirs(folder)
+        self.draw_source(r)
+        self.given = draw_given(r, self.source, self.choice, self.preset)
+        options = dict(DEFAULTS, source=self.source)
+        if self.preset:
+            options.update(PRESETS[self.preset])
+        options.update(self.given)
+        self.gradient = r.random() < 0.5
+        if options["normalize"] and r.random() < 0.4:
+            options["gradient_at"] = self.given["gradient_at"] = r.choice(("stored", "normalized"))
+        self.spec = settle(options)
+        zeros = r.random() < 0.1
+        most = 70 if self.source == "batch-all" else 300
+        self.store = Packed(r, n, folder, zeros) if self.source == "packed" else Store(r, n, folder, most, zeros)
+        self.spec.update(rows=len(self.store.rows), dim=self.store.dim, gradient=self.gradient)
+        if self.source == "packed":
+            self.spec.update(anchors=self.store.count, negatives=self.store.negatives)
+        if self.source == "given":
+            self.draw_given_triplets(r)
+        if (options["normalize"] or options["metric"] == "cosine") and not self.store.rows.any(axis=1).all():
+            self.code = 65  # a row of norm 0
+        self.spoil(r)
+        self.configs = [draw_config(r, self.store.count, k == 0) for k in range(r.choice((2, 2, 3)))]
+        self.write_for_judge()
+
+    def draw_source(self, r):
+        self.preset, self.choice = None, "semihard"
+        if r.random() < 0.15:
+            self.preset = r.choice(sorted(PRESETS))
+            self.source = PRESETS[self.preset]["source"]
+            self.choice = PRESETS[self.preset].get("negatives", "semihard")
+        else:
+            self.source = r.choices(("mined", "given", "batch-hard", "batch-all", "packed"), (55, 10, 10, 12, 13))[0]
+            if self.source == "packed":
+                self.choice = r.choice(("semihard", "semihard", "hard", "random", "reversed"))
+        self.command = "mine" if self.source == "mined" and r.random() < 0.8 else "loss"
+
+    def draw_given_triplets(self, r):
+        triplets = draw_triplets(r, self.store.classes())
+        if triplets is None:  # there is none to give
+            self.source = self.spec["source"] = "batch-hard"
+            return
+        self.spec["triplets"] = triplets.shape[1]
+        triplets.tofile(f"{self.folder}/triplets.bin")
+        with h5py.File(f"{self.folder}/given.h5", "w") as f:
+            for name, ids in zip(("anchor", "positive", "negative"), triplets):
+                f[f"triplets/{name}"] = ids
+
+    def spoil(self, r):
+        """A few jobs must be refused."""
+        self.spoiled = r.choice(("nan", "infinity", "short labels", "no rows", "no file", "old output")) if r.random() < 0.05 else None
+        if self.spoiled is None or (self.source == "packed" and self.spoiled in ("short labels", "no rows")):
+            self.spoiled = None
+            return
+        path = r.choice(self.store.paths)
+        if self.spoiled in ("nan", "infinity"):
+            with h5py.File(path, "r+") as f:
+                name = next(name for name in names_of(f) if f[name].ndim > 1)
+                if f[name].dtype.kind != "f":
+                    self.spoiled = None
+                    return
+                value = float("nan") if self.spoiled == "nan" else r.choice((float("inf"), float("-inf")))
+                f[name][r.randrange(f[name].shape[0]), r.randrange(f[name].shape[1])] = value
+        elif self.spoiled in ("short labels", "no rows"):
+            with h5py.File(path, "r+") as f:
+                name = next(name for name in names_of(f) if f[name].ndim == 1 and name != "ids")
+                labels = f[name][:]
+                del f[name]
+                f[name] = labels[:-1]
+                if self.spoiled == "no rows" and len(self.store.paths) == 1:
+                    wide = next(name for name in names_of(f) if f[name].ndim == 2)
+                    kind, dim = f[wide].dtype, f[wide].shape[1]
+                    del f[wide], f[name]
+                    f[wide], f[name] = np.zeros((0, dim), kind), labels[:0]
+        elif self.spoiled == "no file":
+            self.store.inputs = self.store.inputs[:-1] + [f"{self.folder}/not-there.h5"]
+        self.code = {"no file": 66, "old output": 73}.get(self.spoiled, 65)
+
+    def write_for_judge(self):
+        self.store.rows.tofile(f"{self.folder}/rows.bin")
+        if self.source != "packed":
+            self.store.classes().tofile(f"{self.folder}/labels.bin")
+        with open(f"{self.folder}/job.json", "w") as f:
+            json.dump(self.spec, f)
+
+    def words(self):
+        """The command line but for the output and the configuration."""
+        words = [self.command, *self.store.inputs, *self.store.words, *words_of(self.given)]
+        if self.preset:
+            words.append(f"--compat={self.preset}")
+        elif self.source == "given":
+            words.append(f"--triplets={self.folder}/given.h5")
+        elif self.command == "loss" and self.source != "packed":
+            words.append(f"--loss={self.source}")
+        return words + (["--gradient"] if self.gradient else [])
+
+    def describe(self):
+        return (f"{' '.join(w.replace(self.folder + '/', '') for w in self.words())}   "
+                f"({len(self.store.rows)} x {self.store.dim}, {self.store.flavour}{', ' + self.spoiled if self.spoiled else ''})")
+
+
+def names_of(file):
+    names = []
+    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+    return names
