@@ -39,7 +39,7 @@ REDUCTIONS = ("mean_all", "sum", "mean_nonzero", "mean_valid", "mean_rows")
 
 
 def pick_rows(r, most):
-    least, top = r.choices(((1, 3), (4, 40), (41, 150), (151, 300)), (10, 35, 35, 20))[0]
+    least, top = r.choices(((1, 3), (4, 40), (41, 150), (151, 300)), (6, 30, 36, 28))[0]
     return min(r.randint(least, top), most)
 
 
@@ -50,8 +50,8 @@ def pick_dim(r):
 
 def values_of(r, n, rows, dim):
     """Float64 values of one flavour; n: numpy's generator."""
-    flavour = r.choice(("integers", "integers", "duplicates", "uniform", "unit", "clusters", "wide", "offset", "tight",
-                        "tiny", "huge", "pixels", "near", "column"))
+    flavour = r.choice(("integers",) * 4 + ("duplicates",) * 3 + ("uniform", "unit", "clusters", "wide", "offset", "tight",
+                                                                  "tiny", "huge", "pixels", "near", "column"))
     x = n.standard_normal((rows, dim))
     if flavour == "integers":
         x = n.integers(-2, 3, (rows, dim)).astype("f8")
@@ -117,7 +117,7 @@ def draw_values(r, n, rows, dim, zeros):
 
 
 def draw_classes(r, n, rows):
-    flavour = r.choice(("one", "own", "giant", "many", "runs", "two", "few", "few", "few"))
+    flavour = r.choice(("one", "own", "giant", "giant", "many", "runs", "runs", "two", "two", "few", "few", "few"))
     if flavour == "one":
         return np.zeros(rows, "i8")
     if flavour == "own":
@@ -127,7 +127,7 @@ def draw_classes(r, n, rows):
     if flavour == "many":
         return n.integers(0, rows, rows)
     if flavour == "runs":
-        return np.arange(rows) // r.choice((2, 3, 7, 20))
+        return np.arange(rows) // r.choice((2, 7, 20, 40))
     if flavour == "two":
         return n.integers(0, 2, rows)
     return n.integers(0, 2 + rows // r.choice((4, 6, 12)), rows)
@@ -237,10 +237,19 @@ class Packed:
 
 
 def draw_positives(r):
-    return r.choice(("all", "all", "hardest", "easiest", f"nearest:{r.choice((1, 2, 3, 5, 1000))}"))
+    return r.choice(("all", "all", "all", "hardest", "easiest", f"nearest:{r.choice((1, 2, 3, 5, 1000))}"))
 
 
-def draw_given(r, source, choice, preset):
+def draw_margin(r, metric, rows):
+    """One that decides something: of the size that distances have; whole, for ties, where they are large."""
+    x = rows[[r.randrange(len(rows)) for _ in range(40)]].astype("f8")
+    products = x[:20] @ x[20:].T
+    distances = dict(dot=np.abs(products), cosine=np.ones(1)).get(metric, ((x[:20, None] - x[20:]) ** 2).sum(2))
+    scale = float(np.median(np.sqrt(distances) if metric == "l2" else distances)) * r.choice((0.02, 0.1, 0.3, 1.0))
+    return float(round(scale)) if scale > 1.5 and r.random() < 0.7 else scale
+
+
+def draw_given(r, source, choice, preset, rows):
     """Options of the command line, as far as they apply to where the triplets come from."""
     given = {}
 
@@ -249,14 +258,15 @@ def draw_given(r, source, choice, preset):
             given[key] = r.choice(values)
 
     maybe("metric", METRICS, 0.75)
-    maybe("margin", (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0, 4.0, 5.0, 1e6), 0.6)
+    metric = given.get("metric", PRESETS[preset]["metric"] if preset else "sql2")
+    maybe("margin", (0.0, 0.05, 0.2, 0.5, 1.0, 1.5, 2.0, 1e6, *(draw_margin(r, metric, rows) for _ in range(12))), 0.8)
     maybe("reduction", REDUCTIONS, 0.7)
     maybe("normalize", (True,), 0.2)
     if source == "mined":
         if r.random() < (0.7 if preset is None else 0.1):
             given["positives"] = draw_positives(r)
     if source == "mined" or (source == "packed" and choice == "semihard"):
-        maybe("window", ("lt", "le", "none"), 0.7)
+        maybe("window", ("lt", "le", "none", "none"), 0.8)
         maybe("pick", ("nearest", "farthest"), 0.4)
         maybe("fallback", ("skip", "farthest-inside", "hardest"), 0.6)
     if source in ("mined", "given", "batch-hard") or (source == "packed" and choice != "reversed"):
@@ -265,7 +275,7 @@ def draw_given(r, source, choice, preset):
     if source == "batch-hard":
         maybe("lone", (True,), 0.3)
     if source == "batch-all":
-        maybe("within", (0.0, 0.2, 1.0, 2.0, 7.0), 0.35)
+        maybe("within", (0.0, 0.2, 1.0, 2.0, 7.0, draw_margin(r, metric, rows)), 0.35)
     if source == "packed" and preset is None and choice != "semihard":
         given["negatives"] = choice
     return given
@@ -328,8 +338,11 @@ def draw_config(r, rows, first):
         c["env"]["OPENBLAS_CORETYPE"] = r.choice(("Haswell", "Sandybridge", "Nehalem", "Prescott"))
     if not first and r.random() < 0.25:
         c["limit"] = r.uniform(0.2, 0.95)  # of the first run's plan: anchors in panels
-    if not first and r.random() < 0.2:
-        c["stop"] = dict(at=r.choice((1, 1, 2, 2, 3, 5)), how=r.choice(("USR1", "TERM", "kill", "kill all")), victim=r.randrange(c["ranks"]),
+    if not first and r.random() < 0.3:  # there are moments to stop at between the steps of the ring, and between panels
+        if r.random() < 0.7:
+            c["ranks"] = r.choice((3, 4, 5))
+            c["words"] = [word for word in c["words"] if "replicate" not in word] + ["--replicate=1"]
+        c["stop"] = dict(at=r.choice((1, 1, 1, 2, 2, 3)), how=r.choice(("USR1", "TERM", "kill", "kill all")), victim=r.randrange(c["ranks"]),
                          ranks=r.choice((1, 2, 3, 5)))
     return c
 
@@ -343,7 +356,10 @@ class Job:
         self.number, self.folder, self.code = number, folder, 0
         os.makedirs(folder)
         self.draw_source(r)
-        self.given = draw_given(r, self.source, self.choice, self.preset)
+        zeros = r.random() < 0.06
+        most = 70 if self.source == "batch-all" else 300
+        self.store = Packed(r, n, folder, zeros) if self.source == "packed" else Store(r, n, folder, most, zeros)
+        self.given = draw_given(r, self.source, self.choice, self.preset, self.store.rows)
         options = dict(DEFAULTS, source=self.source)
         if self.preset:
             options.update(PRESETS[self.preset])
@@ -352,9 +368,6 @@ class Job:
         if options["normalize"] and r.random() < 0.4:
             options["gradient_at"] = self.given["gradient_at"] = r.choice(("stored", "normalized"))
         self.spec = settle(options)
-        zeros = r.random() < 0.1
-        most = 70 if self.source == "batch-all" else 300
-        self.store = Packed(r, n, folder, zeros) if self.source == "packed" else Store(r, n, folder, most, zeros)
         self.spec.update(rows=len(self.store.rows), dim=self.store.dim, gradient=self.gradient)
         if self.source == "packed":
             self.spec.update(anchors=self.store.count, negatives=self.store.negatives)
@@ -391,7 +404,7 @@ class Job:
 
     def spoil(self, r):
         """A few jobs must be refused."""
-        self.spoiled = r.choice(("nan", "infinity", "short labels", "no rows", "no file", "old output")) if r.random() < 0.05 else None
+        self.spoiled = r.choice(("nan", "infinity", "short labels", "no rows", "no file", "old output")) if r.random() < 0.04 else None
         if self.spoiled is None or (self.source == "packed" and self.spoiled in ("short labels", "no rows")):
             self.spoiled = None
             return

@@ -21,8 +21,7 @@ typedef struct job {
     bool packed, normalize, at_stored, gradient;
     const char *choice; /* of an anchor's own negatives in packed triplets */
     int64_t anchors, negatives;
-    double *norms;  /* of the rows as stored, where they are normalised */
-    int64_t *order; /* the rows' places in the store, where they were put into another order; or NULL */
+    double *norms; /* of the rows as stored, where they are normalised */
     int64_t semihard, fallback;
 } job;
 
@@ -161,41 +160,6 @@ static void read_triplets(job *j)
     j->evaluate.given = (trm_given_triplets){count, ids, ids + count, ids + 2 * count};
 }
 
-/* ---- losses over all triplets: the gradient's terms are added by label, then row id ---- */
-
-static const int64_t *sort_labels;
-
-static int by_label(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-    if (sort_labels[*x] != sort_labels[*y])
-        return sort_labels[*x] < sort_labels[*y] ? -1 : 1;
-    return *x < *y ? -1 : *x > *y;
-}
-
-/* Such a loss is a sum over sets, so another order of the rows changes only the order of the additions. */
-static void arrange(job *j)
-{
-    const int dim = j->store.dim;
-    int64_t *labels = need(j->store.rows, sizeof *labels);
-    float *rows = need(j->store.rows * dim, sizeof *rows);
-    double *norms = need(j->store.rows, sizeof *norms);
-    j->order = need(j->store.rows, sizeof *j->order);
-    for (int64_t i = 0; i < j->store.rows; i++)
-        j->order[i] = i;
-    sort_labels = j->store.labels;
-    qsort(j->order, (size_t)j->store.rows, sizeof *j->order, by_label);
-    for (int64_t i = 0; i < j->store.rows; i++) {
-        labels[i] = j->store.labels[j->order[i]];
-        memcpy(rows + i * dim, j->store.embeddings + j->order[i] * dim, (size_t)dim * sizeof *rows);
-        if (j->norms)
-            norms[i] = j->norms[j->order[i]];
-    }
-    j->store.labels = labels;
-    j->store.embeddings = rows;
-    j->norms = j->norms ? norms : NULL;
-}
-
 /* ---- packed triplets ---- */
 
 static const float *row(const job *j, int64_t i)
@@ -293,21 +257,11 @@ static json_t *loss_json(const reference_loss *loss)
                      loss->mean_rows, "value", loss->value);
 }
 
-static void write_gradient(const job *j, const reference_loss *loss)
-{
-    const int64_t rows = loss->rows, dim = loss->dim;
-    double *gradient = need(rows * dim, sizeof *gradient), *size = need(rows, sizeof *size);
-    for (int64_t i = 0; i < rows; i++) {
-        const int64_t at = j->order ? j->order[i] : i;
-        memcpy(gradient + at * dim, loss->gradient + i * dim, (size_t)dim * sizeof *gradient);
-        size[at] = loss->size[i];
-    }
-    write_all(j->folder, "gradient.out", gradient, rows * dim, sizeof *gradient);
-    write_all(j->folder, "size.out", size, rows, sizeof *size);
-}
-
-/* Packed: valid anchors and rows are the anchors, which the reference does not know. So it gets another
- * reduction, and this divides; with a normalisation in between, the last bit may be another. */
+/* Whether the gradient must be equal to the bit. That of losses over all triplets adds its terms in another
+ * order than the reference. Packed: valid anchors and rows are the anchors, which the reference does not
+ * know. So it gets another reduction, and this divides; with a normalisation in between, the last bit may be
+ * another.
+ */
 static bool evaluate(job *j, reference_loss *loss)
 {
     const trm_reduction reduction = j->evaluate.loss.reduction;
@@ -317,7 +271,7 @@ static bool evaluate(job *j, reference_loss *loss)
         j->evaluate.loss.reduction = TRM_REDUCTION_SUM;
     reference_loss_evaluate(&j->store, &j->evaluate, j->at_stored ? j->norms : NULL, loss);
     if (!j->packed)
-        return true;
+        return j->evaluate.source != TRM_SOURCE_BATCH_ALL && j->evaluate.source != TRM_SOURCE_WITHIN;
     loss->mean_valid = loss->mean_rows = loss->sum / (double)j->anchors;
     if (!by_anchors)
         return true;
@@ -358,8 +312,6 @@ int main(int argc, char **argv)
         choose_all(&j);
     else if (j.evaluate.source == TRM_SOURCE_GIVEN)
         read_triplets(&j);
-    else if (j.evaluate.source == TRM_SOURCE_BATCH_ALL || j.evaluate.source == TRM_SOURCE_WITHIN)
-        arrange(&j);
     reference_result mined = {0};
     if (!j.packed)
         reference_mine(&j.store, &j.evaluate.mine, &mined);
@@ -374,9 +326,8 @@ int main(int argc, char **argv)
     trm_triplet *triplets = need(loss.count, sizeof *triplets);
     for (int64_t k = 0; k < loss.count; k++)
         triplets[k] = loss.terms[k].triplet;
-    const bool whole = j.order != NULL;
-    write_all(j.folder, "triplets.out", triplets, whole ? 0 : loss.count, sizeof *triplets);
-    if (j.gradient)
-        write_gradient(&j, &loss);
+    write_all(j.folder, "triplets.out", triplets, loss.count, sizeof *triplets);
+    write_all(j.folder, "gradient.out", loss.gradient, j.gradient ? loss.rows * loss.dim : 0, sizeof(double));
+    write_all(j.folder, "size.out", loss.size, j.gradient ? loss.rows : 0, sizeof(double));
     return 0;
 }

@@ -30,6 +30,10 @@ except ImportError as missing:
     sys.exit(77)
 
 
+ENOUGH = 50  # so many jobs must try everything
+TRIED = ("runs in panels", "limits too small", "refusals", "stops", "kills", "resumed")
+
+
 class Soak:
     """What all jobs share."""
 
@@ -42,6 +46,12 @@ class Soak:
     def count(self, what):
         with self.lock:
             self.counts[what] = self.counts.get(what, 0) + 1
+
+
+    def hollow(self):
+        """What was tried too little to mean something."""
+        few = [what for what in TRIED if self.counts.get(what, 0) == 0]
+        return few + (["jobs with triplets"] if 2 * self.counts.get("jobs with triplets", 0) < self.options.jobs else [])
 
 
 class Trial:
@@ -60,7 +70,9 @@ class Trial:
             subprocess.run([self.soak.judge, self.folder], check=True, timeout=300)
             self.expected = compare.Expected(self.job)
             if self.expected.overflows():
-                self.job.code = 65
+                self.job.code = 65  # a gradient beyond float32
+            if self.expected.numbers["loss"]["count"] > 0:
+                self.soak.count("jobs with triplets")
         return self.job.code != 0
 
     def note(self, run, wrong):
@@ -262,6 +274,9 @@ def main():
     print(f"seed {options.seed}, jobs in {soak.folder}", flush=True)
     with faults.surroundings(soak):
         passed, failed = run_all(soak)
+    if (options.jobs or 0) >= ENOUGH and soak.hollow():
+        print(f"FAIL: none, or too few, of: {', '.join(soak.hollow())}")
+        failed += 1
     print(", ".join(f"{count} {what}" for what, count in sorted(soak.counts.items())))
     print(f"{time.monotonic() - start:.0f} seconds; with seed {options.seed}:")
     print(f"{passed} passed, {failed} failed")
