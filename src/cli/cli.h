@@ -110,6 +110,8 @@ void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_s
 /* The per-rank table (new reference), and for people with -v. Collective; the result is rank 0's. */
 json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part *part);
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel);
+/* A warning where the run's threads call a BLAS that needs care. For rank 0; not collective. */
+void trm_report_blas_caution(const trm_run *run);
 /* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed;
  * INTERNAL where there is no object. */
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;

@@ -145,6 +145,8 @@ trm_status trm_command_bench(trm_cli *cli, trm_error *err)
     trm_status status = trm_run_create(b.comm, &cli->run, &b.run, err);
     if (status != TRM_OK)
         return status;
+    if (b.rank == 0)
+        trm_report_blas_caution(b.run);
     b.threads = trm_run_threads(b.run);
     b.tile = trm_run_tile(b.run, (int)cli->dim);
     status = make_rows(&b, err);

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/alloc.h"
+#include "kernel/blas_threads.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -250,4 +251,14 @@ int64_t trm_report_rss_now(void)
         strtol(line, &resident, 10);
     fclose(file);
     return (int64_t)strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE);
+}
+
+void trm_report_blas_caution(const trm_run *run)
+{
+    char name[256];
+    const char *caution = trm_blas_caution(trm_run_threads(run));
+    if (caution == NULL || strcmp(trm_run_kernel(run), "blas") != 0)
+        return;
+    trm_blas_describe(name, sizeof name);
+    fprintf(stderr, "trimine: warning: --kernel blas: %s %s; --kernel fp32 needs no BLAS\n", name, caution);
 }

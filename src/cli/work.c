@@ -46,7 +46,10 @@ trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err)
     if (status != TRM_OK)
         return status;
     cli->run.keeping = &work->standby.keeping;
-    return trm_run_create(work->comm, &cli->run, &work->run, err);
+    status = trm_run_create(work->comm, &cli->run, &work->run, err);
+    if (status == TRM_OK && work->rank == 0)
+        trm_report_blas_caution(work->run);
+    return status;
 }
 
 /* ---- reading ---- */

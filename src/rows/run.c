@@ -2,10 +2,10 @@
 #include "rows/run.h"
 
 #include "base/alloc.h"
+#include "kernel/blas_threads.h"
 #include "par/agree.h"
 #include "par/arguments.h"
 
-#include <cblas.h>
 #include <inttypes.h>
 #include <omp.h>
 #include <sched.h>
@@ -144,7 +144,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
     made->keeping = options->keeping;
-    openblas_set_num_threads(1);
+    trm_blas_one_thread();
     *run = made;
     return TRM_OK;
 }
