@@ -2,16 +2,12 @@
 #include "store/h5.h"
 
 #include "base/alloc.h"
+#include "store/sources.h"
 #include "store/store_inner.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { LISTED_NAMES = 12, NAME_BUFFER = 512 };
 static const int64_t piece_bytes = INT64_C(64) << 20; /* well under HDF5's limit of 2 GiB a call */
 
 static int silence_end(MPI_Comm comm, int key, void *value, void *state)
@@ -63,7 +59,7 @@ static herr_t keep_description(unsigned n, const H5E_error2_t *entry, void *cont
     return 0;
 }
 
-static void keep_reason(char *text, size_t size)
+void trm_h5_reason(char *text, size_t size)
 {
     reason kept = {text, size};
     text[0] = '\0';
@@ -84,9 +80,16 @@ hid_t trm_h5_open_serial(const char *path, char *why, size_t size)
     hid_t access = trm_h5_access_serial();
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
     if (file < 0)
-        keep_reason(why, size); /* before the next call clears the stack */
+        trm_h5_reason(why, size); /* before the next call clears the stack */
     trm_h5_close(access);
     return file;
+}
+
+void trm_h5_version(char text[TRM_H5_VERSION])
+{
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, TRM_H5_VERSION, "%u.%u.%u", major, minor, release);
 }
 
 void trm_h5_close(hid_t handle)
@@ -223,93 +226,6 @@ bool trm_h5_attribute_text(hid_t object, const char *name, char *text, size_t si
     return read;
 }
 
-trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error *err)
-{
-    char why[256] = {0};
-    struct stat found;
-    *file = -1;
-    int readable = open(about->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait for a writer */
-    if (readable < 0)
-        return trm_fail(err, trm_status_of_errno(errno), "%s '%s': %s", about->kind, about->path,
-                        errno == ENOENT ? "No such file" : strerror(errno));
-    const bool known = fstat(readable, &found) == 0;
-    close(readable);
-    if (known && !S_ISREG(found.st_mode))
-        return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': is %s, needs a file", about->kind, about->path,
-                        S_ISDIR(found.st_mode) ? "a folder" : "a device or a pipe");
-    if (H5Fis_hdf5(about->path) <= 0)
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': not an HDF5 file", about->kind, about->path);
-    *file = trm_h5_open_serial(about->path, why, sizeof why);
-    if (*file < 0)
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': truncated or damaged HDF5 file (%s)", about->kind,
-                        about->path, why);
-    return TRM_OK;
-}
-
-void trm_inspect_root(hid_t file, char *text, size_t size)
-{
-    H5G_info_t about;
-    text[0] = '\0';
-    if (H5Gget_info(file, &about) < 0 || about.nlinks == 0) {
-        snprintf(text, size, "nothing");
-        return;
-    }
-    size_t used = 0;
-    for (hsize_t i = 0; i < about.nlinks && used < size; i++) {
-        char name[64] = {0};
-        if (i == LISTED_NAMES) {
-            snprintf(text + used, size - used, ", ...");
-            break;
-        }
-        H5Lget_name_by_idx(file, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT);
-        int wrote = snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "", name);
-        used += wrote > 0 ? (size_t)wrote : 0;
-    }
-}
-
-/* Does a dataset in one piece have a piece as long as its shape? It is read as plain bytes. */
-static bool holds_its_shape(hid_t dataset)
-{
-    hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
-    const hssize_t values = H5Sget_simple_extent_npoints(space);
-    const size_t size = H5Tget_size(type);
-    const bool holds = H5Dget_offset(dataset) == HADDR_UNDEF ||
-                       (values >= 0 && size > 0 && H5Dget_storage_size(dataset) / size >= (hsize_t)values);
-    trm_h5_close(type);
-    trm_h5_close(space);
-    return holds;
-}
-
-/* What parallel HDF5 can't read, said here rather than in the middle of a collective call. */
-static trm_status check_storage(const trm_named_file *about, hid_t dataset, const char *name, trm_error *err)
-{
-    hid_t creation = H5Dget_create_plist(dataset);
-    trm_status status = TRM_OK;
-    if (H5Pget_layout(creation) == H5D_VIRTUAL)
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "%s '%s': dataset '%s' is virtual; give the files that it refers to instead",
-                          about->kind, about->path, name);
-    else if (H5Pget_external_count(creation) > 0)
-        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' keeps its data in external files",
-                          about->kind, about->path, name);
-    else if (!holds_its_shape(dataset))
-        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' is damaged: shorter than its shape",
-                          about->kind, about->path, name);
-    for (int i = 0; status == TRM_OK && i < H5Pget_nfilters(creation); i++) {
-        unsigned flags = 0, config = 0;
-        size_t values = 0;
-        char filter_name[64] = {0};
-        H5Z_filter_t filter = H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL,
-                                             sizeof filter_name - 1, filter_name, &config);
-        if (H5Zfilter_avail(filter) <= 0)
-            status = trm_fail(err, TRM_ERR_DATA,
-                              "%s '%s': dataset '%s' uses the filter %d (%s), which this HDF5 does not have",
-                              about->kind, about->path, name, (int)filter, filter_name);
-    }
-    trm_h5_close(creation);
-    return status;
-}
-
 trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const char *name, int rank,
                                bool integer, trm_element *element, char type_name[TRM_ELEMENT_NAME],
                                hsize_t *size, trm_error *err)
@@ -332,25 +248,28 @@ trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const
     else if (H5Sget_simple_extent_dims(space, size, NULL) < 0)
         status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has no readable shape", about->kind,
                           about->path, name);
-    else
-        status = check_storage(about, dataset, name, err);
     trm_h5_close(type);
     trm_h5_close(space);
     return status;
 }
 
-trm_status trm_inspect_named(const trm_named_file *about, hid_t file, const char *name, int rank,
-                             bool integer, trm_element *element, hsize_t *size, trm_error *err)
+trm_status trm_inspect_named(const trm_named_file *about, trm_sources *sources, hid_t file, const char *name,
+                             int rank, bool integer, trm_element *element, hsize_t *size, trm_error *err)
 {
-    char type_name[TRM_ELEMENT_NAME], root[NAME_BUFFER];
-    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    if (dataset < 0) {
-        trm_inspect_root(file, root, sizeof root);
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset '%s'; the file has: %s", about->kind,
-                        about->path, name, root);
+    char type_name[TRM_ELEMENT_NAME], listed[TRM_LISTED_BYTES];
+    trm_found found;
+    trm_status status = trm_sources_find(sources, about, file, name, &found, err);
+    if (status == TRM_OK && found.kind != TRM_FOUND_DATASET) {
+        trm_inspect_list(file, "", listed);
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': %s'%s'%s; the file has: %s", about->kind, about->path,
+                          found.kind == TRM_FOUND_NOTHING ? "no dataset " : "", name,
+                          found.kind == TRM_FOUND_NOTHING ? ""
+                          : found.kind == TRM_FOUND_GROUP ? " is a group, not a dataset"
+                                                          : " is no dataset",
+                          listed);
     }
-    trm_status status =
-        trm_inspect_dataset(about, dataset, name, rank, integer, element, type_name, size, err);
-    trm_h5_close(dataset);
+    if (status == TRM_OK)
+        status = trm_inspect_dataset(about, found.object, name, rank, integer, element, type_name, size, err);
+    trm_h5_close(found.object);
     return status;
 }

@@ -32,6 +32,13 @@ hid_t trm_h5_access_serial(void);
  */
 hid_t trm_h5_open_serial(const char *path, char *why, size_t size);
 
+/* HDF5's innermost description of why its last call failed. Not collective. */
+void trm_h5_reason(char *text, size_t size);
+
+/* The version of the HDF5 linked, "1.10.8". */
+enum { TRM_H5_VERSION = 48 };
+void trm_h5_version(char text[TRM_H5_VERSION]);
+
 /* Closes any handle but a file; a negative one is fine. Not collective, but every rank has to do it. */
 void trm_h5_close(hid_t handle);
 

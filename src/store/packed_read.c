@@ -28,11 +28,13 @@ static const char *name_of(const survey *found, int part)
     return names[part == 2 && found->many ? 3 : part];
 }
 
-static bool has_dataset(hid_t file, const char *name)
+/* Something that can't be opened counts: reading it will say why. */
+static bool has_dataset(const trm_named_file *about, trm_sources *sources, hid_t file, const char *name)
 {
-    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    trm_h5_close(dataset);
-    return dataset >= 0;
+    trm_found found;
+    const bool broken = trm_sources_find(sources, about, file, name, &found, NULL) != TRM_OK;
+    trm_h5_close(found.object);
+    return broken || found.kind == TRM_FOUND_DATASET;
 }
 
 static const char *shape_text(int rank, const hsize_t *size, char text[SHAPE_TEXT])
@@ -82,11 +84,12 @@ static trm_status check_shape(const char *path, int part, int rank, const hsize_
     return TRM_OK;
 }
 
-static trm_status check_datasets(const trm_named_file *about, hid_t file, survey *found, trm_error *err)
+static trm_status check_datasets(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,
+                                 trm_error *err)
 {
     found->negatives = 1;
-    found->many = has_dataset(file, "/negatives");
-    if (found->many && has_dataset(file, "/negative"))
+    found->many = has_dataset(about, sources, file, "/negatives");
+    if (found->many && has_dataset(about, sources, file, "/negative"))
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': both '/negative' and '/negatives' are there; remove one of them", kind,
                         about->path);
@@ -94,8 +97,8 @@ static trm_status check_datasets(const trm_named_file *about, hid_t file, survey
     for (int part = 0; part < PARTS && status == TRM_OK; part++) {
         const int rank = part == 2 && found->many ? 3 : 2;
         hsize_t size[3] = {0, 0, 0};
-        status = trm_inspect_named(about, file, name_of(found, part), rank, false, &found->element[part],
-                                   size, err);
+        status = trm_inspect_named(about, sources, file, name_of(found, part), rank, false,
+                                   &found->element[part], size, err);
         if (status == TRM_OK)
             status = part == 0 ? keep_shape(about->path, size, found, err)
                                : check_shape(about->path, part, rank, size, found, err);
@@ -103,13 +106,15 @@ static trm_status check_datasets(const trm_named_file *about, hid_t file, survey
     return status;
 }
 
-static trm_status inspect(const char *path, survey *found, trm_error *err)
+static trm_status inspect(const char *path, trm_sources *sources, survey *found, trm_error *err)
 {
     const trm_named_file about = {kind, path};
     hid_t file = -1;
-    trm_status status = trm_inspect_open(&about, &file, err);
+    trm_status status = trm_sources_add_input(sources, &about, err);
     if (status == TRM_OK)
-        status = check_datasets(&about, file, found, err);
+        status = trm_inspect_open(&about, &file, err);
+    if (status == TRM_OK)
+        status = check_datasets(&about, sources, file, found, err);
     if (file >= 0)
         H5Fclose(file);
     return status;
@@ -186,11 +191,15 @@ trm_status trm_packed_read(MPI_Comm comm, const char *path, const trm_read_optio
     memset(packed, 0, sizeof *packed);
     MPI_Comm_rank(comm, &rank);
     trm_h5_handler handler = trm_h5_silence();
-    trm_status status = trm_agree(comm, rank == 0 ? inspect(path, &found, err) : TRM_OK, err);
+    trm_sources sources = TRM_SOURCES_INIT; /* rank 0's */
+    trm_status status = trm_agree(comm, rank == 0 ? inspect(path, &sources, &found, err) : TRM_OK, err);
     if (status == TRM_OK) {
         MPI_Bcast(&found, (int)sizeof found, MPI_BYTE, 0, comm);
         status = read_share(comm, path, options, &found, packed, first, err);
     }
+    if (status == TRM_OK)
+        status = trm_agree(comm, trm_sources_check_unchanged(&sources, kind, err), err);
+    trm_sources_free(&sources);
     if (status == TRM_OK)
         *total = found.count;
     else
@@ -202,15 +211,19 @@ trm_status trm_packed_read(MPI_Comm comm, const char *path, const trm_read_optio
 static trm_packed_form form_of(const char *path)
 {
     const trm_named_file about = {kind, path};
+    trm_sources sources = TRM_SOURCES_INIT;
+    static const char *const names[] = {"/anchor", "/positive", "/negative", "/negatives"};
+    bool has[4];
     hid_t file = -1;
     if (trm_inspect_open(&about, &file, NULL) != TRM_OK)
         return TRM_PACKED_NOT;
-    const bool anchor = has_dataset(file, "/anchor"), positive = has_dataset(file, "/positive");
-    const bool negative = has_dataset(file, "/negative"), negatives = has_dataset(file, "/negatives");
+    for (int i = 0; i < 4; i++)
+        has[i] = has_dataset(&about, &sources, file, names[i]);
     H5Fclose(file);
-    if (anchor && positive && (negative || negatives))
-        return negatives ? TRM_PACKED_NEGATIVES : TRM_PACKED_NEGATIVE;
-    return anchor || positive || negative || negatives ? TRM_PACKED_PARTLY : TRM_PACKED_NOT;
+    trm_sources_free(&sources);
+    if (has[0] && has[1] && (has[2] || has[3]))
+        return has[3] ? TRM_PACKED_NEGATIVES : TRM_PACKED_NEGATIVE;
+    return has[0] || has[1] || has[2] || has[3] ? TRM_PACKED_PARTLY : TRM_PACKED_NOT;
 }
 
 trm_packed_form trm_packed_recognize(MPI_Comm comm, const char *path)

@@ -6,6 +6,7 @@
 #define TRM_STORE_STORE_INNER_H
 
 #include "store/element.h"
+#include "store/sources.h"
 #include "trimine/store.h"
 
 enum { TRM_MAX_DIM = 65536 };
@@ -15,7 +16,6 @@ typedef struct trm_store_entry {
     trm_store_file seen;
     trm_element embeddings, labels, ids;
     int64_t dim;
-    int64_t bytes, modified; /* the file's size and last change, in ns, when it was looked at */
     /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at < 0:
      * none. */
     int64_t path_at, embeddings_at, labels_at, ids_at;
@@ -27,24 +27,24 @@ struct trm_store {
     int dim, files;
     trm_store_entry *entry;
     char *names;
+    trm_sources sources; /* rank 0's: every file that is read */
 };
-
-/* A file's size and last change; 0, 0 where they can't be told. */
-void trm_store_stamp(const char *path, int64_t *bytes, int64_t *modified);
 
 /* ---- looking at a file: this rank alone, HDF5 silenced by the caller ---- */
 
-/* A file as messages name it: KIND 'PATH'. Both borrowed. */
-typedef struct trm_named_file {
-    const char *kind; /* "store", "triplets", ... */
-    const char *path;
-} trm_named_file;
+/* Opens a file that is there and regular, without ever waiting: *file is a descriptor, *bytes the size.
+ * Errors: NO_INPUT, PERMISSION, IO. */
+trm_status trm_inspect_regular(const trm_named_file *about, int *file, int64_t *bytes,
+                               trm_error *err) TRM_MUST_CHECK;
 
-/* Opens; close with H5Fclose. Errors: NO_INPUT, PERMISSION, IO, DATA (not HDF5, damaged). */
+/* Opens a file as HDF5, after looking at it as above; close with H5Fclose. Errors: those, and DATA: not HDF5
+ * (and what it seems to be), open for writing, not finished, truncated, of a newer HDF5, damaged. */
 trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error *err) TRM_MUST_CHECK;
 
-/* "a, b, c": the first names at the root of a file, for messages. */
-void trm_inspect_root(hid_t file, char *text, size_t size);
+/* "/a (60 x 8), /b/c (60)": the first datasets under a group, or in a file, for messages. path: the group's,
+ * "" for a file. */
+enum { TRM_LISTED_BYTES = 512 };
+void trm_inspect_list(hid_t group, const char *path, char text[TRM_LISTED_BYTES]);
 
 /* Type and shape of an open dataset, which must have rank dimensions (size gets them) and elements that we
  * convert; integer: only integers. Errors: DATA. */
@@ -53,8 +53,8 @@ trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const
                                hsize_t *size, trm_error *err) TRM_MUST_CHECK;
 
 /* The same for the dataset of that name; one that is missing is an error that lists what is there. */
-trm_status trm_inspect_named(const trm_named_file *about, hid_t file, const char *name, int rank,
-                             bool integer, trm_element *element, hsize_t *size,
+trm_status trm_inspect_named(const trm_named_file *about, trm_sources *sources, hid_t file, const char *name,
+                             int rank, bool integer, trm_element *element, hsize_t *size,
                              trm_error *err) TRM_MUST_CHECK;
 
 /* ---- reading: collective ---- */

@@ -35,6 +35,7 @@ typedef struct survey {
     char *names;
     int64_t used, size;
     int64_t rows, dim;
+    trm_sources sources;
 } survey;
 
 static void *grown(void *memory, int64_t used, int64_t room, size_t size)
@@ -64,9 +65,45 @@ static trm_status add_path(path_list *list, const char *folder, const char *name
     return TRM_OK;
 }
 
+/* Digits from *at on, without leading zeros; *at goes past them. */
+static size_t take_number(const char **at, const char **digits)
+{
+    *at += strspn(*at, "0");
+    *digits = *at;
+    *at += strspn(*at, "0123456789");
+    return (size_t)(*at - *digits);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* The order that people mean: numbers in names by their value, of any length, all else by bytes. */
+static int compare_names(const char *a, const char *b)
+{
+    while (*a != '\0' && *b != '\0') {
+        if (is_digit(*a) && is_digit(*b)) {
+            const char *x, *y;
+            const size_t length = take_number(&a, &x), other = take_number(&b, &y);
+            const int order = length == other ? memcmp(x, y, length) : length < other ? -1 : 1;
+            if (order != 0)
+                return order;
+        } else if (*a != *b) {
+            break;
+        } else {
+            a++;
+            b++;
+        }
+    }
+    return (int)(unsigned char)*a - (int)(unsigned char)*b;
+}
+
 static int compare_paths(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    const int order = compare_names(x, y);
+    return order != 0 ? order : strcmp(x, y); /* "a1" and "a01" */
 }
 
 static trm_status cannot_open(trm_error *err, const char *path, int error_number)
@@ -134,58 +171,105 @@ static int64_t keep_name(survey *found, const char *lead, const char *text)
     return at;
 }
 
-/* Is there something of that name in the file's own root that can't be opened, so that another name must not
- * take its place? Groups and links to nothing are not that. */
-static bool is_damaged(hid_t file, const char *name)
+/* Where a dataset is looked for, and for what. */
+typedef struct role {
+    const trm_named_file *about;
+    trm_sources *sources;
+    hid_t file;
+    const char *name;         /* "embeddings": also the option's name */
+    const char *option;       /* the path given, or NULL */
+    const char *const *usual; /* else the names that are tried */
+} role;
+
+static bool is_there(hid_t file, const char *name)
 {
-    H5L_info_t link;
-    if (H5Lget_info(file, name, &link, H5P_DEFAULT) < 0)
-        return true;
-    hid_t object = link.type == H5L_TYPE_HARD ? H5Oopen(file, name, H5P_DEFAULT) : -1;
-    trm_h5_close(object);
-    return link.type == H5L_TYPE_HARD && object < 0;
+    return H5Lexists(file, name, H5P_DEFAULT) > 0;
 }
 
-/* The dataset of one role: the option's path, or the one alias that the file has. *name is borrowed; *dataset
- * stays negative where an optional role is absent. */
-static trm_status find_dataset(hid_t file, const char *path, const char *role, const char *option,
-                               const char *const *names, bool optional, const char **name, hid_t *dataset,
+/* What the file is, where it is no store but something else of ours; NULL: that is not known. */
+static const char *other_kind(hid_t file)
+{
+    char format[64] = {0};
+    trm_h5_attribute_text(file, "format", format, sizeof format);
+    if (strcmp(format, "trimine-triplets") == 0)
+        return "is a result of trimine mine, not a store: give the store it was mined from, and this file to "
+               "trimine loss --triplets";
+    if (strcmp(format, "trimine-gradient") == 0)
+        return "is a gradient of trimine loss, not a store";
+    if (is_there(file, "anchor") && is_there(file, "positive") &&
+        (is_there(file, "negative") || is_there(file, "negatives")))
+        return "holds packed triplets, not a store: they go to trimine loss";
+    return NULL;
+}
+
+static trm_status refuse_missing(const role *r, const char *group, trm_error *err)
+{
+    char listed[TRM_LISTED_BYTES];
+    const char *path = r->about->path, *other = other_kind(r->file);
+    if (other != NULL)
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': %s", path, other);
+    trm_inspect_list(r->file, "", listed);
+    if (r->option != NULL)
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path,
+                        r->option, r->name, listed);
+    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s%s%s%s; the file has: %s",
+                    path, r->name, r->name, group == NULL ? "" : " ('/", group == NULL ? "" : group,
+                    group == NULL ? "" : "' is a group)", listed);
+}
+
+static trm_status find_option(const role *r, hid_t *dataset, trm_error *err)
+{
+    char listed[TRM_LISTED_BYTES];
+    trm_found found;
+    trm_status status = trm_sources_find(r->sources, r->about, r->file, r->option, &found, err);
+    *dataset = found.object;
+    if (status != TRM_OK || found.kind == TRM_FOUND_DATASET)
+        return status;
+    if (found.kind == TRM_FOUND_NOTHING)
+        status = refuse_missing(r, NULL, err);
+    else if (found.kind == TRM_FOUND_OTHER)
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': '%s' is no dataset", r->about->path, r->option);
+    else {
+        trm_inspect_list(found.object, r->option, listed);
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "store '%s': '%s' is a group, the %s must be a dataset; under it are: %s",
+                          r->about->path, r->option, r->name, listed);
+    }
+    trm_h5_close(*dataset);
+    *dataset = -1;
+    return status;
+}
+
+/* The dataset of one role: the option's path, or the one usual name that the file has. *name is borrowed;
+ * *dataset stays negative where an optional role is absent. A link that leads nowhere, or something damaged,
+ * is not taken for absent: another name must not take its place. */
+static trm_status find_dataset(const role *r, bool optional, const char **name, hid_t *dataset,
                                trm_error *err)
 {
-    char root[NAME_BUFFER];
+    const char *group = NULL;
     *dataset = -1;
-    if (option != NULL) {
-        *name = option;
-        *dataset = H5Dopen2(file, option, H5P_DEFAULT);
-        if (*dataset >= 0)
-            return TRM_OK;
-        trm_inspect_root(file, root, sizeof root);
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path,
-                        option, role, root);
-    }
-    for (; *names != NULL; names++) {
-        if (H5Lexists(file, *names, H5P_DEFAULT) == 0)
+    *name = r->option;
+    if (r->option != NULL)
+        return find_option(r, dataset, err);
+    for (const char *const *usual = r->usual; *usual != NULL; usual++) {
+        trm_found found;
+        trm_error why = TRM_ERROR_INIT;
+        trm_status status = trm_sources_find(r->sources, r->about, r->file, *usual, &found, &why);
+        if (status == TRM_OK && found.kind == TRM_FOUND_DATASET && *dataset >= 0)
+            status = trm_fail(&why, TRM_ERR_DATA, "store '%s': both '/%s' and '/%s' could be the %s",
+                              r->about->path, *name, *usual, r->name);
+        group = found.kind == TRM_FOUND_GROUP ? *usual : group;
+        if (status == TRM_OK && found.kind == TRM_FOUND_DATASET) {
+            *dataset = found.object;
+            *name = *usual;
             continue;
-        hid_t hit = H5Dopen2(file, *names, H5P_DEFAULT);
-        if (hit < 0 && is_damaged(file, *names))
-            return trm_fail(err, TRM_ERR_DATA, "store '%s': '/%s' can't be opened: the file is damaged", path,
-                            *names);
-        if (hit < 0)
-            continue;
-        if (*dataset >= 0) {
-            trm_h5_close(hit);
-            return trm_fail(err, TRM_ERR_DATA,
-                            "store '%s': both '/%s' and '/%s' could be the %s; choose one with --%s", path,
-                            *name, *names, role, role);
         }
-        *dataset = hit;
-        *name = *names;
+        trm_h5_close(found.object);
+        if (status != TRM_OK) /* where there is a choice, the option makes it */
+            return *dataset < 0 ? trm_fail(err, status, "%s", why.text)
+                                : trm_fail(err, status, "%s; choose one with --%s", why.text, r->name);
     }
-    if (*dataset >= 0 || optional)
-        return TRM_OK;
-    trm_inspect_root(file, root, sizeof root);
-    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path,
-                    role, role, root);
+    return *dataset >= 0 || optional ? TRM_OK : refuse_missing(r, group, err);
 }
 
 static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings,
@@ -247,25 +331,22 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     return TRM_OK;
 }
 
-void trm_store_stamp(const char *path, int64_t *bytes, int64_t *modified)
-{
-    struct stat about;
-    const bool known = stat(path, &about) == 0;
-    *bytes = known ? (int64_t)about.st_size : 0;
-    *modified = known ? (int64_t)about.st_mtim.tv_sec * 1000000000 + about.st_mtim.tv_nsec : 0;
-}
-
-/* entry: with the stamp of the file as it was before it was opened. */
 static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options,
-                                   trm_store_entry entry, survey *found, trm_error *err)
+                                   survey *found, trm_error *err)
 {
     const trm_named_file about = {"store", path};
+    const role roles[] = {
+        {&about, &found->sources, file, "embeddings", options->embeddings, embeddings_names},
+        {&about, &found->sources, file, "labels", options->labels, labels_names},
+        {&about, &found->sources, file, "ids", options->ids, ids_names},
+    };
+    trm_store_entry entry;
+    memset(&entry, 0, sizeof entry);
     hid_t embeddings = -1, labels = -1, ids = -1;
     const char *name = NULL;
     char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
     hsize_t size[2] = {0, 0}, length[2] = {0, 0};
-    trm_status status = find_dataset(file, path, "embeddings", options->embeddings, embeddings_names, false,
-                                     &name, &embeddings, err);
+    trm_status status = find_dataset(&roles[0], false, &name, &embeddings, err);
     if (status != TRM_OK)
         goto done;
     shown(name, embeddings_name);
@@ -285,8 +366,7 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
                           "store '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64, path,
                           embeddings_name, (uint64_t)size[0], most_rows);
     if (status == TRM_OK)
-        status =
-            find_dataset(file, path, "labels", options->labels, labels_names, false, &name, &labels, err);
+        status = find_dataset(&roles[1], false, &name, &labels, err);
     if (status != TRM_OK)
         goto done;
     shown(name, labels_name);
@@ -295,7 +375,7 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     if (status == TRM_OK)
         status = check_length(path, labels_name, length[0], embeddings_name, entry.seen.rows, err);
     if (status == TRM_OK)
-        status = find_dataset(file, path, "ids", options->ids, ids_names, true, &name, &ids, err);
+        status = find_dataset(&roles[2], true, &name, &ids, err);
     if (status == TRM_OK && ids >= 0) {
         shown(name, ids_name);
         status =
@@ -320,13 +400,12 @@ static trm_status inspect_file(const char *path, const trm_store_options *option
 {
     const trm_named_file about = {"store", path};
     hid_t file = -1;
-    trm_store_entry entry;
-    memset(&entry, 0, sizeof entry);
-    trm_store_stamp(path, &entry.bytes, &entry.modified);
-    trm_status status = trm_inspect_open(&about, &file, err);
+    trm_status status = trm_sources_add_input(&found->sources, &about, err);
+    if (status == TRM_OK)
+        status = trm_inspect_open(&about, &file, err);
     if (status != TRM_OK)
         return status;
-    status = inspect_datasets(file, path, options, entry, found, err);
+    status = inspect_datasets(file, path, options, found, err);
     H5Fclose(file);
     return status;
 }
@@ -389,7 +468,7 @@ trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
 {
     static const trm_store_options defaults = {NULL, NULL, NULL};
     trm_error own = TRM_ERROR_INIT;
-    survey found = {NULL, 0, 0, NULL, 0, 0, 0, 0};
+    survey found = {.sources = TRM_SOURCES_INIT};
     int rank = 0;
     err = err == NULL ? &own : err;
     MPI_Comm_rank(comm, &rank);
@@ -408,12 +487,15 @@ trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
         *store = NULL;
     } else {
         MPI_Comm_dup(comm, &(*store)->comm);
+        (*store)->sources = found.sources;
+        found.sources = (trm_sources)TRM_SOURCES_INIT;
         status = share(*store, &found, err);
         if (status != TRM_OK)
             trm_store_close(store);
     }
     trm_free(found.entry);
     trm_free(found.names);
+    trm_sources_free(&found.sources);
     return status;
 }
 
@@ -444,6 +526,7 @@ void trm_store_close(trm_store **store)
     MPI_Comm_free(&(*store)->comm);
     trm_free((*store)->entry);
     trm_free((*store)->names);
+    trm_sources_free(&(*store)->sources);
     trm_free(*store);
     *store = NULL;
 }

@@ -287,19 +287,6 @@ static trm_status read_files(const trm_store *store, trm_reader *in, int64_t fir
     return status;
 }
 
-/* Rows of two versions of a file would be a store that never was. */
-static trm_status check_unchanged(const trm_store *store, trm_error *err)
-{
-    for (int i = 0; i < store->files; i++) {
-        int64_t bytes, modified;
-        trm_store_stamp(store->entry[i].seen.path, &bytes, &modified);
-        if (bytes != store->entry[i].bytes || modified != store->entry[i].modified)
-            return trm_fail(err, TRM_ERR_DATA, "store '%s': the file was changed while it was read",
-                            store->entry[i].seen.path);
-    }
-    return TRM_OK;
-}
-
 /* Bytes of the largest piece of any dataset for this rank. */
 static int64_t store_bytes(const trm_store *store, int64_t count, const target *to)
 {
@@ -349,7 +336,9 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
     if (status == TRM_OK) {
         int rank = 0;
         MPI_Comm_rank(store->comm, &rank);
-        status = trm_agree(store->comm, rank == 0 ? check_unchanged(store, err) : TRM_OK, err);
+        status =
+            trm_agree(store->comm,
+                      rank == 0 ? trm_sources_check_unchanged(&store->sources, "store", err) : TRM_OK, err);
     }
     if (status == TRM_OK && ids != NULL && store->entry[0].seen.ids == NULL)
         for (int64_t i = 0; i < count; i++)

@@ -65,12 +65,13 @@ static trm_status read_origin(const trm_named_file *about, hid_t file, trm_tripl
     return TRM_OK;
 }
 
-static trm_status check_columns(const trm_named_file *about, hid_t file, survey *found, trm_error *err)
+static trm_status check_columns(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,
+                                trm_error *err)
 {
     for (int c = 0; c < COLUMNS; c++) {
         hsize_t length = 0;
         trm_status status =
-            trm_inspect_named(about, file, names[c], 1, true, &found->element[c], &length, err);
+            trm_inspect_named(about, sources, file, names[c], 1, true, &found->element[c], &length, err);
         if (status != TRM_OK)
             return status;
         if (c > 0 && (int64_t)length != found->total)
@@ -85,17 +86,19 @@ static trm_status check_columns(const trm_named_file *about, hid_t file, survey 
     return TRM_OK;
 }
 
-static trm_status inspect(const char *path, survey *found, trm_error *err)
+static trm_status inspect(const char *path, trm_sources *sources, survey *found, trm_error *err)
 {
     const trm_named_file about = {kind, path};
     hid_t file = -1;
-    trm_status status = trm_inspect_open(&about, &file, err);
+    trm_status status = trm_sources_add_input(sources, &about, err);
+    if (status == TRM_OK)
+        status = trm_inspect_open(&about, &file, err);
     if (status == TRM_OK)
         status = check_root(&about, file, err);
     if (status == TRM_OK)
         status = read_origin(&about, file, &found->origin, err);
     if (status == TRM_OK)
-        status = check_columns(&about, file, found, err);
+        status = check_columns(&about, sources, file, found, err);
     if (file >= 0)
         H5Fclose(file);
     return status;
@@ -154,11 +157,15 @@ trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets
     *given = (trm_given_triplets){0, NULL, NULL, NULL};
     MPI_Comm_rank(comm, &rank);
     trm_h5_handler handler = trm_h5_silence();
-    trm_status status = trm_agree(comm, rank == 0 ? inspect(path, &found, err) : TRM_OK, err);
+    trm_sources sources = TRM_SOURCES_INIT; /* rank 0's */
+    trm_status status = trm_agree(comm, rank == 0 ? inspect(path, &sources, &found, err) : TRM_OK, err);
     if (status == TRM_OK) {
         MPI_Bcast(&found, (int)sizeof found, MPI_BYTE, 0, comm);
         status = read_share(comm, path, &found, given, first, err);
     }
+    if (status == TRM_OK)
+        status = trm_agree(comm, trm_sources_check_unchanged(&sources, kind, err), err);
+    trm_sources_free(&sources);
     if (status == TRM_OK) {
         *total = found.total;
         if (origin != NULL)

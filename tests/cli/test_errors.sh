@@ -56,7 +56,7 @@ sick() {
     mine "$name" 65 "$name\.h5" "$@" -- mine "$in/$name.h5"
 }
 
-mine "a name of two lines" 66 'absent\?\.h5' -- mine "$in/absent"$'\n.h5'
+mine "a name of two lines" 66 'absent\\x0a\.h5' -- mine "$in/absent"$'\n.h5'
 mine "missing file" 66 'absent\.h5' -- mine "$in/absent.h5"
 mine "one of two missing" 66 'absent\.h5' -- mine "$in/good.h5" "$in/absent.h5"
 sick not_hdf5 HDF5

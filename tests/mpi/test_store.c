@@ -322,7 +322,7 @@ static void aliases_are_tried_and_two_hits_are_refused(void **state)
     assert_true(everywhere(good));
     options.labels = "nolabels";
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA,
-                      "no dataset 'nolabels' for the labels; the file has: X, train, y"));
+                      "no dataset 'nolabels' for the labels; the file has: /X (8), /train (8 x 5), /y (8)"));
 }
 
 static void a_missing_dataset_lists_what_the_file_has(void **state)
@@ -332,8 +332,9 @@ static void a_missing_dataset_lists_what_the_file_has(void **state)
     recipe r = usual(8);
     r.labels = "tags";
     make(path, &r);
-    assert_true(file_fails(path, TRM_ERR_DATA,
-                           "no dataset for the labels, give --labels; the file has: embeddings, tags"));
+    assert_true(
+        file_fails(path, TRM_ERR_DATA,
+                   "no dataset for the labels, give --labels; the file has: /embeddings (8 x 5), /tags (8)"));
 }
 
 static void files_that_are_not_stores_are_named(void **state)
@@ -348,14 +349,14 @@ static void files_that_are_not_stores_are_named(void **state)
         fclose(text);
     }
     MPI_Barrier(MPI_COMM_WORLD);
-    assert_true(file_fails(path, TRM_ERR_DATA, "x.h5': not an HDF5 file"));
+    assert_true(file_fails(path, TRM_ERR_DATA, "x.h5': not an HDF5 file but a text (CSV?)"));
     assert_true(file_fails(in_folder("empty"), TRM_ERR_NO_INPUT, "folder holds no *.h5 or *.hdf5 file"));
     recipe r = usual(1000);
     make(path, &r);
     if (rank == 0 && truncate(path, 5000) != 0)
         MPI_Abort(MPI_COMM_WORLD, 1);
     MPI_Barrier(MPI_COMM_WORLD);
-    assert_true(file_fails(path, TRM_ERR_DATA, "truncated or damaged HDF5 file"));
+    assert_true(file_fails(path, TRM_ERR_DATA, "truncated HDF5 file"));
     int user = (int)geteuid();
     MPI_Bcast(&user, 1, MPI_INT, 0, MPI_COMM_WORLD);
     if (user != 0) { /* root may read everything */
