@@ -175,13 +175,14 @@ typedef struct trm_packed {
 typedef struct trm_packed_options {
     trm_loss_options loss;
     trm_packed_pick pick;
-    trm_window window; /* these three for TRM_PACKED_SEMIHARD */
+    trm_window window;    /* these four for TRM_PACKED_SEMIHARD */
+    double window_margin; /* finite, >= 0; loss.margin may be another, as with soft */
     trm_pick semihard_pick;
     trm_fallback fallback;
     uint64_t seed;
 } trm_packed_options;
 
-/* sql2, margin 1, hinge, mean_all, semihard nearest window lt, fallback skip. Not collective. */
+/* sql2, margin 1, hinge, mean_all, semihard nearest window lt of 1, fallback skip. Not collective. */
 void trm_packed_options_init(trm_packed_options *options);
 
 /* Evaluates a loss on packed triplets. Collective on comm, which is dup'ed for the call; options, negatives

@@ -181,6 +181,7 @@ static trm_status evaluate_packed(packed_work *work, trm_error *err)
     options.loss = cli->loss;
     options.pick = cli->packed_pick;
     options.window = cli->mine.window;
+    options.window_margin = cli->mine.margin;
     options.semihard_pick = cli->mine.pick;
     options.fallback = cli->mine.fallback;
     options.seed = (uint64_t)cli->seed;

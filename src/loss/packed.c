@@ -22,7 +22,8 @@
 
 void trm_packed_options_init(trm_packed_options *options)
 {
-    *options = (trm_packed_options){.pick = TRM_PACKED_SEMIHARD, .window = TRM_WINDOW_LT};
+    *options =
+        (trm_packed_options){.pick = TRM_PACKED_SEMIHARD, .window = TRM_WINDOW_LT, .window_margin = 1.0};
     trm_loss_options_init(&options->loss);
 }
 
@@ -68,8 +69,8 @@ static double distance_to(const packed_job *job, int64_t anchor, int64_t k)
 
 static bool inside_window(const trm_packed_options *options, double gap)
 {
-    return options->window == TRM_WINDOW_NONE || gap < options->loss.margin ||
-           (options->window == TRM_WINDOW_LE && gap == options->loss.margin);
+    return options->window == TRM_WINDOW_NONE || gap < options->window_margin ||
+           (options->window == TRM_WINDOW_LE && gap == options->window_margin);
 }
 
 /* A negative's standing in a choice: whether it may be chosen, and the key whose least value wins. */
@@ -362,6 +363,7 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     trm_arguments_whole(&list, "negatives", p->negatives, 1, INT_MAX);
     trm_arguments_enum(&list, "pick", "trm_packed_pick", o->pick, TRM_PACKED_REVERSED);
     trm_arguments_enum(&list, "window", "trm_window", o->window, TRM_WINDOW_LE);
+    trm_arguments_real(&list, "window_margin", o->window_margin);
     trm_arguments_enum(&list, "semihard_pick", "trm_pick", o->semihard_pick, TRM_PICK_FARTHEST);
     trm_arguments_enum(&list, "fallback", "trm_fallback", o->fallback, TRM_FALLBACK_HARDEST);
     trm_arguments_whole(&list, "seed", (int64_t)o->seed, INT64_MIN, INT64_MAX);

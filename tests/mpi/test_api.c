@@ -507,6 +507,7 @@ CHANGE(other_packed_negatives, c->packed.negatives = K - 1)
 CHANGE(other_packed_pick, c->packed_options.pick = TRM_PACKED_HARD)
 CHANGE(other_packed_seed, c->packed_options.seed = 1)
 CHANGE(other_packed_margin, c->packed_options.loss.margin = 0.5)
+CHANGE(other_packed_window_margin, c->packed_options.window_margin = 0.5)
 CHANGE(other_tile, c->run.tile = 32)
 CHANGE(other_replicate, c->run.replicate = ranks)
 
@@ -537,6 +538,7 @@ static const change differences[] = {
     {PACKED, other_packed_pick, "pick: "},
     {PACKED, other_packed_seed, "seed: 1 on rank "},
     {PACKED, other_packed_margin, "loss.margin: "},
+    {PACKED, other_packed_window_margin, "window_margin: 0.5 on rank "},
     {MINE, other_tile, "tile: 32 on rank "},
     {MINE, other_replicate, "replicate: "},
 };

@@ -81,7 +81,7 @@ static int64_t choose(const trm_packed_options *options, int64_t i, int64_t nega
         const double d = distance(options->loss.metric, anchor + i * DIM, negative + (i * K + k) * DIM);
         const bool fits =
             negatives == 1 || options->pick == TRM_PACKED_HARD ||
-            (d > d_ap && (options->window == TRM_WINDOW_NONE || d - d_ap < options->loss.margin));
+            (d > d_ap && (options->window == TRM_WINDOW_NONE || d - d_ap < options->window_margin));
         if (fits && d < least) {
             least = d;
             best = k;
@@ -102,6 +102,7 @@ static void values_are_those_of_the_chosen_triplets(void **state)
                     trm_packed_options_init(&options);
                     options.loss.metric = (trm_metric)metric;
                     options.loss.margin = 0.75;
+                    options.window_margin = 1.25;
                     options.pick = picks[p];
                     options.window = window ? TRM_WINDOW_NONE : TRM_WINDOW_LT;
                     double sum = 0.0;
