@@ -127,16 +127,25 @@ static bool fits(const format *f, const unsigned char *head, int64_t count)
 }
 
 /* Formats of nearest-neighbour benchmarks have no mark; their sizes are telling enough. */
-static const char *vectors(const unsigned char *head, int64_t count, int64_t bytes)
+static bool is_vectors(const unsigned char *head, int64_t count, int64_t bytes, const char **what,
+                       const char **remedy)
 {
     enum { MOST = 1 << 16 };
     if (count < 8)
-        return NULL;
+        return false;
     const int64_t first = address(head, 4), second = address(head + 4, 4);
-    if (first > 0 && second > 0 && second <= MOST && first < INT64_MAX / (4 * MOST) &&
-        bytes == 8 + 4 * first * second)
-        return "vectors (.fbin)";
-    return first > 0 && first <= MOST && bytes % (4 * first + 4) == 0 ? "vectors (.fvecs)" : NULL;
+    if (first > 0 && second > 0 && second <= MOST && bytes == 8 + 4 * first * second) {
+        *what = "vectors (.fbin)";
+        *remedy = CONVERT("numpy.fromfile(FILE, 'f4')[2:].reshape(-1, numpy.fromfile(FILE, 'i4', 2)[1])");
+        return true;
+    }
+    if (first > 0 && first <= MOST && bytes % (4 * first + 4) == 0) {
+        *what = "vectors (.fvecs)";
+        *remedy =
+            CONVERT("numpy.fromfile(FILE, 'f4').reshape(-1, numpy.fromfile(FILE, 'i4', 1)[0] + 1)[:, 1:]");
+        return true;
+    }
+    return false;
 }
 
 static bool is_text(const unsigned char *head, int64_t count)
@@ -172,8 +181,7 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
     } else if (is_text(head, count)) {
         *what = "a text (CSV?)";
         *remedy = CONVERT("numpy.loadtxt(FILE, delimiter=',')");
-    } else if (vectors(head, count, bytes) != NULL) {
-        *what = vectors(head, count, bytes);
-        *remedy = CONVERT("an array of them");
+    } else {
+        is_vectors(head, count, bytes, what, remedy);
     }
 }

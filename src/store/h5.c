@@ -85,6 +85,16 @@ hid_t trm_h5_open_serial(const char *path, char *why, size_t size)
     return file;
 }
 
+hid_t trm_h5_open_dataset(hid_t file, const char *name)
+{
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS), linked = trm_h5_access_serial();
+    H5Pset_elink_fapl(access, linked);
+    hid_t dataset = H5Dopen2(file, name, access);
+    trm_h5_close(linked);
+    trm_h5_close(access);
+    return dataset;
+}
+
 void trm_h5_version(char text[TRM_H5_VERSION])
 {
     unsigned major = 0, minor = 0, release = 0;

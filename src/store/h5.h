@@ -32,6 +32,9 @@ hid_t trm_h5_access_serial(void);
  */
 hid_t trm_h5_open_serial(const char *path, char *why, size_t size);
 
+/* Opens a dataset for reading; files that external links lead to get the access above, too. */
+hid_t trm_h5_open_dataset(hid_t file, const char *name);
+
 /* HDF5's innermost description of why its last call failed. Not collective. */
 void trm_h5_reason(char *text, size_t size);
 

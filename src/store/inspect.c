@@ -88,7 +88,10 @@ static trm_status check_bytes(const trm_named_file *about, int file, int64_t byt
             "%s '%s': is open for writing, or its writer was killed: close it there, or, where nobody "
             "writes, clear the mark with: h5clear -s FILE",
             about->kind, about->path);
-    if (found.cut || found.end > bytes)
+    if (found.cut)
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': truncated HDF5 file: it ends within its first bytes",
+                        about->kind, about->path);
+    if (found.end > bytes)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': truncated HDF5 file: it has %" PRId64 " bytes of %" PRId64
                         ": copy it again, or its writer has not finished",

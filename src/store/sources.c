@@ -95,6 +95,14 @@ static trm_status relay(const trm_search *search, const char *link, const trm_er
                     inner->text);
 }
 
+const char *trm_search_where(const trm_search *search, char text[TRM_SEARCH_WHERE])
+{
+    text[0] = '\0';
+    if (strcmp(search->path, search->about->path) != 0)
+        snprintf(text, TRM_SEARCH_WHERE, " of '%s'", search->path);
+    return text;
+}
+
 /* ---- where HDF5 looks for a file ---- */
 
 /* FOLDER/NAME, or NAME alone where folder is "."; new memory. Frees folder. */
@@ -293,12 +301,14 @@ static trm_status follow(walk *w, const char *target, const char *rest, trm_erro
 static trm_status follow_external(walk *w, const char *shown, const char *value, size_t size,
                                   const char *rest, trm_error *err)
 {
+    char where[TRM_SEARCH_WHERE];
     const char *file_name = NULL, *target = NULL;
     unsigned flags = 0;
     if (H5Lunpack_elink_val(value, size, &flags, &file_name, &target) < 0)
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': external link '%s' can't be read", w->search.about->kind,
                         w->search.about->path, shown);
-    snprintf(w->link, sizeof w->link, "external link '%s' leads to '%s' in '%s'", shown, target, file_name);
+    snprintf(w->link, sizeof w->link, "external link '%s'%s leads to '%s' in '%s'", shown,
+             trm_search_where(&w->search, where), target, file_name);
     char *path = NULL;
     hid_t file = -1;
     trm_status status = trm_search_open(&w->search, file_name, TRM_SEARCH_LINK, w->link, &path, &file, err);
@@ -326,7 +336,7 @@ static trm_status follow_external(walk *w, const char *shown, const char *value,
 static trm_status follow_link(walk *w, const char *name, const H5L_info_t *link, const char *rest,
                               trm_error *err)
 {
-    char shown[LINK_TEXT / 2];
+    char shown[LINK_TEXT / 2], where[TRM_SEARCH_WHERE];
     char *value = trm_alloc_zero((int64_t)link->u.val_size + 1, 1);
     trm_status status = TRM_OK;
     snprintf(shown, sizeof shown, "%.*s/%s", LINK_TEXT / 4, w->walked, name);
@@ -336,7 +346,8 @@ static trm_status follow_link(walk *w, const char *name, const H5L_info_t *link,
         status = trm_fail(err, TRM_ERR_DATA, "%s '%s': link '%s' can't be read: the file is damaged",
                           w->search.about->kind, w->search.about->path, shown);
     } else if (link->type == H5L_TYPE_SOFT) {
-        snprintf(w->link, sizeof w->link, "link '%s' leads to '%s'", shown, value);
+        snprintf(w->link, sizeof w->link, "link '%s'%s leads to '%s'", shown,
+                 trm_search_where(&w->search, where), value);
         status = follow(w, value, rest, err);
     } else if (link->type == H5L_TYPE_EXTERNAL) {
         status = follow_external(w, shown, value, link->u.val_size, rest, err);

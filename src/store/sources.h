@@ -76,6 +76,10 @@ typedef struct trm_search {
     int depth;
 } trm_search;
 
+/* Where the search is, as messages go on after a name: " of 'FILE'", or nothing in the input itself. */
+enum { TRM_SEARCH_WHERE = 200 };
+const char *trm_search_where(const trm_search *search, char text[TRM_SEARCH_WHERE]);
+
 /* As trm_sources_find, from any object of the file at search->path. */
 trm_status trm_search_find(const trm_search *search, hid_t from, const char *path, trm_found *found,
                            trm_error *err) TRM_MUST_CHECK;

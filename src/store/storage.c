@@ -44,13 +44,14 @@ static trm_status check_filters(const trm_search *search, hid_t creation, const 
                                                    sizeof recorded - 1, recorded, &config);
         if (H5Zfilter_avail(filter) > 0)
             continue;
+        char where[TRM_SEARCH_WHERE];
         const char *path = getenv("HDF5_PLUGIN_PATH");
         return trm_fail(
             err, TRM_ERR_DATA,
-            "%s '%s': dataset '%s' is packed with the filter %d (%s), which this HDF5 does not have: "
+            "%s '%s': dataset '%s'%s is packed with the filter %d (%s), which this HDF5 does not have: "
             "install the filter's plugin for HDF5 and set HDF5_PLUGIN_PATH to its folder (it is %s)",
-            search->about->kind, search->about->path, name, (int)filter, filter_name((int)filter, recorded),
-            path == NULL ? "not set" : path);
+            search->about->kind, search->about->path, name, trm_search_where(search, where), (int)filter,
+            filter_name((int)filter, recorded), path == NULL ? "not set" : path);
     }
     return TRM_OK;
 }
@@ -65,10 +66,11 @@ static trm_status check_piece(const trm_search *search, hid_t dataset, const cha
                        (values >= 0 && size > 0 && H5Dget_storage_size(dataset) / size >= (hsize_t)values);
     trm_h5_close(type);
     trm_h5_close(space);
+    char where[TRM_SEARCH_WHERE];
     if (holds)
         return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' is damaged: shorter than its shape",
-                    search->about->kind, search->about->path, name);
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s'%s is damaged: shorter than its shape",
+                    search->about->kind, search->about->path, name, trm_search_where(search, where));
 }
 
 /* Bytes of all values; -1 where that can't be counted. */
@@ -95,15 +97,15 @@ static trm_status check_external(const trm_search *search, hid_t dataset, hid_t 
     if (file == NULL)
         return trm_fail_memory(err, "a file name", NAME_MOST, 1);
     for (int i = 0; i < H5Pget_external_count(creation) && left > 0 && status == TRM_OK; i++) {
-        char link[LINK_TEXT];
+        char link[LINK_TEXT], where[TRM_SEARCH_WHERE];
         off_t offset = 0;
         hsize_t size = 0;
         H5Pget_external(creation, (unsigned)i, NAME_MOST - 1, file, &offset, &size);
         const int64_t use = size < (hsize_t)left ? (int64_t)size : left; /* H5F_UNLIMITED is the largest */
         char *path = trm_search_prefixed(search, file, getenv("HDF5_EXTFILE_PREFIX"));
         snprintf(link, sizeof link,
-                 "dataset '%s' keeps its data in the file '%s' (HDF5_EXTFILE_PREFIX names its folder)", name,
-                 file);
+                 "dataset '%s'%s keeps its data in '%s' (HDF5_EXTFILE_PREFIX names the folder)", name,
+                 trm_search_where(search, where), file);
         status = path == NULL ? trm_fail_memory(err, "a file name", NAME_MOST, 1)
                               : trm_search_plain(search, path, link, (int64_t)offset + use, err);
         trm_free(path);

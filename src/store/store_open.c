@@ -171,6 +171,13 @@ static int64_t keep_name(survey *found, const char *lead, const char *text)
     return at;
 }
 
+/* The name as messages and the caller see it: absolute inside the file. */
+static const char *shown(const char *name, char buffer[NAME_BUFFER])
+{
+    snprintf(buffer, NAME_BUFFER, "%s%s", name[0] == '/' ? "" : "/", name);
+    return buffer;
+}
+
 /* Where a dataset is looked for, and for what. */
 typedef struct role {
     const trm_named_file *about;
@@ -202,7 +209,7 @@ static const char *other_kind(hid_t file)
     return NULL;
 }
 
-static trm_status refuse_missing(const role *r, const char *group, trm_error *err)
+static trm_status refuse_missing(const role *r, trm_error *err)
 {
     char listed[TRM_LISTED_BYTES];
     const char *path = r->about->path, *other = other_kind(r->file);
@@ -212,31 +219,60 @@ static trm_status refuse_missing(const role *r, const char *group, trm_error *er
     if (r->option != NULL)
         return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path,
                         r->option, r->name, listed);
-    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s%s%s%s; the file has: %s",
-                    path, r->name, r->name, group == NULL ? "" : " ('/", group == NULL ? "" : group,
-                    group == NULL ? "" : "' is a group)", listed);
+    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path,
+                    r->name, r->name, listed);
+}
+
+static trm_status refuse_group(const role *r, const char *name, hid_t group, trm_error *err)
+{
+    char path[NAME_BUFFER], listed[TRM_LISTED_BYTES];
+    trm_inspect_list(group, shown(name, path), listed);
+    return trm_fail(
+        err, TRM_ERR_DATA,
+        "store '%s': '%s' is a group, the %s must be a dataset: choose one with --%s; under it are: %s",
+        r->about->path, path, r->name, r->name, listed);
 }
 
 static trm_status find_option(const role *r, hid_t *dataset, trm_error *err)
 {
-    char listed[TRM_LISTED_BYTES];
     trm_found found;
     trm_status status = trm_sources_find(r->sources, r->about, r->file, r->option, &found, err);
     *dataset = found.object;
     if (status != TRM_OK || found.kind == TRM_FOUND_DATASET)
         return status;
     if (found.kind == TRM_FOUND_NOTHING)
-        status = refuse_missing(r, NULL, err);
-    else if (found.kind == TRM_FOUND_OTHER)
+        status = refuse_missing(r, err);
+    else if (found.kind == TRM_FOUND_GROUP)
+        status = refuse_group(r, r->option, found.object, err);
+    else
         status = trm_fail(err, TRM_ERR_DATA, "store '%s': '%s' is no dataset", r->about->path, r->option);
-    else {
-        trm_inspect_list(found.object, r->option, listed);
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "store '%s': '%s' is a group, the %s must be a dataset; under it are: %s",
-                          r->about->path, r->option, r->name, listed);
-    }
     trm_h5_close(*dataset);
     *dataset = -1;
+    return status;
+}
+
+/* One of the usual names: *dataset and *name are set where it is the first that there is; *group keeps a
+ * group of such a name. */
+static trm_status try_usual(const role *r, const char *usual, const char **name, hid_t *dataset,
+                            const char **group_name, hid_t *group, trm_error *err)
+{
+    trm_found found;
+    trm_status status = trm_sources_find(r->sources, r->about, r->file, usual, &found, err);
+    if (status != TRM_OK)
+        return status;
+    if (found.kind == TRM_FOUND_DATASET && *dataset >= 0) {
+        status = trm_fail(err, TRM_ERR_DATA, "store '%s': both '/%s' and '/%s' could be the %s",
+                          r->about->path, *name, usual, r->name);
+    } else if (found.kind == TRM_FOUND_DATASET) {
+        *dataset = found.object;
+        *name = usual;
+        return TRM_OK;
+    } else if (found.kind == TRM_FOUND_GROUP && *group < 0) {
+        *group = found.object;
+        *group_name = usual;
+        return TRM_OK;
+    }
+    trm_h5_close(found.object);
     return status;
 }
 
@@ -246,30 +282,24 @@ static trm_status find_option(const role *r, hid_t *dataset, trm_error *err)
 static trm_status find_dataset(const role *r, bool optional, const char **name, hid_t *dataset,
                                trm_error *err)
 {
-    const char *group = NULL;
+    const char *group_name = NULL;
+    hid_t group = -1;
+    trm_error why = TRM_ERROR_INIT;
+    trm_status status = TRM_OK;
     *dataset = -1;
     *name = r->option;
     if (r->option != NULL)
         return find_option(r, dataset, err);
-    for (const char *const *usual = r->usual; *usual != NULL; usual++) {
-        trm_found found;
-        trm_error why = TRM_ERROR_INIT;
-        trm_status status = trm_sources_find(r->sources, r->about, r->file, *usual, &found, &why);
-        if (status == TRM_OK && found.kind == TRM_FOUND_DATASET && *dataset >= 0)
-            status = trm_fail(&why, TRM_ERR_DATA, "store '%s': both '/%s' and '/%s' could be the %s",
-                              r->about->path, *name, *usual, r->name);
-        group = found.kind == TRM_FOUND_GROUP ? *usual : group;
-        if (status == TRM_OK && found.kind == TRM_FOUND_DATASET) {
-            *dataset = found.object;
-            *name = *usual;
-            continue;
-        }
-        trm_h5_close(found.object);
-        if (status != TRM_OK) /* where there is a choice, the option makes it */
-            return *dataset < 0 ? trm_fail(err, status, "%s", why.text)
-                                : trm_fail(err, status, "%s; choose one with --%s", why.text, r->name);
-    }
-    return *dataset >= 0 || optional ? TRM_OK : refuse_missing(r, group, err);
+    for (int i = 0; r->usual[i] != NULL && status == TRM_OK; i++)
+        status = try_usual(r, r->usual[i], name, dataset, &group_name, &group, &why);
+    if (status != TRM_OK && *dataset >= 0)
+        status = trm_fail(err, status, "%s; choose one with --%s", why.text, r->name);
+    else if (status != TRM_OK)
+        status = trm_fail(err, status, "%s", why.text);
+    else if (*dataset < 0 && !optional)
+        status = group < 0 ? refuse_missing(r, err) : refuse_group(r, group_name, group, err);
+    trm_h5_close(group);
+    return status;
 }
 
 static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings,
@@ -295,13 +325,6 @@ static trm_status check_against_first(const survey *found, const trm_store_entry
                         entry->seen.ids_type[0] == '\0' ? "no ids" : "ids", found->names + first->path_at,
                         entry->seen.ids_type[0] == '\0' ? "some" : "none");
     return TRM_OK;
-}
-
-/* The name as messages and the caller see it: absolute inside the file. */
-static const char *shown(const char *name, char buffer[NAME_BUFFER])
-{
-    snprintf(buffer, NAME_BUFFER, "%s%s", name[0] == '/' ? "" : "/", name);
-    return buffer;
 }
 
 static trm_status add_entry(survey *found, const trm_store_entry *entry, const char *path,

@@ -36,8 +36,9 @@ virtual;
 
 static trm_status refuse(const virtual *v, const char *why, trm_error *err)
 {
-    return trm_fail(err, TRM_ERR_DATA, "%s '%s': virtual dataset '%s': %s", v->search->about->kind,
-                    v->search->about->path, v->name, why);
+    char where[TRM_SEARCH_WHERE];
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': virtual dataset '%s'%s: %s", v->search->about->kind,
+                    v->search->about->path, v->name, trm_search_where(v->search, where), why);
 }
 
 /* ---- sources ---- */
@@ -75,6 +76,7 @@ static trm_status find_source(const virtual *v, const mapping *m, hsize_t block,
                               trm_found *found, trm_error *err)
 {
     char *file_name = numbered(m->file, block), *dataset = numbered(m->dataset, block), *path = NULL;
+    char where[TRM_SEARCH_WHERE];
     trm_search inner = *v->search;
     hid_t file = -1;
     trm_status status = TRM_OK;
@@ -82,8 +84,8 @@ static trm_status find_source(const virtual *v, const mapping *m, hsize_t block,
     if (file_name == NULL || dataset == NULL)
         status = trm_fail_memory(err, "a name", LINK_TEXT, 1);
     else
-        snprintf(link, LINK_TEXT, "virtual dataset '%s' takes rows from '%s' in '%s'", v->name, dataset,
-                 file_name);
+        snprintf(link, LINK_TEXT, "virtual dataset '%s'%s takes rows from '%s' in '%s'", v->name,
+                 trm_search_where(v->search, where), dataset, file_name);
     inner.depth++;
     if (status == TRM_OK && strcmp(file_name, ".") == 0) {
         status = trm_search_find(&inner, v->dataset, dataset, found, err);
