@@ -18,7 +18,7 @@
 enum { ATTRIBUTES_MOST = 16 };
 
 /* What a gradient file says of itself; of: what the gradient is of. */
-static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, const char *loss_name,
+static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, trm_claim *claim, const char *loss_name,
                                  const trm_loss_summary *loss, int of_count, const trm_attribute *of,
                                  int arrays, const trm_output_array *array, trm_error *err)
 {
@@ -38,7 +38,7 @@ static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, const char *
     for (int i = 0; i < of_count; i++)
         attributes[count++] = of[i];
     if (status == TRM_OK)
-        status = trm_gradient_write(comm, cli->output, arrays, array, count, attributes, err);
+        status = trm_gradient_write(comm, claim, arrays, array, count, attributes, err);
     free(text);
     return status;
 }
@@ -92,6 +92,10 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
         status = trm_work_plan(work, false, err);
     if (status == TRM_OK)
         status = trm_work_load(work, err);
+    if (status == TRM_OK && cli->triplets != NULL) { /* this is not kept: from here on a signal ends it */
+        trm_standby_ignore();
+        status = trm_standby_pause(&work->standby, err);
+    }
     if (status == TRM_OK)
         compare_fingerprints(work, &origin);
     if (status == TRM_OK)
@@ -104,7 +108,7 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
     };
     trm_output_array gradient;
     if (status == TRM_OK && cli->output != NULL)
-        status = write_gradient(cli, work->comm, work->loss_name, &work->loss, 3, of,
+        status = write_gradient(cli, work->comm, work->claim, work->loss_name, &work->loss, 3, of,
                                 trm_work_gradient(work, &gradient), &gradient, err);
     work->write_s = trm_clock() - start;
     trm_progress_end(&work->progress);
@@ -121,6 +125,7 @@ typedef struct packed_work {
     MPI_Comm comm;
     int rank, ranks, threads;
     trm_packed_form form;
+    trm_claim *claim; /* of the output, or NULL */
     trm_packed packed;
     int64_t first, total;
     float *gradient[3];
@@ -214,7 +219,8 @@ static trm_status write_packed(packed_work *work, trm_error *err)
         {"dim", TRM_ATTRIBUTE_INT, NULL, packed->dim, 0.0},
         {"packed_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
     };
-    return write_gradient(work->cli, work->comm, work->loss_name, &work->loss, 4, of, 3, arrays, err);
+    return write_gradient(work->cli, work->comm, work->claim, work->loss_name, &work->loss, 4, of, 3, arrays,
+                          err);
 }
 
 static json_t *packed_json(const packed_work *work, int64_t peak_rss)
@@ -261,6 +267,8 @@ static trm_status report_packed(packed_work *work, trm_error *err)
     const trm_cli *cli = work->cli;
     trm_status status = TRM_OK;
     const int64_t peak_rss = trm_report_peak_rss(work->comm);
+    if (work->rank == 0)
+        trm_standby_tell_replaced(work->claim);
     if (work->rank == 0 && !cli->json && !cli->quiet)
         print_packed(work);
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
@@ -300,7 +308,11 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
             "trimine: warning: --negatives reversed (--compat guide-3) is a published formula, min over k of "
             "[d(a,n_k) - d(a,p) + margin]+, whose sign is the reverse of a triplet loss; what was meant is "
             "--negatives semihard\n");
-    trm_status status = take_threads(&work, err);
+    trm_status status = trm_standby_stopped(comm, err);
+    if (status == TRM_OK && cli->output != NULL)
+        status = trm_standby_claim(cli, comm, "output", cli->output, cli->overwrite, &work.claim, err);
+    if (status == TRM_OK)
+        status = take_threads(&work, err);
     if (status == TRM_OK)
         status = load_packed(&work, err);
     if (status == TRM_OK)
@@ -315,6 +327,7 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
     for (int k = 0; k < 3; k++)
         trm_free(work.gradient[k]);
     trm_packed_free(&work.packed);
+    trm_claim_release(&work.claim);
     return status;
 }
 
@@ -373,13 +386,6 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err)
     const trm_packed_form form = trm_packed_recognize(comm, cli->input[0]);
     cli->packed = form == TRM_PACKED_NEGATIVE || form == TRM_PACKED_NEGATIVES;
     trm_status status = check_source(cli, comm, form, err);
-    if (status == TRM_OK && cli->output != NULL) {
-        const char *inputs[] = {cli->triplets};
-        status = trm_output_check(comm, cli->output, cli->overwrite, cli->inputs,
-                                  (const char *const *)cli->input, err);
-        if (status == TRM_OK && cli->triplets != NULL)
-            status = trm_output_check(comm, cli->output, cli->overwrite, 1, inputs, err);
-    }
     if (status != TRM_OK)
         return status;
     if (cli->packed) {

@@ -37,7 +37,7 @@ static trm_status mine_to_file(trm_work *work, trm_error *err)
     trm_triplet_file *file = NULL;
     /* Triplets of several panels wait in files of their own. */
     const bool spool = work->mined.panels > 1;
-    trm_status status = trm_triplet_file_create(work->comm, work->cli->output, work->store_rows, spool,
+    trm_status status = trm_triplet_file_create(work->comm, work->claim, work->store_rows, spool,
                                                 trm_work_spare_bytes(work), &file, err);
     if (status == TRM_OK)
         status = trm_work_evaluate(work, trm_triplet_file_add, file, err);
@@ -53,9 +53,6 @@ trm_status trm_command_mine(trm_cli *cli, trm_error *err)
 {
     trm_work work;
     trm_status status = trm_work_begin(cli, &work, err);
-    if (status == TRM_OK && cli->output != NULL)
-        status = trm_output_check(work.comm, cli->output, cli->overwrite, cli->inputs,
-                                  (const char *const *)cli->input, err);
     if (status == TRM_OK)
         status = trm_work_open(&work, err);
     if (status == TRM_OK)

@@ -1,5 +1,5 @@
 /* trimine synth: a store of clustered unit vectors, the same bytes on any number of ranks. */
-#include "cli/cli.h"
+#include "cli/standby.h"
 
 #include "base/alloc.h"
 #include "par/agree.h"
@@ -11,11 +11,13 @@
 trm_status trm_command_synth(trm_cli *cli, trm_error *err)
 {
     trm_clusters clusters;
+    trm_claim *claim = NULL;
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     trm_status status = trm_agree(MPI_COMM_WORLD, trm_clusters_init(cli, &clusters, err), err);
     if (status == TRM_OK)
-        status = trm_output_check(MPI_COMM_WORLD, cli->input[0], cli->overwrite, 0, NULL, err);
+        status =
+            trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->overwrite, 0, NULL, &claim, err);
     const trm_attribute attributes[] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-synthetic", 0, 0.0},
         {"classes", TRM_ATTRIBUTE_INT, NULL, cli->classes, 0.0},
@@ -23,10 +25,11 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
         {"seed", TRM_ATTRIBUTE_INT, NULL, cli->seed, 0.0},
     };
     if (status == TRM_OK)
-        status = trm_store_write(MPI_COMM_WORLD, cli->input[0], cli->rows, (int)cli->dim, trm_clusters_fill,
+        status = trm_store_write(MPI_COMM_WORLD, claim, cli->rows, (int)cli->dim, trm_clusters_fill,
                                  &clusters, (int)(sizeof attributes / sizeof *attributes), attributes, err);
     trm_free(clusters.scratch);
     if (status == TRM_OK && rank == 0) {
+        trm_standby_tell_replaced(claim);
         if (cli->json)
             status = trm_report_print(
                 json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:f, s:I}", "program", "trimine", "version",
@@ -38,5 +41,6 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
             fprintf(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n",
                     cli->input[0], cli->rows, cli->dim, cli->classes);
     }
+    trm_claim_release(&claim);
     return trm_agree(MPI_COMM_WORLD, status, err);
 }

@@ -45,7 +45,9 @@ static trm_status run_command(const trm_launch *launch, int argc, char **argv, t
     if (status != TRM_OK)
         return status;
     cli.baseline_rss = trm_report_rss_now();
-    status = trm_cli_find_command(cli.command)(&cli, err);
+    status = trm_standby_stopped(MPI_COMM_WORLD, err);
+    if (status == TRM_OK)
+        status = trm_cli_find_command(cli.command)(&cli, err);
     trm_free(cli.input);
     json_decref(cli.overridden);
     return status;
@@ -62,6 +64,8 @@ static void give_memory_back(void)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && trm_cli_keeps(argv[1]))
+        trm_standby_listen();
     give_memory_back();
     trm_cli_answer_help(argc, argv);
     trm_error err = TRM_ERROR_INIT;
@@ -73,8 +77,6 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN); /* a closed pipe and a file at its limit are errors to report, not ends */
     signal(SIGXFSZ, SIG_IGN);
-    if (argc > 1 && trm_cli_keeps(argv[1]))
-        trm_standby_listen();
     int provided = 0;
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
         status = trm_fail(&err, TRM_ERR_ENVIRONMENT, "MPI could not be started");

@@ -10,9 +10,9 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- signals ---- */
 
@@ -42,24 +42,41 @@ static void on_save(int number)
     save_asked = 1;
 }
 
-static void handle(void (*stop)(int), void (*keep)(int))
-{
-    struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGUSR1, &action, NULL);
-    action.sa_handler = keep;
-    sigaction(SIGUSR2, &action, NULL);
-}
+static const struct listened {
+    int number;
+    void (*handler)(int);
+    bool may_be_ignored; /* by whoever started this process, as nohup does: then it stays so */
+} signals[] = {
+    {SIGTERM, on_stop, false}, {SIGUSR1, on_stop, false}, {SIGINT, on_stop, true},
+    {SIGHUP, on_stop, true},   {SIGUSR2, on_save, false},
+};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+static struct sigaction before[SIGNALS];
 
 void trm_standby_listen(void)
 {
-    handle(on_stop, on_save);
+    for (int i = 0; i < SIGNALS; i++) {
+        struct sigaction action = {.sa_handler = signals[i].handler, .sa_flags = SA_RESTART};
+        sigemptyset(&action.sa_mask);
+        sigaction(signals[i].number, NULL, &before[i]);
+        if (!signals[i].may_be_ignored || before[i].sa_handler != SIG_IGN)
+            sigaction(signals[i].number, &action, NULL);
+    }
 }
 
 void trm_standby_ignore(void)
 {
-    handle(SIG_DFL, SIG_DFL);
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i].number, &before[i], NULL);
+}
+
+trm_status trm_standby_stopped(MPI_Comm comm, trm_error *err)
+{
+    int stopped = stop_signal != 0;
+    MPI_Allreduce(MPI_IN_PLACE, &stopped, 1, MPI_INT, MPI_MAX, comm);
+    return stopped ? trm_fail(err, TRM_ERR_STOPPED,
+                              "stopped on a signal before there was anything to keep: run again")
+                   : TRM_OK;
 }
 
 /* ---- the library's wishes ---- */
@@ -76,21 +93,24 @@ static int wish(void *context)
     return wishes;
 }
 
-static char *piece_path(const trm_standby *standby, int64_t piece)
+static trm_status claim_piece(const trm_standby *standby, int64_t piece, trm_claim **claim, trm_error *err)
 {
-    return trm_format("%s.piece-%" PRId64, standby->cli->checkpoint, piece);
+    char suffix[32];
+    snprintf(suffix, sizeof suffix, ".piece-%" PRId64, piece);
+    return trm_claim_part(standby->claim, suffix, claim, err);
 }
 
 /* Writes a file of the checkpoint, with its time and a line where lines are wanted. */
-static trm_status write_file(trm_standby *standby, const char *path, int parts, const trm_keep_part *part,
+static trm_status write_file(trm_standby *standby, trm_claim *claim, int parts, const trm_keep_part *part,
                              int64_t *bytes, trm_error *err)
 {
     const double start = trm_clock();
-    trm_status status = trm_checkpoint_write(standby->comm, path, &standby->job, parts, part, bytes, err);
+    trm_status status = trm_checkpoint_write(standby->comm, claim, &standby->job, parts, part, bytes, err);
     const double seconds = trm_clock() - start;
     standby->write_s += seconds;
     if (status == TRM_OK && standby->rank == 0 && standby->cli->verbose > 0)
-        fprintf(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", path, (double)*bytes / 1e6, seconds);
+        fprintf(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", trm_claim_target(claim), (double)*bytes / 1e6,
+                seconds);
     return status;
 }
 
@@ -102,19 +122,16 @@ static trm_status set_aside(void *context, int64_t piece, int parts, const trm_k
     trm_standby *standby = context;
     trm_error why = TRM_ERROR_INIT;
     int64_t bytes = 0;
-    char *path = piece_path(standby, piece);
-    trm_status status = path == NULL ? trm_fail_memory(&why, "a file name", 1, 1) : TRM_OK;
-    if (status == TRM_OK && standby->rank == 0 && trm_checkpoint_is_foreign(path))
-        status = trm_fail(&why, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", path);
-    status = trm_agree(standby->comm, status, &why);
+    trm_claim *claim = NULL;
+    trm_status status = claim_piece(standby, piece, &claim, &why);
     if (status == TRM_OK && !standby->piece_lost)
-        status = write_file(standby, path, parts, part, &bytes, &why);
+        status = write_file(standby, claim, parts, part, &bytes, &why);
     if (status != TRM_OK) {
         standby->piece_lost = true;
         if (standby->rank == 0)
             fprintf(stderr, "trimine: warning: %s; going on without further checkpoints\n", why.text);
     }
-    trm_free(path);
+    trm_claim_release(&claim);
     return TRM_OK;
 }
 
@@ -129,7 +146,7 @@ static trm_status save(void *context, int parts, const trm_keep_part *part, bool
                           "checkpoint '%s': what was found before could not be kept, so neither can this be",
                           standby->cli->checkpoint);
     else
-        status = write_file(standby, standby->cli->checkpoint, parts, part, &standby->bytes, &why);
+        status = write_file(standby, standby->claim, parts, part, &standby->bytes, &why);
     save_asked = 0;
     standby->last = trm_clock();
     if (status == TRM_OK) {
@@ -155,7 +172,7 @@ static int64_t size(void *context, const char *name)
 
 static trm_status open_piece(trm_standby *standby, int64_t piece, trm_error *err)
 {
-    char *path = piece_path(standby, piece);
+    char *path = trm_format("%s.piece-%" PRId64, trm_claim_target(standby->claim), piece);
     trm_status status = path == NULL ? trm_fail_memory(err, "a file name", 1, 1) : TRM_OK;
     status = trm_agree(standby->comm, status, err);
     trm_checkpoint_close(&standby->piece);
@@ -179,16 +196,59 @@ static trm_status load(void *context, int64_t volume, int parts, const trm_keep_
 
 /* ---- the program's side ---- */
 
-static trm_status check_existing(const trm_cli *cli, trm_error *err)
+trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
+                             bool overwrite, trm_claim **claim, trm_error *err)
 {
+    const int inputs = cli->inputs + (cli->triplets != NULL ? 1 : 0);
+    const char **input = trm_alloc(inputs, sizeof *input);
+    trm_status status =
+        input == NULL ? trm_fail_memory(err, "the list of inputs", inputs, sizeof *input) : TRM_OK;
+    status = trm_agree(comm, status, err);
+    if (status == TRM_OK) {
+        memcpy(input, cli->input, (size_t)cli->inputs * sizeof *input);
+        if (cli->triplets != NULL)
+            input[cli->inputs] = cli->triplets;
+        status = trm_claim_take(comm, kind, path, overwrite, inputs, input, claim, err);
+    }
+    trm_free(input);
+    return status;
+}
+
+void trm_standby_tell_replaced(const trm_claim *claim)
+{
+    if (claim != NULL && trm_claim_replaced(claim))
+        fprintf(
+            stderr,
+            "trimine: warning: another job wrote output '%s' while this one ran: replaced by this one's\n",
+            trm_claim_target(claim));
+}
+
+/* Rank 0: what is there already, and may it be written over? */
+static trm_status check_existing(trm_standby *standby, trm_error *err)
+{
+    const trm_cli *cli = standby->cli;
+    const char *path = cli->checkpoint, *target = trm_claim_target(standby->claim);
     struct stat about;
-    if (cli->output != NULL && trm_output_is_same(cli->checkpoint, cli->output))
-        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
-    if (!cli->resume && !cli->overwrite && stat(cli->checkpoint, &about) == 0)
+    standby->found = lstat(target, &about) == 0;
+    standby->first_piece = trm_checkpoint_first_piece(standby->claim);
+    if (standby->found && !cli->resume && !cli->overwrite)
         return trm_fail(
             err, TRM_ERR_CREATE,
-            "checkpoint '%s' exists: give --resume to go on from it, or --overwrite to begin anew",
-            cli->checkpoint);
+            "checkpoint '%s' exists: give --resume to go on from it, or --overwrite to begin anew", path);
+    if (standby->found && !cli->resume && trm_checkpoint_is_foreign(target))
+        return trm_fail(err, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", path);
+    if (!standby->found && standby->first_piece >= 0 && !cli->overwrite)
+        return trm_fail(err, TRM_ERR_CREATE,
+                        "checkpoint '%s' is missing, but '%s.piece-%" PRId64
+                        "', a piece of it, is there: put it back, or give --overwrite to begin anew",
+                        path, target, standby->first_piece);
+    return TRM_OK;
+}
+
+static trm_status check_same(const trm_cli *cli, trm_error *err)
+{
+    if (cli->output != NULL && trm_output_is_same(cli->checkpoint, cli->output))
+        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
     return TRM_OK;
 }
 
@@ -203,16 +263,52 @@ trm_status trm_standby_begin(const trm_cli *cli, MPI_Comm comm, trm_standby *sta
     standby->keeping.set_aside = set_aside;
     standby->keeping.size = size;
     standby->keeping.load = load;
-    trm_status status = trm_agree(comm, standby->rank == 0 ? check_existing(cli, err) : TRM_OK, err);
-    return status == TRM_OK ? trm_output_check(comm, cli->checkpoint, true, cli->inputs,
-                                               (const char *const *)cli->input, err)
+    trm_status status = trm_agree(comm, standby->rank == 0 ? check_same(cli, err) : TRM_OK, err);
+    if (status == TRM_OK)
+        status = trm_standby_claim(cli, comm, "checkpoint", cli->checkpoint, true, &standby->claim, err);
+    return status == TRM_OK ? trm_agree(comm, standby->rank == 0 ? check_existing(standby, err) : TRM_OK, err)
                             : status;
+}
+
+/* What tells that a job that begins with --resume was meant to go on; false where nothing does. */
+static bool was_begun(const trm_standby *standby, char *text, size_t size)
+{
+    const trm_cli *cli = standby->cli;
+    const char *restarts = getenv("SLURM_RESTART_COUNT");
+    char *options = NULL;
+    bool begun = true;
+    if (standby->first_piece >= 0)
+        snprintf(text, size, "'%s.piece-%" PRId64 "', a piece of it, is there",
+                 trm_claim_target(standby->claim), standby->first_piece);
+    else if (restarts != NULL && strtol(restarts, NULL, 10) > 0)
+        snprintf(text, size, "Slurm has restarted this job (SLURM_RESTART_COUNT is %.8s)", restarts);
+    else if (trm_claim_after_kill(standby->claim))
+        snprintf(text, size, "a job with this checkpoint was killed");
+    else if (cli->output != NULL && trm_report_options_text(cli, &options, NULL) == TRM_OK &&
+             trm_output_holds(cli->output, TRM_VERSION, options, standby->job.store_fingerprint))
+        snprintf(text, size, "output '%s' holds this job's whole result", cli->output);
+    else
+        begun = false;
+    free(options);
+    return begun;
+}
+
+static void say_anew(const trm_standby *standby)
+{
+    char why[512];
+    if (was_begun(standby, why, sizeof why))
+        fprintf(stderr,
+                "trimine: warning: --resume: there is no checkpoint '%s', although %s: from the beginning\n",
+                standby->cli->checkpoint, why);
+    else if (!standby->cli->quiet)
+        fprintf(stderr, "resume     no checkpoint '%s' yet: from the beginning\n", standby->cli->checkpoint);
 }
 
 trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_error *err)
 {
     const trm_cli *cli = standby->cli;
     struct stat about;
+    trm_status status = TRM_OK;
     if (cli->checkpoint == NULL)
         return TRM_OK;
     standby->job = job;
@@ -220,13 +316,19 @@ trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_
     standby->job.version = TRM_VERSION;
     standby->job.options = trm_report_options(cli);
     int there = cli->resume && standby->rank == 0 && stat(cli->checkpoint, &about) == 0;
+    if (cli->resume && standby->rank == 0 && !there && standby->found)
+        status = trm_fail(err, TRM_ERR_NO_INPUT,
+                          "checkpoint '%s' was there when this job began, and has vanished since",
+                          cli->checkpoint);
+    status = trm_agree(standby->comm, status, err);
+    if (status != TRM_OK)
+        return status;
     MPI_Bcast(&there, 1, MPI_INT, 0, standby->comm);
-    if (cli->resume && !there && standby->rank == 0 && !cli->quiet)
-        fprintf(stderr, "resume     no checkpoint '%s' yet: from the beginning\n", cli->checkpoint);
+    if (cli->resume && !there && standby->rank == 0)
+        say_anew(standby);
     if (!there)
         return TRM_OK;
-    trm_status status =
-        trm_checkpoint_open(standby->comm, cli->checkpoint, &standby->job, &standby->from, err);
+    status = trm_checkpoint_open(standby->comm, cli->checkpoint, &standby->job, &standby->from, err);
     if (status != TRM_OK)
         return status;
     standby->resumed = standby->keeping.resumes = true;
@@ -237,9 +339,7 @@ trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_
 
 trm_status trm_standby_pause(const trm_standby *standby, trm_error *err)
 {
-    int stopped = stop_signal != 0;
-    MPI_Allreduce(MPI_IN_PLACE, &stopped, 1, MPI_INT, MPI_MAX, standby->comm);
-    return stopped ? trm_fail(err, TRM_ERR_STOPPED, "stopped on request") : TRM_OK;
+    return trm_standby_stopped(standby->comm, err);
 }
 
 trm_status trm_standby_explain(const trm_standby *standby, trm_status status, trm_error *err)
@@ -256,32 +356,30 @@ trm_status trm_standby_explain(const trm_standby *standby, trm_status status, tr
                     "stopped on a signal; checkpoint '%s' holds the work: run again with --resume", path);
 }
 
-/* Removes a file of the checkpoint, and nothing else that may have come to be there. Whether there was one.
- */
-static bool remove_file(const char *path)
+/* Whether there was one to remove. */
+static bool remove_file(const trm_claim *claim)
 {
-    if (trm_checkpoint_is_foreign(path))
-        return false;
-    if (unlink(path) == 0)
+    if (trm_checkpoint_remove(claim))
         return true;
-    if (errno != ENOENT)
+    if (errno != 0)
         fprintf(stderr, "trimine: warning: checkpoint '%s' is of no more use and can't be removed: %s\n",
-                path, strerror(errno));
+                trm_claim_target(claim), strerror(errno));
     return false;
 }
 
 void trm_standby_done(const trm_standby *standby)
 {
-    const char *path = standby->cli->checkpoint;
-    if (standby->rank != 0 || path == NULL)
+    if (standby->claim == NULL)
         return;
-    if (standby->written > 0 || standby->resumed)
-        remove_file(path);
-    bool more = true;
+    if (standby->rank == 0 && (standby->written > 0 || standby->resumed))
+        remove_file(standby->claim);
+    int more = 1;
     for (int64_t piece = 0; more; piece++) {
-        char *name = piece_path(standby, piece);
-        more = name != NULL && remove_file(name);
-        trm_free(name);
+        trm_claim *claim = NULL;
+        more =
+            claim_piece(standby, piece, &claim, NULL) == TRM_OK && standby->rank == 0 && remove_file(claim);
+        trm_claim_release(&claim);
+        MPI_Bcast(&more, 1, MPI_INT, 0, standby->comm);
     }
 }
 
@@ -296,6 +394,7 @@ void trm_standby_end(trm_standby *standby)
 {
     trm_checkpoint_close(&standby->from);
     trm_checkpoint_close(&standby->piece);
+    trm_claim_release(&standby->claim);
     json_decref(standby->job.options);
     standby->job.options = NULL;
 }

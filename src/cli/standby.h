@@ -4,15 +4,17 @@
  * Finished pieces of a long job (the triplets of a panel of anchors) are files of their own beside the
  * checkpoint, PATH.piece-K, in the same form. They go when the checkpoint goes.
  *
- * SIGTERM and SIGUSR1 ask for a checkpoint and the end, SIGUSR2 for a checkpoint. Launchers may deliver a
- * signal to a rank twice, directly and through mpirun; so only a second one that comes a second later or more
- * means impatience, and ends the rank at once. */
+ * SIGTERM, SIGINT, SIGHUP and SIGUSR1 ask for a checkpoint and the end, SIGUSR2 for a checkpoint. Launchers
+ * may deliver a signal to a rank twice, directly and through mpirun; so only a second one that comes a second
+ * later or more means impatience, and ends the rank at once. SIGINT and SIGHUP that were ignored when the
+ * program was started (nohup, a shell's background job) stay ignored. */
 #ifndef TRM_CLI_STANDBY_H
 #define TRM_CLI_STANDBY_H
 
 #include "cli/cli.h"
 #include "par/keeping.h"
 #include "store/checkpoint.h"
+#include "store/result.h"
 
 typedef struct trm_standby {
     const trm_cli *cli;
@@ -20,6 +22,9 @@ typedef struct trm_standby {
     int rank;
     trm_keeping keeping;
     trm_checkpoint_job job; /* options: owned */
+    trm_claim *claim;       /* the checkpoint's, or NULL */
+    bool found;             /* rank 0: there was a checkpoint when the job began */
+    int64_t first_piece;    /* rank 0: and this piece; -1: none */
     trm_checkpoint *from;   /* while there is something to go on from */
     trm_checkpoint *piece;  /* the finished piece that was read last, piece_index */
     int64_t piece_index;
@@ -31,23 +36,32 @@ typedef struct trm_standby {
     bool resumed;
 } trm_standby;
 
-/* Installs the signal handlers: early, so that a signal while MPI starts is not lost; and takes them back,
- * for work that is not kept. Not collective. */
+/* Installs the signal handlers: before anything else, so that no signal is lost; and takes them back, for
+ * work that is not kept. Not collective. */
 void trm_standby_listen(void);
 void trm_standby_ignore(void);
 
-/* Checks --checkpoint and --resume. Collective. Errors: CREATE, PERMISSION,
- * USAGE. */
+/* STOPPED on all ranks if any was asked to stop. Collective. */
+trm_status trm_standby_stopped(MPI_Comm comm, trm_error *err) TRM_MUST_CHECK;
+
+/* Claims a path that must be none of the job's inputs. Collective. Errors: as trm_claim_take. */
+trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
+                             bool overwrite, trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
+/* Says where another job's output was replaced; claim may be NULL. Rank 0's; not collective. */
+void trm_standby_tell_replaced(const trm_claim *claim);
+/* Claims --checkpoint, and checks what is there already. Collective. Errors: as trm_claim_take; CREATE (a
+ * checkpoint, or a piece of one, that must not be written over). */
 trm_status trm_standby_begin(const trm_cli *cli, MPI_Comm comm, trm_standby *standby,
                              trm_error *err) TRM_MUST_CHECK;
-/* The store is read: opens what there is to go on from. job: but for command, version and options, which this
- * fills in. Collective. Errors: as trm_checkpoint_open; no file is none. */
+/* The store is read: opens what there is to go on from, or says that there is nothing. job: but for command,
+ * version and options, which this fills in. Collective. Errors: as trm_checkpoint_open; no file is none,
+ * unless there was one at the beginning (NO_INPUT). */
 trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_error *err) TRM_MUST_CHECK;
 /* Between phases: STOPPED on all ranks if any was asked to. Collective. */
 trm_status trm_standby_pause(const trm_standby *standby, trm_error *err) TRM_MUST_CHECK;
 /* Makes the error of a stopped job say what to do next. */
 trm_status trm_standby_explain(const trm_standby *standby, trm_status status, trm_error *err) TRM_MUST_CHECK;
-/* The result is safe: removes the checkpoint and its pieces. Rank 0's work; not collective. */
+/* The result is safe: removes the checkpoint and its pieces. Collective. */
 void trm_standby_done(const trm_standby *standby);
 /* With --checkpoint: what was kept and reused, for the report (new reference). */
 json_t *trm_standby_report(const trm_standby *standby, int64_t reused);

@@ -43,6 +43,8 @@ trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err)
         work->options.mine.margin = cli->within;
     trm_progress_attach(cli, &work->progress, &cli->run);
     trm_status status = trm_standby_begin(cli, work->comm, &work->standby, err);
+    if (status == TRM_OK && cli->output != NULL)
+        status = trm_standby_claim(cli, work->comm, "output", cli->output, cli->overwrite, &work->claim, err);
     if (status != TRM_OK)
         return status;
     cli->run.keeping = &work->standby.keeping;
@@ -106,6 +108,8 @@ trm_status trm_work_open(trm_work *work, trm_error *err)
             err);
     }
     if (status == TRM_OK)
+        status = trm_standby_pause(&work->standby, err);
+    if (status == TRM_OK)
         status = read_labels(work, err);
     work->read_s = trm_clock() - start;
     return status;
@@ -134,6 +138,9 @@ static trm_status read_and_arrange(trm_work *work, trm_error *err)
         return status;
     take_fingerprint(work, work->first, x);
     work->read_s += trm_clock() - start;
+    status = trm_standby_pause(&work->standby, err);
+    if (status != TRM_OK)
+        return status;
     status = trm_rows_fill(work->run, work->rows, count, &x, err);
     work->batch.embeddings = x;
     if (cli->gradient_at_normalized) {
@@ -388,6 +395,7 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
         print_people(work, peak_rss);
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
     if (work->rank == 0) {
+        trm_standby_tell_replaced(work->claim);
         if (work->mined.anchors.valid == 0 && work->loss.count == 0)
             fprintf(stderr, "trimine: warning: no anchor has both a positive and a negative: no triplets\n");
         if (cli->json) {
@@ -407,6 +415,7 @@ void trm_work_end(trm_work *work)
 {
     trm_progress_end(&work->progress);
     trm_standby_end(&work->standby);
+    trm_claim_release(&work->claim);
     trm_store_close(&work->store);
     trm_rows_destroy(&work->rows);
     trm_run_destroy(&work->run);

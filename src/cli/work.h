@@ -20,13 +20,14 @@ typedef struct trm_work {
     trm_loss_summary loss;
     trm_loss_part part;
     const char *loss_name;
+    trm_claim *claim;          /* of the output, or NULL */
     trm_store *store;          /* until its rows are here */
     int64_t store_rows, first; /* first: row id of this rank's first row */
     char fingerprint[33];
     double start, read_s, write_s, total_s;
 } trm_work;
 
-/* Starts a run by the options. Collective. */
+/* Claims what the job writes, and starts a run by the options. Collective. */
 trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err) TRM_MUST_CHECK;
 /* Opens the store and reads its labels. Collective. */
 trm_status trm_work_open(trm_work *work, trm_error *err) TRM_MUST_CHECK;

@@ -9,6 +9,7 @@
 #include "store/output.h"
 #include "store/plain.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -159,50 +160,102 @@ static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t
 }
 
 /* The header comes last, when all else is on the disk. Rank 0. */
-static trm_status put_in_place(const char *path, const char *temporary, json_t *about, int64_t room,
-                               int64_t bytes, trm_error *err)
+static trm_status put_in_place(trm_draft *draft, json_t *about, int64_t room, int64_t bytes, trm_error *err)
 {
+    const char *path = draft->claim->path;
     struct stat now;
-    // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): else its writing has failed
-    int file = open(temporary, O_WRONLY | O_CLOEXEC);
-    if (file < 0)
-        return trm_fail(err, TRM_ERR_IO, "checkpoint '%s': '%s': %s", path, temporary, strerror(errno));
-    trm_status status = write_header(file, path, about, room, err);
-    if (status == TRM_OK && (fstat(file, &now) != 0 || now.st_size != bytes))
+    trm_status status = write_header(draft->file, path, about, room, err);
+    if (status == TRM_OK && (fstat(draft->file, &now) != 0 || now.st_size != bytes))
         status = trm_fail(err, TRM_ERR_IO, "checkpoint '%s': was not written whole", path);
-    status = trm_plain_close(&file, named(path), status, err);
-    return status == TRM_OK ? trm_output_rename(temporary, path, err) : status;
+    return status == TRM_OK ? trm_draft_place(draft, err) : status;
 }
 
-trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_checkpoint_job *job, int parts,
+static trm_status write_draft(trm_draft *draft, json_t *about, const trm_checkpoint_job *job, int64_t room,
+                              int64_t bytes, int parts, const trm_keep_part *part, trm_error *err)
+{
+    MPI_Comm comm = draft->comm;
+    const char *path = draft->claim->path;
+    trm_status status = write_arrays(comm, path, draft->file, about, room, job->threads, parts, part, err);
+    if (status == TRM_OK)
+        status = trm_plain_sync(draft->file, named(path), err);
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK)
+        return status;
+    return trm_agree(comm, rank_of(comm) == 0 ? put_in_place(draft, about, room, bytes, err) : TRM_OK, err);
+}
+
+static trm_status check_place(const trm_claim *claim, trm_error *err)
+{
+    if (rank_of(claim->comm) == 0 && trm_checkpoint_is_foreign(claim->target))
+        return trm_fail(err, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", claim->path);
+    return TRM_OK;
+}
+
+trm_status trm_checkpoint_write(MPI_Comm comm, trm_claim *claim, const trm_checkpoint_job *job, int parts,
                                 const trm_keep_part *part, int64_t *bytes, trm_error *err)
 {
-    int file = -1;
+    trm_draft draft = TRM_DRAFT_INIT;
     json_t *about = describe(job);
-    char *temporary = trm_output_beside(path, "tmp");
-    trm_status status = TRM_OK;
-    if (about == NULL || temporary == NULL)
-        status = trm_fail_memory(err, "the checkpoint's header", 1, 1);
+    trm_status status = about == NULL ? trm_fail_memory(err, "the checkpoint's header", 1, 1) : TRM_OK;
+    if (status == TRM_OK)
+        status = check_place(claim, err);
     status = trm_agree(comm, status, err);
     const int64_t room = status == TRM_OK ? header_room(about, parts) : 0;
     *bytes = room;
     for (int i = 0; i < parts; i++)
         *bytes += part[i].total * WORD;
     if (status == TRM_OK)
-        status = trm_output_room(comm, path, *bytes, err);
+        status = trm_output_room(claim, *bytes, err);
     if (status == TRM_OK)
-        status = trm_plain_open(comm, named(path), temporary, true, &file, err);
+        status = trm_draft_open(comm, claim, &draft, err);
     if (status == TRM_OK)
-        status = write_arrays(comm, path, file, about, room, job->threads, parts, part, err);
-    status = trm_agree(comm, trm_plain_close(&file, named(path), status, err), err);
-    if (status == TRM_OK)
-        status = trm_agree(
-            comm, rank_of(comm) == 0 ? put_in_place(path, temporary, about, room, *bytes, err) : TRM_OK, err);
-    if (status != TRM_OK && temporary != NULL && rank_of(comm) == 0)
-        unlink(temporary); /* gone already where it was renamed */
+        status = write_draft(&draft, about, job, room, *bytes, parts, part, err);
+    trm_draft_close(&draft);
     json_decref(about);
-    trm_free(temporary);
     return status;
+}
+
+bool trm_checkpoint_remove(const trm_claim *claim)
+{
+    errno = 0;
+    if (trm_checkpoint_is_foreign(claim->target)) {
+        errno = 0;
+        return false;
+    }
+    if (unlinkat(claim->directory, claim->name, 0) == 0)
+        return true;
+    errno = errno == ENOENT ? 0 : errno;
+    return false;
+}
+
+/* K of "NAME.piece-K", -1 where name is not that. */
+static int64_t piece_of(const trm_claim *claim, const char *name)
+{
+    static const char mark[] = ".piece-";
+    const size_t length = strlen(claim->name), marked = length + strlen(mark);
+    if (strncmp(name, claim->name, length) != 0 || strncmp(name + length, mark, strlen(mark)) != 0)
+        return -1;
+    const size_t digits = strspn(name + marked, "0123456789");
+    return digits > 0 && digits < 18 && name[marked + digits] == '\0' ? strtoll(name + marked, NULL, 10) : -1;
+}
+
+int64_t trm_checkpoint_first_piece(const trm_claim *claim)
+{
+    int64_t first = -1;
+    DIR *folder = opendir(claim->folder);
+    if (folder == NULL)
+        return -1;
+    for (struct dirent *item = readdir(folder); item != NULL; item = readdir(folder)) {
+        const int64_t piece = piece_of(claim, item->d_name);
+        if (piece < 0 || (first >= 0 && piece > first))
+            continue;
+        char *path = trm_format("%s/%s", claim->folder, item->d_name);
+        if (path != NULL && !trm_checkpoint_is_foreign(path))
+            first = piece;
+        trm_free(path);
+    }
+    closedir(folder);
+    return first;
 }
 
 /* ---- reading ---- */
@@ -216,11 +269,13 @@ static trm_status damaged(const char *path, trm_error *err)
 bool trm_checkpoint_is_foreign(const char *path)
 {
     char line[LINE_BYTES] = {0};
-    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat about;
+    const int file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe would wait for a writer */
     if (file < 0)
         return errno != ENOENT;
-    const bool ours =
-        read(file, line, sizeof line) == LINE_BYTES && trm_checkpoint_header_bytes(line, LINE_BYTES) >= 0;
+    const bool ours = fstat(file, &about) == 0 && S_ISREG(about.st_mode) &&
+                      read(file, line, sizeof line) == LINE_BYTES &&
+                      trm_checkpoint_header_bytes(line, LINE_BYTES) >= 0;
     close(file);
     return !ours;
 }
@@ -228,7 +283,7 @@ bool trm_checkpoint_is_foreign(const char *path)
 static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
 {
     const char *path = checkpoint->path;
-    checkpoint->file = open(path, O_RDONLY | O_CLOEXEC);
+    checkpoint->file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (checkpoint->file < 0)
         return trm_fail(err, trm_status_of_errno(errno), "checkpoint '%s': %s", path, strerror(errno));
     char line[LINE_BYTES];

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "par/keeping.h"
+#include "store/result.h"
 
 #include <jansson.h>
 #include <mpi.h>
@@ -25,14 +26,19 @@ typedef struct trm_checkpoint_job {
 
 typedef struct trm_checkpoint trm_checkpoint;
 
-/* Writes; *bytes gets the file's size. Collective. Errors: IO (disk full), PERMISSION, CREATE, MEMORY; what
- * was at path before is then still there. */
-trm_status trm_checkpoint_write(MPI_Comm comm, const char *path, const trm_checkpoint_job *job, int parts,
+/* Writes; *bytes gets the file's size. Collective. Errors: IO (disk full), PERMISSION, CREATE (also where
+ * there is a file of another kind), MEMORY; what was there before is then still there. */
+trm_status trm_checkpoint_write(MPI_Comm comm, trm_claim *claim, const trm_checkpoint_job *job, int parts,
                                 const trm_keep_part *part, int64_t *bytes, trm_error *err) TRM_MUST_CHECK;
 
 /* Whether there is a file of another kind at path, which must not be written over or removed as a checkpoint
  * is. Not collective. */
 bool trm_checkpoint_is_foreign(const char *path);
+/* Removes the checkpoint. Whether there was one; a file of another kind stays. errno says why one that is
+ * there could not be removed, else 0. Rank 0. */
+bool trm_checkpoint_remove(const trm_claim *claim);
+/* The lowest K of the pieces of it (trm_claim_part with ".piece-K") that are there; -1 for none. Rank 0. */
+int64_t trm_checkpoint_first_piece(const trm_claim *claim);
 
 /* Opens and checks: every byte against its hash, and the job. Collective. The caller owns *checkpoint.
  * Errors: NO_INPUT; DATA (damaged, another version, another store); USAGE (other options, the first one

@@ -45,12 +45,12 @@ static trm_status check_parts(const trm_output *out, const trm_output_array *arr
     const int64_t rows = array->size[0], covered = trm_sum_int64(out->comm, array->count);
     if (array->rank < 1 || array->rank > 3)
         status = trm_fail(err, TRM_ERR_INTERNAL, "output '%s': dataset '%s' has %d dimensions, needs 1 to 3",
-                          out->target, array->name, array->rank);
+                          out->draft.claim->path, array->name, array->rank);
     else if (array->count < 0 || array->first < 0 || array->first > rows - array->count || covered != rows)
         status = trm_fail(err, TRM_ERR_INTERNAL,
                           "output '%s': dataset '%s' has %" PRId64 " rows, given are %" PRId64
                           ", of this rank %" PRId64 " from row %" PRId64 " on",
-                          out->target, array->name, rows, covered, array->count, array->first);
+                          out->draft.claim->path, array->name, rows, covered, array->count, array->first);
     return trm_agree(out->comm, status, err);
 }
 
@@ -119,14 +119,14 @@ trm_status trm_output_arrays_commit(trm_output *out, int items, const trm_output
     return status;
 }
 
-trm_status trm_gradient_write(MPI_Comm comm, const char *path, int arrays, const trm_output_array *array,
+trm_status trm_gradient_write(MPI_Comm comm, trm_claim *claim, int arrays, const trm_output_array *array,
                               int attributes, const trm_attribute *attribute, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
     trm_h5_handler handler = trm_h5_silence();
     trm_output out = TRM_OUTPUT_INIT;
-    trm_status status = trm_output_create(comm, path, trm_output_arrays_bytes(arrays, array), &out, err);
+    trm_status status = trm_output_create(comm, claim, trm_output_arrays_bytes(arrays, array), &out, err);
     if (status == TRM_OK)
         status = trm_output_arrays_write(&out, arrays, array, err);
     if (status == TRM_OK)

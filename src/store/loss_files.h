@@ -53,7 +53,7 @@ void trm_packed_free(trm_packed *packed);
 
 /* A result file with arrays only. Collective. Errors: CREATE, IO, MEMORY; INTERNAL (parts that do not cover
  * an array). */
-trm_status trm_gradient_write(MPI_Comm comm, const char *path, int arrays, const trm_output_array *array,
+trm_status trm_gradient_write(MPI_Comm comm, trm_claim *claim, int arrays, const trm_output_array *array,
                               int attributes, const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -6,35 +6,15 @@
 #include "store/plain.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { MAX_TEXT = 60000 }; /* an attribute of 64 KiB or more fails in this format */
-
-const char *trm_output_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
-}
-
-char *trm_output_folder(const char *path)
-{
-    int length = (int)(trm_output_name(path) - path);
-    if (length == 0)
-        return trm_format(".");
-    return trm_format("%.*s", length > 1 ? length - 1 : 1, path);
-}
-
-char *trm_output_beside(const char *path, const char *what)
-{
-    const char *name = trm_output_name(path);
-    return trm_format("%.*s.%s.trimine-%s", (int)(name - path), path, name, what);
-}
 
 static int rank_of(MPI_Comm comm)
 {
@@ -43,26 +23,21 @@ static int rank_of(MPI_Comm comm)
     return rank;
 }
 
-static trm_status check_room(const char *path, int64_t bytes, trm_error *err)
+static trm_status check_room(const trm_claim *claim, int64_t bytes, trm_error *err)
 {
-    char *folder = trm_output_folder(path);
     struct statvfs about;
-    trm_status status = TRM_OK;
-    if (folder == NULL)
-        status = trm_fail_memory(err, "a file name", (int64_t)strlen(path), 1);
-    else if (statvfs(folder, &about) == 0) {
-        double available = (double)about.f_bavail * (double)about.f_frsize;
-        if (available < (double)bytes)
-            status = trm_fail(err, TRM_ERR_IO, "output '%s': needs %" PRId64 " bytes, '%s' has %.0f free",
-                              path, bytes, folder, available);
-    }
-    trm_free(folder);
-    return status;
+    if (fstatvfs(claim->directory, &about) != 0)
+        return TRM_OK;
+    const double available = (double)about.f_bavail * (double)about.f_frsize;
+    if (available >= (double)bytes)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_IO, "%s '%s': needs %" PRId64 " bytes, '%s' has %.0f free", claim->kind,
+                    claim->path, bytes, claim->folder, available);
 }
 
-trm_status trm_output_room(MPI_Comm comm, const char *path, int64_t bytes, trm_error *err)
+trm_status trm_output_room(const trm_claim *claim, int64_t bytes, trm_error *err)
 {
-    return trm_agree(comm, rank_of(comm) == 0 ? check_room(path, bytes, err) : TRM_OK, err);
+    return trm_agree(claim->comm, rank_of(claim->comm) == 0 ? check_room(claim, bytes, err) : TRM_OK, err);
 }
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -79,33 +54,37 @@ static hid_t create_file(const char *path)
     return file;
 }
 
+static const char *path_of(const trm_output *out)
+{
+    return out->draft.claim->path;
+}
+
 static trm_plain_name named(const trm_output *out)
 {
-    return (trm_plain_name){"output", out->target};
+    return (trm_plain_name){"output", path_of(out)};
 }
 
 /* The metadata of a result is a few KiB; this much more must fit too. */
 static const int64_t metadata_bytes = INT64_C(1) << 18;
 
-trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm_output *out, trm_error *err)
+trm_status trm_output_create(MPI_Comm comm, trm_claim *claim, int64_t bytes, trm_output *out, trm_error *err)
 {
+    char path[32];
     *out = (trm_output)TRM_OUTPUT_INIT;
     out->comm = comm;
-    trm_status status = trm_output_room(comm, path, bytes + metadata_bytes, err);
+    trm_status status = trm_output_room(claim, bytes + metadata_bytes, err);
+    if (status == TRM_OK)
+        status = trm_draft_open(comm, claim, &out->draft, err);
     if (status != TRM_OK)
         return status;
-    out->target = trm_format("%s", path);
-    out->temporary = trm_output_beside(path, "tmp");
-    if (out->target == NULL || out->temporary == NULL)
-        status = trm_fail_memory(err, "a file name", (int64_t)strlen(path), 1);
-    if (status == TRM_OK && rank_of(comm) == 0) {
-        out->file = create_file(out->temporary);
+    if (rank_of(comm) == 0) {
+        trm_draft_path(&out->draft, path);
+        out->file = create_file(path);
         if (out->file < 0)
-            status = trm_fail(err, TRM_ERR_CREATE, "output '%s': can't create '%s'", path, out->temporary);
+            status = trm_fail(err, TRM_ERR_CREATE, "output '%s': HDF5 can't create it in '%s'", claim->path,
+                              claim->folder);
     }
     status = trm_agree(comm, status, err);
-    if (status == TRM_OK)
-        status = trm_plain_open(comm, named(out), out->temporary, false, &out->bytes, err);
     if (status != TRM_OK)
         trm_output_close(out);
     return status;
@@ -126,7 +105,7 @@ trm_status trm_output_group(trm_output *out, const char *name, trm_error *err)
     if (rank_of(out->comm) == 0 && H5Lexists(out->file, name, H5P_DEFAULT) <= 0) {
         hid_t group = make_group(out->file, name);
         if (group < 0)
-            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create group '%s'", out->target, name);
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create group '%s'", path_of(out), name);
         trm_h5_close(group);
     }
     return trm_agree(out->comm, status, err);
@@ -158,7 +137,7 @@ trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int
         for (int d = 0; d < rank; d++)
             empty = empty || size[d] == 0;
         if (dataset < 0 || (place->offset < 0 && !empty))
-            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create dataset '%s'", out->target, name);
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create dataset '%s'", path_of(out), name);
         trm_h5_close(dataset);
     }
     MPI_Bcast(&place->offset, 1, MPI_INT64_T, 0, out->comm);
@@ -168,7 +147,7 @@ trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int
 trm_status trm_output_write(trm_output *out, trm_output_place place, int64_t first, int64_t count,
                             const void *data, trm_error *err)
 {
-    return trm_plain_write(out->bytes, named(out), data, count * place.size,
+    return trm_plain_write(out->draft.file, named(out), data, count * place.size,
                            place.offset + first * place.size, err);
 }
 
@@ -200,7 +179,7 @@ static trm_status write_attribute(const trm_output *out, hid_t object, const trm
                                   trm_error *err)
 {
     if (attribute->type == TRM_ATTRIBUTE_TEXT && strlen(attribute->text) > MAX_TEXT)
-        return trm_fail(err, TRM_ERR_INTERNAL, "output '%s': attribute '%s' is too long", out->target,
+        return trm_fail(err, TRM_ERR_INTERNAL, "output '%s': attribute '%s' is too long", path_of(out),
                         attribute->name);
     hid_t type = attribute_type(attribute);
     herr_t result = 0;
@@ -212,7 +191,7 @@ static trm_status write_attribute(const trm_output *out, hid_t object, const trm
         result = put_attribute(object, attribute->name, type, type, attribute->text);
     trm_h5_close(type);
     return result >= 0 ? TRM_OK
-                       : trm_fail(err, TRM_ERR_IO, "output '%s': writing attribute '%s' failed", out->target,
+                       : trm_fail(err, TRM_ERR_IO, "output '%s': writing attribute '%s' failed", path_of(out),
                                   attribute->name);
 }
 
@@ -244,8 +223,8 @@ static void give_up(trm_output *out)
     out->file = -1;
     if (closed)
         return;
-    (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed", out->target);
-    unlink(out->temporary); // NOLINT(clang-analyzer-core.NonNullParamChecker): a file that is open has a name
+    (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed", path_of(out));
+    trm_draft_close(&out->draft);
     trm_abort(out->comm, &err);
 }
 
@@ -260,7 +239,7 @@ static trm_status finish(trm_output *out, int attributes, const trm_attribute *a
     if (status == TRM_OK && (H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0 ||
                              put_attribute(out->file, "complete", H5T_STD_U8LE, H5T_NATIVE_UINT8, &one) < 0 ||
                              H5Fflush(out->file, H5F_SCOPE_GLOBAL) < 0))
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed%s%s", out->target,
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': writing failed%s%s", path_of(out),
                           errno != 0 ? ": " : "", errno != 0 ? strerror(errno) : "");
     give_up(out);
     return status;
@@ -285,71 +264,66 @@ static bool has_rows(hid_t file, const char *name, int64_t rows)
 
 static trm_status verify(const trm_output *out, int items, const trm_output_check_item *item, trm_error *err)
 {
-    char why[256] = {0};
-    hid_t file = trm_h5_open_serial(out->temporary, why, sizeof why);
+    char why[256] = {0}, path[32];
+    trm_draft_path(&out->draft, path);
+    hid_t file = trm_h5_open_serial(path, why, sizeof why);
     if (file < 0)
-        return trm_fail(err, TRM_ERR_IO, "output '%s': what was written can't be read back (%s)", out->target,
-                        why);
+        return trm_fail(err, TRM_ERR_IO, "output '%s': what was written can't be read back (%s)",
+                        path_of(out), why);
     trm_status status = TRM_OK;
     if (!is_complete(file))
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': what was written is not complete", out->target);
+        status = trm_fail(err, TRM_ERR_IO, "output '%s': what was written is not complete", path_of(out));
     for (int i = 0; i < items && status == TRM_OK; i++)
         if (!has_rows(file, item[i].name, item[i].rows))
-            status = trm_fail(err, TRM_ERR_IO, "output '%s': dataset '%s' was not written whole", out->target,
-                              item[i].name);
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': dataset '%s' was not written whole",
+                              path_of(out), item[i].name);
     H5Fclose(file);
     return status;
 }
 
-static trm_status sync_path(const char *target, const char *path, int flags, trm_error *err)
+static bool text_is(hid_t file, const char *name, const char *wanted)
 {
-    int file = open(path, flags | O_CLOEXEC);
-    trm_status status = TRM_OK;
-    /* Some file systems can't fsync a folder and say EINVAL: nothing to be done there. */
-    if (file < 0 || (fsync(file) != 0 && errno != EINVAL))
-        status = trm_fail(err, TRM_ERR_IO, "output '%s': fsync of '%s': %s", target, path, strerror(errno));
-    if (file >= 0)
-        close(file);
-    return status;
+    char *text = trm_alloc(MAX_TEXT + 1, 1);
+    const bool is =
+        text != NULL && trm_h5_attribute_text(file, name, text, MAX_TEXT + 1) && strcmp(text, wanted) == 0;
+    trm_free(text);
+    return is;
 }
 
-trm_status trm_output_rename(const char *temporary, const char *target, trm_error *err)
+bool trm_output_holds(const char *path, const char *version, const char *options, const char *fingerprint)
 {
-    char *folder = trm_output_folder(target);
-    trm_status status = folder == NULL ? trm_fail_memory(err, "a file name", (int64_t)strlen(target), 1)
-                                       : sync_path(target, temporary, O_RDONLY, err);
-    if (status == TRM_OK && rename(temporary, target) != 0)
-        status = trm_fail(err, TRM_ERR_CREATE, "output '%s': can't be renamed from '%s': %s", target,
-                          temporary, strerror(errno));
-    if (status == TRM_OK)
-        status = sync_path(target, folder, O_RDONLY | O_DIRECTORY, err);
-    trm_free(folder);
-    return status;
+    char why[256];
+    struct stat about;
+    if (stat(path, &about) != 0 || !S_ISREG(about.st_mode))
+        return false;
+    trm_h5_handler handler = trm_h5_silence();
+    hid_t file = trm_h5_open_serial(path, why, sizeof why);
+    const bool holds = file >= 0 && is_complete(file) && text_is(file, "program_version", version) &&
+                       text_is(file, "options", options) && text_is(file, "store_fingerprint", fingerprint);
+    if (file >= 0)
+        H5Fclose(file);
+    trm_h5_restore(handler);
+    return holds;
 }
 
 trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribute *attribute, int items,
                              const trm_output_check_item *item, trm_error *err)
 {
-    trm_status status = trm_agree(out->comm, trm_plain_close(&out->bytes, named(out), TRM_OK, err), err);
+    trm_status status = trm_agree(out->comm, trm_plain_sync(out->draft.file, named(out), err), err);
     if (status == TRM_OK && rank_of(out->comm) == 0) {
         status = finish(out, attributes, attribute, err);
         if (status == TRM_OK)
             status = verify(out, items, item, err);
         if (status == TRM_OK)
-            status = trm_output_rename(out->temporary, out->target, err);
+            status = trm_draft_place(&out->draft, err);
     }
     return trm_agree(out->comm, status, err);
 }
 
 void trm_output_close(trm_output *out)
 {
-    if (out->bytes >= 0)
-        close(out->bytes);
     if (out->file >= 0)
         give_up(out);
-    if (out->comm != MPI_COMM_NULL && rank_of(out->comm) == 0 && out->temporary != NULL)
-        unlink(out->temporary); /* gone already where it was renamed */
-    trm_free(out->target);
-    trm_free(out->temporary);
+    trm_draft_close(&out->draft);
     *out = (trm_output)TRM_OUTPUT_INIT;
 }

@@ -1,20 +1,19 @@
-/* An output file on its way: temporary beside the target until it is complete, checked and on the disk.
+/* An output file on its way: a draft (claim.h) until it is complete, checked and on the disk.
  *
  * Rank 0 alone makes the file and its datasets, with serial HDF5; these are contiguous and allocated at once,
  * so that every rank then writes its values where they belong as plain bytes (plain.h says why). Everything
- * that fails is agreed on and returned, and the temporary file removed. */
+ * that fails is agreed on and returned, and the draft removed. */
 #ifndef TRM_STORE_OUTPUT_H
 #define TRM_STORE_OUTPUT_H
 
+#include "store/claim.h"
 #include "store/h5.h"
 #include "store/result.h"
 
 typedef struct trm_output {
     MPI_Comm comm; /* borrowed */
-    char *target;  /* as given */
-    char *temporary;
+    trm_draft draft;
     hid_t file; /* rank 0's; -1 elsewhere */
-    int bytes;  /* the same file, as all ranks write to it */
 } trm_output;
 
 /* Where the values of a dataset are. */
@@ -25,25 +24,15 @@ typedef struct trm_output_place {
 
 #define TRM_OUTPUT_INIT                                                                                      \
     {                                                                                                        \
-        MPI_COMM_NULL, NULL, NULL, -1, -1                                                                    \
+        MPI_COMM_NULL, TRM_DRAFT_INIT, -1                                                                    \
     }
 
-/* ".NAME.trimine-WHAT" in the target's folder, new memory or NULL; the folder itself ("." where path names
- * none). */
-char *trm_output_beside(const char *path, const char *what);
-char *trm_output_folder(const char *path);
-/* The file's name in it: a part of path. */
-const char *trm_output_name(const char *path);
-
-/* Brings a finished file to the disk and gives it its name, for good. Not collective. Errors: IO, CREATE. */
-trm_status trm_output_rename(const char *temporary, const char *target, trm_error *err) TRM_MUST_CHECK;
-
-/* Fails with IO, naming needed and free bytes, if the target's folder can't take bytes more. Rank 0's view,
+/* Fails with IO, naming needed and free bytes, if the claim's folder can't take bytes more. Rank 0's view,
  * agreed. Collective. */
-trm_status trm_output_room(MPI_Comm comm, const char *path, int64_t bytes, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_output_room(const trm_claim *claim, int64_t bytes, trm_error *err) TRM_MUST_CHECK;
 
-/* Creates the temporary file. Collective on comm; path equal on all ranks. */
-trm_status trm_output_create(MPI_Comm comm, const char *path, int64_t bytes, trm_output *out,
+/* Creates the draft. Collective on comm. */
+trm_status trm_output_create(MPI_Comm comm, trm_claim *claim, int64_t bytes, trm_output *out,
                              trm_error *err) TRM_MUST_CHECK;
 
 /* A group without timestamps; a contiguous dataset, allocated at once and not filled. Collective. type: of
@@ -80,7 +69,7 @@ trm_status trm_output_arrays_commit(trm_output *out, int items, const trm_output
                                     const trm_output_array *array, int attributes,
                                     const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
 
-/* Frees; removes the temporary file where it was not committed. Collective. */
+/* Frees; removes the draft where it was not committed. Collective. */
 void trm_output_close(trm_output *out);
 
 #endif

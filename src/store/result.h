@@ -1,8 +1,8 @@
 /* Result files: written whole or not at all.
  *
- * Everything goes to a temporary file beside the target (.NAME.trimine-tmp), contiguous datasets; then it is
- * brought to the disk, checked and renamed by rank 0. Free space is checked before; output.h says how a write
- * that fails all the same is survived. */
+ * A job claims the path before it begins (claim.h); everything then goes to a draft beside the target,
+ * contiguous datasets; it is brought to the disk, checked and given its name by rank 0. Free space is checked
+ * before; output.h says how a write that fails all the same is survived. */
 #ifndef TRM_STORE_RESULT_H
 #define TRM_STORE_RESULT_H
 
@@ -34,11 +34,32 @@ typedef struct trm_output_array {
     const float *data; /* count x size[1] x size[2], row-major */
 } trm_output_array;
 
-/* Before any work: may path be written? Collective; the same arguments on all ranks. Errors: CREATE (exists
- * without overwrite, folder missing, is a folder), PERMISSION, USAGE (the output is one of the inputs, also
- * through a link). */
-trm_status trm_output_check(MPI_Comm comm, const char *path, bool overwrite, int inputs,
-                            const char *const *input, trm_error *err) TRM_MUST_CHECK;
+/* A job's right to write a path: taken before any work, so that no two jobs write one file. */
+typedef struct trm_claim trm_claim;
+
+/* Claims path; kind ("output", "checkpoint"; borrowed) is what messages call it. A symbolic link is followed:
+ * its target is what is written. What killed jobs left beside it is removed. Collective; the same arguments
+ * on all ranks. The caller owns *claim. Errors: CREATE (held by a running job, which is named; exists without
+ * overwrite; folder missing; not a regular file), PERMISSION, IO, USAGE (one of the inputs, also through a
+ * link; "-"). */
+trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
+                          const char *const *input, trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
+/* Claims a further file of the same job, path and suffix (".piece-0"): it is covered by the lock of the
+ * whole, which must live longer. Collective. Errors: as above. */
+trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim **part,
+                          trm_error *err) TRM_MUST_CHECK;
+/* Where it leads, links followed; borrowed. */
+const char *trm_claim_target(const trm_claim *claim);
+/* On rank 0: did a killed job with this claim leave anything? Was another job's result replaced without
+ * overwrite, where locks don't work? Not collective. */
+bool trm_claim_after_kill(const trm_claim *claim);
+bool trm_claim_replaced(const trm_claim *claim);
+/* Gives it up and frees; sets to NULL. NULL is fine. Not collective. */
+void trm_claim_release(trm_claim **claim);
+
+/* Is there a complete result at path, of the same version, options and store (as its attributes say)? Not
+ * collective. */
+bool trm_output_holds(const char *path, const char *version, const char *options, const char *fingerprint);
 /* Do two paths name one file, or would they, once written to? Not collective. */
 bool trm_output_is_same(const char *path, const char *other);
 
@@ -48,8 +69,8 @@ typedef struct trm_triplet_file trm_triplet_file;
 /* spool: triplets of each panel go to a file of this rank beside the target instead of staying in memory (for
  * results larger than memory). anchors: the number of row ids. budget: bytes this rank may hold in the end,
  * the triplets that stay in memory included; with less than it takes, a bin at a time is written. Collective.
- * The caller owns *file. */
-trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool,
+ * The caller owns *file; claim is borrowed until it is destroyed. */
+trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, int64_t anchors, bool spool,
                                    int64_t budget, trm_triplet_file **file, trm_error *err) TRM_MUST_CHECK;
 /* The bytes it takes at least beside the triplets themselves, where no anchor has more than that many. Not
  * collective. */
@@ -63,13 +84,13 @@ trm_status trm_triplet_file_add(void *context, trm_triplet **triplets, int64_t c
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
                                    int attributes, const trm_attribute *attribute,
                                    trm_error *err) TRM_MUST_CHECK;
-/* Frees; removes the spool and, where not finished, the temporary file. Sets *file to NULL. Collective. */
+/* Frees; removes the spool and, where not finished, the draft. Sets *file to NULL. Collective. */
 void trm_triplet_file_destroy(trm_triplet_file **file);
 
 /* Writes a store: every rank gives its consecutive rows. fill is called with pieces so that nobody holds all:
  * it fills count rows from row id first on. Collective. */
 typedef void (*trm_row_fn)(void *context, int64_t first, int64_t count, float *embeddings, int64_t *labels);
-trm_status trm_store_write(MPI_Comm comm, const char *path, int64_t rows, int dim, trm_row_fn fill,
+trm_status trm_store_write(MPI_Comm comm, trm_claim *claim, int64_t rows, int dim, trm_row_fn fill,
                            void *context, int attributes, const trm_attribute *attribute,
                            trm_error *err) TRM_MUST_CHECK;
 

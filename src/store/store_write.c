@@ -55,19 +55,19 @@ static trm_status write_datasets(trm_output *out, int64_t rows, int dim, trm_row
     return status;
 }
 
-trm_status trm_store_write(MPI_Comm comm, const char *path, int64_t rows, int dim, trm_row_fn fill,
+trm_status trm_store_write(MPI_Comm comm, trm_claim *claim, int64_t rows, int dim, trm_row_fn fill,
                            void *context, int attributes, const trm_attribute *attribute, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
     if (rows < 1 || dim < 1)
         return trm_fail(err, TRM_ERR_USAGE, "output '%s': a store needs at least one row and one column",
-                        path);
+                        claim->path);
     trm_h5_handler handler = trm_h5_silence();
     trm_output out = TRM_OUTPUT_INIT;
     const trm_output_check_item items[] = {{"/embeddings", rows}, {"/labels", rows}};
     trm_status status = trm_output_create(
-        comm, path, rows * (dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t)), &out, err);
+        comm, claim, rows * (dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t)), &out, err);
     if (status == TRM_OK)
         status = write_datasets(&out, rows, dim, fill, context, err);
     if (status == TRM_OK)

@@ -11,7 +11,6 @@
 #include "store/output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -30,7 +29,7 @@ typedef struct panel {
 
 struct trm_triplet_file {
     MPI_Comm comm;
-    char *path;
+    trm_claim *claim; /* borrowed */
     int64_t anchors, budget;
     int64_t bins, bin_width; /* bin of anchor a: a / bin_width */
     int64_t held;            /* bytes of triplets in memory */
@@ -57,28 +56,6 @@ static const struct result_column {
 };
 enum { COLUMNS = sizeof columns / sizeof columns[0], RECORD_BYTES = 41 };
 
-static trm_status open_spool(trm_triplet_file *file, trm_error *err)
-{
-    int rank = 0;
-    char what[32];
-    MPI_Comm_rank(file->comm, &rank);
-    snprintf(what, sizeof what, "spool.%d", rank);
-    char *name = trm_output_beside(file->path, what);
-    if (name == NULL)
-        return trm_fail_memory(err, "a file name", 1, 1);
-    unlink(name); /* what a killed run left */
-    trm_status status = TRM_OK;
-    file->spool = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file->spool < 0)
-        status = trm_fail(
-            err, trm_status_of_errno(errno) == TRM_ERR_PERMISSION ? TRM_ERR_PERMISSION : TRM_ERR_CREATE,
-            "output '%s': can't create '%s': %s", file->path, name, strerror(errno));
-    else
-        unlink(name); /* so that nothing is left if this run is killed */
-    trm_free(name);
-    return status;
-}
-
 static int64_t bin_width_of(int64_t anchors)
 {
     return anchors / MAX_BINS + 1;
@@ -94,7 +71,7 @@ int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most)
            COPIES_OF_CHUNK * width * most * (int64_t)sizeof(trm_triplet);
 }
 
-trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anchors, bool spool,
+trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, int64_t anchors, bool spool,
                                    int64_t budget, trm_triplet_file **file, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
@@ -115,12 +92,12 @@ trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anch
     made->budget = budget;
     made->bin_width = bin_width_of(anchors);
     made->bins = anchors / made->bin_width + 1;
-    made->path = trm_format("%s", path);
+    made->claim = claim;
     made->local = trm_alloc_zero(made->bins, sizeof *made->local);
-    if (made->path == NULL || made->local == NULL)
+    if (made->local == NULL)
         status = trm_fail_memory(err, "counts of triplets", made->bins, sizeof *made->local);
     else if (spool)
-        status = open_spool(made, err);
+        status = trm_draft_nameless(claim, &made->spool, err);
     status = trm_agree(comm, status, err);
     if (status != TRM_OK)
         trm_triplet_file_destroy(&made);
@@ -130,8 +107,8 @@ trm_status trm_triplet_file_create(MPI_Comm comm, const char *path, int64_t anch
 
 static trm_status spool_failed(const trm_triplet_file *file, const char *doing, trm_error *err)
 {
-    return trm_fail(err, TRM_ERR_IO, "output '%s': %s the spool at %" PRId64 " bytes: %s", file->path, doing,
-                    file->spool_bytes, strerror(errno));
+    return trm_fail(err, TRM_ERR_IO, "output '%s': %s the spool at %" PRId64 " bytes: %s", file->claim->path,
+                    doing, file->spool_bytes, strerror(errno));
 }
 
 static trm_status spool_write(trm_triplet_file *file, const void *data, size_t bytes, trm_error *err)
@@ -213,7 +190,7 @@ trm_status trm_triplet_file_add(void *context, trm_triplet **given, int64_t coun
             (i > 0 && triplets[i].anchor < triplets[i - 1].anchor))
             return trm_fail(err, TRM_ERR_INTERNAL,
                             "output '%s': anchor %" PRId64 " out of range or order among %" PRId64,
-                            file->path, triplets[i].anchor, file->anchors);
+                            file->claim->path, triplets[i].anchor, file->anchors);
     for (int64_t i = 0; i < count; i++)
         file->local[triplets[i].anchor / file->bin_width]++;
     return keep_panel(file, given, count, err);
@@ -479,7 +456,7 @@ trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm
     int64_t total = 0;
     trm_status status = count_all(file, &total, err);
     if (status == TRM_OK)
-        status = trm_output_create(file->comm, file->path,
+        status = trm_output_create(file->comm, file->claim,
                                    total * RECORD_BYTES + trm_output_arrays_bytes(arrays, array), &out, err);
     if (status == TRM_OK)
         status = fill_output(file, &out, total, err);
@@ -509,7 +486,6 @@ void trm_triplet_file_destroy(trm_triplet_file **file)
     trm_free(old->panels);
     trm_free(old->local);
     trm_free(old->global);
-    trm_free(old->path);
     trm_free(old);
     *file = NULL;
 }

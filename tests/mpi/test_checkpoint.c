@@ -53,6 +53,18 @@ typedef struct keeper {
     trm_keeping keeping;
 } keeper;
 
+static trm_status write_file(keeper *k, const char *path, int parts, const trm_keep_part *part,
+                             trm_error *err)
+{
+    int64_t bytes = 0;
+    trm_claim *claim = NULL;
+    trm_status status = trm_claim_take(k->comm, "checkpoint", path, true, 0, NULL, &claim, err);
+    if (status == TRM_OK)
+        status = trm_checkpoint_write(k->comm, claim, &k->job, parts, part, &bytes, err);
+    trm_claim_release(&claim);
+    return status;
+}
+
 static int wish(void *context)
 {
     keeper *k = context;
@@ -62,11 +74,10 @@ static int wish(void *context)
 static trm_status save(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err)
 {
     keeper *k = context;
-    int64_t bytes = 0;
     (void)stop;
     k->saved++;
     k->at = k->asked + (k->at < NEVER ? 3 : 0);
-    return trm_checkpoint_write(k->comm, k->path, &k->job, parts, part, &bytes, err);
+    return write_file(k, k->path, parts, part, err);
 }
 
 static int64_t size(void *context, const char *name)
@@ -85,9 +96,8 @@ static trm_status set_aside(void *context, int64_t piece, int parts, const trm_k
                             trm_error *err)
 {
     keeper *k = context;
-    int64_t bytes = 0;
     k->pieces++;
-    return trm_checkpoint_write(k->comm, piece_path(k, piece), &k->job, parts, part, &bytes, err);
+    return write_file(k, piece_path(k, piece), parts, part, err);
 }
 
 static trm_status load(void *context, int64_t volume, int parts, const trm_keep_part *part, trm_error *err)
@@ -389,14 +399,14 @@ static void the_old_checkpoint_stays_where_a_new_one_cant_be_written(void **stat
     const char *path = in_folder("kept");
     outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, path);
     assert_int_equal(o.status, TRM_ERR_STOPPED);
-    if (rank == 0 && mkdir(in_folder(".kept.trimine-tmp"), 0777) != 0) /* in the new one's way */
+    if (rank == 0 && mkdir(in_folder(".kept.trimine-lock"), 0777) != 0) /* in the new one's way */
         MPI_Abort(MPI_COMM_WORLD, 1);
     MPI_Barrier(MPI_COMM_WORLD);
     o = run_job(&j, ranks, 0, 0, TRM_WISH_STOP, true, path);
     assert_true(o.status == TRM_ERR_CREATE || o.status == TRM_ERR_IO);
     assert_non_null(strstr(o.err.text, path));
     if (rank == 0)
-        rmdir(in_folder(".kept.trimine-tmp"));
+        rmdir(in_folder(".kept.trimine-lock"));
     MPI_Barrier(MPI_COMM_WORLD);
     o = run_job(&j, ranks, 0, NEVER, 0, true, path);
     assert_true(same(&alone, &o));

@@ -758,6 +758,17 @@ static const struct {
                     {"/gradient/negatives", 3, {37, 4, 6}},
                     {"/deep/er/list", 1, {2, 0, 0}}};
 
+static trm_status write_gradient(MPI_Comm comm, const char *path, int arrays, const trm_output_array *array,
+                                 trm_error *err)
+{
+    trm_claim *claim = NULL;
+    trm_status status = trm_claim_take(comm, "output", path, true, 0, NULL, &claim, err);
+    if (status == TRM_OK)
+        status = trm_gradient_write(comm, claim, arrays, array, 4, attributes, err);
+    trm_claim_release(&claim);
+    return status;
+}
+
 static trm_status write_arrays(MPI_Comm comm, const char *path, sharing how, trm_error *err)
 {
     int r = 0, p = 0;
@@ -766,7 +777,7 @@ static trm_status write_arrays(MPI_Comm comm, const char *path, sharing how, trm
     MPI_Comm_size(comm, &p);
     for (int a = 0; a < ARRAYS; a++)
         array[a] = array_of(a, shapes[a].name, shapes[a].dimensions, shapes[a].size, how, r, p);
-    trm_status status = trm_gradient_write(comm, path, ARRAYS, array, 4, attributes, err);
+    trm_status status = write_gradient(comm, path, ARRAYS, array, err);
     release(ARRAYS, array);
     return status;
 }
@@ -855,7 +866,7 @@ static void a_gradient_row_larger_than_a_piece_is_written_in_several(void **stat
         return; /* nothing new there */
     trm_error err = TRM_ERROR_INIT;
     trm_output_array array = array_of(0, "/gradient", 3, size, EVENLY, rank, ranks);
-    trm_status status = trm_gradient_write(MPI_COMM_WORLD, path, 1, &array, 4, attributes, &err);
+    trm_status status = write_gradient(MPI_COMM_WORLD, path, 1, &array, &err);
     release(1, &array);
     assert_true(everywhere(status == TRM_OK));
     assert_true(everywhere(rank != 0 || holds_array(path, 0, "/gradient", 3, size)));
@@ -865,7 +876,10 @@ static trm_status write_triplets(const char *path, int64_t count, int arrays, co
                                  trm_error *err)
 {
     trm_triplet_file *file = NULL;
-    trm_status status = trm_triplet_file_create(MPI_COMM_WORLD, path, 120, false, 100000, &file, err);
+    trm_claim *claim = NULL;
+    trm_status status = trm_claim_take(MPI_COMM_WORLD, "output", path, true, 0, NULL, &claim, err);
+    if (status == TRM_OK)
+        status = trm_triplet_file_create(MPI_COMM_WORLD, claim, 120, false, 100000, &file, err);
     for (int64_t a = 0; a < count && status == TRM_OK; a++)
         if (a % ranks == rank) {
             trm_triplet *t = trm_alloc(1, sizeof *t);
@@ -877,6 +891,7 @@ static trm_status write_triplets(const char *path, int64_t count, int arrays, co
     if (status == TRM_OK)
         status = trm_triplet_file_finish(file, arrays, array, 4, attributes, err);
     trm_triplet_file_destroy(&file);
+    trm_claim_release(&claim);
     return status;
 }
 
@@ -925,7 +940,7 @@ static void what_can_not_be_written_leaves_the_old_file(void **state)
 
     trm_output_array huge = {"/gradient", 3, {INT64_C(1) << 40, 1 << 20, 1 << 20}, 0, 0, NULL};
     trm_error no_room = TRM_ERROR_INIT; /* more than int64 can count */
-    status = trm_gradient_write(MPI_COMM_WORLD, path, 1, &huge, 0, NULL, &no_room);
+    status = write_gradient(MPI_COMM_WORLD, path, 1, &huge, &no_room);
     assert_true(says(status, &no_room, TRM_ERR_IO, "old.h5': needs "));
     huge = (trm_output_array){"/gradient", 2, {INT64_C(1) << 40, 1 << 8, 0}, 0, 0, NULL};
     trm_error beside = TRM_ERROR_INIT; /* the gradient counts where there are triplets too */
@@ -935,12 +950,12 @@ static void what_can_not_be_written_leaves_the_old_file(void **state)
     trm_output_array array = array_of(0, "/gradient", 2, size, EVENLY, rank, ranks);
     array.size[0] = 38;
     trm_error uncovered = TRM_ERROR_INIT;
-    status = trm_gradient_write(MPI_COMM_WORLD, path, 1, &array, 0, NULL, &uncovered);
+    status = write_gradient(MPI_COMM_WORLD, path, 1, &array, &uncovered);
     assert_true(says(status, &uncovered, TRM_ERR_INTERNAL, "dataset '/gradient' has 38 rows, given are 37"));
     array.size[0] = 37;
     array.first += rank == ranks - 1 ? 1 : 0;
     trm_error beyond = TRM_ERROR_INIT;
-    status = trm_gradient_write(MPI_COMM_WORLD, path, 1, &array, 0, NULL, &beyond);
+    status = write_gradient(MPI_COMM_WORLD, path, 1, &array, &beyond);
     assert_true(says(status, &beyond, TRM_ERR_INTERNAL, "dataset '/gradient' has 37 rows"));
     release(1, &array);
 
