@@ -28,12 +28,10 @@ void trm_h5_restore(trm_h5_handler handler);
  * refuse). */
 hid_t trm_h5_access_serial(void);
 
-/* Opens for reading with the access above. Negative on failure; why then holds HDF5's innermost description.
+/* Opens for reading with the access above; files that it leads to are not locked either. Negative on failure;
+ * why then holds HDF5's innermost description.
  */
 hid_t trm_h5_open_serial(const char *path, char *why, size_t size);
-
-/* Opens a dataset for reading; files that external links lead to get the access above, too. */
-hid_t trm_h5_open_dataset(hid_t file, const char *name);
 
 /* HDF5's innermost description of why its last call failed. Not collective. */
 void trm_h5_reason(char *text, size_t size);

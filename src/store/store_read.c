@@ -160,7 +160,7 @@ static trm_status read_piece(const trm_reader *in, const trm_column *col, hid_t 
 static trm_status read_column(const trm_reader *in, const trm_column *col, int64_t row, int64_t count)
 {
     const trm_h5_pieces all = trm_h5_divide(row, count, count, col->items, col->width, col->element->size);
-    hid_t dataset = trm_h5_open_dataset(in->file, col->name);
+    hid_t dataset = H5Dopen2(in->file, col->name, H5P_DEFAULT);
     trm_status status = TRM_OK;
     if (dataset < 0)
         status = trm_fail(in->err, TRM_ERR_IO, "%s '%s': dataset '%s' can't be opened", in->kind, in->path,
