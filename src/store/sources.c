@@ -3,7 +3,7 @@
 #include "store/sources.h"
 
 #include "base/alloc.h"
-#include "store/output.h"
+#include "store/claim.h"
 #include "store/store_inner.h"
 
 #include <errno.h>
@@ -125,7 +125,7 @@ static char *whole_prefix(const char *prefix, const char *from)
         return NULL;
     if (strncmp(prefix, origin, length) != 0)
         return trm_format("%s", prefix);
-    char *folder = trm_output_folder(from);
+    char *folder = trm_path_folder(from);
     char *whole = folder == NULL ? NULL : trm_format("%s%s", folder, prefix + length);
     trm_free(folder);
     return whole;
@@ -135,7 +135,7 @@ static char *whole_prefix(const char *prefix, const char *from)
 static char *real_folder(const char *from)
 {
     char *real = realpath(from, NULL);
-    char *folder = real == NULL ? NULL : trm_output_folder(real);
+    char *folder = real == NULL ? NULL : trm_path_folder(real);
     free(real);
     return folder;
 }
@@ -174,7 +174,7 @@ static trm_status list_places(const char *name, const char *from, const char *pr
         return trm_fail_memory(err, "a list of places", most, sizeof *all->path);
     if (name[0] == '/') {
         add_place(all, trm_format("."), name);
-        name = trm_output_name(name);
+        name = trm_path_name(name);
     }
     for (const char *c = prefix; c != NULL && *c != '\0'; c += *c == ':') {
         const int length = (int)strcspn(c, ":");
@@ -184,7 +184,7 @@ static trm_status list_places(const char *name, const char *from, const char *pr
     }
     if (whole)
         add_place(all, whole_prefix(prefix, from), name);
-    add_place(all, trm_output_folder(from), name);
+    add_place(all, trm_path_folder(from), name);
     add_place(all, trm_format("."), name);
     add_place(all, real_folder(from), name);
     return TRM_OK;
