@@ -29,15 +29,18 @@ static void must(int status)
         MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-/* Continuous coordinates, so that no two distances tie; half the rows in one class. */
+/* Continuous coordinates, so that no two distances tie; half the rows in one class. Every other class stands
+ * far from the origin, so that in every tile some pairs are close for their norms and some are not. */
 static void make_store(void)
 {
     test_random random = {2024};
     for (int64_t i = 0; i < ROWS; i++) {
         labels[i] = test_random_below(&random, 2) ? 0 : 1 + test_random_below(&random, CLASSES - 1);
+        const float offset = labels[i] % 2 ? 200.0F : 0.0F;
         test_random centre = {(uint64_t)labels[i] + 99};
         for (int j = 0; j < DIM; j++)
-            embeddings[i * DIM + j] = 0.3F * test_random_unit(&centre) + test_random_unit(&random);
+            embeddings[i * DIM + j] =
+                (j == 0 ? offset : 0.0F) + 0.3F * test_random_unit(&centre) + test_random_unit(&random);
     }
 }
 

@@ -282,7 +282,7 @@ static void golden_values(void **state)
     (void)state;
     float x[] = {0, 6, 1, 3, 6, -1, 4};
     int64_t labels[] = {0, 0, 1, 2, 1, 3, 2};
-    random_store store = {7, 1, x, labels, 0, {0, 0, 0}, "golden"};
+    random_store store = {7, 1, x, labels, 0, {0, 0, 0}, "golden", false};
     static const int64_t want[6][4] = {{0, 1, 4, 1}, {1, 0, 5, 0}, {2, 4, 1, 1},
                                        {3, 6, 2, 0}, {4, 2, 0, 0}, {6, 3, 1, 0}};
     int64_t *first = calloc((size_t)ranks + 1, sizeof *first);

@@ -23,10 +23,23 @@ float test_random_unit(test_random *random)
     return (float)(test_random_below(random, 1 << 24) - (1 << 23)) * 0x1p-23F;
 }
 
-enum { INTEGERS, DUPLICATES, CLUSTERS, WIDE, OFFSET, TIGHT, UNIFORM, HUGE_VALUES, COORDINATES };
-static const char *const coordinate_names[COORDINATES] = {"small integers", "duplicates",    "far clusters",
-                                                          "wide norms",     "common offset", "tight offset",
-                                                          "uniform",        "huge"};
+enum {
+    INTEGERS,
+    DUPLICATES,
+    NEAR_DUPLICATES,
+    CLUSTERS,
+    WIDE,
+    OFFSET,
+    TIGHT,
+    COLUMN,
+    UNIFORM,
+    HUGE_VALUES,
+    DENORMAL,
+    COORDINATES
+};
+static const char *const coordinate_names[COORDINATES] = {
+    "small integers", "duplicates",   "near duplicates", "far clusters", "wide norms", "common offset",
+    "tight offset",   "large column", "uniform",         "huge",         "denormal"};
 
 static float coordinate(test_random *random, int flavour, float scale, float centre)
 {
@@ -42,6 +55,8 @@ static float coordinate(test_random *random, int flavour, float scale, float cen
         return 1000.0F + (float)test_random_below(random, 4);
     case TIGHT:
         return 4096.0F + 0x1p-10F * (float)test_random_below(random, 3);
+    case DENORMAL:
+        return 0x1p-149F * (float)(test_random_below(random, 9) - 4);
     case HUGE_VALUES:
         return 0x1p70F * test_random_unit(random);
     default:
@@ -49,15 +64,29 @@ static float coordinate(test_random *random, int flavour, float scale, float cen
     }
 }
 
+/* A copy of an earlier row; flavour NEAR_DUPLICATES: some of its elements one step off. */
+static void copy_row(test_random *random, int flavour, const random_store *store, int64_t row)
+{
+    float *x = store->embeddings + row * store->dim;
+    memcpy(x, store->embeddings + test_random_below(random, row) * store->dim,
+           (size_t)store->dim * sizeof *x);
+    for (int j = 0; j < store->dim && flavour == NEAR_DUPLICATES; j++)
+        if (test_random_below(random, 3) == 0)
+            x[j] = nextafterf(x[j], test_random_below(random, 2) ? INFINITY : -INFINITY);
+}
+
 static void fill_rows(test_random *random, int flavour, random_store *store)
 {
+    /* flavour COLUMN: what stands in the first column, beside others of about 1; of any size, so that pairs
+     * are on both sides of where differences take over */
+    const float column = ldexpf(1.0F, (int)test_random_below(random, 34));
     for (int64_t i = 0; i < store->rows; i++) {
         float *x = store->embeddings + i * store->dim;
         float scale = ldexpf(1.0F, (int)test_random_below(random, 41) - 20);
         float centre = (float)(test_random_below(random, 4) - 2) * 10000.0F;
-        if (flavour == DUPLICATES && i > 0 && test_random_below(random, 3) > 0) {
-            memcpy(x, store->embeddings + test_random_below(random, i) * store->dim,
-                   (size_t)store->dim * sizeof *x);
+        if ((flavour == DUPLICATES || flavour == NEAR_DUPLICATES) && i > 0 &&
+            test_random_below(random, 3) > 0) {
+            copy_row(random, flavour, store, i);
             continue;
         }
         bool zero = true;
@@ -66,7 +95,9 @@ static void fill_rows(test_random *random, int flavour, random_store *store)
             zero = zero && !(fabsf(x[j]) > 0.0F);
         }
         if (zero)
-            x[0] = 1.0F;
+            x[0] = flavour == DENORMAL ? 0x1p-149F : 1.0F;
+        if (flavour == COLUMN)
+            x[0] = column;
     }
 }
 
@@ -124,6 +155,7 @@ void random_store_create(uint64_t seed, random_store *store)
     int classes = (int)test_random_below(&random, 20);
     int labels = (int)test_random_below(&random, 8);
     store->flavour = coordinate_names[coordinates];
+    store->denormal = coordinates == DENORMAL;
     fill_rows(&random, coordinates, store);
     for (int64_t i = 0; i < store->rows; i++)
         store->labels[i] = label_of(labels, class_of(&random, classes, i, store->rows));

@@ -1,5 +1,6 @@
 /* Small random stores that are full of what goes wrong: exact ties, duplicates, singletons, lopsided classes,
- * wide norms, common offsets, labels that no float64 can hold. One seed, one store, everywhere. */
+ * near duplicates, wide norms, offsets of all sizes, denormals, labels that no float64 can hold. One seed,
+ * one store, everywhere. */
 #ifndef TESTS_SUPPORT_RANDOM_STORE_H
 #define TESTS_SUPPORT_RANDOM_STORE_H
 
@@ -24,6 +25,7 @@ typedef struct random_store {
     int64_t *labels;                       /* owned */
     int64_t ignore_count, ignore_label[3]; /* may name one label twice */
     const char *flavour;                   /* for messages */
+    bool denormal;                         /* a gradient that is divided by norms would be beyond float32 */
 } random_store;
 
 /* Stops the program when out of memory. */

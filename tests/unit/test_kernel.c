@@ -214,6 +214,12 @@ static double offset(int row, int k)
     return 1e6 + 0.5 * signed_uniform();
 }
 
+/* One column of 1e9; near duplicates one step apart in another. */
+static double column(int row, int k)
+{
+    return k == 0 ? 1e9 : k == 1 ? 1e3 + 0x1p-14 * (row % 5) : signed_uniform();
+}
+
 static double power(int row, int k)
 {
     (void)k;
@@ -262,6 +268,7 @@ static void no_pair_is_lost_under_a_large_common_offset(void **state)
     (void)state;
     attack(offset, 0);
     attack(offset, 1);
+    attack(column, 1);
 }
 
 static void no_pair_is_lost_where_norms_span_sixty_decades(void **state)
@@ -344,6 +351,31 @@ static void the_filter_filters(void **state)
     free(t);
 }
 
+/* The filter sees rows less their mean. What is left out of the shift must not widen it: the canonical
+ * distance of rows that are close for their norms is as good as that of others. */
+static void the_filter_filters_under_a_large_common_offset(void **state)
+{
+    (void)state;
+    bench *t = calloc(1, sizeof *t);
+    t->dim = 64;
+    t->x = calloc((size_t)(ROWS * t->dim), sizeof *t->x);
+    t->shift = calloc((size_t)t->dim, sizeof *t->shift);
+    t->shift[5] = 0x1p30F;
+    for (int i = 0; i < ROWS * t->dim; i++)
+        t->x[i] = i % t->dim == 5 ? t->shift[5] : (float)signed_uniform();
+    for (int m = TRM_METRIC_SQL2; m <= TRM_METRIC_L2; m++) {
+        t->metric = (trm_metric)m;
+        measure(t);
+        for (int i = 0; i < ROWS; i++)
+            set_window(t, i, AT_A_DISTANCE);
+        for (int k = 0; trm_kernel_at(k) != NULL; k++)
+            assert_in_range(check(t, trm_kernel_at(k), 0x1p-4), 1, ROWS + 10);
+    }
+    free(t->x);
+    free(t->shift);
+    free(t);
+}
+
 static void the_scale_brings_the_largest_norm_to_at_most_one(void **state)
 {
     (void)state;
@@ -377,6 +409,7 @@ int main(void)
         cmocka_unit_test(no_pair_is_lost_among_ties_and_zero_rows),
         cmocka_unit_test(unfiltered_rows_with_nan_or_infinity_survive),
         cmocka_unit_test(the_filter_filters),
+        cmocka_unit_test(the_filter_filters_under_a_large_common_offset),
         cmocka_unit_test(the_scale_brings_the_largest_norm_to_at_most_one),
         cmocka_unit_test(kernels_are_found_by_name),
     };

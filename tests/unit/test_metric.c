@@ -87,8 +87,9 @@ static float element(int kind, int row, int k)
     const uint64_t at = (uint64_t)row * DIM_MAX + (uint64_t)k;
     const double u = uniform(1, at), common = uniform(2, (uint64_t)k);
     switch (kind) {
-    case OFFSETS: /* of all sizes: some pairs on either side of the threshold */
-        return (float)(u + ldexp(1.0, (int)(uniform(4, (uint64_t)row / 3) * 40.0)));
+    case OFFSETS: /* of all sizes, beside elements of many sizes, whose squared differences are not exact */
+        return k == 0 ? ldexpf(1.0F, (int)(uniform(4, (uint64_t)row % 5) * 40.0))
+                      : (float)ldexp(u, (int)(uniform(6, at) * 12.0));
     case NEAR_DUPLICATES:
         return (float)(common * (1.0 + ldexp(u, -row - 2)));
     case DUPLICATES:
