@@ -21,9 +21,11 @@ typedef struct trm_keeping trm_keeping;
 
 /* replicate and tile are equal on all ranks; the others may differ. */
 typedef struct trm_run_options {
-    int threads;   /* OpenMP threads a rank; 0: the cores this rank may use, shared among its host's ranks */
-    int replicate; /* ranks a team (must divide the number of ranks); 0: auto */
-    int tile;      /* rows and columns a tile, a multiple of 32; 0: auto */
+    int threads; /* OpenMP threads a rank, at most 4096; 0: as OMP_NUM_THREADS says, else the cores this rank
+                  * may use and its part of those and of a CPU quota that it shares with its host's ranks.
+                  * Never more than OMP_THREAD_LIMIT */
+    int replicate;            /* ranks a team (must divide the number of ranks); 0: auto */
+    int tile;                 /* rows and columns a tile, a multiple of 32; 0: auto */
     int64_t mem_per_rank;     /* bytes; 0: four fifths of what the host, its control group and the address
                                * space limit leave, shared among the host's ranks */
     const char *kernel;       /* "auto", "blas", "fp32" */
@@ -37,13 +39,19 @@ typedef struct trm_run trm_run;
 /* Fills in the defaults. Not collective. */
 void trm_run_options_init(trm_run_options *options);
 
-/* Collective on comm, which is dup'ed. The caller owns *run; NULL after a failure. Fixes BLAS to one thread.
- * Errors: USAGE (values out of range, unknown kernel, replicate or tile that differ), ENVIRONMENT, MEMORY. */
+/* Collective on comm, which is dup'ed. The caller owns *run; NULL after a failure. Fixes BLAS to one thread,
+ * turns OpenMP's dynamic adjustment off, starts the threads, and where several ranks of a host were bound to
+ * the same cores by OMP_PROC_BIND while others are idle, lets them go to all cores that they may use. Errors:
+ * USAGE (values out of range, unknown kernel, replicate or tile that differ), ENVIRONMENT, MEMORY. */
 trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run,
                           trm_error *err) TRM_MUST_CHECK;
 
 /* What was chosen where the options left it open. Not collective. */
 int trm_run_threads(const trm_run *run);
+/* Where this host's ranks run fewer or more threads than it has cores: how many, and why, as a clause; or "".
+ * Borrowed for the run's life. */
+const char *trm_run_threads_note(const trm_run *run);
+int trm_run_host_cores(const trm_run *run);
 int64_t trm_run_mem_per_rank(const trm_run *run);
 const char *trm_run_kernel(const trm_run *run);
 const char *trm_run_isa(const trm_run *run);

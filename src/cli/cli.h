@@ -109,6 +109,11 @@ json_t *trm_report_gradient(const trm_loss_summary *loss);
 void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_summary *loss);
 /* The per-rank table (new reference), and for people with -v. Collective; the result is rank 0's. */
 json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part *part);
+/* For people on stderr: how many threads run on how many cores and why, where that is not all; a warning
+ * where it is far more. Rank 0 only. */
+void trm_report_threads(const trm_cli *cli, const trm_run *run);
+/* The same for a report (new reference). */
+json_t *trm_report_cores(const trm_run *run);
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel);
 /* A warning where the run's threads call a BLAS that needs care. For rank 0; not collective. */
 void trm_report_blas_caution(const trm_run *run);

@@ -148,6 +148,8 @@ trm_status trm_command_bench(trm_cli *cli, trm_error *err)
     if (b.rank == 0)
         trm_report_blas_caution(b.run);
     b.threads = trm_run_threads(b.run);
+    if (b.rank == 0)
+        trm_report_threads(cli, b.run);
     b.tile = trm_run_tile(b.run, (int)cli->dim);
     status = make_rows(&b, err);
     if (status == TRM_OK)

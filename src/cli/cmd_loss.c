@@ -288,6 +288,8 @@ static trm_status take_threads(packed_work *work, trm_error *err)
     if (status != TRM_OK)
         return status;
     work->threads = trm_run_threads(run);
+    if (work->rank == 0)
+        trm_report_threads(work->cli, run);
     omp_set_num_threads(work->threads);
     trm_run_destroy(&run);
     return TRM_OK;

@@ -194,6 +194,25 @@ json_t *trm_report_ranks(MPI_Comm comm, const trm_cli *cli, const trm_loss_part 
     return table;
 }
 
+void trm_report_threads(const trm_cli *cli, const trm_run *run)
+{
+    enum { MANY = 4 };
+    const char *note = trm_run_threads_note(run);
+    const int cores = trm_run_host_cores(run), threads = trm_run_threads(run);
+    if (threads > MANY * cores)
+        fprintf(stderr, "trimine: warning: %d threads a rank on a host of %d cores are slower than %d\n",
+                threads, cores, cores);
+    if (note[0] != '\0' && !cli->json && !cli->quiet)
+        fprintf(stderr, "threads    %s\n", note);
+}
+
+json_t *trm_report_cores(const trm_run *run)
+{
+    const char *note = trm_run_threads_note(run);
+    return json_pack("{s:i, s:o}", "host_cores", trm_run_host_cores(run), "threads_note",
+                     note[0] != '\0' ? trm_report_text(note) : json_null());
+}
+
 json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)
 {
     return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "kernel", kernel, "elements",

@@ -246,6 +246,8 @@ trm_status trm_work_plan(trm_work *work, bool file, trm_error *err)
                 work->store_rows, work->batch.dim, work->ranks, trm_run_threads(work->run),
                 (double)work->mined.memory_bytes / 1e6, (double)trm_run_mem_per_rank(work->run) / 1e6,
                 work->mined.panels > 1 ? ", anchors in panels" : "");
+    if (work->rank == 0)
+        trm_report_threads(work->cli, work->run);
     return status;
 }
 
@@ -304,6 +306,7 @@ static json_t *run_json(const trm_work *work, int64_t peak_rss)
                   effective_gflops(work), "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
                   (json_int_t)work->cli->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
     trm_report_put_all(&run, more);
+    trm_report_put_all(&run, trm_report_cores(work->run));
     return run;
 }
 

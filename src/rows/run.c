@@ -7,86 +7,11 @@
 #include "par/arguments.h"
 
 #include <inttypes.h>
-#include <omp.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 void trm_run_options_init(trm_run_options *options)
 {
     *options = (trm_run_options){.kernel = "auto"};
-}
-
-/* Threads for a rank: what OMP_NUM_THREADS says; else its own cores where the launcher bound it to some; else
- * an equal part of the host's. */
-static int default_threads(int host_ranks)
-{
-    if (getenv("OMP_NUM_THREADS") != NULL)
-        return omp_get_max_threads();
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int mine = CPU_COUNT(&set);
-    if (mine < sysconf(_SC_NPROCESSORS_ONLN))
-        return mine;
-    return mine / host_ranks > 0 ? mine / host_ranks : 1;
-}
-
-/* A number in a file, after a prefix; -1 where there is none ("max"). */
-static int64_t number_in(const char *path, const char *format)
-{
-    int64_t number = -1;
-    char line[256];
-    FILE *file = fopen(path, "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, format, &number) == 1)
-            break;
-    if (file != NULL)
-        fclose(file);
-    return number;
-}
-
-/* What the control group (version 2) that the host's ranks run in, or one around it, leaves: batch systems
- * set their limits there. */
-static int64_t group_memory(void)
-{
-    char group[3000] = {0}, path[4096];
-    int64_t least = INT64_MAX;
-    FILE *file = fopen("/proc/self/cgroup", "r");
-    if (file == NULL || fscanf(file, "0::%2999s", group) != 1)
-        group[0] = '\0';
-    if (file != NULL)
-        fclose(file);
-    while (group[0] != '\0') {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
-        const int64_t most = number_in(path, "%" SCNd64);
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.current", group);
-        const int64_t used = number_in(path, "%" SCNd64);
-        if (most >= 0 && used >= 0)
-            least = most - used < least ? most - used : least;
-        *strrchr(group, '/') = '\0';
-    }
-    return least > 0 ? least : 1;
-}
-
-/* What this host's ranks may take together, and how much of its address space this one has left. */
-static int64_t memory_a_rank(int host_ranks)
-{
-    struct rlimit limit;
-    int64_t host = number_in("/proc/meminfo", "MemAvailable: %" SCNd64 " kB") * 1024;
-    const int64_t group = group_memory();
-    host = group < host ? group : host;
-    int64_t rank = host / 5 * 4 / host_ranks;
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-        const int64_t used = number_in("/proc/self/statm", "%" SCNd64) * sysconf(_SC_PAGESIZE);
-        const int64_t left = ((int64_t)limit.rlim_cur - used) / 5 * 4;
-        rank = left < rank ? left : rank;
-    }
-    return rank > 0 ? rank : 1;
 }
 
 static trm_status check(const trm_run_options *options, int ranks, trm_error *err)
@@ -126,17 +51,26 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
         trm_free(made);
         return status;
     }
+    trm_host host;
+    trm_threads threads;
+    trm_host_look(comm, &host);
+    status = trm_agree(comm, trm_threads_choose(options->threads, &host, &threads, err), err);
+    if (status != TRM_OK) {
+        MPI_Comm_free(&host.comm);
+        trm_free(made);
+        return status;
+    }
+    trm_threads_start(&host, &threads);
+    made->threads = threads.count;
+    memcpy(made->threads_note, threads.note, sizeof threads.note);
+    made->host_cores = host.cores;
+    MPI_Comm_free(&host.comm);
     MPI_Comm_dup(comm, &made->comm);
     MPI_Comm_rank(made->comm, &made->rank);
     made->ranks = ranks;
-    MPI_Comm host;
-    MPI_Comm_split_type(made->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host);
-    MPI_Comm_size(host, &made->host_ranks);
-    MPI_Comm_free(&host);
-    made->threads = options->threads > 0 ? options->threads : default_threads(made->host_ranks);
     made->replicate = options->replicate;
     made->tile = options->tile;
-    made->free_memory = memory_a_rank(made->host_ranks);
+    made->free_memory = trm_host_memory_a_rank(host.ranks);
     /* Hosts may differ in memory; the panels must not. */
     MPI_Allreduce(MPI_IN_PLACE, &made->free_memory, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
@@ -152,6 +86,16 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run
 int trm_run_threads(const trm_run *run)
 {
     return run->threads;
+}
+
+const char *trm_run_threads_note(const trm_run *run)
+{
+    return run->threads_note;
+}
+
+int trm_run_host_cores(const trm_run *run)
+{
+    return run->host_cores;
 }
 
 int64_t trm_run_mem_per_rank(const trm_run *run)

@@ -4,13 +4,14 @@
 
 #include "kernel/kernel.h"
 #include "par/keeping.h"
+#include "rows/threads.h"
 #include "trimine/run.h"
 
 struct trm_run {
     MPI_Comm comm;
     int rank, ranks;
-    int host_ranks; /* ranks on this host */
-    int threads;
+    int threads, host_cores;
+    char threads_note[TRM_THREADS_NOTE];
     int replicate; /* 0: auto */
     int tile;      /* 0: auto */
     int64_t mem_per_rank;

@@ -184,6 +184,25 @@ report packed_random loss "$many" --negatives random --seed 3
 on 3 loss "$many" --window none --json >"$dir/packed_3.json" 2>/dev/null
 expect "reports list what applies, and count every anchor" "$python" "$dir/check.py" "$dir"
 
+# --- threads: those that the cores are there for, whatever the OpenMP library has bound before main begins
+threads() { # NAME VARIABLE=VALUE...: a report in NAME.json, with nothing said about threads but that
+    timeout -k 5 60 env -u OMP_NUM_THREADS "${@:2}" "$program" mine "$store" --json </dev/null >"$dir/$1.json" 2>"$dir/$1.err" ||
+        fail "${*:2}: exit code $?" "$dir/$1.err"
+}
+threads free SOME=THING
+for bound in OMP_PROC_BIND=true OMP_PLACES=cores GOMP_CPU_AFFINITY=0-4095; do
+    threads bound $bound
+    expect "$bound leaves as many threads" test "$(value "$dir/bound.json" run.threads)" = "$(value "$dir/free.json" run.threads)"
+done
+threads one OMP_THREAD_LIMIT=1
+expect "OMP_THREAD_LIMIT is kept" test "$(value "$dir/one.json" run.threads)" = 1
+if (($(getconf _NPROCESSORS_ONLN) > 1)); then
+    expect "and named" grep -q 'threads_note.*OMP_THREAD_LIMIT=1' "$dir/one.json"
+fi
+OMP_NUM_THREADS=100000 refused "absurd threads" 64 'OMP_NUM_THREADS=100000: a rank can have at most 4096 threads' -- mine "$store"
+threads many OMP_NUM_THREADS=$((4 * $(getconf _NPROCESSORS_ONLN) + 1))
+expect "a warning of far too many" grep -q 'warning: .* threads a rank on a host of' "$dir/many.err"
+
 report lonely loss "$in/lonely.h5" --loss batch-hard --lone --margin 100
 expect "--lone: triplets of lone rows are triplets" test "$(value "$dir/lonely.json" triplets.total)" = 9
 expect "--lone: no warning that there are none" bash -c "! grep -q 'no triplets' $dir/lonely.err"

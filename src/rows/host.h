@@ -1,0 +1,43 @@
+/* What the host lets its ranks use: cores, by binding and by quota, and memory. Read from Linux's own files
+ * and calls; what is not there limits nothing. */
+#ifndef TRM_ROWS_HOST_H
+#define TRM_ROWS_HOST_H
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TRM_HOST_CORES_MOST = 8192 };
+
+/* A set of cores, by the kernel's numbers. */
+typedef struct trm_core_set {
+    unsigned long bits[TRM_HOST_CORES_MOST / (8 * sizeof(unsigned long))];
+} trm_core_set;
+
+int trm_core_set_count(const trm_core_set *set);
+/* Adds what the calling thread may run on at this moment. */
+void trm_core_set_add_thread(trm_core_set *set);
+
+typedef struct trm_host {
+    MPI_Comm comm; /* this host's ranks, by rank; the caller's to free */
+    int ranks;
+    int cores; /* of the host, whoever may use them */
+    trm_core_set
+        allowed; /* of them, this rank's: as it was started, whatever the OpenMP library bound since */
+    int allowed_together; /* of them, those that any rank here may use */
+    double share;         /* this rank's: a core that K ranks may use is 1/K core to each */
+    double quota; /* cores' worth of time that control groups grant the ranks here together, or INFINITY */
+} trm_host;
+
+/* Collective on comm. */
+void trm_host_look(MPI_Comm comm, trm_host *host);
+
+/* The CPU quota in cores, or INFINITY: the least of the control groups that membership (as /proc/self/cgroup)
+ * names and of those around them, version 2 or 1, found under mount (as /sys/fs/cgroup). Not collective. */
+double trm_host_quota(const char *membership, const char *mount);
+
+/* Bytes that a rank may take: four fifths of what the host and its control group leave, shared among so many
+ * ranks here, or of what is left of its address space. Not collective. */
+int64_t trm_host_memory_a_rank(int ranks);
+
+#endif
