@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "kernel/blas_core.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 
@@ -142,7 +143,10 @@ trm_status trm_command_bench(trm_cli *cli, trm_error *err)
     MPI_Comm_rank(b.comm, &b.rank);
     MPI_Comm_size(b.comm, &b.ranks);
     trm_progress_attach(cli, &progress, &cli->run);
-    trm_status status = trm_run_create(b.comm, &cli->run, &b.run, err);
+    trm_status status =
+        trm_agree(b.comm, trm_blas_check_core(err), err); /* whatever the kernel: for the peak */
+    if (status == TRM_OK)
+        status = trm_run_create(b.comm, &cli->run, &b.run, err);
     if (status != TRM_OK)
         return status;
     if (b.rank == 0)

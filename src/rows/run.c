@@ -2,6 +2,7 @@
 #include "rows/run.h"
 
 #include "base/alloc.h"
+#include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
 #include "par/agree.h"
 #include "par/arguments.h"
@@ -29,6 +30,8 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     if (options->kernel == NULL || trm_kernel_find(options->kernel) == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU",
                         options->kernel != NULL ? options->kernel : "");
+    if (strcmp(trm_kernel_find(options->kernel)->name, "blas") == 0)
+        return trm_blas_check_core(err);
     return TRM_OK;
 }
 

@@ -33,8 +33,9 @@ static long long wished_in_environment(void)
 
 static trm_status refuse(const char *what, long long number, const trm_host *host, trm_error *err)
 {
-    return trm_fail(err, TRM_ERR_USAGE, "%s%lld: a rank can have at most %d threads, and this host has %d cores",
-                    what, number, TRM_THREADS_MOST, host->cores);
+    return trm_fail(err, TRM_ERR_USAGE,
+                    "%s%lld: a rank can have at most %d threads, and this host has %d cores", what, number,
+                    TRM_THREADS_MOST, host->cores);
 }
 
 /* This rank's part of the cores, or of the quota where that is less; reason says of what. */
