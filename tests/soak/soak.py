@@ -268,7 +268,8 @@ def leave(number, frame):
 def main():
     options = parse()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, leave)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, leave)
     soak = Soak(options)
     start = time.monotonic()
     print(f"seed {options.seed}, jobs in {soak.folder}", flush=True)
