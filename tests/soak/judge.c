@@ -144,6 +144,7 @@ static void read_rows(job *j)
     j->store.labels = j->packed ? need(j->store.rows, sizeof(int64_t))
                                 : read_all(j->folder, "labels.bin", j->store.rows, sizeof(int64_t));
     j->store.ignore_label = &ignored;
+    j->store.ignore_count = 1;
     if (j->normalize) {
         j->norms = need(j->store.rows, sizeof *j->norms);
         float *unit = need(values, sizeof *unit);
@@ -180,7 +181,8 @@ static int64_t choose_semihard(job *j, int64_t anchor)
            (size_t)(j->negatives * dim) * sizeof *embeddings);
     for (int64_t i = 2; i < rows; i++)
         labels[i] = i;
-    const reference_store store = {rows, j->store.dim, embeddings, labels, NULL};
+    const reference_store store = {
+        .rows = rows, .dim = j->store.dim, .embeddings = embeddings, .labels = labels};
     trm_mine_options options = j->evaluate.mine;
     options.positives = TRM_POSITIVES_ALL;
     reference_result result;
