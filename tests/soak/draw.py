@@ -51,7 +51,7 @@ def pick_dim(r):
 def values_of(r, n, rows, dim):
     """Float64 values of one flavour; n: numpy's generator."""
     flavour = r.choice(("integers",) * 4 + ("duplicates",) * 3 + ("uniform", "unit", "clusters", "wide", "offset", "tight",
-                                                                  "tiny", "huge", "pixels", "near", "column"))
+                                                                  "tiny", "huge", "pixels", "near", "column", "far"))
     x = n.standard_normal((rows, dim))
     if flavour == "integers":
         x = n.integers(-2, 3, (rows, dim)).astype("f8")
@@ -78,7 +78,9 @@ def values_of(r, n, rows, dim):
         nudged = n.random((rows, dim)) < 0.5 / dim
         x = np.where(nudged, np.nextafter(x, np.float32(9)), x).astype("f8")
     elif flavour == "column":
-        x[:, r.randrange(dim)] = r.choice((3.0, 100.0, 1e4))
+        x[:, r.randrange(dim)] = r.choice((3.0, 100.0, 1e4, 1e6, 1.7e9))  # a time stamp that was left in
+    elif flavour == "far":  # from 0, compared with each other
+        x = n.integers(-3, 4, (rows, dim)) + 10.0 ** r.randint(3, 7) * n.integers(-1, 2, (1, dim))
     return flavour, x
 
 
@@ -170,7 +172,7 @@ class Store:
         self.labels = draw_labels(r, n, rows)
         self.ignored = []
         if r.random() < 0.2:
-            self.ignored = [int(self.labels[r.randrange(rows)])]
+            self.ignored = [int(self.labels[r.randrange(rows)]) for _ in range(r.choice((1, 1, 2, 3)))]
         elif r.random() < 0.05:
             self.ignored = [12345]
         self.folder = folder
