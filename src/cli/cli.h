@@ -10,6 +10,7 @@
 #include <mpi.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 typedef enum trm_progress_mode {
     TRM_PROGRESS_AUTO,
@@ -81,6 +82,16 @@ typedef struct trm_preset {
 const trm_preset *trm_preset_find(const char *name);
 /* All names, "a b c"; borrowed for ever. */
 const char *trm_preset_names(void);
+
+/* ---- say.c ---- */
+
+/* Prints at most one line, in which a newline is the last of format; all other control characters, which
+ * names of files, datasets and labels may hold, are shown as their codes. Whatever has such a name in it is
+ * printed by this. */
+void trm_say(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints JSON (valid UTF-8, with control characters below 32 escaped) with those that a terminal must not
+ * get, either, as \\uNNNN: the same JSON. */
+void trm_say_json(FILE *stream, const char *text);
 
 /* ---- report.c ---- */
 

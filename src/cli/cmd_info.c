@@ -229,11 +229,12 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
            trm_store_file_count(in->store) == 1 ? "" : "s");
     for (int i = 0; i < trm_store_file_count(in->store); i++) {
         const trm_store_file *file = trm_store_file_at(in->store, i);
-        printf("file        %s: rows %" PRId64 " to %" PRId64 "; embeddings '%s' %" PRId64
-               " x %d %s; labels '%s' %" PRId64 " %s; ids %s%s%s\n",
-               file->path, file->first, file->first + file->rows - 1, file->embeddings, file->rows,
-               trm_store_dim(in->store), file->embeddings_type, file->labels, file->rows, file->labels_type,
-               file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type);
+        trm_say(stdout,
+                "file        %s: rows %" PRId64 " to %" PRId64 "; embeddings '%s' %" PRId64
+                " x %d %s; labels '%s' %" PRId64 " %s; ids %s%s%s\n",
+                file->path, file->first, file->first + file->rows - 1, file->embeddings, file->rows,
+                trm_store_dim(in->store), file->embeddings_type, file->labels, file->rows, file->labels_type,
+                file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type);
     }
     printf("classes     %" PRId64 " to %" PRId64 " rows, median %" PRId64 ", %" PRId64
            " with one row; largest:",
@@ -246,9 +247,10 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
            mean_norm(f), f->zero_norm);
     if (f->non_finite > 0) {
         const trm_store_file *file = file_of(in, f->first_non_finite);
-        printf("non-finite  %" PRId64 " rows, as float32; the first is row %" PRId64 ", row %" PRId64
-               " of '%s': mine will refuse this store\n",
-               f->non_finite, f->first_non_finite, f->first_non_finite - file->first, file->path);
+        trm_say(stdout,
+                "non-finite  %" PRId64 " rows, as float32; the first is row %" PRId64 ", row %" PRId64
+                " of '%s': mine will refuse this store\n",
+                f->non_finite, f->first_non_finite, f->first_non_finite - file->first, file->path);
     } else
         printf("non-finite  none\n");
     if (fflush(stdout) != 0 || ferror(stdout))

@@ -50,9 +50,9 @@ static trm_status name_file(const char *path, trm_status status, trm_error *err)
 {
     if (status != TRM_ERR_DATA || strncmp(err->text, "triplet ", 8) != 0)
         return status;
-    char text[TRM_ERROR_TEXT];
-    snprintf(text, sizeof text, "triplets '%s': %.*s", path, TRM_ERROR_TEXT / 2, err->text);
-    memcpy(err->text, text, sizeof text);
+    trm_error named = TRM_ERROR_INIT;
+    (void)trm_fail(&named, status, "triplets '%s': %s", path, err->text);
+    memcpy(err->text, named.text, sizeof named.text);
     return status;
 }
 
@@ -75,7 +75,7 @@ static void compare_fingerprints(const trm_work *work, const trm_triplets_origin
 {
     if (work->rank == 0 && origin->store_fingerprint[0] != '\0' &&
         strcmp(origin->store_fingerprint, work->fingerprint) != 0)
-        fprintf(
+        trm_say(
             stderr,
             "trimine: warning: triplets '%s' were mined from rows with the fingerprint %s, these have %s\n",
             work->cli->triplets, origin->store_fingerprint, work->fingerprint);
@@ -259,7 +259,7 @@ static void print_packed(const packed_work *work)
         fprintf(stderr, "triplets   %" PRId64 "\n", loss->count);
     trm_report_loss_line(work->cli, work->loss_name, loss);
     if (work->cli->output != NULL)
-        fprintf(stderr, "written    %s\n", work->cli->output);
+        trm_say(stderr, "written    %s\n", work->cli->output);
 }
 
 static trm_status report_packed(packed_work *work, trm_error *err)

@@ -38,7 +38,7 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
                           (json_int_t)cli->classes, "spread", cli->spread, "seed", (json_int_t)cli->seed),
                 err);
         else if (!cli->quiet)
-            fprintf(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n",
+            trm_say(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n",
                     cli->input[0], cli->rows, cli->dim, cli->classes);
     }
     trm_claim_release(&claim);

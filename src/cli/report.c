@@ -242,13 +242,16 @@ trm_status trm_report_print(json_t *object, trm_error *err)
 {
     if (object == NULL)
         return trm_fail(err, TRM_ERR_INTERNAL, "the report could not be made: something in it is not JSON");
-    int failed = json_dumpf(object, stdout, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-    failed |= putchar('\n') == EOF;
-    failed |= fflush(stdout);
+    char *text = json_dumps(object, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
     json_decref(object);
-    return failed != 0 ? trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output: %s",
-                                  strerror(errno))
-                       : TRM_OK;
+    if (text == NULL)
+        return trm_fail_memory(err, "the report", 1, 1);
+    trm_say_json(stdout, text);
+    free(text);
+    const bool failed = putchar('\n') == EOF || fflush(stdout) != 0 || ferror(stdout) != 0;
+    return failed ? trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output: %s",
+                             strerror(errno))
+                  : TRM_OK;
 }
 
 int64_t trm_report_peak_rss(MPI_Comm comm)

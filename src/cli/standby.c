@@ -109,7 +109,7 @@ static trm_status write_file(trm_standby *standby, trm_claim *claim, int parts, 
     const double seconds = trm_clock() - start;
     standby->write_s += seconds;
     if (status == TRM_OK && standby->rank == 0 && standby->cli->verbose > 0)
-        fprintf(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", trm_claim_target(claim), (double)*bytes / 1e6,
+        trm_say(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", trm_claim_target(claim), (double)*bytes / 1e6,
                 seconds);
     return status;
 }
@@ -129,7 +129,7 @@ static trm_status set_aside(void *context, int64_t piece, int parts, const trm_k
     if (status != TRM_OK) {
         standby->piece_lost = true;
         if (standby->rank == 0)
-            fprintf(stderr, "trimine: warning: %s; going on without further checkpoints\n", why.text);
+            trm_say(stderr, "trimine: warning: %s; going on without further checkpoints\n", why.text);
     }
     trm_claim_release(&claim);
     return TRM_OK;
@@ -161,7 +161,7 @@ static trm_status save(void *context, int parts, const trm_keep_part *part, bool
         return status;
     }
     if (standby->rank == 0)
-        fprintf(stderr, "trimine: warning: %s; going on without\n", why.text);
+        trm_say(stderr, "trimine: warning: %s; going on without\n", why.text);
     return TRM_OK;
 }
 
@@ -297,11 +297,11 @@ static void say_anew(const trm_standby *standby)
 {
     char why[512];
     if (was_begun(standby, why, sizeof why))
-        fprintf(stderr,
+        trm_say(stderr,
                 "trimine: warning: --resume: there is no checkpoint '%s', although %s: from the beginning\n",
                 standby->cli->checkpoint, why);
     else if (!standby->cli->quiet)
-        fprintf(stderr, "resume     no checkpoint '%s' yet: from the beginning\n", standby->cli->checkpoint);
+        trm_say(stderr, "resume     no checkpoint '%s' yet: from the beginning\n", standby->cli->checkpoint);
 }
 
 trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_error *err)
@@ -333,7 +333,7 @@ trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_
         return status;
     standby->resumed = standby->keeping.resumes = true;
     if (standby->rank == 0 && !cli->quiet)
-        fprintf(stderr, "resume     from checkpoint '%s'\n", cli->checkpoint);
+        trm_say(stderr, "resume     from checkpoint '%s'\n", cli->checkpoint);
     return TRM_OK;
 }
 
@@ -362,7 +362,7 @@ static bool remove_file(const trm_claim *claim)
     if (trm_checkpoint_remove(claim))
         return true;
     if (errno != 0)
-        fprintf(stderr, "trimine: warning: checkpoint '%s' is of no more use and can't be removed: %s\n",
+        trm_say(stderr, "trimine: warning: checkpoint '%s' is of no more use and can't be removed: %s\n",
                 trm_claim_target(claim), strerror(errno));
     return false;
 }

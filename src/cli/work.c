@@ -384,7 +384,7 @@ static void print_people(const trm_work *work, int64_t peak_rss)
     if (work->options.source == TRM_SOURCE_MINED)
         fprintf(stderr, "hash       %s\n", s->result_hash);
     if (work->cli->output != NULL)
-        fprintf(stderr, "written    %s\n", work->cli->output);
+        trm_say(stderr, "written    %s\n", work->cli->output);
 }
 
 trm_status trm_work_report(trm_work *work, trm_error *err)

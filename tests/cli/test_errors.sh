@@ -57,6 +57,19 @@ sick() {
 }
 
 mine "a name of two lines" 66 'absent\\x0a\.h5' -- mine "$in/absent"$'\n.h5'
+# Names hold what they like; a terminal gets no control character of them, nor a line of their own.
+odd=$dir/odd$'\e[31m\n\xc2\x9b\xc3\xbc' # the last is a letter
+shown() { # WHAT COMMAND...: it ends well and shows the name
+    "$program" "${@:2}" </dev/null >"$dir/shown.log" 2>&1
+    expect "$1 ends well" test $? = 0
+    expect "$1 names the file, in one line" grep -q $'odd\\\\.*\xc3\xbc' "$dir/shown.log"
+    if LC_ALL=C grep -q $'\e\\|\xc2\x9b' "$dir/shown.log"; then fail "$1: a control character" "$dir/shown.log"; else pass; fi
+}
+shown synth synth "$odd" --rows 40 --dim 4 --classes 3
+shown info info "$odd"
+shown "info --json" info "$odd" --json
+shown mine mine "$in/good.h5" --window none -o "$odd.h5"
+shown loss loss "$in/good.h5" --triplets "$odd.h5" --gradient -o "$odd.gradient.h5"
 mine "missing file" 66 'absent\.h5' -- mine "$in/absent.h5"
 mine "one of two missing" 66 'absent\.h5' -- mine "$in/good.h5" "$in/absent.h5"
 sick not_hdf5 HDF5

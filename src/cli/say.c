@@ -1,0 +1,59 @@
+/* Lines for people; what names in them hold never reaches a terminal raw. */
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "base/visible.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void trm_say(FILE *stream, const char *format, ...)
+{
+    enum { WIDEST = 4 }; /* what a byte may become: \xNN */
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    const int length = vasprintf(&text, format, args);
+    va_end(args);
+    if (length < 0)
+        return;
+    const bool ends = length > 0 && text[length - 1] == '\n';
+    if (ends)
+        text[length - 1] = '\0';
+    char *shown = trm_alloc((int64_t)WIDEST * length + 1, 1);
+    if (shown != NULL) {
+        trm_visible(text, shown, (size_t)WIDEST * (size_t)length + 1);
+        fprintf(stream, "%s%s", shown, ends ? "\n" : "");
+    }
+    trm_free(shown);
+    free(text);
+}
+
+/* A character of valid UTF-8 as JSON writes it in ASCII. */
+static void put_code(FILE *stream, const unsigned char *text, int bytes)
+{
+    static const unsigned char lead[] = {0x7F, 0x7F, 0x1F, 0x0F, 0x07};
+    unsigned code = text[0] & lead[bytes];
+    for (int i = 1; i < bytes; i++)
+        code = code << 6 | (text[i] & 0x3F);
+    if (code >= 0x10000)
+        fprintf(stream, "\\u%04x\\u%04x", 0xD7C0 + (code >> 10), 0xDC00 + (code & 0x3FF));
+    else
+        fprintf(stream, "\\u%04x", code);
+}
+
+void trm_say_json(FILE *stream, const char *text)
+{
+    while (*text != '\0') {
+        const int plain = trm_visible_bytes(text);
+        const unsigned char first = (unsigned char)*text;
+        const int bytes = plain > 0 ? plain : first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+        if (plain > 0 || first < ' ') /* a newline is none of a name's: in names it is written as \n */
+            fwrite(text, 1, (size_t)bytes, stream);
+        else
+            put_code(stream, (const unsigned char *)text, bytes);
+        text += bytes;
+    }
+}
