@@ -18,16 +18,18 @@ static const char kind[] = "triplets";
 /* What rank 0 finds; travels as bytes. */
 typedef struct survey {
     int64_t total;
+    bool ours; /* a result of mine */
     trm_element element[COLUMNS];
     trm_triplets_origin origin;
 } survey;
 
 /* A file without attributes may come from anywhere; one with ours must be whole and of this kind. */
-static trm_status check_root(const trm_named_file *about, hid_t file, trm_error *err)
+static trm_status check_root(const trm_named_file *about, hid_t file, bool *ours, trm_error *err)
 {
     char format[64] = {0};
     int64_t complete = 0;
-    if (H5Aexists(file, "format") > 0) {
+    *ours = H5Aexists(file, "format") > 0;
+    if (*ours) {
         if (!trm_h5_attribute_text(file, "format", format, sizeof format))
             return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is not a text", kind,
                             about->path);
@@ -80,7 +82,7 @@ static trm_status check_columns(const trm_named_file *about, trm_sources *source
                             about->path, names[c], (int64_t)length, names[0], found->total);
         found->total = (int64_t)length;
     }
-    if (found->total == 0)
+    if (found->total == 0 && !found->ours) /* mine may find none; in another file it is a mistake */
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' holds no triplets", kind, about->path,
                         names[0]);
     return TRM_OK;
@@ -94,7 +96,7 @@ static trm_status inspect(const char *path, trm_sources *sources, survey *found,
     if (status == TRM_OK)
         status = trm_inspect_open(&about, &file, err);
     if (status == TRM_OK)
-        status = check_root(&about, file, err);
+        status = check_root(&about, file, &found->ours, err);
     if (status == TRM_OK)
         status = read_origin(&about, file, &found->origin, err);
     if (status == TRM_OK)

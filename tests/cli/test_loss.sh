@@ -252,6 +252,16 @@ given below 65 'below\.h5' 'triplet 3\b' anchor '-1'
 given same 65 'same\.h5' 'triplet 3\b' 'same row'
 given positive 65 'positive\.h5' 'triplet 3\b' label
 given negative 65 'negative\.h5' 'triplet 3\b' label
+# What mine found is a list, though it be empty: a loss of 0.
+"$program" mine "$in/store.h5" --margin 1e-30 --quiet -o "$dir/none.h5" </dev/null
+expect "mine finds none" test "$("$python" -c 'import h5py, sys; print(len(h5py.File(sys.argv[1])["triplets/anchor"]))' "$dir/none.h5")" = 0
+for ranks in 1 3; do
+    on $ranks loss "$in/store.h5" --triplets "$dir/none.h5" --gradient --overwrite -o "$dir/none.gradient.h5" --json \
+        >"$dir/none.json" 2>"$dir/none.err"
+    expect "no triplets: a loss of 0 on $ranks ranks" test $? -eq 0 -a "$(value "$dir/none.json" loss.value)" = 0.0
+    expect "and a warning" grep -q "warning: triplets '.*none\.h5': there are none" "$dir/none.err"
+    expect "a gradient of 0" "$python" -c 'import h5py, sys; assert not h5py.File(sys.argv[1])["gradient"][:].any()' "$dir/none.gradient.h5"
+done
 given no_negative 65 'no_negative\.h5' negative
 given float 65 'float\.h5' 'integer|float'
 given lengths 65 'lengths\.h5'

@@ -286,6 +286,17 @@ static void columns_that_break_a_rule_are_named(void **state)
     assert_true(odd_list_fails(&l, "odd.h5': dataset '/triplets/anchor' holds no triplets"));
 }
 
+static void a_result_of_mine_may_be_empty(void **state)
+{
+    (void)state;
+    const char *path = in_folder("none.h5");
+    list l = plain(0);
+    l.format = "trimine-triplets";
+    l.complete = 1;
+    make_list(path, &l);
+    assert_true(list_reads(path, 0, NULL));
+}
+
 static void a_row_id_beyond_int64_is_named(void **state)
 {
     (void)state;
@@ -1034,6 +1045,7 @@ int main(int argc, char **argv)
         IN_FOLDER(what_a_file_says_of_its_store_is_given_back),
         IN_FOLDER(files_that_are_not_triplets_are_named),
         IN_FOLDER(columns_that_break_a_rule_are_named),
+        IN_FOLDER(a_result_of_mine_may_be_empty),
         IN_FOLDER(a_row_id_beyond_int64_is_named),
         IN_FOLDER(a_file_that_is_unfinished_or_of_another_kind_is_refused),
         IN_FOLDER(packed_triplets_of_every_type_come_in_shares),
