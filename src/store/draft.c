@@ -61,8 +61,9 @@ static const char *digits_of(const char *target, const char *name)
         if (strncmp(at, piece, strlen(piece)) != 0)
             return NULL;
         at += strlen(piece);
-        at += strspn(at, "0123456789");
-        if (strncmp(at, mark, strlen(mark)) != 0)
+        const size_t number = strspn(at, "0123456789");
+        at += number;
+        if (number == 0 || strncmp(at, mark, strlen(mark)) != 0)
             return NULL;
         at += strlen(mark);
     }

@@ -1,6 +1,6 @@
 /* Makes system calls fail, on one rank, for files in one folder: LD_PRELOAD=shim.so.
  *
- * FAULT_CALL   read, write, fsync, rename, truncate or memory (the program's own allocations)
+ * FAULT_CALL   read, write, fsync, rename (also by link), truncate, memory (the program's own allocations)
  * FAULT_RANK   the rank it happens on (0)
  * FAULT_NTH    which call fails, from 1 on; 0: none
  * FAULT_ALL    set: every call from then on, too
@@ -8,11 +8,17 @@
  * FAULT_HERE   a file that gets the process's id when it comes to that call
  * FAULT_WAIT   a file: the call does not fail, but waits until the file is there (ten minutes at most)
  * FAULT_PATH   only files under this folder; not for memory
- * FAULT_COUNT  a file that gets the number of calls there were on that rank, at the end */
+ * FAULT_COUNT  a file that gets the number of calls there were on that rank, at the end
+ *
+ * Whatever FAULT_CALL says:
+ * FAULT_LOCK   the error that every lock fails with, on all ranks
+ * FAULT_RAISE  the number of a signal that the rank gets when it is about to start MPI */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -138,6 +144,45 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
         return -1;
     return REAL("renameat2", int (*)(int, const char *, int, const char *, unsigned))(from_folder, from,
                                                                                       to_folder, to, flags);
+}
+
+int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
+{
+    if ((is_under(to) || concerns(to_folder)) && fails("rename"))
+        return -1;
+    return REAL("linkat", int (*)(int, const char *, int, const char *, int))(from_folder, from, to_folder,
+                                                                              to, flags);
+}
+
+/* Open file description locks; all other commands pass. */
+static int lock_or_not(const char *name, int file, int command, void *argument)
+{
+    if (command == F_OFD_SETLK && getenv("FAULT_LOCK") != NULL && concerns(file)) {
+        errno = (int)number_of("FAULT_LOCK");
+        return -1;
+    }
+    return ((int (*)(int, int, ...))(uintptr_t)dlsym(RTLD_NEXT, name))(file, command, argument);
+}
+
+#define WRAP_FCNTL(name)                                                                                     \
+    int name(int file, int command, ...)                                                                     \
+    {                                                                                                        \
+        va_list arguments;                                                                                   \
+        va_start(arguments, command);                                                                        \
+        void *argument = va_arg(arguments, void *);                                                          \
+        va_end(arguments);                                                                                   \
+        return lock_or_not(#name, file, command, argument);                                                  \
+    }
+
+WRAP_FCNTL(fcntl)
+WRAP_FCNTL(fcntl64)
+
+int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
+{
+    if (getenv("FAULT_RAISE") != NULL &&
+        strtol(text_of("OMPI_COMM_WORLD_RANK"), NULL, 10) == number_of("FAULT_RANK"))
+        raise((int)number_of("FAULT_RAISE"));
+    return REAL("MPI_Init_thread", int (*)(int *, char ***, int, int *))(argc, argv, required, provided);
 }
 
 /* The program itself, not its libraries: trimine calls nothing else for memory. */
