@@ -1,13 +1,27 @@
 # shellcheck shell=bash disable=SC2034
 # Helpers of the command-line tests. Sourced with the program as $1 and the source folder as $2; makes a scratch
-# folder $dir that is removed at the end.
+# folder $dir that is removed at the end, when everything that the test started has been ended. $3, where given, is the
+# library that makes system calls fail or wait (fault/shim.c).
 set -u
 program=$(realpath "$1") || exit 2
 source_dir=$(realpath "$2") || exit 2
 python=/usr/bin/python3
 export PYTHONPATH=$source_dir/tests/support PYTHONDONTWRITEBYTECODE=1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/trimine-test.XXXXXX") || exit 2
-trap 'rm -rf "$dir"' EXIT
+shim=${3:+$(realpath "$3")}
+at_exit=() # functions of the test that end what it made besides processes
+clean_up() {
+    local function pid running
+    for function in "${at_exit[@]}"; do "$function"; done
+    mapfile -t running < <(jobs -p)
+    for pid in "${running[@]}"; do
+        kill -CONT "$pid" 2>/dev/null
+        kill "$pid" 2>/dev/null
+    done
+    for pid in "${running[@]}"; do ends "$pid" 10; done
+    rm -rf "$dir"
+}
+trap clean_up EXIT
 export HDF5_USE_FILE_LOCKING=FALSE OMP_NUM_THREADS=2
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
 if ((EUID == 0)); then
@@ -60,6 +74,58 @@ ends() {
     if awaits "${2:-$patience}" is_gone "$1"; then return 0; fi
     kill -9 "$1"
     return 1
+}
+
+# ---- jobs that are held at a moment of the test's choice ----
+
+# starts_held MOMENT RANKS ARGUMENTS...: starts a job that waits at a moment, "RANK CALL NTH [FILES]": that rank's Nth
+# call (fault/shim.c) for files whose names begin so. $launcher is ${launch[0]}, $held the process that waits. let_go lets
+# it go on.
+launch=(mpirun --bind-to none)
+starts_held() {
+    local rank call nth files ranks=$2
+    read -r rank call nth files <<<"$1"
+    shift 2
+    rm -f "$dir/here" "$dir/go" "$dir/stderr"
+    "${launch[@]}" -n "$ranks" -x LD_PRELOAD="$shim" -x FAULT_RANK="$rank" -x FAULT_CALL="$call" -x FAULT_NTH="$nth" \
+        -x FAULT_PATH="${files:-$dir}" -x FAULT_HERE="$dir/here" -x FAULT_WAIT="$dir/go" \
+        "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr" &
+    launcher=$!
+    awaits "$patience" is_held_or_gone "$launcher"
+    if [[ -s $dir/here ]]; then
+        held=$(<"$dir/here")
+    else
+        fail "the job does not come to $call $nth of rank $rank" "$dir/stderr"
+        kill -9 "$launcher" 2>/dev/null
+        held=$launcher
+    fi
+}
+
+is_held_or_gone() {
+    [[ -s $dir/here ]] || is_gone "$1"
+}
+
+let_go() {
+    touch "$dir/go"
+}
+
+# Is SIGUSR1 waiting for a process?
+usr1_is_pending() {
+    local mask
+    mask=$(sed -nE 's/^ShdPnd:\s*//p' "/proc/$1/status")
+    ((0x${mask:-0} & 1 << 9))
+}
+
+# gets_usr1 PROCESS COMMAND...: a process that is held goes on when the SIGUSR1 that the command leads to has come to
+# it: it is stopped (SIGSTOP) until the signal is pending, and let go meanwhile.
+gets_usr1() {
+    local process=$1
+    shift
+    kill -STOP "$process"
+    let_go
+    "$@"
+    awaits "$patience" usr1_is_pending "$process" || fail "no signal comes to the process"
+    kill -CONT "$process"
 }
 
 value() { # JSON file, dotted path

@@ -5,67 +5,55 @@ source "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 store=$dir/s.h5
 c=$dir/c
-"$program" synth "$store" --rows 60000 --dim 64 --classes 60 --quiet || exit 2
+"$program" synth "$store" --rows 30000 --dim 64 --classes 40 --quiet || exit 2
 
-# start RANKS ARGUMENTS...: a job in the background; $job is mpirun, until it is in its sweeps, soon after the plan.
-start() {
-    local ranks=$1
-    shift
-    rm -f "$dir/stderr" # of the job before
-    mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr" &
-    job=$!
-    for ((i = 0; i < 300; i++)); do
-        if grep -qsE '^plan|^resume' "$dir/stderr"; then
-            sleep 0.5
-            return
-        fi
-        sleep 0.1
-    done
-    fail "the job does not begin" "$dir/stderr"
-}
+# A moment in the middle of a sweep, of which some remain after it; and one when there is a whole checkpoint.
+sweeping="0 tile 500"
+whole_one="0 rename 2 $c"
 
-# ended CODE NAME: the job ends with that code within 30 seconds.
+# ended CODE NAME: the job ends with that code.
 ended() {
     local code
-    ends "$job" 30 || fail "$2: does not end"
-    wait "$job"
+    ends "$launcher" || fail "$2: does not end"
+    wait "$launcher"
     code=$?
     if [[ $code == "$1" ]]; then pass; else fail "$2: exit code $code, not $1" "$dir/stderr"; fi
 }
 
-# one of the ranks of $job
-a_rank() {
-    pgrep -P "$job" -f "$program" | tail -n 1
+# signalled SIGNAL: the held process gets it and goes on.
+signalled() {
+    kill "-$1" "$held"
+    let_go
 }
 
 hash_of() {
     value "$1" result_hash
 }
 
-mine=(mine "$store" --positives easiest --kernel blas)
+mine=(mine "$store" --positives easiest --kernel blas --tile 256)
 loss=(loss "$store" --loss batch-all)
 on 2 "${mine[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "undisturbed" "$dir/stderr"
 right=$(hash_of "$dir/right.json")
 
 # ---- stopped, and on ----
 
-start 2 "${mine[@]}" --checkpoint "$c"
-kill -USR1 "$job"
+starts_held "$sweeping" 2 "${mine[@]}" --checkpoint "$c"
+gets_usr1 "$held" kill -USR1 "$launcher"
 ended 75 "SIGUSR1 to mpirun"
 expect "the message says what to do" grep -q "^trimine: error: stopped on a signal; checkpoint '$c' holds the work: run again with --resume" "$dir/stderr"
 expect "the checkpoint is there" test -s "$c"
 
-start 3 "${mine[@]}" --checkpoint "$c" --resume
-kill -TERM "$(a_rank)"
+starts_held "0 tile 1" 3 "${mine[@]}" --checkpoint "$c" --resume
+signalled TERM
 ended 75 "SIGTERM to one of three ranks, after going on from two"
 
-start 1 "${mine[@]}" --checkpoint "$c" --resume
-kill -USR2 "$(a_rank)"
+starts_held "0 read 3 $store" 1 "${mine[@]}" --checkpoint "$c" --resume
+signalled USR2
 ended 0 "SIGUSR2 does not stop the job"
 expect "a finished job leaves no checkpoint" test ! -e "$c"
 
-start 2 "${mine[@]}" --checkpoint "$c"
-kill -USR1 "$job"
+starts_held "$sweeping" 2 "${mine[@]}" --checkpoint "$c"
+gets_usr1 "$held" kill -USR1 "$launcher"
 ended 75 "stopped again"
 on 3 "${mine[@]}" --checkpoint "$c" --resume --json --threads 2 --tile 96 -o "$dir/o.h5" >"$dir/again.json" 2>"$dir/stderr" ||
     fail "going on" "$dir/stderr"
@@ -78,20 +66,15 @@ on 2 "${mine[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/s
 expect "--resume without a checkpoint says so" grep -q "no checkpoint '$c' yet: from the beginning" "$dir/stderr"
 expect "and gives the same result" test "$(hash_of "$dir/again.json")" == "$right"
 
-start 2 "${mine[@]}"
-kill -TERM "$(a_rank)"
+starts_held "$sweeping" 2 "${mine[@]}"
+signalled TERM
 ended 75 "without --checkpoint a signal stops the job, too"
 expect "and the message says that nothing was kept" grep -q "nothing was kept" "$dir/stderr"
 
-start 2 "${mine[@]}" --checkpoint "$c" --checkpoint-every 0.005
-rank=$(a_rank)
-for ((i = 0; i < 100; i++)); do
-    if [[ -s $c ]]; then break; fi
-    sleep 0.05
-done
-expect "a checkpoint every 0.3 seconds" test -s "$c"
-kill -9 "$rank"
-wait "$job"
+starts_held "$whole_one" 2 "${mine[@]}" --checkpoint "$c" --checkpoint-every 0.00001
+expect "a checkpoint every now and then" test -s "$c"
+kill -9 "$held"
+wait "$launcher"
 expect "a killed job leaves its checkpoint" test -s "$c"
 on 2 "${mine[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/stderr" || fail "after kill -9" "$dir/stderr"
 expect "and goes on from it to the same result" test "$(hash_of "$dir/again.json")" == "$right"
@@ -102,9 +85,8 @@ expect "and goes on from it to the same result" test "$(hash_of "$dir/again.json
 "$program" synth "$dir/large.h5" --rows 24000 --dim 64 --classes 40 --quiet || exit 2
 loss[1]=$dir/large.h5
 on 2 "${loss[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "batch-all" "$dir/stderr"
-start 2 "${loss[@]}" --checkpoint "$c" --resume # which says so when the store is read
-sleep 0.7
-kill -USR1 "$job"
+starts_held "$whole_one" 2 "${loss[@]}" --checkpoint "$c" --checkpoint-every 0.00001
+signalled USR1
 ended 75 "batch-all is stopped"
 on 3 "${loss[@]}" --checkpoint "$c" --resume --json >"$dir/again.json" 2>"$dir/stderr" || fail "batch-all goes on" "$dir/stderr"
 expect "batch-all goes on to the same sum" test "$(value "$dir/again.json" loss.sum)" == "$(value "$dir/right.json" loss.sum)"
@@ -115,15 +97,9 @@ expect "and count" test "$(value "$dir/again.json" loss.active)" == "$(value "$d
 panels=(mine "$dir/small.h5" --positives all --mem-per-rank 80M --tile 128)
 on 2 "${panels[@]}" --json --quiet -o "$dir/p.h5" >"$dir/right.json" 2>"$dir/stderr" || fail "in panels" "$dir/stderr"
 expect "the limit makes panels" test "$(value "$dir/right.json" run.panels)" -gt 3
-start 2 "${panels[@]}" --checkpoint "$c" --checkpoint-every 0.002 -o "$dir/q.h5"
-rank=$(a_rank)
-for ((i = 0; i < 200; i++)); do
-    if [[ -s $c.piece-1 ]]; then break; fi
-    sleep 0.05
-done
-sleep 0.3
-kill -9 "$rank"
-wait "$job"
+starts_held "0 rename 2 $c.piece" 2 "${panels[@]}" --checkpoint "$c" --checkpoint-every 0.00001 -o "$dir/q.h5"
+kill -9 "$held"
+wait "$launcher"
 expect "a killed job in panels leaves its checkpoint" test -s "$c"
 expect "and the pieces" test -s "$c.piece-0"
 cp "$c.piece-0" "$dir/piece"
@@ -149,13 +125,13 @@ rm "$c.piece-0"
 
 # ---- what is refused ----
 
-start 2 "${mine[@]}" --checkpoint "$c"
-kill -USR1 "$job"
+starts_held "$sweeping" 2 "${mine[@]}" --checkpoint "$c"
+gets_usr1 "$held" kill -USR1 "$launcher"
 ended 75 "one more checkpoint"
 cp "$c" "$dir/good"
 refused "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
 refused "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
-"$program" synth "$dir/other.h5" --rows 60000 --dim 64 --classes 60 --seed 1 --quiet
+"$program" synth "$dir/other.h5" --rows 30000 --dim 64 --classes 40 --seed 1 --quiet
 refused "another store" 65 "of another store.*fingerprint" -- mine "$dir/other.h5" --positives easiest --checkpoint "$c" --resume
 printf x | dd of="$c" bs=1 seek=9000 conv=notrunc status=none
 refused "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" --resume

@@ -1,13 +1,14 @@
 /* Makes system calls fail, on one rank, for files in one folder: LD_PRELOAD=shim.so.
  *
- * FAULT_CALL   read, write, fsync, rename (also by link), truncate, memory (the program's own allocations)
+ * FAULT_CALL   read, write, fsync, rename (also by link), truncate, memory (the program's own allocations), or
+ *              tile (a tile of the blas kernel, which does not fail: a moment inside a sweep to wait at)
  * FAULT_RANK   the rank it happens on (0)
  * FAULT_NTH    which call fails, from 1 on; 0: none
  * FAULT_ALL    set: every call from then on, too
  * FAULT_ERRNO  what it fails with (EIO)
  * FAULT_HERE   a file that gets the process's id when it comes to that call
  * FAULT_WAIT   a file: the call does not fail, but waits until the file is there (ten minutes at most)
- * FAULT_PATH   only files under this folder; not for memory
+ * FAULT_PATH   only files whose names begin so; not for memory and tile
  * FAULT_COUNT  a file that gets the number of calls there were on that rank, at the end
  *
  * Whatever FAULT_CALL says:
@@ -201,4 +202,17 @@ int posix_memalign(void **memory, size_t alignment, size_t bytes)
     if (is_program(__builtin_return_address(0)) && fails("memory"))
         return ENOMEM;
     return real(memory, alignment, bytes);
+}
+
+void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                 const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc)
+{
+    static void (*real)(int, int, int, int, int, int, float, const float *, int, const float *, int, float,
+                        float *, int);
+    if (real == NULL)
+        real = REAL("cblas_sgemm", void (*)(int, int, int, int, int, int, float, const float *, int,
+                                            const float *, int, float, float *, int));
+    if (is_program(__builtin_return_address(0)))
+        (void)fails("tile");
+    real(order, transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }

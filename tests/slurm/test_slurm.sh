@@ -3,7 +3,6 @@
 # an array, and one that gets its signal before the time limit, is put back into the queue and ends with the result of
 # an undisturbed run; and what happens without --mpi=pmix.
 source "$(dirname "$0")/../cli/lib.sh"
-shim=$(realpath "$3") || exit 2
 for tool in munged slurmctld slurmd sbatch; do
     if ! command -v "$tool" >/dev/null; then
         echo "skipped: $tool is not installed"
@@ -15,7 +14,7 @@ if ((EUID != 0)); then
     exit 77
 fi
 source "$(dirname "$0")/cluster.sh"
-trap 'cluster_stop; rm -rf "$dir"' EXIT
+at_exit+=(cluster_stop)
 cluster_start || {
     fail "Slurm does not start"
     finish
@@ -59,13 +58,6 @@ held() {
     else
         fail "$held_out: does not come to its first checkpoint" "job-$held_job.log"
     fi
-}
-
-# Is SIGUSR1 waiting for a process?
-usr1_is_pending() {
-    local mask
-    mask=$(sed -nE 's/^ShdPnd:\s*//p' "/proc/$1/status")
-    ((0x${mask:-0} & 1 << 9))
 }
 
 # goes_on NAME OUT JOB: a held job gets its signal, is put back into the queue and ends as it should.
