@@ -52,8 +52,11 @@ typedef trm_status (*trm_command_fn)(trm_cli *cli, trm_error *err);
 
 /* Parses everything after the command's name. Errors: USAGE. Not collective; prints nothing. */
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-/* Prints the help, usage or version that the arguments ask for and exits; returns where they ask for none. */
-void trm_cli_answer_help(int argc, char **argv);
+/* Prints the help, usage or version that the arguments ask for, if this process speaks, and exits; returns
+ * where they ask for none. Exits with the code of IO where it could not be written. */
+void trm_cli_answer_help(int argc, char **argv, bool speaks);
+/* Do the arguments ask for JSON? For errors, whatever else is wrong with them. */
+bool trm_cli_wants_json(int argc, char **argv);
 /* Refuses options that do not apply to where the triplets come from (source, packed). Errors: USAGE. */
 trm_status trm_cli_check_applying(const trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 /* Takes what does not apply out of a report of options. */
@@ -68,6 +71,14 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_bench(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_synth(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_command_info(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- suggest.c ---- */
+
+enum { TRM_SUGGESTION = 64 };
+
+/* ", did you mean '--metric'?" for the word of a list "a b c" that is nearest, with dashes in front; "" where
+ * none is near. Returns text. */
+const char *trm_suggest(const char *word, const char *dashes, const char *list, char text[TRM_SUGGESTION]);
 
 /* ---- presets.c ---- */
 
@@ -131,6 +142,8 @@ void trm_report_blas_caution(const trm_run *run);
 /* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed;
  * INTERNAL where there is no object. */
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
+/* Prints the version on stdout; all: also what the program is made of and what it works with here. */
+void trm_report_version(bool all);
 /* A name as JSON: bytes that are not UTF-8, which names of files may have, become \\xNN. New reference. */
 json_t *trm_report_text(const char *text);
 /* The largest peak resident size of any rank, in bytes. Collective. */

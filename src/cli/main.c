@@ -67,9 +67,9 @@ int main(int argc, char **argv)
     if (argc > 1 && trm_cli_keeps(argv[1]))
         trm_standby_listen();
     give_memory_back();
-    trm_cli_answer_help(argc, argv);
     trm_error err = TRM_ERROR_INIT;
     const trm_launch launch = trm_launch_look();
+    trm_cli_answer_help(argc, argv, launch.task <= 0);
     trm_status status = trm_launch_prepare(&launch, &err);
     if (status != TRM_OK) {
         print_error(&launch, false, &err);

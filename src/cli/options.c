@@ -1,4 +1,6 @@
-/* The command line, on glibc's argp: one table of options, one of commands. */
+/* The command line: one table of options, one of commands. Read as GNU's getopt_long does, but that a name is
+ * not to be shortened: what is an unambiguous beginning today need not be one in the next version. glibc's
+ * argp prints the help. */
 #include "cli/cli.h"
 
 #include "base/alloc.h"
@@ -210,20 +212,28 @@ typedef struct word {
     int value;
 } word;
 
+/* Refuses a value that is none of a list "a b c". */
+static error_t refuse_word(trm_parse *parse, const char *option, const char *text, const char *list)
+{
+    char rule[512], meant[TRM_SUGGESTION];
+    snprintf(rule, sizeof rule, "must be one of %s%s", list, trm_suggest(text, "", list, meant));
+    return refuse(parse, option, text, rule);
+}
+
 /* Looks a value up in a table of words that ends with a NULL name. */
 static error_t parse_word(trm_parse *parse, const char *option, const char *text, const word *words,
                           int *value)
 {
-    char rule[256] = "must be one of";
+    char list[256] = "";
     for (; words->name != NULL; words++) {
         if (strcmp(words->name, text) == 0) {
             *value = words->value;
             return 0;
         }
-        strncat(rule, " ", sizeof rule - strlen(rule) - 1);
-        strncat(rule, words->name, sizeof rule - strlen(rule) - 1);
+        strncat(list, list[0] == '\0' ? "" : " ", sizeof list - strlen(list) - 1);
+        strncat(list, words->name, sizeof list - strlen(list) - 1);
     }
-    return refuse(parse, option, text, rule);
+    return refuse_word(parse, option, text, list);
 }
 
 static error_t parse_integer(trm_parse *parse, const char *option, const char *text, int64_t least,
@@ -273,6 +283,12 @@ static error_t parse_size(trm_parse *parse, const char *option, const char *text
     double number = strtod(text, &end);
     double scale = 1.0;
     const char *unit = end != text && *end != '\0' ? strchr(units, *end & ~0x20) : NULL;
+    if (end != text && *end == '\0') {
+        char rule[192];
+        snprintf(rule, sizeof rule, "give a unit, such as %.40sG or %.40sGiB (bytes: %.40sB)", text, text,
+                 text);
+        return refuse(parse, option, text, rule);
+    }
     if (unit != NULL) {
         scale = pow(1000.0, (double)(unit - units) + 1.0);
         end++;
@@ -326,7 +342,7 @@ static error_t parse_positives(trm_parse *parse, const char *text)
     error_t error = parse_word(parse, "positives", text, positives_words, &value);
     if (error != 0) {
         parse->err->status = TRM_OK;
-        return refuse(parse, "positives", text, "must be one of all hardest easiest nearest:K");
+        return refuse_word(parse, "positives", text, "all hardest easiest nearest:K");
     }
     parse->cli->mine.positives = (trm_positives)value;
     return 0;
@@ -341,7 +357,7 @@ static error_t parse_mining(trm_parse *parse, int key, const char *text)
     case KEY_METRIC:
         return trm_metric_from_name(text, &mine->metric) == 0
                    ? 0
-                   : refuse(parse, "metric", text, "must be one of sql2 l2 cosine dot");
+                   : refuse_word(parse, "metric", text, "sql2 l2 cosine dot");
     case KEY_MARGIN:
         parse->cli->margin_given = true;
         return parse_number(parse, "margin", text, &mine->margin);
@@ -392,8 +408,7 @@ static error_t parse_loss(trm_parse *parse, int key, const char *text)
     case KEY_REDUCTION:
         return trm_reduction_from_name(text, &cli->loss.reduction) == 0
                    ? 0
-                   : refuse(parse, "reduction", text,
-                            "must be one of mean_all sum mean_nonzero mean_valid mean_rows");
+                   : refuse_word(parse, "reduction", text, "mean_all sum mean_nonzero mean_valid mean_rows");
     case KEY_GRADIENT:
         cli->gradient = true;
         return 0;
@@ -514,23 +529,8 @@ static error_t scout(trm_parse *parse, int key, const char *text)
     return 0;
 }
 
-static error_t parse_key(int key, char *text, struct argp_state *state)
+static error_t parse_key(trm_parse *parse, int key, const char *text)
 {
-    trm_parse *parse = state->input;
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (parse->pass == PASS_USER)
-            parse->cli->input[parse->cli->inputs++] = text;
-        return 0;
-    case ARGP_KEY_ERROR:
-        if (parse->status == TRM_OK)
-            parse->status = trm_fail(parse->err, TRM_ERR_USAGE,
-                                     "'%s': unknown option, or its value is missing (see trimine %s --help)",
-                                     state->argv[state->next - 1], parse->command->name);
-        return 0;
-    default:
-        break;
-    }
     if (parse->pass == PASS_SCOUT)
         return scout(parse, key, text);
     *(parse->pass == PASS_PRESET ? &parse->cli->preset_given : &parse->cli->given) |= bit_of(key);
@@ -542,6 +542,132 @@ static error_t parse_key(int key, char *text, struct argp_state *state)
     if (error == ARGP_ERR_UNKNOWN)
         error = parse_data(parse, key, text);
     return error;
+}
+
+/* ---- words ---- */
+
+static const option_row *find_option(const char *name, size_t length)
+{
+    for (const option_row *row = option_table; row->option.name != NULL; row++)
+        if (strncmp(row->option.name, name, length) == 0 && row->option.name[length] == '\0')
+            return row;
+    return NULL;
+}
+
+static const option_row *find_letter(char letter)
+{
+    for (const option_row *row = option_table; row->option.name != NULL; row++)
+        if (row->option.key == letter)
+            return row;
+    return NULL;
+}
+
+enum { NAMES = 1024 };
+
+static void add_name(char list[NAMES], const char *name)
+{
+    const size_t length = strlen(list);
+    snprintf(list + length, NAMES - length, "%s%s", length > 0 ? " " : "", name);
+}
+
+/* A word that is no option of any command. name: without its dashes, and without a value. */
+static trm_status refuse_unknown(const trm_parse *parse, const char *shown, int shown_length,
+                                 const char *name, size_t length, trm_error *err)
+{
+    char list[NAMES] = "", meant[TRM_SUGGESTION], bare[TRM_SUGGESTION];
+    snprintf(bare, sizeof bare, "%.*s", (int)length, name);
+    for (const option_row *row = option_table; row->option.name != NULL; row++)
+        if ((row->commands & parse->command->bit) != 0)
+            add_name(list, row->option.name);
+    add_name(list, "help");
+    return trm_fail(err, TRM_ERR_USAGE, "'%.*s': unknown option%s (see trimine %s --help)", shown_length,
+                    shown, trm_suggest(bare, "--", list, meant), parse->command->name);
+}
+
+/* An option of other commands: which. */
+static trm_status refuse_foreign(const trm_parse *parse, const option_row *row, trm_error *err)
+{
+    char list[NAMES] = "";
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if ((row->commands & commands[i].bit) != 0)
+            add_name(list, commands[i].name);
+    return trm_fail(err, TRM_ERR_USAGE, "'--%s': not an option of trimine %s, but of: %s", row->option.name,
+                    parse->command->name, list);
+}
+
+/* An option with the value that is attached to it, or NULL, and the word that follows, or NULL. Sets *taken
+ * where that is its value. */
+static trm_status parse_option(trm_parse *parse, const option_row *row, const char *attached,
+                               const char *next, bool *taken, trm_error *err)
+{
+    const char *const name = row->option.name, *value = attached;
+    if ((row->commands & parse->command->bit) == 0)
+        return refuse_foreign(parse, row, err);
+    if (row->option.arg == NULL && attached != NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "'--%s': takes no value, but got '%s'", name, attached);
+    if (row->option.arg != NULL && attached == NULL) {
+        if (next == NULL || strncmp(next, "--", 2) == 0)
+            return trm_fail(err, TRM_ERR_USAGE, "'--%s': needs a value: --%s %s", name, name,
+                            row->option.arg);
+        value = next;
+        *taken = true;
+    }
+    if (parse_key(parse, row->option.key, value) != 0 && parse->status == TRM_OK)
+        return trm_fail(err, TRM_ERR_INTERNAL, "option --%s is in no parser", name);
+    return parse->status;
+}
+
+static trm_status parse_long(trm_parse *parse, const char *given, const char *next, bool *taken,
+                             trm_error *err)
+{
+    const char *const name = given + 2, *const equals = strchr(name, '=');
+    const size_t length = strcspn(name, "=");
+    const option_row *row = find_option(name, length);
+    if (row == NULL)
+        return refuse_unknown(parse, given, (int)length + 2, name, length, err);
+    return parse_option(parse, row, equals != NULL ? equals + 1 : NULL, next, taken, err);
+}
+
+/* -v, -vv, -o FILE, -oFILE. */
+static trm_status parse_letters(trm_parse *parse, const char *given, const char *next, bool *taken,
+                                trm_error *err)
+{
+    const size_t length = strcspn(given + 1, "=");
+    trm_status status = TRM_OK;
+    if (length > 1 && find_option(given + 1, length) != NULL) /* -overwrite is not -o verwrite */
+        return refuse_unknown(parse, given, (int)length + 1, given + 1, length, err);
+    for (const char *at = given + 1; *at != '\0' && status == TRM_OK; at++) {
+        const option_row *row = find_letter(*at);
+        if (row == NULL)
+            return refuse_unknown(parse, given, (int)length + 1, given + 1, length, err);
+        const bool attached = row->option.arg != NULL && at[1] != '\0';
+        status = parse_option(parse, row, attached ? at + 1 : NULL, next, taken, err);
+        if (attached)
+            return status;
+    }
+    return status;
+}
+
+static trm_status parse_words(trm_parse *parse, trm_pass pass, int count, char **words, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    bool options = true;
+    parse->pass = pass;
+    for (int i = 1; i < count && status == TRM_OK; i++) {
+        const char *next = i + 1 < count ? words[i + 1] : NULL;
+        bool taken = false;
+        if (!options || words[i][0] != '-' || words[i][1] == '\0') {
+            if (pass == PASS_USER)
+                parse->cli->input[parse->cli->inputs++] = words[i];
+        } else if (strcmp(words[i], "--") == 0)
+            options = false;
+        else if (words[i][1] == '-')
+            status = parse_long(parse, words[i], next, &taken, err);
+        else
+            status = parse_letters(parse, words[i], next, &taken, err);
+        i += taken;
+    }
+    return status;
 }
 
 /* The options that a command takes, as argp wants them. */
@@ -566,6 +692,12 @@ static void set_defaults(trm_cli *cli)
 
 static trm_status check_inputs(const trm_cli *cli, const command_row *command, trm_error *err)
 {
+    const uint64_t how = bit_of(KEY_JSON) | bit_of(KEY_QUIET) | bit_of(KEY_PROGRESS);
+    if (command->bit == FOR_BENCH && cli->inputs == 0 && (cli->given & ~how) == 0)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "bench: say what to measure, such as trimine bench --rows 20000 --dim 128 (see trimine "
+            "bench --help)");
     if (command->bit == FOR_BENCH && cli->inputs > 0)
         return trm_fail(err, TRM_ERR_USAGE, "bench takes no store: '%s'", cli->input[0]);
     if (command->bit == FOR_SYNTH && cli->inputs != 1)
@@ -583,30 +715,16 @@ static trm_status check_inputs(const trm_cli *cli, const command_row *command, t
     return TRM_OK;
 }
 
-static trm_status parse_words(trm_parse *parse, trm_pass pass, int count, char **words, trm_error *err)
-{
-    struct argp_option options[MOST_OPTIONS];
-    fill_options(parse->command, options);
-    const struct argp argp = {options, parse_key, NULL, NULL, NULL, NULL, NULL};
-    parse->pass = pass;
-    error_t error = argp_parse(&argp, count, words, ARGP_SILENT, NULL, parse);
-    if (parse->status != TRM_OK)
-        return parse->status;
-    if (error != 0)
-        return trm_fail(err, TRM_ERR_USAGE, "bad arguments (see trimine %s --help)", parse->command->name);
-    return TRM_OK;
-}
-
 /* The preset's words, but for what the command does not take because it is always so. */
 static trm_status parse_preset(trm_parse *parse, trm_error *err)
 {
     const trm_preset *preset = trm_preset_find(parse->cli->compat);
     const bool mine = parse->command->bit == FOR_MINE;
-    char name[16], text[12][64], *words[13];
+    char name[16], text[12][64], *words[13], meant[TRM_SUGGESTION];
     int count = 0;
     if (preset == NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "--compat '%s': must be one of %s", parse->cli->compat,
-                        trm_preset_names());
+        return trm_fail(err, TRM_ERR_USAGE, "--compat '%s': must be one of %s%s", parse->cli->compat,
+                        trm_preset_names(), trm_suggest(parse->cli->compat, "", trm_preset_names(), meant));
     if (mine ? !preset->mine : !preset->loss)
         return trm_fail(err, TRM_ERR_USAGE,
                         "--compat '%s' is for trimine loss: it makes no triplets to write", preset->name);
@@ -771,6 +889,19 @@ static json_t *rule_of_preset(const trm_cli *cli)
     return trm_report_settings(&rule);
 }
 
+static trm_status refuse_command(const char *name, trm_error *err)
+{
+    char list[NAMES] = "help", meant[TRM_SUGGESTION];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        add_name(list, commands[i].name);
+    if (name[0] == '-')
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "'%s': the command comes first: trimine COMMAND [OPTION...], COMMAND one of %s", name,
+                        list);
+    return trm_fail(err, TRM_ERR_USAGE, "'%s': no such command%s (see trimine --help)", name,
+                    trm_suggest(name, "", list, meant));
+}
+
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
 {
     set_defaults(cli);
@@ -778,7 +909,7 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "no command given (see trimine --help)");
     const command_row *command = find_row(argv[1]);
     if (command == NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "'%s': no such command (see trimine --help)", argv[1]);
+        return refuse_command(strcmp(argv[1], "help") == 0 && argc > 2 ? argv[2] : argv[1], err);
     cli->command = command->name;
     if (command->bit == FOR_BENCH)
         cli->mine.positives = TRM_POSITIVES_EASIEST;
@@ -802,38 +933,82 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
     return status;
 }
 
+/* ---- help ---- */
+
+bool trm_cli_wants_json(int argc, char **argv)
+{
+    bool json = false;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        json = json || strcmp(argv[i], "--json") == 0;
+    return json;
+}
+
 static void print_overview(void)
 {
     printf("Usage: trimine COMMAND [OPTION...]\n"
            "Exact mining of hard training examples from whole embedding stores, over MPI.\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        printf("  %-7s %-9s %.*s\n", commands[i].name, commands[i].arguments,
+        printf("  %-7s %-15s  %.*s\n", commands[i].name, commands[i].arguments,
                (int)strcspn(commands[i].about, "\v"), commands[i].about);
-    printf(
-        "\n  trimine COMMAND --help says what a command takes; trimine --version which version this is.\n");
-    exit(0);
+    printf("\n  trimine help COMMAND says what a command takes; trimine --version which version this is, "
+           "with -v of what "
+           "it is made.\n");
 }
 
-void trm_cli_answer_help(int argc, char **argv)
+static void print_command(const command_row *command, FILE *to, unsigned how)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
-        printf("trimine %s\n", TRM_VERSION);
-        exit(0);
-    }
-    if (argc >= 2 &&
-        (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0 || strcmp(argv[1], "help") == 0))
+    struct argp_option options[MOST_OPTIONS + 1];
+    char name[64];
+    snprintf(name, sizeof name, "trimine %s", command->name);
+    fill_options(command, options);
+    const struct argp argp = {options, NULL, command->arguments, command->about, NULL, NULL, NULL};
+    argp_help(&argp, to, how, name);
+}
+
+static bool is_one_of(const char *given, const char *a, const char *b, const char *c)
+{
+    return strcmp(given, a) == 0 || strcmp(given, b) == 0 || strcmp(given, c) == 0;
+}
+
+/* Is one of these among the words before "--"? */
+static bool has_word(int argc, char **argv, const char *a, const char *b, const char *c)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (is_one_of(argv[i], a, b, c))
+            return true;
+    return false;
+}
+
+/* Prints what is asked for; false: nothing is. */
+static bool answer(int argc, char **argv)
+{
+    const bool help = strcmp(argv[1], "help") == 0;
+    const command_row *command = find_row(help && argc > 2 ? argv[2] : argv[1]);
+    if (has_word(argc, argv, "--version", "-V", "-V"))
+        trm_report_version(has_word(argc, argv, "-v", "--verbose", "-vv"));
+    else if (command != NULL && (help || has_word(argc, argv, "--help", "-h", "-?")))
+        print_command(command, stdout, ARGP_HELP_STD_HELP);
+    else if (command != NULL && has_word(argc, argv, "--usage", "--usage", "--usage"))
+        print_command(command, stdout, ARGP_HELP_USAGE);
+    else if ((help && argc == 2) || is_one_of(argv[1], "--help", "-h", "-?"))
         print_overview();
-    const command_row *command = argc >= 2 ? find_row(argv[1]) : NULL;
-    for (int i = 2; command != NULL && i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-?") != 0 && strcmp(argv[i], "--usage") != 0)
-            continue;
-        struct argp_option options[MOST_OPTIONS];
-        char name[64];
-        snprintf(name, sizeof name, "trimine %s", command->name);
-        fill_options(command, options);
-        const struct argp argp = {options, NULL, command->arguments, command->about, NULL, NULL, NULL};
-        argp_help(&argp, stdout, strcmp(argv[i], "--usage") == 0 ? ARGP_HELP_USAGE : ARGP_HELP_STD_HELP,
-                  name);
+    else
+        return false;
+    return true;
+}
+
+void trm_cli_answer_help(int argc, char **argv, bool speaks)
+{
+    if (argc < 2)
+        return;
+    if (!speaks && freopen("/dev/null", "w", stdout) == NULL)
         exit(0);
+    if (answer(argc, argv)) {
+        const bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
+        if (!written)
+            fprintf(stderr, "trimine: error: standard output could not be written: %s\n", strerror(errno));
+        exit(written ? 0 : trm_exit_code(TRM_ERR_IO));
     }
+    if (speaks && argc == 2 && strcmp(argv[1], "bench") == 0)
+        print_command(find_row("bench"), stderr, ARGP_HELP_STD_HELP);
 }

@@ -223,6 +223,12 @@ json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)
                      (json_int_t)summary->certify_positives.float64);
 }
 
+void trm_report_version(bool all)
+{
+    (void)all;
+    printf("trimine %s\n", TRM_VERSION);
+}
+
 json_t *trm_report_text(const char *text)
 {
     json_t *value = json_string(text);

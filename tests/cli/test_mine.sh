@@ -4,13 +4,19 @@
 source "$(dirname "$0")/lib.sh"
 
 # --- without mpirun
-for words in "--help" "mine --help" "loss --help" "bench --help" "synth --help" "info --help" "--version"; do
+for words in "--help" "mine --help" "loss --help" "bench --help" "synth --help" "info --help" "--version" \
+    "-h" "help" "help mine" "mine s.h5 -h" "mine --version"; do
     env -u OMPI_ALLOW_RUN_AS_ROOT "$program" $words >"$dir/stdout" 2>"$dir/stderr" </dev/null
     expect "'$words' works without MPI" test $? = 0
     expect "'$words' prints to stdout" test -s "$dir/stdout"
     expect "'$words' prints nothing else" test ! -s "$dir/stderr"
 done
 expect "--version names the program and a version" grep -qE '^trimine [0-9]+\.[0-9]+\.[0-9]+' <("$program" --version)
+for words in "--help" "mine --help" "--version"; do
+    "$program" $words >/dev/full 2>"$dir/stderr"
+    expect "'$words' into a full device is an error" test $? = 74
+    expect "'$words' into a full device is told" grep -q '^trimine: error: standard output' "$dir/stderr"
+done
 for option in metric margin positives window pick fallback kernel threads replicate tile mem-per-rank json overwrite; do
     expect "mine --help explains --$option" grep -q -e "--$option" <("$program" mine --help)
 done

@@ -1,0 +1,129 @@
+/* Command lines, one a row: what is refused, in which words, and what is read as what. */
+#include "base/alloc.h"
+#include "cli/cli.h"
+
+#include <regex.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { WORDS = 12 };
+
+/* Parses "mine s.h5 -o t.h5"; '_' stands for an empty word. */
+static trm_status parse(const char *line, trm_cli *cli, trm_error *err)
+{
+    static char text[512], program[] = "trimine", nothing[] = "";
+    char *words[WORDS + 2] = {program}, *rest = text;
+    int count = 1;
+    snprintf(text, sizeof text, "%s", line);
+    for (char *word = strsep(&rest, " "); word != NULL && count <= WORDS; word = strsep(&rest, " "))
+        words[count++] = strcmp(word, "_") == 0 ? nothing : word;
+    *err = (trm_error)TRM_ERROR_INIT;
+    return trm_cli_parse(count, words, cli, err);
+}
+
+static void done(trm_cli *cli)
+{
+    trm_free(cli->input);
+    json_decref(cli->overridden);
+}
+
+static bool matches(const char *pattern, const char *text)
+{
+    regex_t regex;
+    assert_int_equal(regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB), 0);
+    const bool found = regexec(&regex, text, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return found;
+}
+
+static const struct {
+    const char *line, *pattern;
+} refused[] = {
+    {"mien s.h5", "^'mien': no such command, did you mean 'mine'\\? .*--help"},
+    {"frobnicate s.h5", "^'frobnicate': no such command \\(see"},
+    {"help lss", "^'lss': no such command, did you mean 'loss'"},
+    {"--json mine s.h5", "^'--json': the command comes first"},
+    {"mine s.h5 --metrc l2",
+     "^'--metrc': unknown option, did you mean '--metric'\\? \\(see trimine mine --help\\)"},
+    {"mine s.h5 --metrc=l2", "^'--metrc': unknown option, did you mean '--metric'"},
+    {"mine s.h5 --frobnicate", "^'--frobnicate': unknown option \\(see"},
+    {"mine s.h5 --marg 1", "^'--marg': unknown option, did you mean '--margin'"}, /* no abbreviations */
+    {"mine s.h5 --over", "^'--over': unknown option, did you mean '--overwrite'"},
+    {"mine s.h5 -margin 1", "^'-margin': unknown option, did you mean '--margin'"},
+    {"mine s.h5 -overwrite", "^'-overwrite': unknown option, did you mean '--overwrite'"},
+    {"mine s.h5 -x", "^'-x': unknown option"},
+    {"mine s.h5 --", "^$"},
+    {"mine s.h5 --loss mined", "^'--loss': not an option of trimine mine, but of: loss$"},
+    {"synth s.h5 --metric l2", "^'--metric': not an option of trimine synth, but of: mine loss bench$"},
+    {"mine s.h5 --margin", "^'--margin': needs a value: --margin M$"},
+    {"mine s.h5 --metric --soft", "^'--metric': needs a value"},
+    {"mine s.h5 -o", "^'--output': needs a value: --output FILE$"},
+    {"mine s.h5 --soft=yes", "^'--soft': takes no value, but got 'yes'$"},
+    {"mine s.h5 --soft=", "^'--soft': takes no value, but got ''$"},
+    {"mine s.h5 --metric sq2", "^--metric 'sq2': must be one of sql2 l2 cosine dot, did you mean 'sql2'"},
+    {"mine s.h5 --metric euclidean", "^--metric 'euclidean': must be one of sql2 l2 cosine dot$"},
+    {"mine s.h5 --positives easyest", "must be one of all hardest easiest nearest:K, did you mean 'easiest'"},
+    {"mine s.h5 --window Lt", "did you mean 'lt'"},
+    {"loss s.h5 --reduction mean", "did you mean 'mean_all'"},
+    {"mine s.h5 --compat facenett", "did you mean 'facenet'"},
+    {"mine s.h5 --threads _", "^--threads '': must be a whole number"},
+    {"mine s.h5 --mem-per-rank 8", "^--mem-per-rank '8': give a unit, such as 8G or 8GiB"},
+    {"mine s.h5 --mem-per-rank 0.5", "such as 0.5G"},
+    {"mine s.h5 --mem-per-rank 8X", "^--mem-per-rank '8X': must be a size such as"},
+    {"bench", "^bench: say what to measure"},
+    {"bench --json --quiet", "^bench: say what to measure"},
+    {"bench s.h5 --rows 5", "^bench takes no store: 's.h5'"},
+    {"mine --quiet", "^no store given"},
+};
+
+static void what_is_wrong_is_said(void **state)
+{
+    trm_cli cli;
+    trm_error err;
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const trm_status status = parse(refused[i].line, &cli, &err);
+        if (status != TRM_ERR_USAGE && strcmp(refused[i].pattern, "^$") != 0)
+            fail_msg("'%s' is not refused", refused[i].line);
+        if (!matches(refused[i].pattern, err.text))
+            fail_msg("'%s': %s", refused[i].line, err.text);
+        done(&cli);
+    }
+}
+
+static void values_are_found_where_GNU_programs_have_them(void **state)
+{
+    trm_cli cli;
+    trm_error err;
+    (void)state;
+    assert_int_equal(parse("mine a.h5 -vvo t.h5 --margin=0.25 b.h5 --ignore-label -1 -- --c.h5", &cli, &err),
+                     TRM_OK);
+    assert_int_equal(cli.inputs, 3);
+    assert_string_equal(cli.input[1], "b.h5");
+    assert_string_equal(cli.input[2], "--c.h5");
+    assert_string_equal(cli.output, "t.h5");
+    assert_int_equal(cli.verbose, 2);
+    assert_true(cli.mine.margin == 0.25);
+    done(&cli);
+    assert_int_equal(parse("mine a.h5 -ot.h5 --labels=--x --mem-per-rank 8B", &cli, &err), TRM_OK);
+    assert_string_equal(cli.output, "t.h5");
+    assert_string_equal(cli.store.labels, "--x");
+    assert_int_equal(cli.run.mem_per_rank, 8);
+    done(&cli);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(values_are_found_where_GNU_programs_have_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
