@@ -93,7 +93,7 @@ OLD = b"an old output"
 def rough(trial):
     """One more run of a job that passed, with trouble."""
     r = random.Random(f"{trial.soak.options.seed}/{trial.number}/rough")
-    what = r.choices(("kill", "signal", "disk", None), (30, 20, 15, 35))[0]
+    what = r.choices(("kill", "signal", "disk", "rivals", None), (30, 20, 15, 10, 25))[0]
     path = trial.output("r")
     if path is not None and r.random() < 0.6:
         with open(path, "wb") as f:
@@ -101,6 +101,9 @@ def rough(trial):
     if what == "disk":
         if path is not None and trial.soak.mounts:
             full_disk(trial, r)
+    elif what == "rivals":
+        if path is not None:
+            rivals(trial, r, path)
     elif what is not None and trial.job.spec["source"] not in ("given", "packed"):
         disturbed(trial, r, what, path)
 
@@ -160,6 +163,25 @@ def disturbed(trial, r, what, path):
         if wrong:
             return
     go_on(trial, r, kept, path, ["--overwrite"])
+
+
+def rivals(trial, r, path):
+    """Two jobs that write one output at the same time: each ends well or is refused, and the output is right."""
+    runs = []
+    for _ in range(2):
+        config = draw.draw_config(r, trial.job.store.count, False)
+        runs.append(trial.start(trial.words(config, path, ["--overwrite"]), config["ranks"], config["env"]))
+        time.sleep(r.choice((0.0, 0.3)) * r.random())
+    for run in runs:
+        run.end()
+        wrong = ["it hangs"] if run.hung else [] if run.code in (0, 73) else [f"exit code {run.code} beside a rival"]
+        trial.note(run, wrong)
+    if all(run.code != 0 for run in runs):
+        trial.note(runs[0], ["neither of two rivals wrote the output"])
+    for run in runs:
+        if run.code == 0:
+            trial.note(run, trial.judged(run, path))
+    trial.soak.count("rivals refused" if any(run.code == 73 for run in runs) else "rivals that both wrote")
 
 
 def full_disk(trial, r):
