@@ -40,17 +40,28 @@ typedef struct trm_store_file {
     char *embeddings; /* dataset path */
     char *labels;
     char *ids;                /* NULL where there is none */
-    char embeddings_type[32]; /* e.g. "float32", "uint8", "float64-be" */
-    char labels_type[32];
-    char ids_type[32]; /* empty where there is none */
+    char embeddings_type[32]; /* e.g. "float32", "uint8", "float64-be", "bfloat16" */
+    char labels_type[32];     /* also "strings", "strings of 5 bytes", "enum of int8" */
+    char ids_type[32];        /* empty where there is none */
+    char *ids_left_aside;     /* why the ids are of no use; NULL: they are, or there are none */
     int64_t rows;
-    int64_t first; /* row id of the file's first row */
+    int64_t first;   /* row id of the file's first row */
+    int64_t same_as; /* an earlier file, by its index, that is this one (also through links); -1: none */
 } trm_store_file;
+
+/* What the labels that are read stand for. */
+typedef enum trm_label_kind {
+    TRM_LABELS_SIGNED,   /* themselves */
+    TRM_LABELS_UNSIGNED, /* their bits are those of a uint64 */
+    TRM_LABELS_NAMED     /* names, numbered from 0 in the order of their bytes */
+} trm_label_kind;
 
 /* Opens files (or, for a folder, its *.h5 and *.hdf5 files by name) as one store.
  * Collective on comm (dup'ed); paths and options equal on all ranks. *store is owned by the caller.
- * Errors: NO_INPUT, PERMISSION, DATA (not HDF5, truncated, missing or ambiguous dataset, wrong type or shape,
- * lengths or dims that differ, zero rows), each naming file, dataset and rule. */
+ * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
+ * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,
+ * are left aside. Errors: NO_INPUT, PERMISSION, DATA (not HDF5, truncated, missing or ambiguous dataset,
+ * wrong type or shape, lengths or dims that differ, zero rows), each naming file, dataset and rule. */
 trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
                           const trm_store_options *options, trm_store **store, trm_error *err) TRM_MUST_CHECK;
 
@@ -66,11 +77,20 @@ int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
  * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the store
- * has none); NULL, on all ranks, for what is not wanted. All owned by the caller. Errors: IO; DATA naming
- * file, dataset, row and rule for a non-finite value, a value outside float32, a zero-norm row, a uint64
- * label over INT64_MAX. */
+ * has none, or left them aside; a uint64 beyond int64 keeps its bits); NULL, on all ranks, for what is not
+ * wanted. All owned by the caller. Names of labels are found by a look at all labels of the store, when
+ * labels are asked for first. Errors: IO; MEMORY; DATA naming file, dataset, row and rule for a non-finite
+ * value, a value outside float32, a zero-norm row, a label that is no whole number or beyond 2^53 as a float,
+ * and for a uint64 label over INT64_MAX beside a negative one. */
 trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
                           float *embeddings, int64_t *labels, int64_t *ids, trm_error *err) TRM_MUST_CHECK;
+
+/* What the labels that were read are; SIGNED before. The number of names (0 where they are numbers); the name
+ * of one, borrowed until the store is closed, with a NUL behind its length bytes (length may be NULL). Not
+ * collective. */
+trm_label_kind trm_store_label_kind(const trm_store *store);
+int64_t trm_store_label_names(const trm_store *store);
+const char *trm_store_label_name(const trm_store *store, int64_t label, int64_t *length);
 
 /* Closes and sets *store to NULL; NULL is fine. Collective. */
 void trm_store_close(trm_store **store);

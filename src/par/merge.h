@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/exact_sum.h"
 #include "base/hash_sum.h"
+#include "base/names.h"
 
 #include <mpi.h>
 #include <stdint.h>
@@ -18,5 +19,8 @@ void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t coun
 /* Sums over all ranks, in place, on all ranks. Collective. */
 void trm_merge_exact_sum(MPI_Comm comm, trm_exact_sum *sum);
 void trm_merge_hash_sum(MPI_Comm comm, trm_hash_sum *sum);
+
+/* Every rank ends with the names of all ranks, in the order of their bytes. Collective. Errors: MEMORY. */
+trm_status trm_merge_names(MPI_Comm comm, trm_names *names, trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
 #include "store/h5.h"
 
 #include "base/alloc.h"
+#include "store/describe.h"
 #include "store/sources.h"
 #include "store/store_inner.h"
 
@@ -123,22 +124,27 @@ void trm_h5_close(hid_t handle)
         H5Idec_ref(handle);
 }
 
-hid_t trm_h5_select(hid_t file_space, const trm_h5_block *block)
+hid_t trm_h5_select(hid_t file_space, int rank, const trm_h5_block *block)
 {
-    const int rank = H5Sget_simple_extent_ndims(file_space);
-    if (rank < 1 || rank > 3)
+    int axis[3] = {0, 0, 0};
+    hsize_t ignored[3], start[H5S_MAX_RANK] = {0}, size[H5S_MAX_RANK];
+    if (!trm_h5_squeeze(file_space, rank, axis, ignored))
         return -1;
     const bool none = block->rows == 0;
-    hsize_t start[3] = {(hsize_t)block->first, 0, 0};
-    hsize_t size[3] = {(hsize_t)(none ? 1 : block->rows), (hsize_t)block->width, 0};
-    if (rank == 3) {
-        start[1] = (hsize_t)block->item;
-        size[1] = (hsize_t)block->items;
-        size[2] = (hsize_t)block->width;
-    }
-    hid_t memory = H5Screate_simple(rank, size, NULL);
+    const hsize_t values = none ? 1 : (hsize_t)(block->rows * block->items * block->width);
+    hid_t memory = H5Screate_simple(1, &values, NULL);
     if (memory < 0)
         return memory;
+    for (int d = 0; d < H5S_MAX_RANK; d++)
+        size[d] = 1;
+    start[axis[0]] = (hsize_t)block->first;
+    size[axis[0]] = (hsize_t)(none ? 1 : block->rows);
+    if (rank == 3) {
+        start[axis[1]] = (hsize_t)block->item;
+        size[axis[1]] = (hsize_t)block->items;
+    }
+    if (rank > 1)
+        size[axis[rank - 1]] = (hsize_t)block->width;
     herr_t result = none ? (H5Sselect_none(memory) < 0 ? -1 : H5Sselect_none(file_space))
                          : H5Sselect_hyperslab(file_space, H5S_SELECT_SET, start, NULL, size, NULL);
     if (result < 0) {
@@ -251,35 +257,88 @@ bool trm_h5_attribute_text(hid_t object, const char *name, char *text, size_t si
     return read;
 }
 
+enum { SAMPLE = 4096 };
+
+/* Numbers, or h5py's bool, of some rows as float64. */
+static bool read_sample(hid_t dataset, hid_t type, const trm_h5_block *block, double value[SAMPLE])
+{
+    int8_t small[SAMPLE];
+    const bool is_enum = H5Tget_class(type) == H5T_ENUM;
+    const int64_t values = block->rows * block->width;
+    if (values == 0 || (is_enum && H5Tget_size(type) != 1))
+        return false;
+    hid_t space = H5Dget_space(dataset), memory = trm_h5_select(space, 2, block);
+    const bool read = memory >= 0 && H5Dread(dataset, is_enum ? type : H5T_NATIVE_DOUBLE, memory, space,
+                                             H5P_DEFAULT, is_enum ? (void *)small : value) >= 0;
+    for (int64_t i = 0; i < values && is_enum; i++)
+        value[i] = small[i];
+    trm_h5_close(memory);
+    trm_h5_close(space);
+    return read;
+}
+
+/* Do the first rows of an N x C dataset of numbers have one 1 each, and 0 else? */
+static bool looks_one_hot(hid_t dataset, hid_t type, const hsize_t size[2])
+{
+    double value[SAMPLE];
+    const int64_t columns = (int64_t)size[1], most = columns > 0 ? SAMPLE / columns : 0;
+    const trm_h5_block block = {0, most < (int64_t)size[0] ? most : (int64_t)size[0], 0, 1, columns};
+    bool looks = read_sample(dataset, type, &block, value);
+    for (int64_t i = 0; i < block.rows && looks; i++) {
+        int ones = 0;
+        for (int64_t k = 0; k < columns && looks; k++) {
+            const double x = value[i * columns + k];
+            looks = x == 0.0 || x == 1.0;
+            ones += x == 1.0;
+        }
+        looks = looks && ones == 1;
+    }
+    return looks;
+}
+
+static const char *const wanted_shapes[] = {"", "one value a row", "rows x columns",
+                                            "rows x items x columns"};
+static const char *const wanted_types[] = {
+    [TRM_WANT_FLOATS] = "floats (float16 to float64, bfloat16) or integers: write it as float32",
+    [TRM_WANT_INTEGERS] = "integers",
+    [TRM_WANT_LABELS] = "whole numbers, strings or an enum"};
+
+/* What to write instead of labels that have several values a row. */
+static const char *label_remedy(hid_t dataset, hid_t type, hid_t space)
+{
+    int axis[3];
+    hsize_t size[3];
+    if (!trm_h5_squeeze(space, 2, axis, size))
+        return "";
+    return looks_one_hot(dataset, type, size) ? ": it looks one-hot; write its argmax(axis=1) instead"
+                                              : ": write one column of it, or number the combinations";
+}
+
 trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const char *name, int rank,
-                               bool integer, trm_element *element, char type_name[TRM_ELEMENT_NAME],
+                               trm_want want, trm_element *element, char type_name[TRM_ELEMENT_NAME],
                                hsize_t *size, trm_error *err)
 {
+    char type_text[TRM_TYPE_TEXT], shape[TRM_SHAPE_TEXT];
+    int axis[3];
     hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
-    int dimensions = H5Sget_simple_extent_ndims(space);
-    bool known = trm_element_recognize(type, element, type_name);
+    const bool known = trm_element_recognize(type, element, type_name);
     trm_status status = TRM_OK;
-    if (dimensions != rank || H5Sget_simple_extent_type(space) != H5S_SIMPLE)
-        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has %d dimensions, needs %d", about->kind,
-                          about->path, name, dimensions, rank);
-    else if (!known && !integer)
-        status =
-            trm_fail(err, TRM_ERR_DATA,
-                     "%s '%s': dataset '%s' must hold float16, float32, float64 or integers of 8 to 64 bits",
-                     about->kind, about->path, name);
-    else if (integer && (!known || element->class == TRM_ELEMENT_FLOAT))
-        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' must hold integers, not %s", about->kind,
-                          about->path, name, known ? type_name : "another type");
-    else if (H5Sget_simple_extent_dims(space, size, NULL) < 0)
-        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has no readable shape", about->kind,
-                          about->path, name);
+    trm_type_text(type, type_text);
+    trm_space_text(space, shape);
+    if (!known || !trm_element_serves(element, want))
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' (%s) holds %s, needs %s", about->kind,
+                          about->path, name, shape, type_text, wanted_types[want]);
+    else if (!trm_h5_squeeze(space, rank, axis, size))
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' (%s) is %s, needs %s%s", about->kind,
+                          about->path, name, type_text, shape, wanted_shapes[rank],
+                          want == TRM_WANT_LABELS ? label_remedy(dataset, type, space) : "");
     trm_h5_close(type);
     trm_h5_close(space);
     return status;
 }
 
 trm_status trm_inspect_named(const trm_named_file *about, trm_sources *sources, hid_t file, const char *name,
-                             int rank, bool integer, trm_element *element, hsize_t *size, trm_error *err)
+                             int rank, trm_want want, trm_element *element, hsize_t *size, trm_error *err)
 {
     char type_name[TRM_ELEMENT_NAME], listed[TRM_LISTED_BYTES];
     trm_found found;
@@ -294,7 +353,7 @@ trm_status trm_inspect_named(const trm_named_file *about, trm_sources *sources, 
                           listed);
     }
     if (status == TRM_OK)
-        status = trm_inspect_dataset(about, found.object, name, rank, integer, element, type_name, size, err);
+        status = trm_inspect_dataset(about, found.object, name, rank, want, element, type_name, size, err);
     trm_h5_close(found.object);
     return status;
 }

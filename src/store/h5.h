@@ -50,9 +50,9 @@ typedef struct trm_h5_block {
     int64_t first, rows, item, items, width;
 } trm_h5_block;
 
-/* Selects a block (nothing where it has no rows), and makes the dense memory space that fits. Negative on
- * failure. */
-hid_t trm_h5_select(hid_t file_space, const trm_h5_block *block);
+/* Selects a block (nothing where it has no rows) of what counts as rank dimensions (trm_h5_squeeze), and
+ * makes the dense memory space that fits. Negative on failure. */
+hid_t trm_h5_select(hid_t file_space, int rank, const trm_h5_block *block);
 
 /* How all ranks go through their rows in the same number of pieces of at most 64 MiB: several whole rows
  * each, or some items of one row where a row is larger (an item is not divided). So a piece is contiguous in

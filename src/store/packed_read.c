@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "store/describe.h"
 #include "store/loss_files.h"
 #include "store/store_inner.h"
 
@@ -12,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PARTS = 3, SHAPE_TEXT = 96 };
+enum { PARTS = 3 };
 static const char kind[] = "packed triplets";
 
 /* What rank 0 finds; travels as bytes. */
@@ -37,23 +38,14 @@ static bool has_dataset(const trm_named_file *about, trm_sources *sources, hid_t
     return broken || found.kind == TRM_FOUND_DATASET;
 }
 
-static const char *shape_text(int rank, const hsize_t *size, char text[SHAPE_TEXT])
-{
-    int used = 0;
-    for (int d = 0; d < rank; d++)
-        used += snprintf(text + used, (size_t)(SHAPE_TEXT - used), "%s%" PRIu64, d > 0 ? " x " : "",
-                         (uint64_t)size[d]);
-    return text;
-}
-
 /* The first dataset decides B and D. */
 static trm_status keep_shape(const char *path, const hsize_t *size, survey *found, trm_error *err)
 {
-    char shape[SHAPE_TEXT];
+    char shape[TRM_SHAPE_TEXT];
     if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': dataset '%s' is %s, needs at least one row and 1 to %d columns", kind, path,
-                        name_of(found, 0), shape_text(2, size, shape), TRM_MAX_DIM);
+                        name_of(found, 0), trm_shape_text(2, size, shape), TRM_MAX_DIM);
     found->count = (int64_t)size[0];
     found->dim = (int64_t)size[1];
     return TRM_OK;
@@ -63,24 +55,24 @@ static trm_status keep_shape(const char *path, const hsize_t *size, survey *foun
 static trm_status check_shape(const char *path, int part, int rank, const hsize_t *size, survey *found,
                               trm_error *err)
 {
-    char shape[SHAPE_TEXT], first[SHAPE_TEXT];
+    char shape[TRM_SHAPE_TEXT], first[TRM_SHAPE_TEXT];
     const hsize_t expected[2] = {(hsize_t)found->count, (hsize_t)found->dim};
     int64_t values = 0;
     if (size[0] != expected[0] || size[rank - 1] != expected[1])
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' is %s, '%s' is %s", kind, path,
-                        name_of(found, part), shape_text(rank, size, shape), name_of(found, 0),
-                        shape_text(2, expected, first));
+                        name_of(found, part), trm_shape_text(rank, size, shape), name_of(found, 0),
+                        trm_shape_text(2, expected, first));
     if (rank == 2)
         return TRM_OK;
     found->negatives = (int64_t)size[1];
     if (size[1] < 1)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': dataset '%s' is %s, needs at least one negative an anchor", kind, path,
-                        name_of(found, part), shape_text(rank, size, shape));
+                        name_of(found, part), trm_shape_text(rank, size, shape));
     if (__builtin_mul_overflow(found->negatives, found->count, &values) ||
         __builtin_mul_overflow(values, found->dim * (int64_t)sizeof(double), &values))
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' is %s, too large", kind, path,
-                        name_of(found, part), shape_text(rank, size, shape));
+                        name_of(found, part), trm_shape_text(rank, size, shape));
     return TRM_OK;
 }
 
@@ -97,7 +89,7 @@ static trm_status check_datasets(const trm_named_file *about, trm_sources *sourc
     for (int part = 0; part < PARTS && status == TRM_OK; part++) {
         const int rank = part == 2 && found->many ? 3 : 2;
         hsize_t size[3] = {0, 0, 0};
-        status = trm_inspect_named(about, sources, file, name_of(found, part), rank, false,
+        status = trm_inspect_named(about, sources, file, name_of(found, part), rank, TRM_WANT_FLOATS,
                                    &found->element[part], size, err);
         if (status == TRM_OK)
             status = part == 0 ? keep_shape(about->path, size, found, err)
@@ -129,6 +121,7 @@ static trm_status read_parts(MPI_Comm comm, const char *path, const trm_read_opt
     for (int part = 0; part < PARTS; part++) {
         column[part] = (trm_column){.name = name_of(found, part),
                                     .element = &found->element[part],
+                                    .rank = part == 2 && found->many ? 3 : 2,
                                     .items = part == 2 ? found->negatives : 1,
                                     .item_name = part == 2 && found->many ? "negative" : NULL,
                                     .width = (int)found->dim,

@@ -6,6 +6,7 @@
 #define TRM_STORE_STORE_INNER_H
 
 #include "store/element.h"
+#include "store/labels.h"
 #include "store/sources.h"
 #include "trimine/store.h"
 
@@ -16,9 +17,10 @@ typedef struct trm_store_entry {
     trm_store_file seen;
     trm_element embeddings, labels, ids;
     int64_t dim;
-    /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at < 0:
-     * none. */
-    int64_t path_at, embeddings_at, labels_at, ids_at;
+    uint64_t device, inode; /* both 0: not known */
+    /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at,
+     * ids_reason_at < 0: none. */
+    int64_t path_at, embeddings_at, labels_at, ids_at, ids_reason_at;
 } trm_store_entry;
 
 struct trm_store {
@@ -28,6 +30,9 @@ struct trm_store {
     trm_store_entry *entry;
     char *names;
     trm_sources sources; /* rank 0's: every file that is read */
+    bool ids;            /* all files have ids that are of use */
+    bool settled;        /* what follows is known */
+    trm_labels labels;
 };
 
 /* ---- looking at a file: this rank alone, HDF5 silenced by the caller ---- */
@@ -46,30 +51,61 @@ trm_status trm_inspect_open(const trm_named_file *about, hid_t *file, trm_error 
 enum { TRM_LISTED_BYTES = 512 };
 void trm_inspect_list(hid_t group, const char *path, char text[TRM_LISTED_BYTES]);
 
-/* Type and shape of an open dataset, which must have rank dimensions (size gets them) and elements that we
- * convert; integer: only integers. Errors: DATA. */
+/* Type and shape of an open dataset, which must have rank dimensions (size gets them; others must be 1) and
+ * elements that serve what is wanted. Errors: DATA. */
 trm_status trm_inspect_dataset(const trm_named_file *about, hid_t dataset, const char *name, int rank,
-                               bool integer, trm_element *element, char type_name[TRM_ELEMENT_NAME],
+                               trm_want want, trm_element *element, char type_name[TRM_ELEMENT_NAME],
                                hsize_t *size, trm_error *err) TRM_MUST_CHECK;
 
 /* The same for the dataset of that name; one that is missing is an error that lists what is there. */
 trm_status trm_inspect_named(const trm_named_file *about, trm_sources *sources, hid_t file, const char *name,
-                             int rank, bool integer, trm_element *element, hsize_t *size,
+                             int rank, trm_want want, trm_element *element, hsize_t *size,
                              trm_error *err) TRM_MUST_CHECK;
 
 /* ---- reading: collective ---- */
+
+/* What is to be found out of labels before any can be read as numbers: see labels.h. */
+typedef struct trm_label_scan {
+    trm_names names;
+    int64_t first_large, first_negative; /* the lowest row ids of a uint64 over INT64_MAX, of a number < 0;
+                                          * INT64_MAX: none */
+    int64_t file_first;                  /* row id of the first row of the file at hand */
+} trm_label_scan;
+
+/* A name of an enum. */
+typedef struct trm_member {
+    int64_t value, number; /* number: among the store's names, -1 for none */
+    char *name;            /* HDF5's memory */
+    bool used;
+} trm_member;
+
+/* How labels become numbers. */
+typedef struct trm_label_column {
+    const trm_names *names; /* what names stand for; NULL: labels are numbers */
+    trm_label_scan *scan;   /* or: nothing is read, but this found out */
+    trm_member *member;     /* the enum at hand, by value */
+    int64_t members;
+} trm_label_column;
 
 /* One dataset, and where its converted rows go. */
 typedef struct trm_column {
     const char *name;
     const trm_element *element;
-    int64_t items;         /* in a row; 1 but for three dimensions */
-    const char *item_name; /* what messages call an item; NULL: rows are all there is */
-    int width;             /* values in an item */
-    float *floats;         /* either, */
-    double *norms;         /* with the norms of the items before they were normalised, or NULL, */
-    int64_t *integers;     /* or */
+    int rank;                 /* of its dimensions that count */
+    int64_t items;            /* in a row; 1 but for three dimensions */
+    const char *item_name;    /* what messages call an item; NULL: rows are all there is */
+    int width;                /* values in an item */
+    float *floats;            /* either, */
+    double *norms;            /* with the norms of the items before they were normalised, or NULL, */
+    int64_t *integers;        /* or */
+    trm_label_column *labels; /* with these: numbers of any type, or names; else integers alone */
 } trm_column;
+
+/* A piece of a column in the bounce buffer: items [item, item + count) of the dataset, going to place done.
+ */
+typedef struct trm_arrival {
+    int64_t item, count, done;
+} trm_arrival;
 
 /* What a read of one or more files holds. begin and end fill in the rest. */
 typedef struct trm_reader {
@@ -92,5 +128,19 @@ trm_status trm_reader_begin(trm_reader *in, int64_t bytes) TRM_MUST_CHECK;
 trm_status trm_reader_read(trm_reader *in, const char *path, int columns, const trm_column *column,
                            int64_t row, int64_t count) TRM_MUST_CHECK;
 void trm_reader_end(trm_reader *in);
+
+/* ---- labels ---- */
+
+/* Learns the names of an enum from its dataset, for the pieces that follow; end: adds what a scan has seen of
+ * them, and frees. Not collective. Errors: MEMORY, DATA. */
+trm_status trm_labels_begin(const trm_reader *in, const trm_column *column, hid_t dataset) TRM_MUST_CHECK;
+trm_status trm_labels_end(const trm_reader *in, const trm_column *column, trm_status status) TRM_MUST_CHECK;
+/* Takes a piece that has arrived in the buffer. Not collective. Errors: DATA, MEMORY. */
+trm_status trm_labels_accept(const trm_reader *in, const trm_column *column,
+                             const trm_arrival *piece) TRM_MUST_CHECK;
+/* Finds out what labels stand for, unless that is known. Collective. Errors: IO, DATA, MEMORY. */
+trm_status trm_labels_settle(trm_store *store, trm_error *err) TRM_MUST_CHECK;
+/* Rows of a file among rows [first, first + count) of the store: *from, a row id, and how many. */
+int64_t trm_store_overlap(const trm_store_file *file, int64_t first, int64_t count, int64_t *from);
 
 #endif

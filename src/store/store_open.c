@@ -311,8 +311,22 @@ static trm_status check_length(const char *path, const char *name, hsize_t rows,
                     path, name, (int64_t)rows, embeddings, expected);
 }
 
+static trm_status check_labels_against_first(const survey *found, const trm_store_entry *entry,
+                                             const char *path, const char *labels, trm_error *err)
+{
+    static const char *const sort[] = {"numbers", "names"};
+    const trm_store_entry *first = &found->entry[0];
+    const bool names = trm_element_names(&entry->labels), first_names = trm_element_names(&first->labels);
+    if (names == first_names)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA,
+                    "store '%s': labels '%s' are %s (%s), those of '%s' are %s (%s): make them the same sort",
+                    path, labels, sort[names], entry->seen.labels_type, found->names + first->path_at,
+                    sort[first_names], first->seen.labels_type);
+}
+
 static trm_status check_against_first(const survey *found, const trm_store_entry *entry, const char *path,
-                                      const char *embeddings, trm_error *err)
+                                      const char *embeddings, const char *labels, trm_error *err)
 {
     if (found->files == 0)
         return TRM_OK;
@@ -320,15 +334,21 @@ static trm_status check_against_first(const survey *found, const trm_store_entry
     if (entry->dim != found->dim)
         return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64,
                         path, embeddings, entry->dim, found->names + first->path_at, found->dim);
-    if ((entry->seen.ids_type[0] == '\0') != (first->seen.ids_type[0] == '\0'))
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': file has %s, '%s' has %s", path,
-                        entry->seen.ids_type[0] == '\0' ? "no ids" : "ids", found->names + first->path_at,
-                        entry->seen.ids_type[0] == '\0' ? "some" : "none");
-    return TRM_OK;
+    return check_labels_against_first(found, entry, path, labels, err);
+}
+
+/* An earlier file that is this one, whatever its name; -1: none. */
+static int64_t find_same(const survey *found, const trm_store_entry *entry)
+{
+    for (int i = 0; i < found->files && entry->inode != 0; i++)
+        if (found->entry[i].inode == entry->inode && found->entry[i].device == entry->device)
+            return i;
+    return -1;
 }
 
 static trm_status add_entry(survey *found, const trm_store_entry *entry, const char *path,
-                            const char *embeddings, const char *labels, const char *ids, trm_error *err)
+                            const char *embeddings, const char *labels, const char *ids,
+                            const char *ids_reason, trm_error *err)
 {
     if (found->files == found->room) {
         int room = 2 * found->room + 4;
@@ -343,14 +363,113 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     kept->path_at = keep_name(found, "", path);
     kept->embeddings_at = keep_name(found, "", embeddings);
     kept->labels_at = keep_name(found, "", labels);
-    kept->ids_at = ids == NULL ? -1 : keep_name(found, "", ids);
+    kept->ids_at = ids[0] == '\0' ? -1 : keep_name(found, "", ids);
+    kept->ids_reason_at = ids_reason[0] == '\0' ? -1 : keep_name(found, "", ids_reason);
     if (kept->path_at < 0 || kept->embeddings_at < 0 || kept->labels_at < 0 ||
-        (ids != NULL && kept->ids_at < 0))
+        (ids[0] != '\0' && kept->ids_at < 0) || (ids_reason[0] != '\0' && kept->ids_reason_at < 0))
         return trm_fail_memory(err, "file names", found->size, 1);
     kept->seen.first = found->rows;
+    kept->seen.same_as = find_same(found, kept);
     found->rows += kept->seen.rows;
     found->dim = kept->dim;
     found->files++;
+    return TRM_OK;
+}
+
+static void identify(const char *path, trm_store_entry *entry)
+{
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return;
+    entry->device = (uint64_t)about.st_dev;
+    entry->inode = (uint64_t)about.st_ino;
+}
+
+/* What is found of one file before it is known to fit the others. */
+typedef struct finding {
+    trm_store_entry entry;
+    hid_t embeddings, labels, ids; /* negative: not open */
+    char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
+    char ids_reason[TRM_ERROR_TEXT]; /* why ids are left aside; empty: they are not */
+    hsize_t size[3];
+} finding;
+
+static trm_status inspect_embeddings(const role *r, finding *f, trm_error *err)
+{
+    const char *name = NULL;
+    trm_status status = find_dataset(r, false, &name, &f->embeddings, err);
+    if (status != TRM_OK)
+        return status;
+    shown(name, f->embeddings_name);
+    return trm_inspect_dataset(r->about, f->embeddings, f->embeddings_name, 2, TRM_WANT_FLOATS,
+                               &f->entry.embeddings, f->entry.seen.embeddings_type, f->size, err);
+}
+
+/* A matrix that was written column by column has a row for each dimension. */
+static trm_status check_transposed(const char *path, const finding *f, hsize_t labels, trm_error *err)
+{
+    if (labels != f->size[1] || labels == f->size[0])
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA,
+                    "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64 ", '%s' has %" PRIu64
+                    " rows: it looks transposed; write it as %" PRIu64 " x %" PRIu64 " (its .T)",
+                    path, f->embeddings_name, (uint64_t)f->size[0], (uint64_t)f->size[1], f->labels_name,
+                    (uint64_t)labels, (uint64_t)f->size[1], (uint64_t)f->size[0]);
+}
+
+static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], trm_error *err)
+{
+    const char *name = NULL;
+    trm_status status = find_dataset(r, false, &name, &f->labels, err);
+    if (status != TRM_OK)
+        return status;
+    shown(name, f->labels_name);
+    status = trm_inspect_dataset(r->about, f->labels, f->labels_name, 1, TRM_WANT_LABELS, &f->entry.labels,
+                                 f->entry.seen.labels_type, length, err);
+    return status == TRM_OK ? check_transposed(r->about->path, f, length[0], err) : status;
+}
+
+static trm_status check_size(const char *path, finding *f, const survey *found, trm_error *err)
+{
+    const hsize_t *size = f->size;
+    if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
+                        ", needs at least one row and 1 to %d columns",
+                        path, f->embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
+    if (size[0] > (hsize_t)(most_rows - found->rows))
+        return trm_fail(err, TRM_ERR_DATA,
+                        "store '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64, path,
+                        f->embeddings_name, (uint64_t)size[0], most_rows);
+    f->entry.seen.rows = (int64_t)size[0];
+    f->entry.dim = (int64_t)size[1];
+    return TRM_OK;
+}
+
+/* Ids are only looked at, so whatever is wrong with them is a reason to leave them aside; but for a path that
+ * the user gave and that is not there. */
+static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
+{
+    const char *name = NULL;
+    trm_error why = TRM_ERROR_INIT;
+    hsize_t length[3] = {0, 0, 0};
+    trm_status status = find_dataset(r, true, &name, &f->ids, &why);
+    if (status != TRM_OK && r->option != NULL) {
+        *err = why;
+        return status;
+    }
+    if (status == TRM_OK && f->ids < 0)
+        return TRM_OK;
+    shown(name != NULL ? name : ids_names[0], f->ids_name);
+    if (status == TRM_OK)
+        status = trm_inspect_dataset(r->about, f->ids, f->ids_name, 1, TRM_WANT_INTEGERS, &f->entry.ids,
+                                     f->entry.seen.ids_type, length, &why);
+    if (status == TRM_OK)
+        status = check_length(r->about->path, f->ids_name, length[0], f->embeddings_name, f->entry.seen.rows,
+                              &why);
+    const char *reason = strstr(why.text, "': "); /* behind "store 'PATH" */
+    if (status != TRM_OK)
+        snprintf(f->ids_reason, sizeof f->ids_reason, "%s", reason != NULL ? reason + 3 : why.text);
     return TRM_OK;
 }
 
@@ -363,58 +482,28 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
         {&about, &found->sources, file, "labels", options->labels, labels_names},
         {&about, &found->sources, file, "ids", options->ids, ids_names},
     };
-    trm_store_entry entry;
-    memset(&entry, 0, sizeof entry);
-    hid_t embeddings = -1, labels = -1, ids = -1;
-    const char *name = NULL;
-    char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
-    hsize_t size[2] = {0, 0}, length[2] = {0, 0};
-    trm_status status = find_dataset(&roles[0], false, &name, &embeddings, err);
-    if (status != TRM_OK)
-        goto done;
-    shown(name, embeddings_name);
-    status = trm_inspect_dataset(&about, embeddings, embeddings_name, 2, false, &entry.embeddings,
-                                 entry.seen.embeddings_type, size, err);
-    if (status != TRM_OK)
-        goto done;
-    entry.seen.rows = (int64_t)size[0];
-    entry.dim = (int64_t)size[1];
-    if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
-                          ", needs at least one row and 1 to %d columns",
-                          path, embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
-    else if (size[0] > (hsize_t)(most_rows - found->rows))
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "store '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64, path,
-                          embeddings_name, (uint64_t)size[0], most_rows);
+    finding f;
+    hsize_t length[3] = {0, 0, 0};
+    memset(&f, 0, sizeof f); /* entries travel as bytes */
+    f.embeddings = f.labels = f.ids = -1;
+    identify(path, &f.entry);
+    trm_status status = inspect_embeddings(&roles[0], &f, err);
     if (status == TRM_OK)
-        status = find_dataset(&roles[1], false, &name, &labels, err);
-    if (status != TRM_OK)
-        goto done;
-    shown(name, labels_name);
-    status = trm_inspect_dataset(&about, labels, labels_name, 1, true, &entry.labels, entry.seen.labels_type,
-                                 length, err);
+        status = inspect_labels(&roles[1], &f, length, err);
     if (status == TRM_OK)
-        status = check_length(path, labels_name, length[0], embeddings_name, entry.seen.rows, err);
+        status = check_size(path, &f, found, err);
     if (status == TRM_OK)
-        status = find_dataset(&roles[2], true, &name, &ids, err);
-    if (status == TRM_OK && ids >= 0) {
-        shown(name, ids_name);
-        status =
-            trm_inspect_dataset(&about, ids, ids_name, 1, true, &entry.ids, entry.seen.ids_type, length, err);
-        if (status == TRM_OK)
-            status = check_length(path, ids_name, length[0], embeddings_name, entry.seen.rows, err);
-    }
+        status = check_length(path, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
     if (status == TRM_OK)
-        status = check_against_first(found, &entry, path, embeddings_name, err);
+        status = inspect_ids(&roles[2], &f, err);
+    if (status == TRM_OK)
+        status = check_against_first(found, &f.entry, path, f.embeddings_name, f.labels_name, err);
     if (status == TRM_OK)
         status =
-            add_entry(found, &entry, path, embeddings_name, labels_name, ids >= 0 ? ids_name : NULL, err);
-done:
-    trm_h5_close(ids);
-    trm_h5_close(labels);
-    trm_h5_close(embeddings);
+            add_entry(found, &f.entry, path, f.embeddings_name, f.labels_name, f.ids_name, f.ids_reason, err);
+    trm_h5_close(f.ids);
+    trm_h5_close(f.labels);
+    trm_h5_close(f.embeddings);
     return status;
 }
 
@@ -444,6 +533,19 @@ static trm_status inspect_all(int count, const char *const *paths, const trm_sto
         trm_free(list.path[i]);
     trm_free(list.path);
     return status;
+}
+
+/* Ids of some rows only are of no use. */
+static void settle_ids(trm_store *store)
+{
+    static char others[] = "other files of the store have none that are of use";
+    store->ids = true;
+    for (int i = 0; i < store->files; i++)
+        store->ids =
+            store->ids && store->entry[i].seen.ids != NULL && store->entry[i].seen.ids_left_aside == NULL;
+    for (int i = 0; i < store->files && !store->ids; i++)
+        if (store->entry[i].seen.ids != NULL && store->entry[i].seen.ids_left_aside == NULL)
+            store->entry[i].seen.ids_left_aside = others;
 }
 
 /* Gives every rank what rank 0 found, and points the strings into their own memory. */
@@ -482,7 +584,9 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
         entry->seen.embeddings = store->names + entry->embeddings_at;
         entry->seen.labels = store->names + entry->labels_at;
         entry->seen.ids = entry->ids_at < 0 ? NULL : store->names + entry->ids_at;
+        entry->seen.ids_left_aside = entry->ids_reason_at < 0 ? NULL : store->names + entry->ids_reason_at;
     }
+    settle_ids(store);
     return TRM_OK;
 }
 
@@ -549,6 +653,7 @@ void trm_store_close(trm_store **store)
     MPI_Comm_free(&(*store)->comm);
     trm_free((*store)->entry);
     trm_free((*store)->names);
+    trm_labels_free(&(*store)->labels);
     trm_sources_free(&(*store)->sources);
     trm_free(*store);
     *store = NULL;

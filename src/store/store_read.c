@@ -23,12 +23,6 @@
 
 enum { PLACE_TEXT = 64 };
 
-/* A piece of a column in the bounce buffer: items [item, item + count) of the dataset, going to place done.
- */
-typedef struct arrival {
-    int64_t item, count, done;
-} arrival;
-
 /* "row 7", or "row 7 negative 2" where rows have items. */
 static const char *place_text(const trm_column *col, int64_t item, char text[PLACE_TEXT])
 {
@@ -69,7 +63,7 @@ static int64_t first_zero_row(const float *x, int64_t count, int width)
     return -1;
 }
 
-static trm_status check_norms(const trm_reader *in, const trm_column *col, const arrival *piece, float *x)
+static trm_status check_norms(const trm_reader *in, const trm_column *col, const trm_arrival *piece, float *x)
 {
     char where[PLACE_TEXT];
     int64_t zero = -1;
@@ -85,7 +79,7 @@ static trm_status check_norms(const trm_reader *in, const trm_column *col, const
                     in->options->normalize ? "--normalize" : "the metric");
 }
 
-static trm_status accept_floats(const trm_reader *in, const trm_column *col, const arrival *piece)
+static trm_status accept_floats(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
 {
     float *out = col->floats + piece->done * col->width;
     const int64_t values = piece->count * col->width;
@@ -97,11 +91,11 @@ static trm_status accept_floats(const trm_reader *in, const trm_column *col, con
     return check_norms(in, col, piece, out);
 }
 
-static trm_status accept_integers(const trm_reader *in, const trm_column *col, const arrival *piece)
+static trm_status accept_integers(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
 {
     trm_element_order(col->element, in->bounce, piece->count);
     int64_t bad = trm_element_to_int64(col->element, in->bounce, piece->count, col->integers + piece->done);
-    if (bad < 0)
+    if (bad < 0 || col->element->class == TRM_ELEMENT_SIGNED)
         return TRM_OK;
     return trm_fail(in->err, TRM_ERR_DATA,
                     "%s '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64
@@ -109,18 +103,34 @@ static trm_status accept_integers(const trm_reader *in, const trm_column *col, c
                     in->kind, in->path, col->name, piece->item + bad, ((const uint64_t *)in->bounce)[bad]);
 }
 
+static trm_status accept(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
+{
+    return col->floats != NULL   ? accept_floats(in, col, piece)
+           : col->labels != NULL ? trm_labels_accept(in, col, piece)
+                                 : accept_integers(in, col, piece);
+}
+
+/* The type of a dataset as it is to be in memory: texts of any length become HDF5's own memory. */
+static hid_t memory_type(const trm_element *element, hid_t stored)
+{
+    if (element->class != TRM_ELEMENT_VARIABLE)
+        return H5Tcopy(stored);
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5Tget_cset(stored));
+    return type;
+}
+
 /* Through HDF5, for what is stored in chunks, compressed or not stored at all. */
-static trm_status read_stored(const trm_reader *in, const trm_column *col, hid_t dataset,
+static trm_status read_stored(const trm_reader *in, const trm_column *col, hid_t dataset, hid_t type,
                               const trm_h5_block *block)
 {
-    hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
-    hid_t memory = trm_h5_select(space, block);
-    herr_t result = -1;
-    if (H5Tget_size(type) == (size_t)col->element->size) /* else it is not what rank 0 saw */
-        result = H5Dread(dataset, type, memory, space, H5P_DEFAULT, in->bounce);
+    hid_t space = H5Dget_space(dataset), into = memory_type(col->element, type);
+    hid_t memory = trm_h5_select(space, col->rank, block);
+    const herr_t result = memory < 0 ? -1 : H5Dread(dataset, into, memory, space, H5P_DEFAULT, in->bounce);
     trm_h5_close(memory);
     trm_h5_close(space);
-    trm_h5_close(type);
+    trm_h5_close(into);
     if (result < 0)
         return trm_fail(in->err, TRM_ERR_IO,
                         "%s '%s': reading dataset '%s' rows %" PRId64 " to %" PRId64
@@ -146,46 +156,97 @@ static int64_t plain_offset(const trm_reader *in, hid_t dataset)
     return same ? (int64_t)address : -1;
 }
 
-/* offset: as plain_offset. */
-static trm_status read_piece(const trm_reader *in, const trm_column *col, hid_t dataset, int64_t offset,
-                             const arrival *piece, const trm_h5_block *block)
+/* An open dataset, and how it is read. */
+typedef struct source {
+    hid_t dataset, type;
+    int64_t offset; /* as plain_offset */
+} source;
+
+static trm_status open_source(const trm_reader *in, const trm_column *col, source *from)
 {
-    const int64_t item = (int64_t)col->width * col->element->size;
-    if (offset < 0)
-        return read_stored(in, col, dataset, block);
-    return trm_plain_read(in->bytes, (trm_plain_name){in->kind, in->path}, in->bounce, piece->count * item,
-                          offset + piece->item * item, in->err);
+    trm_element now;
+    char name[TRM_ELEMENT_NAME];
+    *from = (source){H5Dopen2(in->file, col->name, H5P_DEFAULT), -1, -1};
+    if (from->dataset >= 0)
+        from->type = H5Dget_type(from->dataset);
+    if (from->type < 0)
+        return trm_fail(in->err, TRM_ERR_IO, "%s '%s': dataset '%s' can't be opened", in->kind, in->path,
+                        col->name);
+    if (!trm_element_recognize(from->type, &now, name) || !trm_element_equal(&now, col->element))
+        return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': the file was changed while it was read", in->kind,
+                        in->path); /* it is not what rank 0 saw */
+    if (col->element->class != TRM_ELEMENT_VARIABLE)
+        from->offset = plain_offset(in, from->dataset);
+    return trm_labels_begin(in, col, from->dataset);
+}
+
+static trm_status read_piece(const trm_reader *in, const trm_column *col, const source *from,
+                             const trm_arrival *piece, const trm_h5_block *block)
+{
+    const int64_t item = (int64_t)col->width * col->element->stored;
+    trm_status status = from->offset < 0
+                            ? read_stored(in, col, from->dataset, from->type, block)
+                            : trm_plain_read(in->bytes, (trm_plain_name){in->kind, in->path}, in->bounce,
+                                             piece->count * item, from->offset + piece->item * item, in->err);
+    if (status == TRM_OK && col->element->foreign &&
+        !trm_element_adopt(col->element, from->type, in->bounce, piece->count * col->width))
+        status = trm_fail(in->err, TRM_ERR_DATA, "%s '%s': dataset '%s' has a type that HDF5 can't convert",
+                          in->kind, in->path, col->name);
+    return status;
+}
+
+/* A piece of texts of any length is memory of HDF5's own behind each pointer. */
+static void prepare_texts(const trm_reader *in, const trm_column *col, int64_t count)
+{
+    if (col->element->class == TRM_ELEMENT_VARIABLE)
+        memset(in->bounce, 0, (size_t)count * sizeof(char *));
+}
+
+static void release_texts(const trm_reader *in, const trm_column *col, int64_t count)
+{
+    char **text = in->bounce;
+    for (int64_t i = 0; i < count && col->element->class == TRM_ELEMENT_VARIABLE; i++)
+        H5free_memory(text[i]);
+}
+
+/* Bytes of a value, for the size of pieces. How long texts are is known when they are here; so few are read
+ * at a time. */
+static int64_t piece_size(const trm_element *element)
+{
+    enum { TEXT_BYTES = 1024 };
+    return element->class == TRM_ELEMENT_VARIABLE ? TEXT_BYTES : trm_element_room(element);
 }
 
 static trm_status read_column(const trm_reader *in, const trm_column *col, int64_t row, int64_t count)
 {
-    const trm_h5_pieces all = trm_h5_divide(row, count, count, col->items, col->width, col->element->size);
-    hid_t dataset = H5Dopen2(in->file, col->name, H5P_DEFAULT);
-    trm_status status = TRM_OK;
-    if (dataset < 0)
-        status = trm_fail(in->err, TRM_ERR_IO, "%s '%s': dataset '%s' can't be opened", in->kind, in->path,
-                          col->name);
-    const int64_t offset = dataset < 0 ? -1 : plain_offset(in, dataset);
+    const trm_h5_pieces all =
+        trm_h5_divide(row, count, count, col->items, col->width, piece_size(col->element));
+    source from;
+    trm_status status = open_source(in, col, &from);
     for (int64_t i = 0; i < all.pieces && status == TRM_OK; i++) {
-        arrival piece = {0, 0, 0};
+        trm_arrival piece = {0, 0, 0};
         const trm_h5_block block = trm_h5_piece(&all, i, &piece.done);
         piece.item = block.first * col->items + block.item;
         piece.count = block.rows * block.items;
         if (piece.count == 0)
             continue;
-        status = read_piece(in, col, dataset, offset, &piece, &block);
+        prepare_texts(in, col, piece.count);
+        status = read_piece(in, col, &from, &piece, &block);
         if (status == TRM_OK)
-            status = col->floats != NULL ? accept_floats(in, col, &piece) : accept_integers(in, col, &piece);
+            status = accept(in, col, &piece);
+        release_texts(in, col, piece.count);
     }
-    trm_h5_close(dataset);
+    status = trm_labels_end(in, col, status);
+    trm_h5_close(from.type);
+    trm_h5_close(from.dataset);
     return status;
 }
 
 int64_t trm_column_bytes(const trm_column *column, int64_t count)
 {
     const trm_h5_pieces all =
-        trm_h5_divide(0, count, count, column->items, column->width, column->element->size);
-    return trm_h5_piece_bytes(&all, column->element->size);
+        trm_h5_divide(0, count, count, column->items, column->width, piece_size(column->element));
+    return trm_h5_piece_bytes(&all, trm_element_room(column->element));
 }
 
 trm_status trm_reader_begin(trm_reader *in, int64_t bytes)
@@ -244,14 +305,22 @@ typedef struct target {
 
 enum { STORE_COLUMNS = 3 };
 
+/* What the labels and ids of a store's files become. */
+typedef struct translation {
+    trm_label_column labels, ids;
+} translation;
+
 /* The columns of a file of a store, going to place of the target; the number of them. */
 static int store_columns(const trm_store *store, const trm_store_entry *entry, const target *to,
-                         int64_t place, trm_column column[STORE_COLUMNS])
+                         int64_t place, translation *as, trm_column column[STORE_COLUMNS])
 {
     int columns = 0;
+    *as = (translation){
+        .labels = {.names = store->labels.kind == TRM_LABELS_NAMED ? &store->labels.names : NULL}};
     if (to->embeddings != NULL)
         column[columns++] = (trm_column){.name = entry->seen.embeddings,
                                          .element = &entry->embeddings,
+                                         .rank = 2,
                                          .items = 1,
                                          .width = store->dim,
                                          .floats = to->embeddings + place * store->dim,
@@ -259,16 +328,27 @@ static int store_columns(const trm_store *store, const trm_store_entry *entry, c
     if (to->labels != NULL)
         column[columns++] = (trm_column){.name = entry->seen.labels,
                                          .element = &entry->labels,
+                                         .rank = 1,
                                          .items = 1,
                                          .width = 1,
-                                         .integers = to->labels + place};
-    if (to->ids != NULL && entry->seen.ids != NULL)
+                                         .integers = to->labels + place,
+                                         .labels = &as->labels};
+    if (to->ids != NULL && store->ids)
         column[columns++] = (trm_column){.name = entry->seen.ids,
                                          .element = &entry->ids,
+                                         .rank = 1,
                                          .items = 1,
                                          .width = 1,
-                                         .integers = to->ids + place};
+                                         .integers = to->ids + place,
+                                         .labels = &as->ids};
     return columns;
+}
+
+int64_t trm_store_overlap(const trm_store_file *file, int64_t first, int64_t count, int64_t *from)
+{
+    *from = first > file->first ? first : file->first;
+    int64_t last = first + count < file->first + file->rows ? first + count : file->first + file->rows;
+    return last > *from ? last - *from : 0;
 }
 
 static trm_status read_files(const trm_store *store, trm_reader *in, int64_t first, int64_t count,
@@ -277,11 +357,12 @@ static trm_status read_files(const trm_store *store, trm_reader *in, int64_t fir
     trm_status status = TRM_OK;
     for (int i = 0; i < store->files && status == TRM_OK; i++) {
         const trm_store_file *file = &store->entry[i].seen;
-        int64_t from = first > file->first ? first : file->first;
-        int64_t last = first + count < file->first + file->rows ? first + count : file->first + file->rows;
-        const int64_t mine = last > from ? last - from : 0;
+        int64_t from = 0;
+        const int64_t mine = trm_store_overlap(file, first, count, &from);
+        translation as;
         trm_column column[STORE_COLUMNS];
-        const int columns = store_columns(store, &store->entry[i], to, mine > 0 ? from - first : 0, column);
+        const int columns =
+            store_columns(store, &store->entry[i], to, mine > 0 ? from - first : 0, &as, column);
         status = trm_reader_read(in, file->path, columns, column, from - file->first, mine);
     }
     return status;
@@ -292,9 +373,10 @@ static int64_t store_bytes(const trm_store *store, int64_t count, const target *
 {
     int64_t bytes = 1;
     for (int i = 0; i < store->files; i++) {
+        translation as;
         trm_column column[STORE_COLUMNS];
         const trm_store_entry *entry = &store->entry[i];
-        const int columns = store_columns(store, entry, to, 0, column);
+        const int columns = store_columns(store, entry, to, 0, &as, column);
         for (int c = 0; c < columns; c++) {
             const int64_t need = trm_column_bytes(&column[c], count);
             bytes = need > bytes ? need : bytes;
@@ -328,9 +410,12 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
     if (status != TRM_OK)
         return status;
     trm_h5_handler handler = trm_h5_silence();
+    if (labels != NULL)
+        status = trm_labels_settle(store, err);
     trm_reader in = {.comm = store->comm, .kind = "store", .options = options, .err = err};
     const target to = {embeddings, options == NULL ? NULL : options->norms, labels, ids};
-    status = trm_reader_begin(&in, store_bytes(store, count, &to));
+    if (status == TRM_OK)
+        status = trm_reader_begin(&in, store_bytes(store, count, &to));
     if (status == TRM_OK)
         status = read_files(store, &in, first, count, &to);
     if (status == TRM_OK) {
@@ -340,7 +425,7 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
             trm_agree(store->comm,
                       rank == 0 ? trm_sources_check_unchanged(&store->sources, "store", err) : TRM_OK, err);
     }
-    if (status == TRM_OK && ids != NULL && store->entry[0].seen.ids == NULL)
+    if (status == TRM_OK && ids != NULL && !store->ids)
         for (int64_t i = 0; i < count; i++)
             ids[i] = first + i;
     trm_reader_end(&in);

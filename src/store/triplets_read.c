@@ -72,8 +72,8 @@ static trm_status check_columns(const trm_named_file *about, trm_sources *source
 {
     for (int c = 0; c < COLUMNS; c++) {
         hsize_t length = 0;
-        trm_status status =
-            trm_inspect_named(about, sources, file, names[c], 1, true, &found->element[c], &length, err);
+        trm_status status = trm_inspect_named(about, sources, file, names[c], 1, TRM_WANT_INTEGERS,
+                                              &found->element[c], &length, err);
         if (status != TRM_OK)
             return status;
         if (c > 0 && (int64_t)length != found->total)
@@ -112,8 +112,12 @@ static trm_status read_columns(MPI_Comm comm, const char *path, const survey *fo
     int64_t bytes = 0;
     trm_column column[COLUMNS];
     for (int c = 0; c < COLUMNS; c++) {
-        column[c] = (trm_column){
-            .name = names[c], .element = &found->element[c], .items = 1, .width = 1, .integers = into[c]};
+        column[c] = (trm_column){.name = names[c],
+                                 .rank = 1,
+                                 .element = &found->element[c],
+                                 .items = 1,
+                                 .width = 1,
+                                 .integers = into[c]};
         const int64_t need = trm_column_bytes(&column[c], count);
         bytes = need > bytes ? need : bytes;
     }

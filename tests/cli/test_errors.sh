@@ -33,7 +33,7 @@ write("flat", embeddings=x.ravel(), labels=np.zeros(320, int))
 write("cube", embeddings=x.reshape(40, 4, 2), labels=y)
 write("labels2d", embeddings=x, labels=y.reshape(20, 2))
 write("text", embeddings=np.full((40, 8), b"x"), labels=y)
-write("float_labels", embeddings=x, labels=y.astype(np.float64))
+write("fractions", embeddings=x, labels=y + 0.5 * (np.arange(40) > 30))
 write("short_labels", embeddings=x, labels=y[:39])
 write("empty", embeddings=x[:0], labels=y[:0])
 write("nan", embeddings=changed(17, 3, np.nan), labels=y)
@@ -82,7 +82,7 @@ sick flat embeddings
 sick cube embeddings
 sick labels2d labels
 sick text embeddings
-sick float_labels labels 'integer|float'
+sick fractions labels 'row 31\b' '0?\.5' 'whole number'
 sick short_labels '\b39\b' '\b40\b'
 sick empty '\b(0|no|zero|empty)\b'
 sick nan embeddings 'row 17\b'

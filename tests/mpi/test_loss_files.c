@@ -135,7 +135,8 @@ static void make_list(const char *path, const list *l)
             double *values = trm_alloc((int64_t)l->length[c], sizeof *values);
             for (int64_t i = 0; i < (int64_t)l->length[c]; i++)
                 values[i] = (double)id_at(c, i);
-            const hsize_t size[2] = {l->length[c], 1};
+            const bool wide = c == 1 && l->dimensions == 2;
+            const hsize_t size[2] = {l->length[c] / (wide ? 2 : 1), wide ? 2 : 1};
             if (c != l->missing)
                 put(file, names[c], l->type[c], c == 1 ? l->dimensions : 1, size, values,
                     l->chunked && l->length[c] > 0);
@@ -270,10 +271,12 @@ static void columns_that_break_a_rule_are_named(void **state)
                                    "(10), /triplets/negative (10)"));
     l = plain(10);
     l.type[2] = H5T_IEEE_F32LE;
-    assert_true(odd_list_fails(&l, "odd.h5': dataset '/triplets/negative' must hold integers, not float32"));
+    assert_true(
+        odd_list_fails(&l, "odd.h5': dataset '/triplets/negative' (10) holds float32, needs integers"));
     l = plain(10);
     l.dimensions = 2;
-    assert_true(odd_list_fails(&l, "odd.h5': dataset '/triplets/positive' has 2 dimensions, needs 1"));
+    assert_true(
+        odd_list_fails(&l, "odd.h5': dataset '/triplets/positive' (int64) is 5 x 2, needs one value a row"));
     l = plain(10);
     l.length[1] = 9;
     assert_true(
@@ -567,7 +570,7 @@ static void packed_shapes_that_break_a_rule_name_both_datasets(void **state)
     assert_true(odd_batch_fails(&b, NULL, "odd.h5': dataset '/anchor' is 1 x 65537, needs at least one row"));
     b = ready(4, 0);
     b.flat = true;
-    assert_true(odd_batch_fails(&b, NULL, "odd.h5': dataset '/anchor' has 1 dimensions, needs 2"));
+    assert_true(odd_batch_fails(&b, NULL, "odd.h5': dataset '/anchor' (float32) is 4, needs rows x columns"));
     b = ready(4, 2);
     b.both = true;
     assert_true(odd_batch_fails(&b, NULL,
