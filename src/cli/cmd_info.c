@@ -29,6 +29,7 @@ typedef struct class_count {
 typedef struct inspection {
     MPI_Comm comm;
     int rank, ranks;
+    bool verbose;
     trm_store *store;
     row_facts facts;
     class_count *classes; /* rank 0: by label */
@@ -221,21 +222,42 @@ static json_t *info_json(const inspection *in, int64_t singletons)
                      non_finite_json(in), "zero_norm_rows", (json_int_t)f->zero_norm);
 }
 
+static void print_file(const inspection *in, const trm_store_file *file)
+{
+    char rows[64] = "no rows";
+    if (file->rows > 0)
+        snprintf(rows, sizeof rows, "rows %" PRId64 " to %" PRId64, file->first,
+                 file->first + file->rows - 1);
+    trm_say(stdout,
+            "file        %s: %s; embeddings '%s' %" PRId64 " x %d %s; labels '%s' %" PRId64
+            " %s; ids %s%s%s\n",
+            file->path, rows, file->embeddings, file->rows, trm_store_dim(in->store), file->embeddings_type,
+            file->labels, file->rows, file->labels_type, file->ids == NULL ? "none" : file->ids,
+            file->ids == NULL ? "" : " ", file->ids_type);
+}
+
+/* All of a few files, the ends of many; with -v all. */
+static void print_files(const inspection *in)
+{
+    enum { FEW = 20, BEGINNING = 10, END = 5 };
+    const int count = trm_store_file_count(in->store);
+    const bool all = count <= FEW || in->verbose;
+    for (int i = 0; i < count; i++) {
+        if (!all && i == BEGINNING) {
+            printf("            ... %d more files (-v lists all)\n", count - BEGINNING - END);
+            i = count - END;
+        }
+        print_file(in, trm_store_file_at(in->store, i));
+    }
+}
+
 static trm_status print_people(const inspection *in, int64_t singletons, trm_error *err)
 {
     const row_facts *f = &in->facts;
     printf("store       %" PRId64 " rows x %d, %" PRId64 " classes, %d file%s\n", trm_store_rows(in->store),
            trm_store_dim(in->store), in->class_count, trm_store_file_count(in->store),
            trm_store_file_count(in->store) == 1 ? "" : "s");
-    for (int i = 0; i < trm_store_file_count(in->store); i++) {
-        const trm_store_file *file = trm_store_file_at(in->store, i);
-        trm_say(stdout,
-                "file        %s: rows %" PRId64 " to %" PRId64 "; embeddings '%s' %" PRId64
-                " x %d %s; labels '%s' %" PRId64 " %s; ids %s%s%s\n",
-                file->path, file->first, file->first + file->rows - 1, file->embeddings, file->rows,
-                trm_store_dim(in->store), file->embeddings_type, file->labels, file->rows, file->labels_type,
-                file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type);
-    }
+    print_files(in);
     printf("classes     %" PRId64 " to %" PRId64 " rows, median %" PRId64 ", %" PRId64
            " with one row; largest:",
            in->classes[in->class_count - 1].size, in->classes[0].size, in->classes[in->class_count / 2].size,
@@ -260,7 +282,9 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
 
 trm_status trm_command_info(trm_cli *cli, trm_error *err)
 {
-    inspection in = {.comm = MPI_COMM_WORLD, .facts = {.norm_min = INFINITY, .first_non_finite = INT64_MAX}};
+    inspection in = {.comm = MPI_COMM_WORLD,
+                     .verbose = cli->verbose > 0,
+                     .facts = {.norm_min = INFINITY, .first_non_finite = INT64_MAX}};
     MPI_Comm_rank(in.comm, &in.rank);
     MPI_Comm_size(in.comm, &in.ranks);
     trm_status status =

@@ -311,11 +311,20 @@ static trm_status check_length(const char *path, const char *name, hsize_t rows,
                     path, name, (int64_t)rows, embeddings, expected);
 }
 
+/* What the others have to be like; NULL: there is none yet. */
+static const trm_store_entry *first_with_rows(const survey *found)
+{
+    for (int i = 0; i < found->files; i++)
+        if (found->entry[i].seen.rows > 0)
+            return &found->entry[i];
+    return NULL;
+}
+
 static trm_status check_labels_against_first(const survey *found, const trm_store_entry *entry,
                                              const char *path, const char *labels, trm_error *err)
 {
     static const char *const sort[] = {"numbers", "names"};
-    const trm_store_entry *first = &found->entry[0];
+    const trm_store_entry *first = first_with_rows(found);
     const bool names = trm_element_names(&entry->labels), first_names = trm_element_names(&first->labels);
     if (names == first_names)
         return TRM_OK;
@@ -328,9 +337,9 @@ static trm_status check_labels_against_first(const survey *found, const trm_stor
 static trm_status check_against_first(const survey *found, const trm_store_entry *entry, const char *path,
                                       const char *embeddings, const char *labels, trm_error *err)
 {
-    if (found->files == 0)
+    const trm_store_entry *first = first_with_rows(found);
+    if (first == NULL)
         return TRM_OK;
-    const trm_store_entry *first = &found->entry[0];
     if (entry->dim != found->dim)
         return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64,
                         path, embeddings, entry->dim, found->names + first->path_at, found->dim);
@@ -371,7 +380,7 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     kept->seen.first = found->rows;
     kept->seen.same_as = find_same(found, kept);
     found->rows += kept->seen.rows;
-    found->dim = kept->dim;
+    found->dim = kept->seen.rows > 0 ? kept->dim : found->dim;
     found->files++;
     return TRM_OK;
 }
@@ -392,7 +401,18 @@ typedef struct finding {
     char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
     char ids_reason[TRM_ERROR_TEXT]; /* why ids are left aside; empty: they are not */
     hsize_t size[3];
+    bool no_rows; /* then nothing else of the file matters */
 } finding;
+
+/* A part of a store that got no rows: whatever its type and its other dimensions. */
+static bool has_no_rows(hid_t dataset)
+{
+    hsize_t size[H5S_MAX_RANK] = {1};
+    hid_t space = H5Dget_space(dataset);
+    const int rank = H5Sget_simple_extent_dims(space, size, NULL);
+    trm_h5_close(space);
+    return rank > 0 && size[0] == 0;
+}
 
 static trm_status inspect_embeddings(const role *r, finding *f, trm_error *err)
 {
@@ -401,6 +421,9 @@ static trm_status inspect_embeddings(const role *r, finding *f, trm_error *err)
     if (status != TRM_OK)
         return status;
     shown(name, f->embeddings_name);
+    f->no_rows = has_no_rows(f->embeddings);
+    if (f->no_rows)
+        return TRM_OK;
     return trm_inspect_dataset(r->about, f->embeddings, f->embeddings_name, 2, TRM_WANT_FLOATS,
                                &f->entry.embeddings, f->entry.seen.embeddings_type, f->size, err);
 }
@@ -424,6 +447,8 @@ static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], t
     if (status != TRM_OK)
         return status;
     shown(name, f->labels_name);
+    if (f->no_rows && has_no_rows(f->labels))
+        return TRM_OK;
     status = trm_inspect_dataset(r->about, f->labels, f->labels_name, 1, TRM_WANT_LABELS, &f->entry.labels,
                                  f->entry.seen.labels_type, length, err);
     return status == TRM_OK ? check_transposed(r->about->path, f, length[0], err) : status;
@@ -432,6 +457,8 @@ static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], t
 static trm_status check_size(const char *path, finding *f, const survey *found, trm_error *err)
 {
     const hsize_t *size = f->size;
+    if (f->no_rows)
+        return TRM_OK;
     if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
         return trm_fail(err, TRM_ERR_DATA,
                         "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
@@ -494,9 +521,9 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
         status = check_size(path, &f, found, err);
     if (status == TRM_OK)
         status = check_length(path, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && !f.no_rows)
         status = inspect_ids(&roles[2], &f, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && !f.no_rows)
         status = check_against_first(found, &f.entry, path, f.embeddings_name, f.labels_name, err);
     if (status == TRM_OK)
         status =
@@ -522,6 +549,30 @@ static trm_status inspect_file(const char *path, const trm_store_options *option
     return status;
 }
 
+/* Files without rows are of the others' kind. Errors: DATA where all are such. */
+static trm_status settle_files_without_rows(survey *found, trm_error *err)
+{
+    const trm_store_entry *model = first_with_rows(found);
+    if (model == NULL && found->files == 1)
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has no rows, needs at least one",
+                        found->names + found->entry[0].path_at, found->names + found->entry[0].embeddings_at);
+    if (model == NULL)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "store '%s': it has no rows, and none of the %d files after it has any",
+                        found->names + found->entry[0].path_at, found->files - 1);
+    for (int i = 0; i < found->files; i++) {
+        trm_store_entry *entry = &found->entry[i];
+        if (entry->seen.rows > 0)
+            continue;
+        entry->embeddings = model->embeddings;
+        entry->labels = model->labels;
+        entry->dim = model->dim;
+        memcpy(entry->seen.embeddings_type, model->seen.embeddings_type, sizeof entry->seen.embeddings_type);
+        memcpy(entry->seen.labels_type, model->seen.labels_type, sizeof entry->seen.labels_type);
+    }
+    return TRM_OK;
+}
+
 static trm_status inspect_all(int count, const char *const *paths, const trm_store_options *options,
                               survey *found, trm_error *err)
 {
@@ -529,6 +580,8 @@ static trm_status inspect_all(int count, const char *const *paths, const trm_sto
     trm_status status = list_files(&list, count, paths, err);
     for (int i = 0; i < list.count && status == TRM_OK; i++)
         status = inspect_file(list.path[i], options, found, err);
+    if (status == TRM_OK)
+        status = settle_files_without_rows(found, err);
     for (int i = 0; i < list.count; i++)
         trm_free(list.path[i]);
     trm_free(list.path);
@@ -540,9 +593,10 @@ static void settle_ids(trm_store *store)
 {
     static char others[] = "other files of the store have none that are of use";
     store->ids = true;
-    for (int i = 0; i < store->files; i++)
-        store->ids =
-            store->ids && store->entry[i].seen.ids != NULL && store->entry[i].seen.ids_left_aside == NULL;
+    for (int i = 0; i < store->files; i++) {
+        const trm_store_file *file = &store->entry[i].seen;
+        store->ids = store->ids && (file->rows == 0 || (file->ids != NULL && file->ids_left_aside == NULL));
+    }
     for (int i = 0; i < store->files && !store->ids; i++)
         if (store->entry[i].seen.ids != NULL && store->entry[i].seen.ids_left_aside == NULL)
             store->entry[i].seen.ids_left_aside = others;
