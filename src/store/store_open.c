@@ -557,8 +557,7 @@ static trm_status settle_files_without_rows(survey *found, trm_error *err)
         return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has no rows, needs at least one",
                         found->names + found->entry[0].path_at, found->names + found->entry[0].embeddings_at);
     if (model == NULL)
-        return trm_fail(err, TRM_ERR_DATA,
-                        "store '%s': it has no rows, and none of the %d files after it has any",
+        return trm_fail(err, TRM_ERR_DATA, "store '%s': no rows, nor in any of the other files (%d)",
                         found->names + found->entry[0].path_at, found->files - 1);
     for (int i = 0; i < found->files; i++) {
         trm_store_entry *entry = &found->entry[i];
