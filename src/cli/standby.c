@@ -217,7 +217,7 @@ trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind
 void trm_standby_tell_replaced(const trm_claim *claim)
 {
     if (claim != NULL && trm_claim_replaced(claim))
-        fprintf(
+        trm_say(
             stderr,
             "trimine: warning: another job wrote output '%s' while this one ran: replaced by this one's\n",
             trm_claim_target(claim));
