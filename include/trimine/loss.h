@@ -116,10 +116,6 @@ typedef struct trm_batch {
                           * rows or by none; finite, above 0 */
 } trm_batch;
 
-/* Makes each of count x dim rows x / |x|, computed in float64 and rounded once; out may be x. norms: count,
- * |x|, or NULL. Gives the index of the first row of norm 0, which stays as it is, or -1. Not collective. */
-int64_t trm_normalize(int64_t count, int dim, const float *x, float *out, double *norms);
-
 /* Defaults: mined, and what the two parts default to. Not collective. */
 void trm_evaluate_options_init(trm_evaluate_options *options);
 

@@ -2,8 +2,6 @@
  *
  * The norm is the square root of the canonical dot of the row with itself; each element is divided in float64
  * and rounded once. Pure C. */
-#include "trimine/loss.h"
-
 #include "metric/metric.h"
 
 #include <math.h>

@@ -10,7 +10,7 @@
 #include "par/agree.h"
 #include "store/plain.h"
 #include "store/store_inner.h"
-#include "trimine/loss.h"
+#include "trimine/metric.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -71,4 +71,25 @@ while read -r file; do
 done < <(find . -name '*.[ch]' | sort)
 
 expect "there is code to check" test "$checked" -gt 10
+
+# ---- what a file reaches through the headers that it includes, ours and public ones ----
+
+# One line a file: itself, and all that it reaches. A header that is not found (-MG) is listed under its own name; what
+# gcc says about macros of such a header does not matter here.
+reached() {
+    find . -name '*.[ch]' -printf '%P\0' | sort -z |
+        xargs -0 gcc -M -MG -fopenmp -D_GNU_SOURCE -I. -I../include -x c 2>"$dir/gcc.log" | sed -e ':a' -e '/\\$/{N;s/\\\n//;ta' -e '}' |
+        sed 's/^[^:]*: *//'
+}
+reached >"$dir/reached"
+expect "what every file reaches is known" test "$(wc -l <"$dir/reached")" == "$checked"
+while read -r file headers; do
+    folder=${file%%/*}
+    headers=$(tr ' ' '\n' <<<"$headers" | sed 's|.*/||')
+    [[ $folder != metric && $folder != kernel && $folder != base ]] ||
+        forbid "$folder does not reach mpi.h, through whatever header" '^mpi\.h$' <<<"$headers"
+    [[ $folder == store ]] || forbid "only store reaches hdf5.h, through whatever header" '^hdf5\.h$' <<<"$headers"
+done <"$dir/reached"
+# Where MPI is seen at all, so that the list is one: the public headers name communicators.
+expect "the public header of runs reaches mpi.h" grep -qE '(^| |/)mpi\.h( |$)' <(gcc -M -MG -I../include -x c ../include/trimine/run.h)
 finish
