@@ -9,6 +9,7 @@ python=/usr/bin/python3
 export PYTHONPATH=$source_dir/tests/support PYTHONDONTWRITEBYTECODE=1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/trimine-test.XXXXXX") || exit 2
 shim=${3:+$(realpath "$3")}
+batch=${4:+$(realpath "$4")}
 at_exit=() # functions of the test that end what it made besides processes
 clean_up() {
     local function pid running
@@ -53,6 +54,25 @@ on() {
     local ranks=$1
     shift
     timeout -k 5 "$patience" mpirun --bind-to none -n "$ranks" "$program" "$@" </dev/null
+}
+
+# quickly ARGUMENTS...: the program on one process, its output in $dir/stdout and $dir/stderr. Without a start of its own
+# where there is $batch: so what libraries read when they are loaded (OMP_NUM_THREADS) is as it was at the first call.
+quickly() {
+    local code variables
+    rm -f "$dir/stdout" "$dir/stderr"
+    if [[ -z $batch ]]; then
+        timeout -k 5 "$patience" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+        return
+    fi
+    if [[ -z ${batch_input:-} ]]; then
+        coproc batch_run { OMPI_MCA_ess_singleton_isolated=1 exec "$batch"; }
+        exec {batch_output}<&"${batch_run[0]}" {batch_input}>&"${batch_run[1]}"
+    fi
+    mapfile -d '' variables < <(env -0)
+    printf '%s\0' "$(($# + 3)) ${#variables[@]}" "$PWD" "$dir/stdout" "$dir/stderr" "$@" "${variables[@]}" >&"$batch_input"
+    read -r code <&"$batch_output" || return 126
+    return "$code"
 }
 
 # awaits SECONDS COMMAND...: tries a command until it succeeds; fails if it does not within that time.
@@ -185,7 +205,7 @@ refused() {
     shift
     for ranks in 1 3; do
         if ((ranks == 1)); then
-            timeout -k 5 "$patience" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+            quickly "$@"
         else
             on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
         fi

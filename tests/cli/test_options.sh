@@ -50,7 +50,7 @@ refused "two packed files" 64 'packed\.h5.*packed triplets.*one' -- loss "$in/pa
 
 # --- options that do not apply
 apart() { # OPTION SOURCE ARGUMENTS...: --OPTION does not apply to SOURCE; one rank tells
-    timeout -k 5 60 "$program" loss "${@:3}" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    quickly loss "${@:3}"
     judge "${*:3}" $? 64 "--$1( [(].*[)])? does not apply to $2"
 }
 for more in "--positives hardest" "--negatives semihard" "--window none" "--pick farthest" "--fallback hardest"; do
@@ -86,8 +86,9 @@ refused "two presets" 64 'tfs.*facenet' -- loss "$store" --compat tfs --compat f
 
 # --- what is reported
 report() { # NAME ARGUMENTS...: a report in NAME.json, of one rank
-    timeout -k 5 60 "$program" "${@:2}" --json --threads 2 </dev/null >"$dir/$1.json" 2>"$dir/$1.err" ||
-        fail "${*:2}: exit code $?" "$dir/$1.err"
+    quickly "${@:2}" --json --threads 2 || fail "${*:2}: exit code $?" "$dir/stderr"
+    cp "$dir/stdout" "$dir/$1.json"
+    cp "$dir/stderr" "$dir/$1.err"
 }
 changed() { # NAMES ARGUMENTS...: with a preset; what is reported as changed
     report changed "${@:2}"

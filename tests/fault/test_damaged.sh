@@ -3,7 +3,6 @@
 # file; never a silent wrong result where a checksum exists. And checkpoints, which are checksummed throughout.
 source "$(dirname "$0")/../cli/lib.sh"
 export OMP_NUM_THREADS=1
-export OMPI_MCA_ess_singleton_isolated=1 # without a daemon for each run
 stores=$dir/stores
 mkdir "$stores"
 "$python" "$(dirname "$0")/make_damaged.py" "$stores" || exit 2
@@ -11,7 +10,7 @@ cd "$stores" || exit 2
 
 # mine FILE: its exit code; the result hash in $hash.
 mine() {
-    timeout -k 5 60 "$program" mine "$1" --json --quiet </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    quickly mine "$1" --json --quiet
     local code=$?
     hash=$(grep -o '"result_hash": "[0-9a-f]*"' "$dir/stdout")
     return $code
@@ -34,10 +33,10 @@ refusal() {
     pass
 }
 
-# alone NAME CODE: the same for a run without mpirun, which prints nothing else. Where HDF5 itself crashes on metadata
+# alone NAME CODE: the same for a run on one process, which prints nothing else. Where HDF5 itself crashes on metadata
 # that no checksum covers, that is counted: the first of its frames and ours tells whose crash it is.
 alone() {
-    if (($2 >= 128)) && [[ $1 == any-* ]] && grep -m 1 -E 'libhdf5|trimine\(' "$dir/stderr" | grep -q libhdf5; then
+    if (($2 >= 128)) && [[ $1 == any-* ]] && grep -m 1 -E 'libhdf5|trimine(_batch)?\(' "$dir/stderr" | grep -q libhdf5; then
         crashed=$((crashed + 1))
         printf 'libhdf5 crashes on %s: exit code %s\n' "$1" "$2"
     elif refusal "$@" && [[ $(wc -l <"$dir/stderr") != 1 || -s $dir/stdout ]]; then
@@ -87,22 +86,16 @@ done
 # Rows of many files together are not more than can be counted.
 vast=()
 for ((i = 0; i < 32; i++)); do vast+=(too-large.h5); done
-mine_all() { timeout -k 5 60 "$program" info "${vast[@]}" </dev/null >"$dir/stdout" 2>"$dir/stderr"; }
-mine_all
+quickly info "${vast[@]}"
 refusal too-large.h5 $?
 
 # ---- checkpoints ----
 
-"$program" synth "$dir/s.h5" --rows 30000 --dim 32 --classes 40 --quiet || exit 2
+"$program" synth "$dir/s.h5" --rows 20000 --dim 32 --classes 40 --quiet || exit 2
 job=(mine "$dir/s.h5" --positives easiest --kernel blas --quiet --checkpoint "$dir/c")
-"$program" "${job[@]}" --checkpoint-every 0.0001 </dev/null >"$dir/stdout" 2>"$dir/stderr" &
-pid=$!
-for ((i = 0; i < 200; i++)); do
-    if [[ -s $dir/c ]]; then break; fi
-    sleep 0.02
-done
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
+starts_held "0 rename 2 $dir/c" 1 "${job[@]}" --checkpoint-every 0.00001
+kill -9 "$held"
+wait "$launcher"
 cp "$dir/c" "$dir/good"
 bytes=$(stat -c %s "$dir/good")
 found=0
@@ -117,7 +110,7 @@ PY
     else
         head -c $((bytes * (k - 60) / 16)) "$dir/good" >"$dir/c"
     fi
-    timeout -k 5 60 "$program" "${job[@]}" --resume </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    quickly "${job[@]}" --resume
     code=$?
     if [[ $code == 65 && $(grep -c "^trimine: error: checkpoint '$dir/c'" "$dir/stderr") == 1 ]]; then
         found=$((found + 1))
