@@ -11,7 +11,7 @@ refusals=0
 for kilobytes in 400000 450000 500000; do
     (
         ulimit -v "$kilobytes"
-        timeout -k 5 60 "$program" mine "$dir/big.h5" --quiet </dev/null
+        timeout -k 5 "$patience" "$program" mine "$dir/big.h5" --quiet </dev/null
     ) >"$dir/stdout" 2>"$dir/stderr"
     code=$?
     lines=$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+[KM] or use' "$dir/stderr")
