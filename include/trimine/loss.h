@@ -29,6 +29,9 @@ typedef struct trm_loss_options {
     bool soft;     /* softplus in place of the hinge */
     bool swap;     /* d(a,n) becomes min(d(a,n), d(p,n)); ties keep the anchor (Balntas et al. 2016) */
     trm_reduction reduction;
+    bool whole_at_zero; /* the gradient of a triplet whose z is exactly 0 is that of an active one, as
+                         * tf.maximum(z, 0) passes it on; it counts as inactive all the same. Not with
+                         * batch-all or TRM_SOURCE_WITHIN */
 } trm_loss_options;
 
 /* Sums and means, equal on all ranks. A mean over nothing is 0. */
@@ -66,7 +69,7 @@ typedef struct trm_loss_part {
     double compute_s, wait_s;
 } trm_loss_part;
 
-/* sql2, margin 1, hinge, no swap, mean_all. Not collective. */
+/* sql2, margin 1, hinge, no swap, mean_all, no gradient at 0. Not collective. */
 void trm_loss_options_init(trm_loss_options *options);
 
 /* The denominator of a reduction; 0 where it divides by nothing. Not collective. */
@@ -176,17 +179,21 @@ typedef struct trm_packed_options {
     trm_pick semihard_pick;
     trm_fallback fallback;
     uint64_t seed;
+    double norm_floor; /* cosine: a squared norm below is taken as this, and as a constant in the gradient:
+                        * rows x / sqrt(max(|x|^2, norm_floor)), as tf.math.l2_normalize makes them. A row of
+                        * zeros has then similarity 0 with all; 0: no floor, and no such rows */
 } trm_packed_options;
 
-/* sql2, margin 1, hinge, mean_all, semihard nearest window lt of 1, fallback skip. Not collective. */
+/* sql2, margin 1, hinge, mean_all, semihard nearest window lt of 1, fallback skip, no floor. Not collective.
+ */
 void trm_packed_options_init(trm_packed_options *options);
 
 /* Evaluates a loss on packed triplets. Collective on comm, which is dup'ed for the call; options, negatives
  * and dim equal on all ranks. gradient: three arrays shaped as anchor, positive and negative, owned by the
  * caller, or all NULL, by the rule of trm_evaluate. valid and rows of the summary are the anchors. part: may
  * be NULL. Errors: USAGE (as trm_evaluate; reversed with soft or swap), DATA (a value that is not finite,
- * zero norm under cosine: the first such anchor is named; a norm that is no number above 0; no anchors
- * at all; a loss or gradient that does not fit, as trm_evaluate), MEMORY. */
+ * zero norm under cosine without a floor: the first such anchor is named; a norm that is no number above 0;
+ * no anchors at all; a loss or gradient that does not fit, as trm_evaluate), MEMORY. */
 trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
                            float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
                            trm_error *err) TRM_MUST_CHECK;

@@ -32,7 +32,7 @@ typedef struct trm_cli {
     trm_loss_options loss;
     trm_source source;
     bool source_given, margin_given, within_given, lone, gradient, gradient_at_normalized;
-    double within;
+    double within, norm_floor;
     const char *triplets; /* file of index triplets, or NULL */
     trm_packed_pick packed_pick;
     const char *compat; /* preset, or NULL */

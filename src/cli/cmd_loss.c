@@ -162,7 +162,8 @@ static trm_status load_packed(packed_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
     const trm_read_options options = {.normalize = cli->normalize,
-                                      .refuse_zero_norm = cli->loss.metric == TRM_METRIC_COSINE};
+                                      .refuse_zero_norm =
+                                          cli->loss.metric == TRM_METRIC_COSINE && !(cli->norm_floor > 0.0)};
     trm_packed *packed = &work->packed;
     const double start = trm_clock();
     trm_status status =
@@ -193,6 +194,7 @@ static trm_status evaluate_packed(packed_work *work, trm_error *err)
     options.semihard_pick = cli->mine.pick;
     options.fallback = cli->mine.fallback;
     options.seed = (uint64_t)cli->seed;
+    options.norm_floor = cli->norm_floor;
     if (cli->gradient_at_normalized)
         packed.anchor_norms = packed.positive_norms = packed.negative_norms = NULL;
     return trm_packed_loss(work->comm, &packed, &options, work->gradient, &work->loss, &work->part, err);
@@ -375,6 +377,13 @@ static trm_status check_source(const trm_cli *cli, MPI_Comm comm, trm_packed_for
             err, TRM_ERR_USAGE,
             "--compat %s is for packed triplets (/anchor, /positive, /negative), which '%s' is not",
             preset->name, cli->input[0]);
+    if (form == TRM_PACKED_NEGATIVE && cli->packed_pick == TRM_PACKED_REVERSED)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "'%s' has /negative (B x D), and --negatives reversed%s takes /negatives (B x K x D) "
+                        "only: the published "
+                        "code would broadcast /negative to all B x B pairs of anchors and negatives",
+                        cli->input[0],
+                        preset != NULL && strcmp(preset->name, "guide-3") == 0 ? " (--compat guide-3)" : "");
     if (!cli->packed && cli->packed_pick != TRM_PACKED_SEMIHARD)
         return trm_fail(err, TRM_ERR_USAGE,
                         "--negatives: only semihard over a store; hard is --loss batch-hard");

@@ -51,6 +51,8 @@ enum option_key {
     KEY_COMPAT,
     KEY_LONE,
     KEY_WITHIN,
+    KEY_AT_ZERO,
+    KEY_NORM_FLOOR,
     KEY_CHECKPOINT,
     KEY_CHECKPOINT_EVERY,
     KEY_RESUME,
@@ -115,6 +117,14 @@ static const option_row option_table[] = {
     {{"gradient-at", KEY_GRADIENT_AT, "WHICH", 0, "with --normalize: rows as stored (default) or normalized",
       3},
      FOR_STORES},
+    {{"at-zero", KEY_AT_ZERO, "WHICH", 0,
+      "the gradient where the hinge is exactly at its corner: none (default), or whole, as tf.maximum gives "
+      "it",
+      3},
+     FOR_STORES},
+    {{"norm-floor", KEY_NORM_FLOOR, "E", 0,
+      "packed triplets, cosine: the least squared norm (1e-12 in tf.math.l2_normalize; default: none)", 3},
+     FOR_LOSS},
     {{"compat", KEY_COMPAT, "NAME", 0, "options that reproduce another library's rule (see README)", 3},
      FOR_STORES},
     {{"rows", KEY_ROWS, "N", 0, "rows of the synthetic store (default 20000)", 4}, FOR_BENCH | FOR_SYNTH},
@@ -327,6 +337,7 @@ static const word source_words[] = {{"batch-hard", TRM_SOURCE_BATCH_HARD},
                                     {"mined", TRM_SOURCE_MINED},
                                     {NULL, 0}};
 static const word gradient_words[] = {{"stored", 0}, {"normalized", 1}, {NULL, 0}};
+static const word zero_words[] = {{"none", 0}, {"whole", 1}, {NULL, 0}};
 static const word progress_words[] = {
     {"auto", TRM_PROGRESS_AUTO}, {"always", TRM_PROGRESS_ALWAYS}, {"never", TRM_PROGRESS_NEVER}, {NULL, 0}};
 
@@ -421,6 +432,12 @@ static error_t parse_loss(trm_parse *parse, int key, const char *text)
     case KEY_LONE:
         cli->lone = true;
         return 0;
+    case KEY_AT_ZERO:
+        error = parse_word(parse, "at-zero", text, zero_words, &value);
+        cli->loss.whole_at_zero = value != 0;
+        return error;
+    case KEY_NORM_FLOOR:
+        return parse_number(parse, "norm-floor", text, &cli->norm_floor);
     case KEY_WITHIN:
         cli->within_given = true;
         return parse_number(parse, "within", text, &cli->within);
@@ -800,6 +817,8 @@ static const rule_row rule_table[] = {
     {KEY_FALLBACK, AT_SEMIHARD, {"fallback", NULL}},
     {KEY_LONE, AT_HARD, {"lone", NULL}},
     {KEY_WITHIN, AT_WITHIN, {"within", NULL}},
+    {KEY_AT_ZERO, AT_TRIPLETS | AT_PACKED, {"at_zero", NULL}},
+    {KEY_NORM_FLOOR, AT_PACKED, {"norm_floor", NULL}},
     {KEY_SOFT, AT_TRIPLETS, {"soft", NULL}},
     {KEY_SWAP, AT_TRIPLETS, {"swap", NULL}},
     {KEY_REDUCTION, AT_ANY, {"reduction", NULL}},

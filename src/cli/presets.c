@@ -1,5 +1,8 @@
 /* --compat NAME: the rules of other libraries, as options of this one. A preset is words of a command line,
- * so it can say nothing that a user could not. */
+ * so it can say nothing that a user could not.
+ *
+ * tf.maximum(z, 0) passes the gradient on where z is exactly 0: --at-zero=whole for all that is TensorFlow's.
+ */
 #include "cli/cli.h"
 
 #include <string.h>
@@ -10,18 +13,19 @@ static const trm_preset presets[] = {
      true,
      false,
      {"--loss=mined", "--metric=l2", "--margin=1", "--positives=all", "--window=none", "--pick=nearest",
-      "--fallback=farthest-inside", "--reduction=mean_all", NULL}},
+      "--fallback=farthest-inside", "--reduction=mean_all", "--at-zero=whole", NULL}},
     {"tfa-semihard-sql2",
      true,
      true,
      false,
      {"--loss=mined", "--metric=sql2", "--margin=1", "--positives=all", "--window=none", "--pick=nearest",
-      "--fallback=farthest-inside", "--reduction=mean_all", NULL}},
+      "--fallback=farthest-inside", "--reduction=mean_all", "--at-zero=whole", NULL}},
     {"tfa-hard",
      false,
      true,
      false,
-     {"--loss=batch-hard", "--lone", "--metric=l2", "--margin=1", "--reduction=mean_rows", NULL}},
+     {"--loss=batch-hard", "--lone", "--metric=l2", "--margin=1", "--reduction=mean_rows", "--at-zero=whole",
+      NULL}},
     {"st-semihard",
      true,
      true,
@@ -33,7 +37,7 @@ static const trm_preset presets[] = {
      true,
      false,
      {"--loss=mined", "--metric=cosine", "--soft", "--positives=hardest", "--window=none", "--pick=nearest",
-      "--fallback=farthest-inside", "--reduction=mean_rows", NULL}},
+      "--fallback=farthest-inside", "--reduction=mean_rows", "--at-zero=whole", NULL}},
     {"pml-semihard",
      false,
      true,
@@ -51,13 +55,23 @@ static const trm_preset presets[] = {
      true,
      false,
      {"--loss=batch-all", "--metric=l2", "--margin=1", "--reduction=mean_nonzero", NULL}},
-    {"guide-1", false, true, true, {"--metric=sql2", "--margin=1", "--reduction=mean_all", NULL}},
-    {"guide-2", false, true, true, {"--metric=cosine", "--margin=0.5", "--reduction=mean_all", NULL}},
+    {"guide-1",
+     false,
+     true,
+     true,
+     {"--metric=sql2", "--margin=1", "--reduction=mean_all", "--at-zero=whole", NULL}},
+    {"guide-2",
+     false,
+     true,
+     true,
+     {"--metric=cosine", "--margin=0.5", "--reduction=mean_all", "--norm-floor=1e-12", "--at-zero=whole",
+      NULL}},
     {"guide-3",
      false,
      true,
      true,
-     {"--negatives=reversed", "--metric=sql2", "--margin=1", "--reduction=mean_all", NULL}},
+     {"--negatives=reversed", "--metric=sql2", "--margin=1", "--reduction=mean_all", "--at-zero=whole",
+      NULL}},
 };
 
 enum { PRESETS = sizeof presets / sizeof *presets };

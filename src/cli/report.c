@@ -60,8 +60,8 @@ json_t *trm_report_settings(const trm_cli *cli)
     else
         snprintf(positives, sizeof positives, "%s", positives_names[mine->positives]);
     json_t *settings = json_pack(
-        "{s:o, s:s, s:f, s:f, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b, s:b, s:b, s:o, s:s, s:s}", "source",
-        source_json(cli), "metric", trm_metric_name(mine->metric), "margin",
+        "{s:o, s:s, s:f, s:f, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b, s:b, s:b, s:o, s:s, s:s, s:s}",
+        "source", source_json(cli), "metric", trm_metric_name(mine->metric), "margin",
         window ? mine->margin : cli->loss.margin, "loss_margin", cli->loss.margin, "positives", positives,
         "negatives", packed_names[cli->packed_pick], "window", window_names[mine->window], "pick",
         pick_names[mine->pick], "fallback", fallback_names[mine->fallback], "normalize", cli->normalize,
@@ -69,7 +69,10 @@ json_t *trm_report_settings(const trm_cli *cli)
         "swap", cli->loss.swap, "lone", cli->lone, "within",
         cli->within_given ? json_real(cli->within) : json_null(), "reduction",
         trm_reduction_name(cli->loss.reduction), "gradient_at",
-        cli->gradient_at_normalized ? "normalized" : "stored");
+        cli->gradient_at_normalized ? "normalized" : "stored", "at_zero",
+        cli->loss.whole_at_zero ? "whole" : "none");
+    if (cli->norm_floor > 0.0 && cli->loss.metric == TRM_METRIC_COSINE)
+        trm_report_put(&settings, "norm_floor", json_real(cli->norm_floor));
     if (cli->packed_pick == TRM_PACKED_RANDOM)
         trm_report_put(&settings, "seed", json_integer(cli->seed));
     return settings;
@@ -80,8 +83,10 @@ json_t *trm_report_options(const trm_cli *cli)
     json_t *options = trm_report_settings(cli);
     trm_cli_keep_applying(cli, options);
     trm_report_put(&options, "source", source_json(cli));
-    if (!cli->gradient)
+    if (!cli->gradient) {
         json_object_del(options, "gradient_at");
+        json_object_del(options, "at_zero");
+    }
     if (cli->compat != NULL)
         trm_report_put(&options, "compat",
                        json_pack("{s:s, s:O}", "name", cli->compat, "overridden", cli->overridden));

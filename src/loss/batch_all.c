@@ -176,6 +176,9 @@ static trm_status check(const trm_loss_options *options, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --soft: there is only the hinge");
     if (options->swap)
         return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --swap: every triplet counts as it is");
+    if (options->whole_at_zero)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--loss batch-all with --at-zero whole: there z = 0 gives nothing");
     return TRM_OK;
 }
 

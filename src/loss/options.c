@@ -15,6 +15,7 @@ void trm_loss_arguments(trm_arguments *list, const trm_loss_options *options)
     trm_arguments_real(list, "margin", options->margin);
     trm_arguments_whole(list, "soft", options->soft, 0, 1);
     trm_arguments_whole(list, "swap", options->swap, 0, 1);
+    trm_arguments_whole(list, "whole_at_zero", options->whole_at_zero, 0, 1);
     trm_arguments_enum(list, "reduction", "trm_reduction", options->reduction, TRM_REDUCTION_MEAN_ROWS);
 }
 

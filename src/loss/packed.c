@@ -31,6 +31,7 @@ void trm_packed_options_init(trm_packed_options *options)
 typedef struct measured {
     const float *x, *y;
     double norm2_x, norm2_y, g, d;
+    bool floor_x, floor_y; /* a norm is the floor: a constant */
 } measured;
 
 /* One call, on one rank. */
@@ -45,9 +46,21 @@ typedef struct packed_job {
 /* Of one rank, and then of all. */
 enum { COUNT_ALL, COUNT_ACTIVE, COUNT_FALLBACK, COUNTS };
 
-static measured measure(trm_metric metric, const float *x, const float *y, int dim)
+/* The squared norm that counts; whether that is the floor. */
+static double norm2_of(const packed_job *job, const float *x, bool *is_floor)
 {
-    measured m = {.x = x, .y = y, .norm2_x = trm_dot(x, x, dim), .norm2_y = trm_dot(y, y, dim)};
+    const double norm2 = trm_dot(x, x, job->packed->dim), least = job->options->norm_floor;
+    *is_floor = job->options->loss.metric == TRM_METRIC_COSINE && norm2 < least;
+    return *is_floor ? least : norm2;
+}
+
+static measured measure(const packed_job *job, const float *x, const float *y)
+{
+    const trm_metric metric = job->options->loss.metric;
+    const int dim = job->packed->dim;
+    measured m = {.x = x, .y = y};
+    m.norm2_x = norm2_of(job, x, &m.floor_x);
+    m.norm2_y = norm2_of(job, y, &m.floor_y);
     m.d = trm_distance(metric, x, m.norm2_x, y, m.norm2_y, dim, &m.g);
     return m;
 }
@@ -60,9 +73,7 @@ static const float *negative_of(const trm_packed *packed, int64_t anchor, int64_
 static double distance_to(const packed_job *job, int64_t anchor, int64_t k)
 {
     const trm_packed *packed = job->packed;
-    return measure(job->options->loss.metric, packed->anchor + anchor * packed->dim,
-                   negative_of(packed, anchor, k), packed->dim)
-        .d;
+    return measure(job, packed->anchor + anchor * packed->dim, negative_of(packed, anchor, k)).d;
 }
 
 /* ---- which of an anchor's own negatives ---- */
@@ -183,10 +194,9 @@ static packed_triplet triplet_of(const packed_job *job, int64_t anchor, int chos
     const trm_loss_options *loss = &job->options->loss;
     const float *a = packed->anchor + anchor * packed->dim, *p = packed->positive + anchor * packed->dim;
     const float *n = negative_of(packed, anchor, chosen);
-    packed_triplet t = {.near = measure(loss->metric, a, p, packed->dim),
-                        .far = measure(loss->metric, a, n, packed->dim)};
+    packed_triplet t = {.near = measure(job, a, p), .far = measure(job, a, n)};
     if (loss->swap) {
-        const measured pn = measure(loss->metric, p, n, packed->dim);
+        const measured pn = measure(job, p, n);
         t.swapped = pn.d < t.far.d;
         t.far = t.swapped ? pn : t.far;
     }
@@ -197,7 +207,7 @@ static packed_triplet triplet_of(const packed_job *job, int64_t anchor, int chos
     }
     t.z = trm_term_z(t.near.d, t.far.d, loss->margin);
     t.active = loss->soft || t.z > 0.0;
-    t.weight = loss->soft ? trm_term_sigmoid(t.z) : t.active ? 1.0 : 0.0;
+    t.weight = trm_term_slope(loss, t.z);
     return t;
 }
 
@@ -212,14 +222,19 @@ static void add_value(const packed_job *job, const packed_triplet *t, trm_exact_
     }
 }
 
-/* Adds weight * dd/dx for whichever end of the pair row is. */
+/* Adds weight * dd/dx for whichever end of the pair row is. A norm that is a constant has no derivative: what
+ * is along the row itself goes. */
 static void add_term(trm_metric metric, const measured *m, double weight, const float *row, int dim,
                      double *sum)
 {
-    if (row == m->x)
-        trm_term_add(trm_term_of(metric, weight, m->g, m->d, m->norm2_x, m->norm2_y), m->x, m->y, dim, sum);
-    else if (row == m->y)
-        trm_term_add(trm_term_of(metric, weight, m->g, m->d, m->norm2_y, m->norm2_x), m->y, m->x, dim, sum);
+    if (row != m->x && row != m->y)
+        return;
+    const bool first = row == m->x;
+    trm_term term = trm_term_of(metric, weight, m->g, m->d, first ? m->norm2_x : m->norm2_y,
+                                first ? m->norm2_y : m->norm2_x);
+    if (first ? m->floor_x : m->floor_y)
+        term.a = 0.0;
+    trm_term_add(term, row, first ? m->y : m->x, dim, sum);
 }
 
 /* The gradient of one row of the triplet. */
@@ -261,7 +276,8 @@ static void write_anchor(const packed_job *job, int64_t anchor, int64_t denomina
 static bool is_fit(const packed_job *job, const float *x)
 {
     const double norm2 = trm_dot(x, x, job->packed->dim);
-    return isfinite(norm2) && (norm2 > 0.0 || job->options->loss.metric != TRM_METRIC_COSINE);
+    return isfinite(norm2) &&
+           (norm2 > 0.0 || job->options->norm_floor > 0.0 || job->options->loss.metric != TRM_METRIC_COSINE);
 }
 
 static bool is_fit_anchor(const packed_job *job, int64_t i)
@@ -367,6 +383,7 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     trm_arguments_enum(&list, "semihard_pick", "trm_pick", o->semihard_pick, TRM_PICK_FARTHEST);
     trm_arguments_enum(&list, "fallback", "trm_fallback", o->fallback, TRM_FALLBACK_HARDEST);
     trm_arguments_whole(&list, "seed", (int64_t)o->seed, INT64_MIN, INT64_MAX);
+    trm_arguments_real(&list, "norm_floor", o->norm_floor);
     list.owner = "loss.";
     trm_loss_arguments(&list, &o->loss);
     trm_status status = TRM_OK;
@@ -396,9 +413,8 @@ static void evaluate(const packed_job *job, trm_exact_sum *sum, int64_t counts[C
         trm_exact_sum_clear(&own);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < packed->count; i++) {
-            const double d_ap = measure(job->options->loss.metric, packed->anchor + i * packed->dim,
-                                        packed->positive + i * packed->dim, packed->dim)
-                                    .d;
+            const double d_ap =
+                measure(job, packed->anchor + i * packed->dim, packed->positive + i * packed->dim).d;
             bool fallback = false;
             job->chosen[i] = choose(job, i, d_ap, &fallback);
             if (job->chosen[i] < 0)

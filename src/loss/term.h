@@ -3,6 +3,7 @@
 #define TRM_LOSS_TERM_H
 
 #include "metric/metric.h"
+#include "trimine/loss.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -24,6 +25,14 @@ static inline double trm_term_sigmoid(double z)
 {
     const double e = exp(-fabs(z));
     return (z >= 0.0 ? 1.0 : e) / (1.0 + e);
+}
+
+/* The derivative of a triplet's loss by z. */
+static inline double trm_term_slope(const trm_loss_options *loss, double z)
+{
+    if (loss->soft)
+        return trm_term_sigmoid(z);
+    return z > 0.0 || (loss->whole_at_zero && z >= 0.0) ? 1.0 : 0.0;
 }
 
 /* weight * dd(i,j)/dx_i = a x_i + b x_j. */

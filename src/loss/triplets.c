@@ -78,10 +78,8 @@ static bool evaluate(const trm_triplet_loss *loss, const trm_round *round, int64
         trm_exact_sum_add(sum, -d_an);
         trm_exact_sum_add(sum, margin);
     }
-    if (round->weights != NULL) {
-        const double weight = loss->options.soft ? trm_term_sigmoid(z) : active ? 1.0 : 0.0;
-        set_weights(round->weights + k * WEIGHTS_A_TRIPLET, t, weight, swap);
-    }
+    if (round->weights != NULL)
+        set_weights(round->weights + k * WEIGHTS_A_TRIPLET, t, trm_term_slope(&loss->options, z), swap);
     return active;
 }
 

@@ -39,6 +39,9 @@ a, p = rng.standard_normal((2, b, d)).astype(np.float32)
 n, many = rng.standard_normal((b, d)).astype(np.float32), rng.standard_normal((b, k, d)).astype(np.float32)
 write("packed", anchor=a, positive=p, negative=n)
 write("packed_many", anchor=a, positive=p, negatives=many)
+write("packed_zero", anchor=0 * a, positive=p, negative=n)
+write("packed_equal", anchor=a, positive=p, negative=p)
+write("corner", embeddings=np.array([[0], [2], [3]], np.float32), labels=[0, 0, 1])  # |0 - 2| - |0 - 3| + 1 = 0
 write("packed_both", anchor=a, positive=p, negative=n, negatives=many)
 write("packed_rows", anchor=a, positive=p[:9], negative=n)
 write("packed_dims", anchor=a, positive=p[:, :7], negative=n)
@@ -101,8 +104,12 @@ def run(preset, path, *more):
     return json.loads(done.stdout), done.stderr
 
 
-def close(preset, value, wanted, what="value"):
-    assert abs(value - wanted) <= 1e-9 * (1 + abs(wanted)), (preset, what, value, wanted)
+def close(preset, value, wanted, what="value", tolerance=1e-9):
+    assert abs(value - wanted) <= tolerance * (1 + abs(wanted)), (preset, what, value, wanted)
+
+
+def gradient(preset, report, wanted, *what):  # its values are float32
+    close(preset, report["gradient"]["norm"], wanted, ("gradient", *what), 1e-6)
 
 
 with h5py.File(store) as f:
@@ -192,6 +199,21 @@ assert "reverse" in warning and "--negatives semihard" in warning, warning
 report, _ = run("guide-1", packed, "--margin", "2")
 close("guide-1, margin 2", report["loss"]["value"], hinge(square(a, p), square(a, n), 2).mean())
 assert report["options"]["compat"] == {"name": "guide-1", "overridden": ["margin"]}, report["options"]
+
+# Where the published code has corners: a row of zeros; z exactly 0, where tf.maximum passes the whole gradient.
+report, _ = run("guide-2", packed.replace("packed", "packed_zero"), "--gradient")
+close("guide-2, zero anchors", report["loss"]["value"], 0.5)
+unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (p, n)]
+gradient("guide-2, zero anchors", report, 1e6 * np.linalg.norm(unit[0] - unit[1]) / len(a))
+report, _ = run("guide-1", packed.replace("packed", "packed_equal"), "--margin", "0", "--gradient")
+gradient("guide-1, z = 0", report, np.sqrt(2) * np.linalg.norm(2 * (p - a)) / len(a))
+assert report["loss"]["active"] == 0 and report["options"]["at_zero"] == "whole", report
+corner = store.replace("store", "corner")
+for preset, at_zero, square_norm, count in (("tfa-hard", [], 1 + 4**2 + 3**2, 3), ("tfa-semihard", [], 1 + 3**2 + 2**2, 2),
+                                            ("tfa-hard", ["--at-zero", "none"], 1 + 2**2 + 1, 3)):
+    report, _ = run(preset, corner, "--gradient", *at_zero)
+    gradient(preset, report, np.sqrt(square_norm) / count, *at_zero)
+    assert report["loss"]["active"] == 1, (preset, report)
 PY
 expect "presets do what they reproduce" "$python" "$dir/presets.py" "$in/store.h5" "$in/packed.h5" \
     "$in/packed_many.h5" "$program" mpirun --bind-to none -n 2
@@ -283,6 +305,11 @@ refused "unknown preset" 64 compat -- loss "$store" --compat pytorch
 refused "preset without triplets to write" 64 compat -- mine "$store" --compat batch-all-nonzero
 refused "packed preset, store" 64 guide-1 packed -- loss "$store" --compat guide-1
 refused "store's loss, packed file" 64 packed -- loss "$in/packed.h5" --loss batch-all
+refused "guide-3, one negative an anchor" 64 '/negative .*guide-3.*/negatives.*B x B' -- \
+    loss "$in/packed.h5" --compat guide-3
+refused "a floor that is no number" 64 norm-floor -- loss "$in/packed.h5" --metric cosine --norm-floor=-1
+refused "zero rows without a floor" 65 'anchor.*norm zero' -- loss "$in/packed_zero.h5" --metric cosine
+refused "batch-all with a gradient at 0" 64 at-zero -- loss "$store" --loss batch-all --at-zero whole
 refused "batch-all with soft" 64 soft -- loss "$store" --loss batch-all --soft
 refused "within without batch-all" 64 within -- loss "$store" --loss mined --within 1
 refused "margin negative" 64 margin -- loss "$store" --loss batch-all --margin=-1

@@ -144,7 +144,7 @@ listed = {
 }
 for name, keys in listed.items():
     r = read(name)
-    assert set(r["options"]) - {"gradient_at"} == keys, (name, set(r["options"]) ^ keys)
+    assert set(r["options"]) - {"gradient_at", "at_zero"} == keys, (name, set(r["options"]) ^ keys)
     assert set(r["triplets"]) == {"total", "semihard", "fallback", "skipped"}, (name, r["triplets"])
     assert {"total", "valid", "no_positive", "no_negative", "ignored"} == set(r["anchors"]), (name, r["anchors"])
     for rank in r["ranks"]:

@@ -465,6 +465,7 @@ static job job_of_case(int number, test_random *random, const random_store *stor
     e->loss.metric = (trm_metric)(number / KINDS % 4);
     e->loss.soft = !whole && number / (KINDS * 4) % 2;
     e->loss.swap = !whole && number / (KINDS * 8) % 2;
+    e->loss.whole_at_zero = !whole && test_random_below(random, 2);
     e->loss.reduction = (trm_reduction)(number / (KINDS * 16) % 5);
     e->loss.margin = margins[test_random_below(random, 6)] * (test_random_below(random, 3) == 0 ? 0.1 : 1.0);
     e->mine.margin = test_random_below(random, 2) ? e->loss.margin : margins[test_random_below(random, 6)];

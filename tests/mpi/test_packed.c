@@ -156,6 +156,137 @@ static void ranks_change_nothing(void **state)
             }
 }
 
+/* ---- a floor under the norms ---- */
+
+static double length(const double *x, double least)
+{
+    double norm2 = 0.0;
+    for (int k = 0; k < DIM; k++)
+        norm2 += x[k] * x[k];
+    return sqrt(fmax(norm2, least));
+}
+
+/* 1 - <u, v>, u = x / sqrt(max(|x|^2, least)). */
+static double floored(const double *x, const double *y, double least)
+{
+    double g = 0.0;
+    for (int k = 0; k < DIM; k++)
+        g += x[k] / length(x, least) * (y[k] / length(y, least));
+    return 1.0 - g;
+}
+
+/* The mean hinge of all triplets of one negative; at: rows of anchor, positive, negative, one after the
+ * other. */
+static double floored_loss(const double *at, double margin, double least)
+{
+    double sum = 0.0;
+    for (int i = 0; i < COUNT; i++) {
+        const double *a = at + i * DIM, *p = a + COUNT * DIM, *n = p + COUNT * DIM;
+        sum += fmax(0.0, floored(a, p, least) - floored(a, n, least) + margin);
+    }
+    return sum / COUNT;
+}
+
+static void a_floor_under_the_norms_agrees_with_central_differences(void **state)
+{
+    (void)state;
+    const double least = 3.0, step = 0x1p-20; /* about half of the rows are below */
+    double at[3 * COUNT * DIM];
+    int below = 0;
+    for (int i = 0; i < COUNT * DIM; i++) {
+        at[i] = (double)anchor[i];
+        at[COUNT * DIM + i] = (double)positive[i];
+        at[2 * COUNT * DIM + i] = (double)negative[i / DIM * K * DIM + i % DIM];
+    }
+    for (int i = 0; i < 3 * COUNT; i++)
+        below += length(at + i * DIM, 0.0) < sqrt(least);
+    assert_in_range(below, COUNT / 2, 5 * COUNT / 2);
+    trm_packed_options options;
+    trm_packed_options_init(&options);
+    options.loss.metric = TRM_METRIC_COSINE;
+    options.loss.margin = 0.7;
+    options.norm_floor = least;
+    const outcome o = evaluate(MPI_COMM_WORLD, &options, 1, 0);
+    assert_true(everywhere(o.status == TRM_OK));
+    assert_true(fabs(o.summary.value - floored_loss(at, 0.7, least)) < 1e-12);
+    bool right = true;
+    for (int part = 0; part < 3; part++)
+        for (int64_t i = 0; i < o.count * DIM; i++) {
+            double *x = &at[(part * COUNT + o.first) * DIM + i];
+            const double was = *x;
+            *x = was + step;
+            const double above = floored_loss(at, 0.7, least);
+            *x = was - step;
+            const double slope = (above - floored_loss(at, 0.7, least)) / (2.0 * step);
+            *x = was;
+            right = right && fabs((double)o.gradient[part][i] - slope) < 1e-7;
+        }
+    assert_true(everywhere(right));
+}
+
+/* As the published code gives: similarity 0 with everything, and a gradient as of any other short row. */
+static void a_row_of_zeros_has_similarity_zero_above_a_floor(void **state)
+{
+    (void)state;
+    const float a[2] = {0.0F, 0.0F}, p[2] = {3.0F, 4.0F}, n[2] = {0.0F, 2.0F};
+    float g[3][2];
+    float *const gradient[3] = {g[0], g[1], g[2]};
+    const trm_packed packed = {
+        .count = 1, .negatives = 1, .dim = 2, .anchor = a, .positive = p, .negative = n};
+    trm_packed_options options;
+    trm_packed_options_init(&options);
+    options.loss.metric = TRM_METRIC_COSINE;
+    options.loss.margin = 0.5;
+    trm_loss_summary summary;
+    trm_error err = TRM_ERROR_INIT;
+    assert_int_equal(trm_packed_loss(MPI_COMM_SELF, &packed, &options, gradient, &summary, NULL, &err),
+                     TRM_ERR_DATA);
+    options.norm_floor = 1e-12;
+    assert_int_equal(trm_packed_loss(MPI_COMM_SELF, &packed, &options, gradient, &summary, NULL, &err),
+                     TRM_OK);
+    assert_true(summary.value == 0.5 && summary.active == 1);
+    assert_true(g[0][0] == -600000.0F && g[0][1] == 200000.0F); /* 1e6 (n / |n| - p / |p|) */
+    for (int k = 0; k < 2; k++)
+        assert_true(fabsf(g[1][k]) == 0.0F && fabsf(g[2][k]) == 0.0F);
+}
+
+static void the_gradient_at_exactly_zero_is_none_or_whole(void **state)
+{
+    (void)state;
+    float same[COUNT * DIM]; /* the positives as negatives: z = margin = 0 */
+    float g[2][3][COUNT * DIM];
+    memcpy(same, positive, sizeof same);
+    const trm_packed packed = {
+        .count = COUNT, .negatives = 1, .dim = DIM, .anchor = anchor, .positive = positive, .negative = same};
+    for (int metric = 0; metric < 4; metric++)
+        for (int pick = 0; pick < 2; pick++) {
+            trm_loss_summary summary[2];
+            for (int whole = 0; whole < 2; whole++) {
+                float *const gradient[3] = {g[whole][0], g[whole][1], g[whole][2]};
+                trm_packed_options options;
+                trm_packed_options_init(&options);
+                options.loss.metric = (trm_metric)metric;
+                options.loss.margin = 0.0;
+                options.loss.whole_at_zero = whole;
+                options.pick = pick ? TRM_PACKED_REVERSED : TRM_PACKED_SEMIHARD;
+                assert_int_equal(
+                    trm_packed_loss(MPI_COMM_SELF, &packed, &options, gradient, &summary[whole], NULL, NULL),
+                    TRM_OK);
+                assert_true(summary[whole].count == COUNT && summary[whole].active == 0);
+                assert_true(summary[whole].sum == 0.0);
+            }
+            float largest = 0.0F;
+            for (int i = 0; i < COUNT * DIM; i++) {
+                for (int part = 0; part < 3; part++)
+                    assert_true(fabsf(g[0][part][i]) == 0.0F);
+                assert_true(fabsf(g[1][0][i]) < 1e-7F); /* pulled and pushed alike */
+                assert_true(g[1][1][i] == -g[1][2][i]);
+                largest = fmaxf(largest, fabsf(g[1][1][i]));
+            }
+            assert_true(largest > 0.001F);
+        }
+}
+
 static void no_anchor_at_all_is_refused(void **state)
 {
     (void)state;
@@ -185,6 +316,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_those_of_the_chosen_triplets),
         cmocka_unit_test(ranks_change_nothing),
+        cmocka_unit_test(a_floor_under_the_norms_agrees_with_central_differences),
+        cmocka_unit_test(a_row_of_zeros_has_similarity_zero_above_a_floor),
+        cmocka_unit_test(the_gradient_at_exactly_zero_is_none_or_whole),
         cmocka_unit_test(no_anchor_at_all_is_refused),
         cmocka_unit_test(a_margin_that_is_no_number_is_refused),
     };

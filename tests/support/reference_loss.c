@@ -280,7 +280,8 @@ static double *weights_of(const reference_loss *loss)
     int64_t used = 0;
     for (int64_t k = 0; k < loss->count; k++) {
         const reference_term *term = &loss->terms[k];
-        const double weight = loss->options.soft ? sigmoid(term->z) : term->active ? 1.0 : 0.0;
+        const bool kink = loss->options.whole_at_zero && term->z == 0.0;
+        const double weight = loss->options.soft ? sigmoid(term->z) : term->active || kink ? 1.0 : 0.0;
         if (term->triplet.positive >= 0)
             shares[used++] = (share){term->triplet.anchor, term->triplet.positive, weight};
         shares[used++] = (share){term->from, term->triplet.negative, -weight};
