@@ -50,6 +50,9 @@ typedef struct trm_error {
 
 /* The process exit code of a status. Not collective. */
 int trm_exit_code(trm_status status);
+/* Its name, as the program's JSON has it: "ok", "usage", "data", "no_input", ...; borrowed for ever. Not
+ * collective. */
+const char *trm_status_name(trm_status status);
 
 #ifdef __cplusplus
 }

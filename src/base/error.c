@@ -1,4 +1,5 @@
-/* Error objects and exit codes: one table says which status ends the program with which code. */
+/* Error objects and exit codes: one table says which status ends the program with which code, under which
+ * name. */
 #include "base/error.h"
 
 #include "base/visible.h"
@@ -9,23 +10,31 @@
 
 #undef trm_fail
 
-static const int exit_codes[] = {
-    [TRM_OK] = 0,
-    [TRM_ERR_USAGE] = 64,
-    [TRM_ERR_DATA] = 65,
-    [TRM_ERR_NO_INPUT] = 66,
-    [TRM_ERR_ENVIRONMENT] = 69,
-    [TRM_ERR_INTERNAL] = 70,
-    [TRM_ERR_MEMORY] = 71,
-    [TRM_ERR_CREATE] = 73,
-    [TRM_ERR_IO] = 74,
-    [TRM_ERR_STOPPED] = 75,
-    [TRM_ERR_PERMISSION] = 77,
+static const struct {
+    int exit_code;
+    const char *name;
+} statuses[] = {
+    [TRM_OK] = {0, "ok"},
+    [TRM_ERR_USAGE] = {64, "usage"},
+    [TRM_ERR_DATA] = {65, "data"},
+    [TRM_ERR_NO_INPUT] = {66, "no_input"},
+    [TRM_ERR_ENVIRONMENT] = {69, "environment"},
+    [TRM_ERR_INTERNAL] = {70, "internal"},
+    [TRM_ERR_MEMORY] = {71, "memory"},
+    [TRM_ERR_CREATE] = {73, "create"},
+    [TRM_ERR_IO] = {74, "io"},
+    [TRM_ERR_STOPPED] = {75, "stopped"},
+    [TRM_ERR_PERMISSION] = {77, "permission"},
 };
 
 int trm_exit_code(trm_status status)
 {
-    return exit_codes[status];
+    return statuses[status].exit_code;
+}
+
+const char *trm_status_name(trm_status status)
+{
+    return statuses[status].name;
 }
 
 trm_status trm_fail(trm_error *err, trm_status status, const char *format, ...)

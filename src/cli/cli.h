@@ -144,6 +144,8 @@ void trm_report_blas_caution(const trm_run *run);
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
 /* Prints the version on stdout; all: also what the program is made of and what it works with here. */
 void trm_report_version(bool all);
+/* Puts a failure on stdout as the one JSON object, unless a report went there already. */
+void trm_report_failure(const trm_error *err);
 /* A name as JSON: bytes that are not UTF-8, which names of files may have, become \\xNN. New reference. */
 json_t *trm_report_text(const char *text);
 /* The largest peak resident size of any rank, in bytes. Collective. */

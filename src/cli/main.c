@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of N disconnected tasks only the first speaks. */
-static void print_error(const trm_launch *launch, bool is_up, const trm_error *err)
+/* On stderr, and on stdout where JSON is wanted. Of N disconnected tasks only the first speaks. */
+static void print_error(const trm_launch *launch, bool is_up, bool json, const trm_error *err)
 {
+    trm_error shown = *err;
     int rank = 0, ranks = 1;
     if (is_up) {
         MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -22,10 +23,14 @@ static void print_error(const trm_launch *launch, bool is_up, const trm_error *e
     }
     if (rank != 0 || (ranks == 1 && launch->task > 0))
         return;
-    if (err->rank >= 0 && ranks > 1 && err->status != TRM_ERR_USAGE)
-        fprintf(stderr, "trimine: error: rank %d (%s): %s\n", err->rank, err->host, err->text);
+    if (ranks == 1 || err->status == TRM_ERR_USAGE)
+        shown.rank = -1;
+    if (shown.rank >= 0)
+        fprintf(stderr, "trimine: error: rank %d (%s): %s\n", shown.rank, shown.host, shown.text);
     else
-        fprintf(stderr, "trimine: error: %s\n", err->text);
+        fprintf(stderr, "trimine: error: %s\n", shown.text);
+    if (json)
+        trm_report_failure(&shown);
 }
 
 static trm_status check_launch(const trm_launch *launch, trm_error *err)
@@ -70,9 +75,10 @@ int main(int argc, char **argv)
     trm_error err = TRM_ERROR_INIT;
     const trm_launch launch = trm_launch_look();
     trm_cli_answer_help(argc, argv, launch.task <= 0);
+    const bool json = trm_cli_wants_json(argc, argv);
     trm_status status = trm_launch_prepare(&launch, &err);
     if (status != TRM_OK) {
-        print_error(&launch, false, &err);
+        print_error(&launch, false, json, &err);
         return trm_exit_code(status);
     }
     signal(SIGPIPE, SIG_IGN); /* a closed pipe and a file at its limit are errors to report, not ends */
@@ -80,12 +86,13 @@ int main(int argc, char **argv)
     int provided = 0;
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
         status = trm_fail(&err, TRM_ERR_ENVIRONMENT, "MPI could not be started");
-        print_error(&launch, false, &err);
+        print_error(&launch, false, json, &err);
         return trm_exit_code(status);
     }
+    trm_abort_tell(json ? trm_report_failure : NULL);
     status = run_command(&launch, argc, argv, &err);
     if (status != TRM_OK)
-        print_error(&launch, true, &err);
+        print_error(&launch, true, json, &err);
     MPI_Finalize();
     return trm_exit_code(status);
 }

@@ -2,10 +2,14 @@
 #include "cli/cli.h"
 
 #include "base/alloc.h"
+#include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
+#include "kernel/kernel.h"
+#include "store/result.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,10 +232,38 @@ json_t *trm_report_certify(const trm_mine_summary *summary, const char *kernel)
                      (json_int_t)summary->certify_positives.float64);
 }
 
+/* The kernels that this CPU can run, and which of them is taken. */
+static void print_kernels(void)
+{
+    const char *chosen = trm_kernel_find("auto")->name;
+    printf("kernels    ");
+    for (int i = 0; trm_kernel_at(i) != NULL; i++)
+        if (trm_kernel_at(i)->available())
+            printf("%s%s%s", i > 0 ? ", " : "", trm_kernel_at(i)->name,
+                   strcmp(trm_kernel_at(i)->name, chosen) == 0 ? " (auto)" : "");
+    printf("; instruction set %s\n", trm_kernel_isa());
+}
+
 void trm_report_version(bool all)
 {
-    (void)all;
+    char library[MPI_MAX_LIBRARY_VERSION_STRING] = {0}, blas[256] = {0};
+    int length = 0;
     printf("trimine %s\n", TRM_VERSION);
+    if (!all)
+        return;
+    MPI_Get_library_version(library, &length); /* the one MPI call that needs no MPI_Init */
+    trm_blas_describe(blas, sizeof blas);
+#ifdef __clang__
+    printf("compiler   %s\n", __VERSION__);
+#else
+    printf("compiler   gcc %s\n", __VERSION__);
+#endif
+    printf("mpi        %.*s\n", (int)strcspn(library, ",\n"), library);
+    printf("hdf5       %s\n", trm_store_library());
+    printf("blas       %s%s%s\n", blas, trm_blas_core() != NULL ? ", core type " : "",
+           trm_blas_core() != NULL ? trm_blas_core() : "");
+    print_kernels();
+    printf("openmp     %d; %ld cores on this host\n", _OPENMP, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 json_t *trm_report_text(const char *text)
@@ -249,20 +281,44 @@ json_t *trm_report_text(const char *text)
     return value;
 }
 
-trm_status trm_report_print(json_t *object, trm_error *err)
+/* Whether something went to stdout: it gets one object, whatever comes of it. */
+static bool printed;
+
+/* Frees object. */
+static trm_status print_object(json_t *object, trm_error *err)
 {
-    if (object == NULL)
-        return trm_fail(err, TRM_ERR_INTERNAL, "the report could not be made: something in it is not JSON");
     char *text = json_dumps(object, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
     json_decref(object);
     if (text == NULL)
         return trm_fail_memory(err, "the report", 1, 1);
+    printed = true;
     trm_say_json(stdout, text);
     free(text);
     const bool failed = putchar('\n') == EOF || fflush(stdout) != 0 || ferror(stdout) != 0;
     return failed ? trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output: %s",
                              strerror(errno))
                   : TRM_OK;
+}
+
+trm_status trm_report_print(json_t *object, trm_error *err)
+{
+    if (object == NULL)
+        return trm_fail(err, TRM_ERR_INTERNAL, "the report could not be made: something in it is not JSON");
+    return print_object(object, err);
+}
+
+void trm_report_failure(const trm_error *err)
+{
+    const bool placed = err->rank >= 0;
+    trm_error own = TRM_ERROR_INIT; /* the line on stderr has said what matters */
+    json_t *object = json_pack("{s:{s:i, s:s, s:o, s:o, s:o}}", "error", "code", trm_exit_code(err->status),
+                               "kind", trm_status_name(err->status), "message", trm_report_text(err->text),
+                               "rank", placed ? json_integer(err->rank) : json_null(), "host",
+                               placed ? trm_report_text(err->host) : json_null());
+    if (printed || object == NULL)
+        json_decref(object);
+    else
+        (void)print_object(object, &own);
 }
 
 int64_t trm_report_peak_rss(MPI_Comm comm)

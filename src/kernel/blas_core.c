@@ -3,9 +3,9 @@
  * needs nothing, or is not known: then OpenBLAS is trusted. */
 #include "kernel/blas_core.h"
 
+#include "kernel/blas_threads.h"
 #include "metric/isa.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,10 +17,8 @@
 
 const char *trm_blas_core(void)
 {
-    char *(*name)(void) = NULL;
-    void *const symbol = dlsym(RTLD_DEFAULT, "openblas_get_corename");
-    memcpy(&name, &symbol, sizeof name); /* POSIX lets it be one; C has no cast for it */
-    return name != NULL ? name() : NULL;
+    const trm_blas_function name = trm_blas_find("openblas_get_corename");
+    return name != NULL ? ((char *(*)(void))name)() : NULL;
 }
 
 #if TRM_HAVE_X86

@@ -33,14 +33,22 @@ trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err)
     return message.status;
 }
 
+static void (*abort_tell)(const trm_error *err);
+
+void trm_abort_tell(void (*tell)(const trm_error *err))
+{
+    abort_tell = tell;
+}
+
 _Noreturn void trm_abort(MPI_Comm comm, const trm_error *err)
 {
-    int rank = 0;
-    char host[TRM_ERROR_HOST] = {0};
-    MPI_Comm_rank(comm, &rank);
-    gethostname(host, sizeof host - 1);
-    fprintf(stderr, "trimine: error: rank %d (%s): %s\n", rank, host, err->text);
+    trm_error message = *err;
+    MPI_Comm_rank(comm, &message.rank);
+    gethostname(message.host, sizeof message.host - 1);
+    fprintf(stderr, "trimine: error: rank %d (%s): %s\n", message.rank, message.host, message.text);
     fflush(stderr);
+    if (abort_tell != NULL)
+        abort_tell(&message);
     MPI_Abort(comm, trm_exit_code(err->status));
     _Exit(trm_exit_code(err->status));
 }

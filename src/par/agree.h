@@ -27,5 +27,8 @@ static inline trm_status trm_agree_seen(MPI_Comm comm, trm_status local, trm_err
  * prints one line "trimine: error: rank R (HOST): TEXT" and calls MPI_Abort with the status's exit code. Not
  * collective. */
 _Noreturn void trm_abort(MPI_Comm comm, const trm_error *err);
+/* Makes trm_abort call tell, after the line and with rank and host in the error; NULL: nobody. Not
+ * collective. */
+void trm_abort_tell(void (*tell)(const trm_error *err));
 
 #endif

@@ -1,5 +1,6 @@
 /* The shared HDF5 calls; see h5.h. */
 #include "store/h5.h"
+#include "store/result.h"
 
 #include "base/alloc.h"
 #include "store/describe.h"
@@ -356,4 +357,13 @@ trm_status trm_inspect_named(const trm_named_file *about, trm_sources *sources, 
         status = trm_inspect_dataset(about, found.object, name, rank, want, element, type_name, size, err);
     trm_h5_close(found.object);
     return status;
+}
+
+const char *trm_store_library(void)
+{
+    static char text[64];
+    unsigned major = 0, minor = 0, release = 0;
+    H5get_libversion(&major, &minor, &release);
+    snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
+    return text;
 }

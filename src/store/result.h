@@ -13,6 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The HDF5 library that this process works with, "1.10.8"; borrowed, for one thread. Not collective. */
+const char *trm_store_library(void);
+
 /* A root attribute. */
 typedef struct trm_attribute {
     const char *name;

@@ -204,6 +204,41 @@ OMP_NUM_THREADS=100000 refused "absurd threads" 64 'OMP_NUM_THREADS=100000: a ra
 threads many OMP_NUM_THREADS=$((4 * $(getconf _NPROCESSORS_ONLN) + 1))
 expect "a warning of far too many" grep -q 'warning: .* threads a rank on a host of' "$dir/many.err"
 
+# --- with --json a failure is one object too, whatever fails and on however many ranks
+failed_json() { # NAME CODE KIND ARGUMENTS...
+    local name=$1 wanted=$2 kind=$3 ranks code
+    shift 3
+    for ranks in 1 3; do
+        on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
+        code=$?
+        "$python" - "$dir/stdout" "$dir/stderr" "$code" "$wanted" "$kind" "$ranks" >"$dir/check.log" 2>&1 <<'PY'
+import json, sys
+out, err, code, wanted, kind, ranks = sys.argv[1:]
+failure = json.load(open(out))
+assert set(failure) == {"error"} and set(failure["error"]) == {"code", "kind", "message", "rank", "host"}, failure
+e = failure["error"]
+assert code == wanted == str(e["code"]) and e["kind"] == kind, (code, e)
+lines = [line for line in open(err, encoding="utf-8") if line.startswith("trimine: error: ")]
+assert len(lines) == 1 and lines[0].rstrip("\n").endswith(e["message"]), (lines, e)
+assert (e["rank"] is None) == (ranks == "1" or kind == "usage") == (e["host"] is None), e
+PY
+        expect "$name on $ranks ranks: $(tail -n 1 "$dir/check.log")" test ! -s "$dir/check.log"
+    done
+}
+failed_json "a missing store" 66 no_input mine "$in/absent.h5" --json
+failed_json "bad data" 65 data loss --json "$in/misspelt.h5"
+failed_json "bad options before and after --json" 64 usage mine --metrc --json "$store"
+failed_json "an output that exists" 73 create mine "$store" -o "$in/given.h5" --json
+failed_json "info" 65 data info "$in/text.h5" --json
+failed_json "memory" 71 memory mine "$store" --json --mem-per-rank 1KB
+"$program" mine "$store" --json --quiet >/dev/full 2>"$dir/stderr"
+expect "a report that can't be written is an error, once" test "$? $(grep -c error "$dir/stderr")" = "74 1"
+"$program" --version -v >"$dir/version"
+"$program" -v --version | cmp - "$dir/version" || fail "-v --version is another text"
+for word in compiler mpi hdf5 blas kernels openmp; do
+    expect "--version -v tells $word" grep -qE "^$word +[^ ]" "$dir/version"
+done
+
 report lonely loss "$in/lonely.h5" --loss batch-hard --lone --margin 100
 expect "--lone: triplets of lone rows are triplets" test "$(value "$dir/lonely.json" triplets.total)" = 9
 expect "--lone: no warning that there are none" bash -c "! grep -q 'no triplets' $dir/lonely.err"
