@@ -11,10 +11,10 @@
 extern "C" {
 #endif
 
-/* Told of progress by the main thread, between tiles: the part of the present sweep that is done. phase names
- * it
- * ("negatives", "panel 3 of 12, positives") and is borrowed for the call. */
-typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction);
+/* Told of progress by the main thread, between tiles: the part of the present sweep that is done, and how
+ * much of that an earlier run had done, which took no time now. phase names the sweep ("negatives", "panel 3
+ * of 12, positives") and is borrowed for the call. */
+typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction, double reused);
 
 /* Who may stop a job and keep its state; made by the program, not for callers of the library. */
 typedef struct trm_keeping trm_keeping;

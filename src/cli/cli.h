@@ -154,14 +154,19 @@ int64_t trm_report_rss_now(void);
 
 /* ---- progress.c ---- */
 
-/* A trm_progress_fn; context is a trm_progress. */
+/* What trm_progress_show keeps between calls. */
 typedef struct trm_progress {
     bool terminal;
-    double phase_start, last;
+    double start, phase_start; /* of the job; of the phase */
+    double next;               /* seconds after the start when something is to be said again */
     char phase[64];
 } trm_progress;
 /* Sets up the run's progress by the options. */
 void trm_progress_attach(const trm_cli *cli, trm_progress *progress, trm_run_options *run);
+/* At a moment now: what is to be said, without a line's end, or "" where nothing is yet. Returns text. */
+enum { TRM_PROGRESS_TEXT = 200 };
+const char *trm_progress_text(trm_progress *progress, double now, const char *phase, double fraction,
+                              double reused, char text[TRM_PROGRESS_TEXT]);
 /* Clears the bar from a terminal. */
 void trm_progress_end(trm_progress *progress);
 

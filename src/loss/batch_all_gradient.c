@@ -310,6 +310,7 @@ static trm_status walk(const gradient_job *job, trm_keeper *keeper, trm_error *e
         place = keeper->place;
         status = trm_keeper_take(keeper, 2, part, err);
     }
+    const int64_t begun = place;
     for (int team = 0; team < rows->teams; team++) {
         const trm_shard *shard = &rows->shards[team];
         while (status == TRM_OK && place < shard->first + shard->count) {
@@ -323,7 +324,8 @@ static trm_status walk(const gradient_job *job, trm_keeper *keeper, trm_error *e
             }
             place += left < PIECE_ROWS ? left : PIECE_ROWS;
             if (run->progress != NULL)
-                run->progress(run->progress_context, "gradient", (double)place / (double)rows->total);
+                run->progress(run->progress_context, "gradient", (double)place / (double)rows->total,
+                              (double)begun / (double)rows->total);
             status = trm_keeper_pause(keeper, place, 2, part, err);
         }
     }

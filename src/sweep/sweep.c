@@ -61,6 +61,7 @@ typedef struct trm_ring {
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
     int64_t blocks_done, blocks_all; /* of this rank, in all steps */
+    int64_t blocks_reused;           /* of those done, the ones that an earlier run had finished */
     trm_done skip;                   /* what concerns the present region */
     char phase[64];                  /* for progress */
 } trm_ring;
@@ -329,19 +330,22 @@ int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, boo
 
 /* Between blocks the main thread looks in on MPI, which moves large messages only inside its calls, and
  * reports. */
-static void between_blocks(trm_ring *ring)
+static void between_blocks(trm_ring *ring, bool reused)
 {
     const trm_run *run = ring->sweep->run;
-    int64_t done;
+    int64_t done, earlier;
     int flag = 0;
 #pragma omp atomic capture
     done = ++ring->blocks_done;
+#pragma omp atomic capture
+    earlier = ring->blocks_reused += reused;
     if (omp_get_thread_num() != 0)
         return;
     if (run->ranks > 1)
         MPI_Iprobe(MPI_ANY_SOURCE, 0, run->comm, &flag, MPI_STATUS_IGNORE);
     if (run->progress != NULL)
-        run->progress(run->progress_context, ring->phase, (double)done / (double)ring->blocks_all);
+        run->progress(run->progress_context, ring->phase, (double)done / (double)ring->blocks_all,
+                      (double)earlier / (double)ring->blocks_all);
 }
 
 /* Blocks [from, to) of a region, counted along its rows. */
@@ -363,9 +367,12 @@ static void run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
     for (int64_t k = from; k < to; k++) {
         const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
-        if (!region.triangle || j >= i)
-            trm_block_run(&tiles, i, j, sweep->workers[omp_get_thread_num()]);
-        between_blocks(ring);
+        trm_worker *worker = sweep->workers[omp_get_thread_num()];
+        const int64_t before = worker->counts.elements;
+        const bool wanted = !region.triangle || j >= i;
+        if (wanted)
+            trm_block_run(&tiles, i, j, worker);
+        between_blocks(ring, wanted && ring->skip.count > 0 && worker->counts.elements == before);
     }
     ring->counts->compute_s += trm_clock() - start;
 }
