@@ -136,31 +136,65 @@ def draw_classes(r, n, rows):
 
 
 def draw_labels(r, n, rows):
-    """Labels in a type of files; they may be of any size, none goes through a float."""
+    """Labels as files have them, any type and size; none goes through a float. And their classes in the order of the labels.
+    The first is what h5py writes; strings and enums come in the order of their names."""
     classes = draw_classes(r, n, rows)
-    kind = r.choice(("i8",) * 6 + ("i4", "i2", "u8", "u4", ">i8"))
+    kind = r.choice(("i8",) * 6 + ("i4", "i2", "u8", "u4", ">i8", "S", "text", "enum", "bool", "f4", "f8", "large u8"))
+    if kind == "bool" and classes.max() > 1 or kind in ("enum", "i2") and classes.max() > 200:
+        kind = "i8"
     if kind == "i2":
-        return (classes - 100).astype(kind)
-    if kind in ("i4", "u4"):
-        return (classes * 1000 + 7).astype(kind)
-    if kind == "u8":
-        return (classes + 2**53 + 1).astype(kind)
-    values = r.choice((classes, -classes, classes + 2**53, classes - 2**63, 2**63 - 1 - classes,
-                       np.where(classes % 2, -1, 1) * (classes * 7919 % 1009 * 1000 + classes)))
-    return values.astype(kind)
+        labels = (classes - 100).astype(kind)
+    elif kind in ("i4", "u4"):
+        labels = (classes * 1000 + 7).astype(kind)
+    elif kind == "u8":
+        labels = (classes + 2**53 + 1).astype(kind)
+    elif kind == "large u8":
+        labels = classes.astype("u8") + np.uint64(2**63 + 5)
+    elif kind in ("S", "text"):
+        labels = np.array([f"class {(c * 7919) % 1009:04d}".encode() for c in classes])
+    elif kind == "enum":
+        labels = classes.astype("u1")
+    elif kind == "bool":
+        labels = classes.astype(bool)
+    elif kind in ("f4", "f8"):
+        labels = (classes * 3 - 5).astype(kind)
+    else:
+        labels = r.choice((classes, -classes, classes + 2**53, classes - 2**63, 2**63 - 1 - classes,
+                           np.where(classes % 2, -1, 1) * (classes * 7919 % 1009 * 1000 + classes))).astype(kind)
+    return kind, labels, np.unique(labels, return_inverse=True)[1].astype("i8")
+
+
+def type_of_labels(kind, labels):
+    """For h5py, where the array alone does not say it."""
+    if kind == "text":
+        return h5py.string_dtype()
+    if kind == "enum":  # the order of the names is that of the values
+        return h5py.enum_dtype({f"name {value:03d}": value for value in range(256)}, basetype="u1")
+    return None
 
 
 # ---- a store in files ----
 
 
-def write_dataset(r, group, path, values):
+def write_dataset(r, group, path, values, kind=None):
     """Contiguous, or in chunks, plain or compressed."""
     how = {}
     if values.shape[0] > 0 and r.random() < 0.2:
         how["chunks"] = (max(1, values.shape[0] // r.randint(1, 5)),) + values.shape[1:]
-        if r.random() < 0.6:
+        if r.random() < 0.6 and kind is None:
             how.update(compression="gzip", shuffle=r.random() < 0.5)
-    group.create_dataset(path, data=values, **how)
+    group.create_dataset(path, data=values, dtype=kind, **how)
+
+
+def write_bfloat16(group, path, values):
+    """Float32 values whose lower halves are 0, as the upper ones."""
+    kind = h5py.h5t.IEEE_F16LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)
+    kind.set_ebias(127)
+    data = h5py.h5d.create(group.id, path.encode(), kind, h5py.h5s.create_simple(values.shape))
+    upper = np.ascontiguousarray((np.ascontiguousarray(values).view("u4") >> 16).astype("<u2"))
+    if upper.size:
+        data.write(h5py.h5s.ALL, h5py.h5s.ALL, upper, mtype=kind)
 
 
 class Store:
@@ -169,11 +203,16 @@ class Store:
     def __init__(self, r, n, folder, most_rows, zeros):
         rows, self.dim = pick_rows(r, most_rows), pick_dim(r)
         self.flavour, self.values, self.rows = draw_values(r, n, rows, self.dim, zeros)
-        self.labels = draw_labels(r, n, rows)
+        self.bfloat16 = self.values.dtype == np.dtype("<f4") and r.random() < 0.06
+        if self.bfloat16:
+            self.rows = (self.rows.view("u4") & np.uint32(0xffff0000)).view("f4")
+            self.rows[~self.rows.any(axis=1)] = 0 if zeros else 1
+            self.values, self.flavour = self.rows, self.flavour + ", bfloat16"
+        self.kind, self.labels, self.number = draw_labels(r, n, rows)
         self.ignored = []
-        if r.random() < 0.2:
-            self.ignored = [int(self.labels[r.randrange(rows)]) for _ in range(r.choice((1, 1, 2, 3)))]
-        elif r.random() < 0.05:
+        if r.random() < 0.2 and self.labels.dtype.kind == "i" and self.kind != "enum":
+            self.ignored = [int(self.labels[r.randrange(rows)]) for _ in range(1)]
+        elif r.random() < 0.05 and self.labels.dtype.kind == "i":
             self.ignored = [12345]
         self.folder = folder
         self.write(r)
@@ -184,9 +223,16 @@ class Store:
 
     def classes(self):
         """Of each row, in the order of the labels; -1: takes no part."""
-        number = np.unique(self.labels, return_inverse=True)[1].astype("i8")
-        number[np.isin(self.labels, np.array(self.ignored, dtype=self.labels.dtype))] = -1
+        number = self.number.copy()
+        if self.ignored:
+            number[np.isin(self.labels, np.array(self.ignored, dtype=self.labels.dtype))] = -1
         return number
+
+    def cuts(self, r):
+        """Where each file's rows begin and end."""
+        parts = r.choice((1, 1, 1, 2, 3, 5, 12))
+        cuts = sorted({r.randint(1, max(1, self.count - 1)) for _ in range(parts - 1)}) if self.count >= 2 * parts else []
+        return [0] + cuts + [self.count]
 
     def write(self, r):
         names, self.words = ("embeddings", "labels"), []
@@ -197,22 +243,62 @@ class Store:
             self.words = ["--embeddings", "/deep/er/e", "--labels", "/deep/l"]
         for label in self.ignored:
             self.words.append(f"--ignore-label={label}")
-        parts = r.choice((1, 1, 1, 2, 3, 5))
-        cuts = sorted(r.randint(1, max(1, self.count - 1)) for _ in range(parts - 1)) if self.count >= 2 * parts else []
-        cuts = [0] + sorted(set(cuts)) + [self.count]
-        self.paths, ids = [], r.random() < 0.2
-        as_folder = r.random() < 0.4 and len(cuts) > 2
-        if as_folder:
+        cuts = self.cuts(r)
+        how = r.choice(("files", "files", "folder", "virtual")) if len(cuts) > 2 else "files"
+        if how == "virtual" and (self.kind in ("text", "enum") or self.bfloat16):
+            how = "folder"
+        self.plain = how != "virtual" and not self.bfloat16 and r.random() < 0.8  # else some dimensions are of size 1
+        self.paths, self.ids = [], r.choice((None, None, None, "numbers", "some", "strings", "short"))
+        if how != "files":
             os.mkdir(f"{self.folder}/shards")
         for k in range(len(cuts) - 1):
-            path = f"{self.folder}/shards/part-{k:02d}.h5" if as_folder else f"{self.folder}/s{k}.h5"
-            with h5py.File(path, "w") as f:
-                write_dataset(r, f, names[0], self.values[cuts[k]:cuts[k + 1]])
-                write_dataset(r, f, names[1], self.labels[cuts[k]:cuts[k + 1]])
-                if ids:
-                    f["ids"] = np.arange(cuts[k + 1] - cuts[k]) + 5
+            path = f"{self.folder}/s{k}.h5" if how == "files" else f"{self.folder}/shards/part-{k:02d}.h5"
+            self.write_part(r, path, names, cuts[k], cuts[k + 1], how != "virtual" and not self.plain)
             self.paths.append(path)
-        self.inputs = [f"{self.folder}/shards"] if as_folder else self.paths
+        self.inputs = [f"{self.folder}/shards"] if how == "folder" else self.paths
+        if how == "virtual":
+            self.plain = False
+            self.inputs = [self.write_virtual(names, cuts)]
+
+    def write_part(self, r, path, names, first, end, odd):
+        x, labels = self.values[first:end], self.labels[first:end]
+        with h5py.File(path, "w") as f:
+            if self.bfloat16:
+                write_bfloat16(f.require_group(os.path.dirname(names[0]) or "/"), os.path.basename(names[0]), x)
+            else:
+                if odd and r.random() < 0.3:
+                    x = x.reshape(r.choice(((len(x), 1, self.dim), (len(x), self.dim, 1, 1))))
+                write_dataset(r, f, names[0], x)
+            if odd and r.random() < 0.3 and end > first:
+                labels = labels.reshape(r.choice(((end - first, 1), (1, end - first))))
+            write_dataset(r, f, names[1], labels, type_of_labels(self.kind, labels))
+            if self.ids == "numbers" or self.ids == "some" and r.random() < 0.5:
+                f["ids"] = np.arange(first, end) + 5
+            elif self.ids == "strings":
+                f.create_dataset("ids", data=[f"image {i}.jpg" for i in range(first, end)], dtype=h5py.string_dtype())
+            elif self.ids == "short" and end > first:
+                f["ids"] = np.arange(first, end - 1)
+
+    def can_spoil(self, path, how):
+        if not self.plain:
+            return False
+        with h5py.File(path) as f:
+            return all(f[name].shape[0] > 0 for name in names_of(f) if name != "ids")
+
+    def write_virtual(self, names, cuts):
+        """One file whose datasets are those of the others, one after the other."""
+        path = f"{self.folder}/virtual.h5"
+        with h5py.File(path, "w") as f:
+            for name in names:
+                with h5py.File(self.paths[0]) as part:
+                    kind = part[name].dtype
+                layout = h5py.VirtualLayout((self.count, self.dim) if name == names[0] else (self.count,), kind)
+                for k, part in enumerate(self.paths):
+                    if cuts[k] < cuts[k + 1]:
+                        shape = (cuts[k + 1] - cuts[k],) + layout.shape[1:]
+                        layout[cuts[k]:cuts[k + 1]] = h5py.VirtualSource(f"shards/{os.path.basename(part)}", name, shape=shape)
+                f.create_virtual_dataset(name, layout)
+        return path
 
 
 class Packed:
@@ -233,6 +319,9 @@ class Packed:
             negative = x[2 * self.count:]
             write_dataset(r, f, self.form, negative.reshape(self.count, self.negatives, self.dim) if several else negative)
         self.inputs = self.paths = [path]
+
+    def can_spoil(self, path, how):
+        return how not in ("short labels", "no rows")
 
 
 # ---- rules ----
@@ -406,11 +495,11 @@ class Job:
 
     def spoil(self, r):
         """A few jobs must be refused."""
-        self.spoiled = r.choice(("nan", "infinity", "short labels", "no rows", "no file", "old output")) if r.random() < 0.04 else None
-        if self.spoiled is None or (self.source == "packed" and self.spoiled in ("short labels", "no rows")):
+        self.spoiled = r.choice(("nan", "infinity", "short labels", "no rows", "no file", "old output")) if r.random() < 0.08 else None
+        path = r.choice(self.store.paths)
+        if self.spoiled is None or self.spoiled not in ("no file", "old output") and not self.store.can_spoil(path, self.spoiled):
             self.spoiled = None
             return
-        path = r.choice(self.store.paths)
         if self.spoiled in ("nan", "infinity"):
             with h5py.File(path, "r+") as f:
                 name = next(name for name in names_of(f) if f[name].ndim > 1)

@@ -156,6 +156,9 @@ def disturbed(trial, r, what, path):
             trial.note(run, trial.judged(run, path))
             return
         wrong = ["it hangs"] if run.hung else old_or_whole(trial, path)
+        if run.hung and what == "kill" and "plan " not in run.stderr:  # not the program's: it was still in MPI_Init
+            wrong = []
+            trial.soak.count("hangs of mpirun, its rank killed while MPI started")
         if what == "signal" and (how == "USR2" or run.code != 75):
             wrong.append(f"exit code {run.code} after SIG{how}")
         trial.note(run, wrong)
