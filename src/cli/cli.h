@@ -40,9 +40,12 @@ typedef struct trm_cli {
     uint64_t given, preset_given; /* options that the user, that the preset gave: a bit each */
     bool packed;                  /* loss: the input holds packed triplets */
     trm_run_options run;
-    bool normalize, ignore, json, quiet, overwrite;
+    bool normalize, json, quiet, overwrite;
     int verbose;
-    int64_t ignore_label, seed, rows, dim, classes;
+    const char **ignore; /* labels, sorted, each once; borrowed from argv, the array is owned */
+    int ignores;
+    bool labels_named; /* known once labels have been read */
+    int64_t seed, rows, dim, classes;
     double spread;
     trm_progress_mode progress;
     int64_t baseline_rss; /* bytes in use right after MPI started */
@@ -151,6 +154,23 @@ json_t *trm_report_text(const char *text);
 /* The largest peak resident size of any rank, in bytes. Collective. */
 int64_t trm_report_peak_rss(MPI_Comm comm);
 int64_t trm_report_rss_now(void);
+
+/* ---- warn.c ---- */
+
+/* A line for people on stderr, which is kept for the report. Not collective; of one rank. */
+void trm_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* All warnings so far (new reference). */
+json_t *trm_report_warnings(void);
+
+/* ---- labels.c ---- */
+
+/* Warn where there is reason to: of a class that holds nearly everything (label: as people know it), of files
+ * given twice, of rows that are all zero (first: the lowest row id of those). Not collective. */
+void trm_warn_of_class(int64_t size, int64_t rows, const char *label);
+void trm_warn_of_files(const trm_store *store);
+void trm_warn_of_zero_rows(const trm_store *store, int64_t zero, int64_t first, int64_t rows);
+/* The file that a row of the store is in. */
+const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row);
 
 /* ---- progress.c ---- */
 

@@ -8,6 +8,7 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
+#include "store/labels.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -19,7 +20,7 @@
 typedef struct row_facts {
     double norm_min, norm_max;
     trm_exact_sum norm_sum; /* the same mean on any number of ranks */
-    int64_t finite, non_finite, first_non_finite, zero_norm;
+    int64_t finite, non_finite, first_non_finite, zero_norm, first_zero;
 } row_facts;
 
 typedef struct class_count {
@@ -71,7 +72,10 @@ static void look_at_row(row_facts *facts, const float *x, int dim, int64_t row)
         return;
     }
     facts->finite++;
-    facts->zero_norm += norm == 0.0;
+    if (norm == 0.0) {
+        facts->zero_norm++;
+        facts->first_zero = row < facts->first_zero ? row : facts->first_zero;
+    }
     facts->norm_min = fmin(facts->norm_min, norm);
     facts->norm_max = fmax(facts->norm_max, norm);
     trm_exact_sum_add(&facts->norm_sum, norm);
@@ -141,6 +145,7 @@ static void merge_facts(inspection *in)
     f->non_finite = sums[1];
     f->zero_norm = sums[2];
     MPI_Allreduce(MPI_IN_PLACE, &f->first_non_finite, 1, MPI_INT64_T, MPI_MIN, in->comm);
+    MPI_Allreduce(MPI_IN_PLACE, &f->first_zero, 1, MPI_INT64_T, MPI_MIN, in->comm);
     MPI_Allreduce(MPI_IN_PLACE, &f->norm_min, 1, MPI_DOUBLE, MPI_MIN, in->comm);
     MPI_Allreduce(MPI_IN_PLACE, &f->norm_max, 1, MPI_DOUBLE, MPI_MAX, in->comm);
     trm_merge_exact_sum(in->comm, &f->norm_sum);
@@ -153,20 +158,23 @@ static double mean_norm(const row_facts *facts)
     return facts->finite > 0 ? trm_exact_sum_value(&facts->norm_sum) / (double)facts->finite : 0.0;
 }
 
-/* The file that a row of the store is in. */
-static const trm_store_file *file_of(const inspection *in, int64_t row)
-{
-    int i = 0;
-    while (i + 1 < trm_store_file_count(in->store) && trm_store_file_at(in->store, i + 1)->first <= row)
-        i++;
-    return trm_store_file_at(in->store, i);
-}
-
 enum { CLASSES_SHOWN = 10 };
 
 static json_t *dataset_json(const char *path, const char *type, json_t *shape)
 {
     return json_pack("{s:o, s:s, s:o}", "dataset", trm_report_text(path), "type", type, "shape", shape);
+}
+
+/* Ids that are left aside have no shape that fits, and a reason. */
+static json_t *ids_json(const trm_store_file *file)
+{
+    if (file->ids == NULL)
+        return json_null();
+    const bool used = file->ids_left_aside == NULL;
+    json_t *ids = dataset_json(file->ids, file->ids_type,
+                               used ? json_pack("[I]", (json_int_t)file->rows) : json_null());
+    trm_report_put(&ids, "left_aside", used ? json_null() : trm_report_text(file->ids_left_aside));
+    return ids;
 }
 
 static json_t *files_json(const inspection *in)
@@ -175,8 +183,7 @@ static json_t *files_json(const inspection *in)
     for (int i = 0; i < trm_store_file_count(in->store); i++) {
         const trm_store_file *file = trm_store_file_at(in->store, i);
         const json_int_t rows = file->rows;
-        json_t *ids =
-            file->ids == NULL ? json_null() : dataset_json(file->ids, file->ids_type, json_pack("[I]", rows));
+        json_t *ids = ids_json(file);
         trm_report_append(
             &files, json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_report_text(file->path), "rows",
                               rows, "first_row", (json_int_t)file->first, "embeddings",
@@ -193,17 +200,44 @@ static json_t *non_finite_json(const inspection *in)
     const int64_t row = in->facts.first_non_finite;
     if (in->facts.non_finite == 0)
         return json_null();
-    const trm_store_file *file = file_of(in, row);
+    const trm_store_file *file = trm_file_of_row(in->store, row);
     return json_pack("{s:I, s:o, s:I}", "row", (json_int_t)row, "path", trm_report_text(file->path),
                      "row_in_file", (json_int_t)(row - file->first));
+}
+
+/* JSON's integers end at 2^63 - 1: a label beyond them is text. */
+static json_t *class_json(const inspection *in, const class_count *class)
+{
+    char text[TRM_LABEL_TEXT];
+    const trm_labels *labels = trm_store_labels(in->store);
+    const bool large = labels->kind == TRM_LABELS_UNSIGNED && class->label < 0;
+    json_t *about = json_pack("{s:o, s:I}", "label",
+                              large ? json_string(trm_labels_text(labels, class->label, text))
+                                    : json_integer(class->label),
+                              "rows", (json_int_t) class->size);
+    if (labels->kind == TRM_LABELS_NAMED)
+        trm_report_put(&about, "name", trm_report_text(trm_names_get(&labels->names, class->label, NULL)));
+    return about;
+}
+
+/* The names that labels stand for, in their order; null where they are numbers. */
+static json_t *names_json(const inspection *in)
+{
+    const trm_labels *labels = trm_store_labels(in->store);
+    json_t *names = json_array();
+    for (int64_t i = 0; i < labels->names.count; i++)
+        trm_report_append(&names, trm_report_text(trm_names_get(&labels->names, i, NULL)));
+    if (labels->kind == TRM_LABELS_NAMED)
+        return names;
+    json_decref(names);
+    return json_null();
 }
 
 static json_t *classes_json(const inspection *in, int64_t singletons)
 {
     json_t *largest = json_array();
     for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
-        trm_report_append(&largest, json_pack("{s:I, s:I}", "label", (json_int_t)in->classes[i].label, "rows",
-                                              (json_int_t)in->classes[i].size));
+        trm_report_append(&largest, class_json(in, &in->classes[i]));
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "count", (json_int_t)in->class_count, "smallest",
                      (json_int_t)in->classes[in->class_count - 1].size, "median",
                      (json_int_t)in->classes[in->class_count / 2].size, "largest",
@@ -213,13 +247,25 @@ static json_t *classes_json(const inspection *in, int64_t singletons)
 static json_t *info_json(const inspection *in, int64_t singletons)
 {
     const row_facts *f = &in->facts;
-    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:o, s:{s:f, s:f, s:f}, s:I, s:o, s:I}",
-                     "program", "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
-                     (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
-                     (json_int_t)in->class_count, "files", files_json(in), "classes",
-                     classes_json(in, singletons), "norms", "min", f->norm_min, "mean", mean_norm(f), "max",
-                     f->norm_max, "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite",
-                     non_finite_json(in), "zero_norm_rows", (json_int_t)f->zero_norm);
+    return json_pack(
+        "{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:o, s:o, s:{s:f, s:f, s:f}, s:I, s:o, s:I, s:o}", "program",
+        "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
+        (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
+        (json_int_t)in->class_count, "files", files_json(in), "classes", classes_json(in, singletons),
+        "label_names", names_json(in), "norms", "min", f->norm_min, "mean", mean_norm(f), "max", f->norm_max,
+        "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite", non_finite_json(in),
+        "zero_norm_rows", (json_int_t)f->zero_norm, "warnings", trm_report_warnings());
+}
+
+static void print_names(const trm_labels *labels)
+{
+    char text[TRM_LABEL_TEXT];
+    if (labels->kind != TRM_LABELS_NAMED)
+        return;
+    printf("names       %" PRId64 ", numbered from 0 in the order of their bytes:", labels->names.count);
+    for (int64_t i = 0; i < labels->names.count && i < CLASSES_SHOWN; i++)
+        printf("%s %s", i > 0 ? "," : "", trm_labels_text(labels, i, text));
+    printf("%s\n", labels->names.count > CLASSES_SHOWN ? ", ..." : "");
 }
 
 static void print_file(const inspection *in, const trm_store_file *file)
@@ -230,10 +276,11 @@ static void print_file(const inspection *in, const trm_store_file *file)
                  file->first + file->rows - 1);
     trm_say(stdout,
             "file        %s: %s; embeddings '%s' %" PRId64 " x %d %s; labels '%s' %" PRId64
-            " %s; ids %s%s%s\n",
+            " %s; ids %s%s%s%s%s\n",
             file->path, rows, file->embeddings, file->rows, trm_store_dim(in->store), file->embeddings_type,
             file->labels, file->rows, file->labels_type, file->ids == NULL ? "none" : file->ids,
-            file->ids == NULL ? "" : " ", file->ids_type);
+            file->ids == NULL ? "" : " ", file->ids_type, file->ids_left_aside == NULL ? "" : " left aside: ",
+            file->ids_left_aside == NULL ? "" : file->ids_left_aside);
 }
 
 /* All of a few files, the ends of many; with -v all. */
@@ -253,6 +300,8 @@ static void print_files(const inspection *in)
 
 static trm_status print_people(const inspection *in, int64_t singletons, trm_error *err)
 {
+    char text[TRM_LABEL_TEXT];
+    const trm_labels *labels = trm_store_labels(in->store);
     const row_facts *f = &in->facts;
     printf("store       %" PRId64 " rows x %d, %" PRId64 " classes, %d file%s\n", trm_store_rows(in->store),
            trm_store_dim(in->store), in->class_count, trm_store_file_count(in->store),
@@ -263,12 +312,13 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
            in->classes[in->class_count - 1].size, in->classes[0].size, in->classes[in->class_count / 2].size,
            singletons);
     for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
-        printf(" %" PRId64 " (%" PRId64 ")", in->classes[i].label, in->classes[i].size);
+        printf(" %s (%" PRId64 ")", trm_labels_text(labels, in->classes[i].label, text), in->classes[i].size);
     printf("%s\n", in->class_count > CLASSES_SHOWN ? " ..." : "");
+    print_names(labels);
     printf("norms       %.6g to %.6g, mean %.6g; %" PRId64 " rows of norm zero\n", f->norm_min, f->norm_max,
            mean_norm(f), f->zero_norm);
     if (f->non_finite > 0) {
-        const trm_store_file *file = file_of(in, f->first_non_finite);
+        const trm_store_file *file = trm_file_of_row(in->store, f->first_non_finite);
         trm_say(stdout,
                 "non-finite  %" PRId64 " rows, as float32; the first is row %" PRId64 ", row %" PRId64
                 " of '%s': mine will refuse this store\n",
@@ -280,11 +330,22 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
     return TRM_OK;
 }
 
+static void warn(const inspection *in)
+{
+    char text[TRM_LABEL_TEXT];
+    const row_facts *f = &in->facts;
+    const int64_t rows = trm_store_rows(in->store);
+    trm_warn_of_files(in->store);
+    trm_warn_of_zero_rows(in->store, f->zero_norm, f->first_zero, rows);
+    trm_warn_of_class(in->classes[0].size, rows,
+                      trm_labels_text(trm_store_labels(in->store), in->classes[0].label, text));
+}
+
 trm_status trm_command_info(trm_cli *cli, trm_error *err)
 {
     inspection in = {.comm = MPI_COMM_WORLD,
                      .verbose = cli->verbose > 0,
-                     .facts = {.norm_min = INFINITY, .first_non_finite = INT64_MAX}};
+                     .facts = {.norm_min = INFINITY, .first_non_finite = INT64_MAX, .first_zero = INT64_MAX}};
     MPI_Comm_rank(in.comm, &in.rank);
     MPI_Comm_size(in.comm, &in.ranks);
     trm_status status =
@@ -298,6 +359,7 @@ trm_status trm_command_info(trm_cli *cli, trm_error *err)
             for (int64_t i = 0; i < in.class_count; i++)
                 singletons += in.classes[i].size == 1;
             qsort(in.classes, (size_t)in.class_count, sizeof *in.classes, compare_sizes);
+            warn(&in);
             if (cli->json)
                 status = trm_report_print(info_json(&in, singletons), err);
             else if (!cli->quiet)

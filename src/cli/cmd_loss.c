@@ -20,7 +20,8 @@ enum { ATTRIBUTES_MOST = 16 };
 /* What a gradient file says of itself; of: what the gradient is of. */
 static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, trm_claim *claim, const char *loss_name,
                                  const trm_loss_summary *loss, int of_count, const trm_attribute *of,
-                                 int arrays, const trm_output_array *array, trm_error *err)
+                                 int arrays, const trm_output_array *array, const trm_names *names,
+                                 trm_error *err)
 {
     char *text = NULL;
     trm_status status = trm_agree(comm, trm_report_options_text(cli, &text, err), err);
@@ -38,7 +39,7 @@ static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, trm_claim *c
     for (int i = 0; i < of_count; i++)
         attributes[count++] = of[i];
     if (status == TRM_OK)
-        status = trm_gradient_write(comm, claim, arrays, array, count, attributes, err);
+        status = trm_gradient_write(comm, claim, arrays, array, names, count, attributes, err);
     free(text);
     return status;
 }
@@ -78,10 +79,8 @@ static void compare_fingerprints(const trm_work *work, const trm_triplets_origin
 {
     if (work->rank == 0 && origin->store_fingerprint[0] != '\0' &&
         strcmp(origin->store_fingerprint, work->fingerprint) != 0)
-        trm_say(
-            stderr,
-            "trimine: warning: triplets '%s' were mined from rows with the fingerprint %s, these have %s\n",
-            work->cli->triplets, origin->store_fingerprint, work->fingerprint);
+        trm_warn("triplets '%s' were mined from rows with the fingerprint %s, these have %s",
+                 work->cli->triplets, origin->store_fingerprint, work->fingerprint);
 }
 
 static trm_status evaluate_store(trm_work *work, trm_error *err)
@@ -112,7 +111,7 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
     trm_output_array gradient;
     if (status == TRM_OK && cli->output != NULL)
         status = write_gradient(cli, work->comm, work->claim, work->loss_name, &work->loss, 3, of,
-                                trm_work_gradient(work, &gradient), &gradient, err);
+                                trm_work_gradient(work, &gradient), &gradient, trm_work_names(work), err);
     work->write_s = trm_clock() - start;
     trm_progress_end(&work->progress);
     if (status == TRM_OK)
@@ -225,7 +224,7 @@ static trm_status write_packed(packed_work *work, trm_error *err)
         {"packed_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
     };
     return write_gradient(work->cli, work->comm, work->claim, work->loss_name, &work->loss, 4, of, 3, arrays,
-                          err);
+                          NULL, err);
 }
 
 static json_t *packed_json(const packed_work *work, int64_t peak_rss)
@@ -241,6 +240,7 @@ static json_t *packed_json(const packed_work *work, int64_t peak_rss)
         trm_report_loss(work->loss_name, loss, work->cli->loss.reduction));
     if (work->cli->gradient)
         trm_report_put(&object, "gradient", trm_report_gradient(loss));
+    trm_report_put(&object, "warnings", trm_report_warnings());
     trm_report_put(&object, "run",
                    json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "ranks", work->ranks, "threads",
                              work->threads, "read_s", work->read_s, "loss_s", loss->loss_s, "gradient_s",
@@ -310,11 +310,10 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
     MPI_Comm_rank(comm, &work.rank);
     MPI_Comm_size(comm, &work.ranks);
     if (work.rank == 0 && cli->packed_pick == TRM_PACKED_REVERSED)
-        fprintf(
-            stderr,
-            "trimine: warning: --negatives reversed (--compat guide-3) is a published formula, min over k of "
+        trm_warn(
+            "--negatives reversed (--compat guide-3) is a published formula, min over k of "
             "[d(a,n_k) - d(a,p) + margin]+, whose sign is the reverse of a triplet loss; what was meant is "
-            "--negatives semihard\n");
+            "--negatives semihard");
     trm_status status = trm_standby_stopped(comm, err);
     if (status == TRM_OK && cli->output != NULL)
         status = trm_standby_claim(cli, comm, "output", cli->output, cli->overwrite, &work.claim, err);

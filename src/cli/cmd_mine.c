@@ -26,7 +26,7 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
     trm_output_array gradient;
     const int arrays = trm_work_gradient(work, &gradient);
     if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, arrays, &gradient,
+        status = trm_triplet_file_finish(file, arrays, &gradient, trm_work_names(work),
                                          (int)(sizeof attributes / sizeof *attributes), attributes, err);
     free(text);
     return status;

@@ -54,6 +54,7 @@ static trm_status run_command(const trm_launch *launch, int argc, char **argv, t
     if (status == TRM_OK)
         status = trm_cli_find_command(cli.command)(&cli, err);
     trm_free(cli.input);
+    trm_free(cli.ignore);
     json_decref(cli.overridden);
     return status;
 }

@@ -82,7 +82,9 @@ static const option_row option_table[] = {
     {{"labels", KEY_LABELS, "PATH", 0, "dataset of the labels", 2}, FOR_STORES | FOR_INFO},
     {{"ids", KEY_IDS, "PATH", 0, "dataset of the ids", 2}, FOR_STORES | FOR_INFO},
     {{"normalize", KEY_NORMALIZE, 0, 0, "L2-normalise rows on load", 2}, FOR_STORES},
-    {{"ignore-label", KEY_IGNORE, "L", 0, "rows with label L take no part", 2}, FOR_STORES},
+    {{"ignore-label", KEY_IGNORE, "L", 0,
+      "rows with label L (a number or a name) take no part; may be repeated", 2},
+     FOR_STORES},
     {{"triplets", KEY_TRIPLETS, "FILE", 0, "triplets of row ids to evaluate, as mine writes them", 2},
      FOR_LOSS},
     {{"metric", KEY_METRIC, "NAME", 0, "sql2 (default), l2, cosine or dot", 3}, FOR_RUNS},
@@ -483,6 +485,20 @@ static error_t parse_running(trm_parse *parse, int key, const char *text)
     }
 }
 
+/* Sorted and each once, so that one set of labels is one set of options; what they mean depends on the store.
+ */
+static void keep_label(trm_cli *cli, const char *text)
+{
+    int at = cli->ignores;
+    while (at > 0 && strcmp(cli->ignore[at - 1], text) > 0)
+        at--;
+    if (at > 0 && strcmp(cli->ignore[at - 1], text) == 0)
+        return;
+    memmove(&cli->ignore[at + 1], &cli->ignore[at], (size_t)(cli->ignores - at) * sizeof *cli->ignore);
+    cli->ignore[at] = text;
+    cli->ignores++;
+}
+
 static error_t parse_data(trm_parse *parse, int key, const char *text)
 {
     trm_cli *cli = parse->cli;
@@ -515,8 +531,8 @@ static error_t parse_data(trm_parse *parse, int key, const char *text)
         cli->normalize = true;
         return 0;
     case KEY_IGNORE:
-        cli->ignore = true;
-        return parse_integer(parse, "ignore-label", text, INT64_MIN, INT64_MAX, &cli->ignore_label);
+        keep_label(cli, text);
+        return 0;
     case KEY_SEED:
         return parse_integer(parse, "seed", text, 0, INT64_MAX, &cli->seed);
     case KEY_ROWS:
@@ -933,7 +949,8 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
     if (command->bit == FOR_BENCH)
         cli->mine.positives = TRM_POSITIVES_EASIEST;
     cli->input = trm_alloc(argc, sizeof *cli->input);
-    if (cli->input == NULL)
+    cli->ignore = trm_alloc(argc, sizeof *cli->ignore);
+    if (cli->input == NULL || cli->ignore == NULL)
         return trm_fail(err, TRM_ERR_MEMORY, "out of memory");
     trm_parse parse = {.cli = cli, .err = err, .command = command};
     trm_status status = parse_words(&parse, PASS_SCOUT, argc - 1, argv + 1, err);

@@ -54,6 +54,32 @@ static json_t *source_json(const trm_cli *cli)
     return json_string(cli->packed ? "packed" : source_names[cli->source]);
 }
 
+/* A label that was given: a number where labels are numbers, and JSON can hold it. */
+static json_t *label_json(const trm_cli *cli, const char *word)
+{
+    char *end = NULL;
+    errno = 0;
+    const long long number = strtoll(word, &end, 10);
+    return cli->labels_named || errno != 0 || *end != '\0' ? trm_report_text(word) : json_integer(number);
+}
+
+/* null, a label, or a list of them. */
+static json_t *ignored_json(const trm_cli *cli)
+{
+    json_t *all = json_array();
+    if (cli->ignores == 0) {
+        json_decref(all);
+        return json_null();
+    }
+    for (int i = 0; i < cli->ignores; i++)
+        trm_report_append(&all, label_json(cli, cli->ignore[i]));
+    if (cli->ignores > 1 || all == NULL)
+        return all;
+    json_t *one = json_incref(json_array_get(all, 0));
+    json_decref(all);
+    return one;
+}
+
 json_t *trm_report_settings(const trm_cli *cli)
 {
     char positives[64];
@@ -69,9 +95,8 @@ json_t *trm_report_settings(const trm_cli *cli)
         window ? mine->margin : cli->loss.margin, "loss_margin", cli->loss.margin, "positives", positives,
         "negatives", packed_names[cli->packed_pick], "window", window_names[mine->window], "pick",
         pick_names[mine->pick], "fallback", fallback_names[mine->fallback], "normalize", cli->normalize,
-        "ignore_label", cli->ignore ? json_integer(cli->ignore_label) : json_null(), "soft", cli->loss.soft,
-        "swap", cli->loss.swap, "lone", cli->lone, "within",
-        cli->within_given ? json_real(cli->within) : json_null(), "reduction",
+        "ignore_label", ignored_json(cli), "soft", cli->loss.soft, "swap", cli->loss.swap, "lone", cli->lone,
+        "within", cli->within_given ? json_real(cli->within) : json_null(), "reduction",
         trm_reduction_name(cli->loss.reduction), "gradient_at",
         cli->gradient_at_normalized ? "normalized" : "stored", "at_zero",
         cli->loss.whole_at_zero ? "whole" : "none");
@@ -209,8 +234,7 @@ void trm_report_threads(const trm_cli *cli, const trm_run *run)
     const char *note = trm_run_threads_note(run);
     const int cores = trm_run_host_cores(run), threads = trm_run_threads(run);
     if (threads > MANY * cores)
-        fprintf(stderr, "trimine: warning: %d threads a rank on a host of %d cores are slower than %d\n",
-                threads, cores, cores);
+        trm_warn("%d threads a rank on a host of %d cores are slower than %d", threads, cores, cores);
     if (note[0] != '\0' && !cli->json && !cli->quiet)
         fprintf(stderr, "threads    %s\n", note);
 }
@@ -349,5 +373,5 @@ void trm_report_blas_caution(const trm_run *run)
     if (caution == NULL || strcmp(trm_run_kernel(run), "blas") != 0)
         return;
     trm_blas_describe(name, sizeof name);
-    fprintf(stderr, "trimine: warning: --kernel blas: %s %s; --kernel fp32 needs no BLAS\n", name, caution);
+    trm_warn("--kernel blas: %s %s; --kernel fp32 needs no BLAS", name, caution);
 }

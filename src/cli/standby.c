@@ -129,7 +129,7 @@ static trm_status set_aside(void *context, int64_t piece, int parts, const trm_k
     if (status != TRM_OK) {
         standby->piece_lost = true;
         if (standby->rank == 0)
-            trm_say(stderr, "trimine: warning: %s; going on without further checkpoints\n", why.text);
+            trm_warn("%s; going on without further checkpoints", why.text);
     }
     trm_claim_release(&claim);
     return TRM_OK;
@@ -161,7 +161,7 @@ static trm_status save(void *context, int parts, const trm_keep_part *part, bool
         return status;
     }
     if (standby->rank == 0)
-        trm_say(stderr, "trimine: warning: %s; going on without\n", why.text);
+        trm_warn("%s; going on without", why.text);
     return TRM_OK;
 }
 
@@ -217,10 +217,8 @@ trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind
 void trm_standby_tell_replaced(const trm_claim *claim)
 {
     if (claim != NULL && trm_claim_replaced(claim))
-        trm_say(
-            stderr,
-            "trimine: warning: another job wrote output '%s' while this one ran: replaced by this one's\n",
-            trm_claim_target(claim));
+        trm_warn("another job wrote output '%s' while this one ran: replaced by this one's",
+                 trm_claim_target(claim));
 }
 
 /* Rank 0: what is there already, and may it be written over? */
@@ -297,9 +295,8 @@ static void say_anew(const trm_standby *standby)
 {
     char why[512];
     if (was_begun(standby, why, sizeof why))
-        trm_say(stderr,
-                "trimine: warning: --resume: there is no checkpoint '%s', although %s: from the beginning\n",
-                standby->cli->checkpoint, why);
+        trm_warn("--resume: there is no checkpoint '%s', although %s: from the beginning",
+                 standby->cli->checkpoint, why);
     else if (!standby->cli->quiet)
         trm_say(stderr, "resume     no checkpoint '%s' yet: from the beginning\n", standby->cli->checkpoint);
 }
@@ -362,8 +359,8 @@ static bool remove_file(const trm_claim *claim)
     if (trm_checkpoint_remove(claim))
         return true;
     if (errno != 0)
-        trm_say(stderr, "trimine: warning: checkpoint '%s' is of no more use and can't be removed: %s\n",
-                trm_claim_target(claim), strerror(errno));
+        trm_warn("checkpoint '%s' is of no more use and can't be removed: %s", trm_claim_target(claim),
+                 strerror(errno));
     return false;
 }
 

@@ -75,9 +75,29 @@ static bool looks_at_rows_again(const trm_cli *cli)
     return cli->gradient || cli->loss.swap || cli->source == TRM_SOURCE_GIVEN;
 }
 
+static const char *label_text(const void *context, int64_t label, char text[TRM_LABEL_TEXT])
+{
+    return trm_labels_text(context, label, text);
+}
+
+static trm_status sort_rows(trm_work *work, trm_error *err)
+{
+    int64_t ignored = 0, *label = NULL;
+    trm_status status = trm_work_ignored(work, &ignored, &label, err);
+    if (status == TRM_OK)
+        status = trm_rows_sort(work->run, work->batch.count, work->batch.dim, work->batch.labels, ignored,
+                               label, looks_at_rows_again(work->cli),
+                               trm_store_read_bytes(work->store, work->batch.count), &work->rows, err);
+    trm_free(label);
+    if (status == TRM_OK) {
+        work->rows->label_text = label_text;
+        work->rows->label_context = &work->labels;
+    }
+    return status;
+}
+
 static trm_status read_labels(trm_work *work, trm_error *err)
 {
-    const trm_cli *cli = work->cli;
     int64_t last;
     const int dim = trm_store_dim(work->store);
     trm_share(work->store_rows, work->rank, work->ranks, &work->first, &last);
@@ -90,9 +110,9 @@ static trm_status read_labels(trm_work *work, trm_error *err)
         status = trm_store_read(work->store, work->first, count, NULL, NULL, labels, NULL, err);
     if (status != TRM_OK)
         return status;
-    return trm_rows_sort(work->run, count, dim, labels, cli->ignore ? 1 : 0, &cli->ignore_label,
-                         looks_at_rows_again(cli), trm_store_read_bytes(work->store, count), &work->rows,
-                         err);
+    work->labels = trm_store_take_labels(work->store);
+    work->cli->labels_named = work->labels.kind == TRM_LABELS_NAMED;
+    return sort_rows(work, err);
 }
 
 trm_status trm_work_open(trm_work *work, trm_error *err)
@@ -102,6 +122,8 @@ trm_status trm_work_open(trm_work *work, trm_error *err)
     trm_status status = trm_store_open(work->comm, cli->inputs, (const char *const *)cli->input, &cli->store,
                                        &work->store, err);
     if (status == TRM_OK) {
+        if (work->rank == 0)
+            trm_warn_of_files(work->store);
         work->store_rows = trm_store_rows(work->store);
         status = trm_agree(
             work->comm, trm_rows_check_labels(work->run, work->store_rows, trm_store_dim(work->store), err),
@@ -113,6 +135,36 @@ trm_status trm_work_open(trm_work *work, trm_error *err)
         status = read_labels(work, err);
     work->read_s = trm_clock() - start;
     return status;
+}
+
+static bool is_zero(const float *x, int dim)
+{
+    int k = 0;
+    while (k < dim && x[k] == 0.0F)
+        k++;
+    return k == dim;
+}
+
+/* A store that was laid out and not, or only in part, filled. Rows to be ignored may be anything. */
+static trm_status check_zero_rows(const trm_work *work, const float *x, trm_error *err)
+{
+    int64_t zero = 0, first = INT64_MAX;
+    const int dim = work->batch.dim;
+    for (int64_t i = 0; i < work->batch.count; i++)
+        if (is_zero(x + i * dim, dim) && !trm_rows_ignore(work->rows, work->batch.labels[i])) {
+            zero++;
+            first = work->first + i < first ? work->first + i : first;
+        }
+    zero = trm_sum_int64(work->comm, zero);
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT64_T, MPI_MIN, work->comm);
+    if (zero > 0 && zero == work->rows->total)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "store '%s': all %" PRId64
+                        " rows are zero: it looks as if it was laid out and never filled",
+                        trm_file_of_row(work->store, first)->path, zero);
+    if (work->rank == 0)
+        trm_warn_of_zero_rows(work->store, zero, first, work->rows->total);
+    return TRM_OK;
 }
 
 static trm_status read_and_arrange(trm_work *work, trm_error *err)
@@ -134,6 +186,9 @@ static trm_status read_and_arrange(trm_work *work, trm_error *err)
                                       .norms = norms};
     if (status == TRM_OK)
         status = trm_store_read(work->store, work->first, count, &options, x, NULL, NULL, err);
+    if (status != TRM_OK)
+        return status;
+    status = check_zero_rows(work, x, err);
     if (status != TRM_OK)
         return status;
     take_fingerprint(work, work->first, x);
@@ -198,7 +253,7 @@ static trm_status plan_teams(trm_work *work, int replicate, bool file, trm_error
         return status;
     work->options.mine.reserve =
         trm_evaluate_bytes(work->run, work->rows, &work->batch, &work->options, gradient) +
-        (file ? file_bytes(work) : 0);
+        trm_names_bytes(&work->labels.names) + (file ? file_bytes(work) : 0);
     return trm_evaluate_plan(work->run, work->rows, &work->options, gradient, &work->mined, err);
 }
 
@@ -248,6 +303,8 @@ trm_status trm_work_plan(trm_work *work, bool file, trm_error *err)
                 work->mined.panels > 1 ? ", anchors in panels" : "");
     if (work->rank == 0)
         trm_report_threads(work->cli, work->run);
+    if (status == TRM_OK)
+        trm_work_check_classes(work);
     return status;
 }
 
@@ -330,6 +387,7 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
     trm_report_put(&object, "loss", trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
     if (work->gradient != NULL)
         trm_report_put(&object, "gradient", trm_report_gradient(&work->loss));
+    trm_report_put(&object, "warnings", trm_report_warnings());
     trm_report_put(&object, "run", run_json(work, peak_rss));
     if (work->cli->checkpoint != NULL)
         trm_report_put(&object, "checkpoint", trm_standby_report(&work->standby, s->reused));
@@ -400,7 +458,7 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
     if (work->rank == 0) {
         trm_standby_tell_replaced(work->claim);
         if (work->mined.anchors.valid == 0 && work->loss.count == 0)
-            fprintf(stderr, "trimine: warning: no anchor has both a positive and a negative: no triplets\n");
+            trm_warn("no anchor has both a positive and a negative: no triplets");
         if (cli->json) {
             json_t *object = report_json(work, peak_rss);
             trm_report_put(&object, "ranks", json_incref(ranks));
@@ -421,6 +479,7 @@ void trm_work_end(trm_work *work)
     trm_claim_release(&work->claim);
     trm_store_close(&work->store);
     trm_rows_destroy(&work->rows);
+    trm_labels_free(&work->labels);
     trm_run_destroy(&work->run);
     trm_free((void *)(uintptr_t)work->batch.embeddings);
     trm_free((void *)(uintptr_t)work->batch.labels);

@@ -3,6 +3,7 @@
 #define TRM_CLI_WORK_H
 
 #include "cli/standby.h"
+#include "store/labels.h"
 #include "store/result.h"
 
 typedef struct trm_work {
@@ -22,6 +23,7 @@ typedef struct trm_work {
     const char *loss_name;
     trm_claim *claim;          /* of the output, or NULL */
     trm_store *store;          /* until its rows are here */
+    trm_labels labels;         /* what they stand for, once they are read */
     int64_t store_rows, first; /* first: row id of this rank's first row */
     char fingerprint[33];
     double start, read_s, write_s, total_s;
@@ -31,6 +33,11 @@ typedef struct trm_work {
 trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err) TRM_MUST_CHECK;
 /* Opens the store and reads its labels. Collective. */
 trm_status trm_work_open(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* The labels that --ignore-label means, new memory; warns of those that no row has. Collective. Errors:
+ * USAGE, MEMORY. */
+trm_status trm_work_ignored(trm_work *work, int64_t *count, int64_t **label, trm_error *err) TRM_MUST_CHECK;
+/* Warns of a class that holds nearly everything. Collective. */
+void trm_work_check_classes(const trm_work *work);
 /* Plans the memory, and says so; refuses what can't fit. file: triplets will go to one. Collective. */
 trm_status trm_work_plan(trm_work *work, bool file, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and makes room for the gradient. Collective. */
@@ -42,6 +49,8 @@ trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context,
 int64_t trm_work_spare_bytes(const trm_work *work);
 /* The gradient as an output array; how many there are (0 or 1). */
 int trm_work_gradient(const trm_work *work, trm_output_array *array);
+/* The names that labels stand for; NULL where they are numbers. */
+const trm_names *trm_work_names(const trm_work *work);
 /* Prints the report. Collective. */
 trm_status trm_work_report(trm_work *work, trm_error *err) TRM_MUST_CHECK;
 void trm_work_end(trm_work *work);

@@ -175,24 +175,24 @@ static trm_status refuse_id(const trm_given_triplets *list, int64_t k, int64_t f
 static trm_status check_triplet(const trm_rows *rows, const trm_pair *ap, const trm_pair *an, int64_t index,
                                 trm_error *err)
 {
+    char here[TRM_ROWS_LABEL], there[TRM_ROWS_LABEL];
     if (ap->i == ap->j)
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": anchor and positive are the same row, %" PRId64, index, ap->i);
     if (ap->label_i != ap->label_j)
-        return trm_fail(err, TRM_ERR_DATA,
-                        "triplet %" PRId64 ": anchor %" PRId64 " has label %" PRId64 ", its positive %" PRId64
-                        " has %" PRId64,
-                        index, ap->i, ap->label_i, ap->j, ap->label_j);
+        return trm_fail(
+            err, TRM_ERR_DATA,
+            "triplet %" PRId64 ": anchor %" PRId64 " has label %s, its positive %" PRId64 " has %s", index,
+            ap->i, trm_rows_label(rows, ap->label_i, here), ap->j, trm_rows_label(rows, ap->label_j, there));
     if (an->label_i == an->label_j)
         return trm_fail(err, TRM_ERR_DATA,
-                        "triplet %" PRId64 ": negative %" PRId64 " has the label of anchor %" PRId64
-                        ", %" PRId64,
-                        index, an->j, an->i, an->label_i);
+                        "triplet %" PRId64 ": negative %" PRId64 " has the label of anchor %" PRId64 ", %s",
+                        index, an->j, an->i, trm_rows_label(rows, an->label_i, here));
     const bool anchor = trm_rows_ignore(rows, ap->label_i);
     if (anchor || trm_rows_ignore(rows, an->label_j))
         return trm_fail(err, TRM_ERR_DATA,
-                        "triplet %" PRId64 ": has a row with the label %" PRId64 ", which is to be ignored",
-                        index, anchor ? ap->label_i : an->label_j);
+                        "triplet %" PRId64 ": has a row with the label %s, which is to be ignored", index,
+                        trm_rows_label(rows, anchor ? ap->label_i : an->label_j, here));
     return TRM_OK;
 }
 

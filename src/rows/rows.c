@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -385,6 +386,14 @@ bool trm_rows_ignore(const trm_rows *rows, int64_t label)
 {
     return rows->ignored > 0 &&
            bsearch(&label, rows->ignored_label, (size_t)rows->ignored, sizeof label, compare_labels) != NULL;
+}
+
+const char *trm_rows_label(const trm_rows *rows, int64_t label, char text[TRM_ROWS_LABEL])
+{
+    if (rows->label_text != NULL)
+        return rows->label_text(rows->label_context, label, text);
+    snprintf(text, TRM_ROWS_LABEL, "%" PRId64, label);
+    return text;
 }
 
 static trm_status keep_ignored(trm_rows *rows, int64_t count, const int64_t *label, trm_error *err)

@@ -16,6 +16,8 @@ typedef struct trm_shard {
     int64_t label_first, label_last; /* labels of the ends; meaningless where count is 0 */
 } trm_shard;
 
+enum { TRM_ROWS_LABEL = 80 };
+
 /* Where this rank's rows go, and those come from that it has of the arrangement. */
 typedef struct trm_sorted trm_sorted;
 
@@ -25,6 +27,9 @@ struct trm_rows {
     int64_t total;      /* rows that take part */
     int64_t ignored;    /* labels whose rows don't: ignored_label, ascending */
     int64_t *ignored_label;
+    /* A label as people know it, for messages; NULL: numbers are. */
+    const char *(*label_text)(const void *context, int64_t label, char text[TRM_ROWS_LABEL]);
+    const void *label_context;
     int64_t classes; /* among those */
     double arrange_s;
     int64_t given;    /* rows that this rank gave */
@@ -71,6 +76,8 @@ trm_status trm_rows_check_labels(const trm_run *run, int64_t rows, int dim, trm_
 /* Refuses a row of norm 0 under cosine. The same answer on all ranks. Not collective. Errors: DATA. */
 trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_error *err) TRM_MUST_CHECK;
 
+/* A label for a message: text, filled in. Not collective. */
+const char *trm_rows_label(const trm_rows *rows, int64_t label, char text[TRM_ROWS_LABEL]);
 /* Do rows with this label take no part? Not collective. */
 bool trm_rows_ignore(const trm_rows *rows, int64_t label);
 

@@ -100,37 +100,45 @@ trm_status trm_output_arrays_write(trm_output *out, int arrays, const trm_output
 }
 
 trm_status trm_output_arrays_commit(trm_output *out, int items, const trm_output_check_item *item, int arrays,
-                                    const trm_output_array *array, int attributes,
+                                    const trm_output_array *array, const trm_names *names, int attributes,
                                     const trm_attribute *attribute, trm_error *err)
 {
-    trm_output_check_item *all = trm_alloc((int64_t)items + arrays, sizeof *all);
+    static const char label_names[] = "/label_names";
+    int count = 0;
+    trm_output_check_item *all = trm_alloc((int64_t)items + arrays + 1, sizeof *all);
     trm_status status = TRM_OK;
     if (all == NULL)
-        status = trm_fail_memory(err, "names of datasets", (int64_t)items + arrays, sizeof *all);
+        status = trm_fail_memory(err, "names of datasets", (int64_t)items + arrays + 1, sizeof *all);
     status = trm_agree(out->comm, status, err);
+    if (status == TRM_OK)
+        status = trm_output_names(out, label_names, names, err);
     if (status == TRM_OK) {
         for (int i = 0; i < items; i++)
-            all[i] = item[i];
+            all[count++] = item[i];
         for (int a = 0; a < arrays; a++)
-            all[items + a] = (trm_output_check_item){array[a].name, array[a].size[0]};
-        status = trm_output_commit(out, attributes, attribute, items + arrays, all, err);
+            all[count++] = (trm_output_check_item){array[a].name, array[a].size[0]};
+        if (names != NULL)
+            all[count++] = (trm_output_check_item){label_names, names->count};
+        status = trm_output_commit(out, attributes, attribute, count, all, err);
     }
     trm_free(all);
     return status;
 }
 
 trm_status trm_gradient_write(MPI_Comm comm, trm_claim *claim, int arrays, const trm_output_array *array,
-                              int attributes, const trm_attribute *attribute, trm_error *err)
+                              const trm_names *names, int attributes, const trm_attribute *attribute,
+                              trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
     trm_h5_handler handler = trm_h5_silence();
     trm_output out = TRM_OUTPUT_INIT;
-    trm_status status = trm_output_create(comm, claim, trm_output_arrays_bytes(arrays, array), &out, err);
+    trm_status status = trm_output_create(
+        comm, claim, trm_output_arrays_bytes(arrays, array) + trm_output_names_bytes(names), &out, err);
     if (status == TRM_OK)
         status = trm_output_arrays_write(&out, arrays, array, err);
     if (status == TRM_OK)
-        status = trm_output_arrays_commit(&out, 0, NULL, arrays, array, attributes, attribute, err);
+        status = trm_output_arrays_commit(&out, 0, NULL, arrays, array, names, attributes, attribute, err);
     trm_output_close(&out);
     trm_h5_restore(handler);
     return status;

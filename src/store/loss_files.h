@@ -52,9 +52,10 @@ trm_status trm_packed_read(MPI_Comm comm, const char *path, const trm_read_optio
 /* Frees what trm_packed_read gave and empties it. Not collective. */
 void trm_packed_free(trm_packed *packed);
 
-/* A result file with arrays only. Collective. Errors: CREATE, IO, MEMORY; INTERNAL (parts that do not cover
- * an array). */
+/* A result file with arrays, and with names of labels where there are any, only. Collective. Errors: CREATE,
+ * IO, MEMORY; INTERNAL (parts that do not cover an array). */
 trm_status trm_gradient_write(MPI_Comm comm, trm_claim *claim, int arrays, const trm_output_array *array,
-                              int attributes, const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
+                              const trm_names *names, int attributes, const trm_attribute *attribute,
+                              trm_error *err) TRM_MUST_CHECK;
 
 #endif

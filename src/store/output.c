@@ -151,6 +151,66 @@ trm_status trm_output_write(trm_output *out, trm_output_place place, int64_t fir
                            place.offset + first * place.size, err);
 }
 
+/* The names as HDF5 takes them: a char * each, into the names themselves but for those with a NUL. */
+static trm_status list_names(const trm_names *names, char **list, trm_error *err)
+{
+    for (int64_t i = 0; i < names->count; i++) {
+        int64_t length = 0, used = 0;
+        const char *name = trm_names_get(names, i, &length);
+        list[i] = (char *)(uintptr_t)name;
+        if ((int64_t)strlen(name) == length)
+            continue;
+        list[i] = trm_alloc(4 * length + 1, 1);
+        if (list[i] == NULL)
+            return trm_fail_memory(err, "names of labels", 4 * length + 1, 1);
+        for (int64_t k = 0; k < length; k++)
+            used += sprintf(list[i] + used, name[k] == '\0' ? "\\x00" : "%c", name[k]);
+    }
+    return TRM_OK;
+}
+
+static bool write_names(hid_t file, const char *name, const trm_names *names, char **list)
+{
+    const hsize_t count = (hsize_t)names->count;
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    /* HDF5 wants texts of any length filled, so this is not one of make_dataset's. */
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(1, &count, NULL);
+    H5Pset_obj_track_times(creation, 0);
+    hid_t dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    const bool written =
+        dataset >= 0 && (count == 0 || H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, list) >= 0);
+    trm_h5_close(dataset);
+    trm_h5_close(space);
+    trm_h5_close(creation);
+    trm_h5_close(type);
+    return written;
+}
+
+int64_t trm_output_names_bytes(const trm_names *names)
+{
+    enum { A_REFERENCE = 16, AN_OBJECT = 24 }; /* in the dataset, in the heap */
+    return names == NULL ? 0 : trm_names_bytes(names) + names->count * (A_REFERENCE + AN_OBJECT);
+}
+
+trm_status trm_output_names(trm_output *out, const char *name, const trm_names *names, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    if (rank_of(out->comm) == 0 && names != NULL) {
+        char **list = trm_alloc_zero(names->count, sizeof *list);
+        status = list == NULL ? trm_fail_memory(err, "names of labels", names->count, sizeof *list)
+                              : list_names(names, list, err);
+        if (status == TRM_OK && !write_names(out->file, name, names, list))
+            status = trm_fail(err, TRM_ERR_IO, "output '%s': can't write dataset '%s'", path_of(out), name);
+        for (int64_t i = 0; list != NULL && i < names->count; i++)
+            if (list[i] != NULL && list[i] != trm_names_get(names, i, NULL))
+                trm_free(list[i]);
+        trm_free(list);
+    }
+    return trm_agree(out->comm, status, err);
+}
+
 static hid_t attribute_type(const trm_attribute *attribute)
 {
     if (attribute->type == TRM_ATTRIBUTE_INT)

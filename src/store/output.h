@@ -7,6 +7,7 @@
 #define TRM_STORE_OUTPUT_H
 
 #include "store/claim.h"
+#include "base/names.h"
 #include "store/h5.h"
 #include "store/result.h"
 
@@ -45,6 +46,11 @@ trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int
 trm_status trm_output_write(trm_output *out, trm_output_place place, int64_t first, int64_t count,
                             const void *data, trm_error *err) TRM_MUST_CHECK;
 
+/* A dataset of names, as variable-length UTF-8: a long one among many costs its own length, no more. names
+ * (rank 0's; NULL: there are none): a NUL within one becomes \x00. Collective. */
+trm_status trm_output_names(trm_output *out, const char *name, const trm_names *names,
+                            trm_error *err) TRM_MUST_CHECK;
+
 /* A fixed-length text, int64 or float64 attribute of an object. Collective. */
 trm_status trm_output_attribute(trm_output *out, const char *object, const trm_attribute *attribute,
                                 trm_error *err) TRM_MUST_CHECK;
@@ -64,9 +70,11 @@ trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribut
 int64_t trm_output_arrays_bytes(int arrays, const trm_output_array *array);
 trm_status trm_output_arrays_write(trm_output *out, int arrays, const trm_output_array *array,
                                    trm_error *err) TRM_MUST_CHECK;
-/* trm_output_commit, which looks for the arrays too. */
+/* Room that names take. */
+int64_t trm_output_names_bytes(const trm_names *names);
+/* Writes names as /label_names (NULL: none), then trm_output_commit, which looks for all of it. */
 trm_status trm_output_arrays_commit(trm_output *out, int items, const trm_output_check_item *item, int arrays,
-                                    const trm_output_array *array, int attributes,
+                                    const trm_output_array *array, const trm_names *names, int attributes,
                                     const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
 
 /* Frees; removes the draft where it was not committed. Collective. */

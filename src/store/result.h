@@ -7,6 +7,7 @@
 #define TRM_STORE_RESULT_H
 
 #include "base/error.h"
+#include "base/names.h"
 #include "trimine/mine.h"
 
 #include <mpi.h>
@@ -82,10 +83,10 @@ int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most);
  * collective (local append). */
 trm_status trm_triplet_file_add(void *context, trm_triplet **triplets, int64_t count,
                                 trm_error *err) TRM_MUST_CHECK;
-/* Exchanges, writes /triplets, the arrays (0, NULL for none) and the attributes, then "complete" = 1 last,
- * and renames. Collective. */
+/* Exchanges, writes /triplets, the arrays (0, NULL for none), the names that labels stand for as /label_names
+ * (NULL for none; rank 0's count) and the attributes, then "complete" = 1 last, and renames. Collective. */
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
-                                   int attributes, const trm_attribute *attribute,
+                                   const trm_names *names, int attributes, const trm_attribute *attribute,
                                    trm_error *err) TRM_MUST_CHECK;
 /* Frees; removes the spool and, where not finished, the draft. Sets *file to NULL. Collective. */
 void trm_triplet_file_destroy(trm_triplet_file **file);

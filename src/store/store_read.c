@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PLACE_TEXT = 64 };
+enum { PLACE_TEXT = 64, FILLING_TEXT = 160 };
 
 /* "row 7", or "row 7 negative 2" where rows have items. */
 static const char *place_text(const trm_column *col, int64_t item, char text[PLACE_TEXT])
@@ -63,9 +63,26 @@ static int64_t first_zero_row(const float *x, int64_t count, int width)
     return -1;
 }
 
+/* What to think of a row of zeros where there are many. */
+static const char *filling(const trm_column *col, const trm_arrival *piece, const float *x, char *text,
+                           size_t size)
+{
+    int64_t zero = 0;
+    for (int64_t i = 0; i < piece->count; i++)
+        zero += trm_dot(x + i * col->width, x + i * col->width, col->width) == 0.0;
+    text[0] = '\0';
+    if (zero > 1 && zero > piece->count / 100)
+        snprintf(text, size,
+                 "; of the %" PRId64 " rows read with it %" PRId64
+                 " are zero: it looks as if the dataset was "
+                 "laid out and %s filled",
+                 piece->count, zero, zero == piece->count ? "never" : "not wholly");
+    return text;
+}
+
 static trm_status check_norms(const trm_reader *in, const trm_column *col, const trm_arrival *piece, float *x)
 {
-    char where[PLACE_TEXT];
+    char where[PLACE_TEXT], many[FILLING_TEXT];
     int64_t zero = -1;
     if (in->options->normalize)
         zero = trm_normalize(piece->count, col->width, x, x,
@@ -74,9 +91,10 @@ static trm_status check_norms(const trm_reader *in, const trm_column *col, const
         zero = first_zero_row(x, piece->count, col->width);
     if (zero < 0)
         return TRM_OK;
-    return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': dataset '%s' %s has norm zero, which %s does not allow",
-                    in->kind, in->path, col->name, place_text(col, piece->item + zero, where),
-                    in->options->normalize ? "--normalize" : "the metric");
+    return trm_fail(
+        in->err, TRM_ERR_DATA, "%s '%s': dataset '%s' %s has norm zero, which %s does not allow%s", in->kind,
+        in->path, col->name, place_text(col, piece->item + zero, where),
+        in->options->normalize ? "--normalize" : "the metric", filling(col, piece, x, many, sizeof many));
 }
 
 static trm_status accept_floats(const trm_reader *in, const trm_column *col, const trm_arrival *piece)

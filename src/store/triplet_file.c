@@ -447,7 +447,8 @@ static trm_status count_all(trm_triplet_file *file, int64_t *total, trm_error *e
 }
 
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
-                                   int attributes, const trm_attribute *attribute, trm_error *err)
+                                   const trm_names *names, int attributes, const trm_attribute *attribute,
+                                   trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
@@ -457,7 +458,9 @@ trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm
     trm_status status = count_all(file, &total, err);
     if (status == TRM_OK)
         status = trm_output_create(file->comm, file->claim,
-                                   total * RECORD_BYTES + trm_output_arrays_bytes(arrays, array), &out, err);
+                                   total * RECORD_BYTES + trm_output_arrays_bytes(arrays, array) +
+                                       trm_output_names_bytes(names),
+                                   &out, err);
     if (status == TRM_OK)
         status = fill_output(file, &out, total, err);
     if (status == TRM_OK)
@@ -466,7 +469,8 @@ trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm
         trm_output_check_item items[COLUMNS];
         for (int c = 0; c < COLUMNS; c++)
             items[c] = (trm_output_check_item){columns[c].name, total};
-        status = trm_output_arrays_commit(&out, COLUMNS, items, arrays, array, attributes, attribute, err);
+        status =
+            trm_output_arrays_commit(&out, COLUMNS, items, arrays, array, names, attributes, attribute, err);
     }
     trm_output_close(&out);
     trm_h5_restore(handler);

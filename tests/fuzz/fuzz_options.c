@@ -30,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status == TRM_OK && trm_cli_find_command(cli.command) == NULL)
         abort();
     trm_free(cli.input);
+    trm_free(cli.ignore);
     json_decref(cli.overridden);
     return 0;
 }

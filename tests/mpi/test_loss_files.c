@@ -778,7 +778,7 @@ static trm_status write_gradient(MPI_Comm comm, const char *path, int arrays, co
     trm_claim *claim = NULL;
     trm_status status = trm_claim_take(comm, "output", path, true, 0, NULL, &claim, err);
     if (status == TRM_OK)
-        status = trm_gradient_write(comm, claim, arrays, array, 4, attributes, err);
+        status = trm_gradient_write(comm, claim, arrays, array, NULL, 4, attributes, err);
     trm_claim_release(&claim);
     return status;
 }
@@ -903,7 +903,7 @@ static trm_status write_triplets(const char *path, int64_t count, int arrays, co
         }
     status = trm_agree(MPI_COMM_WORLD, status, err);
     if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, arrays, array, 4, attributes, err);
+        status = trm_triplet_file_finish(file, arrays, array, NULL, 4, attributes, err);
     trm_triplet_file_destroy(&file);
     trm_claim_release(&claim);
     return status;

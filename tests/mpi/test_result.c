@@ -85,7 +85,7 @@ static trm_status write_result(const char *path, uint64_t salt, bool spool, int6
     for (int panel = 0; panel < PANELS && status == TRM_OK && !empty; panel++)
         status = trm_agree(MPI_COMM_WORLD, add_panel(file, salt, panel, err), err);
     if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, 0, NULL, 4, attributes, err);
+        status = trm_triplet_file_finish(file, 0, NULL, NULL, 4, attributes, err);
     trm_triplet_file_destroy(&file);
     trm_claim_release(&claim);
     return status;
@@ -210,7 +210,7 @@ static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
                 trm_free(t);
             }
         if (status == TRM_OK)
-            status = trm_triplet_file_finish(file, 0, NULL, 4, attributes, &err);
+            status = trm_triplet_file_finish(file, 0, NULL, NULL, 4, attributes, &err);
         if (status != TRM_OK)
             fprintf(stderr, "%s\n", err.text);
         trm_triplet_file_destroy(&file);
