@@ -174,12 +174,15 @@ void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_s
 {
     if (cli->compat != NULL)
         print_preset(cli);
-    fprintf(stderr,
-            "loss       %s, %s, margin %g: %s %.9g; mean %.9g over all, %.9g over the %" PRId64
-            " active; sum %.17g\n",
-            name, trm_metric_name(cli->loss.metric), cli->loss.margin,
-            trm_reduction_name(cli->loss.reduction), loss->value, loss->mean_all, loss->mean_nonzero,
-            loss->active, loss->sum);
+    const trm_reduction reduction = cli->loss.reduction;
+    fprintf(stderr, "loss       %s, %s, margin %g: %s %.9g; %" PRId64 " of %" PRId64 " triplets active", name,
+            trm_metric_name(cli->loss.metric), cli->loss.margin, trm_reduction_name(reduction), loss->value,
+            loss->active, loss->count);
+    if (reduction != TRM_REDUCTION_MEAN_NONZERO)
+        fprintf(stderr, ", mean over those %.9g", loss->mean_nonzero);
+    if (reduction != TRM_REDUCTION_SUM)
+        fprintf(stderr, "; sum %.17g", loss->sum);
+    fprintf(stderr, "\n");
     if (cli->gradient)
         fprintf(stderr, "gradient   norm %.9g, largest %.9g\n", loss->gradient_norm, loss->gradient_max_abs);
 }

@@ -404,6 +404,21 @@ static void print_mined(const trm_work *work)
             s->triplets.skipped);
 }
 
+/* How much the fast arithmetic ruled out, and with -v what was left for the exact one. */
+static void print_certify(const trm_work *work)
+{
+    const trm_mine_summary *s = &work->mined;
+    const double anchors = (double)s->anchors.total;
+    fprintf(stderr,
+            "certify    %.3g pairs of rows compared by the %s kernel, which ruled out all but %.3g %%\n",
+            (double)s->certify.elements, trm_run_kernel(work->run),
+            100.0 * (double)s->certify.survivors / (double)s->certify.elements);
+    if (work->cli->verbose > 0)
+        fprintf(stderr, "float64    %" PRId64 " pairs left, %" PRId64 " distances decided: %.1f an anchor\n",
+                s->certify.survivors, s->certify.float64,
+                anchors > 0.0 ? (double)s->certify.float64 / anchors : 0.0);
+}
+
 static void print_people(const trm_work *work, int64_t peak_rss)
 {
     const trm_mine_summary *s = &work->mined;
@@ -420,11 +435,7 @@ static void print_people(const trm_work *work, int64_t peak_rss)
         fprintf(stderr, "triplets   %" PRId64 "\n", work->loss.count);
     trm_report_loss_line(work->cli, work->loss_name, &work->loss);
     if (s->certify.elements > 0)
-        fprintf(stderr,
-                "certify    %s kernel: %.3g pairs multiplied, %" PRId64 " survived, %" PRId64
-                " decided in float64\n",
-                trm_run_kernel(work->run), (double)s->certify.elements, s->certify.survivors,
-                s->certify.float64);
+        print_certify(work);
     fprintf(stderr,
             "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, answers %.2f, loss "
             "%.2f, gradient %.2f, write %.2f\n",
@@ -433,7 +444,12 @@ static void print_people(const trm_work *work, int64_t peak_rss)
     if (s->negatives_s > 0.0)
         fprintf(stderr, "speed      %.1f GFLOP/s effective on %d ranks x %d threads\n",
                 effective_gflops(work), work->ranks, trm_run_threads(work->run));
-    fprintf(stderr, "memory     peak %.0f MB a rank\n", (double)peak_rss / 1e6);
+    const int64_t base = work->cli->baseline_rss;
+    fprintf(stderr,
+            "memory     %.0f MB a rank at most: %.0f for the work, of %.0f planned, and %.0f the program "
+            "itself\n",
+            (double)peak_rss / 1e6, (double)(peak_rss - base) / 1e6, (double)s->memory_bytes / 1e6,
+            (double)base / 1e6);
     if (work->standby.written > 0 || work->standby.resumed)
         fprintf(stderr,
                 "checkpoint %d written, %.1f MB each, in %.2f s; %.3g pairs of an earlier run reused\n",
