@@ -70,8 +70,7 @@ static trm_status read_triplets(trm_work *work, trm_triplets_origin *origin, trm
                           "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
                           path, origin->store_rows, work->store_rows);
     if (status == TRM_OK && total == 0 && work->rank == 0)
-        trm_say(stderr, "trimine: warning: triplets '%s': there are none: the loss and its gradient are 0\n",
-                path);
+        trm_warn("triplets '%s': there are none: the loss and its gradient are 0", path);
     return trm_agree(work->comm, status, err);
 }
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static uint64_t mixed(uint64_t x)
@@ -57,6 +58,23 @@ static const trm_attribute attributes[] = {
     {"margin", TRM_ATTRIBUTE_FLOAT, NULL, 0, 0.25},
 };
 
+/* Names that labels stand for. Rank 0's are written. */
+enum { LONG_NAME = 70000 };
+static trm_names names;
+
+static void make_names(void)
+{
+    static char long_name[LONG_NAME];
+    memset(long_name, 'x', sizeof long_name);
+    const struct {
+        const char *name;
+        int64_t length;
+    } all[] = {{"", 0}, {"a\0b", 3}, {"caf\xc3\xa9", 5}, {long_name, LONG_NAME}, {"\xff", 1}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (trm_names_add(&names, all[i].name, all[i].length, NULL) != TRM_OK)
+            abort();
+}
+
 /* Adds this rank's part of panel: salt decides which rank and panel an anchor falls to. */
 static trm_status add_panel(trm_triplet_file *file, uint64_t salt, int panel, trm_error *err)
 {
@@ -85,7 +103,7 @@ static trm_status write_result(const char *path, uint64_t salt, bool spool, int6
     for (int panel = 0; panel < PANELS && status == TRM_OK && !empty; panel++)
         status = trm_agree(MPI_COMM_WORLD, add_panel(file, salt, panel, err), err);
     if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, 0, NULL, NULL, 4, attributes, err);
+        status = trm_triplet_file_finish(file, 0, NULL, rank == 0 ? &names : NULL, 4, attributes, err);
     trm_triplet_file_destroy(&file);
     trm_claim_release(&claim);
     return status;
@@ -210,7 +228,7 @@ static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
                 trm_free(t);
             }
         if (status == TRM_OK)
-            status = trm_triplet_file_finish(file, 0, NULL, NULL, 4, attributes, &err);
+            status = trm_triplet_file_finish(file, 0, NULL, &names, 4, attributes, &err);
         if (status != TRM_OK)
             fprintf(stderr, "%s\n", err.text);
         trm_triplet_file_destroy(&file);
@@ -225,6 +243,31 @@ static void bytes_do_not_depend_on_ranks_panels_spool_or_budget(void **state)
         assert_true(everywhere(rank != 0 || same_bytes(in_folder("one.h5"), in_folder("way.h5"))));
         assert_true(everywhere(leftovers() == 0));
     }
+}
+
+static void names_of_labels_are_texts_of_their_own_length(void **state)
+{
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    const char *path = in_folder("names.h5");
+    assert_true(everywhere(write_result(path, 3, false, INT64_C(1) << 30, true, &err) == TRM_OK));
+    bool good = true;
+    if (rank == 0) {
+        char *text[5] = {NULL};
+        struct stat about;
+        hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+        H5Tset_size(type, H5T_VARIABLE);
+        H5Tset_cset(type, H5T_CSET_UTF8);
+        good = read_column(file, "/label_names", type, text, 5) && text[0][0] == '\0' &&
+               strcmp(text[1], "a\\x00b") == 0 && strcmp(text[2], "caf\xc3\xa9") == 0 &&
+               strlen(text[3]) == LONG_NAME && strcmp(text[4], "\xff") == 0 && stat(path, &about) == 0 &&
+               about.st_size < 2 * LONG_NAME;
+        for (int i = 0; i < 5; i++)
+            H5free_memory(text[i]);
+        H5Tclose(type);
+        H5Fclose(file);
+    }
+    assert_true(everywhere(good));
 }
 
 static void no_triplets_make_empty_datasets(void **state)
@@ -272,10 +315,12 @@ int main(int argc, char **argv)
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    make_names();
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(triplets_from_any_rank_and_panel_come_back_sorted),
         IN_FOLDER(bytes_do_not_depend_on_ranks_panels_spool_or_budget),
+        IN_FOLDER(names_of_labels_are_texts_of_their_own_length),
         IN_FOLDER(no_triplets_make_empty_datasets),
         IN_FOLDER(an_anchor_out_of_range_is_refused),
         IN_FOLDER(a_folder_that_is_missing_fails_alike_everywhere),
