@@ -22,7 +22,8 @@ die() { # exit code, text
     exit "$code"
 }
 
-# What each set of packages is for, one "package  purpose" a line.
+# What each set of packages is for, one "package  purpose" a line; of several with | between them any will do, and the first
+# is installed where none is there.
 packages_for() {
     case $1 in
     build) cat <<'LIST' ;;
@@ -33,8 +34,8 @@ ninja-build            runs the build
 pkg-config             finds libraries
 openmpi-bin            mpirun
 libopenmpi-dev         MPI
-libhdf5-openmpi-dev    parallel HDF5
-libopenblas-openmp-dev matrix multiplication
+libhdf5-dev|libhdf5-openmpi-dev HDF5
+libopenblas-openmp-dev|libopenblas-pthread-dev matrix multiplication
 libjansson-dev         JSON reports
 libxxhash-dev          fingerprints of stores and results
 librandom123-dev       counter-based random numbers
@@ -59,6 +60,10 @@ libclang-rt-14-dev     its runtime
 libomp-dev             its OpenMP
 clang-format           the code's layout
 LIST
+    cross) cat <<'LIST' ;;
+gcc-aarch64-linux-gnu  compiles for 64-bit ARM
+qemu-user              runs what it made
+LIST
     valgrind) cat <<'LIST' ;;
 valgrind               memory errors and leaks
 LIST
@@ -80,8 +85,11 @@ LIST
     esac
 }
 
-installed() {
-    dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+installed() { # PACKAGE|PACKAGE...: is one of them?
+    local packages found
+    IFS='|' read -ra packages <<<"$1"
+    found=$(dpkg-query -W -f '${db:Status-Status}\n' "${packages[@]}" 2>/dev/null) || true
+    grep -qx installed <<<"$found"
 }
 
 # need SET...: installs what is missing of the sets. Nothing missing: a few milliseconds and no network.
@@ -90,8 +98,8 @@ need() {
     for set in "$@"; do
         while read -r package purpose; do
             if ! installed "$package"; then
-                missing+=("$package")
-                why+=("$(printf '    %-24s%s' "$package" "$purpose")")
+                missing+=("${package%%|*}")
+                why+=("$(printf '    %-24s%s' "${package%%|*}" "$purpose")")
             fi
         done < <(packages_for "$set")
     done

@@ -78,8 +78,9 @@ trm_status trm_transfer_receive(MPI_Comm comm, void *data, int64_t bytes, int fr
 
 void trm_transfer_wait(trm_transfer *transfer)
 {
-    if (transfer->count > 0)
-        MPI_Waitall(transfer->count, transfer->requests, MPI_STATUSES_IGNORE);
+    /* One by one: gcc takes the MPI_STATUSES_IGNORE of MPICH for an array that is too short. */
+    for (int i = 0; i < transfer->count; i++)
+        MPI_Wait(&transfer->requests[i], MPI_STATUS_IGNORE);
     trm_free(transfer->requests);
     transfer->requests = NULL;
     transfer->count = 0;

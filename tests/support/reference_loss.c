@@ -345,7 +345,8 @@ static void row_gradient(const reference_store *store, reference_loss *loss, con
             const double xk = (double)x[k], yk = (double)y[k];
             /* one rounding less where it can be: rows far off lose no digits */
             g[k] += of_j == -of_i ? of_i * (xk - yk) : of_i * xk + of_j * yk;
-            largest = fmax(largest, fabs(of_i * xk) + fabs(of_j * yk));
+            const double size = fabs(of_i * xk) + fabs(of_j * yk);
+            largest = size > largest ? size : largest; /* gcc 12 for aarch64 fails on fmax here */
         }
         loss->size[i] += largest;
     }
