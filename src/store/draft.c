@@ -260,26 +260,20 @@ static trm_status cannot_rename(const trm_draft *draft, trm_error *err)
                     draft->name, strerror(errno));
 }
 
-/* Something came to have the target's name while the job ran: what took hours is kept under another. */
-static trm_status keep_elsewhere(const trm_draft *draft, trm_error *err)
+/* The target can't be replaced, or must not: what took hours is kept under another name. */
+static trm_status keep_elsewhere(const trm_draft *draft, const char *why, trm_error *err)
 {
     const trm_claim *claim = draft->claim;
     for (int i = 1; i < KEPT_NAMES; i++) {
         char name[NAME_MAX + 1];
-        if (snprintf(name, sizeof name, "%.*s.%d", NAME_MAX - 5, claim->name, i) < 0)
-            break;
+        snprintf(name, sizeof name, "%.*s.%d", NAME_MAX - 5, claim->name, i);
         if (rename_free(draft, name))
-            return trm_fail(
-                err, TRM_ERR_CREATE,
-                "%s '%s' came to exist while this job ran, and is left as it is; this job's is whole "
-                "in '%s/%s'",
-                claim->kind, claim->path, claim->folder, name);
+            return trm_fail(err, TRM_ERR_CREATE, "%s '%s' %s; this job's is whole in '%s/%s'", claim->kind,
+                            claim->path, why, claim->folder, name);
         if (errno != EEXIST)
             break;
     }
-    return trm_fail(err, TRM_ERR_CREATE,
-                    "%s '%s' came to exist while this job ran; give --overwrite to replace it", claim->kind,
-                    claim->path);
+    return trm_fail(err, TRM_ERR_CREATE, "%s '%s' %s", claim->kind, claim->path, why);
 }
 
 /* Where locks don't work, two jobs may have one target: the last rename wins. */
@@ -305,6 +299,7 @@ static bool is_result(const trm_claim *claim)
 
 static trm_status rename_draft(trm_draft *draft, trm_error *err)
 {
+    static const char exists[] = "came to exist while this job ran, and is left as it is";
     trm_claim *claim = draft->claim;
     struct stat about;
     if (!trm_name_leads_to(claim->directory, draft->name, draft->file))
@@ -317,14 +312,16 @@ static trm_status rename_draft(trm_draft *draft, trm_error *err)
         if (errno != EEXIST)
             return cannot_rename(draft, err);
         if (claim->lock >= 0 || !is_result(claim))
-            return keep_elsewhere(draft, err);
+            return keep_elsewhere(draft, exists, err);
         claim->replaced = true;
     }
     if (fstatat(claim->directory, claim->name, &about, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(about.st_mode))
-        return keep_elsewhere(draft, err);
-    return renameat(claim->directory, draft->name, claim->directory, claim->name) == 0
-               ? TRM_OK
-               : cannot_rename(draft, err);
+        return keep_elsewhere(draft, exists, err);
+    if (renameat(claim->directory, draft->name, claim->directory, claim->name) == 0)
+        return TRM_OK;
+    if (errno == EPERM || errno == EACCES) /* another user's file in a sticky folder */
+        return keep_elsewhere(draft, "is another user's and can't be replaced", err);
+    return cannot_rename(draft, err);
 }
 
 trm_status trm_draft_place(trm_draft *draft, trm_error *err)

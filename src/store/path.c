@@ -92,6 +92,16 @@ static char *follow(const char *at)
     return trm_format("%.*s%s", (int)(trm_path_name(at) - at), at, link);
 }
 
+/* In a folder that all may write to, another user's link may lead anywhere: Linux can be set to follow only
+ * one's own and the folder owner's there (fs.protected_symlinks), and so we do always. */
+static bool is_trusted(const struct stat *link, const char *folder)
+{
+    struct stat about;
+    const mode_t open = S_ISVTX | S_IWOTH;
+    return stat(folder, &about) == 0 &&
+           ((about.st_mode & open) != open || link->st_uid == geteuid() || link->st_uid == about.st_uid);
+}
+
 /* One step on the way: *next is where the last name's link leads, or NULL where it is none. */
 static trm_status step(const char *kind, const char *path, const char *at, const char *folder, char **next,
                        trm_error *err)
@@ -108,6 +118,9 @@ static trm_status step(const char *kind, const char *path, const char *at, const
                         folder);
     if (lstat(at, &about) != 0 || !S_ISLNK(about.st_mode))
         return TRM_OK;
+    if (!is_trusted(&about, folder))
+        return trm_fail(err, TRM_ERR_PERMISSION,
+                        "%s '%s': another user's symbolic link in '%s' is not followed", kind, path, folder);
     *next = follow(at);
     return *next != NULL ? TRM_OK : trm_fail_memory(err, "a file name", PATH_MAX, 1);
 }

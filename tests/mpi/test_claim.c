@@ -216,6 +216,24 @@ static void a_link_stays_and_its_target_is_replaced_in_its_own_folder(void **sta
         everywhere(rank != 0 || (lstat(in_folder("dangling"), &about) == 0 && S_ISLNK(about.st_mode))));
 }
 
+static void another_user_s_link_in_a_folder_of_all_is_not_followed(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        return; /* there is nobody else to make one */
+    put("victim", "victim");
+    put_link("victim", "planted");
+    if (rank == 0)
+        must(lchown(in_folder("planted"), 65534, 65534) == 0 && chmod(folder, 01777) == 0);
+    MPI_Barrier(MPI_COMM_WORLD);
+    assert_true(
+        refused(TRM_ERR_PERMISSION, "another user's symbolic link", in_folder("planted"), true, NULL));
+    if (rank == 0)
+        must(chmod(folder, 0755) == 0);
+    MPI_Barrier(MPI_COMM_WORLD);
+    assert_true(writes("planted", true) && holds("victim", "new"));
+}
+
 static void two_paths_to_one_place_are_the_same(void **state)
 {
     (void)state;
@@ -423,6 +441,7 @@ int main(int argc, char **argv)
         IN_FOLDER(what_must_not_be_written_is_refused),
         IN_FOLDER(the_system_s_links_to_open_files_are_no_outputs),
         IN_FOLDER(a_link_stays_and_its_target_is_replaced_in_its_own_folder),
+        IN_FOLDER(another_user_s_link_in_a_folder_of_all_is_not_followed),
         IN_FOLDER(two_paths_to_one_place_are_the_same),
         IN_FOLDER(a_second_job_is_refused_and_told_by_whom),
         IN_FOLDER(parts_belong_to_the_job_of_the_whole),
