@@ -56,12 +56,14 @@ typedef enum trm_label_kind {
     TRM_LABELS_NAMED     /* names, numbered from 0 in the order of their bytes */
 } trm_label_kind;
 
-/* Opens files (or, for a folder, its *.h5 and *.hdf5 files by name) as one store.
+/* Opens files (or, for a folder, its *.h5 and *.hdf5 files, numbers in names by their value) as one store.
  * Collective on comm (dup'ed); paths and options equal on all ranks. *store is owned by the caller.
  * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
  * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,
- * are left aside. Errors: NO_INPUT, PERMISSION, DATA (not HDF5, truncated, missing or ambiguous dataset,
- * wrong type or shape, lengths or dims that differ, zero rows), each naming file, dataset and rule. */
+ * are left aside. Files that these lead to (external links, external storage, sources of virtual datasets) are looked
+ * at first, too; a file without rows is fine where another has some. Errors: NO_INPUT, PERMISSION, DATA (not
+ * HDF5, not finished, open for writing, truncated, a link to nothing, a missing source, a missing or ambiguous
+ * dataset, wrong type or shape, lengths or dims that differ, no rows), each naming file, dataset and rule. */
 trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
                           const trm_store_options *options, trm_store **store, trm_error *err) TRM_MUST_CHECK;
 

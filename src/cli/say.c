@@ -6,29 +6,29 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 void trm_say(FILE *stream, const char *format, ...)
 {
     enum { WIDEST = 4 }; /* what a byte may become: \xNN */
-    char *text = NULL;
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    const int length = vasprintf(&text, format, args);
+    va_copy(again, args);
+    const int length = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    if (length < 0)
-        return;
-    const bool ends = length > 0 && text[length - 1] == '\n';
-    if (ends)
-        text[length - 1] = '\0';
-    char *shown = trm_alloc((int64_t)WIDEST * length + 1, 1);
-    if (shown != NULL) {
-        trm_visible(text, shown, (size_t)WIDEST * (size_t)length + 1);
+    const size_t room = length < 0 ? 0 : WIDEST * (size_t)length + 1;
+    char *text = trm_alloc(length < 0 ? -1 : length + 1, 1), *shown = trm_alloc((int64_t)room, 1);
+    if (text != NULL && shown != NULL) {
+        vsnprintf(text, (size_t)length + 1, format, again);
+        const bool ends = length > 0 && text[length - 1] == '\n';
+        if (ends)
+            text[length - 1] = '\0';
+        trm_visible(text, shown, room);
         fprintf(stream, "%s%s", shown, ends ? "\n" : "");
     }
+    va_end(again);
+    trm_free(text);
     trm_free(shown);
-    free(text);
 }
 
 /* A character of valid UTF-8 as JSON writes it in ASCII. */

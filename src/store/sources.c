@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,10 +135,8 @@ static char *whole_prefix(const char *prefix, const char *from)
 /* The folder that the file is in when symbolic links are followed. */
 static char *real_folder(const char *from)
 {
-    char *real = realpath(from, NULL);
-    char *folder = real == NULL ? NULL : trm_path_folder(real);
-    free(real);
-    return folder;
+    char real[PATH_MAX];
+    return realpath(from, real) == NULL ? NULL : trm_path_folder(real);
 }
 
 typedef struct places {
