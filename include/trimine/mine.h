@@ -83,7 +83,7 @@ typedef struct trm_mine_summary {
     struct {
         int64_t elements;         /* unordered pairs of rows multiplied */
         int64_t survivors;        /* of these, the pairs the kernel could not rule out */
-        int64_t float64;          /* canonical distances computed to decide */
+        int64_t float64;          /* of the elements, those that a canonical distance decided */
     } certify, certify_positives; /* the negatives sweep; the positives sweep */
     int64_t reused;               /* of their elements, those that an earlier run had multiplied */
     char result_hash[33];         /* order-independent sum of XXH3-128 over the triplets, hex */

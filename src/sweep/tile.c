@@ -177,10 +177,10 @@ typedef struct trm_area {
     bool diagonal;
 } trm_area;
 
-static void count_elements(trm_worker *worker, const trm_area *area)
+static int64_t pairs_of(const trm_area *area)
 {
     const int64_t rows = area->row_end - area->row, cols = area->col_end - area->col;
-    worker->counts.elements += area->diagonal ? rows * (rows - 1) / 2 : rows * cols;
+    return area->diagonal ? rows * (rows - 1) / 2 : rows * cols;
 }
 
 /* Visits the tiles of an area, of a square on the diagonal those on and above it. */
@@ -219,8 +219,8 @@ static void measure_tile(const trm_tiles *tiles, const trm_area *whole, const tr
     trm_distance_tile(tiles->metric, a->x + tile->row * tiles->dim, a->norm2 + tile->row, (int)rows,
                       b->x + tile->col * tiles->dim, b->norm2 + tile->col, (int)cols, tiles->dim, d, NULL,
                       stride);
-    worker->counts.float64 += rows * cols;
-    count_elements(worker, tile);
+    worker->counts.float64 += pairs_of(tile); /* on the diagonal each is computed twice, and decided once */
+    worker->counts.elements += pairs_of(tile);
     if (!whole->diagonal || tile->diagonal)
         return;
     double *mirrored = worker->dense + along * stride + down;
@@ -457,7 +457,7 @@ static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_ar
     const int64_t decided = run_filtered(tiles, &tile, area->diagonal, worker);
     judge_filter(worker, decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN);
     if (decided >= 0)
-        count_elements(worker, area);
+        worker->counts.elements += pairs_of(area);
     else
         run_dense(tiles, area, worker);
 }

@@ -258,6 +258,9 @@ static int case_agrees(int number, const random_store *store, const job *j, cons
         reference_result want;
         reference_mine(&plain, &j->mine, &want);
         const char *wrong = compare(&want, &b, &summary);
+        if (!wrong && (summary.certify.float64 > summary.certify.elements ||
+                       summary.certify_positives.float64 > summary.certify_positives.elements))
+            wrong = "more pairs were decided than there are";
         if (wrong)
             describe(wrong, number, store, j);
         bad = wrong != NULL;
