@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
+#include "mine/gaps.h"
 #include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -11,6 +12,7 @@
 #include "rows/rows.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -461,10 +463,69 @@ static void print_people(const trm_work *work, int64_t peak_rss)
         trm_say(stderr, "written    %s\n", work->cli->output);
 }
 
+/* ---- a margin that finds next to nothing ---- */
+
+/* Over 90 % of the pairs without a negative inside the margin: looks where the negatives are. Collective. */
+static void look_at_gaps(trm_work *work)
+{
+    enum { FEW = 10 };
+    trm_error unheard = TRM_ERROR_INIT; /* what the answer was is known; why it is so may stay open */
+    const trm_mine_summary *s = &work->mined;
+    const bool found_few = work->options.source == TRM_SOURCE_MINED &&
+                           work->options.mine.window != TRM_WINDOW_NONE &&
+                           s->triplets.semihard < s->positive_pairs / FEW + (s->positive_pairs % FEW != 0);
+    if (found_few &&
+        trm_mine_gaps(work->run, work->rows, &work->options.mine, &work->gaps, &unheard) != TRM_OK)
+        work->gaps.sampled = 0;
+}
+
+/* The number of two digits that is next above. */
+static double round_up(double x)
+{
+    if (!(x > 0.0))
+        return 0.0;
+    const double unit = pow(10.0, floor(log10(x)) - 1.0);
+    return (floor(x / unit) + 1.0) * unit;
+}
+
+static void warn_of_gaps(const trm_work *work)
+{
+    const trm_gaps *gaps = &work->gaps;
+    const double pairs = (double)work->mined.positive_pairs;
+    if (gaps->sampled == 0)
+        return;
+    char text[400];
+    int length =
+        snprintf(text, sizeof text,
+                 "%.3g %% of the pairs found no negative inside the margin %g; of %" PRId64 " looked at, ",
+                 100.0 * (pairs - (double)work->mined.triplets.semihard) / pairs, work->options.mine.margin,
+                 gaps->sampled);
+    if (gaps->without == gaps->sampled) {
+        trm_warn("%snone has a negative farther than the positive: try --fallback, or look at the labels",
+                 text);
+        return;
+    }
+    if (gaps->without > 0)
+        snprintf(text + length, sizeof text - (size_t)length,
+                 "%" PRId64 " have none that is farther than the positive; ", gaps->without);
+    trm_warn("%sthe nearest farther negative is %.3g (at 10 %%), %.3g (half), %.3g (90 %%) farther than the "
+             "positive: "
+             "try --margin %.2g, or --window none",
+             text, gaps->at_10, gaps->at_50, gaps->at_90, round_up(gaps->at_50));
+}
+
+static json_t *gaps_json(const trm_gaps *gaps)
+{
+    return json_pack("{s:I, s:I, s:f, s:f, s:f}", "sampled", (json_int_t)gaps->sampled, "without",
+                     (json_int_t)gaps->without, "at_10", gaps->at_10, "at_50", gaps->at_50, "at_90",
+                     gaps->at_90);
+}
+
 trm_status trm_work_report(trm_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
     trm_status status = TRM_OK;
+    look_at_gaps(work);
     work->total_s = trm_clock() - work->start;
     const int64_t peak_rss = trm_report_peak_rss(work->comm);
     MPI_Allreduce(MPI_IN_PLACE, &work->cli->baseline_rss, 1, MPI_INT64_T, MPI_MAX, work->comm);
@@ -473,10 +534,13 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
     if (work->rank == 0) {
         trm_standby_tell_replaced(work->claim);
+        warn_of_gaps(work);
         if (work->mined.anchors.valid == 0 && work->loss.count == 0)
             trm_warn("no anchor has both a positive and a negative: no triplets");
         if (cli->json) {
             json_t *object = report_json(work, peak_rss);
+            if (work->gaps.sampled > 0)
+                trm_report_put(&object, "gaps", gaps_json(&work->gaps));
             trm_report_put(&object, "ranks", json_incref(ranks));
             status = trm_report_print(object, err);
         }

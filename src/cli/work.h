@@ -3,6 +3,7 @@
 #define TRM_CLI_WORK_H
 
 #include "cli/standby.h"
+#include "mine/gaps.h"
 #include "store/labels.h"
 #include "store/result.h"
 
@@ -20,6 +21,7 @@ typedef struct trm_work {
     trm_mine_summary mined;
     trm_loss_summary loss;
     trm_loss_part part;
+    trm_gaps gaps; /* where nearly no pair found a negative inside the margin; else none sampled */
     const char *loss_name;
     trm_claim *claim;          /* of the output, or NULL */
     trm_store *store;          /* until its rows are here */

@@ -1,0 +1,186 @@
+/* The sample: pairs are numbered anchor by anchor in arranged order, which does not depend on the ranks, and random
+ * numbers say which are looked at. A pair is an anchor and the place of its positive among the anchor's positives by
+ * distance; the distance at that place is found by halving the range of all float64 values, with a count over the ranks at
+ * each step, so that nothing but counts travels however large the class is. */
+#include "mine/gaps.h"
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "metric/metric.h"
+#include "mine/anchors.h"
+#include "mine/positives.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One pair, as it travels. */
+typedef struct sampled_pair {
+    int64_t id, label, place; /* of the anchor; place: so many of its positives are nearer, ties by chance */
+    double norm2;
+} sampled_pair;
+
+typedef struct gaps_job {
+    const trm_run *run;
+    const trm_rows *rows;
+    const trm_mine_options *options;
+    int64_t first, last;      /* this member's part of its shard */
+    int64_t before, own, all; /* pairs: of the ranks before this one, of this one, of all */
+    float *anchor;            /* one row */
+    double *distance;         /* of the anchor to each row of the part */
+} gaps_job;
+
+static int64_t pairs_of(const gaps_job *job, int64_t row)
+{
+    return trm_anchors_valid(job->rows, row) ? trm_positives_pairs(job->options, job->rows->class_size[row])
+                                             : 0;
+}
+
+/* Ranks are in the order of the arrangement: a team's members one after another, teams likewise. */
+static void number_pairs(gaps_job *job)
+{
+    trm_share(job->rows->count, job->rows->member, job->rows->replicate, &job->first, &job->last);
+    for (int64_t row = job->first; row < job->last; row++)
+        job->own += pairs_of(job, row);
+    MPI_Exscan(&job->own, &job->before, 1, MPI_INT64_T, MPI_SUM, job->run->comm);
+    if (job->run->rank == 0)
+        job->before = 0; /* MPI leaves it undefined there */
+    MPI_Allreduce(&job->own, &job->all, 1, MPI_INT64_T, MPI_SUM, job->run->comm);
+}
+
+static int64_t number_of_sample(const gaps_job *job, int index)
+{
+    static const uint64_t seed = 0x67617073U; /* "gaps" */
+    uint32_t bits[4];
+    trm_random_bits(seed, 0, (uint64_t)index, bits);
+    return (int64_t)((((uint64_t)bits[0] << 32) | bits[1]) % (uint64_t)job->all);
+}
+
+/* Makes the sample's pair known to all ranks. Collective. */
+static sampled_pair share_pair(gaps_job *job, int index)
+{
+    const trm_rows *rows = job->rows;
+    sampled_pair pair = {0, 0, 0, 0.0};
+    int64_t left = number_of_sample(job, index) - job->before, row = job->first;
+    int owner = left >= 0 && left < job->own ? job->run->rank : -1;
+    if (owner >= 0) {
+        for (; left >= pairs_of(job, row); row++)
+            left -= pairs_of(job, row);
+        const bool last = job->options->positives == TRM_POSITIVES_HARDEST;
+        pair = (sampled_pair){rows->id[row], rows->label[row], last ? rows->class_size[row] - 2 : left,
+                              rows->norm2[row]};
+        memcpy(job->anchor, rows->x + row * rows->dim, (size_t)rows->dim * sizeof *job->anchor);
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &owner, 1, MPI_INT, MPI_MAX, job->run->comm);
+    MPI_Bcast(&pair, (int)sizeof pair, MPI_BYTE, owner, job->run->comm);
+    MPI_Bcast(job->anchor, rows->dim, MPI_FLOAT, owner, job->run->comm);
+    return pair;
+}
+
+static void measure(gaps_job *job, const sampled_pair *pair)
+{
+    const trm_rows *rows = job->rows;
+#pragma omp parallel for schedule(static) num_threads(job->run->threads)
+    for (int64_t row = job->first; row < job->last; row++)
+        job->distance[row - job->first] =
+            trm_distance(job->options->metric, job->anchor, pair->norm2, rows->x + row * rows->dim,
+                         rows->norm2[row], rows->dim, NULL);
+}
+
+/* The order of float64 values as that of whole numbers, and back. */
+static uint64_t order_of(double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> 63 != 0 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+static double value_of(uint64_t order)
+{
+    const uint64_t bits = order >> 63 != 0 ? order & ~(UINT64_C(1) << 63) : ~order;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* The distance of the pair's positive. Collective. */
+static double threshold_of(const gaps_job *job, const sampled_pair *pair)
+{
+    uint64_t low = order_of(-INFINITY), high = order_of(INFINITY);
+    while (low < high) {
+        const uint64_t middle = low + (high - low) / 2;
+        int64_t count = 0;
+        for (int64_t row = job->first; row < job->last; row++)
+            count += job->rows->label[row] == pair->label && job->rows->id[row] != pair->id &&
+                     order_of(job->distance[row - job->first]) <= middle;
+        MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_INT64_T, MPI_SUM, job->run->comm);
+        if (count > pair->place)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return value_of(low);
+}
+
+/* INFINITY where there is no farther negative. Collective. */
+static double gap_of(const gaps_job *job, const sampled_pair *pair)
+{
+    const double threshold = threshold_of(job, pair);
+    double nearest = INFINITY;
+    for (int64_t row = job->first; row < job->last; row++) {
+        const double d = job->distance[row - job->first];
+        if (job->rows->label[row] != pair->label && d > threshold && d < nearest)
+            nearest = d;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &nearest, 1, MPI_DOUBLE, MPI_MIN, job->run->comm);
+    return nearest - threshold;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static void summarize(double gap[TRM_GAPS_SAMPLE], trm_gaps *gaps)
+{
+    int found = 0;
+    qsort(gap, TRM_GAPS_SAMPLE, sizeof *gap, compare_numbers);
+    while (found < TRM_GAPS_SAMPLE && isfinite(gap[found]))
+        found++;
+    *gaps = (trm_gaps){.sampled = TRM_GAPS_SAMPLE, .without = TRM_GAPS_SAMPLE - found};
+    if (found == 0)
+        return;
+    gaps->at_10 = gap[(found - 1) * 10 / 100];
+    gaps->at_50 = gap[(found - 1) * 50 / 100];
+    gaps->at_90 = gap[(found - 1) * 90 / 100];
+}
+
+trm_status trm_mine_gaps(const trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                         trm_gaps *gaps, trm_error *err)
+{
+    gaps_job job = {.run = run, .rows = rows, .options = options};
+    double gap[TRM_GAPS_SAMPLE];
+    *gaps = (trm_gaps){.sampled = 0};
+    number_pairs(&job);
+    if (job.all == 0)
+        return TRM_OK;
+    job.anchor = trm_alloc(rows->dim, sizeof *job.anchor);
+    job.distance = trm_alloc(job.last - job.first, sizeof *job.distance);
+    trm_status status = TRM_OK;
+    if (job.anchor == NULL || job.distance == NULL)
+        status = trm_fail_memory(err, "distances", job.last - job.first, sizeof *job.distance);
+    status = trm_agree(run->comm, status, err);
+    for (int i = 0; i < TRM_GAPS_SAMPLE && status == TRM_OK; i++) {
+        const sampled_pair pair = share_pair(&job, i);
+        measure(&job, &pair);
+        gap[i] = gap_of(&job, &pair);
+    }
+    if (status == TRM_OK)
+        summarize(gap, gaps);
+    trm_free(job.anchor);
+    trm_free(job.distance);
+    return status;
+}
