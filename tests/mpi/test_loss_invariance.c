@@ -294,8 +294,8 @@ static void count_unlike(const outcome *alone, const trm_evaluate_options *optio
 {
     static float reversed[ROWS * DIM];
     static int64_t reversed_labels[ROWS];
-    const reference_store forward = {ROWS, DIM, embeddings, labels, NULL, 0};
-    const reference_store backward = {ROWS, DIM, reversed, reversed_labels, NULL, 0};
+    const reference_store forward = {ROWS, DIM, embeddings, labels, NULL, 0, 0.0};
+    const reference_store backward = {ROWS, DIM, reversed, reversed_labels, NULL, 0, 0.0};
     for (int64_t i = 0; i < ROWS; i++) {
         memcpy(reversed + i * DIM, embeddings + (ROWS - 1 - i) * DIM, DIM * sizeof *reversed);
         reversed_labels[i] = labels[ROWS - 1 - i];

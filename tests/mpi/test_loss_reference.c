@@ -330,8 +330,9 @@ static void describe(const char *what, int number, const random_store *store, co
 
 static reference_store view(const random_store *store)
 {
-    return (reference_store){store->rows,   store->dim,          store->embeddings,
-                             store->labels, store->ignore_label, store->ignore_count};
+    return (reference_store){
+        store->rows,         store->dim, store->embeddings, store->labels, store->ignore_label,
+        store->ignore_count, 0.0};
 }
 
 static void brute_force(const random_store *store, const job *j, const double *norms, reference_loss *loss)

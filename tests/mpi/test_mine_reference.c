@@ -224,8 +224,9 @@ static trm_status mine(const random_store *store, const job *j, const int64_t *f
 
 static reference_store view(const random_store *store)
 {
-    return (reference_store){store->rows,   store->dim,          store->embeddings,
-                             store->labels, store->ignore_label, store->ignore_count};
+    return (reference_store){
+        store->rows,         store->dim, store->embeddings, store->labels, store->ignore_label,
+        store->ignore_count, 0.0};
 }
 
 /* What the cases made, on rank 0: cases that agree on nothing found test nothing. */

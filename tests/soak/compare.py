@@ -83,6 +83,17 @@ def differing_triplets(expected, report, file):
     return wrong
 
 
+def differing_names(job, file):
+    """Labels that are names are kept with the result."""
+    if job.store.kind not in ("S", "text", "enum"):
+        return ["label_names for labels that are numbers"] if "label_names" in file and job.store.kind != "bool" else []
+    wanted = sorted({text(name) for name in job.store.labels})
+    if job.store.kind == "enum":
+        wanted = [f"name {int(name):03d}" for name in sorted({int(value) for value in job.store.labels})]
+    got = [text(name) for name in file["label_names"][...]] if "label_names" in file else []
+    return [] if [name for name in got if name in wanted] == wanted else [f"label_names are {got[:5]}, not {wanted[:5]}"]
+
+
 def text(value):
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -141,6 +152,7 @@ def judge_run(job, expected, run, path):
                 wrong.append("the file is not complete")
             if job.command == "mine":
                 wrong += differing_triplets(expected, report, file)
+                wrong += differing_names(job, file)
             drawn = job.spec["source"] == "packed" and job.spec["choice"] == "random" and job.spec["negatives"] > 1
             if job.gradient and not drawn:
                 wrong += differing_gradient(job, expected, report, file)
@@ -152,7 +164,9 @@ def contents(path):
     seen = {}
 
     def look(name, item):
-        seen[name] = (str(item.dtype), item.shape, item[...].tobytes()) if isinstance(item, h5py.Dataset) else "group"
+        seen[name] = "group"
+        if isinstance(item, h5py.Dataset):
+            seen[name] = (str(item.dtype), item.shape, repr(list(item)) if item.dtype.hasobject else item[...].tobytes())
         seen.update({f"{name}@{key}": repr(value) for key, value in item.attrs.items()})
 
     with h5py.File(path, "r") as file:
@@ -162,7 +176,7 @@ def contents(path):
 
 
 # What may differ between two runs of the same job.
-OF_A_RUN = ("run", "ranks", "certify", "checkpoint", "written")
+OF_A_RUN = ("run", "ranks", "certify", "checkpoint", "warnings")
 
 
 def differing_runs(first, first_path, run, path):

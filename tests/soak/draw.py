@@ -26,12 +26,15 @@ PRESETS = {
                     fallback="skip", reduction="sum"),
     "batch-all-nonzero": dict(source="batch-all", metric="l2", margin=1.0, reduction="mean_nonzero"),
     "guide-1": dict(source="packed", metric="sql2", margin=1.0, reduction="mean_all"),
-    "guide-2": dict(source="packed", metric="cosine", margin=0.5, reduction="mean_all"),
+    "guide-2": dict(source="packed", metric="cosine", margin=0.5, reduction="mean_all", norm_floor=1e-12),
     "guide-3": dict(source="packed", negatives="reversed", metric="sql2", margin=1.0, reduction="mean_all"),
 }
+for name in PRESETS:  # what TensorFlow's code does where z is exactly 0
+    if name.startswith(("tfa", "tfs", "guide")):
+        PRESETS[name]["at_zero"] = "whole"
 DEFAULTS = dict(metric="sql2", margin=None, positives="all", window="lt", pick="nearest", fallback="skip", soft=False,
                 swap=False, reduction="mean_all", normalize=False, gradient_at="stored", lone=False, within=None,
-                negatives="semihard")
+                negatives="semihard", at_zero="none", norm_floor=0.0)
 METRICS = ("sql2", "l2", "cosine", "dot")
 REDUCTIONS = ("mean_all", "sum", "mean_nonzero", "mean_valid", "mean_rows")
 
@@ -211,7 +214,9 @@ class Store:
         self.kind, self.labels, self.number = draw_labels(r, n, rows)
         self.ignored = []
         if r.random() < 0.2 and self.labels.dtype.kind == "i" and self.kind != "enum":
-            self.ignored = [int(self.labels[r.randrange(rows)]) for _ in range(1)]
+            self.ignored = [int(self.labels[r.randrange(rows)]) for _ in range(r.choice((1, 1, 2, 3)))]
+        elif r.random() < 0.2 and self.kind in ("S", "text"):
+            self.ignored = [self.labels[r.randrange(rows)].decode() for _ in range(r.choice((1, 2)))]
         elif r.random() < 0.05 and self.labels.dtype.kind == "i":
             self.ignored = [12345]
         self.folder = folder
@@ -225,14 +230,14 @@ class Store:
         """Of each row, in the order of the labels; -1: takes no part."""
         number = self.number.copy()
         if self.ignored:
-            number[np.isin(self.labels, np.array(self.ignored, dtype=self.labels.dtype))] = -1
+            number[np.isin(self.labels, np.array([str(name).encode() for name in self.ignored] if self.kind in ("S", "text")
+                                                 else self.ignored, dtype=self.labels.dtype))] = -1
         return number
 
     def cuts(self, r):
-        """Where each file's rows begin and end."""
+        """Where each file's rows begin and end; some may have none, as long as not all have none."""
         parts = r.choice((1, 1, 1, 2, 3, 5, 12))
-        cuts = sorted({r.randint(1, max(1, self.count - 1)) for _ in range(parts - 1)}) if self.count >= 2 * parts else []
-        return [0] + cuts + [self.count]
+        return [0] + sorted(r.randint(0, self.count) for _ in range(parts - 1)) + [self.count]
 
     def write(self, r):
         names, self.words = ("embeddings", "labels"), []
@@ -251,8 +256,8 @@ class Store:
         self.paths, self.ids = [], r.choice((None, None, None, "numbers", "some", "strings", "short"))
         if how != "files":
             os.mkdir(f"{self.folder}/shards")
-        for k in range(len(cuts) - 1):
-            path = f"{self.folder}/s{k}.h5" if how == "files" else f"{self.folder}/shards/part-{k:02d}.h5"
+        for k in range(len(cuts) - 1):  # a folder is taken in natural order: part-8 before part-10
+            path = f"{self.folder}/s{k}.h5" if how == "files" else f"{self.folder}/shards/part-{k + 8}.h5"
             self.write_part(r, path, names, cuts[k], cuts[k + 1], how != "virtual" and not self.plain)
             self.paths.append(path)
         self.inputs = [f"{self.folder}/shards"] if how == "folder" else self.paths
@@ -309,7 +314,7 @@ class Packed:
         self.negatives = r.choice((1, 1, 2, 3, r.randint(4, 9)))
         rows = self.count * (2 + self.negatives)
         self.flavour, x, self.rows = draw_values(r, n, rows, self.dim, zeros)
-        several = self.negatives > 1 or r.random() < 0.3
+        several = self.negatives > 1 or r.random() < 0.6
         self.words, self.ignored = [], []
         self.form = "negatives" if several else "negative"
         path = f"{folder}/packed.h5"
@@ -363,6 +368,10 @@ def draw_given(r, source, choice, preset, rows):
     if source in ("mined", "given", "batch-hard") or (source == "packed" and choice != "reversed"):
         maybe("soft", (True,), 0.2)
         maybe("swap", (True,), 0.25)
+    if source in ("mined", "given", "batch-hard", "packed"):
+        maybe("at_zero", ("none", "whole"), 0.3)
+    if source == "packed":
+        maybe("norm_floor", (1e-12, 0.5, 100.0), 0.2)
     if source == "batch-hard":
         maybe("lone", (True,), 0.3)
     if source == "batch-all":
@@ -393,7 +402,7 @@ def settle(options):
                 positives=positives, nearest=int(nearest or 1), window=options["window"], pick=options["pick"],
                 fallback=options["fallback"], soft=options["soft"], swap=options["swap"], reduction=options["reduction"],
                 lone=options["lone"], normalize=options["normalize"], at_stored=options["gradient_at"] == "stored",
-                choice=options["negatives"], anchors=0, negatives=0, triplets=0)
+                choice=options["negatives"], whole_at_zero=options["at_zero"] == "whole", norm_floor=options["norm_floor"], anchors=0, negatives=0, triplets=0)
 
 
 def draw_triplets(r, classes):
@@ -464,8 +473,12 @@ class Job:
             self.spec.update(anchors=self.store.count, negatives=self.store.negatives)
         if self.source == "given":
             self.draw_given_triplets(r)
-        if (options["normalize"] or options["metric"] == "cosine") and not self.store.rows.any(axis=1).all():
-            self.code = 65  # a row of norm 0
+        floored = self.source == "packed" and options["norm_floor"] > 0
+        if options["normalize"] or options["metric"] == "cosine" and not floored:
+            if not self.store.rows.any(axis=1).all():
+                self.code = 65  # a row of norm 0
+        if self.source == "packed" and options["negatives"] == "reversed" and self.store.form == "negative":
+            self.code = 64  # the published code compares every anchor with every negative
         self.spoil(r)
         self.configs = [draw_config(r, self.store.count, k == 0) for k in range(r.choice((2, 2, 3)))]
         self.write_for_judge()

@@ -123,6 +123,8 @@ static void read_options(job *j)
     loss->margin = json_number_value(json_object_get(j->text, "loss_margin"));
     loss->soft = flag_of(j, "soft");
     loss->swap = flag_of(j, "swap");
+    loss->whole_at_zero = flag_of(j, "whole_at_zero");
+    j->store.norm_floor = json_number_value(json_object_get(j->text, "norm_floor"));
     loss->reduction = (trm_reduction)choice_of(j, "reduction", reductions);
     j->evaluate.lone = flag_of(j, "lone");
     j->normalize = flag_of(j, "normalize");
@@ -181,8 +183,11 @@ static int64_t choose_semihard(job *j, int64_t anchor)
            (size_t)(j->negatives * dim) * sizeof *embeddings);
     for (int64_t i = 2; i < rows; i++)
         labels[i] = i;
-    const reference_store store = {
-        .rows = rows, .dim = j->store.dim, .embeddings = embeddings, .labels = labels};
+    const reference_store store = {.rows = rows,
+                                   .dim = j->store.dim,
+                                   .embeddings = embeddings,
+                                   .labels = labels,
+                                   .norm_floor = j->store.norm_floor};
     trm_mine_options options = j->evaluate.mine;
     options.positives = TRM_POSITIVES_ALL;
     reference_result result;

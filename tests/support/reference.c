@@ -53,7 +53,7 @@ double reference_distance(const reference_store *store, trm_metric metric, int64
     if (metric == TRM_METRIC_L2)
         return sqrt(square);
     if (metric == TRM_METRIC_COSINE) {
-        double d = 1.0 - g / sqrt(nx * ny);
+        double d = 1.0 - g / sqrt(fmax(nx, store->norm_floor) * fmax(ny, store->norm_floor));
         return d > 0.0 ? d : 0.0;
     }
     return g == 0.0 ? 0.0 : -g; /* +0, never -0 */

@@ -19,6 +19,7 @@ typedef struct reference_store {
     const int64_t *labels;
     const int64_t *ignore_label;
     int64_t ignore_count;
+    double norm_floor; /* cosine: squared norms are at least this; 0: as they are */
 } reference_store;
 
 bool reference_takes_part(const reference_store *store, int64_t row);

@@ -297,11 +297,12 @@ static double *weights_of(const reference_loss *loss)
 }
 
 /* c dd(i,j)/dx_i = *of_i x_i + *of_j x_j, to be computed as *of_i (x_i - x_j) where the two are opposite.
- * dots: of all pairs of rows. */
+ * dots: of all pairs of rows. least: under the squared norms of cosine; a norm that it is has no derivative. */
 static void pair_term(trm_metric metric, double c, const double *dots, int64_t rows, int64_t i, int64_t j,
-                      double d, double *of_i, double *of_j)
+                      double d, double least, double *of_i, double *of_j)
 {
-    const double square_i = dots[i * rows + i], both = sqrt(square_i * dots[j * rows + j]);
+    const double square_i = fmax(dots[i * rows + i], least);
+    const double both = sqrt(square_i * fmax(dots[j * rows + j], least));
     *of_i = *of_j = 0.0;
     if (metric == TRM_METRIC_SQL2) {
         *of_i = 2.0 * c;
@@ -311,7 +312,7 @@ static void pair_term(trm_metric metric, double c, const double *dots, int64_t r
         *of_j = -(c / d);
     } else if (metric == TRM_METRIC_COSINE) { /* -(x_j/|x_j| - s x_i/|x_i|)/|x_i| */
         const double s = dots[i * rows + j] / both;
-        *of_i = c * (s / square_i);
+        *of_i = dots[i * rows + i] < least ? 0.0 : c * (s / square_i);
         *of_j = -(c / both);
     } else if (metric == TRM_METRIC_DOT) {
         *of_j = -c;
@@ -340,7 +341,8 @@ static void row_gradient(const reference_store *store, reference_loss *loss, con
             continue;
         const float *y = store->embeddings + j * loss->dim;
         double of_i, of_j, largest = 0.0;
-        pair_term(loss->options.metric, c[i * rows + j], dots, rows, i, j, d[i * rows + j], &of_i, &of_j);
+        pair_term(loss->options.metric, c[i * rows + j], dots, rows, i, j, d[i * rows + j], store->norm_floor,
+                  &of_i, &of_j);
         for (int k = 0; k < loss->dim; k++) {
             const double xk = (double)x[k], yk = (double)y[k];
             /* one rounding less where it can be: rows far off lose no digits */

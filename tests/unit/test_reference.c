@@ -14,7 +14,7 @@
 enum { A, B, C, D };
 static const float line[] = {0, 6, 1, 3, 6, -1, 4};
 static const int64_t labels[] = {A, A, B, C, B, D, C};
-static const reference_store golden = {7, 1, line, labels, NULL, 0};
+static const reference_store golden = {7, 1, line, labels, NULL, 0, 0.0};
 
 static reference_result mine(trm_metric metric, double margin, trm_window window, trm_fallback fallback)
 {
@@ -100,7 +100,7 @@ static void dot_of_zero_is_never_minus_zero(void **state)
 {
     (void)state;
     const float x[] = {1, 0, 0, 1};
-    const reference_store store = {2, 2, x, labels, NULL, 0};
+    const reference_store store = {2, 2, x, labels, NULL, 0, 0.0};
     assert_false(signbit(reference_distance(&store, TRM_METRIC_DOT, 0, 1)));
 }
 

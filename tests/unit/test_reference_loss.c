@@ -18,7 +18,7 @@
 enum { A, B, C, D };
 static const float line[] = {0, 6, 1, 3, 6, -1, 4};
 static const int64_t line_labels[] = {A, A, B, C, B, D, C};
-static const reference_store golden = {7, 1, line, line_labels, NULL, 0};
+static const reference_store golden = {7, 1, line, line_labels, NULL, 0, 0.0};
 
 static const trm_metric metrics[] = {TRM_METRIC_SQL2, TRM_METRIC_L2, TRM_METRIC_COSINE, TRM_METRIC_DOT};
 
@@ -268,7 +268,7 @@ static void rows_that_are_close_for_their_norms_pull_under_l2(void **state)
     (void)state;
     static const float x[] = {0x1p30F, 0x1p-10F, 0x1p30F, 0.0F, 0x1p30F - 0x1p20F, 0.0F};
     static const int64_t labels[] = {A, A, B};
-    const reference_store store = {3, 2, x, labels, NULL, 0};
+    const reference_store store = {3, 2, x, labels, NULL, 0, 0.0};
     trm_evaluate_options options = options_of(TRM_SOURCE_GIVEN, TRM_METRIC_L2, 0x1p21);
     reference_loss loss;
     given(&options, (const int64_t[]){0, 1, 2});
@@ -306,7 +306,7 @@ static void through_normalisation_by_hand(void **state)
     static const int64_t labels[] = {A, A, B};
     float unit[6];
     double norms[3];
-    reference_store store = {3, 2, stored, labels, NULL, 0};
+    reference_store store = {3, 2, stored, labels, NULL, 0, 0.0};
     reference_normalize(&store, unit, norms);
     assert_true(norms[0] == 5.0 && norms[1] == 1.0 && norms[2] == 2.0);
     assert_true(unit[0] == 0.6F && unit[1] == 0.8F && unit[2] == 1.0F && unit[5] == 1.0F);
@@ -340,7 +340,7 @@ static void make_small(uint64_t seed, small_store *store)
         store->x[k] = test_random_unit(&random);
     for (int64_t i = 0; i < rows; i++)
         store->labels[i] = test_random_below(&random, 3);
-    store->view = (reference_store){rows, dim, store->x, store->labels, NULL, 0};
+    store->view = (reference_store){rows, dim, store->x, store->labels, NULL, 0, 0.0};
 }
 
 /* The case's number walks the product of the rules, source fastest. */
