@@ -75,8 +75,8 @@ static const char *opaque_text(hid_t type, char text[TRM_TYPE_TEXT])
     if (tag != NULL)
         trm_visible(tag, shown, sizeof shown);
     H5free_memory(tag);
-    snprintf(text, TRM_TYPE_TEXT, "opaque values of %d bytes%s%s", (int)H5Tget_size(type),
-             shown[0] != '\0' ? " tagged " : "", shown);
+    snprintf(text, TRM_TYPE_TEXT, "opaque values of %d byte%s%s%s", (int)H5Tget_size(type),
+             H5Tget_size(type) == 1 ? "" : "s", shown[0] != '\0' ? " tagged " : "", shown);
     return text;
 }
 
@@ -92,7 +92,8 @@ const char *trm_type_text(hid_t type, char text[TRM_TYPE_TEXT])
         if (H5Tis_variable_str(type) > 0)
             snprintf(text, TRM_TYPE_TEXT, "strings");
         else
-            snprintf(text, TRM_TYPE_TEXT, "strings of %zu bytes", H5Tget_size(type));
+            snprintf(text, TRM_TYPE_TEXT, "strings of %zu byte%s", H5Tget_size(type),
+                     H5Tget_size(type) == 1 ? "" : "s");
         return text;
     case H5T_ENUM:
         list_members(type, members, sizeof members);
@@ -112,7 +113,7 @@ const char *trm_type_text(hid_t type, char text[TRM_TYPE_TEXT])
         snprintf(text, TRM_TYPE_TEXT, "references");
         return text;
     case H5T_BITFIELD:
-        snprintf(text, TRM_TYPE_TEXT, "bit fields of %zu bytes", H5Tget_size(type));
+        snprintf(text, TRM_TYPE_TEXT, "bit fields of %zu bits", H5Tget_precision(type));
         return text;
     case H5T_TIME:
         snprintf(text, TRM_TYPE_TEXT, "times");

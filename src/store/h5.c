@@ -311,6 +311,8 @@ static const char *label_remedy(hid_t dataset, hid_t type, hid_t space)
     hsize_t size[3];
     if (!trm_h5_squeeze(space, 2, axis, size))
         return "";
+    if (H5Tget_class(type) == H5T_FLOAT && !looks_one_hot(dataset, type, size))
+        return ": write its argmax(axis=1) if these are probabilities, else one column of it";
     return looks_one_hot(dataset, type, size) ? ": it looks one-hot; write its argmax(axis=1) instead"
                                               : ": write one column of it, or number the combinations";
 }

@@ -366,6 +366,7 @@ static void labels_of_another_sort_are_refused_with_what_they_are(void **state)
 {
     (void)state;
     static int64_t wide[ROWS * DIM], hot[ROWS * DIM];
+    static float shares[ROWS * DIM];
     static int8_t hot_bools[ROWS * DIM], large_bools[ROWS];
     const char *path = in_folder("o.h5");
     hid_t pair = H5Tcreate(H5T_COMPOUND, 16), list = H5Tvlen_create(H5T_STD_I32LE);
@@ -387,13 +388,15 @@ static void labels_of_another_sort_are_refused_with_what_they_are(void **state)
          "dataset '/labels' (int64) is 37 x 3, needs one value a row: write one column"},
         {H5T_STD_I64LE, matrix, hot,
          "dataset '/labels' (int64) is 37 x 3, needs one value a row: it looks one-hot; write its argmax"},
+        {H5T_IEEE_F32LE, matrix, shares,
+         "is 37 x 3, needs one value a row: write its argmax(axis=1) if these"},
         {truth, matrix, hot_bools, "is 37 x 3, needs one value a row: it looks one-hot"},
         {truth, plain, large_bools,
          "dataset '/labels' row 31 has the value 7, for which its enum has no name"},
         {pair, plain, NULL, "dataset '/labels' (37) holds compound values (id, name), needs whole numbers"},
         {list, plain, NULL, "dataset '/labels' (37) holds variable-length lists of int32, needs"},
         {H5T_STD_REF_OBJ, plain, NULL, "dataset '/labels' (37) holds references, needs"},
-        {H5T_STD_B8LE, plain, NULL, "dataset '/labels' (37) holds bit fields of 1 bytes, needs"},
+        {H5T_STD_B8LE, plain, NULL, "dataset '/labels' (37) holds bit fields of 8 bits, needs"},
         {H5T_STD_I64LE, {1, {ROWS - 1}}, wide, "dataset '/labels' has 36 rows, '/embeddings' has 37"},
         {H5T_STD_I64LE,
          {1, {DIM}},
@@ -629,7 +632,7 @@ static void embeddings_of_another_sort_are_refused_with_what_they_are(void **sta
         {complex, matrix,
          "'/embeddings' (37 x 3) holds compound values (r, i), complex numbers, needs floats"},
         {text_type(4, H5T_STR_NULLPAD, H5T_CSET_ASCII), matrix, "(37 x 3) holds strings of 4 bytes, needs"},
-        {H5Tcreate(H5T_OPAQUE, 1), matrix, "holds opaque values of 1 bytes, needs"},
+        {H5Tcreate(H5T_OPAQUE, 1), matrix, "holds opaque values of 1 byte, needs"},
         {tagged, matrix, "holds opaque values of 2 bytes tagged NUMPY:<M8, needs"},
         {enum_type(H5T_STD_I8LE, bools, 2), matrix, "holds enum of int8 (FALSE, TRUE), needs"},
         {H5Tarray_create2(H5T_IEEE_F32LE, 1, &three), plain, "(37) holds arrays of float32, needs"},
