@@ -117,6 +117,17 @@ static trm_status read_labels(trm_work *work, trm_error *err)
     return sort_rows(work, err);
 }
 
+/* Nothing that the store is read from may be written. */
+static trm_status check_claims(const trm_work *work, trm_error *err)
+{
+    const trm_claim *const claims[] = {work->claim, work->standby.claim};
+    trm_status status = TRM_OK;
+    for (size_t i = 0; i < sizeof claims / sizeof *claims && status == TRM_OK; i++)
+        if (claims[i] != NULL)
+            status = trm_claim_check_store(claims[i], work->store, err);
+    return status;
+}
+
 trm_status trm_work_open(trm_work *work, trm_error *err)
 {
     trm_cli *cli = work->cli;
@@ -127,6 +138,9 @@ trm_status trm_work_open(trm_work *work, trm_error *err)
         if (work->rank == 0)
             trm_warn_of_files(work->store);
         work->store_rows = trm_store_rows(work->store);
+        status = check_claims(work, err);
+    }
+    if (status == TRM_OK) {
         status = trm_agree(
             work->comm, trm_rows_check_labels(work->run, work->store_rows, trm_store_dim(work->store), err),
             err);

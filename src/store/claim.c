@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "par/agree.h"
+#include "store/store_inner.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -332,6 +333,25 @@ trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, boo
     if (status != TRM_OK)
         trm_claim_release(claim);
     return status;
+}
+
+/* Rank 0's part. */
+static trm_status check_sources(const trm_claim *claim, const trm_sources *sources, trm_error *err)
+{
+    struct stat about;
+    if (fstatat(claim->directory, claim->name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return TRM_OK; /* nothing is there */
+    for (int64_t i = 0; i < sources->count; i++)
+        if (is_input(&about, sources->file[i].path))
+            return trm_fail(err, TRM_ERR_USAGE, "%s '%s' is one of the files that the store leads to ('%s')",
+                            claim->kind, claim->path, sources->file[i].path);
+    return TRM_OK;
+}
+
+trm_status trm_claim_check_store(const trm_claim *claim, const trm_store *store, trm_error *err)
+{
+    return trm_agree(claim->comm,
+                     rank_of(claim->comm) == 0 ? check_sources(claim, &store->sources, err) : TRM_OK, err);
 }
 
 trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim **part, trm_error *err)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/names.h"
 #include "trimine/mine.h"
+#include "trimine/store.h"
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -48,6 +49,10 @@ typedef struct trm_claim trm_claim;
  * link; "-"). */
 trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
                           const char *const *input, trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
+/* Refuses a claim on a file that an open store leads to by links or as a virtual dataset. Collective. Errors:
+ * USAGE. */
+trm_status trm_claim_check_store(const trm_claim *claim, const trm_store *store,
+                                 trm_error *err) TRM_MUST_CHECK;
 /* Claims a further file of the same job, path and suffix (".piece-0"): it is covered by the lock of the
  * whole, which must live longer. Collective. Errors: as above. */
 trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim **part,

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "par/exchange.h"
 #include "store/h5.h"
+#include "store/result.h"
 #include "support/scratch.h"
 #include "trimine/store.h"
 
@@ -645,6 +646,42 @@ static void a_shard_without_rows_is_fine_where_others_have_some(void **state)
         refused(in_folder("none/0.h5"), "0.h5': dataset '/embeddings' has no rows, needs at least one"));
 }
 
+static void what_a_store_leads_to_is_not_written_over(void **state)
+{
+    static const struct {
+        const char *path;
+        trm_status wanted;
+    } outputs[] = {{"other.h5", TRM_ERR_USAGE}, {"alias.h5", TRM_ERR_USAGE}, {"free.h5", TRM_OK}};
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    trm_store *store = NULL;
+    if (rank == 0) {
+        put_part("other.h5", 0, ROWS);
+        hid_t file = new_file("s.h5");
+        link_to(file, "embeddings", "other.h5", "/embeddings");
+        link_to(file, "labels", "other.h5", "/labels");
+        H5Fclose(file);
+        if (symlink("other.h5", in_folder("alias.h5")) != 0)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    const bool opened = open_store(in_folder("s.h5"), &store, &err) == TRM_OK;
+    assert_true(everywhere(opened));
+    bool good = true;
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        trm_claim *claim = NULL;
+        err = (trm_error)TRM_ERROR_INIT;
+        trm_status status =
+            trm_claim_take(MPI_COMM_WORLD, "output", in_folder(outputs[i].path), true, 0, NULL, &claim, &err);
+        if (status == TRM_OK)
+            status = trm_claim_check_store(claim, store, &err);
+        good = good && claim != NULL && status == outputs[i].wanted;
+        trm_claim_release(&claim);
+    }
+    trm_store_close(&store);
+    assert_true(everywhere(good));
+}
+
 int main(int argc, char **argv)
 {
     unsetenv("HDF5_USE_FILE_LOCKING");
@@ -661,6 +698,7 @@ int main(int argc, char **argv)
         IN_FOLDER(a_newer_format_is_not_called_damage),
         IN_FOLDER(a_folder_is_taken_in_the_order_of_its_numbers),
         IN_FOLDER(a_shard_without_rows_is_fine_where_others_have_some),
+        IN_FOLDER(what_a_store_leads_to_is_not_written_over),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
