@@ -93,6 +93,20 @@ static bool concerns(int file)
     return is_under(path);
 }
 
+/* A name in an open folder. */
+static bool concerns_at(int folder, const char *name)
+{
+    char link[64], path[4096];
+    if (name[0] == '/')
+        return is_under(name);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+    const ssize_t length = readlink(link, path, sizeof path / 2);
+    if (length < 0)
+        return false;
+    snprintf(path + length, sizeof path - (size_t)length, "/%s", name);
+    return is_under(path);
+}
+
 __attribute__((destructor)) static void report(void)
 {
     if (strtol(text_of("OMPI_COMM_WORLD_RANK"), NULL, 10) == number_of("FAULT_RANK"))
@@ -134,14 +148,14 @@ int rename(const char *from, const char *to)
 
 int renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
-    if ((is_under(to) || concerns(to_folder)) && fails("rename"))
+    if (concerns_at(to_folder, to) && fails("rename"))
         return -1;
     return REAL("renameat", int (*)(int, const char *, int, const char *))(from_folder, from, to_folder, to);
 }
 
 int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
 {
-    if ((is_under(to) || concerns(to_folder)) && fails("rename"))
+    if (concerns_at(to_folder, to) && fails("rename"))
         return -1;
     return REAL("renameat2", int (*)(int, const char *, int, const char *, unsigned))(from_folder, from,
                                                                                       to_folder, to, flags);
@@ -149,7 +163,7 @@ int renameat2(int from_folder, const char *from, int to_folder, const char *to, 
 
 int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
-    if ((is_under(to) || concerns(to_folder)) && fails("rename"))
+    if (concerns_at(to_folder, to) && fails("rename"))
         return -1;
     return REAL("linkat", int (*)(int, const char *, int, const char *, int))(from_folder, from, to_folder,
                                                                               to, flags);
