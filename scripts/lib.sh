@@ -130,16 +130,17 @@ need() {
     rm -f "$log"
 }
 
-# build PRESET: configures with the preset (CMakePresets.json) and builds in build/PRESET. Tests are built where their
-# library is installed.
+# build PRESET [TARGET...]: configures with the preset (CMakePresets.json) and builds it, or those targets of it, in
+# build/PRESET. Tests are built where their library is installed.
 build() {
     local preset=$1 log=build/$1.log testing=OFF
+    shift
     if pkg-config --exists cmocka; then
         testing=ON
     fi
     say "building build/$preset"
     mkdir -p build
-    if ! { cmake --preset "$preset" -DBUILD_TESTING=$testing && cmake --build "build/$preset"; } >"$log" 2>&1; then
+    if ! { cmake --preset "$preset" -DBUILD_TESTING=$testing && cmake --build "build/$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
         tail -n 60 "$log" >&2
         die 70 "the build failed; all of its output is in $log"
     fi

@@ -582,7 +582,7 @@ static void values_that_are_none_have_no_name(void **state)
 
 int main(int argc, char **argv)
 {
-    start_mpi(&argc, &argv, 100);
+    start_mpi(&argc, &argv, 1200);
     make_rows();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rank_without_rows_gives_null_for_everything),

@@ -414,7 +414,7 @@ static void the_old_checkpoint_stays_where_a_new_one_cant_be_written(void **stat
 
 int main(int argc, char **argv)
 {
-    start_mpi(&argc, &argv, 250);
+    start_mpi(&argc, &argv, 1200);
     make_store();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_that_is_stopped_at_any_unit_ends_with_the_same_result),

@@ -435,7 +435,7 @@ static void a_nameless_file_leaves_nothing(void **state)
 
 int main(int argc, char **argv)
 {
-    start_mpi(&argc, &argv, 250);
+    start_mpi(&argc, &argv, 1200);
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_must_not_be_written_is_refused),

@@ -199,7 +199,7 @@ static void exact_sums_and_hashes_add_up(void **state)
 
 int main(int argc, char **argv)
 {
-    start_mpi(&argc, &argv, 100);
+    start_mpi(&argc, &argv, 1200);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_arrive_in_the_order_of_ranks),
         cmocka_unit_test(transfers_of_nothing_and_of_much_end),

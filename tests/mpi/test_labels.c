@@ -674,7 +674,7 @@ static void a_file_given_twice_is_known_through_links(void **state)
 
 int main(int argc, char **argv)
 {
-    start_mpi(&argc, &argv, 120);
+    start_mpi(&argc, &argv, 1200);
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(labels_of_every_sort_become_the_same_numbers),

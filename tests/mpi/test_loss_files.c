@@ -1038,7 +1038,7 @@ static void rows_are_divided_by_their_canonical_norm(void **state)
 
 int main(int argc, char **argv)
 {
-    alarm(120); /* a hang is a failure */
+    alarm(1200); /* a hang is a failure */
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);

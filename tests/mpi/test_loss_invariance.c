@@ -399,7 +399,7 @@ static void a_memory_limit_changes_nothing(void **state)
 int main(int argc, char **argv)
 {
     int provided;
-    alarm(250);
+    alarm(1200);
     must(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
     must(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
     must(MPI_Comm_size(MPI_COMM_WORLD, &ranks));

@@ -823,7 +823,7 @@ static void what_makes_no_sense_is_refused(void **state)
 int main(int argc, char **argv)
 {
     int provided;
-    alarm(250);
+    alarm(1200);
     must(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
     must(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
     must(MPI_Comm_size(MPI_COMM_WORLD, &ranks));

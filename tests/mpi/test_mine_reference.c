@@ -417,7 +417,7 @@ static void a_memory_limit_splits_the_anchors_into_panels_with_the_same_result(v
 int main(int argc, char **argv)
 {
     int provided;
-    alarm(250);
+    alarm(1200);
     must(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
     must(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
     must(MPI_Comm_size(MPI_COMM_WORLD, &ranks));

@@ -311,7 +311,7 @@ static void a_margin_that_is_no_number_is_refused(void **state)
 
 int main(int argc, char **argv)
 {
-    start_mpi(&argc, &argv, 100);
+    start_mpi(&argc, &argv, 1200);
     make_batch();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_those_of_the_chosen_triplets),

@@ -311,7 +311,7 @@ static void a_folder_that_is_missing_fails_alike_everywhere(void **state)
 
 int main(int argc, char **argv)
 {
-    alarm(120); /* a hang is a failure */
+    alarm(1200); /* a hang is a failure */
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);

@@ -685,7 +685,7 @@ static void what_a_store_leads_to_is_not_written_over(void **state)
 int main(int argc, char **argv)
 {
     unsetenv("HDF5_USE_FILE_LOCKING");
-    start_mpi(&argc, &argv, 120);
+    start_mpi(&argc, &argv, 1200);
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(what_a_store_leads_to_is_read_or_named),

@@ -562,7 +562,7 @@ static void the_store_says_what_it_found(void **state)
 
 int main(int argc, char **argv)
 {
-    alarm(120); /* a hang is a failure */
+    alarm(1200); /* a hang is a failure */
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);

@@ -52,7 +52,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(threads_stacked_on_a_core_are_let_go),
         cmocka_unit_test(shares_add_up_to_the_cores),
     };
-    start_mpi(&argc, &argv, 60);
+    start_mpi(&argc, &argv, 1200);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
     return failed;

@@ -165,7 +165,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_value_that_is_no_number_of_threads_does_not_count),
         cmocka_unit_test(absurd_numbers_are_named),
     };
-    start_mpi(&argc, &argv, 60);
+    start_mpi(&argc, &argv, 1200);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
     return failed;
