@@ -70,6 +70,7 @@ check "names to ignore" "$dir/i.json" "j['anchors']['ignored'] == 20 and j['opti
 check "a name that no row has" "$dir/i.json" "len(j['warnings']) == 1 and \"'cow': no row\" in j['warnings'][0]"
 "$program" mine "$in/plain.h5" --ignore-label 0 --ignore-label -1 --ignore-label 3 --json >"$dir/n.json" 2>"$dir/err"
 check "numbers to ignore" "$dir/n.json" "j['anchors']['ignored'] == 20 and j['options']['ignore_label'] == [-1, 0, 3]"
+check "a number that no row has" "$dir/n.json" "len(j['warnings']) == 1 and \"'-1': no row\" in j['warnings'][0]"
 "$program" mine "$in/large.h5" --ignore-label 18446744073709551615 --json >"$dir/u.json" 2>"$dir/err"
 check "a large number to ignore" "$dir/u.json" "j['anchors']['ignored'] == 10 and not j['warnings']"
 refused "a name where labels are numbers" 64 "ignore-label 'cat'" -- mine "$in/plain.h5" --ignore-label cat
