@@ -80,9 +80,10 @@ flipped("ok-chunked", "bad-first-chunk", places[0][0] + 20, 3)
 flipped("ok-chunked", "bad-last-chunk", places[3][0] + 20, 3)
 
 # What is damaged is not taken for absent, even where another name would do; a group is no dataset, and does not count.
+# Ids never stop a job.
 for name, damaged, links in (
     ("bad-one-of-two-names", True, {"embeddings": x, "features": x, "labels": labels}),
-    ("bad-ids", True, {"ids": np.arange(ROWS), "embeddings": x, "labels": labels}),
+    ("ok-damaged-ids", True, {"ids": np.arange(ROWS), "embeddings": x, "labels": labels}),
     ("ok-beside-a-group", False, {"features": x, "labels": labels}),
 ):
     with h5py.File(path(name), "w", libver="latest") as f:
@@ -106,6 +107,8 @@ write("ok-big-endian", x.astype(">f4"), labels.astype(">i4"))
 write("ok-compressed", x, labels, compression="gzip")
 write("ok-float64", x.astype("f8"))
 write("ok-uint8-labels", x, labels.astype("u1"))
+write("ok-float-labels", x, labels.astype("f4"))
+write("ok-labels-of-rank-2", x, labels.reshape(ROWS, 1))
 with h5py.File(path("ok-behind-a-user-block"), "w", userblock_size=512) as f:
     f["embeddings"], f["labels"] = x, labels
 # ... and with content that is no store.
@@ -117,13 +120,13 @@ write("bad-rank-3", x.reshape(ROWS, 2, 4))
 write("bad-scalar", np.float32(1))
 write("bad-no-rows", x[:0], labels[:0])
 write("bad-no-columns", x[:, :0])
-write("bad-float-labels", x, labels.astype("f4"))
-write("bad-labels-of-rank-2", x, labels.reshape(ROWS, 1))
+write("bad-fraction-labels", x, labels + 0.5)
+write("bad-one-hot-labels", x, np.eye(int(labels.max()) + 1)[labels])
 write("bad-lengths", x, labels[:-1])
 nan = x.copy()
 nan[17, 3] = np.nan
 write("bad-nan", nan)
-write("bad-huge-labels", x, np.full(ROWS, 2**63, dtype="u8"))
+write("bad-labels-beyond-floats", x, labels * 2.0**54)
 raw("bad-nothing", lambda f: None)
 raw("bad-groups", lambda f: (f.create_group("embeddings"), f.create_group("labels")))
 
