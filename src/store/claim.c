@@ -29,6 +29,9 @@ static int rank_of(MPI_Comm comm)
     return rank;
 }
 
+/* What this process has to clean up where it is aborted in the middle of a call that knows one of them. */
+static trm_claim *all_claims;
+
 /* ---- locks ---- */
 
 /* Open file description locks: they belong to the open file, so a library that opens and closes the same file
@@ -298,10 +301,13 @@ static trm_claim *new_claim(MPI_Comm comm, const char *kind, const char *path, b
         return NULL;
     *claim = (trm_claim){.comm = comm, .kind = kind, .replace = replace, .directory = -1, .lock = -1};
     claim->path = trm_format("%s", path);
-    if (claim->path != NULL)
-        return claim;
-    trm_free(claim);
-    return NULL;
+    if (claim->path == NULL) {
+        trm_free(claim);
+        return NULL;
+    }
+    claim->next = all_claims;
+    all_claims = claim;
+    return claim;
 }
 
 /* Folder and name are there: the target is both. */
@@ -378,18 +384,34 @@ trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim 
     return status;
 }
 
+static void remove_lock(const trm_claim *claim)
+{
+    char name[NAME_MAX + 1];
+    if (claim->borrowed || claim->lock < 0)
+        return;
+    trm_name_beside(claim->name, "lock", name);
+    if (trm_name_leads_to(claim->directory, name, claim->lock))
+        unlinkat(claim->directory, name, 0);
+}
+
+void trm_claims_drop(void)
+{
+    for (const trm_claim *claim = all_claims; claim != NULL; claim = claim->next)
+        remove_lock(claim);
+}
+
 void trm_claim_release(trm_claim **claim)
 {
     trm_claim *old = *claim;
     if (old == NULL)
         return;
-    char name[NAME_MAX + 1];
-    if (!old->borrowed && old->lock >= 0) {
-        trm_name_beside(old->name, "lock", name);
-        if (trm_name_leads_to(old->directory, name, old->lock))
-            unlinkat(old->directory, name, 0);
+    trm_claim **at = &all_claims;
+    while (*at != old)
+        at = &(*at)->next;
+    *at = old->next;
+    remove_lock(old);
+    if (!old->borrowed && old->lock >= 0)
         close(old->lock);
-    }
     if (!old->borrowed && old->directory >= 0)
         close(old->directory);
     trm_free(old->path);

@@ -38,6 +38,7 @@ struct trm_claim {
     bool after_kill, replaced;
     bool borrowed;       /* directory and lock are another claim's */
     int directory, lock; /* rank 0's; -1 elsewhere. lock: -1 also where locks don't work */
+    trm_claim *next;     /* of those that this process has */
 };
 
 /* A new file on its way. file: the same file on all ranks; rank 0's holds it until it is closed. */
@@ -73,6 +74,8 @@ void trm_host_digits(char digits[9]);
 typedef enum trm_lock { TRM_LOCK_TAKEN, TRM_LOCK_HELD, TRM_LOCK_NONE } trm_lock;
 trm_lock trm_lock_try(int file);
 
+/* Removes the lock files of all claims of this process, which is about to be aborted. Not collective. */
+void trm_claims_drop(void);
 /* Removes drafts of the target, and of its parts (trm_claim_part), that killed jobs left. Whether there were
  * any, also such as are left alone. Rank 0. */
 bool trm_drafts_clean(const trm_claim *claim);

@@ -285,6 +285,7 @@ static void give_up(trm_output *out)
         return;
     (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed", path_of(out));
     trm_draft_close(&out->draft);
+    trm_claims_drop();
     trm_abort(out->comm, &err);
 }
 
