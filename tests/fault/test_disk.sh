@@ -77,12 +77,11 @@ if mount -t tmpfs -o size=1M tmpfs "$disk" 2>/dev/null; then
 
     mount -o "remount,size=64M" "$disk"
     cp "$old" "$disk/o.h5"
-    starts_held "0 tile 1" 2 "${job[@]}" --positives all -o "$disk/o.h5" --overwrite
-    mount -o remount,ro "$disk"
-    let_go
-    wait "$launcher"
+    # Only the kernel can do that while a job writes there, where it finds errors: the second write is the first of data.
+    timeout -k 5 "$patience" mpirun --bind-to none -n 2 -x LD_PRELOAD="$shim" -x FAULT_RANK=0 -x FAULT_CALL=write -x FAULT_NTH=2 \
+        -x FAULT_ALL=1 -x FAULT_ERRNO=30 -x FAULT_PATH="$disk" "$program" "${job[@]}" -o "$disk/o.h5" --overwrite \
+        </dev/null >"$dir/stdout" 2>"$dir/stderr"
     code=$?
-    mount -o remount,rw "$disk"
     expect "a disk that turns read-only is noticed" test "$code" != 0
     outcome "a disk that turns read-only" "$code" 73 74 77
     umount "$disk"
