@@ -25,6 +25,7 @@ clean_up() {
 trap clean_up EXIT
 export HDF5_USE_FILE_LOCKING=FALSE OMP_NUM_THREADS=2
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+export OMPI_MCA_ess_singleton_isolated=1 # one process without mpirun starts no daemon of its own: twice as fast
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
@@ -66,7 +67,7 @@ quickly() {
         return
     fi
     if [[ -z ${batch_input:-} ]]; then
-        coproc batch_run { OMPI_MCA_ess_singleton_isolated=1 exec "$batch"; }
+        coproc batch_run { exec "$batch"; }
         exec {batch_output}<&"${batch_run[0]}" {batch_input}>&"${batch_run[1]}"
     fi
     mapfile -d '' variables < <(env -0)
