@@ -27,6 +27,10 @@ done
 expect "where MPI starts, one line says what would do" test "$refusals" -ge 1
 rm "$dir/big.h5"
 
+# What MPI and the C library hold of their own, beside the plan: 3 to 5 MB were seen. Plans must be larger than
+# that to be tested at all.
+base=7000000
+
 # named RANKS LIMIT ARGUMENTS...: a limit too small is refused with one that is just enough, and the plan is kept.
 named() {
     local ranks=$1 limit=$2 need unit code plan held what="${*:3} on $1 ranks"
@@ -45,10 +49,11 @@ named() {
     expect "$what: the plan is told" grep -qE '^plan .* MB a rank of at most [0-9]+ MB' "$dir/stderr"
     plan=$(value "$dir/out.json" run.plan_bytes)
     held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
-    expect "$what: and kept: $held held, $plan planned" test "$held" -lt $((plan * 115 / 100 + 16000000))
+    expect "$what: and kept: $held held, $plan planned" test "$held" -lt $((plan * 105 / 100 + base))
+    expect "$what: a plan that tells: $plan planned" test "$plan" -gt $((base / 2))
 }
-"$program" synth "$dir/m.h5" --rows 1500 --dim 64 --classes 3 --quiet || exit 2
-"$program" synth "$dir/tiny.h5" --rows 60 --dim 8 --classes 3 --quiet || exit 2
+"$program" synth "$dir/m.h5" --rows 600 --dim 1536 --classes 3 --quiet || exit 2
+"$program" synth "$dir/wide.h5" --rows 60 --dim 20000 --classes 3 --quiet || exit 2
 all=(--positives all --window none --tile 64)
 named 1 20M mine "$dir/s.h5" --positives easiest
 named 1 20K mine "$dir/m.h5" --positives nearest:200 --tile 64
@@ -57,7 +62,7 @@ named 1 100K mine "$dir/m.h5" "${all[@]}" -o "$dir/o.h5" --overwrite
 named 2 100K mine "$dir/m.h5" "${all[@]}"
 named 4 1K mine "$dir/m.h5" "${all[@]}"
 named 4 1K mine "$dir/m.h5" "${all[@]}" --replicate 2 --gradient -o "$dir/o.h5" --overwrite
-named 3 1K mine "$dir/tiny.h5" "${all[@]}"
+named 3 1K mine "$dir/wide.h5" "${all[@]}"
 named 2 1K loss "$dir/m.h5" --loss batch-all --gradient --tile 64 -o "$dir/o.h5" --overwrite
 
 # Many triplets, each of 48 bytes: handed over where they fit, else waiting on the disk.
@@ -68,7 +73,7 @@ for ranks in 1 2; do
         on "$ranks" "${wide[@]}" --mem-per-rank "$limit" >"$dir/out.json" 2>"$dir/stderr" || fail "$limit" "$dir/stderr"
         plan=$(value "$dir/out.json" run.plan_bytes)
         held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
-        expect "$limit on $ranks ranks: $held held, $plan planned" test "$held" -lt $((plan * 11 / 10 + 8000000))
+        expect "$limit on $ranks ranks: $held held, $plan planned" test "$held" -lt $((plan * 105 / 100 + base))
     done
 done
 
