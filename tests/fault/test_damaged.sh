@@ -39,8 +39,8 @@ alone() {
     if (($2 >= 128)) && [[ $1 == any-* ]] && grep -m 1 -E 'libhdf5|trimine(_batch)?\(' "$dir/stderr" | grep -q libhdf5; then
         crashed=$((crashed + 1))
         printf 'libhdf5 crashes on %s: exit code %s\n' "$1" "$2"
-    elif refusal "$@" && [[ $(wc -l <"$dir/stderr") != 1 || -s $dir/stdout ]]; then
-        fail "$1: more than one line" "$dir/stderr"
+    elif refusal "$@" && [[ $(wc -l <"$dir/stderr") != 1 || $(grep -c '^{"error": ' "$dir/stdout") != 1 || $(wc -l <"$dir/stdout") != 1 ]]; then
+        fail "$1: not one line and one JSON object" "$dir/stderr"
     fi
 }
 
