@@ -163,6 +163,16 @@ PY
 out=$dir/out
 kept=
 
+# with_json: whether the run that is judged was asked for JSON. Then a failure is one object on stdout, else nothing is.
+with_json=
+says_nothing_else() {
+    if [[ -z $with_json ]]; then
+        [[ ! -s $dir/stdout ]]
+    else
+        [[ $(wc -l <"$dir/stdout") == 1 && $(value "$dir/stdout" error.code) == "$1" ]]
+    fi
+}
+
 # judge NAME CODE WANTED PATTERN...: one run's stdout, stderr and exit code against what is wanted.
 judge() {
     local name=$1 code=$2 wanted=$3 lines line pattern left
@@ -183,8 +193,8 @@ judge() {
             return
         fi
     done
-    if [[ -s $dir/stdout ]]; then
-        fail "$name: something on stdout" "$dir/stdout"
+    if ! says_nothing_else "$wanted"; then
+        fail "$name: not what should be on stdout" "$dir/stdout"
         return
     fi
     left=$(find "$out" -mindepth 1)
@@ -204,6 +214,7 @@ refused() {
         shift
     done
     shift
+    [[ " $* " == *" --json "* ]] && with_json=1
     for ranks in 1 3; do
         if ((ranks == 1)); then
             quickly "$@"
@@ -212,6 +223,7 @@ refused() {
         fi
         judge "$name on $ranks ranks" $? "$wanted" "${patterns[@]}"
     done
+    with_json=
 }
 
 finish() {
