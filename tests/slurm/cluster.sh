@@ -38,7 +38,8 @@ cluster_start() {
     host=$(hostname)
     port=$((20000 + $$ % 12000)) # below the ports that the system hands out
     cores=$(nproc)
-    mkdir -p "$cluster/state" "$cluster/munge"
+    # A folder that PMIx left in a shared one, when a cluster was killed, would stop every later job of that number.
+    mkdir -p "$cluster/state" "$cluster/munge" "$cluster/tmp"
     chmod 700 "$cluster/munge"
     head -c 128 /dev/urandom >"$cluster/munge/key"
     chmod 400 "$cluster/munge/key"
@@ -57,6 +58,7 @@ SlurmctldLogFile=$cluster/slurmctld.log
 SlurmdLogFile=$cluster/%n.log
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
+TmpFS=$cluster/tmp
 SwitchType=switch/none
 MpiDefault=none
 SelectType=select/cons_tres
