@@ -226,6 +226,11 @@ class Store:
     def count(self):
         return len(self.rows)
 
+    def is_unfilled(self):
+        """Are all rows zero that take part?"""
+        part = self.classes() >= 0
+        return part.any() and not self.rows[part].any()
+
     def classes(self):
         """Of each row, in the order of the labels; -1: takes no part."""
         number = self.number.copy()
@@ -477,6 +482,8 @@ class Job:
         if options["normalize"] or options["metric"] == "cosine" and not floored:
             if not self.store.rows.any(axis=1).all():
                 self.code = 65  # a row of norm 0
+        if self.source != "packed" and self.store.is_unfilled():
+            self.code = 65
         if self.source == "packed" and options["negatives"] == "reversed" and self.store.form == "negative":
             self.code = 64  # the published code compares every anchor with every negative
         self.spoil(r)
