@@ -7,6 +7,7 @@
 
 #include <argp.h>
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -294,8 +295,8 @@ static error_t parse_size(trm_parse *parse, const char *option, const char *text
     char *end = NULL;
     double number = strtod(text, &end);
     double scale = 1.0;
-    const char *unit = end != text && *end != '\0' ? strchr(units, *end & ~0x20) : NULL;
-    if (end != text && *end == '\0') {
+    const char *unit = end != text && isalpha((unsigned char)*end) ? strchr(units, *end & ~0x20) : NULL;
+    if (end != text && *end == '\0' && number > 0.0 && isfinite(number)) {
         char rule[192];
         snprintf(rule, sizeof rule, "give a unit, such as %.40sG or %.40sGiB (bytes: %.40sB)", text, text,
                  text);
@@ -628,6 +629,12 @@ static trm_status refuse_foreign(const trm_parse *parse, const option_row *row, 
                     parse->command->name, list);
 }
 
+/* Is the word after an option that needs a value an option itself? Not so "-1", a label, nor "-". */
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && (word[1] == '-' || find_letter(word[1]) != NULL);
+}
+
 /* An option with the value that is attached to it, or NULL, and the word that follows, or NULL. Sets *taken
  * where that is its value. */
 static trm_status parse_option(trm_parse *parse, const option_row *row, const char *attached,
@@ -639,7 +646,7 @@ static trm_status parse_option(trm_parse *parse, const option_row *row, const ch
     if (row->option.arg == NULL && attached != NULL)
         return trm_fail(err, TRM_ERR_USAGE, "'--%s': takes no value, but got '%s'", name, attached);
     if (row->option.arg != NULL && attached == NULL) {
-        if (next == NULL || strncmp(next, "--", 2) == 0)
+        if (next == NULL || is_option(next))
             return trm_fail(err, TRM_ERR_USAGE, "'--%s': needs a value: --%s %s", name, name,
                             row->option.arg);
         value = next;
@@ -674,6 +681,9 @@ static trm_status parse_letters(trm_parse *parse, const char *given, const char 
         if (row == NULL)
             return refuse_unknown(parse, given, (int)length + 1, given + 1, length, err);
         const bool attached = row->option.arg != NULL && at[1] != '\0';
+        if (attached && at[1] == '=') /* the file "=FILE" is what nobody means */
+            return trm_fail(err, TRM_ERR_USAGE, "'%s': write -%c %s, or --%s=%s", given, *at, at + 2,
+                            row->option.name, at + 2);
         status = parse_option(parse, row, attached ? at + 1 : NULL, next, taken, err);
         if (attached)
             return status;
@@ -1026,7 +1036,8 @@ static bool answer(int argc, char **argv)
         print_command(command, stdout, ARGP_HELP_STD_HELP);
     else if (command != NULL && has_word(argc, argv, "--usage", "--usage", "--usage"))
         print_command(command, stdout, ARGP_HELP_USAGE);
-    else if ((help && argc == 2) || is_one_of(argv[1], "--help", "-h", "-?"))
+    else if ((help && (argc == 2 || is_one_of(argv[2], "--help", "-h", "help"))) ||
+             is_one_of(argv[1], "--help", "-h", "-?"))
         print_overview();
     else
         return false;
