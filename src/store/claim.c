@@ -263,6 +263,10 @@ static trm_status open_folder(trm_claim *claim, trm_error *err)
 static trm_status take(trm_claim *claim, int inputs, const char *const *input, trm_error *err)
 {
     trm_status status = trm_path_resolve(claim->kind, claim->path, &claim->folder, &claim->name, err);
+    if (status == TRM_OK && trm_name_is_own(claim->name))
+        return trm_fail(err, TRM_ERR_CREATE,
+                        "%s '%s': names of this kind are of trimine's own files: take another", claim->kind,
+                        claim->path);
     if (status == TRM_OK)
         status = open_folder(claim, err);
     if (status == TRM_OK)
@@ -317,7 +321,7 @@ static trm_status join(trm_claim *claim, trm_error *err)
     if (folder != NULL && claim->name != NULL)
         claim->target = strcmp(folder, ".") == 0
                             ? trm_format("%s", claim->name)
-                            : trm_format("%s%s%s", folder, folder[1] == '\0' ? "" : "/", claim->name);
+                            : trm_format("%s%s%s", folder, strcmp(folder, "/") == 0 ? "" : "/", claim->name);
     return claim->target != NULL ? TRM_OK : trm_fail_memory(err, "a file name", PATH_MAX, 1);
 }
 

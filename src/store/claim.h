@@ -66,6 +66,8 @@ trm_status trm_path_resolve(const char *kind, const char *path, char **folder, c
                             trm_error *err) TRM_MUST_CHECK;
 /* ".NAME.trimine-WHAT", shortened where a name can't be so long. */
 void trm_name_beside(const char *name, const char *what, char beside[NAME_MAX + 1]);
+/* Is it such a name? Then no output may have it: it may be a running job's. */
+bool trm_name_is_own(const char *name);
 /* Does that name in an open folder lead to this open file? */
 bool trm_name_leads_to(int directory, const char *name, int file);
 /* The 8 digits of this host. */

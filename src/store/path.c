@@ -41,6 +41,11 @@ void trm_name_beside(const char *name, const char *what, char beside[NAME_MAX + 
              hash, what);
 }
 
+bool trm_name_is_own(const char *name)
+{
+    return name[0] == '.' && (strstr(name, ".trimine-lock") != NULL || strstr(name, ".trimine-tmp-") != NULL);
+}
+
 bool trm_name_leads_to(int directory, const char *name, int file)
 {
     struct stat named, open;

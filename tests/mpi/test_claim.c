@@ -172,6 +172,9 @@ static void what_must_not_be_written_is_refused(void **state)
     assert_true(refused(TRM_ERR_USAGE, "is one of the inputs", in_folder("old"), true, in_folder("old")));
     assert_true(refused(TRM_ERR_USAGE, "is one of the inputs", in_folder("link"), true, in_folder("old")));
     assert_true(refused(TRM_ERR_USAGE, "is one of the inputs", in_folder("old"), true, in_folder("in")));
+    for (const char *name = ".x.trimine-lock\0.x.trimine-tmp-0123456789abcdef01234567\0"; *name != '\0';
+         name += strlen(name) + 1)
+        assert_true(refused(TRM_ERR_CREATE, "of trimine's own", in_folder(name), true, NULL));
     assert_true(holds("old", "old"));
     assert_true(everywhere(leftovers() == 0));
 }
@@ -421,6 +424,28 @@ static void a_file_gets_the_mode_of_the_umask(void **state)
         everywhere(rank != 0 || (stat(in_folder("out"), &about) == 0 && (about.st_mode & 0777) == 0640)));
 }
 
+/* "a" is not the root because it is one letter. */
+static void a_target_is_its_folder_and_its_name(void **state)
+{
+    (void)state;
+    char before[PATH_MAX];
+    assert_true(everywhere(getcwd(before, sizeof before) != NULL));
+    if (rank == 0)
+        must(mkdir(in_folder("a"), 0700) == 0);
+    MPI_Barrier(MPI_COMM_WORLD);
+    assert_true(everywhere(chdir(folder) == 0));
+    static const char *const targets[][2] = {{"a/out", "a/out"}, {"out", "out"}, {"./out", "out"}};
+    trm_error err = TRM_ERROR_INIT;
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        trm_claim *claim = NULL;
+        trm_status status =
+            trm_claim_take(MPI_COMM_WORLD, "output", targets[i][0], false, 0, NULL, &claim, &err);
+        assert_true(everywhere(status == TRM_OK && strcmp(trm_claim_target(claim), targets[i][1]) == 0));
+        trm_claim_release(&claim);
+    }
+    assert_true(everywhere(chdir(before) == 0));
+}
+
 static void a_nameless_file_leaves_nothing(void **state)
 {
     (void)state;
@@ -453,6 +478,7 @@ int main(int argc, char **argv)
         IN_FOLDER(what_came_to_be_there_meanwhile_is_not_replaced),
         IN_FOLDER(the_longest_names_work),
         IN_FOLDER(a_file_gets_the_mode_of_the_umask),
+        IN_FOLDER(a_target_is_its_folder_and_its_name),
         IN_FOLDER(a_nameless_file_leaves_nothing),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
