@@ -6,11 +6,14 @@
 #include "base/alloc.h"
 #include "par/agree.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* On stderr, and on stdout where JSON is wanted. Of N disconnected tasks only the first speaks. */
 static void print_error(const trm_launch *launch, bool is_up, bool json, const trm_error *err)
@@ -68,8 +71,19 @@ static void give_memory_back(void)
     mallopt(M_TRIM_THRESHOLD, OWN_MAPPING);
 }
 
+/* Where a stream was closed by whoever started this, the next file to be opened would take its number, and a
+ * report or a warning could be written into it: a result, a lock, a socket of MPI's. Something that can't be
+ * read, or written, takes the number instead. */
+static void hold_standard_streams(void)
+{
+    for (int number = STDIN_FILENO; number <= STDERR_FILENO; number++)
+        if (fcntl(number, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", number == STDIN_FILENO ? O_WRONLY : O_RDONLY); /* the lowest free one */
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_streams();
     if (argc > 1 && trm_cli_keeps(argv[1]))
         trm_standby_listen();
     give_memory_back();

@@ -362,10 +362,11 @@ static trm_status check_job(const trm_checkpoint *checkpoint, const trm_checkpoi
         status = refuse_option(path, name, json_object_get(options, name),
                                json_object_get(job->options, name), err);
     else if ((name = differing(store, json_object_get(ours, "store"))) != NULL)
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "checkpoint '%s' is of another store, or of this one before it was changed: its %s "
-                          "differs",
-                          path, name);
+        status =
+            trm_fail(err, TRM_ERR_DATA,
+                     "checkpoint '%s' is of another store, or of this one before it was changed: not the "
+                     "same %s",
+                     path, name);
     json_decref(ours);
     return status;
 }

@@ -116,7 +116,7 @@ static trm_status step(const char *kind, const char *path, const char *at, const
     const char *name = trm_path_name(at);
     *next = NULL;
     if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return trm_fail(err, TRM_ERR_CREATE, "%s '%s' is a folder, not a file", kind, path);
+        return trm_fail(err, TRM_ERR_CREATE, "%s '%s' names a folder, not a file", kind, path);
     if (statfs(folder, &system) == 0 && system.f_type == PROC_SUPER_MAGIC)
         return trm_fail(err, TRM_ERR_CREATE,
                         "%s '%s': can't create a file in '%s', which is the system's own", kind, path,

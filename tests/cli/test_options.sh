@@ -233,6 +233,8 @@ failed_json "info" 65 data info "$in/text.h5" --json
 failed_json "memory" 71 memory mine "$store" --json --mem-per-rank 1KB
 "$program" mine "$store" --json --quiet >/dev/full 2>"$dir/stderr"
 expect "a report that can't be written is an error, once" test "$? $(grep -c error "$dir/stderr")" = "74 1"
+"$program" mine "$store" --json --quiet <&- >&- 2>&-
+expect "a report is not written into what took the number of a closed stream" test $? = 74
 "$program" --version -v >"$dir/version"
 "$program" -v --version | cmp - "$dir/version" || fail "-v --version is another text"
 for word in compiler mpi hdf5 blas kernels openmp; do
