@@ -279,11 +279,13 @@ static void give_up(trm_output *out)
         dup2(elsewhere, *descriptor);
     if (elsewhere >= 0)
         close(elsewhere);
+    errno = 0;
     const bool closed = H5Fclose(out->file) >= 0;
     out->file = -1;
     if (closed)
         return;
-    (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed", path_of(out));
+    (void)trm_fail(&err, TRM_ERR_IO, "output '%s': writing failed%s%s", path_of(out), errno != 0 ? ": " : "",
+                   errno != 0 ? strerror(errno) : "");
     trm_draft_close(&out->draft);
     trm_claims_drop();
     trm_abort(out->comm, &err);

@@ -105,6 +105,12 @@ for ((level = 1; level <= 8; level += 2)); do
     outcome "a file size limit, level $level" "$code" 74
 done
 expect "limits below the size are noticed ($limited of 4)" test "$limited" == 3
+# From the start, and too low for what HDF5 itself writes: it can't give up its file, so the job is aborted.
+rm -f "$disk/o.h5"
+(ulimit -f 200 && exec "$program" "${job[@]}" -o "$disk/o.h5" --quiet) >"$dir/stdout" 2>"$dir/stderr"
+expect "a limit from the start is 74" test $? == 74
+expect "and is named" grep -q '^trimine: error: .*: File too large$' "$dir/stderr"
+expect "and leaves nothing" test -z "$(ls -A "$disk")"
 
 # ---- standard output ----
 
