@@ -459,7 +459,7 @@ static error_t parse_running(trm_parse *parse, int key, const char *text)
         cli->run.kernel = text;
         return 0;
     case KEY_THREADS:
-        return parse_int(parse, "threads", text, 1, INT32_MAX, &cli->run.threads);
+        return parse_int(parse, "threads", text, 1, TRM_THREADS_MOST, &cli->run.threads);
     case KEY_REPLICATE:
         return strcmp(text, "auto") == 0
                    ? 0

@@ -4,8 +4,9 @@
 
 #include "base/error.h"
 #include "rows/host.h"
+#include "trimine/run.h"
 
-enum { TRM_THREADS_MOST = 4096, TRM_THREADS_NOTE = 200 };
+enum { TRM_THREADS_NOTE = 200 };
 
 typedef struct trm_threads {
     int count;
