@@ -35,9 +35,12 @@ const char *trm_progress_text(trm_progress *progress, double now, const char *ph
     progress->next = next_moment(progress->terminal, now - progress->start);
     const double elapsed = now - progress->phase_start, fresh = fraction - reused;
     char pace[64] = "";
-    if (elapsed > 0.0 && fresh > 0.0) /* by what this run did, not by what it was given */
-        snprintf(pace, sizeof pace, ", %.3g %% a minute, %.0f s left", 100.0 * fresh / elapsed * 60.0,
+    if (elapsed > 0.0 && fresh > 0.0) { /* by what this run did, not by what it was given */
+        const double rate = 100.0 * fresh / elapsed * 60.0;
+        snprintf(pace, sizeof pace,
+                 rate < 100.0 ? ", %.3g %% a minute, %.0f s left" : ", %.0f %% a minute, %.0f s left", rate,
                  (1.0 - fraction) / fresh * elapsed);
+    }
     if (progress->terminal)
         snprintf(text, TRM_PROGRESS_TEXT, "\r%-9s [%-*.*s] %5.1f %%  %.0f s%s   ", phase, WIDTH,
                  (int)(fraction * WIDTH), full, 100.0 * fraction, elapsed, pace);

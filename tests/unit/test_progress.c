@@ -33,6 +33,10 @@ static void a_line_has_rate_and_time_left(void **state)
     assert_string_equal(trm_progress_text(&progress, 1000.0, "negatives", 0.0, 0.0, text), "");
     assert_string_equal(trm_progress_text(&progress, 1030.0, "negatives", 0.25, 0.0, text),
                         "trimine: negatives 25.0 %, 30 s, 50 % a minute, 90 s left");
+    progress = (trm_progress){.start = 1000.0, .next = 5.0};
+    trm_progress_text(&progress, 1004.9, "panel 9 of 10, negatives", 0.0, 0.0, text);
+    assert_string_equal(trm_progress_text(&progress, 1005.0, "panel 9 of 10, negatives", 0.5, 0.0, text),
+                        "trimine: panel 9 of 10, negatives 50.0 %, 0 s, 30000 % a minute, 0 s left");
 }
 
 /* Half was done by an earlier run, and 5 % in 10 seconds by this: 45 % are left, which take 90. */
