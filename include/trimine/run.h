@@ -23,11 +23,12 @@ enum { TRM_THREADS_MOST = 4096 };
 
 /* replicate and tile are equal on all ranks; the others may differ. */
 typedef struct trm_run_options {
-    int threads;   /* OpenMP threads a rank, at most TRM_THREADS_MOST; 0: as OMP_NUM_THREADS says, else the
-                  * cores this rank may use and its part of those and of a CPU quota that it shares with its
-                  * host's ranks. Never more than OMP_THREAD_LIMIT */
-    int replicate; /* ranks a team (must divide the number of ranks); 0: auto */
-    int tile;      /* rows and columns a tile, a multiple of 32; 0: auto */
+    /* OpenMP threads a rank, at most TRM_THREADS_MOST; 0: as OMP_NUM_THREADS says, else the cores that this
+     * rank may use and its part of those and of a CPU quota that it shares with its host's ranks. Never more
+     * than OMP_THREAD_LIMIT */
+    int threads;
+    int replicate;            /* ranks a team (must divide the number of ranks); 0: auto */
+    int tile;                 /* rows and columns a tile, a multiple of 32; 0: auto */
     int64_t mem_per_rank;     /* bytes; 0: four fifths of what the host, its control group and the address
                                * space limit leave, shared among the host's ranks */
     const char *kernel;       /* "auto", "blas", "fp32" */
