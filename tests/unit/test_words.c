@@ -31,6 +31,7 @@ static trm_status parse(const char *line, trm_cli *cli, trm_error *err)
 static void done(trm_cli *cli)
 {
     trm_free(cli->input);
+    trm_free(cli->ignore);
     json_decref(cli->overridden);
 }
 
