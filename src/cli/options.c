@@ -630,9 +630,9 @@ static trm_status refuse_foreign(const trm_parse *parse, const option_row *row, 
 }
 
 /* Is the word after an option that needs a value an option itself? Not so "-1", a label, nor "-". */
-static bool is_option(const char *word)
+static bool is_option(const char *text)
 {
-    return word[0] == '-' && (word[1] == '-' || find_letter(word[1]) != NULL);
+    return text[0] == '-' && (text[1] == '-' || find_letter(text[1]) != NULL);
 }
 
 /* An option with the value that is attached to it, or NULL, and the word that follows, or NULL. Sets *taken
