@@ -247,6 +247,11 @@ static trm_status check_same(const trm_cli *cli, trm_error *err)
 {
     if (cli->output != NULL && trm_output_is_same(cli->checkpoint, cli->output))
         return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
+    const size_t length = strlen(cli->checkpoint);
+    if (cli->output != NULL && strncmp(cli->output, cli->checkpoint, length) == 0 &&
+        strncmp(cli->output + length, ".piece-", 7) == 0)
+        return trm_fail(err, TRM_ERR_USAGE, "output '%s' has the name of a piece of --checkpoint '%s'",
+                        cli->output, cli->checkpoint);
     return TRM_OK;
 }
 

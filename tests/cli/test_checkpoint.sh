@@ -139,6 +139,7 @@ refused "something else" 65 "'$store' is damaged, or is not a checkpoint" -- min
 refused "--resume alone" 64 "--resume goes with --checkpoint" -- "${mine[@]}" --resume
 refused "the output as checkpoint" 64 "is the output, too" -- "${mine[@]}" -o "$dir/x" --checkpoint "$dir/x"
 ln -s "$dir" "$dir/link"
+refused "the output as a piece of the checkpoint" 64 "has the name of a piece of" -- "${mine[@]}" -o "$dir/x.piece-0" --checkpoint "$dir/x"
 refused "the output as checkpoint, by another path" 64 "is the output, too" -- "${mine[@]}" -o "$dir/x" --checkpoint "$dir/link/../$(basename "$dir")/x"
 refused "the old output as checkpoint" 64 "is the output, too" -- "${mine[@]}" -o "$dir/link/p.h5" --checkpoint "$dir/p.h5" --overwrite
 rm "$dir/link"
