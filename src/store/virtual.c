@@ -24,6 +24,14 @@ typedef struct mapping {
     hsize_t slices; /* of an endless one that is none: how far its source goes */
 } mapping;
 
+/* The source that was looked at last: a dataset is often put together row by row from one source. */
+typedef struct looked_at {
+    const char *file, *dataset; /* of its mapping; NULL: none yet */
+    int rank;                   /* negative: not an array */
+    hsize_t size[H5S_MAX_RANK];
+    hssize_t points;
+} looked_at;
+
 typedef struct virtual
 {
     const trm_search *search;
@@ -31,6 +39,7 @@ typedef struct virtual
     const char *name;
     mapping *all;
     int64_t count;
+    looked_at *last;
 }
 virtual;
 
@@ -70,13 +79,19 @@ static char *numbered(const char *name, hsize_t block)
     return text;
 }
 
+static void link_text(const virtual *v, const char *dataset, const char *file, char link[LINK_TEXT])
+{
+    char where[TRM_SEARCH_WHERE];
+    snprintf(link, LINK_TEXT, "virtual dataset '%s'%s takes rows from '%s' in '%s'", v->name,
+             trm_search_where(v->search, where), dataset, file);
+}
+
 /* The source of a mapping with that number. found->kind is NOTHING where the file or what it should hold is
  * missing; link gets the words for it. */
 static trm_status find_source(const virtual *v, const mapping *m, hsize_t block, char link[LINK_TEXT],
                               trm_found *found, trm_error *err)
 {
     char *file_name = numbered(m->file, block), *dataset = numbered(m->dataset, block), *path = NULL;
-    char where[TRM_SEARCH_WHERE];
     trm_search inner = *v->search;
     hid_t file = -1;
     trm_status status = TRM_OK;
@@ -84,8 +99,7 @@ static trm_status find_source(const virtual *v, const mapping *m, hsize_t block,
     if (file_name == NULL || dataset == NULL)
         status = trm_fail_memory(err, "a name", LINK_TEXT, 1);
     else
-        snprintf(link, LINK_TEXT, "virtual dataset '%s'%s takes rows from '%s' in '%s'", v->name,
-                 trm_search_where(v->search, where), dataset, file_name);
+        link_text(v, dataset, file_name, link);
     inner.depth++;
     if (status == TRM_OK && strcmp(file_name, ".") == 0) {
         status = trm_search_find(&inner, v->dataset, dataset, found, err);
@@ -147,22 +161,31 @@ static bool fits(const mapping *m, int rank, const hsize_t *size, hssize_t point
     return true;
 }
 
-static trm_status check_size(const virtual *v, mapping *m, hid_t source, const char *link, trm_error *err)
+static void keep_size(const mapping *m, hid_t source, looked_at *last)
 {
-    hsize_t size[H5S_MAX_RANK] = {0};
     hid_t space = H5Dget_space(source);
-    const hssize_t points = H5Sget_simple_extent_npoints(space);
-    const int rank = H5Sget_simple_extent_dims(space, size, NULL);
+    last->size[0] = 0;
+    last->points = H5Sget_simple_extent_npoints(space);
+    last->rank = H5Sget_simple_extent_dims(space, last->size, NULL);
+    last->file = m->file;
+    last->dataset = m->dataset;
     trm_h5_close(space);
-    m->slices = m->endless ? slices_of(m->from, rank, size) : 0;
-    if (rank >= 0 && (m->endless || fits(m, rank, size, points)))
-        return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA,
-                    "%s '%s': %s: that has another shape (%" PRIu64 " rows) than is taken from it",
-                    v->search->about->kind, v->search->about->path, link, (uint64_t)size[0]);
 }
 
-static trm_status check_source(const virtual *v, mapping *m, trm_error *err)
+static trm_status check_size(const virtual *v, mapping *m, trm_error *err)
+{
+    char link[LINK_TEXT];
+    const looked_at *source = v->last;
+    m->slices = m->endless ? slices_of(m->from, source->rank, source->size) : 0;
+    if (source->rank >= 0 && (m->endless || fits(m, source->rank, source->size, source->points)))
+        return TRM_OK;
+    link_text(v, m->dataset, m->file, link);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "%s '%s': %s: that has another shape (%" PRIu64 " rows) than is taken from it",
+                    v->search->about->kind, v->search->about->path, link, (uint64_t)source->size[0]);
+}
+
+static trm_status look_at_source(const virtual *v, const mapping *m, trm_error *err)
 {
     char link[LINK_TEXT];
     trm_found found;
@@ -173,9 +196,18 @@ static trm_status check_source(const virtual *v, mapping *m, trm_error *err)
         status = trm_fail(err, TRM_ERR_DATA, "%s '%s': %s: that is no dataset", v->search->about->kind,
                           v->search->about->path, link);
     if (status == TRM_OK)
-        status = check_size(v, m, found.object, link, err);
+        keep_size(m, found.object, v->last);
     trm_h5_close(found.object);
     return status;
+}
+
+static trm_status check_source(const virtual *v, mapping *m, trm_error *err)
+{
+    const looked_at *last = v->last;
+    const bool again =
+        last->file != NULL && strcmp(last->file, m->file) == 0 && strcmp(last->dataset, m->dataset) == 0;
+    trm_status status = again ? TRM_OK : look_at_source(v, m, err);
+    return status == TRM_OK ? check_size(v, m, err) : status;
 }
 
 /* Is the source of that number there? Each one that is, is looked at. */
@@ -348,7 +380,8 @@ trm_status trm_virtual_check(const trm_search *search, hid_t dataset, hid_t crea
                              trm_error *err)
 {
     size_t count = 0;
-    virtual v = {search, dataset, name, NULL, 0};
+    looked_at last = {.file = NULL};
+    virtual v = {search, dataset, name, NULL, 0, &last};
     if (search->depth >= DEPTH_MOST)
         return refuse(&v, "virtual datasets lead to each other in a circle", err);
     if (H5Pget_virtual_count(creation, &count) < 0)
