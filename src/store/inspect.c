@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +23,26 @@ static const char *kind_of(mode_t mode)
     return S_ISDIR(mode) ? "a folder" : S_ISFIFO(mode) ? "a pipe" : S_ISSOCK(mode) ? "a socket" : "a device";
 }
 
-static trm_status refuse_open(const trm_named_file *about, int error_number, trm_error *err)
+/* Where a link leads, as it is written in it; NULL: path is none. */
+static const char *link_target(const char *path, char target[PATH_MAX])
 {
-    return trm_fail(err, trm_status_of_errno(error_number), "%s '%s': %s", about->kind, about->path,
+    const ssize_t length = readlink(path, target, PATH_MAX - 1);
+    if (length < 0)
+        return NULL;
+    target[length] = '\0';
+    return target;
+}
+
+trm_status trm_inspect_unopened(const trm_named_file *about, int error_number, trm_error *err)
+{
+    char target[PATH_MAX];
+    const char *led = error_number == ENOENT ? link_target(about->path, target) : NULL;
+    const bool no_path = error_number == ELOOP || error_number == ENAMETOOLONG;
+    if (led != NULL)
+        return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': is a link to '%s', and no such file is there",
+                        about->kind, about->path, led);
+    return trm_fail(err, no_path ? TRM_ERR_NO_INPUT : trm_status_of_errno(error_number), "%s '%s': %s",
+                    about->kind, about->path,
                     error_number == ENOENT ? "No such file" : strerror(error_number));
 }
 
@@ -33,13 +51,13 @@ trm_status trm_inspect_regular(const trm_named_file *about, int *file, int64_t *
     struct stat found;
     *file = -1;
     if (stat(about->path, &found) != 0)
-        return refuse_open(about, errno, err);
+        return trm_inspect_unopened(about, errno, err);
     if (!S_ISREG(found.st_mode)) /* not even opened: that may do something to a device */
         return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': is %s, needs a file", about->kind, about->path,
                         kind_of(found.st_mode));
     *file = open(about->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*file < 0)
-        return refuse_open(about, errno, err);
+        return trm_inspect_unopened(about, errno, err);
     if (fstat(*file, &found) != 0 || !S_ISREG(found.st_mode)) {
         close(*file);
         *file = -1;

@@ -37,6 +37,8 @@ struct trm_store {
 
 /* ---- looking at a file: this rank alone, HDF5 silenced by the caller ---- */
 
+/* What to say of an input that can't be opened, from errno; names where a link leads to nothing. */
+trm_status trm_inspect_unopened(const trm_named_file *about, int error_number, trm_error *err) TRM_MUST_CHECK;
 /* Opens a file that is there and regular, without ever waiting: *file is a descriptor, *bytes the size.
  * Errors: NO_INPUT, PERMISSION, IO. */
 trm_status trm_inspect_regular(const trm_named_file *about, int *file, int64_t *bytes,

@@ -48,6 +48,12 @@ static void *grown(void *memory, int64_t used, int64_t room, size_t size)
     return larger;
 }
 
+static bool ends_with_slash(const char *path)
+{
+    const size_t length = strlen(path);
+    return length > 0 && path[length - 1] == '/';
+}
+
 static trm_status add_path(path_list *list, const char *folder, const char *name, trm_error *err)
 {
     if (list->count == list->room) {
@@ -58,7 +64,8 @@ static trm_status add_path(path_list *list, const char *folder, const char *name
         list->path = larger;
         list->room = room;
     }
-    char *path = folder == NULL ? trm_format("%s", name) : trm_format("%s/%s", folder, name);
+    char *path = folder == NULL ? trm_format("%s", name)
+                                : trm_format("%s%s%s", folder, ends_with_slash(folder) ? "" : "/", name);
     if (path == NULL)
         return trm_fail_memory(err, "a file name", (int64_t)strlen(name), 1);
     list->path[list->count++] = path;
@@ -106,12 +113,6 @@ static int compare_paths(const void *a, const void *b)
     return order != 0 ? order : strcmp(x, y); /* "a1" and "a01" */
 }
 
-static trm_status cannot_open(trm_error *err, const char *path, int error_number)
-{
-    return trm_fail(err, trm_status_of_errno(error_number), "store '%s': %s", path,
-                    error_number == ENOENT ? "No such file" : strerror(error_number));
-}
-
 static bool has_suffix(const char *name, const char *suffix)
 {
     size_t length = strlen(name), end = strlen(suffix);
@@ -122,7 +123,7 @@ static trm_status add_folder(path_list *list, const char *folder, trm_error *err
 {
     DIR *stream = opendir(folder);
     if (stream == NULL)
-        return cannot_open(err, folder, errno);
+        return trm_inspect_unopened(&(trm_named_file){"store", folder}, errno, err);
     trm_status status = TRM_OK;
     int first = list->count;
     for (struct dirent *item = readdir(stream); item != NULL && status == TRM_OK; item = readdir(stream))
@@ -144,7 +145,7 @@ static trm_status list_files(path_list *list, int count, const char *const *path
     for (int i = 0; i < count; i++) {
         struct stat about;
         if (stat(paths[i], &about) != 0)
-            return cannot_open(err, paths[i], errno);
+            return trm_inspect_unopened(&(trm_named_file){"store", paths[i]}, errno, err);
         trm_status status =
             S_ISDIR(about.st_mode) ? add_folder(list, paths[i], err) : add_path(list, NULL, paths[i], err);
         if (status != TRM_OK)

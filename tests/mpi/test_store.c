@@ -342,6 +342,12 @@ static void files_that_are_not_stores_are_named(void **state)
     (void)state;
     const char *path = in_folder("x.h5");
     assert_true(file_fails(path, TRM_ERR_NO_INPUT, "x.h5': No such file"));
+    if (rank == 0 && (symlink("gone.h5", in_folder("l.h5")) != 0 || symlink("c.h5", in_folder("c.h5")) != 0))
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    MPI_Barrier(MPI_COMM_WORLD);
+    assert_true(file_fails(in_folder("l.h5"), TRM_ERR_NO_INPUT,
+                           "l.h5': is a link to 'gone.h5', and no such file is there"));
+    assert_true(file_fails(in_folder("c.h5"), TRM_ERR_NO_INPUT, "c.h5': Too many levels of symbolic links"));
     if (rank == 0) {
         mkdir(in_folder("empty"), 0700);
         FILE *text = fopen(path, "w");
