@@ -379,7 +379,7 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
         (ids[0] != '\0' && kept->ids_at < 0) || (ids_reason[0] != '\0' && kept->ids_reason_at < 0))
         return trm_fail_memory(err, "file names", found->size, 1);
     kept->seen.first = found->rows;
-    kept->seen.same_as = find_same(found, kept);
+    kept->seen.same_as = kept->seen.rows > 0 ? find_same(found, kept) : -1;
     found->rows += kept->seen.rows;
     found->dim = kept->seen.rows > 0 ? kept->dim : found->dim;
     found->files++;

@@ -672,6 +672,31 @@ static void a_file_given_twice_is_known_through_links(void **state)
     assert_true(everywhere(good));
 }
 
+/* Nothing of it is there twice. */
+static void a_file_without_rows_may_be_given_twice(void **state)
+{
+    (void)state;
+    const char *paths[3] = {in_folder("1.h5"), in_folder("2.h5"), in_folder("1.h5")};
+    hid_t file = begin(paths[1]);
+    if (rank == 0)
+        put_labels(file, NUMBERS, H5T_STD_I64LE, plain, 0, false);
+    end(file);
+    if (rank == 0) {
+        const shape none = {2, {0, 1}};
+        file = H5Fcreate(paths[0], H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        put(file, "embeddings", H5T_IEEE_F32LE, H5T_IEEE_F32LE, none, NULL, false);
+        put(file, "labels", H5T_STD_I64LE, H5T_STD_I64LE, none, NULL, false);
+        H5Fclose(file);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    part p;
+    trm_error err = TRM_ERROR_INIT;
+    bool good = load(3, paths, NULL, &p, &err) == TRM_OK && trm_store_rows(p.store) == ROWS &&
+                trm_store_file_at(p.store, 2)->same_as == -1;
+    release(&p);
+    assert_true(everywhere(good));
+}
+
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
@@ -689,6 +714,7 @@ int main(int argc, char **argv)
         IN_FOLDER(embeddings_of_every_layout_read_the_same_rows),
         IN_FOLDER(embeddings_of_another_sort_are_refused_with_what_they_are),
         IN_FOLDER(a_file_given_twice_is_known_through_links),
+        IN_FOLDER(a_file_without_rows_may_be_given_twice),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
