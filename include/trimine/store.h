@@ -45,9 +45,8 @@ typedef struct trm_store_file {
     char ids_type[32];        /* empty where there is none */
     char *ids_left_aside;     /* why the ids are of no use; NULL: they are, or there are none */
     int64_t rows;
-    int64_t first; /* row id of the file's first row */
-    int64_t
-        same_as; /* an earlier file, by its index, that is this one (also through links); -1: none, or no rows */
+    int64_t first;   /* row id of the file's first row */
+    int64_t same_as; /* an earlier file, by index, that is this one (also through links); -1: none, no rows */
 } trm_store_file;
 
 /* What the labels that are read stand for. */
