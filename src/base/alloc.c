@@ -44,6 +44,17 @@ void *trm_shrink(void *memory, int64_t count, size_t size)
     return smaller != NULL ? smaller : memory;
 }
 
+void *trm_grown(void *memory, int64_t used, int64_t room, size_t size)
+{
+    void *larger = trm_alloc(room, size);
+    if (larger == NULL)
+        return NULL;
+    if (used > 0)
+        memcpy(larger, memory, (size_t)used * size);
+    trm_free(memory);
+    return larger;
+}
+
 void trm_free(void *memory)
 {
     free(memory);

@@ -18,6 +18,10 @@ void *trm_alloc_zero(int64_t count, size_t size);
 /* The same memory for fewer items: what is beyond them goes back to the system. Never fails. */
 void *trm_shrink(void *memory, int64_t count, size_t size);
 
+/* Memory for room items that begins with the first used of memory, which is freed; NULL when out of memory:
+ * then memory stays. */
+void *trm_grown(void *memory, int64_t used, int64_t room, size_t size);
+
 /* Frees; NULL is fine. */
 void trm_free(void *memory);
 

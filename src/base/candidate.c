@@ -1,6 +1,8 @@
 /* Merging candidates; see candidate.h for why order can't matter. */
 #include "base/candidate.h"
 
+#include "base/order.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,20 +52,11 @@ static int compare(const void *a, const void *b)
     return trm_candidate_less(*x, *y) ? -1 : trm_candidate_less(*y, *x) ? 1 : 0;
 }
 
-/* A whole number that ascends with the key, and is one for 0 and -0. */
-static uint64_t order_of(double key)
-{
-    uint64_t bits;
-    key += 0.0;
-    memcpy(&bits, &key, sizeof bits);
-    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
-}
-
 enum { DIGITS = 8, DIGIT_VALUES = 256 };
 
 static int digit_of(double key, int digit)
 {
-    return (int)(order_of(key) >> (8 * digit) & (DIGIT_VALUES - 1));
+    return (int)(trm_order_of(key) >> (8 * digit) & (DIGIT_VALUES - 1));
 }
 
 /* Moves items to their places by one digit, in the order they have where it is equal. */
@@ -89,7 +82,7 @@ void trm_candidates_sort(trm_candidate *list, int64_t count, trm_candidate *scra
     }
     int64_t counts[DIGITS][DIGIT_VALUES] = {{0}};
     for (int64_t i = 0; i < count; i++) {
-        const uint64_t order = order_of(list[i].key);
+        const uint64_t order = trm_order_of(list[i].key);
         for (int digit = 0; digit < DIGITS; digit++)
             counts[digit][order >> (8 * digit) & (DIGIT_VALUES - 1)]++;
     }

@@ -7,17 +7,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-static void *grown(void *memory, int64_t used, int64_t room, size_t size)
-{
-    void *larger = trm_alloc(room, size);
-    if (larger == NULL)
-        return NULL;
-    if (used > 0)
-        memcpy(larger, memory, (size_t)used * size);
-    trm_free(memory);
-    return larger;
-}
-
 static int64_t bytes_used(const trm_names *names)
 {
     return names->count > 0 ? names->start[names->count] : 0;
@@ -27,14 +16,14 @@ trm_status trm_names_reserve(trm_names *names, int64_t count, int64_t bytes, trm
 {
     if (names->start == NULL || count > names->room) {
         int64_t *larger =
-            grown(names->start, names->count > 0 ? names->count + 1 : 0, count + 1, sizeof *names->start);
+            trm_grown(names->start, names->count > 0 ? names->count + 1 : 0, count + 1, sizeof *names->start);
         if (larger == NULL)
             return trm_fail_memory(err, "names of labels", count + 1, sizeof *names->start);
         names->start = larger;
         names->room = count;
     }
     if (names->bytes == NULL || bytes > names->byte_room) {
-        char *larger = grown(names->bytes, bytes_used(names), bytes, 1);
+        char *larger = trm_grown(names->bytes, bytes_used(names), bytes, 1);
         if (larger == NULL)
             return trm_fail_memory(err, "names of labels", bytes, 1);
         names->bytes = larger;

@@ -5,6 +5,7 @@
 #include "mine/gaps.h"
 
 #include "base/alloc.h"
+#include "base/order.h"
 #include "base/random.h"
 #include "metric/metric.h"
 #include "mine/anchors.h"
@@ -89,39 +90,23 @@ static void measure(gaps_job *job, const sampled_pair *pair)
                          rows->norm2[row], rows->dim, NULL);
 }
 
-/* The order of float64 values as that of whole numbers, and back. */
-static uint64_t order_of(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits >> 63 != 0 ? ~bits : bits | UINT64_C(1) << 63;
-}
-
-static double value_of(uint64_t order)
-{
-    const uint64_t bits = order >> 63 != 0 ? order & ~(UINT64_C(1) << 63) : ~order;
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* The distance of the pair's positive. Collective. */
 static double threshold_of(const gaps_job *job, const sampled_pair *pair)
 {
-    uint64_t low = order_of(-INFINITY), high = order_of(INFINITY);
+    uint64_t low = trm_order_of(-INFINITY), high = trm_order_of(INFINITY);
     while (low < high) {
         const uint64_t middle = low + (high - low) / 2;
         int64_t count = 0;
         for (int64_t row = job->first; row < job->last; row++)
             count += job->rows->label[row] == pair->label && job->rows->id[row] != pair->id &&
-                     order_of(job->distance[row - job->first]) <= middle;
+                     trm_order_of(job->distance[row - job->first]) <= middle;
         MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_INT64_T, MPI_SUM, job->run->comm);
         if (count > pair->place)
             high = middle;
         else
             low = middle + 1;
     }
-    return value_of(low);
+    return trm_value_of(low);
 }
 
 /* INFINITY where there is no farther negative. Collective. */

@@ -11,8 +11,7 @@
 
 trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err)
 {
-    int rank = 0;
-    MPI_Comm_rank(comm, &rank);
+    const int rank = trm_rank_of(comm);
     int failed_rank = local == TRM_OK ? INT_MAX : rank;
     int first = 0;
     MPI_Allreduce(&failed_rank, &first, 1, MPI_INT, MPI_MIN, comm);
@@ -31,6 +30,13 @@ trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err)
     if (err != NULL)
         *err = message;
     return message.status;
+}
+
+int trm_rank_of(MPI_Comm comm)
+{
+    int rank = 0;
+    MPI_Comm_rank(comm, &rank);
+    return rank;
 }
 
 static void (*abort_tell)(const trm_error *err);

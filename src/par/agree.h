@@ -23,6 +23,9 @@ static inline trm_status trm_agree_seen(MPI_Comm comm, trm_status local, trm_err
 #define trm_agree trm_agree_seen
 #endif
 
+/* This process's rank in comm. Not collective. */
+int trm_rank_of(MPI_Comm comm);
+
 /* Ends the job at once where ranks can't agree any more (a failed MPI call, a failed collective write):
  * prints one line "trimine: error: rank R (HOST): TEXT" and calls MPI_Abort with the status's exit code. Not
  * collective. */

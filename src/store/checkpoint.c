@@ -30,13 +30,6 @@ struct trm_checkpoint {
     json_t *header;
 };
 
-static int rank_of(MPI_Comm comm)
-{
-    int rank = 0;
-    MPI_Comm_rank(comm, &rank);
-    return rank;
-}
-
 static trm_plain_name named(const char *path)
 {
     return (trm_plain_name){"checkpoint", path};
@@ -181,12 +174,13 @@ static trm_status write_draft(trm_draft *draft, json_t *about, const trm_checkpo
     status = trm_agree(comm, status, err);
     if (status != TRM_OK)
         return status;
-    return trm_agree(comm, rank_of(comm) == 0 ? put_in_place(draft, about, room, bytes, err) : TRM_OK, err);
+    return trm_agree(comm, trm_rank_of(comm) == 0 ? put_in_place(draft, about, room, bytes, err) : TRM_OK,
+                     err);
 }
 
 static trm_status check_place(const trm_claim *claim, trm_error *err)
 {
-    if (rank_of(claim->comm) == 0 && trm_checkpoint_is_foreign(claim->target))
+    if (trm_rank_of(claim->comm) == 0 && trm_checkpoint_is_foreign(claim->target))
         return trm_fail(err, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", claim->path);
     return TRM_OK;
 }
@@ -415,7 +409,7 @@ static trm_status check_hashes(const trm_checkpoint *checkpoint, int threads, tr
             status = damaged(path, err); /* the same on all ranks */
             break;
         }
-        trm_share(total, rank_of(checkpoint->comm), ranks, &at, &last);
+        trm_share(total, trm_rank_of(checkpoint->comm), ranks, &at, &last);
         while (at < last && status == TRM_OK) {
             const int64_t count = last - at < PIECE_WORDS ? last - at : PIECE_WORDS;
             status =

@@ -22,13 +22,6 @@
 
 enum { MOST_TRIES = 1000, OWNER = 256 };
 
-static int rank_of(MPI_Comm comm)
-{
-    int rank = 0;
-    MPI_Comm_rank(comm, &rank);
-    return rank;
-}
-
 /* What this process has to clean up where it is aborted in the middle of a call that knows one of them. */
 static trm_claim *all_claims;
 
@@ -291,7 +284,7 @@ static char *share(MPI_Comm comm, char *text)
     MPI_Bcast(&length, 1, MPI_INT, 0, comm);
     if (length < 0)
         return NULL;
-    if (rank_of(comm) != 0)
+    if (trm_rank_of(comm) != 0)
         text = trm_alloc((int64_t)length + 1, 1);
     char spare[PATH_MAX]; /* where memory is out, this rank takes part all the same; no path is longer */
     MPI_Bcast(text != NULL ? text : spare, length + 1, MPI_CHAR, 0, comm);
@@ -334,7 +327,7 @@ trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, boo
     trm_status status = *claim == NULL ? trm_fail_memory(err, "a claim", 1, sizeof **claim) : TRM_OK;
     status = trm_agree(comm, status, err);
     if (status == TRM_OK)
-        status = trm_agree(comm, rank_of(comm) == 0 ? take(*claim, inputs, input, err) : TRM_OK, err);
+        status = trm_agree(comm, trm_rank_of(comm) == 0 ? take(*claim, inputs, input, err) : TRM_OK, err);
     if (status == TRM_OK) {
         (*claim)->folder = share(comm, (*claim)->folder);
         (*claim)->name = share(comm, (*claim)->name);
@@ -361,7 +354,8 @@ static trm_status check_sources(const trm_claim *claim, const trm_sources *sourc
 trm_status trm_claim_check_store(const trm_claim *claim, const trm_store *store, trm_error *err)
 {
     return trm_agree(claim->comm,
-                     rank_of(claim->comm) == 0 ? check_sources(claim, &store->sources, err) : TRM_OK, err);
+                     trm_rank_of(claim->comm) == 0 ? check_sources(claim, &store->sources, err) : TRM_OK,
+                     err);
 }
 
 trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim **part, trm_error *err)
@@ -378,7 +372,7 @@ trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim 
         (*part)->directory = whole->directory;
         (*part)->lock = whole->lock;
         status = join(*part, err);
-        if (status == TRM_OK && rank_of(whole->comm) == 0)
+        if (status == TRM_OK && trm_rank_of(whole->comm) == 0)
             status = refuse_other(*part, (*part)->name, err);
     }
     trm_free(path);

@@ -16,13 +16,6 @@
 
 enum { MAX_TEXT = 60000 }; /* an attribute of 64 KiB or more fails in this format */
 
-static int rank_of(MPI_Comm comm)
-{
-    int rank = 0;
-    MPI_Comm_rank(comm, &rank);
-    return rank;
-}
-
 static trm_status check_room(const trm_claim *claim, int64_t bytes, trm_error *err)
 {
     struct statvfs about;
@@ -37,7 +30,8 @@ static trm_status check_room(const trm_claim *claim, int64_t bytes, trm_error *e
 
 trm_status trm_output_room(const trm_claim *claim, int64_t bytes, trm_error *err)
 {
-    return trm_agree(claim->comm, rank_of(claim->comm) == 0 ? check_room(claim, bytes, err) : TRM_OK, err);
+    return trm_agree(claim->comm, trm_rank_of(claim->comm) == 0 ? check_room(claim, bytes, err) : TRM_OK,
+                     err);
 }
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -77,7 +71,7 @@ trm_status trm_output_create(MPI_Comm comm, trm_claim *claim, int64_t bytes, trm
         status = trm_draft_open(comm, claim, &out->draft, err);
     if (status != TRM_OK)
         return status;
-    if (rank_of(comm) == 0) {
+    if (trm_rank_of(comm) == 0) {
         trm_draft_path(&out->draft, path);
         out->file = create_file(path);
         if (out->file < 0)
@@ -102,7 +96,7 @@ static hid_t make_group(hid_t file, const char *name)
 trm_status trm_output_group(trm_output *out, const char *name, trm_error *err)
 {
     trm_status status = TRM_OK;
-    if (rank_of(out->comm) == 0 && H5Lexists(out->file, name, H5P_DEFAULT) <= 0) {
+    if (trm_rank_of(out->comm) == 0 && H5Lexists(out->file, name, H5P_DEFAULT) <= 0) {
         hid_t group = make_group(out->file, name);
         if (group < 0)
             status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create group '%s'", path_of(out), name);
@@ -129,7 +123,7 @@ trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int
 {
     trm_status status = TRM_OK;
     *place = (trm_output_place){-1, (int64_t)H5Tget_size(type)};
-    if (rank_of(out->comm) == 0) {
+    if (trm_rank_of(out->comm) == 0) {
         hid_t dataset = make_dataset(out->file, name, type, rank, size);
         const haddr_t offset = dataset < 0 ? HADDR_UNDEF : H5Dget_offset(dataset);
         place->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
@@ -197,7 +191,7 @@ int64_t trm_output_names_bytes(const trm_names *names)
 trm_status trm_output_names(trm_output *out, const char *name, const trm_names *names, trm_error *err)
 {
     trm_status status = TRM_OK;
-    if (rank_of(out->comm) == 0 && names != NULL) {
+    if (trm_rank_of(out->comm) == 0 && names != NULL) {
         char **list = trm_alloc_zero(names->count, sizeof *list);
         status = list == NULL ? trm_fail_memory(err, "names of labels", names->count, sizeof *list)
                               : list_names(names, list, err);
@@ -259,7 +253,7 @@ trm_status trm_output_attribute(trm_output *out, const char *object, const trm_a
                                 trm_error *err)
 {
     trm_status status = TRM_OK;
-    if (rank_of(out->comm) == 0) {
+    if (trm_rank_of(out->comm) == 0) {
         hid_t handle = H5Oopen(out->file, object, H5P_DEFAULT);
         status = write_attribute(out, handle, attribute, err);
         trm_h5_close(handle);
@@ -373,7 +367,7 @@ trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribut
                              const trm_output_check_item *item, trm_error *err)
 {
     trm_status status = trm_agree(out->comm, trm_plain_sync(out->draft.file, named(out), err), err);
-    if (status == TRM_OK && rank_of(out->comm) == 0) {
+    if (status == TRM_OK && trm_rank_of(out->comm) == 0) {
         status = finish(out, attributes, attribute, err);
         if (status == TRM_OK)
             status = verify(out, items, item, err);

@@ -38,16 +38,6 @@ typedef struct survey {
     trm_sources sources;
 } survey;
 
-static void *grown(void *memory, int64_t used, int64_t room, size_t size)
-{
-    void *larger = trm_alloc(room, size);
-    if (larger != NULL && used > 0)
-        memcpy(larger, memory, (size_t)used * size);
-    if (larger != NULL)
-        trm_free(memory);
-    return larger;
-}
-
 static bool ends_with_slash(const char *path)
 {
     const size_t length = strlen(path);
@@ -58,7 +48,7 @@ static trm_status add_path(path_list *list, const char *folder, const char *name
 {
     if (list->count == list->room) {
         int room = 2 * list->room + 16;
-        char **larger = grown(list->path, list->count, room, sizeof *larger);
+        char **larger = trm_grown(list->path, list->count, room, sizeof *larger);
         if (larger == NULL)
             return trm_fail_memory(err, "the list of files", room, sizeof *larger);
         list->path = larger;
@@ -160,7 +150,7 @@ static int64_t keep_name(survey *found, const char *lead, const char *text)
     int64_t need = (int64_t)(strlen(lead) + strlen(text)) + 1;
     if (found->used + need > found->size) {
         int64_t size = 2 * found->size + need;
-        char *larger = grown(found->names, found->used, size, 1);
+        char *larger = trm_grown(found->names, found->used, size, 1);
         if (larger == NULL)
             return -1;
         found->names = larger;
@@ -362,7 +352,7 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
 {
     if (found->files == found->room) {
         int room = 2 * found->room + 4;
-        trm_store_entry *larger = grown(found->entry, found->files, room, sizeof *larger);
+        trm_store_entry *larger = trm_grown(found->entry, found->files, room, sizeof *larger);
         if (larger == NULL)
             return trm_fail_memory(err, "the list of files", room, sizeof *larger);
         found->entry = larger;

@@ -1,0 +1,26 @@
+/* The order of float64 values as that of whole numbers. */
+#ifndef TRM_BASE_ORDER_H
+#define TRM_BASE_ORDER_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* Ascends with the value, and is one for 0 and -0. Not for NaN. */
+static inline uint64_t trm_order_of(double value)
+{
+    uint64_t bits;
+    value += 0.0;
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> 63 != 0 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+/* The value with that order. */
+static inline double trm_value_of(uint64_t order)
+{
+    const uint64_t bits = order >> 63 != 0 ? order & ~(UINT64_C(1) << 63) : ~order;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+#endif
