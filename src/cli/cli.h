@@ -169,8 +169,6 @@ json_t *trm_report_warnings(void);
 void trm_warn_of_class(int64_t size, int64_t rows, const char *label);
 void trm_warn_of_files(const trm_store *store);
 void trm_warn_of_zero_rows(const trm_store *store, int64_t zero, int64_t first, int64_t rows);
-/* The file that a row of the store is in. */
-const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row);
 
 /* ---- progress.c ---- */
 

@@ -113,14 +113,6 @@ void trm_warn_of_files(const trm_store *store)
     }
 }
 
-const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row)
-{
-    int i = 0;
-    while (i + 1 < trm_store_file_count(store) && trm_store_file_at(store, i + 1)->first <= row)
-        i++;
-    return trm_store_file_at(store, i);
-}
-
 void trm_warn_of_zero_rows(const trm_store *store, int64_t zero, int64_t first, int64_t rows)
 {
     if (zero == 0 || zero <= rows / 100)

@@ -307,12 +307,12 @@ static trm_status scan_rows(const trm_store *store, trm_label_scan *scan, trm_er
     return status;
 }
 
-static const trm_store_file *file_of(const trm_store *store, int64_t row)
+const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row)
 {
     int i = 0;
-    while (i + 1 < store->files && store->entry[i + 1].seen.first <= row)
+    while (i + 1 < trm_store_file_count(store) && trm_store_file_at(store, i + 1)->first <= row)
         i++;
-    return &store->entry[i].seen;
+    return trm_store_file_at(store, i);
 }
 
 /* A negative number and a uint64 over INT64_MAX may have the same bits. */
@@ -323,7 +323,8 @@ static trm_status settle_numbers(trm_store *store, const trm_label_scan *scan, t
     store->labels.kind = first[0] < INT64_MAX ? TRM_LABELS_UNSIGNED : TRM_LABELS_SIGNED;
     if (first[0] == INT64_MAX || first[1] == INT64_MAX)
         return TRM_OK;
-    const trm_store_file *large = file_of(store, first[0]), *negative = file_of(store, first[1]);
+    const trm_store_file *large = trm_file_of_row(store, first[0]),
+                         *negative = trm_file_of_row(store, first[1]);
     return trm_fail(
         err, TRM_ERR_DATA,
         "store '%s': dataset '%s' row %" PRId64 " has a label over 2^63 - 1, and '%s' row %" PRId64

@@ -20,6 +20,9 @@ enum { TRM_LABEL_TEXT = 80 };
 /* A label as people know it: -1, or 'cat' in quotes, cut and with nothing that moves a terminal. */
 const char *trm_labels_text(const trm_labels *labels, int64_t label, char text[TRM_LABEL_TEXT]);
 
+/* The file that a row of the store is in; borrowed. Not collective. */
+const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row);
+
 /* The label that a word of a command line stands for. Where labels are names it is the name, to the byte;
  * *known is false where no row has it. Where they are numbers it must be one (USAGE). */
 trm_status trm_labels_parse(const trm_labels *labels, const char *word, int64_t *label, bool *known,
