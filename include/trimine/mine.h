@@ -64,6 +64,7 @@ typedef struct trm_triplet {
     int64_t anchor, positive, negative;
     double d_ap, d_an;
     int64_t kind; /* trm_kind */
+    int64_t rank; /* of the negative among those chosen for (anchor, positive): 1, 2, ... without gaps */
 } trm_triplet;
 
 /* Everything counted, equal on all ranks. */
@@ -86,7 +87,8 @@ typedef struct trm_mine_summary {
         int64_t float64;          /* of the elements, those that a canonical distance decided */
     } certify, certify_positives; /* the negatives sweep; the positives sweep */
     int64_t reused;               /* of their elements, those that an earlier run had multiplied */
-    char result_hash[33];         /* order-independent sum of XXH3-128 over the triplets, hex */
+    char result_hash[33];         /* order-independent sum of XXH3-128 over the triplets, hex; the ranks are
+                                     not in it: the options and the triplets say which is which */
     int panels; /* passes over the anchors that the memory limit asked for; 1: none needed */
     double arrange_s, positives_s, negatives_s, answers_s; /* largest of any rank */
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */

@@ -214,7 +214,7 @@ static trm_status add_given_round(evaluation *e, int64_t from, int64_t count, in
         if (*bad == TRM_OK)
             *bad = check_triplet(e->rows, ap, an, index + k, bad_err);
         triplets[k] = (trm_triplet){
-            .anchor = ap->i, .positive = ap->j, .negative = an->j, .d_ap = ap->d, .d_an = an->d};
+            .anchor = ap->i, .positive = ap->j, .negative = an->j, .d_ap = ap->d, .d_an = an->d, .rank = 1};
     }
     return trm_triplet_loss_add(e->loss, triplets, count, err);
 }

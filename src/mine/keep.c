@@ -13,7 +13,7 @@
 
 /* The part "job": where the job was. */
 enum { JOB_LAYOUT, JOB_PHASE, JOB_PLACE, JOB_PIECES, JOB_ROWS, JOB_WORDS };
-enum { LAYOUT = 2, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 6, PARTS_MAX = 10 };
+enum { LAYOUT = 3, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 7, PARTS_MAX = 10 };
 
 /* ---- arrays over anchors ---- */
 

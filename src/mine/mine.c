@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <omp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ static void add_triplet(trm_tally *tally, const trm_triplet *triplet)
         tally->semihard++;
     else
         tally->fallback++;
-    trm_hash_sum_add(&tally->hash, triplet, sizeof *triplet);
+    trm_hash_sum_add(&tally->hash, triplet, offsetof(trm_triplet, rank)); /* all but the rank */
 }
 
 /* Writes row's triplets, by ascending positive, and returns how many. scratch: for the longest anchor's
@@ -69,8 +70,8 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
         double d_an;
         trm_kind kind;
         if (trm_semihard_answer(&job->semihard, panel->negatives, row, i, &negative, &d_an, &kind))
-            out[count++] = (trm_triplet){job->rows->id[row], positive[i].id, negative,
-                                         positive[i].key,    d_an,           (int64_t)kind};
+            out[count++] = (trm_triplet){
+                job->rows->id[row], positive[i].id, negative, positive[i].key, d_an, (int64_t)kind, 1};
     }
     tally->positive_pairs += pairs;
     tally->skipped += pairs - count;

@@ -897,7 +897,7 @@ static trm_status write_triplets(const char *path, int64_t count, int arrays, co
     for (int64_t a = 0; a < count && status == TRM_OK; a++)
         if (a % ranks == rank) {
             trm_triplet *t = trm_alloc(1, sizeof *t);
-            *t = (trm_triplet){a, id_at(1, a), id_at(2, a), 0.5, 1.5, 0};
+            *t = (trm_triplet){a, id_at(1, a), id_at(2, a), 0.5, 1.5, 0, 1};
             status = trm_triplet_file_add(file, &t, 1, err);
             trm_free(t);
         }

@@ -38,8 +38,8 @@ static int64_t triplets_of(int64_t anchor)
 
 static trm_triplet triplet_at(int64_t anchor, int64_t i)
 {
-    trm_triplet t = {anchor,           i / 2 * 3,       i, (double)(anchor * 1000 + i) / 7.0,
-                     -(double)i / 3.0, (anchor + i) % 2};
+    trm_triplet t = {anchor,           i / 2 * 3,        i,        (double)(anchor * 1000 + i) / 7.0,
+                     -(double)i / 3.0, (anchor + i) % 2, i % 2 + 1};
     return t;
 }
 
@@ -290,7 +290,7 @@ static void an_anchor_out_of_range_is_refused(void **state)
     if (status == TRM_OK)
         status = trm_triplet_file_create(MPI_COMM_WORLD, claim, ANCHORS, false, 1000, &file, &err);
     assert_true(everywhere(status == TRM_OK));
-    trm_triplet out_of_range = {ANCHORS, 0, 1, 0.0, 0.0, 0}, *bad = &out_of_range;
+    trm_triplet out_of_range = {ANCHORS, 0, 1, 0.0, 0.0, 0, 1}, *bad = &out_of_range;
     status = trm_triplet_file_add(file, &bad, 1, &err);
     trm_triplet_file_destroy(&file);
     trm_claim_release(&claim);

@@ -5,7 +5,7 @@ import math
 import h5py
 import numpy as np
 
-TRIPLET = np.dtype([("anchor", "i8"), ("positive", "i8"), ("negative", "i8"), ("d_ap", "f8"), ("d_an", "f8"), ("kind", "i8")])
+TRIPLET = np.dtype([("anchor", "i8"), ("positive", "i8"), ("negative", "i8"), ("d_ap", "f8"), ("d_an", "f8"), ("kind", "i8"), ("rank", "i8")])
 
 
 class Expected:

@@ -268,7 +268,7 @@ static void mine_anchor(const reference_store *store, const trm_mine_options *op
                 abort();
         }
         result->triplets[result->count++] =
-            (trm_triplet){a, positives[i].id, chosen.id, positives[i].d, chosen.d, kind};
+            (trm_triplet){a, positives[i].id, chosen.id, positives[i].d, chosen.d, kind, 1};
     }
 }
 

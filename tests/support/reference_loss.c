@@ -86,7 +86,7 @@ static trm_triplet *given(const reference_store *store, const double *d, const t
     trm_triplet *triplets = need(list->count, sizeof *triplets);
     for (int64_t k = 0; k < list->count; k++) {
         const int64_t a = list->anchor[k], p = list->positive[k], n = list->negative[k];
-        triplets[k] = (trm_triplet){a, p, n, d[a * store->rows + p], d[a * store->rows + n], 0};
+        triplets[k] = (trm_triplet){a, p, n, d[a * store->rows + p], d[a * store->rows + n], 0, 1};
     }
     *count = list->count;
     return triplets;
@@ -101,7 +101,7 @@ static trm_triplet *batch_hard(const reference_store *store, const double *d, bo
         if (n < 0 || (p < 0 && !lone))
             continue;
         const double d_ap = p < 0 ? 0.0 : d[a * store->rows + p];
-        triplets[(*count)++] = (trm_triplet){a, p, n, d_ap, d[a * store->rows + n], 0};
+        triplets[(*count)++] = (trm_triplet){a, p, n, d_ap, d[a * store->rows + n], 0, 1};
     }
     return triplets;
 }
@@ -122,7 +122,7 @@ static int64_t all_of_anchor(const reference_store *store, const double *d, int6
         for (int64_t n = 0; n < store->rows && is_positive(store, a, p); n++)
             if (is_negative(store, a, n) && belongs(within, from_a[p], from_a[n])) {
                 if (to)
-                    to[count] = (trm_triplet){a, p, n, from_a[p], from_a[n], 0};
+                    to[count] = (trm_triplet){a, p, n, from_a[p], from_a[n], 0, 1};
                 count++;
             }
     return count;
