@@ -328,16 +328,9 @@ static void describe(const char *what, int number, const random_store *store, co
             j->run.replicate);
 }
 
-static reference_store view(const random_store *store)
-{
-    return (reference_store){
-        store->rows,         store->dim, store->embeddings, store->labels, store->ignore_label,
-        store->ignore_count, 0.0};
-}
-
 static void brute_force(const random_store *store, const job *j, const double *norms, reference_loss *loss)
 {
-    const reference_store plain = view(store);
+    const reference_store plain = random_store_view(store);
     trm_evaluate_options options = j->evaluate;
     options.given = (trm_given_triplets){j->triplets.count, j->triplets.anchor, j->triplets.positive,
                                          j->triplets.negative};
@@ -347,7 +340,7 @@ static void brute_force(const random_store *store, const job *j, const double *n
 /* Rows become unit rows, by the library; norms NULL if that is not what brute force makes of them. */
 static double *normalize(random_store *store)
 {
-    const reference_store plain = view(store);
+    const reference_store plain = random_store_view(store);
     double *norms = need(2 * store->rows, sizeof *norms), *want_norms = norms + store->rows;
     float *want = need(store->rows * store->dim, sizeof *want);
     reference_normalize(&plain, want, want_norms);
@@ -414,7 +407,7 @@ static void set_policies(test_random *random, trm_mine_options *mine)
 
 static bool takes_part(const random_store *store, int64_t row)
 {
-    const reference_store seen = view(store);
+    const reference_store seen = random_store_view(store);
     return reference_takes_part(&seen, row);
 }
 

@@ -222,13 +222,6 @@ static trm_status mine(const random_store *store, const job *j, const int64_t *f
     return status;
 }
 
-static reference_store view(const random_store *store)
-{
-    return (reference_store){
-        store->rows,         store->dim, store->embeddings, store->labels, store->ignore_label,
-        store->ignore_count, 0.0};
-}
-
 /* What the cases made, on rank 0: cases that agree on nothing found test nothing. */
 typedef struct findings {
     int64_t cases, with_triplets, with_fallbacks, with_skipped;
@@ -255,7 +248,7 @@ static int case_agrees(int number, const random_store *store, const job *j, cons
         describe("an error", number, store, j);
         fprintf(stderr, "  status %d: %s\n", (int)status, err.text);
     } else if (rank == 0) {
-        reference_store plain = view(store);
+        reference_store plain = random_store_view(store);
         reference_result want;
         reference_mine(&plain, &j->mine, &want);
         const char *wrong = compare(&want, &b, &summary);
@@ -376,7 +369,7 @@ static void a_memory_limit_splits_the_anchors_into_panels_with_the_same_result(v
     j.run.threads = 2;
     j.run.tile = 32;
     j.run.replicate = 1;
-    reference_store plain = view(&store);
+    reference_store plain = random_store_view(&store);
     reference_result want;
     reference_mine(&plain, &j.mine, &want);
     int bad = 0, most_panels = 0;

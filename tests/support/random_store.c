@@ -173,3 +173,10 @@ void random_store_destroy(random_store *store)
     free(store->labels);
     *store = (random_store){0};
 }
+
+reference_store random_store_view(const random_store *store)
+{
+    return (reference_store){
+        store->rows,         store->dim, store->embeddings, store->labels, store->ignore_label,
+        store->ignore_count, 0.0};
+}

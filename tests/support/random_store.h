@@ -4,6 +4,8 @@
 #ifndef TESTS_SUPPORT_RANDOM_STORE_H
 #define TESTS_SUPPORT_RANDOM_STORE_H
 
+#include "support/reference.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,5 +33,8 @@ typedef struct random_store {
 /* Stops the program when out of memory. */
 void random_store_create(uint64_t seed, random_store *store);
 void random_store_destroy(random_store *store);
+
+/* As the references take it; borrowed. */
+reference_store random_store_view(const random_store *store);
 
 #endif

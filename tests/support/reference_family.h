@@ -1,19 +1,20 @@
-/* The whole mining family by brute force: every policy, filter and rank window as its text says it, one anchor
- * after the other, in float64.
+/* The whole mining family by brute force: every policy, filter and rank window as its text says it, one
+ * anchor after the other, in float64.
  *
  * Shares no code with the library but the random bits (base/random), so that a mistake in one shows in the
  * other. Cubic: small stores only.
  *
  * Where the rules leave room, it is filled here:
- *  - A draw is u(a, n) = (((b0 << 32 | b1) >> 11) + 0.5) * 2^-53, b the random bits of (seed, stream a, index n),
- *    a and n row ids. The smallest (u, id) is drawn first.
- *  - weighted: the smallest (log(-log u) - log w, id) first. log w = (2 - D) * log(d) - (D - 3) / 2 * log(1 -
- *    d * d / 4), evaluated in this order, d = max(0.5, l2 distance); for cosine the l2 distance is that of the
- *    unit rows, sqrt(2 * cosine distance). w = 0 where d >= 1.4: never drawn.
- *  - A triplet's rank is its negative's place among those chosen for its pair, from 1: by (d, id), for random
- *    and weighted in the order of the draw.
- *  - d_pos of the filters is the largest selected d(a,p). Relative margin: d_n >= d_pos * (1 + r) for sql2 and
- *    l2; s_n <= s_pos - |s_pos| * r for cosine (s = 1 - d) and dot (s = -d).
+ *  - A draw is u(a, n) = (((b0 << 32 | b1) >> 11) + 0.5) * 2^-53, b the random bits of (seed, stream a, index
+ *    n), a and n row ids. The smallest (u, id) is drawn first.
+ *  - weighted: the smallest (log(-log u) - log w, id) is drawn first, where log w =
+ *    (2 - D) * log(d) - (D - 3) / 2 * log(1 - d * d / 4), evaluated in this order, d = max(0.5, l2 distance).
+ *    For cosine the l2 distance is that of the unit rows, sqrt(2 * cosine distance); for the other metrics
+ *    that of the rows as they are. w = 0 where d >= 1.4: never drawn.
+ *  - A triplet's rank is its negative's place among those chosen for its pair, from 1: by (d, id), but for
+ *    random and weighted in the order of the draw.
+ *  - d_pos of the filters is the largest selected d(a,p). Relative margin: d_n >= d_pos * (1 + r) for sql2
+ *    and l2; s_n <= s_pos - |s_pos| * r for cosine (s = 1 - d) and dot (s = -d).
  *  - Lists have a line for every selected pair, also where no negative was found.
  *  - Ranks and filters are for hard, topk, random and weighted; other policies take no notice of them. */
 #ifndef TESTS_SUPPORT_REFERENCE_FAMILY_H

@@ -70,7 +70,8 @@ static void a_cell_of_weight_0_must_stay_empty(void **state)
     assert_true(chi_square_test(one, weight, 3) == 0.0);
 }
 
-/* Ten cells of which nine expect one draw each: the first five of them are as one, the others go with the last. */
+/* Ten cells of which nine expect one draw each: the first five of them are as one, the others go with the
+ * last. */
 static void rare_cells_are_joined(void **state)
 {
     (void)state;

@@ -2,6 +2,7 @@
  * the same seven rows on a line; against the older reference where both know the rule; and its draws against
  * their distribution. */
 #include "support/chi_square.h"
+#include "support/random_family.h"
 #include "support/random_store.h"
 #include "support/reference_family.h"
 
@@ -281,8 +282,8 @@ static void margins_are_from_the_farthest_selected_positive(void **state)
     family_destroy(&result);
 }
 
-/* dot: similarities of row 0 are 4 (positive), then 3, 2 and -8. s_n <= 4 - 4 r. Turned round, the positive is
- * at -8 and the bound at -8 - 8 r: the size of s_pos counts, not its sign. */
+/* dot: similarities of row 0 are 4 (positive), then 3, 2 and -8. s_n <= 4 - 4 r. With other labels the positive
+ * is at -8 and the bound at -8 - 8 r: the size of s_pos counts, not its sign. */
 static void a_relative_margin_of_similarities_goes_by_their_size(void **state)
 {
     (void)state;
@@ -349,7 +350,7 @@ static void multisimilarity_keeps_pairs_that_are_near_the_border(void **state)
     family_destroy(&result);
 }
 
-/* dot: the positive's similarity is 4, the negatives' 3, 2, -8; with epsilon 1 both bounds are met exactly. */
+/* dot: the positive's similarity is 4, the negatives' 3, 2, -8; epsilon 1 meets both bounds exactly. */
 static void multisimilarity_of_similarities_is_strict(void **state)
 {
     (void)state;
@@ -544,8 +545,8 @@ static void weights_by_hand(void **state)
     assert_true(family_log_weight(2, 1.0) == 0.5 * log(0.75)); /* two: sqrt(1 - d^2 / 4) */
 }
 
-/* Eight rows on a unit circle in four dimensions, where weights differ a lot: an anchor, its positive, and six
- * negatives at angles, of which the last is too far to be drawn by weight. */
+/* Eight rows on a unit circle in four dimensions, where weights differ a lot: an anchor, its positive, and
+ * six negatives at angles, of which the last is too far to be drawn by weight. */
 enum { CIRCLE = 8, CIRCLE_DIM = 4 };
 static const double angle[CIRCLE] = {0.0, 0.1, 0.2, 0.6, 0.9, -1.1, 1.3, 1.7};
 static const int64_t circle_labels[CIRCLE] = {A, A, B, B, B, B, B, B};
@@ -712,6 +713,102 @@ static void semihard_on_random_stores_is_as_in_the_older_reference(void **state)
     assert_true(triplets > 10000);
 }
 
+/* ---- random options ---- */
+
+/* What must hold of any result, whatever was drawn. */
+static void check_sound(const random_store *rows, const family_options *options, const family_result *result)
+{
+    const reference_store store = random_store_view(rows);
+    assert_true(result->count == result->total || (result->count == 0 && result->total > 200000));
+    int64_t fallback = 0, cells = 0;
+    for (int64_t i = 0; i < result->count; i++) {
+        const family_triplet *t = &result->triplets[i];
+        assert_true(t->anchor != t->positive && rows->labels[t->anchor] == rows->labels[t->positive]);
+        assert_true(rows->labels[t->anchor] != rows->labels[t->negative]);
+        assert_true(reference_takes_part(&store, t->anchor) && reference_takes_part(&store, t->negative));
+        assert_true(t->d_ap == reference_distance(&store, options->metric, t->anchor, t->positive));
+        assert_true(t->d_an == reference_distance(&store, options->metric, t->anchor, t->negative));
+        assert_true(t->rank >= 1);
+        fallback += t->kind;
+    }
+    assert_int_equal(fallback, result->count > 0 ? result->fallback : 0);
+    assert_int_equal(result->lists.lines, options->lists ? result->positive_pairs : 0);
+    for (int64_t i = 0; i < result->lists.lines * result->lists.width; i++)
+        cells += result->lists.negative[i] >= 0;
+    assert_int_equal(cells, options->lists ? result->total : 0);
+    assert_int_equal(result->sets[FAMILY_WITHIN_MARGIN] + result->sets[FAMILY_HARD_ALL],
+                     result->sets[FAMILY_VIOLATING]);
+}
+
+/* Random options that never filter, never fall short or never find anything would test nothing. */
+static void random_options_reach_every_rule(void **state)
+{
+    (void)state;
+    enum { NUMBERS = 3 * RANDOM_FAMILIES };
+    int64_t found[10] = {0}, removed[FAMILY_FILTERS] = {0}, fell_short = 0, lists = 0, ranks = 0, after = 0;
+    for (uint64_t number = 0; number < NUMBERS; number++) {
+        random_store rows;
+        random_family family;
+        random_store_create(number, &rows);
+        random_family_create(number, &rows, &family);
+        const reference_store store = random_store_view(&rows);
+        family_result result;
+        family_mine(&store, &family.options, &result);
+        check_sound(&rows, &family.options, &result);
+        found[number / 4 % 10] += result.total > 0;
+        fell_short += result.anchors.fell_short > 0 && result.total > 0;
+        lists += result.lists.lines > 0;
+        ranks += family.options.rank_from > 1 && result.total > 0;
+        after += family.options.rank_order_after && result.total > 0;
+        for (int filter = 0; filter < FAMILY_FILTERS; filter++)
+            removed[filter] += result.removed[filter] > 0 && result.total > 0;
+        family_destroy(&result);
+        random_store_destroy(&rows);
+    }
+    for (int policy = 0; policy < 10; policy++)
+        assert_true(found[policy] >= NUMBERS / 10 / 4);
+    for (int filter = 0; filter < FAMILY_FILTERS; filter++)
+        assert_true(removed[filter] >= 10);
+    assert_true(fell_short >= 20 && lists >= 20 && ranks >= 20 && after >= 10);
+}
+
+static void random_options_are_the_same_for_the_same_number(void **state)
+{
+    (void)state;
+    for (uint64_t number = 0; number < RANDOM_FAMILIES; number++) {
+        random_store one, two;
+        random_family first, second;
+        char text[1000], again[1000];
+        random_store_create(number, &one);
+        random_store_create(number, &two);
+        random_family_create(number, &one, &first);
+        random_family_create(number, &two, &second);
+        random_family_describe(&first, text, sizeof text);
+        random_family_describe(&second, again, sizeof again);
+        assert_string_equal(text, again);
+        assert_true(strlen(text) < sizeof text - 1);
+        assert_memory_equal(one.embeddings, two.embeddings,
+                            (size_t)(one.rows * one.dim) * sizeof *one.embeddings);
+        random_store_destroy(&one);
+        random_store_destroy(&two);
+    }
+}
+
+static void random_options_are_described_as_the_program_takes_them(void **state)
+{
+    (void)state;
+    random_family family = {.options = l2_options("topk:3")};
+    char text[1000];
+    filter_by(&family.options, FAMILY_RELATIVE_MARGIN, 0.1);
+    family.options.rank_from = 4;
+    family.options.rank_order_after = family.options.lists = true;
+    random_family_describe(&family, text, sizeof text);
+    assert_string_equal(text, "--metric l2 --margin 1 --positives all --negatives topk:3 --seed 0 --ranks 4- "
+                              "--rank-order after --relative-margin 0.10000000000000001 --form lists");
+    random_family_describe(&family, text, 12);
+    assert_string_equal(text, "--metric l2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -742,6 +839,9 @@ int main(void)
         cmocka_unit_test(statistics_are_those_of_numpy),
         cmocka_unit_test(statistics_are_over_the_triplets),
         cmocka_unit_test(semihard_on_random_stores_is_as_in_the_older_reference),
+        cmocka_unit_test(random_options_reach_every_rule),
+        cmocka_unit_test(random_options_are_the_same_for_the_same_number),
+        cmocka_unit_test(random_options_are_described_as_the_program_takes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
