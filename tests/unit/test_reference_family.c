@@ -1,6 +1,7 @@
 /* The brute-force mining family against the golden values of the rules and corner cases worked out by hand on
  * the same seven rows on a line; against the older reference where both know the rule; and its draws against
  * their distribution. */
+#include "base/random.h"
 #include "support/chi_square.h"
 #include "support/random_family.h"
 #include "support/random_store.h"
@@ -309,6 +310,23 @@ static void a_relative_margin_of_similarities_goes_by_their_size(void **state)
     family_destroy(&result);
 }
 
+/* cosine: the positive's similarity to row 0 is 0.8, the negatives' 0.6, 0.25 and 0. s_n <= 0.8 - 0.8 * 0.5,
+ * so d_n >= 0.6; were s = -d, it would be d_n >= 0.3. */
+static void a_relative_margin_of_cosines_is_of_one_minus_distance(void **state)
+{
+    (void)state;
+    const float x[] = {1, 0, 0.8F, 0.6F, 0.6F, 0.8F, 0.25F, 0.9682458F, 0, 1};
+    const int64_t labels[] = {A, A, B, C, D};
+    const reference_store store = {5, 2, x, labels, NULL, 0, 0.0};
+    family_options options = l2_options("topk:3");
+    options.metric = TRM_METRIC_COSINE;
+    filter_by(&options, FAMILY_RELATIVE_MARGIN, 0.5);
+    family_result result;
+    family_mine(&store, &options, &result);
+    CHECK_NEGATIVES(&result, 0, 3, 4);
+    family_destroy(&result);
+}
+
 /* Two selected positives: near any of them is enough; a positive that is not selected does not count. */
 static void not_near_any_selected_positive(void **state)
 {
@@ -472,8 +490,10 @@ static void a_draw_is_made_of_the_first_53_random_bits(void **state)
 {
     (void)state;
     assert_true(family_uniform(0, 0, 0) == (0xcc4fd1abc2d38.0p0 + 0.5) * 0x1p-53);
-    assert_true(family_uniform(1, 2, 3) != family_uniform(1, 3, 2));
-    assert_true(family_uniform(1, 2, 3) != family_uniform(2, 2, 3));
+    uint32_t bits[4];
+    trm_random_bits(1, 2, 3, bits); /* seed, stream, index: the anchor is the stream */
+    const uint64_t high = (uint64_t)bits[0] << 32 | bits[1];
+    assert_true(family_uniform(1, 2, 3) == ((double)(high >> 11) + 0.5) * 0x1p-53);
 }
 
 /* Of rows 2, 3, ..., 6, in ascending order of the draw. */
@@ -530,6 +550,28 @@ static void random_positives_are_those_with_the_smallest_draws(void **state)
         const int64_t first = drawn(seed, 0, others, 4, 0), second = drawn(seed, 0, others, 4, 1);
         assert_int_equal(result.triplets[0].positive, first < second ? first : second);
         assert_int_equal(result.triplets[1].positive, first < second ? second : first);
+        family_destroy(&result);
+    }
+}
+
+/* Of positives at 1, 2, 3 and 4 two are drawn; the farther one decides how far a negative must be. */
+static void margins_are_from_the_farthest_random_positive(void **state)
+{
+    (void)state;
+    const float x[] = {0, 1, 2, 3, 4, 1, 2, 3, 4};
+    const int64_t labels[] = {A, A, A, A, A, B, B, B, B};
+    static const int64_t others[] = {1, 2, 3, 4};
+    const reference_store store = {9, 1, x, labels, NULL, 0, 0.0};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        family_options options = l2_options("hard");
+        options.positives = "random:2";
+        options.seed = seed;
+        filter_by(&options, FAMILY_ABSOLUTE_MARGIN, 0.0);
+        family_result result;
+        family_mine(&store, &options, &result);
+        const int64_t first = drawn(seed, 0, others, 4, 0), second = drawn(seed, 0, others, 4, 1);
+        assert_int_equal(result.triplets[0].anchor, 0);
+        assert_int_equal(result.triplets[0].negative, 4 + (first > second ? first : second));
         family_destroy(&result);
     }
 }
@@ -823,6 +865,7 @@ int main(void)
         cmocka_unit_test(a_relative_margin_of_distances_multiplies),
         cmocka_unit_test(margins_are_from_the_farthest_selected_positive),
         cmocka_unit_test(a_relative_margin_of_similarities_goes_by_their_size),
+        cmocka_unit_test(a_relative_margin_of_cosines_is_of_one_minus_distance),
         cmocka_unit_test(not_near_any_selected_positive),
         cmocka_unit_test(multisimilarity_keeps_pairs_that_are_near_the_border),
         cmocka_unit_test(multisimilarity_of_similarities_is_strict),
@@ -833,6 +876,7 @@ int main(void)
         cmocka_unit_test(a_draw_is_made_of_the_first_53_random_bits),
         cmocka_unit_test(random_choices_take_the_smallest_draws),
         cmocka_unit_test(random_positives_are_those_with_the_smallest_draws),
+        cmocka_unit_test(margins_are_from_the_farthest_random_positive),
         cmocka_unit_test(weights_by_hand),
         cmocka_unit_test(random_draws_are_uniform),
         cmocka_unit_test(weighted_draws_are_by_weight_without_replacement),
