@@ -1,17 +1,10 @@
-/* Merging candidates; see candidate.h for why order can't matter. */
+/* Lists of candidates; see candidate.h. */
 #include "base/candidate.h"
 
 #include "base/order.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-void trm_candidates_merge_min(trm_candidate *into, const trm_candidate *from, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        if (trm_candidate_less(from[i], into[i]))
-            into[i] = from[i];
-}
 
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate)
 {
@@ -31,19 +24,6 @@ bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate can
         list[i] = list[i - 1];
     list[lo] = candidate;
     return true;
-}
-
-void trm_candidates_merge_sums(trm_candidate *into, const trm_candidate *from, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        into[i].id += from[i].id;
-}
-
-void trm_candidates_merge_lists(trm_candidate *into, const trm_candidate *from, int64_t count, int64_t length)
-{
-    for (int64_t start = 0; start < count; start += length)
-        for (int64_t i = 0; i < length && trm_candidate_exists(from[start + i]); i++)
-            trm_candidate_insert(into + start, length, from[start + i]);
 }
 
 static int compare(const void *a, const void *b)

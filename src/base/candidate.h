@@ -1,5 +1,4 @@
-/* A candidate: the best row seen so far for one question of one anchor, and the order-free merges of
- * candidates.
+/* A candidate: the best row seen so far for one question of one anchor. Merges of candidates: merge.h.
  *
  * Every question is asked as a minimum over (key, row id): key is the distance, or its negative where the
  * largest distance is wanted. A minimum is associative, commutative and idempotent, so it does not matter
@@ -28,21 +27,6 @@ static inline bool trm_candidate_exists(trm_candidate a)
 {
     return a.id != INT64_MAX;
 }
-
-/* How candidates of two places merge, where it is not as lists of a length: the smaller of each two, or, for
- * counters that use the same storage, the sum of the ids. */
-enum { TRM_MERGE_MIN = 0, TRM_MERGE_SUM = -1 };
-
-/* into[i] = min(into[i], from[i]) for count items. */
-void trm_candidates_merge_min(trm_candidate *into, const trm_candidate *from, int64_t count);
-
-/* into and from are count / length ascending lists of length candidates each, padded with TRM_NO_CANDIDATE:
- * every list becomes the length smallest of the union; a candidate in both counts once. */
-void trm_candidates_merge_lists(trm_candidate *into, const trm_candidate *from, int64_t count,
-                                int64_t length);
-
-/* into[i].id += from[i].id. Unlike the minimum, not idempotent: every count may be merged once only. */
-void trm_candidates_merge_sums(trm_candidate *into, const trm_candidate *from, int64_t count);
 
 /* Puts one candidate into an ascending list: whether it was new and small enough. */
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate);

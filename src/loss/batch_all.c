@@ -36,63 +36,87 @@ static void expect_products(tally *mine, int64_t count)
     mine->products = count;
 }
 
-/* The sink comes first, so that the sweep's pointer is this object's. best[].id counts, for threshold i, the
- * negatives whose first active one it is, less those whose last active one is just before. */
+/* Settings of the query. The field counts, for threshold i, the negatives whose first active one it is, less those
+ * whose last active one is just before. */
 typedef struct counting {
-    trm_sink sink;
+    trm_query query;
     trm_batch_all_rule rule;
     int threads;
     tally *tallies; /* one a thread */
 } counting;
 
-static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi)
+static void window_of(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
 {
-    (void)sink;
-    const bool asks = state->offset[row + 1] > state->offset[row];
-    *lo = asks ? -INFINITY : INFINITY;
-    *hi = asks ? INFINITY : -INFINITY;
+    (void)query;
+    (void)state;
+    (void)row;
+    *lo = -INFINITY;
+    *hi = INFINITY;
 }
 
-static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi)
+static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
 {
-    (void)sink;
+    (void)query;
+    (void)state;
+    (void)row;
     (void)lo;
     (void)hi;
-    return state->offset[row + 1] > state->offset[row];
+    return true;
 }
 
-static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
-                  const int64_t *ids, int64_t place)
+static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *words)
 {
-    (void)ids;
-    (void)place;
-    const counting *c = (const counting *)sink;
+    (void)words;
+    const counting *c = query->settings;
     tally *mine = &c->tallies[omp_get_thread_num()];
     trm_thresholds anchor = trm_thresholds_of(state, row);
     trm_batch_all_found found;
-    if (anchor.count == 0)
-        return false;
-    trm_candidate *counts = state->best + anchor.first;
+    int64_t *counts = (int64_t *)state->field[TRM_FIELD_ACTIVE] + anchor.first;
+    const trm_beside beside = {counts, sizeof *counts};
     trm_thresholds_grid(&anchor);
-    expect_products(mine, n);
-    for (int64_t done = 0; done < n; done += TRM_THRESHOLDS_BATCH) {
-        const int64_t count = n - done < TRM_THRESHOLDS_BATCH ? n - done : TRM_THRESHOLDS_BATCH;
-        trm_batch_all_find(&anchor, count, d + done, &c->rule, counts, &found);
-        trm_thresholds_look_ahead(&anchor, counts, done, n);
+    expect_products(mine, seen->n);
+    for (int64_t done = 0; done < seen->n; done += TRM_THRESHOLDS_BATCH) {
+        const int64_t count = seen->n - done < TRM_THRESHOLDS_BATCH ? seen->n - done : TRM_THRESHOLDS_BATCH;
+        const double *d = seen->d + done;
+        trm_batch_all_find(&anchor, count, d, &c->rule, beside, &found);
+        trm_thresholds_look_ahead(&anchor, beside, done, seen->n);
         for (int64_t i = 0; i < count; i++) {
             const int64_t active = found.end[i] - found.first[i];
             mine->triplets += found.members[i];
             if (active == 0)
                 continue;
-            counts[found.first[i]].id++;
+            counts[found.first[i]]++;
             if (found.end[i] < anchor.count)
-                counts[found.end[i]].id--;
+                counts[found.end[i]]--;
             mine->active += active;
-            trm_exact_bins_add_times(&mine->bins, -d[done + i], active);
+            trm_exact_bins_add_times(&mine->bins, -d[i], active);
         }
     }
     return false;
 }
+
+static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+{
+    (void)query;
+    (void)shape;
+    (void)class_size;
+    return pairs;
+}
+
+const trm_query_type trm_batch_all_query = {
+    .name = "batch-all",
+    .relation = TRM_OTHER_LABEL,
+    .every_pair = true,
+    .shapes = 1,
+    .fields = TRM_FIELD_BEYOND_THRESHOLDS + 1,
+    .field = {TRM_THRESHOLDS_FIELDS, {"active", TRM_FIELD_FOUND, 0, sizeof(int64_t), &trm_merge_sum}},
+    .slots = slots,
+    .give = trm_thresholds_give,
+    .prepare = trm_thresholds_prepare,
+    .window = window_of,
+    .wants = wants,
+    .offer = offer,
+};
 
 /* Turns these counts into how many negatives each threshold is active with, all of the shard;
  * and adds this member's rows to the sum. */
@@ -106,14 +130,14 @@ static void finish_panel(const trm_anchors *anchors, const trm_panel *panel, cou
         tally *mine = &c->tallies[omp_get_thread_num()];
         const bool own = k >= from && k < to;
         const int64_t row = panel->row[k];
-        const int64_t first = state->offset[row], last = state->offset[row + 1];
-        int64_t negatives = 0;
-        expect_products(mine, last - first);
-        for (int64_t i = first; i < last; i++) {
-            negatives += state->best[i].id;
-            state->best[i].id = negatives;
+        const trm_thresholds anchor = trm_thresholds_of(state, row);
+        int64_t *active = (int64_t *)state->field[TRM_FIELD_ACTIVE] + anchor.first, negatives = 0;
+        expect_products(mine, anchor.count);
+        for (int64_t i = 0; i < anchor.count; i++) {
+            negatives += active[i];
+            active[i] = negatives;
             if (own)
-                trm_exact_bins_add_times(&mine->bins, state->bound[i], negatives);
+                trm_exact_bins_add_times(&mine->bins, anchor.t[i], negatives);
         }
     }
 }
@@ -127,7 +151,7 @@ static trm_status run_panel(trm_keeper *keeper, int64_t index, counting *c, doub
         return status;
     MPI_Barrier(anchors->run->comm);
     const double start = trm_clock();
-    status = trm_keeper_sweep(keeper, &c->sink, err);
+    status = trm_keeper_sweep(keeper, err);
     if (status == TRM_OK && !trm_keeper_was_after(keeper))
         finish_panel(anchors, panel, c);
     *sweep_s += trm_clock() - start;
@@ -209,8 +233,8 @@ static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_cou
 
 /* The anchors: every valid row with all its positives. mine: outlives them. */
 static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
-                       int64_t reserve, bool gradient, trm_mine_options *mine, trm_anchors *anchors,
-                       trm_mine_summary *mined, trm_error *err)
+                       int64_t reserve, bool gradient, const trm_query *query, trm_mine_options *mine,
+                       trm_anchors *anchors, trm_mine_summary *mined, trm_error *err)
 {
     *mine = (trm_mine_options){.metric = options->metric,
                                .margin = options->margin,
@@ -221,7 +245,7 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
     trm_status status = trm_agree(run->comm, check(options, err), err);
     if (status != TRM_OK)
         return status;
-    status = trm_anchors_init(anchors, run, rows, mine, 1, false, &why);
+    status = trm_anchors_init(anchors, run, rows, mine, query, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {
@@ -237,9 +261,10 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
 trm_status trm_batch_all_plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
                               int64_t reserve, bool gradient, trm_mine_summary *mined, trm_error *err)
 {
+    const trm_query query = {&trm_batch_all_query, NULL};
     trm_mine_options mine;
     trm_anchors anchors;
-    trm_status status = plan(run, rows, options, reserve, gradient, &mine, &anchors, mined, err);
+    trm_status status = plan(run, rows, options, reserve, gradient, &query, &mine, &anchors, mined, err);
     trm_anchors_destroy(&anchors);
     return status;
 }
@@ -248,14 +273,7 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
                          const double *within, int64_t reserve, double *gradient, trm_mine_summary *mined,
                          trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
-    counting c = {.sink = {.dense = true,
-                           .has_bounds = true,
-                           .sets = 1,
-                           .list = TRM_MERGE_SUM,
-                           .prepare = trm_thresholds_prepare,
-                           .window = window_of,
-                           .wants = wants,
-                           .offer = offer},
+    counting c = {.query = {&trm_batch_all_query, &c},
                   .threads = run->threads,
                   .rule = {.margin = options->margin,
                            .limited = within != NULL,
@@ -266,7 +284,8 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
     trm_sweep_counts counts = {0};
     trm_keeper keeper;
     double sweep_s = 0.0;
-    trm_status status = plan(run, rows, options, reserve, gradient != NULL, &mine, &anchors, mined, err);
+    trm_status status =
+        plan(run, rows, options, reserve, gradient != NULL, &c.query, &mine, &anchors, mined, err);
     if (status == TRM_OK) {
         c.tallies = trm_alloc_zero(run->threads, sizeof *c.tallies);
         if (c.tallies == NULL)
@@ -274,7 +293,7 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
         status = trm_agree(run->comm, status, err);
     }
     if (status == TRM_OK)
-        status = trm_sweep_create(run, rows, options->metric, &sweep, err);
+        status = trm_sweep_create(run, rows, NULL, options->metric, &sweep, err);
     if (status == TRM_OK)
         status = trm_keeper_init(&keeper, &anchors, sweep, &counts,
                                  (trm_totals){TOTAL_WORDS, give_totals, take_totals, &c}, err);

@@ -11,7 +11,11 @@
 
 #include "rows/rows.h"
 #include "rows/run.h"
+#include "sweep/query.h"
 #include "trimine/loss.h"
+
+/* The query of its second sweep. */
+extern const trm_query_type trm_batch_all_query;
 
 /* within: NULL, or only triplets with 0 < d(a,n) - d(a,p) <= *within are there at all. Fills in sum, count,
  * active, pairs_multiplied, loss_s and gradient_s of the summary, memory of mined and this rank's part.

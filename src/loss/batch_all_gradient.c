@@ -33,11 +33,11 @@ enum { OWN_ROWS = 32, PIECE_ROWS = 256 }; /* a thread's block of own rows; rows 
     } while (0)
 
 void trm_batch_all_find(const trm_thresholds *anchor, int64_t n, const double *d,
-                        const trm_batch_all_rule *rule, const trm_candidate *also, trm_batch_all_found *found)
+                        const trm_batch_all_rule *rule, trm_beside beside, trm_batch_all_found *found)
 {
 #define ACTIVE(at) (trm_term_z(anchor->t[at], d[i], rule->margin) > 0.0)
 #define INSIDE(at) (d[i] - anchor->t[at] <= rule->within)
-    trm_thresholds_below(anchor, n, d, rule->margin, also, found->first);
+    trm_thresholds_below(anchor, n, d, rule->margin, beside, found->first);
     for (int64_t i = 0; i < n; i++) { /* t < d - margin is the same up to rounding: the test itself decides */
         SETTLE(found->first[i], ACTIVE);
         found->end[i] = anchor->count;
@@ -45,8 +45,8 @@ void trm_batch_all_find(const trm_thresholds *anchor, int64_t n, const double *d
     }
     if (!rule->limited)
         return;
-    trm_thresholds_below(anchor, n, d, 0.0, also, found->end);
-    trm_thresholds_below(anchor, n, d, rule->within, NULL, found->members);
+    trm_thresholds_below(anchor, n, d, 0.0, beside, found->end);
+    trm_thresholds_below(anchor, n, d, rule->within, (trm_beside){NULL, 0}, found->members);
     for (int64_t i = 0; i < n; i++) {
         int64_t inside = found->members[i];
         SETTLE(inside, INSIDE);
@@ -128,8 +128,9 @@ typedef struct passing {
     float *x;
     int64_t *label;
     double *norm2;
-    trm_state state; /* of these rows */
-    int64_t room;    /* thresholds that fit */
+    trm_state state; /* of these rows, in the message and made */
+    void *message, *made;
+    int64_t room; /* thresholds that fit */
 } passing;
 
 /* A thread's scratch: own rows x rows passing. */
@@ -156,6 +157,8 @@ static void add_multiplicities(const trm_state *state, int64_t row, const trm_ba
                                bool positive, int64_t n, const double *d, double *weight, int64_t stride)
 {
     trm_thresholds anchor = trm_thresholds_of(state, row);
+    const int64_t *active = (const int64_t *)state->field[TRM_FIELD_ACTIVE] + anchor.first;
+    const trm_beside nothing = {NULL, 0};
     trm_batch_all_found found;
     if (anchor.count == 0 || n == 0)
         return;
@@ -163,13 +166,13 @@ static void add_multiplicities(const trm_state *state, int64_t row, const trm_ba
     for (int64_t done = 0; done < n; done += TRM_THRESHOLDS_BATCH) {
         const int64_t count = n - done < TRM_THRESHOLDS_BATCH ? n - done : TRM_THRESHOLDS_BATCH;
         if (positive)
-            trm_thresholds_below(&anchor, count, d + done, 0.0, NULL,
+            trm_thresholds_below(&anchor, count, d + done, 0.0, nothing,
                                  found.first); /* its own, or an equal one */
         else
-            trm_batch_all_find(&anchor, count, d + done, rule, NULL, &found);
+            trm_batch_all_find(&anchor, count, d + done, rule, nothing, &found);
         for (int64_t i = 0; i < count; i++)
-            weight[(done + i) * stride] += positive ? (double)state->best[anchor.first + found.first[i]].id
-                                                    : (double)(found.first[i] - found.end[i]);
+            weight[(done + i) * stride] +=
+                positive ? (double)active[found.first[i]] : (double)(found.first[i] - found.end[i]);
     }
 }
 
@@ -253,36 +256,50 @@ static void broadcast(void *data, int64_t bytes, int root, MPI_Comm comm)
                   comm);
 }
 
+/* The state of rows [first, first + count) of the own shard, copied into the message that passes. */
+static void pack_state(const gradient_job *job, int64_t first, int64_t count)
+{
+    const trm_state *state = job->state;
+    passing *pass = job->pass;
+    const int64_t *offset = state->offset[0], at = offset[first], slots = offset[first + count] - at;
+    for (int64_t i = 0; i <= count; i++)
+        pass->state.offset[0][i] = offset[first + i] - at;
+    for (int f = 0; f < state->type->fields; f++) {
+        const size_t bytes = state->type->field[f].bytes;
+        if (state->type->field[f].kind != TRM_FIELD_MADE && slots > 0)
+            memcpy(pass->state.field[f], (const char *)state->field[f] + at * (int64_t)bytes,
+                   (size_t)slots * bytes);
+    }
+}
+
 /* Brings rows [first, first + count) of a team's shard to every rank. */
 static void pass_rows(const gradient_job *job, int team, int64_t first, int64_t count)
 {
     const trm_rows *rows = job->rows;
+    const trm_query_type *type = job->state->type;
     passing *pass = job->pass;
     const int root = team * rows->replicate;
+    MPI_Comm comm = job->run->comm;
     pass->first = rows->shards[team].first + first;
     pass->count = count;
-    pass->state.rows = count;
+    int64_t slots = 0;
+    if (rows->team == team)
+        slots = job->state->offset[0][first + count] - job->state->offset[0][first];
+    if (job->run->ranks > 1)
+        MPI_Bcast(&slots, 1, MPI_INT64_T, root, comm);
+    pass->state = trm_state_view(type, count, NULL, pass->label, &slots, pass->message, pass->made);
     if (rows->team == team) {
-        const int64_t at = job->state->offset[first], slots = job->state->offset[first + count] - at;
         memcpy(pass->x, rows->x + first * rows->dim, (size_t)(count * rows->dim) * sizeof *pass->x);
         memcpy(pass->label, rows->label + first, (size_t)count * sizeof *pass->label);
         memcpy(pass->norm2, rows->norm2 + first, (size_t)count * sizeof *pass->norm2);
-        for (int64_t i = 0; i <= count; i++)
-            pass->state.offset[i] = job->state->offset[first + i] - at;
-        memcpy(pass->state.bound, job->state->bound + at, (size_t)slots * sizeof *pass->state.bound);
-        memcpy(pass->state.best, job->state->best + at, (size_t)slots * sizeof *pass->state.best);
+        pack_state(job, first, count);
     }
-    MPI_Comm comm = job->run->comm;
     if (job->run->ranks > 1) {
-        broadcast(pass->state.offset, (count + 1) * 8, root, comm);
-        const int64_t slots = pass->state.offset[count];
         broadcast(pass->x, count * rows->dim * (int64_t)sizeof *pass->x, root, comm);
         broadcast(pass->label, count * 8, root, comm);
         broadcast(pass->norm2, count * 8, root, comm);
-        broadcast(pass->state.bound, slots * 8, root, comm);
-        broadcast(pass->state.best, slots * (int64_t)sizeof *pass->state.best, root, comm);
+        broadcast(pass->message, trm_state_message_bytes(type, count, &slots), root, comm);
     }
-    pass->state.slots = pass->state.offset[count];
 #pragma omp parallel for schedule(dynamic, 8) num_threads(job->run->threads)
     for (int64_t row = 0; row < count; row++)
         trm_thresholds_prepare(NULL, &pass->state, row);
@@ -340,7 +357,7 @@ static int64_t most_thresholds(const gradient_job *job)
     int64_t most = 0;
     for (int64_t first = 0; first < job->rows->count; first++) {
         const int64_t end = first + PIECE_ROWS < job->rows->count ? first + PIECE_ROWS : job->rows->count;
-        const int64_t slots = job->state->offset[end] - job->state->offset[first];
+        const int64_t slots = job->state->offset[0][end] - job->state->offset[0][first];
         most = slots > most ? slots : most;
     }
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->run->comm);
@@ -354,14 +371,12 @@ static trm_status allocate(gradient_job *job, trm_error *err)
     pass->x = trm_alloc(PIECE_ROWS * dim, sizeof *pass->x);
     pass->label = trm_alloc(PIECE_ROWS, sizeof *pass->label);
     pass->norm2 = trm_alloc(PIECE_ROWS, sizeof *pass->norm2);
-    pass->state.offset = trm_alloc(PIECE_ROWS + 1, sizeof *pass->state.offset);
-    pass->state.bound = trm_alloc_zero(slots, sizeof *pass->state.bound);
-    pass->state.index = trm_alloc(slots, sizeof *pass->state.index);
-    pass->state.best = trm_alloc(slots, sizeof *pass->state.best);
+    pass->message = trm_alloc(trm_state_message_bytes(job->state->type, PIECE_ROWS, &slots), 1);
+    pass->made = trm_alloc(trm_fields_bytes(job->state->type, TRM_FIELD_MADE, &slots), 1);
     job->along = trm_alloc_zero(job->last - job->first, sizeof *job->along);
     job->scratches = trm_alloc_zero(job->run->threads, sizeof *job->scratches);
-    bool all = pass->x && pass->label && pass->norm2 && pass->state.offset && pass->state.bound &&
-               pass->state.index && pass->state.best && job->along && job->scratches;
+    bool all =
+        pass->x && pass->label && pass->norm2 && pass->message && pass->made && job->along && job->scratches;
     for (int k = 0; k < job->run->threads && all; k++) {
         double *memory = trm_alloc(4 * area, sizeof *memory);
         all = memory != NULL;
@@ -377,10 +392,8 @@ static void release(gradient_job *job)
     trm_free(pass->x);
     trm_free(pass->label);
     trm_free(pass->norm2);
-    trm_free(pass->state.offset);
-    trm_free(pass->state.bound);
-    trm_free(pass->state.index);
-    trm_free(pass->state.best);
+    trm_free(pass->message);
+    trm_free(pass->made);
     trm_free(job->along);
     for (int k = 0; k < job->run->threads && job->scratches != NULL; k++)
         trm_free(job->scratches[k].g);

@@ -22,12 +22,14 @@ typedef struct trm_batch_all_found {
     int64_t first[TRM_THRESHOLDS_BATCH], end[TRM_THRESHOLDS_BATCH], members[TRM_THRESHOLDS_BATCH];
 } trm_batch_all_found;
 
-/* n at most TRM_THRESHOLDS_BATCH. also: as in trm_thresholds_below. */
-void trm_batch_all_find(const trm_thresholds *anchor, int64_t n, const double *d,
-                        const trm_batch_all_rule *rule, const trm_candidate *also,
-                        trm_batch_all_found *found);
+/* The field that counts. */
+enum { TRM_FIELD_ACTIVE = TRM_FIELD_BEYOND_THRESHOLDS };
 
-/* state: all anchors' thresholds with best[].id = how many negatives each is active with. sum: see
+/* n at most TRM_THRESHOLDS_BATCH. beside: as in trm_thresholds_below. */
+void trm_batch_all_find(const trm_thresholds *anchor, int64_t n, const double *d,
+                        const trm_batch_all_rule *rule, trm_beside beside, trm_batch_all_found *found);
+
+/* state: all anchors' thresholds with how many negatives each is active with (TRM_FIELD_ACTIVE). sum: see
  * trm_batch_all. seconds is added to. Kept by keeper as it goes, and goes on from what that has. Collective.
  * Errors: MEMORY, STOPPED, those of the place that keeps. */
 trm_status trm_batch_all_gradient(trm_keeper *keeper, trm_metric metric, const trm_batch_all_rule *rule,

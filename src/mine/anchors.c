@@ -27,13 +27,21 @@ int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row)
                : 0;
 }
 
-static int64_t slots_of(const trm_anchors *anchors, int64_t row)
+/* Slots that row needs while positives are found, and while negatives are. */
+static int64_t positives_slots(const trm_anchors *anchors, int64_t row, int shape)
 {
+    const trm_query *query = &anchors->positives.query;
+    const int64_t pairs = trm_anchors_pairs(anchors, row);
     if (is_lone(anchors, row))
         return 1;
-    return trm_anchors_valid(anchors->rows, row)
-               ? trm_positives_slots(&anchors->policy, anchors->rows->class_size[row])
-               : 0;
+    return pairs > 0 ? query->type->slots(query, shape, anchors->rows->class_size[row], pairs) : 0;
+}
+
+static int64_t negatives_slots(const trm_anchors *anchors, int64_t row, int shape)
+{
+    const trm_query *query = anchors->negatives;
+    const int64_t pairs = trm_anchors_pairs(anchors, row);
+    return pairs > 0 ? query->type->slots(query, shape, anchors->rows->class_size[row], pairs) : 0;
 }
 
 /* Of any anchor: a list of all positives has a place for the anchor itself, which stays empty. */
@@ -59,22 +67,41 @@ static void deal(trm_anchors *anchors, int64_t base, int64_t panels)
     anchors->panels = panels;
 }
 
+/* What the rows of a panel need. */
+typedef struct sizes {
+    int64_t positives[TRM_SHAPES], negatives[TRM_SHAPES], pairs;
+} sizes;
+
+static void add_row(const trm_anchors *anchors, int64_t row, sizes *size)
+{
+    for (int s = 0; s < anchors->positives.query.type->shapes; s++)
+        size->positives[s] += positives_slots(anchors, row, s);
+    for (int s = 0; s < anchors->negatives->type->shapes; s++)
+        size->negatives[s] += negatives_slots(anchors, row, s);
+    size->pairs += trm_anchors_pairs(anchors, row);
+}
+
 /* Bytes of a panel's state on this rank: the positives sweep with its visiting copies; then positives that
  * stay, negatives and their visiting copies; or the triplets being put together. */
-static int64_t state_bytes(const trm_anchors *anchors, int64_t slots, int64_t pairs)
+static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
 {
     const trm_rows *rows = anchors->rows;
+    const trm_query_type *first = anchors->positives.query.type, *second = anchors->negatives->type;
     const int64_t candidate = (int64_t)sizeof(trm_candidate);
-    const int64_t kept = anchors->keep ? slots * candidate : 0;
-    const int64_t positives = trm_sweep_state_bytes(rows, slots, 1, false);
-    const int64_t thresholds =
-        slots * candidate + pairs * 12 + most_slots(anchors) * anchors->run->threads * candidate;
-    const int64_t negatives = kept + trm_sweep_state_bytes(rows, pairs, anchors->sets, true) +
-                              trm_sweep_block_bytes(anchors->run, rows, pairs);
-    const int64_t triplets = anchors->keep ? kept + pairs * (anchors->sets * candidate + 12) +
-                                                 pairs * (int64_t)sizeof(trm_triplet) / rows->replicate +
-                                                 2 * most_slots(anchors) * anchors->run->threads * candidate
-                                           : 0;
+    const int64_t found = trm_fields_bytes(first, TRM_FIELD_FOUND, size->positives);
+    const int64_t kept = anchors->keep ? found : 0;
+    const int64_t given = trm_fields_bytes(second, TRM_FIELD_GIVEN, size->negatives);
+    const int64_t state = given + trm_fields_bytes(second, TRM_FIELD_FOUND, size->negatives) +
+                          trm_fields_bytes(second, TRM_FIELD_MADE, size->negatives);
+    const int64_t scratch = most_slots(anchors) * anchors->run->threads * candidate;
+    const int64_t positives = trm_sweep_state_bytes(rows, first, size->positives);
+    const int64_t thresholds = found + given + scratch;
+    const int64_t negatives = kept + trm_sweep_state_bytes(rows, second, size->negatives) +
+                              trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
+    const int64_t triplets =
+        anchors->keep
+            ? kept + state + size->pairs * (int64_t)sizeof(trm_triplet) / rows->replicate + 2 * scratch
+            : 0;
     const int64_t phases[] = {positives, thresholds, negatives, triplets};
     int64_t largest = 0;
     for (size_t k = 0; k < sizeof phases / sizeof *phases; k++)
@@ -85,16 +112,16 @@ static int64_t state_bytes(const trm_anchors *anchors, int64_t slots, int64_t pa
 /* Of the largest of the panels [from, to), whose numbers ascend with the rows. Collective. */
 static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t to)
 {
-    int64_t largest = 0, slots = 0, pairs = 0, panel = from;
+    int64_t largest = 0, panel = from;
+    sizes size = {.pairs = 0};
     for (int64_t row = 0; row < anchors->rows->count; row++) {
         if (anchors->panel_of[row] < from || anchors->panel_of[row] >= to)
             continue;
         if (anchors->panel_of[row] != panel)
-            slots = pairs = 0;
+            size = (sizes){.pairs = 0};
         panel = anchors->panel_of[row];
-        slots += slots_of(anchors, row);
-        pairs += trm_anchors_pairs(anchors, row);
-        const int64_t bytes = state_bytes(anchors, slots, pairs);
+        add_row(anchors, row, &size);
+        const int64_t bytes = state_bytes(anchors, &size);
         largest = bytes > largest ? bytes : largest;
     }
     MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
@@ -106,11 +133,12 @@ static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t t
 static int64_t fixed_bytes(const trm_anchors *anchors)
 {
     const trm_rows *rows = anchors->rows;
-    int64_t shard = 0;
-    for (int t = 0; t < rows->teams; t++)
-        shard = rows->shards[t].count > shard ? rows->shards[t].count : shard;
-    int64_t bytes =
-        trm_sweep_bytes(anchors->run, rows, shard) + 5 * 8 * (shard + 1) + anchors->options->reserve;
+    const int64_t shard = trm_rows_largest_shard(rows);
+    /* offsets of both states, those being made, those that travel; and which panel a row is in */
+    const int64_t shapes = anchors->negatives->type->shapes,
+                  tables = rows->teams > 1 ? 5 * shapes : 2 * shapes;
+    int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard) + (tables + 3) * 8 * (shard + 1) +
+                    anchors->options->reserve;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
     return bytes;
 }
@@ -162,16 +190,18 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 }
 
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
-                            const trm_mine_options *options, int sets, bool keep, trm_error *err)
+                            const trm_mine_options *options, const trm_query *negatives, bool keep,
+                            trm_error *err)
 {
-    *anchors = (trm_anchors){.run = run, .rows = rows, .options = options, .sets = sets, .keep = keep};
+    *anchors =
+        (trm_anchors){.run = run, .rows = rows, .options = options, .negatives = negatives, .keep = keep};
     trm_status status = TRM_OK;
     for (int64_t row = 0; row < rows->count; row++)
         if (trm_anchors_valid(rows, row) && rows->class_size[row] - 1 > anchors->longest)
             anchors->longest = rows->class_size[row] - 1;
     anchors->longest = options->lone && anchors->longest < 1 ? 1 : anchors->longest;
     MPI_Allreduce(MPI_IN_PLACE, &anchors->longest, 1, MPI_INT64_T, MPI_MAX, run->comm);
-    anchors->policy = trm_positives_policy_of(options, anchors->longest);
+    trm_positives_choose(&anchors->positives, options, anchors->longest);
     anchors->panel_of = trm_alloc_zero(rows->count, sizeof *anchors->panel_of);
     if (anchors->panel_of == NULL)
         status = trm_fail_memory(err, "panels", rows->count, sizeof *anchors->panel_of);
@@ -212,46 +242,62 @@ trm_status trm_anchors_resume(trm_anchors *anchors, int64_t finished, const trm_
 
 /* ---- one panel ---- */
 
-static trm_status create_state(const trm_anchors *anchors, const trm_panel *panel,
-                               int64_t (*slots)(const trm_anchors *, int64_t), int sets, bool bounds,
-                               trm_state **state, trm_error *err)
+typedef int64_t (*slots_fn)(const trm_anchors *anchors, int64_t row, int shape);
+
+/* The offsets of one shape, of a panel's rows; other rows have no slots. */
+static void set_offset(const trm_anchors *anchors, const trm_panel *panel, slots_fn slots, int shape,
+                       int64_t *offset)
+{
+    int64_t k = 0;
+    offset[0] = 0;
+    for (int64_t row = 0; row < anchors->rows->count; row++) {
+        const bool here = k < panel->count && panel->row[k] == row;
+        offset[row + 1] = offset[row] + (here ? slots(anchors, row, shape) : 0);
+        k += here;
+    }
+}
+
+static trm_status create_state(const trm_anchors *anchors, const trm_panel *panel, slots_fn slots,
+                               const trm_query_type *type, trm_state **state, trm_error *err)
 {
     const trm_rows *rows = anchors->rows;
-    int64_t *offset = trm_alloc(rows->count + 1, sizeof *offset);
-    trm_status status =
-        offset == NULL ? trm_fail_memory(err, "panel", rows->count + 1, sizeof *offset) : TRM_OK;
-    if (status == TRM_OK) {
-        offset[0] = 0;
-        int64_t k = 0;
-        for (int64_t row = 0; row < rows->count; row++) {
-            const bool here = k < panel->count && panel->row[k] == row;
-            offset[row + 1] = offset[row] + (here ? slots(anchors, row) : 0);
-            k += here;
-        }
-        status = trm_state_create(rows->count, offset, sets, bounds, state, err);
+    const int64_t each = rows->count + 1;
+    const int64_t *offset[TRM_SHAPES] = {NULL};
+    int64_t *tables = trm_alloc(type->shapes * each, sizeof *tables);
+    trm_status status = tables == NULL ? trm_fail_memory(err, "panel", each, sizeof *tables) : TRM_OK;
+    for (int s = 0; s < type->shapes && status == TRM_OK; s++) {
+        set_offset(anchors, panel, slots, s, tables + s * each);
+        offset[s] = tables + s * each;
     }
-    trm_free(offset);
+    if (status == TRM_OK)
+        status = trm_state_create(type, rows->count, rows->id, rows->label, offset, state, err);
+    trm_free(tables);
     return trm_agree(anchors->run->comm, status, err);
 }
 
-/* Sorts each anchor's positives by (d, id), which are its thresholds. */
-static void set_thresholds(const trm_anchors *anchors, const trm_panel *panel, trm_candidate *scratch)
+/* Sorts each anchor's positives by (d, id), and gives them to the second query. */
+static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, trm_candidate *scratch)
 {
+    const trm_query *negatives = anchors->negatives;
 #pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
     for (int64_t k = 0; k < panel->count; k++) {
         const int64_t row = panel->row[k];
-        trm_candidate *best = panel->positives->best + panel->positives->offset[row];
-        const int64_t slots = panel->positives->offset[row + 1] - panel->positives->offset[row];
+        trm_candidate *best = trm_panel_pairs(panel, row);
+        const int64_t slots = trm_state_count(panel->positives, 0, row);
         for (int64_t i = 0; i < slots && trm_candidate_exists(best[i]); i++)
-            best[i].key = anchors->policy.sign < 0.0 ? 0.0 - best[i].key : best[i].key;
+            best[i].key = anchors->positives.sign < 0.0 ? 0.0 - best[i].key : best[i].key;
         if (slots > 0 && is_lone(anchors, row))
             best[0] = (trm_candidate){0.0, -1};
-        else if (anchors->policy.sink.dense)
+        else if (anchors->positives.by_place)
             trm_candidates_sort(best, slots, scratch + omp_get_thread_num() * most_slots(anchors));
-        double *bound = panel->negatives->bound + panel->negatives->offset[row];
-        for (int64_t i = 0; i < trm_anchors_pairs(anchors, row); i++)
-            bound[i] = best[i].key;
+        if (slots > 0 && negatives->type->give != NULL)
+            negatives->type->give(negatives, panel->negatives, row, best, trm_anchors_pairs(anchors, row));
     }
+}
+
+trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row)
+{
+    return (trm_candidate *)panel->positives->field[0] + panel->positives->offset[0][row];
 }
 
 trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel *panel, trm_error *err)
@@ -266,12 +312,16 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
     status = trm_agree(anchors->run->comm, status, err);
     if (status != TRM_OK)
         return status;
-    return create_state(anchors, panel, slots_of, 1, false, &panel->positives, err);
+    status =
+        create_state(anchors, panel, positives_slots, anchors->positives.query.type, &panel->positives, err);
+    return status == TRM_OK ? trm_agree(anchors->run->comm, trm_state_ask(panel->positives, err), err)
+                            : status;
 }
 
 trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err)
 {
-    trm_status status = create_state(anchors, panel, trm_anchors_pairs, 0, true, &panel->negatives, err);
+    trm_status status =
+        create_state(anchors, panel, negatives_slots, anchors->negatives->type, &panel->negatives, err);
     if (status != TRM_OK)
         return status;
     if (panel->positives != NULL) {
@@ -281,14 +331,14 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_er
             status = trm_fail_memory(err, "thresholds being sorted", each, sizeof *scratch);
         status = trm_agree(anchors->run->comm, status, err);
         if (status == TRM_OK)
-            set_thresholds(anchors, panel, scratch);
+            set_pairs(anchors, panel, scratch);
         trm_free(scratch);
         if (status != TRM_OK)
             return status;
     }
     if (!anchors->keep)
         trm_state_destroy(&panel->positives);
-    return trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, anchors->sets, err), err);
+    return trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, err), err);
 }
 
 void trm_panel_close(trm_panel *panel)

@@ -12,10 +12,10 @@ typedef struct trm_anchors {
     const trm_run *run;
     const trm_rows *rows;
     const trm_mine_options *options;
-    trm_positives_policy policy;
-    int64_t longest; /* the most pairs that any anchor could have */
-    int sets;        /* of the negatives sweep's state */
-    bool keep;       /* positives are wanted after the thresholds are known */
+    trm_positives_choice positives;
+    const trm_query *negatives; /* what the second sweep asks; borrowed */
+    int64_t longest;            /* the most pairs that any anchor could have */
+    bool keep;                  /* positives are wanted after the thresholds are known */
     int64_t panels;
     int64_t *panel_of;    /* of each row of the shard; TRM_PANEL_FINISHED: of an earlier run's */
     int64_t memory_bytes; /* what the plan says a rank needs */
@@ -35,13 +35,13 @@ typedef struct trm_places {
 typedef struct trm_panel {
     int64_t *row, count;  /* its rows of this team's shard, ascending */
     trm_state *positives; /* each anchor's pairs first, by ascending (d, id); NULL unless kept */
-    trm_state *negatives; /* bound: the thresholds; best: nothing seen yet */
+    trm_state *negatives; /* what is given, such as thresholds; nothing found yet */
 } trm_panel;
 
-/* Plans the memory. options have been checked, and are borrowed. Collective. Errors: MEMORY, with the
- * smallest limit that would do. */
+/* Plans the memory. options have been checked, and are borrowed, as is negatives. *anchors must stay where it is.
+ * Collective. Errors: MEMORY, with the smallest limit that would do. */
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
-                            const trm_mine_options *options, int sets, bool keep,
+                            const trm_mine_options *options, const trm_query *negatives, bool keep,
                             trm_error *err) TRM_MUST_CHECK;
 void trm_anchors_destroy(trm_anchors *anchors);
 /* The bytes that the plan would come to with no more than that many panels. Collective. */
@@ -64,6 +64,8 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
  * negatives sweep. Without positives the thresholds are zeros, for the caller to fill in. Collective. Errors:
  * MEMORY. */
 trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err) TRM_MUST_CHECK;
+/* A row's positives, trm_anchors_pairs of them by ascending (d, id), once they are settled and if they are kept. */
+trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row);
 void trm_panel_close(trm_panel *panel);
 
 /* The part [*first, *last) of the panel's list of rows that is this member's to answer for. */

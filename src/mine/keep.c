@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "mine/semihard.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 
@@ -13,51 +12,42 @@
 
 /* The part "job": where the job was. */
 enum { JOB_LAYOUT, JOB_PHASE, JOB_PLACE, JOB_PIECES, JOB_ROWS, JOB_WORDS };
-enum { LAYOUT = 3, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 7, PARTS_MAX = 10 };
+enum { LAYOUT = 3, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 7, OWN_PARTS = 2 };
+enum { PARTS_MAX = 5 + 2 * TRM_FIELDS + OWN_PARTS };
 
 /* ---- arrays over anchors ---- */
 
-/* words a slot; whole: of all this team's shard, else of this member's share of it. Collective. */
-static trm_keep_part part_of(const trm_keeper *keeper, const char *name, const trm_state *state, void *data,
-                             int words, bool whole)
+/* A field; whole: of all this team's shard, else of this member's share of it. Collective. */
+static trm_keep_part part_of(const trm_keeper *keeper, const trm_state *state, int f, bool whole)
 {
     const trm_rows *rows = keeper->anchors->rows;
+    const trm_field *field = &state->type->field[f];
+    const int64_t words = (int64_t)field->bytes / 8, *offset = state->offset[field->shape];
     MPI_Comm comm = keeper->anchors->run->comm;
     int64_t from, to;
     trm_share(rows->count, rows->member, rows->replicate, &from, &to);
-    const int64_t share = state->offset[to] - state->offset[from];
+    const int64_t share = offset[to] - offset[from];
     const int64_t total = trm_sum_int64(comm, share), first = trm_prefix_int64(comm, share);
     trm_keep_part part = {
-        .name = name, .total = total * words, .first = first * words, .count = share * words};
-    part.words = (char *)data + state->offset[from] * words * 8;
+        .name = field->name, .total = total * words, .first = first * words, .count = share * words};
+    part.words = (char *)state->field[f] + offset[from] * words * 8;
     if (whole) {
-        part.first -= state->offset[from] * words;
-        part.count = state->slots * words;
-        part.words = data;
+        part.first -= offset[from] * words;
+        part.count = offset[state->rows] * words;
+        part.words = state->field[f];
     }
     return part;
 }
 
-static trm_keep_part positives_part(const trm_keeper *keeper, bool whole)
+/* All fields of a kind; returns how many. */
+static int parts_of(const trm_keeper *keeper, const trm_state *state, trm_field_kind kind, bool whole,
+                    trm_keep_part *part)
 {
-    trm_state *state = keeper->panel->positives;
-    return part_of(keeper, "positives", state, state->best, 2, whole);
-}
-
-static trm_keep_part thresholds_part(const trm_keeper *keeper, bool whole)
-{
-    trm_state *state = keeper->panel->negatives;
-    return part_of(keeper, "thresholds", state, state->bound, 1, whole);
-}
-
-static int negatives_parts(const trm_keeper *keeper, bool whole, trm_keep_part *part)
-{
-    static const char *const names[] = {"negatives", "negatives_2"};
-    trm_state *state = keeper->panel->negatives;
-    for (int set = 0; set < state->sets; set++)
-        // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): sets is at most 2
-        part[set] = part_of(keeper, names[set], state, state->best + set * state->slots, 2, whole);
-    return state->sets;
+    int parts = 0;
+    for (int f = 0; f < state->type->fields; f++)
+        if (state->type->field[f].kind == kind)
+            part[parts++] = part_of(keeper, state, f, whole);
+    return parts;
 }
 
 /* ---- which anchors ---- */
@@ -179,12 +169,12 @@ static trm_status save_with(trm_keeper *keeper, const trm_done *done, int owns, 
     part[parts++] = (trm_keep_part){"done", RECTANGLE_WORDS * trm_sum_int64(run->comm, done->count),
                                     RECTANGLE_WORDS * trm_prefix_int64(run->comm, done->count),
                                     RECTANGLE_WORDS * done->count, done->rectangle};
-    if (keeper->panel->positives != NULL)
-        part[parts++] = positives_part(keeper, false);
+    if (keeper->panel->positives != NULL) /* from which what is given can be made again */
+        parts += parts_of(keeper, keeper->panel->positives, TRM_FIELD_FOUND, false, part + parts);
     else
-        part[parts++] = thresholds_part(keeper, false);
+        parts += parts_of(keeper, keeper->panel->negatives, TRM_FIELD_GIVEN, false, part + parts);
     if (keeper->phase != TRM_KEEPER_POSITIVES)
-        parts += negatives_parts(keeper, false, part + parts);
+        parts += parts_of(keeper, keeper->panel->negatives, TRM_FIELD_FOUND, false, part + parts);
     for (int i = 0; i < owns; i++)
         part[parts++] = own[i];
     status = run->keeping->save(run->keeping->context, parts, part, stop, err);
@@ -438,18 +428,25 @@ static trm_status take_done(trm_keeper *keeper, trm_error *err)
 static void turn_back(const trm_keeper *keeper)
 {
     const trm_state *state = keeper->panel->positives;
-    for (int64_t i = 0; i < state->slots && keeper->anchors->policy.sign < 0.0; i++)
-        if (trm_candidate_exists(state->best[i]))
-            state->best[i].key = 0.0 - state->best[i].key;
+    trm_candidate *best = state->field[0];
+    for (int64_t i = 0; i < trm_state_slots(state, 0) && keeper->anchors->positives.sign < 0.0; i++)
+        if (trm_candidate_exists(best[i]))
+            best[i].key = 0.0 - best[i].key;
+}
+
+static trm_status load_fields(const trm_keeper *keeper, const trm_state *state, trm_field_kind kind,
+                              trm_error *err)
+{
+    trm_keep_part part[TRM_FIELDS];
+    const int parts = parts_of(keeper, state, kind, true, part);
+    return load(keeper, TRM_KEPT_STATE, parts, part, err);
 }
 
 static trm_status take_thresholds(trm_keeper *keeper, trm_panel *panel, trm_error *err)
 {
     trm_status status = TRM_OK;
-    trm_keep_part part;
     if (keeper->anchors->keep) {
-        part = positives_part(keeper, true);
-        status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
+        status = load_fields(keeper, panel->positives, TRM_FIELD_FOUND, err);
         if (status == TRM_OK)
             turn_back(keeper);
     } else {
@@ -457,26 +454,24 @@ static trm_status take_thresholds(trm_keeper *keeper, trm_panel *panel, trm_erro
     }
     if (status == TRM_OK)
         status = trm_panel_settle(keeper->anchors, panel, err);
-    if (status == TRM_OK && !keeper->anchors->keep) {
-        part = thresholds_part(keeper, true);
-        status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
-    }
+    if (status == TRM_OK && !keeper->anchors->keep)
+        status = load_fields(keeper, panel->negatives, TRM_FIELD_GIVEN, err);
     return status;
 }
 
 static trm_status find_thresholds(trm_keeper *keeper, bool here, trm_panel *panel, trm_error *err)
 {
     trm_anchors *anchors = keeper->anchors;
+    const trm_asked asked = {&anchors->positives.query, panel->positives}, nothing = {NULL, NULL};
     trm_status status = TRM_OK;
     if (here) {
-        const trm_keep_part part = positives_part(keeper, true);
         keeper->resumes = false;
-        status = load(keeper, TRM_KEPT_STATE, 1, &part, err);
+        status = load_fields(keeper, panel->positives, TRM_FIELD_FOUND, err);
         if (status == TRM_OK)
             status = take_done(keeper, err);
     }
     if (status == TRM_OK)
-        status = trm_sweep_run(keeper->sweep, &anchors->policy.sink, panel->positives, &anchors->counts, err);
+        status = trm_sweep_run(keeper->sweep, "positives", asked, nothing, &anchors->counts, err);
     return status == TRM_OK ? trm_panel_settle(anchors, panel, err) : status;
 }
 
@@ -497,29 +492,41 @@ trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel, 
     return status;
 }
 
-trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error *err)
+/* What was found in the sweep that was stopped. What is counted is taken once in a team. */
+static trm_status take_found(const trm_keeper *keeper, const trm_state *state, bool after, trm_error *err)
 {
-    trm_state *state = keeper->panel->negatives;
-    const bool sums = sink->list == TRM_MERGE_SUM;
+    trm_keep_part part[TRM_FIELDS];
+    const int parts = parts_of(keeper, state, TRM_FIELD_FOUND, true, part);
+    for (int f = 0, i = 0; f < state->type->fields && !after && keeper->anchors->rows->member > 0; f++) {
+        const trm_field *field = &state->type->field[f];
+        if (field->kind == TRM_FIELD_FOUND && !field->merge->idempotent)
+            part[i].count = 0;
+        i += field->kind == TRM_FIELD_FOUND;
+    }
+    return load(keeper, TRM_KEPT_STATE, parts, part, err);
+}
+
+trm_status trm_keeper_sweep(trm_keeper *keeper, trm_error *err)
+{
+    const trm_query *query = keeper->anchors->negatives;
+    const trm_asked asked = {query, keeper->panel->negatives}, nothing = {NULL, NULL};
     trm_status status = TRM_OK;
-    for (int64_t i = 0; i < state->slots * state->sets && sums; i++)
-        state->best[i] = (trm_candidate){0.0, 0};
     keeper->phase = TRM_KEEPER_NEGATIVES;
     if (keeper->resumes && keeper->index == 0) {
-        trm_keep_part part[TRM_SEMIHARD_SETS];
-        const int parts = negatives_parts(keeper, true, part);
         const bool after = keeper->resume_phase == TRM_KEEPER_AFTER;
         keeper->resumes = after;
-        for (int i = 0; i < parts && sums && !after && keeper->anchors->rows->member > 0; i++)
-            part[i].count = 0; /* the team's sum is taken once */
-        status = load(keeper, TRM_KEPT_STATE, parts, part, err);
+        status = take_found(keeper, asked.state, after, err);
         if (status == TRM_OK && after)
-            trm_sweep_prepare(keeper->sweep, sink, state);
+            trm_sweep_prepare(keeper->sweep, query, asked.state);
         if (status != TRM_OK || after)
             return status;
         status = take_done(keeper, err);
     }
-    return status == TRM_OK ? trm_sweep_run(keeper->sweep, sink, state, keeper->counts, err) : status;
+    if (status == TRM_OK)
+        status = trm_sweep_run(keeper->sweep, "negatives", asked, nothing, keeper->counts, err);
+    if (status == TRM_OK)
+        trm_sweep_settle(keeper->sweep, query, asked.state);
+    return status;
 }
 
 bool trm_keeper_was_after(const trm_keeper *keeper)

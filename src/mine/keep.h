@@ -49,9 +49,9 @@ trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *
 trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel,
                            trm_error *err) TRM_MUST_CHECK;
 
-/* Runs the negatives sweep of the open panel, whose candidates are set to none; or, where an earlier run was
- * past it, takes what the caller had made of them. Collective. */
-trm_status trm_keeper_sweep(trm_keeper *keeper, const trm_sink *sink, trm_error *err) TRM_MUST_CHECK;
+/* Runs the negatives sweep of the open panel and settles what it found; or, where an earlier run was past it,
+ * takes what the caller had made of that. Collective. */
+trm_status trm_keeper_sweep(trm_keeper *keeper, trm_error *err) TRM_MUST_CHECK;
 
 /* After the sweep: whether an earlier run was past it, at keeper->place; part: what it passed to
  * trm_keeper_pause, in this run's cut, taken then. Collective. Errors: DATA, IO. */

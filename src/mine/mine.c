@@ -57,8 +57,8 @@ static void add_triplet(trm_tally *tally, const trm_triplet *triplet)
 static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
                                trm_candidate *scratch, trm_tally *tally)
 {
-    const trm_candidate *positive = panel->positives->best + panel->positives->offset[row];
     const int64_t pairs = trm_anchors_pairs(&job->anchors, row);
+    const trm_candidate *positive = pairs > 0 ? trm_panel_pairs(panel, row) : NULL;
     int64_t count = 0;
     trm_candidate *by_id = scratch; /* its key the positive's row id, which a double holds */
     for (int64_t i = 0; i < pairs; i++)
@@ -69,7 +69,8 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
         int64_t negative;
         double d_an;
         trm_kind kind;
-        if (trm_semihard_answer(&job->semihard, panel->negatives, row, i, &negative, &d_an, &kind))
+        if (trm_semihard_answer(&job->semihard, panel->negatives, row, i, positive[i].key, &negative, &d_an,
+                                &kind))
             out[count++] = (trm_triplet){
                 job->rows->id[row], positive[i].id, negative, positive[i].key, d_an, (int64_t)kind, 1};
     }
@@ -201,9 +202,7 @@ static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
     if (status == TRM_OK) {
         MPI_Barrier(job->run->comm);
         const double start = trm_clock();
-        status = trm_keeper_sweep(&job->keeper, &job->semihard.sink, err);
-        if (status == TRM_OK)
-            trm_semihard_finish(&job->semihard, panel.negatives);
+        status = trm_keeper_sweep(&job->keeper, err);
         job->negatives_s += trm_clock() - start;
     }
     if (status == TRM_OK)
@@ -279,8 +278,7 @@ static trm_status begin(trm_job *job, const trm_mine_options *options, trm_error
     if (status != TRM_OK)
         return status;
     trm_semihard_init(&job->semihard, options);
-    status =
-        trm_anchors_init(&job->anchors, job->run, job->rows, options, job->semihard.sink.sets, true, err);
+    status = trm_anchors_init(&job->anchors, job->run, job->rows, options, &job->semihard.query, true, err);
     job->summary->panels = (int)job->anchors.panels;
     job->summary->memory_bytes = job->anchors.memory_bytes;
     return status;
@@ -301,7 +299,7 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
     trm_job job = {.run = run, .rows = rows, .emit = emit, .context = context, .summary = summary};
     trm_status status = begin(&job, options, err);
     if (status == TRM_OK)
-        status = trm_sweep_create(run, rows, options->metric, &job.sweep, err);
+        status = trm_sweep_create(run, rows, NULL, options->metric, &job.sweep, err);
     if (status == TRM_OK)
         status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts, (trm_totals){0}, err);
     summary->panels = (int)job.anchors.panels;

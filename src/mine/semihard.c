@@ -1,4 +1,4 @@
-/* The semihard sink.
+/* The semihard query.
  *
  * An anchor's thresholds t_1 <= ... <= t_K cut the line of distances into buckets. A candidate at distance d
  * with exactly c thresholds "behind" it goes to one bucket; a suffix (or prefix) minimum over the buckets,
@@ -15,11 +15,6 @@
 
 #include <float.h>
 
-static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi);
-static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi);
-static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
-                  const int64_t *ids, int64_t place);
-
 static bool is_single(trm_question question)
 {
     return question == TRM_ASK_NEAREST || question == TRM_ASK_FARTHEST;
@@ -29,32 +24,6 @@ static bool is_single(trm_question question)
 static bool is_nearest(trm_question question)
 {
     return question == TRM_ASK_NEAREST || question == TRM_ASK_NEAREST_BEYOND;
-}
-
-void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
-{
-    *semihard = (trm_semihard){.options = *options};
-    semihard->sink = (trm_sink){.has_bounds = true,
-                                .prepare = trm_thresholds_prepare,
-                                .window = window_of,
-                                .wants = wants,
-                                .offer = offer};
-    int sets = 0;
-    if (options->negatives == TRM_NEGATIVES_HARD) {
-        semihard->question[0] = TRM_ASK_NEAREST;
-        semihard->sink.sets = 1;
-        return;
-    }
-    if (options->pick == TRM_PICK_NEAREST)
-        semihard->question[sets++] = TRM_ASK_NEAREST_BEYOND;
-    else
-        semihard->question[sets++] =
-            options->window == TRM_WINDOW_NONE ? TRM_ASK_FARTHEST : TRM_ASK_FARTHEST_WITHIN;
-    if (options->fallback == TRM_FALLBACK_FARTHEST_INSIDE)
-        semihard->question[sets++] = TRM_ASK_FARTHEST_UP_TO;
-    if (options->fallback == TRM_FALLBACK_HARDEST)
-        semihard->question[sets++] = TRM_ASK_NEAREST;
-    semihard->sink.sets = sets;
 }
 
 static bool inside_window(const trm_mine_options *options, double d, double threshold)
@@ -88,12 +57,22 @@ static double window_end(const trm_mine_options *options, double t)
     return t + options->margin + 8.0 * DBL_EPSILON * (fabs(t) + options->margin);
 }
 
-/* The interval that one question still cares about. */
-static void question_window(const trm_semihard *semihard, int set, const trm_state *state, trm_thresholds a,
-                            double *lo, double *hi)
+/* What was found for a question of row; its shape is 1 + the question's number. */
+static trm_candidate *found_of(const trm_state *state, int set, int64_t row)
 {
-    const trm_candidate *best = state->best + set * state->slots + a.first;
+    trm_candidate *found = state->field[TRM_FIELD_BEYOND_THRESHOLDS + set];
+    return found + state->offset[1 + set][row];
+}
+
+/* The interval that one question still cares about. */
+static void question_window(const trm_semihard *semihard, int set, const trm_candidate *best,
+                            trm_thresholds a, double *lo, double *hi)
+{
     switch (semihard->question[set]) {
+    case TRM_ASK_NOTHING:
+        *lo = INFINITY;
+        *hi = -INFINITY;
+        return;
     case TRM_ASK_NEAREST_BEYOND: /* what lies beyond the last threshold is beyond all */
         *lo = a.t[0];
         *hi = fmin(best[a.count - 1].key, window_end(&semihard->options, a.t[a.count - 1]));
@@ -117,15 +96,15 @@ static void question_window(const trm_semihard *semihard, int set, const trm_sta
     }
 }
 
-static void window_of(const trm_sink *sink, const trm_state *state, int64_t row, double *lo, double *hi)
+static void window_of(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
 {
-    const trm_semihard *semihard = (const trm_semihard *)sink;
+    const trm_semihard *semihard = query->settings;
     const trm_thresholds a = trm_thresholds_of(state, row);
     *lo = INFINITY;
     *hi = -INFINITY;
-    for (int set = 0; set < sink->sets && a.count > 0; set++) {
+    for (int set = 0; set < TRM_QUESTIONS && a.count > 0; set++) {
         double from = INFINITY, to = -INFINITY;
-        question_window(semihard, set, state, a, &from, &to);
+        question_window(semihard, set, found_of(state, set, row), a, &from, &to);
         *lo = fmin(*lo, from);
         *hi = fmax(*hi, to);
     }
@@ -133,14 +112,13 @@ static void window_of(const trm_sink *sink, const trm_state *state, int64_t row,
 
 /* Could a distance in [lo, hi] improve a bucket of one question? Looks at the few buckets it may fall into.
  */
-static bool question_wants(const trm_semihard *semihard, int set, const trm_state *state, trm_thresholds a,
+static bool question_wants(const trm_semihard *semihard, int set, const trm_candidate *best, trm_thresholds a,
                            double lo, double hi)
 {
     enum { LOOK_AT_MOST = 8 };
     const trm_question question = semihard->question[set];
-    const trm_candidate *best = state->best + set * state->slots + a.first;
     double from = INFINITY, to = -INFINITY;
-    question_window(semihard, set, state, a, &from, &to);
+    question_window(semihard, set, best, a, &from, &to);
     if (hi < from || lo > to)
         return false;
     if (is_single(question) || a.count == 1)
@@ -162,11 +140,11 @@ static bool question_wants(const trm_semihard *semihard, int set, const trm_stat
     return false;
 }
 
-static bool wants(const trm_sink *sink, const trm_state *state, int64_t row, double lo, double hi)
+static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
 {
     const trm_thresholds a = trm_thresholds_of(state, row);
-    for (int set = 0; set < sink->sets && a.count > 0; set++)
-        if (question_wants((const trm_semihard *)sink, set, state, a, lo, hi))
+    for (int set = 0; set < TRM_QUESTIONS && a.count > 0; set++)
+        if (question_wants(query->settings, set, found_of(state, set, row), a, lo, hi))
             return true;
     return false;
 }
@@ -218,10 +196,11 @@ static bool offer_batch(trm_question question, const trm_thresholds *a, trm_cand
     int64_t below[TRM_THRESHOLDS_BATCH], wins = 0;
     const bool nearest = is_nearest(question);
     const double sign = nearest ? 1.0 : -1.0;
+    const trm_beside beside = {best, sizeof *best};
     for (int64_t first = 0; first < n; first += TRM_THRESHOLDS_BATCH) {
         const int64_t count = n - first < TRM_THRESHOLDS_BATCH ? n - first : TRM_THRESHOLDS_BATCH;
-        trm_thresholds_below(a, count, d + first, 0.0, best, below);
-        trm_thresholds_look_ahead(a, best, first, n);
+        trm_thresholds_below(a, count, d + first, 0.0, beside, below);
+        trm_thresholds_look_ahead(a, beside, first, n);
         for (int64_t i = 0; i < count; i++) {
             /* outside all buckets: offered to the first or last, where it must lose */
             const int64_t bucket = nearest ? below[i] - 1 : below[i];
@@ -234,69 +213,110 @@ static bool offer_batch(trm_question question, const trm_thresholds *a, trm_cand
     return wins > 0;
 }
 
-static bool offer(const trm_sink *sink, trm_state *state, int64_t row, int64_t n, const double *d,
-                  const int64_t *ids, int64_t place)
+static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
-    (void)place;
+    (void)tally;
     enum { BATCH_FROM_THRESHOLDS = 16, BATCH_FROM_DISTANCES = 8 };
-    const trm_semihard *semihard = (const trm_semihard *)sink;
+    const trm_semihard *semihard = query->settings;
     trm_thresholds a = trm_thresholds_of(state, row);
     if (a.count == 0)
         return false;
-    const bool many = a.count >= BATCH_FROM_THRESHOLDS && n >= BATCH_FROM_DISTANCES;
+    const bool many = a.count >= BATCH_FROM_THRESHOLDS && seen->n >= BATCH_FROM_DISTANCES;
     bool changed = false;
     if (many)
         trm_thresholds_grid(&a);
-    for (int set = 0; set < sink->sets; set++) {
+    for (int set = 0; set < TRM_QUESTIONS; set++) {
         const trm_question question = semihard->question[set];
-        trm_candidate *best = state->best + set * state->slots + a.first;
+        trm_candidate *best = found_of(state, set, row);
         const bool by_threshold = question == TRM_ASK_NEAREST_BEYOND || question == TRM_ASK_FARTHEST_UP_TO;
-        changed |= many && by_threshold ? offer_batch(question, &a, best, n, d, ids)
-                                        : offer_singly(semihard, question, &a, best, n, d, ids);
+        if (question != TRM_ASK_NOTHING)
+            changed |= many && by_threshold
+                           ? offer_batch(question, &a, best, seen->n, seen->d, seen->id)
+                           : offer_singly(semihard, question, &a, best, seen->n, seen->d, seen->id);
     }
     return changed;
 }
 
-void trm_semihard_finish(const trm_semihard *semihard, trm_state *state)
+/* Slot i of a question by threshold then answers pair i. */
+static void settle(const trm_query *query, trm_state *state, int64_t row)
 {
-    for (int set = 0; set < semihard->sink.sets; set++) {
-        trm_candidate *best = state->best + set * state->slots;
-        for (int64_t row = 0; row < state->rows; row++) {
-            const int64_t first = state->offset[row], last = state->offset[row + 1];
-            if (is_single(semihard->question[set]))
-                continue;
-            if (is_nearest(semihard->question[set])) {
-                for (int64_t i = last - 2; i >= first; i--)
-                    if (trm_candidate_less(best[i + 1], best[i]))
-                        best[i] = best[i + 1];
-            } else {
-                for (int64_t i = first + 1; i < last; i++)
-                    if (trm_candidate_less(best[i - 1], best[i]))
-                        best[i] = best[i - 1];
-            }
+    const trm_semihard *semihard = query->settings;
+    for (int set = 0; set < TRM_QUESTIONS; set++) {
+        trm_candidate *best = found_of(state, set, row);
+        const int64_t count = trm_state_count(state, 1 + set, row);
+        if (is_single(semihard->question[set]))
+            continue;
+        if (is_nearest(semihard->question[set])) {
+            for (int64_t i = count - 2; i >= 0; i--)
+                if (trm_candidate_less(best[i + 1], best[i]))
+                    best[i] = best[i + 1];
+        } else {
+            for (int64_t i = 1; i < count; i++)
+                if (trm_candidate_less(best[i - 1], best[i]))
+                    best[i] = best[i - 1];
         }
     }
 }
 
-/* What a set answers for pair i of row. */
-static trm_candidate answer_of(const trm_semihard *semihard, const trm_state *state, int set, int64_t row,
-                               int64_t i)
+static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
 {
-    const int64_t slot = state->offset[row] + (is_single(semihard->question[set]) ? 0 : i);
-    return state->best[set * state->slots + slot];
+    (void)class_size;
+    const trm_semihard *semihard = query->settings;
+    if (shape == 0)
+        return pairs;
+    const trm_question question = semihard->question[shape - 1];
+    if (question == TRM_ASK_NOTHING || pairs == 0)
+        return 0;
+    return is_single(question) ? 1 : pairs;
+}
+
+static const trm_query_type type = {
+    .name = "semihard",
+    .relation = TRM_OTHER_LABEL,
+    .shapes = 1 + TRM_QUESTIONS,
+    .fields = TRM_FIELD_BEYOND_THRESHOLDS + TRM_QUESTIONS,
+    .field = {TRM_THRESHOLDS_FIELDS,
+              {"negatives", TRM_FIELD_FOUND, 1, sizeof(trm_candidate), &trm_merge_min},
+              {"fallback", TRM_FIELD_FOUND, 2, sizeof(trm_candidate), &trm_merge_min}},
+    .slots = slots,
+    .give = trm_thresholds_give,
+    .prepare = trm_thresholds_prepare,
+    .window = window_of,
+    .wants = wants,
+    .offer = offer,
+    .settle = settle,
+};
+
+void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
+{
+    *semihard = (trm_semihard){.query = {&type, semihard}, .options = *options};
+    if (options->negatives == TRM_NEGATIVES_HARD) {
+        semihard->question[0] = TRM_ASK_NEAREST;
+        return;
+    }
+    if (options->pick == TRM_PICK_NEAREST)
+        semihard->question[0] = TRM_ASK_NEAREST_BEYOND;
+    else
+        semihard->question[0] =
+            options->window == TRM_WINDOW_NONE ? TRM_ASK_FARTHEST : TRM_ASK_FARTHEST_WITHIN;
+    if (options->fallback == TRM_FALLBACK_FARTHEST_INSIDE)
+        semihard->question[1] = TRM_ASK_FARTHEST_UP_TO;
+    if (options->fallback == TRM_FALLBACK_HARDEST)
+        semihard->question[1] = TRM_ASK_NEAREST;
 }
 
 bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, int64_t row, int64_t i,
-                         int64_t *negative, double *d_an, trm_kind *kind)
+                         double d_ap, int64_t *negative, double *d_an, trm_kind *kind)
 {
-    const double threshold = state->bound[state->offset[row] + i];
     const bool hard = semihard->options.negatives == TRM_NEGATIVES_HARD;
-    for (int set = 0; set < semihard->sink.sets; set++) {
-        const trm_candidate found = answer_of(semihard, state, set, row, i);
+    for (int set = 0; set < TRM_QUESTIONS; set++) {
+        if (semihard->question[set] == TRM_ASK_NOTHING)
+            continue;
+        const trm_candidate found = found_of(state, set, row)[is_single(semihard->question[set]) ? 0 : i];
         if (!trm_candidate_exists(found))
             continue;
         const double d = is_nearest(semihard->question[set]) ? found.key : 0.0 - found.key;
-        if (set == 0 && !hard && !(d > threshold && inside_window(&semihard->options, d, threshold)))
+        if (set == 0 && !hard && !(d > d_ap && inside_window(&semihard->options, d, d_ap)))
             continue;
         *negative = found.id;
         *d_an = d;

@@ -25,14 +25,23 @@ static inline int64_t cell_of(const trm_thresholds *anchor, double d)
     return (int64_t)cell;
 }
 
-void trm_thresholds_prepare(const trm_sink *sink, trm_state *state, int64_t row)
+void trm_thresholds_give(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,
+                         int64_t pairs)
 {
-    (void)sink;
+    (void)query;
+    double *threshold = (double *)state->field[TRM_FIELD_THRESHOLDS] + state->offset[0][row];
+    for (int64_t i = 0; i < pairs; i++)
+        threshold[i] = pair[i].key;
+}
+
+void trm_thresholds_prepare(const trm_query *query, trm_state *state, int64_t row)
+{
+    (void)query;
     trm_thresholds anchor = trm_thresholds_of(state, row);
     if (anchor.count == 0)
         return;
     trm_thresholds_grid(&anchor);
-    int32_t *index = state->index + anchor.first;
+    int32_t *index = (int32_t *)state->field[TRM_FIELD_INDEX] + anchor.first;
     int64_t cell = 0;
     for (int64_t i = 0; i < anchor.count; i++)
         for (const int64_t last = cell_of(&anchor, anchor.t[i]); cell <= last; cell++)
@@ -88,7 +97,7 @@ TRM_TARGET_AVX512 static void settle_avx512(const trm_thresholds *anchor, int64_
 #endif
 
 void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double *d, double less,
-                          const trm_candidate *also, int64_t *below)
+                          trm_beside beside, int64_t *below)
 {
     for (int64_t i = 0; i < n; i++) {
         below[i] = cell_of(anchor, d[i] - less);
@@ -97,8 +106,8 @@ void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double 
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = anchor->index[below[i]];
         __builtin_prefetch(&anchor->t[at]);
-        if (also != NULL)
-            __builtin_prefetch(&also[at], 1);
+        if (beside.slot != NULL)
+            __builtin_prefetch((const char *)beside.slot + at * beside.bytes, 1);
     }
 #if TRM_HAVE_X86
     if (trm_isa_get() == TRM_ISA_AVX512) {
@@ -118,8 +127,7 @@ static void ask_for(const void *table, int64_t count, int64_t size, int64_t from
         __builtin_prefetch((const char *)table + bytes + at, 0, 2);
 }
 
-void trm_thresholds_look_ahead(const trm_thresholds *anchor, const trm_candidate *also, int64_t from,
-                               int64_t n)
+void trm_thresholds_look_ahead(const trm_thresholds *anchor, trm_beside beside, int64_t from, int64_t n)
 {
     enum { THRESHOLDS_A_DISTANCE = 8 }; /* beyond, most of what would be read would not be used */
     const int64_t count = anchor->count,
@@ -128,5 +136,5 @@ void trm_thresholds_look_ahead(const trm_thresholds *anchor, const trm_candidate
         return;
     ask_for(anchor->t, count, sizeof *anchor->t, from, to, n);
     ask_for(anchor->index, count, sizeof *anchor->index, from, to, n);
-    ask_for(also, count, sizeof *also, from, to, n);
+    ask_for(beside.slot, count, beside.bytes, from, to, n);
 }

@@ -1,52 +1,52 @@
-/* The MPI operations on candidates. Lists travel as one derived type a list, whose size tells the
- * operation how long a list is: an MPI operation gets no other context. */
+/* Merging across ranks; see merge.h. */
 #include "par/merge.h"
 
 #include "par/agree.h"
 
-static void operation_min(void *from, void *into, int *count, MPI_Datatype *type)
+/* The merge that is under way. MPI gives an operation no other context; the main thread alone is here, and the
+ * operation runs inside its call. */
+static struct {
+    const trm_merge *merge;
+    int64_t rows;
+    const int64_t *offset;
+} under_way;
+
+static void operation(void *from, void *into, int *count, MPI_Datatype *type)
 {
+    (void)count; /* one: all slots of these rows are one element, which MPI can't cut */
     (void)type;
-    trm_candidates_merge_min(into, from, *count);
+    under_way.merge->merge(into, from, under_way.rows, under_way.offset);
 }
 
-static void operation_lists(void *from, void *into, int *count, MPI_Datatype *type)
+void trm_merge_slots(MPI_Comm comm, const trm_merge *merge, void *slots, int64_t rows, const int64_t *offset)
 {
-    int bytes = 0;
-    MPI_Type_size(*type, &bytes);
-    int64_t length = bytes / (int)sizeof(trm_candidate);
-    trm_candidates_merge_lists(into, from, *count * length, length);
-}
-
-static void operation_sums(void *from, void *into, int *count, MPI_Datatype *type)
-{
-    (void)type;
-    trm_candidates_merge_sums(into, from, *count);
-}
-
-void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t count, int64_t length)
-{
+    const int64_t most = (INT64_C(1) << 26) / (int64_t)merge->bytes; /* slots at once, where rows allow it */
     int ranks = 0;
     MPI_Comm_size(comm, &ranks);
-    if (ranks == 1 || count == 0)
+    if (ranks == 1)
         return;
-    int64_t unit = length > 0 ? length : 1;
-    MPI_Datatype type;
-    MPI_Type_contiguous((int)(unit * (int64_t)sizeof *candidates), MPI_BYTE, &type);
-    MPI_Type_commit(&type);
-    MPI_Op operation;
-    MPI_Op_create(length > 0                ? operation_lists
-                  : length == TRM_MERGE_SUM ? operation_sums
-                                            : operation_min,
-                  1, &operation);
-    const int64_t piece = (INT64_C(1) << 26) / unit > 0 ? (INT64_C(1) << 26) / unit : 1;
-    for (int64_t done = 0; done < count / unit; done += piece) {
-        int64_t left = count / unit - done;
-        MPI_Allreduce(MPI_IN_PLACE, candidates + done * unit, (int)(left < piece ? left : piece), type,
-                      operation, comm);
+    MPI_Op op;
+    MPI_Op_create(operation, 1, &op);
+    for (int64_t first = 0, last; first < rows; first = last) {
+        for (last = first + 1; last < rows && offset[last + 1] - offset[first] <= most; last++)
+            continue;
+        const int64_t count = offset[last] - offset[first];
+        if (count == 0)
+            continue;
+        MPI_Datatype type;
+        MPI_Type_contiguous((int)count, MPI_INT64_T, &type); /* a slot is words of 8 bytes */
+        MPI_Datatype all;
+        MPI_Type_contiguous((int)merge->bytes / 8, type, &all);
+        MPI_Type_commit(&all);
+        under_way.merge = merge;
+        under_way.rows = last - first;
+        under_way.offset = offset + first;
+        MPI_Allreduce(MPI_IN_PLACE, (char *)slots + (offset[first] - offset[0]) * (int64_t)merge->bytes, 1,
+                      all, op, comm);
+        MPI_Type_free(&all);
+        MPI_Type_free(&type);
     }
-    MPI_Op_free(&operation);
-    MPI_Type_free(&type);
+    MPI_Op_free(&op);
 }
 
 void trm_merge_exact_sum(MPI_Comm comm, trm_exact_sum *sum)

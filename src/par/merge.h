@@ -1,20 +1,20 @@
-/* Merging candidates across ranks: MPI_Allreduce under minimum-(key, id). */
+/* Merging across ranks: what an anchor found, sums, names. */
 #ifndef TRM_PAR_MERGE_H
 #define TRM_PAR_MERGE_H
 
-#include "base/candidate.h"
 #include "base/error.h"
 #include "base/exact_sum.h"
 #include "base/hash_sum.h"
+#include "base/merge.h"
 #include "base/names.h"
 
 #include <mpi.h>
 #include <stdint.h>
 
-/* Every rank ends with the merge of all ranks' candidates, in place. length: TRM_MERGE_MIN or TRM_MERGE_SUM,
- * one by one; > 0: count is a multiple of length and each run of length is an ascending list. Collective;
- * count and length equal on all. */
-void trm_merge_candidates(MPI_Comm comm, trm_candidate *candidates, int64_t count, int64_t length);
+/* Every rank ends with the merge of all ranks' slots, in place: MPI_Allreduce under the merge. Row i of rows owns
+ * slots [offset[i], offset[i + 1]); slots begins with slot offset[0]. Collective; rows and offset equal on
+ * all. */
+void trm_merge_slots(MPI_Comm comm, const trm_merge *merge, void *slots, int64_t rows, const int64_t *offset);
 
 /* Sums over all ranks, in place, on all ranks. Collective. */
 void trm_merge_exact_sum(MPI_Comm comm, trm_exact_sum *sum);

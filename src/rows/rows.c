@@ -238,7 +238,8 @@ static int64_t arrange_bytes(const trm_run *run, const trm_rows *rows, int repli
     /* the caller's labels and norms, where rows go and come from, the shard's labels */
     const int64_t labels = own * (LABELS_A_ROW + 8 + (int64_t)sizeof(key)) + replicate * own * LAID_OUT_A_ROW;
     /* the rows as read; a copy to send; that and what is received; that and the shard */
-    const int64_t reading = rows->read_bytes + x, sending = 2 * x, placing = x + replicate * (x + own * 8);
+    const int64_t reading = rows->read_bytes + x, sending = 2 * x,
+                  placing = x + replicate * (x + own * 4 * 8);
     const int64_t moving = (sending > placing ? sending : placing) + (rows->kept ? x : 0);
     return labels + (reading > moving ? reading : moving);
 }
@@ -506,11 +507,17 @@ static void free_layout(trm_rows *rows)
     if (rows->team_comm != MPI_COMM_NULL)
         MPI_Comm_free(&rows->team_comm);
     trm_free(rows->shards);
-    trm_free(rows->label);
-    trm_free(rows->id);
-    trm_free(rows->class_first);
+    if (rows->message == NULL) { /* else they are in it */
+        trm_free(rows->label);
+        trm_free(rows->id);
+        trm_free(rows->class_first);
+    }
+    trm_free(rows->message);
     trm_free(rows->class_size);
     rows->shards = NULL;
+    rows->message = NULL;
+    rows->x = NULL;
+    rows->norm2 = NULL;
     rows->label = rows->id = rows->class_first = rows->class_size = NULL;
     rows->classes = 0;
 }
@@ -595,6 +602,54 @@ static trm_status exchange_rows(const trm_run *run, const trm_rows *rows, int64_
     return status;
 }
 
+int64_t trm_rows_message_bytes(int dim, int64_t count)
+{
+    return count * (dim * (int64_t)sizeof(float) + 4 * 8) + 8; /* an odd number of floats is filled up */
+}
+
+trm_rows_part trm_rows_view(int dim, int64_t first, int64_t count, void *message)
+{
+    trm_rows_part part = {.first = first, .count = count, .x = message};
+    const int64_t floats = count * dim;
+    part.norm2 = (double *)(void *)(part.x + floats + floats % 2);
+    part.label = (int64_t *)(part.norm2 + count);
+    part.id = part.label + count;
+    part.class_first = part.id + count;
+    return part;
+}
+
+/* Moves what the shard has into one piece, with room for the embeddings; false: out of memory. */
+static bool make_message(trm_rows *rows)
+{
+    const size_t bytes = (size_t)rows->count * sizeof(int64_t);
+    rows->message = trm_alloc(trm_rows_message_bytes(rows->dim, rows->count), 1);
+    if (rows->message == NULL)
+        return false;
+    const trm_rows_part part = trm_rows_view(rows->dim, rows->first, rows->count, rows->message);
+    if (rows->count > 0) {
+        memcpy(part.label, rows->label, bytes);
+        memcpy(part.id, rows->id, bytes);
+        memcpy(part.class_first, rows->class_first, bytes);
+    }
+    trm_free(rows->label);
+    trm_free(rows->id);
+    trm_free(rows->class_first);
+    rows->x = part.x;
+    rows->norm2 = part.norm2;
+    rows->label = part.label;
+    rows->id = part.id;
+    rows->class_first = part.class_first;
+    return true;
+}
+
+int64_t trm_rows_largest_shard(const trm_rows *rows)
+{
+    int64_t largest = 0;
+    for (int t = 0; t < rows->teams; t++)
+        largest = rows->shards[t].count > largest ? rows->shards[t].count : largest;
+    return largest;
+}
+
 trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, float **embeddings,
                          trm_error *err)
 {
@@ -606,9 +661,7 @@ trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, floa
     int64_t *starts = trm_alloc((int64_t)rows->replicate + 1, sizeof *starts);
     trm_status status = exchange_rows(run, rows, count, embeddings, &received, err);
     if (status == TRM_OK) {
-        rows->x = trm_alloc(rows->count * dim, sizeof *rows->x);
-        rows->norm2 = trm_alloc(rows->count, sizeof *rows->norm2);
-        if (starts == NULL || rows->x == NULL || rows->norm2 == NULL)
+        if (starts == NULL || !make_message(rows))
             status = trm_fail_memory(err, "rows", rows->count, (size_t)trm_rows_bytes_per_row(rows->dim));
         status = trm_agree(run->comm, status, err);
     }
@@ -670,8 +723,6 @@ void trm_rows_destroy(trm_rows **rows)
     free_layout(old);
     free_sorted(old);
     trm_free(old->ignored_label);
-    trm_free(old->x);
-    trm_free(old->norm2);
     trm_free(old);
     *rows = NULL;
 }

@@ -44,6 +44,7 @@ struct trm_rows {
     bool kept;             /* the caller keeps its rows */
     int64_t read_bytes;    /* of a buffer that the caller reads with */
     trm_sorted *sorted;    /* until the embeddings are here */
+    void *message;         /* x, norm2, label, id and class_first as they travel, in one piece */
     float *x;              /* count x dim */
     int64_t *label, *id;   /* count; ids are row ids of the store */
     double *norm2;         /* count: canonical dot of the row with itself */
@@ -80,6 +81,21 @@ trm_status trm_rows_check_metric(const trm_rows *rows, trm_metric metric, trm_er
 const char *trm_rows_label(const trm_rows *rows, int64_t label, char text[TRM_ROWS_LABEL]);
 /* Do rows with this label take no part? Not collective. */
 bool trm_rows_ignore(const trm_rows *rows, int64_t label);
+
+/* Consecutive arranged rows, as trm_rows has them. */
+typedef struct trm_rows_part {
+    int64_t first, count; /* arranged places */
+    float *x;
+    double *norm2;
+    int64_t *label, *id, *class_first;
+} trm_rows_part;
+
+/* How count rows travel: bytes of the message, and its arrays. */
+int64_t trm_rows_message_bytes(int dim, int64_t count);
+trm_rows_part trm_rows_view(int dim, int64_t first, int64_t count, void *message);
+
+/* Rows of the largest shard. */
+int64_t trm_rows_largest_shard(const trm_rows *rows);
 
 /* Bytes a row takes here, for the memory plan. */
 int64_t trm_rows_bytes_per_row(int dim);

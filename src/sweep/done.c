@@ -26,6 +26,12 @@ static bool holds(trm_rectangle r, trm_rectangle s)
     return r.a_first <= s.a_first && s.a_last <= r.a_last && r.b_first <= s.b_first && s.b_last <= r.b_last;
 }
 
+/* Does a done rectangle have pairs of another, either way round? */
+static bool meets_pairs(const trm_done *done, trm_rectangle r, trm_rectangle s)
+{
+    return meets(r, s) || (!done->two_sets && meets(turned(r), s));
+}
+
 trm_status trm_done_add(trm_done *done, trm_rectangle rectangle, trm_error *err)
 {
     if (is_empty(rectangle))
@@ -49,7 +55,7 @@ trm_status trm_done_add_touching(trm_done *done, const trm_done *from, trm_recta
 {
     trm_status status = TRM_OK;
     for (int64_t i = 0; i < from->count && status == TRM_OK; i++)
-        if (meets(from->rectangle[i], area) || meets(turned(from->rectangle[i]), area))
+        if (meets_pairs(from, from->rectangle[i], area))
             status = trm_done_add(done, from->rectangle[i], err);
     return status;
 }
@@ -98,7 +104,7 @@ static int64_t next_cut(const cuts *range, int64_t from)
 static bool is_done(const trm_done *done, trm_rectangle cell)
 {
     for (int64_t i = 0; i < done->count; i++)
-        if (holds(done->rectangle[i], cell) || holds(turned(done->rectangle[i]), cell))
+        if (holds(done->rectangle[i], cell) || (!done->two_sets && holds(turned(done->rectangle[i]), cell)))
             return true;
     return false;
 }
@@ -108,7 +114,7 @@ void trm_done_left(const trm_done *done, trm_rectangle tile, bool diagonal, bool
 {
     bool touched = false;
     for (int64_t i = 0; i < done->count && !touched; i++)
-        touched = meets(done->rectangle[i], tile) || meets(turned(done->rectangle[i]), tile);
+        touched = meets_pairs(done, done->rectangle[i], tile);
     if (!touched) {
         left(context, tile, diagonal);
         return;
@@ -116,7 +122,8 @@ void trm_done_left(const trm_done *done, trm_rectangle tile, bool diagonal, bool
     cuts a = {.first = tile.a_first, .last = tile.a_last}, b = {.first = tile.b_first, .last = tile.b_last};
     for (int64_t i = 0; i < done->count; i++) {
         cut_both(&a, &b, done->rectangle[i], tile);
-        cut_both(&a, &b, turned(done->rectangle[i]), tile);
+        if (!done->two_sets)
+            cut_both(&a, &b, turned(done->rectangle[i]), tile);
     }
     for (int64_t i = a.first, i_next; i < a.last; i = i_next) {
         i_next = next_cut(&a, i);

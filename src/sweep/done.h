@@ -2,7 +2,8 @@
  *
  * Shards and tiles depend on the number of ranks, arranged places don't. So a sweep that was stopped leaves
  * behind rectangles, and one that goes on, perhaps cut in other tiles, asks of each of its tiles what is left
- * of it. A rectangle stands for unordered pairs: {x, y} with x in one range and y in the other. */
+ * of it. A rectangle stands for unordered pairs, {x, y} with x in one range and y in the other; where the ranges
+ * are of two sets, for pairs of a row of the first and one of the second. */
 #ifndef TRM_SWEEP_DONE_H
 #define TRM_SWEEP_DONE_H
 
@@ -19,6 +20,7 @@ typedef struct trm_rectangle {
 typedef struct trm_done {
     trm_rectangle *rectangle;
     int64_t count, room;
+    bool two_sets;
 } trm_done;
 
 /* Adds a rectangle; an empty one is left out. Errors: MEMORY. */

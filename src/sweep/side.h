@@ -4,15 +4,16 @@
 
 #include "kernel/kernel.h"
 #include "sweep/done.h"
-#include "sweep/half_ring.h"
-#include "sweep/sink.h"
+#include "sweep/query.h"
+#include "sweep/schedule.h"
 #include "sweep/sweep.h"
 
 #include <omp.h>
 
 /* A block of rows with its state. The arrays belong to the rows or to the visitor's buffers. */
 typedef struct trm_side {
-    int64_t first, count; /* arranged places */
+    const trm_query *query; /* what its anchors ask; NULL: it has none, and no state */
+    int64_t first, count;   /* arranged places */
     const float *x;
     const int64_t *label, *id, *class_first;
     const double *norm2;
@@ -35,13 +36,17 @@ typedef struct trm_worker {
     uint8_t *wanted;                 /* tile x tile: which side of a survivor wants it */
     int dense_left;                  /* tiles to go on without the filter, because it ruled out too little */
     int dense_streak; /* how many that were last time: doubles while the filter goes on being of no use */
+    int64_t tally[TRM_TALLY_WORDS]; /* of queries */
     trm_sweep_counts counts;
 } trm_worker;
 
 /* Work is dealt in blocks of span x span tiles. Where an anchor's tables are larger than a cache, a visit to
  * them should be for many distances; the filter and the locks work tile by tile. */
 typedef struct trm_tiles {
-    const trm_sink *sink;
+    trm_relation relation;
+    bool every_pair; /* all in float64, no filter */
+    bool may_repeat; /* a pair may be offered twice */
+    bool one_set;    /* both sides are of the same rows */
     trm_metric metric;
     int dim, tile, block; /* block: rows, span * tile */
     trm_side *a, *b;
@@ -50,10 +55,9 @@ typedef struct trm_tiles {
 } trm_tiles;
 
 /* Sets the windows of rows [first, first + count) of a side from its state. */
-void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo,
-                          double *hi);
+void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi);
 
-/* Computes what is left to do of block (i, j) of the two sides and feeds the sink. Any thread, with its own
+/* Computes what is left to do of block (i, j) of the two sides and feeds the queries. Any thread, with its own
  * worker. */
 void trm_block_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);
 

@@ -1,16 +1,16 @@
-/* A sweep: one walk over all tiles on all ranks, each unordered pair of rows once, feeding a sink.
+/* A sweep: one walk over all tiles on all ranks, each pair of rows once, feeding queries.
  *
- * Teams form a half ring. Block pairs (t, t+s mod T), s = 0..T/2, are each computed once, by team t; for even
- * T the last step is split between the two opposite teams. The visiting shard brings its rows and its state,
- * and its candidates go home after the step. Inside a team the steps are dealt to the members along one line
- * of work. */
+ * One set of rows with itself: teams form a half ring, so that each unordered pair of rows is multiplied once
+ * and serves the anchors on both sides. One set with another: a full ring; either side's rows may be anchors.
+ * The visiting shard brings its rows and its state, one message each, and what it found goes home after the
+ * step. Inside a team the steps are dealt to the members along one line of work. */
 #ifndef TRM_SWEEP_SWEEP_H
 #define TRM_SWEEP_SWEEP_H
 
 #include "rows/rows.h"
 #include "rows/run.h"
 #include "sweep/done.h"
-#include "sweep/sink.h"
+#include "sweep/query.h"
 
 /* What one rank did. */
 typedef struct trm_sweep_counts {
@@ -23,20 +23,34 @@ typedef struct trm_sweep_counts {
 /* What sweeps over the same rows share: the map, the packed shard, threads' scratch. */
 typedef struct trm_sweep trm_sweep;
 
-/* Collective; run and rows are borrowed until destroy. Errors: MEMORY. */
-trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, trm_metric metric, trm_sweep **sweep,
-                            trm_error *err) TRM_MUST_CHECK;
+/* other: the rows that travel; NULL: the same. Both lie on the same teams. Collective; run and rows are borrowed
+ * until destroy. Errors: MEMORY. */
+trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_rows *other,
+                            trm_metric metric, trm_sweep **sweep, trm_error *err) TRM_MUST_CHECK;
 void trm_sweep_destroy(trm_sweep **sweep);
 
-/* Feeds sink: own is the state of this team's shard; at the end every member holds the same, complete state.
- * counts are added to. Collective. Errors: MEMORY; STOPPED where the run's keeper wished so; what the save
- * function returns. */
-trm_status trm_sweep_run(trm_sweep *sweep, const trm_sink *sink, trm_state *own, trm_sweep_counts *counts,
-                         trm_error *err) TRM_MUST_CHECK;
+/* What the rows of one set ask. */
+typedef struct trm_asked {
+    const trm_query *query; /* NULL: nothing, they are no anchors */
+    trm_state *state;       /* of this team's shard */
+} trm_asked;
 
-/* Makes the index of a state from its bounds, all threads: trm_sweep_run does so by itself. Not collective.
- */
-void trm_sweep_prepare(const trm_sweep *sweep, const trm_sink *sink, trm_state *state);
+/* Feeds the queries; at the end every member of a team holds the same, complete state. One set: other is {NULL,
+ * NULL}. Two: the queries of both, where there are two, have one relation and agree on every_pair. phase: what
+ * progress calls it. counts are added to. Collective. Errors: MEMORY; STOPPED where the run's keeper wished so;
+ * what the save function returns. */
+trm_status trm_sweep_run(trm_sweep *sweep, const char *phase, trm_asked own, trm_asked other,
+                         trm_sweep_counts *counts, trm_error *err) TRM_MUST_CHECK;
+
+/* Makes the MADE fields of a state, all threads: trm_sweep_run does so by itself. settle: turns what is complete
+ * into answers, all threads. Not collective. */
+void trm_sweep_prepare(const trm_sweep *sweep, const trm_query *query, trm_state *state);
+void trm_sweep_settle(const trm_sweep *sweep, const trm_query *query, trm_state *state);
+
+/* This rank's tally of all sweeps so far, TRM_TALLY_WORDS whole numbers; adds that of an earlier run. Not
+ * collective; between sweeps or while saving. */
+void trm_sweep_tally(const trm_sweep *sweep, int64_t *words);
+void trm_sweep_add_tally(trm_sweep *sweep, const int64_t *words);
 
 /* Which of the job's panels the next sweeps are for, as progress says. Not collective. */
 void trm_sweep_is_for(trm_sweep *sweep, int64_t panel, int64_t panels);
@@ -51,10 +65,10 @@ void trm_sweep_on_save(trm_sweep *sweep, trm_sweep_save_fn save, void *context);
  * there, on member 0 alone in the case of counts. Errors: MEMORY. */
 trm_status trm_sweep_skip(trm_sweep *sweep, const trm_done *done, trm_error *err) TRM_MUST_CHECK;
 
-/* Bytes a rank needs: without state, and the visiting copies of slots of state. shard: the rows of the
- * largest one. */
+/* Bytes a rank needs: without state, and the visiting copies of a state with so many slots of each shape. shard:
+ * the rows of the largest one. */
 int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard);
-int64_t trm_sweep_state_bytes(const trm_rows *rows, int64_t slots, int sets, bool bounds);
+int64_t trm_sweep_state_bytes(const trm_rows *rows, const trm_query_type *type, const int64_t *slots);
 /* And of scratch more, where the shard's anchors have that many thresholds. */
 int64_t trm_sweep_block_bytes(const trm_run *run, const trm_rows *rows, int64_t slots);
 

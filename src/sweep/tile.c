@@ -85,11 +85,20 @@ int64_t trm_worker_bytes(int tile)
     return (int64_t)tile * tile * (int64_t)(sizeof(trm_survivor) + sizeof(float) + sizeof(double) + 1);
 }
 
-void trm_side_set_windows(const trm_sink *sink, trm_side *side, int64_t first, int64_t count, double *lo,
-                          double *hi)
+/* Is any of the rows [first, last) an anchor? */
+static bool has_slots(const trm_side *side, int64_t first, int64_t last)
 {
-    for (int64_t i = 0; i < count; i++)
-        sink->window(sink, side->state, first + i, &lo[i], &hi[i]);
+    return side->query != NULL && side->state->offset[0][last] > side->state->offset[0][first];
+}
+
+void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi)
+{
+    for (int64_t i = 0; i < count; i++) {
+        lo[i] = INFINITY;
+        hi[i] = -INFINITY;
+        if (has_slots(side, first + i, first + i + 1))
+            side->query->type->window(side->query, side->state, first + i, &lo[i], &hi[i]);
+    }
     trm_bounds_set(side->bounds, side->block, first, count, lo, hi);
 }
 
@@ -118,50 +127,49 @@ static void same_label_range(const int64_t *label, int64_t first, int64_t last, 
 }
 
 /* Offers the distances d[0..) from row of side to the other's places [from, to). */
-static bool offer_range(const trm_sink *sink, trm_side *side, int64_t row, const trm_side *other,
-                        int64_t from, int64_t to, const double *d)
+static bool offer_range(trm_side *side, int64_t row, const trm_side *other, int64_t from, int64_t to,
+                        const double *d, trm_worker *worker)
 {
     if (from >= to)
         return false;
-    return sink->offer(sink, side->state, row, to - from, d, other->id + from,
-                       other->first + from - side->class_first[row]);
+    const trm_seen seen = {to - from, d, other->id + from, other->first + from - side->class_first[row]};
+    return side->query->type->offer(side->query, side->state, row, &seen, worker->tally);
 }
 
 /* One row of a dense tile: distances d[0..last - first) to the other's places [first, last). */
-static void offer_line(const trm_sink *sink, trm_side *side, int64_t row, const trm_side *other,
-                       int64_t first, int64_t last, const double *d)
+static void offer_line(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
+                       int64_t first, int64_t last, const double *d, trm_worker *worker)
 {
-    int64_t from, to;
-    same_label_range(other->label, first, last, side->label[row], &from, &to);
-    if (!sink->same_label) {
-        offer_range(sink, side, row, other, first, from, d);
-        offer_range(sink, side, row, other, to, last, d + (to - first));
+    int64_t from = first, to = last;
+    if (!has_slots(side, row, row + 1))
+        return;
+    if (tiles->relation != TRM_ANY_OTHER)
+        same_label_range(other->label, first, last, side->label[row], &from, &to);
+    if (tiles->relation == TRM_OTHER_LABEL) {
+        offer_range(side, row, other, first, from, d, worker);
+        offer_range(side, row, other, to, last, d + (to - first), worker);
         return;
     }
-    int64_t self = side->first + row - other->first; /* where row itself would be in the other block */
+    /* where row itself would be in the other block */
+    const int64_t self = tiles->one_set ? side->first + row - other->first : -1;
     if (self >= from && self < to) {
-        offer_range(sink, side, row, other, from, self, d + (from - first));
-        offer_range(sink, side, row, other, self + 1, to, d + (self + 1 - first));
+        offer_range(side, row, other, from, self, d + (from - first), worker);
+        offer_range(side, row, other, self + 1, to, d + (self + 1 - first), worker);
     } else {
-        offer_range(sink, side, row, other, from, to, d + (from - first));
+        offer_range(side, row, other, from, to, d + (from - first), worker);
     }
 }
 
-static bool has_slots(const trm_state *state, int64_t first, int64_t last)
-{
-    return state->offset[last] > state->offset[first];
-}
-
-/* Rows [row, row_end) of a with rows [col, col_end) of b: has the sink no use for any of these pairs? */
+/* Rows [row, row_end) of a with rows [col, col_end) of b: is there no use for any of these pairs? */
 static bool is_idle(const trm_tiles *tiles, int64_t row, int64_t row_end, int64_t col, int64_t col_end)
 {
     const trm_side *a = tiles->a, *b = tiles->b;
     const bool disjoint = a->label[row_end - 1] < b->label[col] || b->label[col_end - 1] < a->label[row];
     const bool one_label = a->label[row] == a->label[row_end - 1] && b->label[col] == b->label[col_end - 1] &&
                            a->label[row] == b->label[col];
-    if (tiles->sink->same_label ? disjoint : one_label)
+    if ((tiles->relation == TRM_SAME_LABEL && disjoint) || (tiles->relation == TRM_OTHER_LABEL && one_label))
         return true;
-    return !has_slots(a->state, row, row_end) && !has_slots(b->state, col, col_end);
+    return !has_slots(a, row, row_end) && !has_slots(b, col, col_end);
 }
 
 /* The end of the tile row that row is in, or end. */
@@ -234,8 +242,8 @@ static void offer_rows(const trm_tiles *tiles, const trm_area *whole, int64_t ro
                        trm_worker *worker)
 {
     for (int64_t i = row; i < row_end; i++)
-        offer_line(tiles->sink, tiles->a, i, tiles->b, whole->col, whole->col_end,
-                   worker->dense + (i - whole->row) * stride_of(whole));
+        offer_line(tiles, tiles->a, i, tiles->b, whole->col, whole->col_end,
+                   worker->dense + (i - whole->row) * stride_of(whole), worker);
 }
 
 /* The same for its columns. */
@@ -250,8 +258,8 @@ static void offer_columns(const trm_tiles *tiles, const trm_area *whole, int64_t
             for (int64_t k = 0; k < count; k++)
                 worker->lines[k * rows + i] = d[i * stride + k];
         for (int64_t k = 0; k < count; k++)
-            offer_line(tiles->sink, tiles->b, j + k, tiles->a, whole->row, whole->row_end,
-                       worker->lines + k * rows);
+            offer_line(tiles, tiles->b, j + k, tiles->a, whole->row, whole->row_end, worker->lines + k * rows,
+                       worker);
     }
 }
 
@@ -268,12 +276,12 @@ static void offer_side(const trm_tiles *tiles, const trm_area *whole, trm_side *
         const int64_t lock = base + (k + omp_get_thread_num()) % groups;
         const int64_t from = lock == base ? first : lock * tiles->tile;
         const int64_t to = tile_end(from, tiles->tile, last);
-        if (!has_slots(side->state, from, to))
+        if (!has_slots(side, from, to))
             continue;
         omp_set_lock(&side->locks[lock]);
         offer(tiles, whole, from, to, worker);
-        if (!tiles->sink->dense) /* else nobody asks for windows */
-            trm_side_set_windows(tiles->sink, side, from, to - from, worker->lo, worker->hi);
+        if (!tiles->every_pair) /* else nobody asks for windows */
+            trm_side_set_windows(side, from, to - from, worker->lo, worker->hi);
         omp_unset_lock(&side->locks[lock]);
     }
 }
@@ -288,15 +296,17 @@ static void run_dense(const trm_tiles *tiles, const trm_area *whole, trm_worker 
 }
 
 /* Marks the survivors that a side wants; under its lock, because another thread may be moving its state. */
-static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t lock, trm_worker *worker,
-                        uint8_t mark)
+static void mark_wanted(trm_side *side, int64_t lock, trm_worker *worker, uint8_t mark)
 {
     const trm_survivor *survivors = worker->work->survivors;
+    if (side->query == NULL)
+        return;
     omp_set_lock(&side->locks[lock]);
     for (int64_t k = 0; k < worker->work->count; k++) {
         int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
-        if (tiles->sink->wants(tiles->sink, side->state, row, (double)survivors[k].lo,
-                               (double)survivors[k].hi))
+        if (has_slots(side, row, row + 1) &&
+            side->query->type->wants(side->query, side->state, row, (double)survivors[k].lo,
+                                     (double)survivors[k].hi))
             worker->wanted[k] |= mark;
     }
     omp_unset_lock(&side->locks[lock]);
@@ -308,20 +318,22 @@ static void offer_decided(const trm_tiles *tiles, trm_side *side, const trm_side
 {
     const trm_survivor *survivors = worker->work->survivors;
     const int64_t first = tile_row * tiles->tile;
+    if (side->query == NULL)
+        return;
     omp_set_lock(&side->locks[tile_row]);
     for (int64_t k = 0; k < worker->work->count; k++) {
         if (!(worker->wanted[k] & mark))
             continue;
         int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
         int64_t from = mark == WANTED_BY_A ? survivors[k].col : survivors[k].row;
-        if (offer_range(tiles->sink, side, row, other, from, from + 1, &worker->decided[k]))
+        if (offer_range(side, row, other, from, from + 1, &worker->decided[k], worker))
             worker->changed[row - first] = 1;
     }
     for (int64_t i = 0; i < tiles->tile && first + i < side->count; i++) {
         if (!worker->changed[i])
             continue;
         worker->changed[i] = 0;
-        trm_side_set_windows(tiles->sink, side, first + i, 1, worker->lo, worker->hi);
+        trm_side_set_windows(side, first + i, 1, worker->lo, worker->hi);
     }
     omp_unset_lock(&side->locks[tile_row]);
 }
@@ -334,7 +346,8 @@ static void drop_unfit(const trm_tiles *tiles, bool diagonal, trm_workspace *wor
         trm_survivor s = work->survivors[k];
         if (diagonal && s.col <= s.row)
             continue;
-        if ((tiles->a->label[s.row] == tiles->b->label[s.col]) == tiles->sink->same_label)
+        const bool same = tiles->a->label[s.row] == tiles->b->label[s.col];
+        if (tiles->relation == TRM_ANY_OTHER || same == (tiles->relation == TRM_SAME_LABEL))
             work->survivors[kept++] = s;
     }
     work->count = kept;
@@ -379,8 +392,8 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool d
     if (work->count > (int64_t)tile->rows * tile->cols / ASK_UP_TO_ONE_IN)
         return -1;
     memset(worker->wanted, 0, (size_t)work->count);
-    mark_wanted(tiles, a, tile_a, worker, WANTED_BY_A);
-    mark_wanted(tiles, b, tile_b, worker, WANTED_BY_B);
+    mark_wanted(a, tile_a, worker, WANTED_BY_A);
+    mark_wanted(b, tile_b, worker, WANTED_BY_B);
     int64_t decided = 0;
     for (int64_t k = 0; k < work->count; k++) {
         if (!worker->wanted[k])
@@ -437,7 +450,7 @@ static void run_classes(const trm_tiles *tiles, const trm_area *area, trm_worker
 static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *area, trm_worker *worker)
 {
     (void)whole;
-    if (tiles->sink->same_label && (tiles->sink->dense || has_small_classes(tiles, area))) {
+    if (tiles->relation == TRM_SAME_LABEL && (tiles->every_pair || has_small_classes(tiles, area))) {
         run_classes(tiles, area, worker);
         return;
     }
@@ -476,7 +489,7 @@ static void run_part(void *context, trm_rectangle part, bool diagonal)
     const int64_t a = tiles->a->first, b = tiles->b->first;
     const trm_area area = {part.a_first - a, part.a_last - a, part.b_first - b, part.b_last - b, diagonal};
     const int span = tiles->block / tiles->tile;
-    if (tiles->sink->same_label || (!tiles->sink->dense && worker->dense_left == 0)) {
+    if (tiles->relation == TRM_SAME_LABEL || (!tiles->every_pair && worker->dense_left == 0)) {
         visit_tiles(tiles, &area, worker, run_tile);
         return;
     }
@@ -493,8 +506,6 @@ void trm_block_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *wor
     if (is_idle(tiles, row, row_end, col, col_end))
         return;
     const trm_rectangle whole = {a->first + row, a->first + row_end, b->first + col, b->first + col_end};
-    /* What takes the smallest may see a pair twice; what counts may not. */
-    const bool may_repeat = tiles->sink->list != TRM_MERGE_SUM;
-    trm_done_left(tiles->done, whole, tiles->region.triangle && i == j, may_repeat, run_part,
+    trm_done_left(tiles->done, whole, tiles->region.triangle && i == j, tiles->may_repeat, run_part,
                   &(block_job){tiles, worker});
 }

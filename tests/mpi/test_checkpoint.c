@@ -2,7 +2,9 @@
  * of the job that was left alone. Jobs run on part of the ranks (a communicator of the first q), so that one
  * test sees several numbers of them; what stops them is a wish of one rank at its nth unit. */
 #include "base/error.h"
+#include "loss/batch_all.h"
 #include "mine/anchors.h"
+#include "mine/semihard.h"
 #include "par/keeping.h"
 #include "store/checkpoint.h"
 #include "support/random_store.h"
@@ -136,10 +138,14 @@ typedef struct outcome {
 static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
 {
     trm_anchors anchors;
+    trm_semihard semihard;
     if (j->percent == 0)
         return;
     const bool counts = j->options.source == TRM_SOURCE_BATCH_ALL;
-    if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? 1 : 2, !counts, NULL) != TRM_OK)
+    const trm_query counting = {&trm_batch_all_query, NULL};
+    trm_semihard_init(&semihard, &j->options.mine);
+    if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? &counting : &semihard.query, !counts,
+                         NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
     const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
     run->mem_per_rank = fixed + anchors.panel_bytes * j->percent / 100;

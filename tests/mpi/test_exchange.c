@@ -1,6 +1,7 @@
 /* The rooms of par/: items arrive in the order of their senders, an error is every rank's, merges give what
  * one rank would have found alone. */
 #include "base/alloc.h"
+#include "base/candidate.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
@@ -142,6 +143,9 @@ static void merged_candidates_are_those_of_one_rank_that_saw_all(void **state)
 {
     (void)state;
     trm_candidate mine[SLOTS], other[SLOTS], wanted[SLOTS];
+    int64_t offset[SLOTS / LENGTH + 1];
+    for (int i = 0; i <= SLOTS / LENGTH; i++)
+        offset[i] = (int64_t)i * LENGTH;
     make_candidates(0, wanted);
     for (int r = 1; r < ranks; r++) {
         make_candidates(r, other);
@@ -150,7 +154,7 @@ static void merged_candidates_are_those_of_one_rank_that_saw_all(void **state)
                 wanted[i] = other[i];
     }
     make_candidates(rank, mine);
-    trm_merge_candidates(MPI_COMM_WORLD, mine, SLOTS, TRM_MERGE_MIN);
+    trm_merge_slots(MPI_COMM_WORLD, &trm_merge_min, mine, SLOTS / LENGTH, offset);
     assert_true(everywhere(memcmp(mine, wanted, sizeof mine) == 0));
 
     make_lists(0, wanted);
@@ -161,15 +165,16 @@ static void merged_candidates_are_those_of_one_rank_that_saw_all(void **state)
                 trm_candidate_insert(wanted + i / LENGTH * LENGTH, LENGTH, other[i]);
     }
     make_lists(rank, mine);
-    trm_merge_candidates(MPI_COMM_WORLD, mine, SLOTS, LENGTH);
+    trm_merge_slots(MPI_COMM_WORLD, &trm_merge_list, mine, SLOTS / LENGTH, offset);
     assert_true(everywhere(memcmp(mine, wanted, sizeof mine) == 0));
 
+    int64_t count[SLOTS];
     for (int i = 0; i < SLOTS; i++)
-        mine[i] = (trm_candidate){0.0, rank + i};
-    trm_merge_candidates(MPI_COMM_WORLD, mine, SLOTS, TRM_MERGE_SUM);
+        count[i] = rank + i;
+    trm_merge_slots(MPI_COMM_WORLD, &trm_merge_sum, count, SLOTS / LENGTH, offset);
     bool right = true;
     for (int i = 0; i < SLOTS; i++)
-        right = right && mine[i].id == (int64_t)ranks * (ranks - 1) / 2 + (int64_t)ranks * i;
+        right = right && count[i] == (int64_t)ranks * (ranks - 1) / 2 + (int64_t)ranks * i;
     assert_true(everywhere(right));
 }
 

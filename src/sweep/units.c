@@ -1,0 +1,125 @@
+/* How a sweep's work is cut: into units of about a second, of which all ranks do the same number. Between two
+ * units they agree on what any of them wishes, so that all of them save, or stop, at the same unit. */
+#include "base/clock.h"
+#include "par/agree.h"
+#include "sweep/inner.h"
+
+int64_t trm_blocks_in(trm_region region)
+{
+    return trm_region_empty(region) ? 0 : (region.a_last - region.a_first) * (region.b_last - region.b_first);
+}
+
+/* Into how many units all ranks cut a step: by the longest region that any could have, so that they are equally
+ * many. */
+static int64_t units_of(const trm_ring *ring, int step)
+{
+    const trm_sweep *sweep = ring->sweep;
+    const trm_rows *rows = sweep->rows;
+    const int64_t tiles = trm_tiles_of(sweep->largest, ring->block);
+    int64_t most = 0;
+    for (int member = 0; member < rows->replicate && trm_ring_is_busy(ring, step); member++) {
+        /* the last team: in a split step, which is the longer half */
+        const int64_t blocks = trm_blocks_in(sweep->schedule->region(
+            rows->teams, rows->replicate, rows->teams - 1, member, step, tiles, tiles));
+        most = blocks > most ? blocks : most;
+    }
+    const int64_t span = ring->block / sweep->tile;
+    const int64_t unit = (sweep->unit_tiles + span * span - 1) / (span * span);
+    const int64_t least = sweep->unit_blocks, blocks = unit > least ? unit : least;
+    return unit > 0 ? (most + blocks - 1) / blocks : 1;
+}
+
+/* Notes the first blocks of a region, counted along its rows, as done. */
+static trm_status note_done(const trm_ring *ring, const trm_side *b, trm_region region, int64_t blocks,
+                            trm_done *done, trm_error *err)
+{
+    if (trm_region_empty(region))
+        return TRM_OK;
+    const trm_side *a = &ring->sweep->own;
+    const int64_t columns = region.b_last - region.b_first, block = ring->block;
+    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): the region is not empty
+    const int64_t row = region.a_first + blocks / columns, column = region.b_first + blocks % columns;
+    const int64_t a_end = a->first + a->count, b_end = b->first + b->count;
+    trm_rectangle lines = {a->first + region.a_first * block, a->first + row * block,
+                           b->first + (region.triangle ? region.a_first : region.b_first) * block,
+                           b->first + region.b_last * block};
+    trm_rectangle rest = {a->first + row * block, a->first + (row + 1) * block,
+                          b->first + (region.triangle ? row : region.b_first) * block,
+                          b->first + column * block};
+    lines.a_last = lines.a_last < a_end ? lines.a_last : a_end;
+    lines.b_last = lines.b_last < b_end ? lines.b_last : b_end;
+    rest.a_last = rest.a_last < a_end ? rest.a_last : a_end;
+    rest.b_last = rest.b_last < b_end ? rest.b_last : b_end;
+    trm_status status = trm_done_add(done, lines, err);
+    return status == TRM_OK ? trm_done_add(done, rest, err) : status;
+}
+
+static trm_status save(trm_ring *ring, int step, const trm_side *b, trm_region region, int64_t tiles,
+                       bool stop, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const int64_t finished = sweep->done.count;
+    trm_ring_bring_together(ring, step, err);
+    trm_sweep_collect_counts(sweep, ring->counts);
+    trm_ring_must(ring, note_done(ring, b, region, tiles, &sweep->done, err), err);
+    for (int64_t i = 0; i < sweep->skip.count && sweep->run->rank == 0; i++)
+        trm_ring_must(ring, trm_done_add(&sweep->done, sweep->skip.rectangle[i], err), err);
+    trm_status status = sweep->save(sweep->save_context, &sweep->done, stop, err);
+    sweep->done.count = finished;
+    if (sweep->rows->member > 0) { /* the end adds all members again */
+        if (ring->own.query != NULL)
+            trm_state_clear(ring->own.state, true);
+        if (!sweep->schedule->one_set && ring->other.query != NULL)
+            trm_state_clear(ring->other.state, true);
+    }
+    return status;
+}
+
+/* Acts on what the ranks wished for one unit ago, and asks them again: the answer comes while they work. */
+static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_region region, int64_t tiles,
+                           trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const trm_keeping *keeping = sweep->run->keeping;
+    if (keeping == NULL)
+        return TRM_OK;
+    const double start = trm_clock();
+    MPI_Wait(&sweep->asking, MPI_STATUS_IGNORE);
+    ring->counts->wait_s += trm_clock() - start;
+    const int wishes = sweep->wishes;
+    trm_status status = TRM_OK;
+    if (wishes != 0 && sweep->save != NULL && keeping->save != NULL)
+        status = save(ring, step, b, region, tiles, (wishes & TRM_WISH_STOP) != 0, err);
+    if (status == TRM_OK && (wishes & TRM_WISH_STOP) != 0)
+        status = trm_fail(err, TRM_ERR_STOPPED, "stopped on request");
+    sweep->wishes = 0;
+    if (status != TRM_OK)
+        return status;
+    sweep->wish = keeping->wish(keeping->context);
+    MPI_Iallreduce(&sweep->wish, &sweep->wishes, 1, MPI_INT, MPI_BOR, sweep->run->comm, &sweep->asking);
+    return TRM_OK;
+}
+
+/* A step's blocks, unit by unit. */
+trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region region, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const int64_t units = units_of(ring, step), count = trm_blocks_in(region), block = ring->block;
+    trm_status status = TRM_OK;
+    trm_done_clear(&ring->skip);
+    if (count > 0) {
+        const trm_rectangle area = {sweep->own.first + region.a_first * block,
+                                    sweep->own.first + region.a_last * block,
+                                    b->first + region.b_first * block, b->first + region.b_last * block};
+        trm_ring_must(ring, trm_done_add_touching(&ring->skip, &sweep->skip, area, err), err);
+    }
+    for (int64_t unit = 0; unit < units && status == TRM_OK; unit++) {
+        const int64_t from = count * unit / units, to = count * (unit + 1) / units;
+        if (to > from)
+            trm_ring_run_blocks(ring, b, region, from, to);
+        status = end_unit(ring, step, b, region, to, err);
+    }
+    if (status == TRM_OK)
+        trm_ring_must(ring, note_done(ring, b, region, count, &sweep->done, err), err);
+    return status;
+}
