@@ -1,13 +1,21 @@
-/* Losses on triplets and their gradients, over the whole store or over packed triplets.
+/* Losses on triplets and their gradients, over the whole store; packed.h has those of packed triplets.
  *
  * Per triplet, with z = (d(a,p) - d(a,n)) + margin: hinge max(0, z) (Schroff et al. 2015), active where z >
  * 0; soft log(1 + e^z) (Hermans et al. 2017), always active. Choices (which triplets, which is active) and
  * denominators are constants of the gradient. The value and the gradient are those of the single-process
- * problem, the same bits on any number of ranks and threads. */
+ * problem, the same bits on any number of ranks and threads.
+ *
+ * Needs mine.h; no mpi.h. */
 #ifndef TRIMINE_LOSS_H
 #define TRIMINE_LOSS_H
 
+#include "trimine/abi.h"
+#include "trimine/metric.h"
 #include "trimine/mine.h"
+#include "trimine/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -70,15 +78,15 @@ typedef struct trm_loss_part {
 } trm_loss_part;
 
 /* sql2, margin 1, hinge, no swap, mean_all, no gradient at 0. Not collective. */
-void trm_loss_options_init(trm_loss_options *options);
+TRM_API void trm_loss_options_init(trm_loss_options *options);
 
 /* The denominator of a reduction; 0 where it divides by nothing. Not collective. */
-int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction);
+TRM_API int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction);
 
 /* Option names ("mean_all", ...): borrowed for ever, NULL for a value that is none; 0 found, -1 unknown. Not
  * collective. */
-const char *trm_reduction_name(trm_reduction reduction);
-int trm_reduction_from_name(const char *name, trm_reduction *reduction);
+TRM_API const char *trm_reduction_name(trm_reduction reduction);
+TRM_API int trm_reduction_from_name(const char *name, trm_reduction *reduction);
 
 /* ---- losses over a store ---- */
 
@@ -120,17 +128,17 @@ typedef struct trm_batch {
 } trm_batch;
 
 /* Defaults: mined, and what the two parts default to. Not collective. */
-void trm_evaluate_options_init(trm_evaluate_options *options);
+TRM_API void trm_evaluate_options_init(trm_evaluate_options *options);
 
 /* Bytes of a rank's limit that an evaluation needs beside mining: for trm_mine_options.reserve before
  * trm_evaluate_plan. Collective. */
-int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
-                           const trm_evaluate_options *options, bool gradient);
+TRM_API int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                                   const trm_evaluate_options *options, bool gradient);
 /* As trm_mine_plan, of any source: fills in panels and memory_bytes of mined. Collective. gradient: true on
  * any rank is true on all. Errors: as trm_mine_plan; MEMORY also where a gradient of the whole store would
  * need panels. */
-trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
-                             bool gradient, trm_mine_summary *mined, trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                                     bool gradient, trm_mine_summary *mined, trm_error *err) TRM_MUST_CHECK;
 
 /* Evaluates a loss over rows (made from batch, on the same run). Collective; options equal on all ranks,
  * except given and mine.reserve; so value is one number. emit: also gets the triplets of TRM_SOURCE_MINED and
@@ -144,59 +152,10 @@ trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evalu
  * that is no number above 0; a given triplet out of range, with a = p or with labels that contradict; the
  * first one is named; a loss beyond float64; a gradient beyond float32, whose first row is named), MEMORY,
  * and whatever emit returns. That rows are finite is checked by trm_rows_create. */
-trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
-                        const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
-                        float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
-                        trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
-
-/* ---- packed triplets ---- */
-
-/* Which of an anchor's own K negatives makes its triplet. */
-typedef enum trm_packed_pick {
-    TRM_PACKED_SEMIHARD, /* by window, pick and fallback; an anchor may go without a triplet */
-    TRM_PACKED_HARD,     /* the nearest */
-    TRM_PACKED_RANDOM,   /* by the smallest of keys drawn from (seed, anchor, k) */
-    TRM_PACKED_REVERSED  /* not a triplet loss: min over k of [d(a,n_k) - d(a,p) + margin]+, as once published
-                          */
-} trm_packed_pick;
-
-/* A rank's part of ready triplets; rank r's anchors follow rank r-1's. With K = 1 the one negative is taken,
- * whatever pick says, but for TRM_PACKED_REVERSED. All borrowed; NULL is fine on a rank without anchors. */
-typedef struct trm_packed {
-    int64_t count;                  /* anchors of this rank; may be 0 */
-    int64_t negatives;              /* K >= 1, equal on all ranks */
-    int dim;                        /* >= 1, equal on all ranks */
-    const float *anchor, *positive; /* count x dim, float32, row-major, finite */
-    const float *negative;          /* count x K x dim */
-    const double *anchor_norms, *positive_norms, *negative_norms; /* as in trm_batch; all NULL or all given */
-} trm_packed;
-
-typedef struct trm_packed_options {
-    trm_loss_options loss;
-    trm_packed_pick pick;
-    trm_window window;    /* these four for TRM_PACKED_SEMIHARD */
-    double window_margin; /* finite, >= 0; loss.margin may be another, as with soft */
-    trm_pick semihard_pick;
-    trm_fallback fallback;
-    uint64_t seed;
-    double norm_floor; /* cosine: a squared norm below is taken as this, and as a constant in the gradient:
-                        * rows x / sqrt(max(|x|^2, norm_floor)), as tf.math.l2_normalize makes them. A row of
-                        * zeros has then similarity 0 with all; 0: no floor, and no such rows */
-} trm_packed_options;
-
-/* sql2, margin 1, hinge, mean_all, semihard nearest window lt of 1, fallback skip, no floor. Not collective.
- */
-void trm_packed_options_init(trm_packed_options *options);
-
-/* Evaluates a loss on packed triplets. Collective on comm, which is dup'ed for the call; options, negatives
- * and dim equal on all ranks. gradient: three arrays shaped as anchor, positive and negative, owned by the
- * caller, or all NULL, by the rule of trm_evaluate. valid and rows of the summary are the anchors. part: may
- * be NULL. Errors: USAGE (as trm_evaluate; reversed with soft or swap), DATA (a value that is not finite,
- * zero norm under cosine without a floor: the first such anchor is named; a norm that is no number above 0;
- * no anchors at all; a loss or gradient that does not fit, as trm_evaluate), MEMORY. */
-trm_status trm_packed_loss(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
-                           float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
-                           trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                                const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
+                                float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
+                                trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -2,12 +2,14 @@
  *
  * A semihard negative n of (a, p) has another label and d(a,n) > d(a,p), strictly (FaceNet, Schroff et al.
  * 2015, section 3.2). Every distance is the canonical float64 one, every tie goes to the lower row id, so the
- * result is the same on any number of ranks and threads. */
+ * result is the same on any number of ranks and threads.
+ *
+ * Needs metric.h and status.h; of runs (run.h) only their name, and so no mpi.h. */
 #ifndef TRIMINE_MINE_H
 #define TRIMINE_MINE_H
 
 #include "trimine/metric.h"
-#include "trimine/run.h"
+#include "trimine/abi.h"
 #include "trimine/status.h"
 
 #include <stdbool.h>
@@ -100,6 +102,9 @@ typedef struct trm_mine_part {
     double compute_s, wait_s;
 } trm_mine_part;
 
+/* What all of it works on: run.h. */
+typedef struct trm_run trm_run;
+
 /* The rows of a store, spread over the ranks and arranged by label. Opaque. */
 typedef struct trm_rows trm_rows;
 
@@ -111,15 +116,15 @@ typedef struct trm_rows trm_rows;
  * NULL with rows or with labels to ignore, dim or labels to ignore that differ),
  * MEMORY, DATA (a value that is not finite in a row that takes part: the lowest such row id is named; more
  * than 2^31-1 rows on a rank). */
-trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
-                           const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
-                           trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
+                                   const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
+                                   trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
 
 /* Ranks a team, as chosen. Not collective. */
-int trm_rows_replicate(const trm_rows *rows);
+TRM_API int trm_rows_replicate(const trm_rows *rows);
 
 /* Frees and sets *rows to NULL. Collective. */
-void trm_rows_destroy(trm_rows **rows);
+TRM_API void trm_rows_destroy(trm_rows **rows);
 
 /* Takes this rank's triplets of one panel, sorted by (anchor, positive, negative) row ids; each anchor comes
  * to one rank, once. Called on every rank the same number of times (count may be 0), so it may be collective.
@@ -128,23 +133,23 @@ void trm_rows_destroy(trm_rows **rows);
 typedef trm_status (*trm_triplet_fn)(void *context, trm_triplet **triplets, int64_t count, trm_error *err);
 
 /* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
-void trm_mine_options_init(trm_mine_options *options);
+TRM_API void trm_mine_options_init(trm_mine_options *options);
 
 /* Fills in summary->anchors and summary->classes. Collective. */
-void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
+TRM_API void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
 
 /* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: as trm_mine, from
  * the arguments and the plan. */
-trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
-                         trm_mine_summary *summary, trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                                 trm_mine_summary *summary, trm_error *err) TRM_MUST_CHECK;
 
 /* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count only), part too, on
  * some ranks or all. Errors: USAGE (a value that is none, options that differ), DATA (cosine and a row of
  * norm 0: the lowest such row id is named), MEMORY (with the smallest limit that would do), and whatever emit
  * returns. */
-trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
-                    void *context, trm_mine_summary *summary, trm_mine_part *part,
-                    trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                            trm_triplet_fn emit, void *context, trm_mine_summary *summary,
+                            trm_mine_part *part, trm_error *err) TRM_MUST_CHECK;
 
 #ifdef __cplusplus
 }

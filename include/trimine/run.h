@@ -1,7 +1,10 @@
-/* A run: the ranks, threads and limits a job works with. Results never depend on any of them. */
+/* A run: the ranks, threads and limits a job works with. Results never depend on any of them.
+ *
+ * Needs status.h and mpi.h: a run is made on a communicator. */
 #ifndef TRIMINE_RUN_H
 #define TRIMINE_RUN_H
 
+#include "trimine/abi.h"
 #include "trimine/status.h"
 
 #include <mpi.h>
@@ -40,28 +43,28 @@ typedef struct trm_run_options {
 typedef struct trm_run trm_run;
 
 /* Fills in the defaults. Not collective. */
-void trm_run_options_init(trm_run_options *options);
+TRM_API void trm_run_options_init(trm_run_options *options);
 
 /* Collective on comm, which is dup'ed. The caller owns *run; NULL after a failure. Fixes BLAS to one thread,
  * turns OpenMP's dynamic adjustment off, starts the threads, and where several ranks of a host were bound to
  * the same cores by OMP_PROC_BIND while others are idle, lets them go to all cores that they may use. Errors:
  * USAGE (values out of range, unknown kernel, replicate or tile that differ), ENVIRONMENT, MEMORY. */
-trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run,
-                          trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run,
+                                  trm_error *err) TRM_MUST_CHECK;
 
 /* What was chosen where the options left it open. Not collective. */
-int trm_run_threads(const trm_run *run);
+TRM_API int trm_run_threads(const trm_run *run);
 /* Where this host's ranks run fewer or more threads than it has cores: how many, and why, as a clause; or "".
  * Borrowed for the run's life. */
-const char *trm_run_threads_note(const trm_run *run);
-int trm_run_host_cores(const trm_run *run);
-int64_t trm_run_mem_per_rank(const trm_run *run);
-const char *trm_run_kernel(const trm_run *run);
-const char *trm_run_isa(const trm_run *run);
-int trm_run_tile(const trm_run *run, int dim);
+TRM_API const char *trm_run_threads_note(const trm_run *run);
+TRM_API int trm_run_host_cores(const trm_run *run);
+TRM_API int64_t trm_run_mem_per_rank(const trm_run *run);
+TRM_API const char *trm_run_kernel(const trm_run *run);
+TRM_API const char *trm_run_isa(const trm_run *run);
+TRM_API int trm_run_tile(const trm_run *run, int dim);
 
 /* Frees and sets *run to NULL; NULL is fine. Collective. */
-void trm_run_destroy(trm_run **run);
+TRM_API void trm_run_destroy(trm_run **run);
 
 #ifdef __cplusplus
 }

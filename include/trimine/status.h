@@ -7,9 +7,13 @@
  * A collective function checks its arguments on every rank and compares those that must be equal with rank
  * 0's, before it does anything else. Whatever fails on any rank fails on all, with the same status and text;
  * none waits for another. A text names a field as its struct has it (loss.margin), or as the program's option
- * (--tile). */
+ * (--tile).
+ *
+ * Needs abi.h. */
 #ifndef TRIMINE_STATUS_H
 #define TRIMINE_STATUS_H
+
+#include "trimine/abi.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,10 +53,10 @@ typedef struct trm_error {
 #define TRM_MUST_CHECK __attribute__((warn_unused_result))
 
 /* The process exit code of a status. Not collective. */
-int trm_exit_code(trm_status status);
+TRM_API int trm_exit_code(trm_status status);
 /* Its name, as the program's JSON has it: "ok", "usage", "data", "no_input", ...; borrowed for ever. Not
  * collective. */
-const char *trm_status_name(trm_status status);
+TRM_API const char *trm_status_name(trm_status status);
 
 #ifdef __cplusplus
 }

@@ -3,10 +3,12 @@
  * Opening inspects the files once on rank 0 and shares what was found. Then every rank reads its own rows in
  * pieces, in the file's own type, which is converted here: a contiguous dataset as plain bytes of the file,
  * any other by HDF5. Not by MPI-IO: Open MPI 4.1's collective reads report success where a read has failed.
- */
+ *
+ * Needs status.h and mpi.h: a store is opened on a communicator. */
 #ifndef TRIMINE_STORE_H
 #define TRIMINE_STORE_H
 
+#include "trimine/abi.h"
 #include "trimine/status.h"
 
 #include <mpi.h>
@@ -64,18 +66,19 @@ typedef enum trm_label_kind {
  * at first, too; a file without rows is fine where another has some. Errors: NO_INPUT, PERMISSION, DATA (not
  * HDF5, not finished, open for writing, truncated, a link to nothing, a missing source, a missing or ambiguous
  * dataset, wrong type or shape, lengths or dims that differ, no rows), each naming file, dataset and rule. */
-trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
-                          const trm_store_options *options, trm_store **store, trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
+                                  const trm_store_options *options, trm_store **store,
+                                  trm_error *err) TRM_MUST_CHECK;
 
 /* Not collective. */
-int64_t trm_store_rows(const trm_store *store);
-int trm_store_dim(const trm_store *store);
-int trm_store_file_count(const trm_store *store);
+TRM_API int64_t trm_store_rows(const trm_store *store);
+TRM_API int trm_store_dim(const trm_store *store);
+TRM_API int trm_store_file_count(const trm_store *store);
 /* 0 <= index < trm_store_file_count. Borrowed until the store is closed. Not collective. */
-const trm_store_file *trm_store_file_at(const trm_store *store, int index);
+TRM_API const trm_store_file *trm_store_file_at(const trm_store *store, int index);
 
 /* Bytes that reading count rows takes for a while, beside the arrays they go to. Not collective. */
-int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
+TRM_API int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
  * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the store
@@ -84,18 +87,19 @@ int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
  * labels are asked for first. Errors: IO; MEMORY; DATA naming file, dataset, row and rule for a non-finite
  * value, a value outside float32, a zero-norm row, a label that is no whole number or beyond 2^53 as a float,
  * and for a uint64 label over INT64_MAX beside a negative one. */
-trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
-                          float *embeddings, int64_t *labels, int64_t *ids, trm_error *err) TRM_MUST_CHECK;
+TRM_API trm_status trm_store_read(trm_store *store, int64_t first, int64_t count,
+                                  const trm_read_options *options, float *embeddings, int64_t *labels,
+                                  int64_t *ids, trm_error *err) TRM_MUST_CHECK;
 
 /* What the labels that were read are; SIGNED before. The number of names (0 where they are numbers); the name
  * of one, borrowed until the store is closed, with a NUL behind its length bytes (length may be NULL). Not
  * collective. */
-trm_label_kind trm_store_label_kind(const trm_store *store);
-int64_t trm_store_label_names(const trm_store *store);
-const char *trm_store_label_name(const trm_store *store, int64_t label, int64_t *length);
+TRM_API trm_label_kind trm_store_label_kind(const trm_store *store);
+TRM_API int64_t trm_store_label_names(const trm_store *store);
+TRM_API const char *trm_store_label_name(const trm_store *store, int64_t label, int64_t *length);
 
 /* Closes and sets *store to NULL; NULL is fine. Collective. */
-void trm_store_close(trm_store **store);
+TRM_API void trm_store_close(trm_store **store);
 
 #ifdef __cplusplus
 }

@@ -1,9 +1,11 @@
-/* Everything public. */
+/* Everything public. Needs mpi.h, as packed.h, run.h and store.h do. */
 #ifndef TRIMINE_TRIMINE_H
 #define TRIMINE_TRIMINE_H
+#include "trimine/abi.h"
 #include "trimine/loss.h"
 #include "trimine/metric.h"
 #include "trimine/mine.h"
+#include "trimine/packed.h"
 #include "trimine/run.h"
 #include "trimine/status.h"
 #include "trimine/store.h"

@@ -126,7 +126,7 @@ static trm_status report(bench *b, trm_error *err)
     return trm_report_print(
         json_pack(
             "{s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:f, s:f, s:f, s:o, s:s}",
-            "program", "trimine", "version", TRM_VERSION, "command", "bench", "rows", (json_int_t)cli->rows,
+            "program", "trimine", "version", trm_version(), "command", "bench", "rows", (json_int_t)cli->rows,
             "dim", (json_int_t)cli->dim, "classes", (json_int_t)cli->classes, "ranks", b->ranks, "threads",
             b->threads, "replicate", trm_rows_replicate(b->rows), "tile", b->tile, "kernel",
             trm_run_kernel(b->run), "isa", trm_run_isa(b->run), "sgemm_peak_gflops", peak, "effective_gflops",

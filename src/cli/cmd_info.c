@@ -249,7 +249,7 @@ static json_t *info_json(const inspection *in, int64_t singletons)
     const row_facts *f = &in->facts;
     return json_pack(
         "{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:o, s:o, s:{s:f, s:f, s:f}, s:I, s:o, s:I, s:o}", "program",
-        "trimine", "version", TRM_VERSION, "command", "info", "store", "rows",
+        "trimine", "version", trm_version(), "command", "info", "store", "rows",
         (json_int_t)trm_store_rows(in->store), "dim", trm_store_dim(in->store), "classes",
         (json_int_t)in->class_count, "files", files_json(in), "classes", classes_json(in, singletons),
         "label_names", names_json(in), "norms", "min", f->norm_min, "mean", mean_norm(f), "max", f->norm_max,

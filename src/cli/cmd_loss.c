@@ -28,7 +28,7 @@ static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, trm_claim *c
     trm_attribute attributes[ATTRIBUTES_MOST] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-gradient", 0, 0.0},
         {"format_version", TRM_ATTRIBUTE_INT, NULL, 1, 0.0},
-        {"program_version", TRM_ATTRIBUTE_TEXT, TRM_VERSION, 0, 0.0},
+        {"program_version", TRM_ATTRIBUTE_TEXT, trm_version(), 0, 0.0},
         {"loss", TRM_ATTRIBUTE_TEXT, loss_name, 0, 0.0},
         {"value", TRM_ATTRIBUTE_FLOAT, NULL, 0, loss->value},
         {"metric", TRM_ATTRIBUTE_TEXT, trm_metric_name(cli->loss.metric), 0, 0.0},
@@ -232,7 +232,7 @@ static json_t *packed_json(const packed_work *work, int64_t peak_rss)
     const trm_mine_summary counts = {.anchors = {.total = work->total, .valid = work->total}};
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:{s:I, s:I, s:i, s:s}, s:o, s:o, s:o, s:o}", "program", "trimine", "version",
-        TRM_VERSION, "command", "loss", "packed", "anchors", (json_int_t)work->total, "negatives",
+        trm_version(), "command", "loss", "packed", "anchors", (json_int_t)work->total, "negatives",
         (json_int_t)work->packed.negatives, "dim", work->packed.dim, "fingerprint", work->fingerprint,
         "options", trm_report_options(work->cli), "anchors", trm_report_anchors(&counts), "triplets",
         trm_report_triplets(loss->count, loss->semihard, loss->fallback, work->total - loss->count), "loss",

@@ -14,7 +14,7 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
     const trm_attribute attributes[] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-triplets", 0, 0.0},
         {"format_version", TRM_ATTRIBUTE_INT, NULL, 1, 0.0},
-        {"program_version", TRM_ATTRIBUTE_TEXT, TRM_VERSION, 0, 0.0},
+        {"program_version", TRM_ATTRIBUTE_TEXT, trm_version(), 0, 0.0},
         {"metric", TRM_ATTRIBUTE_TEXT, trm_metric_name(work->cli->mine.metric), 0, 0.0},
         {"margin", TRM_ATTRIBUTE_FLOAT, NULL, 0, work->cli->mine.margin},
         {"options", TRM_ATTRIBUTE_TEXT, text, 0, 0.0},

@@ -33,7 +33,7 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
         if (cli->json)
             status = trm_report_print(
                 json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:f, s:I}", "program", "trimine", "version",
-                          TRM_VERSION, "command", "synth", "output", trm_report_text(cli->input[0]), "rows",
+                          trm_version(), "command", "synth", "output", trm_report_text(cli->input[0]), "rows",
                           (json_int_t)cli->rows, "dim", (json_int_t)cli->dim, "classes",
                           (json_int_t)cli->classes, "spread", cli->spread, "seed", (json_int_t)cli->seed),
                 err);

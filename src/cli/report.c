@@ -275,7 +275,7 @@ void trm_report_version(bool all)
 {
     char library[MPI_MAX_LIBRARY_VERSION_STRING] = {0}, blas[256] = {0};
     int length = 0;
-    printf("trimine %s\n", TRM_VERSION);
+    printf("trimine %s\n", trm_version());
     if (!all)
         return;
     MPI_Get_library_version(library, &length); /* the one MPI call that needs no MPI_Init */

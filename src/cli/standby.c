@@ -288,7 +288,7 @@ static bool was_begun(const trm_standby *standby, char *text, size_t size)
     else if (trm_claim_after_kill(standby->claim))
         snprintf(text, size, "a job with this checkpoint was killed");
     else if (cli->output != NULL && trm_report_options_text(cli, &options, NULL) == TRM_OK &&
-             trm_output_holds(cli->output, TRM_VERSION, options, standby->job.store_fingerprint))
+             trm_output_holds(cli->output, trm_version(), options, standby->job.store_fingerprint))
         snprintf(text, size, "output '%s' holds this job's whole result", cli->output);
     else
         begun = false;
@@ -315,7 +315,7 @@ trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_
         return TRM_OK;
     standby->job = job;
     standby->job.command = cli->command;
-    standby->job.version = TRM_VERSION;
+    standby->job.version = trm_version();
     standby->job.options = trm_report_options(cli);
     int there = cli->resume && standby->rank == 0 && stat(cli->checkpoint, &about) == 0;
     if (cli->resume && standby->rank == 0 && !there && standby->found)

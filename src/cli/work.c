@@ -390,7 +390,7 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
     const bool semihard = source == TRM_SOURCE_MINED;
     json_t *object =
         json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:o, s:o}", "program", "trimine", "version",
-                  TRM_VERSION, "command", work->cli->command, "store", "rows", (json_int_t)work->store_rows,
+                  trm_version(), "command", work->cli->command, "store", "rows", (json_int_t)work->store_rows,
                   "dim", work->batch.dim, "classes", (json_int_t)s->classes, "fingerprint", work->fingerprint,
                   "options", trm_report_options(work->cli), "anchors", trm_report_anchors(s), "triplets",
                   trm_report_triplets(work->loss.count, semihard ? s->triplets.semihard : 0,

@@ -13,7 +13,7 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
-#include "trimine/loss.h"
+#include "trimine/packed.h"
 
 #include <inttypes.h>
 #include <limits.h>

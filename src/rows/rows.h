@@ -8,6 +8,7 @@
 
 #include "trimine/mine.h"
 
+#include <mpi.h>
 #include <stdbool.h>
 
 /* One team's part of the arrangement; every rank knows all teams'. */

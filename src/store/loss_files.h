@@ -7,6 +7,7 @@
 
 #include "store/result.h"
 #include "trimine/loss.h"
+#include "trimine/packed.h"
 #include "trimine/store.h"
 
 /* What a file of index triplets says of the store that they were mined from, to compare with the one at hand.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a user does with an installed libtrimine: compile the examples with pkg-config, and with find_package,
-# and run them on two ranks. The C++ one only where there is a C++ compiler.
+# What a user does with an installed libtrimine: compile the examples with pkg-config, and with find_package, with the
+# shared library and with the static one, and run them on two ranks. The C++ one only where there is a C++ compiler.
 #
 #   test_install.sh BUILD CMAKE MPICC CC [CXX]
 set -euo pipefail
@@ -15,6 +15,10 @@ run() { # PROGRAM
     mpirun --bind-to none -n 2 "$1"
 }
 
+needs_library() { # PROGRAM: is it linked to the shared library?
+    readelf -d "$1" | grep -qF "Shared library: [libtrimine.so.$abi]"
+}
+
 "$cmake" --install "$build" --prefix "$prefix" >"$work/log"
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 # A tree that was moved still works: nothing in it may name the place it was installed to.
@@ -22,9 +26,19 @@ mv "$prefix" "$work/moved"
 prefix=$work/moved
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:$PKG_CONFIG_PATH
 
-[ "$(pkg-config --modversion trimine)" = "$("$prefix/bin/trimine" --version | grep -o '[0-9][0-9.]*[0-9]' | head -n 1)" ]
+version=$("$prefix/bin/trimine" --version | grep -o '[0-9][0-9.]*[0-9]' | head -n 1)
+abi=${version%.*}
+[ "$(pkg-config --modversion trimine)" = "$version" ]
+[ "$(pkg-config --modversion trimine-static)" = "$version" ]
+[ "$("$prefix/bin/trimine" --version)" = "$("$build/trimine" --version)" ]
+export LD_LIBRARY_PATH=$prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/train_linear.c" $(pkg-config --cflags --libs trimine) -o "$work/train_linear"
+needs_library "$work/train_linear"
 run "$work/train_linear"
+OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/train_linear.c" $(pkg-config --cflags --libs trimine-static) -o "$work/train_static"
+! needs_library "$work/train_static" || exit 1
+run "$work/train_static" >"$work/static"
+run "$work/train_linear" | diff - "$work/static"
 # also without MPI's compiler wrapper
 "$cc" -std=c17 "$here/train_linear.c" $(pkg-config --cflags --libs trimine) -o "$work/train_plain"
 run "$work/train_plain"
@@ -40,5 +54,9 @@ if ! { "$cmake" -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAK
     cat "$work/log"
     exit 1
 fi
+unset LD_LIBRARY_PATH # CMake says in the program where the library is
+needs_library "$work/cmake/train_linear"
 run "$work/cmake/train_linear"
+! needs_library "$work/cmake/train_static" || exit 1
+run "$work/cmake/train_static"
 [ -z "$cxx" ] || run "$work/cmake/spread_vectors"

@@ -10,6 +10,7 @@
 #include "support/random_store.h"
 #include "support/reference_loss.h"
 #include "trimine/loss.h"
+#include "trimine/run.h"
 
 #include <mpi.h>
 #include <setjmp.h>

@@ -5,6 +5,7 @@
 #include "support/random_store.h"
 #include "support/reference_loss.h"
 #include "trimine/loss.h"
+#include "trimine/run.h"
 
 #include <math.h>
 #include <mpi.h>

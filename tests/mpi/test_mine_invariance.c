@@ -4,6 +4,7 @@
 #include "support/random_store.h"
 #include "support/reference.h"
 #include "trimine/mine.h"
+#include "trimine/run.h"
 
 #include <mpi.h>
 #include <setjmp.h>
