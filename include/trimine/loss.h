@@ -15,6 +15,7 @@
 #include "trimine/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -32,6 +33,7 @@ typedef enum trm_reduction {
 
 /* Equal on all ranks. */
 typedef struct trm_loss_options {
+    size_t size; /* set by trm_loss_options_init */
     trm_metric metric;
     double margin; /* finite, >= 0 */
     bool soft;     /* softplus in place of the hinge */
@@ -78,7 +80,11 @@ typedef struct trm_loss_part {
 } trm_loss_part;
 
 /* sql2, margin 1, hinge, no swap, mean_all, no gradient at 0. Not collective. */
-TRM_API void trm_loss_options_init(trm_loss_options *options);
+TRM_API void trm_loss_options_init_sized(trm_loss_options *options, size_t size);
+static inline void trm_loss_options_init(trm_loss_options *options)
+{
+    trm_loss_options_init_sized(options, sizeof *options);
+}
 
 /* The denominator of a reduction; 0 where it divides by nothing. Not collective. */
 TRM_API int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction);
@@ -107,6 +113,7 @@ typedef struct trm_given_triplets {
 } trm_given_triplets;
 
 typedef struct trm_evaluate_options {
+    size_t size; /* set by trm_evaluate_options_init, as those of mine and loss are */
     trm_source source;
     trm_mine_options mine; /* policies of TRM_SOURCE_MINED; metric: loss's is taken; margin: of the window */
     trm_loss_options loss;
@@ -128,10 +135,15 @@ typedef struct trm_batch {
 } trm_batch;
 
 /* Defaults: mined, and what the two parts default to. Not collective. */
-TRM_API void trm_evaluate_options_init(trm_evaluate_options *options);
+TRM_API void trm_evaluate_options_init_sized(trm_evaluate_options *options, size_t size, size_t mine_size,
+                                             size_t loss_size);
+static inline void trm_evaluate_options_init(trm_evaluate_options *options)
+{
+    trm_evaluate_options_init_sized(options, sizeof *options, sizeof options->mine, sizeof options->loss);
+}
 
 /* Bytes of a rank's limit that an evaluation needs beside mining: for trm_mine_options.reserve before
- * trm_evaluate_plan. Collective. */
+ * trm_evaluate_plan. Options of a wrong size count as the defaults: trm_evaluate_plan refuses them. Collective. */
 TRM_API int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
                                    const trm_evaluate_options *options, bool gradient);
 /* As trm_mine_plan, of any source: fills in panels and memory_bytes of mined. Collective. gradient: true on

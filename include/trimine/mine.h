@@ -13,6 +13,7 @@
 #include "trimine/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -47,6 +48,7 @@ typedef enum trm_negatives {
 
 /* Equal on all ranks, but for reserve. */
 typedef struct trm_mine_options {
+    size_t size; /* set by trm_mine_options_init */
     trm_metric metric;
     double margin; /* >= 0, finite */
     trm_positives positives;
@@ -133,7 +135,11 @@ TRM_API void trm_rows_destroy(trm_rows **rows);
 typedef trm_status (*trm_triplet_fn)(void *context, trm_triplet **triplets, int64_t count, trm_error *err);
 
 /* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
-TRM_API void trm_mine_options_init(trm_mine_options *options);
+TRM_API void trm_mine_options_init_sized(trm_mine_options *options, size_t size);
+static inline void trm_mine_options_init(trm_mine_options *options)
+{
+    trm_mine_options_init_sized(options, sizeof *options);
+}
 
 /* Fills in summary->anchors and summary->classes. Collective. */
 TRM_API void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);

@@ -10,6 +10,7 @@
 #include "trimine/status.h"
 
 #include <mpi.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -37,6 +38,7 @@ typedef struct trm_packed {
 } trm_packed;
 
 typedef struct trm_packed_options {
+    size_t size; /* set by trm_packed_options_init, as that of loss is */
     trm_loss_options loss;
     trm_packed_pick pick;
     trm_window window;    /* these four for TRM_PACKED_SEMIHARD */
@@ -51,7 +53,11 @@ typedef struct trm_packed_options {
 
 /* sql2, margin 1, hinge, mean_all, semihard nearest window lt of 1, fallback skip, no floor. Not collective.
  */
-TRM_API void trm_packed_options_init(trm_packed_options *options);
+TRM_API void trm_packed_options_init_sized(trm_packed_options *options, size_t size, size_t loss_size);
+static inline void trm_packed_options_init(trm_packed_options *options)
+{
+    trm_packed_options_init_sized(options, sizeof *options, sizeof options->loss);
+}
 
 /* Evaluates a loss on packed triplets. Collective on comm, which is dup'ed for the call; options, negatives
  * and dim equal on all ranks. gradient: three arrays shaped as anchor, positive and negative, owned by the

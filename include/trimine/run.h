@@ -8,6 +8,7 @@
 #include "trimine/status.h"
 
 #include <mpi.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -26,6 +27,7 @@ enum { TRM_THREADS_MOST = 4096 };
 
 /* replicate and tile are equal on all ranks; the others may differ. */
 typedef struct trm_run_options {
+    size_t size; /* set by trm_run_options_init */
     /* OpenMP threads a rank, at most TRM_THREADS_MOST; 0: as OMP_NUM_THREADS says, else the cores that this
      * rank may use and its part of those and of a CPU quota that it shares with its host's ranks. Never more
      * than OMP_THREAD_LIMIT */
@@ -43,7 +45,11 @@ typedef struct trm_run_options {
 typedef struct trm_run trm_run;
 
 /* Fills in the defaults. Not collective. */
-TRM_API void trm_run_options_init(trm_run_options *options);
+TRM_API void trm_run_options_init_sized(trm_run_options *options, size_t size);
+static inline void trm_run_options_init(trm_run_options *options)
+{
+    trm_run_options_init_sized(options, sizeof *options);
+}
 
 /* Collective on comm, which is dup'ed. The caller owns *run; NULL after a failure. Fixes BLAS to one thread,
  * turns OpenMP's dynamic adjustment off, starts the threads, and where several ranks of a host were bound to

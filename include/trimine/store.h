@@ -13,6 +13,7 @@
 
 #include <mpi.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -23,6 +24,7 @@ typedef struct trm_store trm_store;
 
 /* Dataset paths inside the files; NULL means: try the alias list. */
 typedef struct trm_store_options {
+    size_t size; /* set by trm_store_options_init */
     const char *embeddings;
     const char *labels;
     const char *ids;
@@ -30,11 +32,24 @@ typedef struct trm_store_options {
 
 /* What is done to rows, and what is refused, while they are read. */
 typedef struct trm_read_options {
+    size_t size;            /* set by trm_read_options_init */
     bool normalize;         /* rows become x / |x|, computed in float64, rounded once to float32 */
     bool refuse_zero_norm;  /* a row of norm 0 is an error (always so with normalize) */
     bool accept_non_finite; /* for looking at a store: nan and inf are given as they are */
     double *norms;          /* with normalize: count, |x| of each row before it; NULL: not wanted */
 } trm_read_options;
+
+/* The defaults: the alias lists. Rows as they are, and finite. Not collective. */
+TRM_API void trm_store_options_init_sized(trm_store_options *options, size_t size);
+static inline void trm_store_options_init(trm_store_options *options)
+{
+    trm_store_options_init_sized(options, sizeof *options);
+}
+TRM_API void trm_read_options_init_sized(trm_read_options *options, size_t size);
+static inline void trm_read_options_init(trm_read_options *options)
+{
+    trm_read_options_init_sized(options, sizeof *options);
+}
 
 /* What was recognised in one file. */
 typedef struct trm_store_file {
@@ -59,7 +74,7 @@ typedef enum trm_label_kind {
 } trm_label_kind;
 
 /* Opens files (or, for a folder, its *.h5 and *.hdf5 files, numbers in names by their value) as one store.
- * Collective on comm (dup'ed); paths and options equal on all ranks. *store is owned by the caller.
+ * Collective on comm (dup'ed); paths and options (NULL: the defaults) equal on all ranks. *store is owned by the caller.
  * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
  * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,
  * are left aside. Files that these lead to (external links, external storage, sources of virtual datasets) are looked
@@ -81,7 +96,7 @@ TRM_API const trm_store_file *trm_store_file_at(const trm_store *store, int inde
 TRM_API int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
- * Collective. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the store
+ * Collective. options: NULL for the defaults. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the store
  * has none, or left them aside; a uint64 beyond int64 keeps its bits); NULL, on all ranks, for what is not
  * wanted. All owned by the caller. Names of labels are found by a look at all labels of the store, when
  * labels are asked for first. Errors: IO; MEMORY; DATA naming file, dataset, row and rule for a non-finite

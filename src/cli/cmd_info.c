@@ -85,10 +85,12 @@ static void look_at_row(row_facts *facts, const float *x, int dim, int64_t row)
 static trm_status read_rows(inspection *in, class_count *classes, float *x, int64_t *labels, int64_t piece,
                             trm_error *err)
 {
-    const trm_read_options options = {.accept_non_finite = true};
+    trm_read_options options;
     const int dim = trm_store_dim(in->store);
     const int64_t longest = (trm_store_rows(in->store) + in->ranks - 1) / in->ranks;
     int64_t first, last;
+    trm_read_options_init(&options);
+    options.accept_non_finite = true;
     trm_share(trm_store_rows(in->store), in->rank, in->ranks, &first, &last);
     trm_status status = TRM_OK;
     for (int64_t done = 0; done < longest && status == TRM_OK; done += piece) {

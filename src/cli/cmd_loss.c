@@ -159,10 +159,11 @@ static void take_fingerprint(packed_work *work)
 static trm_status load_packed(packed_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
-    const trm_read_options options = {.normalize = cli->normalize,
-                                      .refuse_zero_norm =
-                                          cli->loss.metric == TRM_METRIC_COSINE && !(cli->norm_floor > 0.0)};
     trm_packed *packed = &work->packed;
+    trm_read_options options;
+    trm_read_options_init(&options);
+    options.normalize = cli->normalize;
+    options.refuse_zero_norm = cli->loss.metric == TRM_METRIC_COSINE && !(cli->norm_floor > 0.0);
     const double start = trm_clock();
     trm_status status =
         trm_packed_read(work->comm, cli->input[0], &options, packed, &work->first, &work->total, err);

@@ -729,6 +729,7 @@ enum { MOST_OPTIONS = sizeof option_table / sizeof *option_table };
 static void set_defaults(trm_cli *cli)
 {
     *cli = (trm_cli){.rows = 20000, .dim = 128, .classes = 100, .spread = 1.0, .checkpoint_minutes = 10.0};
+    trm_store_options_init(&cli->store);
     trm_mine_options_init(&cli->mine);
     trm_loss_options_init(&cli->loss);
     trm_run_options_init(&cli->run);

@@ -197,9 +197,11 @@ static trm_status read_and_arrange(trm_work *work, trm_error *err)
     if (x == NULL || (cli->normalize && norms == NULL))
         status = trm_fail_memory(err, "rows", count, (size_t)dim * sizeof *x);
     status = trm_agree(work->comm, status, err);
-    const trm_read_options options = {.normalize = cli->normalize,
-                                      .refuse_zero_norm = cli->mine.metric == TRM_METRIC_COSINE,
-                                      .norms = norms};
+    trm_read_options options;
+    trm_read_options_init(&options);
+    options.normalize = cli->normalize;
+    options.refuse_zero_norm = cli->mine.metric == TRM_METRIC_COSINE;
+    options.norms = norms;
     if (status == TRM_OK)
         status = trm_store_read(work->store, work->first, count, &options, x, NULL, NULL, err);
     if (status != TRM_OK)

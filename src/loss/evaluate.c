@@ -1,6 +1,7 @@
 /* A loss over a store: brings its source of triplets together with sums, reduction and gradient. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/sized.h"
 #include "loss/batch_all.h"
 #include "loss/options.h"
 #include "loss/pairs.h"
@@ -13,6 +14,7 @@
 #include "sweep/sweep.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 /* Everything one call works with. */
@@ -30,11 +32,27 @@ typedef struct evaluation {
     double loss_s, gradient_s;
 } evaluation;
 
-void trm_evaluate_options_init(trm_evaluate_options *options)
+static const trm_sized sized = {
+    .name = "trm_evaluate_options",
+    .size = sizeof(trm_evaluate_options),
+    .parts = 2,
+    .part = {{".mine", offsetof(trm_evaluate_options, mine), sizeof(trm_mine_options)},
+             {".loss", offsetof(trm_evaluate_options, loss), sizeof(trm_loss_options)}}};
+
+void trm_evaluate_options_init_sized(trm_evaluate_options *options, size_t size, size_t mine_size,
+                                     size_t loss_size)
 {
-    *options = (trm_evaluate_options){.source = TRM_SOURCE_MINED};
-    trm_mine_options_init(&options->mine);
-    trm_loss_options_init(&options->loss);
+    trm_evaluate_options own = {.size = sizeof own, .source = TRM_SOURCE_MINED};
+    trm_mine_options_init(&own.mine);
+    trm_loss_options_init(&own.loss);
+    trm_sized_give(&sized, &own, options, (const size_t[]){size, mine_size, loss_size});
+}
+
+/* The caller's options, over the defaults. */
+static trm_status take_options(trm_evaluate_options *own, const trm_evaluate_options *given, trm_error *err)
+{
+    trm_evaluate_options_init(own);
+    return trm_sized_take(&sized, own, given, err);
 }
 
 static bool is_whole_store(trm_source source)
@@ -50,8 +68,12 @@ static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
 /* ---- memory ---- */
 
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
-                           const trm_evaluate_options *options, bool gradient)
+                           const trm_evaluate_options *given, bool gradient)
 {
+    trm_evaluate_options own;
+    if (take_options(&own, given, NULL) != TRM_OK)
+        trm_evaluate_options_init(&own);
+    const trm_evaluate_options *options = &own;
     const int64_t dim = rows->dim, row = dim * (int64_t)sizeof(float);
     int64_t bytes = batch->count * 24; /* labels and norms */
     if (looks_at_rows(options, gradient) || batch->embeddings != NULL)
@@ -128,19 +150,21 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
     return trm_arguments_agree(run->comm, &list, local, err);
 }
 
-trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *given,
                              bool gradient, trm_mine_summary *mined, trm_error *err)
 {
-    const trm_mine_options mine = mine_options_of(options);
+    trm_evaluate_options options;
+    trm_status status = take_options(&options, given, err);
+    const trm_mine_options mine = mine_options_of(&options);
     *mined = (trm_mine_summary){0};
     gradient = trm_arguments_any(run->comm, gradient) != 0;
-    trm_status status = check_options(run, rows, options, TRM_OK, err);
+    status = check_options(run, rows, &options, status, err);
     if (status != TRM_OK)
         return status;
-    if (is_whole_store(options->source))
-        return trm_batch_all_plan(run, rows, &options->loss, mine.reserve, gradient, mined, err);
-    if (options->source == TRM_SOURCE_GIVEN)
-        return plan_given(run, rows, options, mined, err);
+    if (is_whole_store(options.source))
+        return trm_batch_all_plan(run, rows, &options.loss, mine.reserve, gradient, mined, err);
+    if (options.source == TRM_SOURCE_GIVEN)
+        return plan_given(run, rows, &options, mined, err);
     return trm_mine_plan(run, rows, &mine, mined, err);
 }
 
@@ -443,15 +467,15 @@ static trm_status check_batch(const evaluation *e, const float *gradient, bool a
     return TRM_OK;
 }
 
-/* Collective. */
-static trm_status check(evaluation *e, const float *gradient, trm_error *err)
+/* local: what is wrong with the options already. Collective. */
+static trm_status check(evaluation *e, const float *gradient, trm_status local, trm_error *err)
 {
     enum { GRADIENT = 1, NORMS = 2 };
     const trm_batch *batch = e->batch;
     const int any = trm_arguments_any(e->run->comm,
                                       (gradient != NULL ? GRADIENT : 0) | (batch->norms != NULL ? NORMS : 0));
     e->wants_gradient = (any & GRADIENT) != 0;
-    trm_status status = check_batch(e, gradient, (any & NORMS) != 0, err);
+    trm_status status = local != TRM_OK ? local : check_batch(e, gradient, (any & NORMS) != 0, err);
     const int64_t first = trm_prefix_int64(e->run->comm, batch->count);
     if (status == TRM_OK && e->wants_gradient && batch->norms != NULL)
         status = trm_loss_check_norms(batch->count, batch->norms, "row", first, err);
@@ -459,22 +483,23 @@ static trm_status check(evaluation *e, const float *gradient, trm_error *err)
 }
 
 trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
-                        const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
+                        const trm_evaluate_options *given, trm_triplet_fn emit, void *context,
                         float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
                         trm_loss_part *part, trm_error *err)
 {
+    trm_evaluate_options options;
     evaluation e = {
-        .run = run, .rows = rows, .batch = batch, .options = options, .emit = emit, .context = context};
+        .run = run, .rows = rows, .batch = batch, .options = &options, .emit = emit, .context = context};
     trm_loss_part own = {.rows = batch->count};
     *summary = (trm_loss_summary){0};
     *mined = (trm_mine_summary){0};
-    trm_status status = check(&e, gradient, err);
+    trm_status status = check(&e, gradient, take_options(&options, given, err), err);
     if (status == TRM_OK)
         status =
             trm_given_create(run, batch->count, batch->dim, batch->embeddings, batch->labels, &e.given, err);
     if (status == TRM_OK)
-        status = is_whole_store(options->source) ? evaluate_whole(&e, gradient, mined, summary, &own, err)
-                                                 : evaluate_list(&e, gradient, mined, summary, &own, err);
+        status = is_whole_store(options.source) ? evaluate_whole(&e, gradient, mined, summary, &own, err)
+                                                : evaluate_list(&e, gradient, mined, summary, &own, err);
     if (status == TRM_OK && e.wants_gradient)
         status = trm_agree(run->comm, check_gradient(&e, gradient, err), err);
     if (status == TRM_OK && e.wants_gradient) {

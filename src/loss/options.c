@@ -1,12 +1,16 @@
 /* Options of a loss: what they are where nobody says, and which values they may have. */
 #include "loss/options.h"
 
+#include "base/sized.h"
+
 #include <inttypes.h>
 #include <math.h>
 
-void trm_loss_options_init(trm_loss_options *options)
+void trm_loss_options_init_sized(trm_loss_options *options, size_t size)
 {
-    *options = (trm_loss_options){.metric = TRM_METRIC_SQL2, .margin = 1.0};
+    static const trm_sized sized = {.name = "trm_loss_options", .size = sizeof *options};
+    const trm_loss_options own = {.size = sizeof own, .metric = TRM_METRIC_SQL2, .margin = 1.0};
+    trm_sized_give(&sized, &own, options, &size);
 }
 
 void trm_loss_arguments(trm_arguments *list, const trm_loss_options *options)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/exact_sum.h"
 #include "base/random.h"
+#include "base/sized.h"
 #include "loss/gradient.h"
 #include "loss/options.h"
 #include "loss/reduction.h"
@@ -17,14 +18,22 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-void trm_packed_options_init(trm_packed_options *options)
+static const trm_sized sized = {
+    .name = "trm_packed_options",
+    .size = sizeof(trm_packed_options),
+    .parts = 1,
+    .part = {{".loss", offsetof(trm_packed_options, loss), sizeof(trm_loss_options)}}};
+
+void trm_packed_options_init_sized(trm_packed_options *options, size_t size, size_t loss_size)
 {
-    *options =
-        (trm_packed_options){.pick = TRM_PACKED_SEMIHARD, .window = TRM_WINDOW_LT, .window_margin = 1.0};
-    trm_loss_options_init(&options->loss);
+    trm_packed_options own = {
+        .size = sizeof own, .pick = TRM_PACKED_SEMIHARD, .window = TRM_WINDOW_LT, .window_margin = 1.0};
+    trm_loss_options_init(&own.loss);
+    trm_sized_give(&sized, &own, options, (const size_t[]){size, loss_size});
 }
 
 /* A pair of rows, measured. */
@@ -357,9 +366,9 @@ static trm_status check_norms(const packed_job *job, trm_error *err)
     return status;
 }
 
-/* Settles wants_gradient, first and *total. Collective. */
+/* Settles wants_gradient, first and *total. local: what is wrong with the options already. Collective. */
 static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3], int64_t *total,
-                        trm_error *err)
+                        trm_status local, trm_error *err)
 {
     enum { GRADIENT = 1, NORMS = 2 };
     const trm_packed *p = job->packed;
@@ -386,8 +395,8 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     trm_arguments_real(&list, "norm_floor", o->norm_floor);
     list.owner = "loss.";
     trm_loss_arguments(&list, &o->loss);
-    trm_status status = TRM_OK;
-    if (o->pick == TRM_PACKED_REVERSED && (o->loss.soft || o->loss.swap))
+    trm_status status = local;
+    if (status == TRM_OK && o->pick == TRM_PACKED_REVERSED && (o->loss.soft || o->loss.swap))
         status = trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
     if (status == TRM_OK)
         status = check_arrays(job, gradient, (any & NORMS) != 0, rank, err);
@@ -519,17 +528,20 @@ static trm_status work(MPI_Comm comm, const packed_job *job, int64_t total, doub
 }
 
 /* On a communicator of the call's own. */
-static trm_status run(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *options,
+static trm_status run(MPI_Comm comm, const trm_packed *packed, const trm_packed_options *given,
                       float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
                       trm_error *err)
 {
     static float *const none[3] = {NULL, NULL, NULL};
-    packed_job job = {.packed = packed, .options = options};
+    trm_packed_options options;
+    packed_job job = {.packed = packed, .options = &options};
     trm_loss_part own;
     int64_t total;
     double *row = NULL;
     *summary = (trm_loss_summary){0};
-    trm_status status = check(comm, &job, gradient, &total, err);
+    trm_packed_options_init(&options);
+    trm_status status = trm_sized_take(&sized, &options, given, err);
+    status = check(comm, &job, gradient, &total, status, err);
     if (status != TRM_OK)
         return status;
     job.chosen = trm_alloc(packed->count, sizeof *job.chosen);

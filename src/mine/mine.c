@@ -21,6 +21,7 @@
 typedef struct trm_job {
     const trm_run *run;
     const trm_rows *rows;
+    trm_mine_options options;
     trm_anchors anchors;
     trm_semihard semihard;
     trm_sweep *sweep;
@@ -268,13 +269,16 @@ static void collect(trm_job *job, trm_mine_part *part)
 }
 
 /* Checks the options, sets up policy and questions, and plans the memory. Collective. */
-static trm_status begin(trm_job *job, const trm_mine_options *options, trm_error *err)
+static trm_status begin(trm_job *job, const trm_mine_options *given, trm_error *err)
 {
+    const trm_mine_options *options = &job->options;
     trm_arguments list = {.count = 0};
     *job->summary = (trm_mine_summary){0};
+    trm_status status = trm_mine_options_take(&job->options, given, err);
+    if (status == TRM_OK)
+        status = trm_rows_check_metric(job->rows, options->metric, err);
     trm_mine_arguments(&list, options);
-    trm_status status = trm_arguments_agree(job->run->comm, &list,
-                                            trm_rows_check_metric(job->rows, options->metric, err), err);
+    status = trm_arguments_agree(job->run->comm, &list, status, err);
     if (status != TRM_OK)
         return status;
     trm_semihard_init(&job->semihard, options);
@@ -299,7 +303,7 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
     trm_job job = {.run = run, .rows = rows, .emit = emit, .context = context, .summary = summary};
     trm_status status = begin(&job, options, err);
     if (status == TRM_OK)
-        status = trm_sweep_create(run, rows, NULL, options->metric, &job.sweep, err);
+        status = trm_sweep_create(run, rows, NULL, job.options.metric, &job.sweep, err);
     if (status == TRM_OK)
         status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts, (trm_totals){0}, err);
     summary->panels = (int)job.anchors.panels;

@@ -1,13 +1,25 @@
 /* Options of mining: what they are where nobody says, and which values they may have. */
 #include "mine/options.h"
 
-void trm_mine_options_init(trm_mine_options *options)
+#include "base/sized.h"
+
+static const trm_sized sized = {.name = "trm_mine_options", .size = sizeof(trm_mine_options)};
+
+void trm_mine_options_init_sized(trm_mine_options *options, size_t size)
 {
-    *options = (trm_mine_options){.metric = TRM_METRIC_SQL2,
+    const trm_mine_options own = {.size = sizeof own,
+                                  .metric = TRM_METRIC_SQL2,
                                   .margin = 1.0,
                                   .positives = TRM_POSITIVES_ALL,
                                   .nearest = 1,
                                   .window = TRM_WINDOW_LT};
+    trm_sized_give(&sized, &own, options, &size);
+}
+
+trm_status trm_mine_options_take(trm_mine_options *own, const trm_mine_options *given, trm_error *err)
+{
+    trm_mine_options_init(own);
+    return trm_sized_take(&sized, own, given, err);
 }
 
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)

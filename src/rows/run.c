@@ -2,6 +2,7 @@
 #include "rows/run.h"
 
 #include "base/alloc.h"
+#include "base/sized.h"
 #include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
 #include "par/agree.h"
@@ -10,9 +11,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-void trm_run_options_init(trm_run_options *options)
+static const trm_sized sized = {.name = "trm_run_options", .size = sizeof(trm_run_options)};
+
+void trm_run_options_init_sized(trm_run_options *options, size_t size)
 {
-    *options = (trm_run_options){.kernel = "auto"};
+    const trm_run_options own = {.size = sizeof own, .kernel = "auto"};
+    trm_sized_give(&sized, &own, options, &size);
 }
 
 static trm_status check(const trm_run_options *options, int ranks, trm_error *err)
@@ -35,14 +39,19 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     return TRM_OK;
 }
 
-trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run, trm_error *err)
+trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run **run, trm_error *err)
 {
+    trm_run_options own;
+    const trm_run_options *options = &own;
     trm_run *made = trm_alloc_zero(1, sizeof *made);
     int ranks = 0, provided = 0;
     MPI_Comm_size(comm, &ranks);
     MPI_Query_thread(&provided);
-    trm_status status =
-        made == NULL ? trm_fail_memory(err, "the run", 1, sizeof *made) : check(options, ranks, err);
+    trm_run_options_init(&own);
+    trm_status status = made == NULL ? trm_fail_memory(err, "the run", 1, sizeof *made)
+                                     : trm_sized_take(&sized, &own, given, err);
+    if (status == TRM_OK)
+        status = check(options, ranks, err);
     if (status == TRM_OK && provided < MPI_THREAD_FUNNELED)
         status = trm_fail(err, TRM_ERR_ENVIRONMENT, "MPI was initialised without MPI_THREAD_FUNNELED");
     trm_arguments list = {.count = 0};

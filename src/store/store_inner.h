@@ -131,6 +131,12 @@ trm_status trm_reader_read(trm_reader *in, const char *path, int columns, const 
                            int64_t row, int64_t count) TRM_MUST_CHECK;
 void trm_reader_end(trm_reader *in);
 
+/* The caller's options, over the defaults; NULL: only these. Not collective. Errors: USAGE, as trm_sized_take. */
+trm_status trm_store_options_take(trm_store_options *own, const trm_store_options *given,
+                                  trm_error *err) TRM_MUST_CHECK;
+trm_status trm_read_options_take(trm_read_options *own, const trm_read_options *given,
+                                 trm_error *err) TRM_MUST_CHECK;
+
 /* ---- labels ---- */
 
 /* Learns the names of an enum from its dataset, for the pieces that follow; end: adds what a scan has seen of

@@ -637,19 +637,19 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
 trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
                           const trm_store_options *options, trm_store **store, trm_error *err)
 {
-    static const trm_store_options defaults = {NULL, NULL, NULL};
+    trm_store_options own_options;
     trm_error own = TRM_ERROR_INIT;
     survey found = {.sources = TRM_SOURCES_INIT};
     int rank = 0;
     err = err == NULL ? &own : err;
     MPI_Comm_rank(comm, &rank);
     *store = trm_alloc_zero(1, sizeof **store);
-    trm_status status = TRM_OK;
+    trm_status status = trm_store_options_take(&own_options, options, err);
     if (*store == NULL)
         status = trm_fail_memory(err, "a store", 1, sizeof **store);
     if (status == TRM_OK && rank == 0) {
         trm_h5_handler handler = trm_h5_silence();
-        status = inspect_all(count, paths, options == NULL ? &defaults : options, &found, err);
+        status = inspect_all(count, paths, &own_options, &found, err);
         trm_h5_restore(handler);
     }
     status = trm_agree(comm, status, err);

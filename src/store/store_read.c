@@ -414,12 +414,13 @@ int64_t trm_store_read_bytes(const trm_store *store, int64_t count)
     return bytes;
 }
 
-trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
+trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *given,
                           float *embeddings, int64_t *labels, int64_t *ids, trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
+    trm_read_options options;
     err = err == NULL ? &own : err;
-    trm_status status = TRM_OK;
+    trm_status status = trm_read_options_take(&options, given, err);
     if (first < 0 || count < 0 || first > store->rows - count)
         status =
             trm_fail(err, TRM_ERR_INTERNAL, "rows %" PRId64 " to %" PRId64 " asked of a store of %" PRId64,
@@ -430,8 +431,8 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
     trm_h5_handler handler = trm_h5_silence();
     if (labels != NULL)
         status = trm_labels_settle(store, err);
-    trm_reader in = {.comm = store->comm, .kind = "store", .options = options, .err = err};
-    const target to = {embeddings, options == NULL ? NULL : options->norms, labels, ids};
+    trm_reader in = {.comm = store->comm, .kind = "store", .options = &options, .err = err};
+    const target to = {embeddings, options.norms, labels, ids};
     if (status == TRM_OK)
         status = trm_reader_begin(&in, store_bytes(store, count, &to));
     if (status == TRM_OK)

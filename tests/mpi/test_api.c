@@ -278,6 +278,82 @@ static void packed_losses_leave_the_callers_communicator_alone(void **state)
     }
 }
 
+/* ---- options that were never initialised, or by an older header ---- */
+
+static void options_without_their_size_are_refused(void **state)
+{
+    (void)state;
+    for (int bad_rank = 0; bad_rank<ranks; bad_rank += ranks> 1 ? ranks - 1 : 1) {
+        static const size_t sizes[] = {0, 4096};
+        for (int k = 0; k < 2; k++) {
+            char words[64];
+            snprintf(words, sizeof words, "size is %zu, must be", sizes[k]);
+            for (way what = EVALUATE; what <= PACKED; what++) {
+                call c = right(MPI_COMM_WORLD);
+                if (rank == bad_rank)
+                    *(what == PACKED ? &c.packed_options.size
+                      : what == MINE ? &c.options.mine.size
+                                     : &c.options.size) = sizes[k];
+                assert_true(fails(what, &c, TRM_ERR_USAGE, words));
+                c = right(MPI_COMM_WORLD);
+                if (rank == bad_rank)
+                    *(what == PACKED ? &c.packed_options.loss.size : &c.options.mine.size) = sizes[k];
+                assert_true(fails(what, &c, TRM_ERR_USAGE, words));
+                c = right(MPI_COMM_WORLD);
+                if (rank == bad_rank)
+                    c.run.size = sizes[k];
+                assert_true(what == PACKED ? works(what, &c) : fails(what, &c, TRM_ERR_USAGE, words));
+            }
+        }
+    }
+}
+
+/* trm_evaluate_options as a header had them before trm_mine_options.reserve was there. */
+typedef struct older_mine {
+    size_t size;
+    trm_metric metric;
+    double margin;
+    trm_positives positives;
+    int64_t nearest;
+    trm_negatives negatives;
+    trm_window window;
+    trm_pick pick;
+    trm_fallback fallback;
+    bool lone;
+} older_mine;
+typedef struct older_evaluate {
+    size_t size;
+    trm_source source;
+    older_mine mine;
+    trm_loss_options loss;
+    bool lone;
+    trm_given_triplets given;
+} older_evaluate;
+
+static void an_older_layout_means_the_same(void **state)
+{
+    (void)state;
+    assert_true(sizeof(older_evaluate) < sizeof(trm_evaluate_options));
+    call c = right(MPI_COMM_WORLD), old = right(MPI_COMM_WORLD);
+    c.options.source = TRM_SOURCE_BATCH_HARD;
+    c.options.loss.margin = 0.75;
+    c.options.loss.reduction = TRM_REDUCTION_SUM;
+    c.options.lone = true;
+    assert_true(works(EVALUATE, &c));
+    memset(&old.options, 1, sizeof old.options);
+    older_evaluate *given = (older_evaluate *)(void *)&old.options;
+    trm_evaluate_options_init_sized(&old.options, sizeof *given, sizeof given->mine, sizeof given->loss);
+    assert_int_equal(given->mine.size, sizeof given->mine);
+    assert_int_equal(given->loss.size, sizeof given->loss);
+    given->source = TRM_SOURCE_BATCH_HARD;
+    given->loss.margin = 0.75;
+    given->loss.reduction = TRM_REDUCTION_SUM;
+    given->lone = true;
+    assert_true(works(EVALUATE, &old));
+    assert_true(everywhere(old.loss.count == c.loss.count && old.loss.value == c.loss.value));
+    assert_true(everywhere(old.mined.memory_bytes == c.mined.memory_bytes));
+}
+
 /* ---- rows that are none ---- */
 
 static void the_first_row_that_is_not_finite_is_named(void **state)
@@ -590,6 +666,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(norms_are_given_by_all_ranks_with_rows_or_by_none),
         cmocka_unit_test(packed_parts_without_anchors_give_null_for_everything),
         cmocka_unit_test(packed_losses_leave_the_callers_communicator_alone),
+        cmocka_unit_test(options_without_their_size_are_refused),
+        cmocka_unit_test(an_older_layout_means_the_same),
         cmocka_unit_test(the_first_row_that_is_not_finite_is_named),
         cmocka_unit_test(rows_that_take_no_part_are_not_looked_at),
         cmocka_unit_test(the_first_row_of_norm_zero_is_named_under_cosine),

@@ -209,11 +209,11 @@ static trm_evaluate_options options_of(int kind, trm_metric metric, bool soft, b
     trm_evaluate_options_init(&options);
     options.source = sources[kind];
     options.lone = kind == HARD_LONE;
-    options.loss = (trm_loss_options){.metric = metric,
-                                      .margin = trm_metric_default_margin(metric),
-                                      .soft = soft,
-                                      .swap = swap,
-                                      .reduction = (trm_reduction)((kind + (int)metric) % 5)};
+    options.loss.metric = metric;
+    options.loss.margin = trm_metric_default_margin(metric);
+    options.loss.soft = soft;
+    options.loss.swap = swap;
+    options.loss.reduction = (trm_reduction)((kind + (int)metric) % 5);
     options.mine.margin = options.loss.margin;
     options.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
     options.mine.positives = kind == MINED_FEW ? TRM_POSITIVES_NEAREST : TRM_POSITIVES_ALL;

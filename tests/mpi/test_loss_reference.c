@@ -601,11 +601,12 @@ static void golden_values(void **state)
         for (int column = 0; column < 4; column++) {
             const golden_row *g = &golden_rows[row];
             job j = job_of_case(0, &random, &store);
-            j.evaluate = (trm_evaluate_options){.source = g->source, .lone = g->lone};
-            j.evaluate.loss = (trm_loss_options){.metric = column % 2 ? TRM_METRIC_SQL2 : TRM_METRIC_L2,
-                                                 .margin = column < 2 ? 1.0 : 1.5,
-                                                 .reduction = g->reduction};
-            trm_mine_options_init(&j.evaluate.mine);
+            trm_evaluate_options_init(&j.evaluate);
+            j.evaluate.source = g->source;
+            j.evaluate.lone = g->lone;
+            j.evaluate.loss.metric = column % 2 ? TRM_METRIC_SQL2 : TRM_METRIC_L2;
+            j.evaluate.loss.margin = column < 2 ? 1.0 : 1.5;
+            j.evaluate.loss.reduction = g->reduction;
             j.evaluate.mine.margin = j.evaluate.loss.margin;
             j.evaluate.mine.window = g->window;
             j.evaluate.mine.fallback = g->fallback;

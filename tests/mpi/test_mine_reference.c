@@ -312,11 +312,10 @@ static void golden_values(void **state)
     int bad = 0;
     for (int round = 0; round < 4; round++) {
         job j = job_of_case(0, &random);
-        j.mine = (trm_mine_options){.metric = TRM_METRIC_L2,
-                                    .margin = 1.0,
-                                    .nearest = 1,
-                                    .window = TRM_WINDOW_NONE,
-                                    .fallback = TRM_FALLBACK_FARTHEST_INSIDE};
+        trm_mine_options_init(&j.mine);
+        j.mine.metric = TRM_METRIC_L2;
+        j.mine.window = TRM_WINDOW_NONE;
+        j.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
         deal(&random, round, store.rows, first);
         bag b = {0};
         trm_mine_summary summary = {0};

@@ -312,7 +312,11 @@ static void aliases_are_tried_and_two_hits_are_refused(void **state)
     r.ids = "X"; /* any second dataset with an alias's name */
     make(path, &r);
     assert_true(file_fails(path, TRM_ERR_DATA, "both '/X' and '/train' could be the embeddings"));
-    trm_store_options options = {"/train", "y", "X"};
+    trm_store_options options;
+    trm_store_options_init(&options);
+    options.embeddings = "/train";
+    options.labels = "y";
+    options.ids = "X";
     part p;
     int64_t total = 0;
     trm_error err = TRM_ERROR_INIT;
@@ -320,6 +324,10 @@ static void aliases_are_tried_and_two_hits_are_refused(void **state)
     bool good = status == TRM_OK && is_usual(&p, 1000);
     release(&p);
     assert_true(everywhere(good));
+    options.size = 0;
+    assert_true(fails(1, &path, &options, NULL, TRM_ERR_USAGE,
+                      "trm_store_options.size is 0, must be from 8 to 32: was it initialised with "));
+    options.size = sizeof options;
     options.labels = "nolabels";
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA,
                       "no dataset 'nolabels' for the labels; the file has: /X (8), /train (8 x 5), /y (8)"));
@@ -388,10 +396,12 @@ static void shapes_and_types_that_break_a_rule_are_named(void **state)
     assert_true(file_fails(path, TRM_ERR_DATA, "dataset '/embeddings' has no rows, needs at least one"));
     r = usual(4);
     make(path, &r);
-    trm_store_options options = {"labels", "labels", NULL};
+    trm_store_options options;
+    trm_store_options_init(&options);
+    options.embeddings = options.labels = "labels";
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA,
                       "dataset '/labels' (int64) is 4, needs rows x columns"));
-    options = (trm_store_options){"embeddings", "embeddings", NULL};
+    options.embeddings = options.labels = "embeddings";
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA,
                       "dataset '/embeddings' (float32) is 4 x 5, needs one value a row"));
     const char *pair[2] = {path, in_folder("t.h5")};
@@ -437,7 +447,10 @@ static void normalize_divides_by_the_canonical_norm(void **state)
     int64_t total = 0;
     double norms[FIRST + SECOND];
     trm_error err = TRM_ERROR_INIT;
-    trm_read_options read = {.normalize = true, .norms = norms};
+    trm_read_options read;
+    trm_read_options_init(&read);
+    read.normalize = true;
+    read.norms = norms;
     trm_status status = load(2, paths, NULL, &read, false, &p, &total, &err);
     bool good = status == TRM_OK;
     for (int64_t i = 0; i < p.count && good; i++) {
@@ -465,12 +478,18 @@ static void a_zero_row_is_refused_where_it_has_no_direction(void **state)
         H5Fclose(file);
     }
     MPI_Barrier(MPI_COMM_WORLD);
-    trm_read_options normalize = {.normalize = true}, refuse = {.refuse_zero_norm = true},
-                     neither = {.normalize = false};
+    trm_read_options normalize, refuse, neither;
+    trm_read_options_init(&normalize);
+    trm_read_options_init(&refuse);
+    trm_read_options_init(&neither);
+    normalize.normalize = true;
+    refuse.refuse_zero_norm = true;
     assert_true(
         fails(1, &path, NULL, &normalize, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
     assert_true(
         fails(1, &path, NULL, &refuse, TRM_ERR_DATA, "z.h5': dataset '/embeddings' row 1 has norm zero"));
+    normalize.size = rank == 0 ? 4096 : sizeof normalize;
+    assert_true(fails(1, &path, NULL, &normalize, TRM_ERR_USAGE, "trm_read_options.size is 4096, "));
     part p;
     int64_t total = 0;
     trm_error err = TRM_ERROR_INIT;

@@ -18,8 +18,12 @@ static const reference_store golden = {7, 1, line, labels, NULL, 0, 0.0};
 
 static reference_result mine(trm_metric metric, double margin, trm_window window, trm_fallback fallback)
 {
-    trm_mine_options options = {
-        .metric = metric, .margin = margin, .nearest = 1, .window = window, .fallback = fallback};
+    trm_mine_options options;
+    trm_mine_options_init(&options);
+    options.metric = metric;
+    options.margin = margin;
+    options.window = window;
+    options.fallback = fallback;
     reference_result result;
     reference_mine(&golden, &options, &result);
     return result;

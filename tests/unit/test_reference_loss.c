@@ -24,15 +24,13 @@ static const trm_metric metrics[] = {TRM_METRIC_SQL2, TRM_METRIC_L2, TRM_METRIC_
 
 static trm_evaluate_options options_of(trm_source source, trm_metric metric, double margin)
 {
-    trm_evaluate_options options = {.source = source};
-    options.mine = (trm_mine_options){.metric = metric,
-                                      .margin = margin,
-                                      .positives = TRM_POSITIVES_ALL,
-                                      .nearest = 1,
-                                      .window = TRM_WINDOW_NONE,
-                                      .pick = TRM_PICK_NEAREST,
-                                      .fallback = TRM_FALLBACK_FARTHEST_INSIDE};
-    options.loss = (trm_loss_options){.metric = metric, .margin = margin};
+    trm_evaluate_options options;
+    trm_evaluate_options_init(&options);
+    options.source = source;
+    options.mine.metric = options.loss.metric = metric;
+    options.mine.margin = options.loss.margin = margin;
+    options.mine.window = TRM_WINDOW_NONE;
+    options.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
     return options;
 }
 
