@@ -28,15 +28,16 @@ typedef struct trm_attribute {
 } trm_attribute;
 
 /* Array data beside or without triplets: this rank has rows [first, first + count), along the first
- * dimension, of a float32 dataset of rank 1 to 3. name: its path; "/gradient/anchor" makes the group too.
- * Parts may be ragged and empty; together they cover the dataset once. name, rank and size equal on all
- * ranks. Borrowed. */
+ * dimension, of a dataset of rank 1 to 3. name: its path; "/gradient/anchor" makes the group too. Parts may be
+ * ragged and empty; together they cover the dataset once. name, rank, size and type equal on all ranks.
+ * Borrowed. */
 typedef struct trm_output_array {
     const char *name;
     int rank;
     int64_t size[3];
     int64_t first, count;
-    const float *data; /* count x size[1] x size[2], row-major */
+    const void *data; /* count x size[1] x size[2], row-major */
+    enum { TRM_ARRAY_FLOAT32, TRM_ARRAY_FLOAT64, TRM_ARRAY_INT64 } type;
 } trm_output_array;
 
 /* A job's right to write a path: taken before any work, so that no two jobs write one file. */
@@ -88,6 +89,11 @@ int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most);
  * collective (local append). */
 trm_status trm_triplet_file_add(void *context, trm_triplet **triplets, int64_t count,
                                 trm_error *err) TRM_MUST_CHECK;
+/* Shows look all triplets that were added on this rank, some at a time, before the file is finished: a
+ * trm_walk_fn (mine/quantiles.h). Not collective. Errors: MEMORY, IO. */
+trm_status trm_triplet_file_walk(void *file,
+                                 void (*look)(void *looker, const trm_triplet *triplets, int64_t count),
+                                 void *looker, trm_error *err) TRM_MUST_CHECK;
 /* Exchanges, writes /triplets, the arrays (0, NULL for none), the names that labels stand for as /label_names
  * (NULL for none; rank 0's count) and the attributes, then "complete" = 1 last, and renames. Collective. */
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,

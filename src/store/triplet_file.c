@@ -196,6 +196,31 @@ trm_status trm_triplet_file_add(void *context, trm_triplet **given, int64_t coun
     return keep_panel(file, given, count, err);
 }
 
+trm_status trm_triplet_file_walk(void *source,
+                                 void (*look)(void *looker, const trm_triplet *triplets, int64_t count),
+                                 void *looker, trm_error *err)
+{
+    enum { AT_ONCE = 1 << 15 };
+    const trm_triplet_file *file = source;
+    trm_triplet *step = trm_alloc(file->spool < 0 ? 0 : AT_ONCE, sizeof *step);
+    trm_status status =
+        step == NULL ? trm_fail_memory(err, "triplets to look at", AT_ONCE, sizeof *step) : TRM_OK;
+    for (int64_t p = 0; p < file->panel_count && status == TRM_OK; p++) {
+        const panel *from = &file->panels[p];
+        if (from->memory != NULL)
+            look(looker, from->memory, from->count);
+        for (int64_t done = 0, n; from->memory == NULL && done < from->count && status == TRM_OK; done += n) {
+            n = from->count - done < AT_ONCE ? from->count - done : AT_ONCE;
+            status = spool_read(file, step, (size_t)n * sizeof *step,
+                                from->offset + done * (int64_t)sizeof *step, err);
+            if (status == TRM_OK)
+                look(looker, step, n);
+        }
+    }
+    trm_free(step);
+    return status;
+}
+
 /* Bins [first, last), who gets each, and where this chunk starts in the file. */
 typedef struct chunk {
     int64_t first, last, total, base;

@@ -952,11 +952,11 @@ static void what_can_not_be_written_leaves_the_old_file(void **state)
     trm_status status = write_triplets(path, 5, 0, NULL, &err);
     assert_true(everywhere(status == TRM_OK));
 
-    trm_output_array huge = {"/gradient", 3, {INT64_C(1) << 40, 1 << 20, 1 << 20}, 0, 0, NULL};
+    trm_output_array huge = {.name = "/gradient", .rank = 3, .size = {INT64_C(1) << 40, 1 << 20, 1 << 20}};
     trm_error no_room = TRM_ERROR_INIT; /* more than int64 can count */
     status = write_gradient(MPI_COMM_WORLD, path, 1, &huge, &no_room);
     assert_true(says(status, &no_room, TRM_ERR_IO, "old.h5': needs "));
-    huge = (trm_output_array){"/gradient", 2, {INT64_C(1) << 40, 1 << 8, 0}, 0, 0, NULL};
+    huge = (trm_output_array){.name = "/gradient", .rank = 2, .size = {INT64_C(1) << 40, 1 << 8}};
     trm_error beside = TRM_ERROR_INIT; /* the gradient counts where there are triplets too */
     status = write_triplets(path, 6, 1, &huge, &beside);
     assert_true(says(status, &beside, TRM_ERR_IO, " free"));
