@@ -4,6 +4,7 @@
 #define TRM_CLI_CLI_H
 
 #include "base/error.h"
+#include "loss/survey.h"
 #include "trimine/trimine.h"
 
 #include <jansson.h>
@@ -39,6 +40,7 @@ typedef struct trm_cli {
     json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
     uint64_t given, preset_given; /* options that the user, that the preset gave: a bit each */
     bool packed;                  /* loss: the input holds packed triplets */
+    trm_survey_options survey;
     trm_run_options run;
     bool normalize, json, quiet, overwrite;
     int verbose;
@@ -130,6 +132,12 @@ json_t *trm_report_anchors(const trm_mine_summary *summary);
 json_t *trm_report_triplets(int64_t total, int64_t semihard, int64_t fallback, int64_t skipped);
 json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_reduction reduction);
 json_t *trm_report_gradient(const trm_loss_summary *loss);
+/* ---- survey.c ---- */
+
+/* statistics, and where asked for histogram and margins (new reference); for people, on stderr. */
+json_t *trm_report_survey(const trm_survey *survey);
+void trm_report_survey_lines(const trm_survey *survey);
+
 /* One line for people on stderr. */
 void trm_report_loss_line(const trm_cli *cli, const char *name, const trm_loss_summary *loss);
 /* The per-rank table (new reference), and for people with -v. Collective; the result is rank 0's. */

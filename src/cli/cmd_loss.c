@@ -100,17 +100,17 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
     if (status == TRM_OK)
         compare_fingerprints(work, &origin);
     if (status == TRM_OK)
-        status = name_file(cli->triplets, trm_work_evaluate(work, NULL, NULL, err), err);
+        status = name_file(cli->triplets, trm_work_evaluate(work, (trm_survey_taker){0}, err), err);
     const double start = trm_clock();
     const trm_attribute of[] = {
         {"store_rows", TRM_ATTRIBUTE_INT, NULL, work->store_rows, 0.0},
         {"store_dim", TRM_ATTRIBUTE_INT, NULL, work->batch.dim, 0.0},
         {"store_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
     };
-    trm_output_array gradient;
+    trm_output_array array[TRM_WORK_ARRAYS];
     if (status == TRM_OK && cli->output != NULL)
         status = write_gradient(cli, work->comm, work->claim, work->loss_name, &work->loss, 3, of,
-                                trm_work_gradient(work, &gradient), &gradient, trm_work_names(work), err);
+                                trm_work_arrays(work, array), array, trm_work_names(work), err);
     work->write_s = trm_clock() - start;
     trm_progress_end(&work->progress);
     if (status == TRM_OK)

@@ -23,10 +23,10 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
         {"store_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
         {"result_hash", TRM_ATTRIBUTE_TEXT, work->mined.result_hash, 0, 0.0},
     };
-    trm_output_array gradient;
-    const int arrays = trm_work_gradient(work, &gradient);
+    trm_output_array array[TRM_WORK_ARRAYS];
+    const int arrays = trm_work_arrays(work, array);
     if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, arrays, &gradient, trm_work_names(work),
+        status = trm_triplet_file_finish(file, arrays, array, trm_work_names(work),
                                          (int)(sizeof attributes / sizeof *attributes), attributes, err);
     free(text);
     return status;
@@ -40,7 +40,8 @@ static trm_status mine_to_file(trm_work *work, trm_error *err)
     trm_status status = trm_triplet_file_create(work->comm, work->claim, work->store_rows, spool,
                                                 trm_work_spare_bytes(work), &file, err);
     if (status == TRM_OK)
-        status = trm_work_evaluate(work, trm_triplet_file_add, file, err);
+        status = trm_work_evaluate(
+            work, (trm_survey_taker){trm_triplet_file_add, trm_triplet_file_walk, file}, err);
     const double start = trm_clock();
     if (status == TRM_OK)
         status = finish_file(work, file, err);
@@ -60,7 +61,8 @@ trm_status trm_command_mine(trm_cli *cli, trm_error *err)
     if (status == TRM_OK)
         status = trm_work_load(&work, err);
     if (status == TRM_OK)
-        status = cli->output != NULL ? mine_to_file(&work, err) : trm_work_evaluate(&work, NULL, NULL, err);
+        status = cli->output != NULL ? mine_to_file(&work, err)
+                                     : trm_work_evaluate(&work, (trm_survey_taker){0}, err);
     trm_progress_end(&work.progress);
     if (status == TRM_OK)
         status = trm_work_report(&work, err);

@@ -80,6 +80,14 @@ static json_t *ignored_json(const trm_cli *cli)
     return one;
 }
 
+static json_t *given_margins(const trm_cli *cli)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < cli->survey.margins; i++)
+        trm_report_append(&all, json_real(cli->survey.margin[i]));
+    return all;
+}
+
 json_t *trm_report_settings(const trm_cli *cli)
 {
     char positives[64];
@@ -104,6 +112,10 @@ json_t *trm_report_settings(const trm_cli *cli)
         trm_report_put(&settings, "norm_floor", json_real(cli->norm_floor));
     if (cli->packed_pick == TRM_PACKED_RANDOM)
         trm_report_put(&settings, "seed", json_integer(cli->seed));
+    if (cli->survey.bins > 0)
+        trm_report_put(&settings, "histogram", json_integer(cli->survey.bins));
+    if (cli->survey.margins > 0)
+        trm_report_put(&settings, "margins", given_margins(cli));
     return settings;
 }
 

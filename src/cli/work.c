@@ -250,6 +250,21 @@ trm_status trm_work_load(trm_work *work, trm_error *err)
 
 /* ---- planning ---- */
 
+/* Whether there are triplets to tell of. */
+static bool has_triplets(const trm_work *work)
+{
+    return work->options.source == TRM_SOURCE_MINED || work->options.source == TRM_SOURCE_BATCH_HARD;
+}
+
+/* Collective. */
+static int64_t survey_bytes(const trm_work *work, int64_t triplets)
+{
+    int64_t bytes =
+        trm_survey_bytes(&work->cli->survey, trm_run_threads(work->run), trm_sum_int64(work->comm, triplets));
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, work->comm);
+    return has_triplets(work) ? bytes : 0;
+}
+
 /* What the file of triplets takes: no anchor has more of them than positives, and those are of its class.
  * Collective. */
 static int64_t file_bytes(const trm_work *work)
@@ -263,16 +278,37 @@ static int64_t file_bytes(const trm_work *work)
     return trm_triplet_file_bytes(work->store_rows, most);
 }
 
+static trm_status plan_with(trm_work *work, int64_t reserve, trm_error *err)
+{
+    work->options.mine.reserve = reserve;
+    return trm_evaluate_plan(work->run, work->rows, &work->options, work->cli->gradient, &work->mined, err);
+}
+
+/* What is kept of the triplets of one panel needs no memory of its own: it is a part of the array that they
+ * came in, when what else the panel needed is free again. What is kept of several waits beside the next, and
+ * where there is no room for that, there are no quartiles; but a histogram was asked for. */
 static trm_status plan_teams(trm_work *work, int replicate, bool file, trm_error *err)
 {
-    const bool gradient = work->cli->gradient;
     trm_status status = trm_rows_lay_out(work->run, work->rows, replicate, err);
     if (status != TRM_OK)
         return status;
-    work->options.mine.reserve =
-        trm_evaluate_bytes(work->run, work->rows, &work->batch, &work->options, gradient) +
-        trm_names_bytes(&work->labels.names) + (file ? file_bytes(work) : 0);
-    return trm_evaluate_plan(work->run, work->rows, &work->options, gradient, &work->mined, err);
+    const int64_t triplets = trm_evaluate_triplets(work->rows, &work->options);
+    const int64_t reserve =
+        trm_evaluate_bytes(work->run, work->rows, &work->batch, &work->options, work->cli->gradient) +
+        trm_names_bytes(&work->labels.names) + (file ? file_bytes(work) : 0) + survey_bytes(work, triplets);
+    int64_t kept = triplets * TRM_KEPT_BYTES_A_TRIPLET;
+    MPI_Allreduce(MPI_IN_PLACE, &kept, 1, MPI_INT64_T, MPI_MAX, work->comm);
+    work->keeps = has_triplets(work) && !file;
+    status = plan_with(work, reserve, err);
+    if (status != TRM_OK || !work->keeps || work->mined.panels == 1)
+        return status;
+    trm_error unheard = TRM_ERROR_INIT;
+    const bool must = work->cli->survey.bins > 0;
+    status = plan_with(work, reserve + kept, must ? err : &unheard);
+    if (status != TRM_ERR_MEMORY || must)
+        return status;
+    work->keeps = false;
+    return plan_with(work, reserve, err);
 }
 
 /* Lays the rows out for the teams that need fewest panels, each of which is a sweep over everything; among
@@ -338,21 +374,57 @@ int64_t trm_work_spare_bytes(const trm_work *work)
 
 /* ---- working ---- */
 
-trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context, trm_error *err)
+trm_status trm_work_evaluate(trm_work *work, trm_survey_taker taker, trm_error *err)
 {
-    return trm_evaluate(work->run, work->rows, &work->batch, &work->options, emit, context, work->gradient,
-                        &work->mined, &work->loss, &work->part, err);
+    const bool surveys = has_triplets(work);
+    trm_status status = TRM_OK;
+    if (surveys)
+        status = trm_survey_begin(&work->survey, work->comm, trm_run_threads(work->run), &work->cli->survey,
+                                  taker, work->keeps, err);
+    if (status == TRM_OK)
+        status = trm_evaluate(work->run, work->rows, &work->batch, &work->options,
+                              surveys ? trm_survey_take : NULL, &work->survey, work->gradient, &work->mined,
+                              &work->loss, &work->part, err);
+    return status == TRM_OK && surveys ? trm_survey_finish(&work->survey, err) : status;
 }
 
-int trm_work_gradient(const trm_work *work, trm_output_array *array)
+/* Rank 0 writes what all ranks have. */
+static void histogram_arrays(const trm_work *work, trm_output_array *array)
 {
-    *array = (trm_output_array){.name = "/gradient",
-                                .rank = 2,
-                                .size = {work->store_rows, work->batch.dim},
-                                .first = work->first,
-                                .count = work->batch.count,
-                                .data = work->gradient};
-    return work->gradient != NULL ? 1 : 0;
+    static const char *const names[TRM_SERIES][2] = {{"/histogram/d_ap/edges", "/histogram/d_ap/counts"},
+                                                     {"/histogram/d_an/edges", "/histogram/d_an/counts"},
+                                                     {"/histogram/gap/edges", "/histogram/gap/counts"}};
+    for (int k = 0; k < TRM_SERIES; k++)
+        for (int counts = 0; counts < 2; counts++) {
+            const trm_statistic *of = &work->survey.found.of[k];
+            const int64_t size = work->survey.found.bins + (counts ? 0 : 1);
+            array[2 * k + counts] = (trm_output_array){
+                .name = names[k][counts],
+                .rank = 1,
+                .size = {size},
+                .first = 0,
+                .count = work->rank == 0 ? size : 0,
+                .data = counts ? (const void *)of->bin : (const void *)of->edges,
+                .type = counts ? TRM_ARRAY_INT64 : TRM_ARRAY_FLOAT64,
+            };
+        }
+}
+
+int trm_work_arrays(const trm_work *work, trm_output_array *array)
+{
+    int count = 0;
+    if (work->gradient != NULL)
+        array[count++] = (trm_output_array){.name = "/gradient",
+                                            .rank = 2,
+                                            .size = {work->store_rows, work->batch.dim},
+                                            .first = work->first,
+                                            .count = work->batch.count,
+                                            .data = work->gradient};
+    if (work->survey.found.bins > 0) {
+        histogram_arrays(work, array + count);
+        count += 2 * TRM_SERIES;
+    }
+    return count;
 }
 
 /* ---- report ---- */
@@ -405,6 +477,8 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
     trm_report_put(&object, "loss", trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
     if (work->gradient != NULL)
         trm_report_put(&object, "gradient", trm_report_gradient(&work->loss));
+    if (has_triplets(work))
+        trm_report_put_all(&object, trm_report_survey(&work->survey));
     trm_report_put(&object, "warnings", trm_report_warnings());
     trm_report_put(&object, "run", run_json(work, peak_rss));
     if (work->cli->checkpoint != NULL)
@@ -452,6 +526,8 @@ static void print_people(const trm_work *work, int64_t peak_rss)
     else
         fprintf(stderr, "triplets   %" PRId64 "\n", work->loss.count);
     trm_report_loss_line(work->cli, work->loss_name, &work->loss);
+    if (has_triplets(work))
+        trm_report_survey_lines(&work->survey);
     if (s->certify.elements > 0)
         print_certify(work);
     fprintf(stderr,
@@ -551,6 +627,10 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
     if (work->rank == 0) {
         trm_standby_tell_replaced(work->claim);
         warn_of_gaps(work);
+        if (has_triplets(work) && !work->survey.found.ordered)
+            trm_warn("no quartiles: what they need of the triplets, %d bytes each, does not fit the memory "
+                     "limit beside the panels; give -o FILE or a larger --mem-per-rank",
+                     TRM_KEPT_BYTES_A_TRIPLET);
         if (work->mined.anchors.valid == 0 && work->loss.count == 0)
             trm_warn("no anchor has both a positive and a negative: no triplets");
         if (cli->json) {
@@ -571,6 +651,7 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
 void trm_work_end(trm_work *work)
 {
     trm_progress_end(&work->progress);
+    trm_survey_end(&work->survey);
     trm_standby_end(&work->standby);
     trm_claim_release(&work->claim);
     trm_store_close(&work->store);

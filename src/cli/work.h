@@ -21,7 +21,9 @@ typedef struct trm_work {
     trm_mine_summary mined;
     trm_loss_summary loss;
     trm_loss_part part;
-    trm_gaps gaps; /* where nearly no pair found a negative inside the margin; else none sampled */
+    trm_survey survey; /* of triplets that are mined */
+    bool keeps;        /* it keeps what quartiles need: nobody else does, and there is room */
+    trm_gaps gaps;     /* where nearly no pair found a negative inside the margin; else none sampled */
     const char *loss_name;
     trm_claim *claim;          /* of the output, or NULL */
     trm_store *store;          /* until its rows are here */
@@ -44,13 +46,14 @@ void trm_work_check_classes(const trm_work *work);
 trm_status trm_work_plan(trm_work *work, bool file, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and makes room for the gradient. Collective. */
 trm_status trm_work_load(trm_work *work, trm_error *err) TRM_MUST_CHECK;
-/* Evaluates the loss of the options; emit as in trm_mine. Collective. */
-trm_status trm_work_evaluate(trm_work *work, trm_triplet_fn emit, void *context,
-                             trm_error *err) TRM_MUST_CHECK;
+/* Evaluates the loss of the options, and the statistics of the triplets; taker: gets them, may be all zero.
+ * Collective. */
+trm_status trm_work_evaluate(trm_work *work, trm_survey_taker taker, trm_error *err) TRM_MUST_CHECK;
 /* What the plan leaves when the work is done: all but the rows and the gradient. Not collective. */
 int64_t trm_work_spare_bytes(const trm_work *work);
-/* The gradient as an output array; how many there are (0 or 1). */
-int trm_work_gradient(const trm_work *work, trm_output_array *array);
+/* The gradient and the histograms as output arrays; how many there are. */
+enum { TRM_WORK_ARRAYS = 1 + 2 * TRM_SERIES };
+int trm_work_arrays(const trm_work *work, trm_output_array *array);
 /* The names that labels stand for; NULL where they are numbers. */
 const trm_names *trm_work_names(const trm_work *work);
 /* Prints the report. Collective. */

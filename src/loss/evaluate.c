@@ -67,6 +67,24 @@ static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
 
 /* ---- memory ---- */
 
+int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *options)
+{
+    if (options->source == TRM_SOURCE_GIVEN)
+        return options->given.count;
+    int64_t pairs = 0;
+    for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++) {
+        const int64_t others = rows->class_size[i] - 1;
+        const bool one = options->source != TRM_SOURCE_MINED ||
+                         options->mine.positives == TRM_POSITIVES_HARDEST ||
+                         options->mine.positives == TRM_POSITIVES_EASIEST;
+        const int64_t most = one                                                ? 1
+                             : options->mine.positives == TRM_POSITIVES_NEAREST ? options->mine.nearest
+                                                                                : others;
+        pairs += others < most ? others : most;
+    }
+    return pairs / rows->replicate;
+}
+
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
                            const trm_evaluate_options *given, bool gradient)
 {
@@ -85,21 +103,8 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
         sums -= trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(rows->dim);
     }
     bytes += sums > 0 ? sums : 0;
-    if (gradient && !is_whole_store(options->source)) {
-        int64_t pairs = 0;
-        for (int64_t i = 0; i < rows->count; i++) {
-            const int64_t others = rows->class_size[i] - 1;
-            const bool one = options->source != TRM_SOURCE_MINED ||
-                             options->mine.positives == TRM_POSITIVES_HARDEST ||
-                             options->mine.positives == TRM_POSITIVES_EASIEST;
-            const int64_t most = one                                                ? 1
-                                 : options->mine.positives == TRM_POSITIVES_NEAREST ? options->mine.nearest
-                                                                                    : others;
-            pairs += others < most ? others : most;
-        }
-        pairs = options->source == TRM_SOURCE_GIVEN ? options->given.count : pairs / rows->replicate;
-        bytes += trm_triplet_loss_bytes(pairs);
-    }
+    if (gradient && !is_whole_store(options->source))
+        bytes += trm_triplet_loss_bytes(trm_evaluate_triplets(rows, options));
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     return bytes;
 }

@@ -35,6 +35,11 @@ static void sort(double *value, int count)
         }
 }
 
+int64_t trm_margins_bytes(int threads, int count)
+{
+    return ((int64_t)threads + 1) * (count + 1) * (int64_t)sizeof(place);
+}
+
 trm_status trm_margins_create(MPI_Comm comm, int threads, int count, const double *margin,
                               trm_margins **margins, trm_error *err)
 {

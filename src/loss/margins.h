@@ -27,6 +27,8 @@ enum { TRM_MARGINS_MOST = 100 };
 
 typedef struct trm_margins trm_margins;
 
+/* Bytes that a rank needs. Not collective. */
+int64_t trm_margins_bytes(int threads, int count);
 /* margin: count of them, 1 to TRM_MARGINS_MOST, finite, >= 0, in any order; equal on all ranks. threads: of
  * OpenMP, may differ. Collective. The caller owns *margins; NULL after a failure. Errors: MEMORY. */
 trm_status trm_margins_create(MPI_Comm comm, int threads, int count, const double *margin,

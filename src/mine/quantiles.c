@@ -11,6 +11,10 @@
 #include <string.h>
 
 enum { PART_BITS = 12, PARTS = 1 << PART_BITS, COLLECT_MOST = 1 << 16 };
+enum {
+    THREADS_MOST = 8,
+    TABLE = TRM_WANTED_MOST * PARTS
+}; /* a thread has a table; a look is not much work */
 
 /* Where some of the wanted values lie. */
 typedef struct interval {
@@ -32,9 +36,9 @@ typedef struct search {
     trm_wanted *wanted;
     int of[TRM_WANTED_MOST]; /* the interval of each that is wanted; -1: its value is known */
     interval interval[TRM_WANTED_MOST];
-    int64_t *table; /* threads x TRM_WANTED_MOST x PARTS */
+    int64_t *table; /* threads x TABLE; a table's rows are the intervals */
     found *found;
-    int64_t founds;
+    int64_t founds, left; /* left: in all intervals, of all ranks */
 } search;
 
 static bool is_inside(const interval *i, const uint64_t order[TRM_SERIES])
@@ -62,7 +66,7 @@ static void look_for_parts(void *looker, const trm_triplet *triplets, int64_t co
     search *s = looker;
 #pragma omp parallel num_threads(s->threads)
     {
-        int64_t *table = s->table + (int64_t)omp_get_thread_num() * TRM_WANTED_MOST * PARTS;
+        int64_t *table = s->table + omp_get_thread_num() * TABLE;
         uint64_t order[TRM_SERIES];
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < count; t++) {
@@ -90,12 +94,12 @@ static void look_for_values(void *looker, const trm_triplet *triplets, int64_t c
     }
 }
 
-/* The intervals of the values that are not known yet, each once; returns how many values they hold. counts:
- * of each wanted value's. */
-static int64_t list_intervals(search *s, const int64_t *counts)
+/* The intervals of the values that are not known yet, each once, and how many values they hold. counts: of
+ * each wanted value's. */
+static void list_intervals(search *s, const int64_t *counts)
 {
-    int64_t all = 0;
     s->intervals = 0;
+    s->left = 0;
     for (int w = 0; w < s->wanteds; w++) {
         const trm_wanted *wanted = &s->wanted[w];
         int k = 0;
@@ -111,9 +115,8 @@ static int64_t list_intervals(search *s, const int64_t *counts)
         const int bits = 64 - __builtin_clzll(wanted->high - wanted->low);
         s->interval[s->intervals++] = (interval){wanted->series, wanted->low, wanted->high,
                                                  bits > PART_BITS ? bits - PART_BITS : 0, counts[w]};
-        all += counts[w];
+        s->left += counts[w];
     }
-    return all;
 }
 
 /* Adds up the threads' tables and those of the ranks. Collective. */
@@ -122,7 +125,7 @@ static const int64_t *sum_tables(search *s)
     const int64_t size = (int64_t)s->intervals * PARTS;
     for (int thread = 1; thread < s->threads; thread++)
         for (int64_t i = 0; i < size; i++)
-            s->table[i] += s->table[(int64_t)thread * TRM_WANTED_MOST * PARTS + i];
+            s->table[i] += s->table[thread * TABLE + i];
     MPI_Allreduce(MPI_IN_PLACE, s->table, (int)size, MPI_INT64_T, MPI_SUM, s->comm);
     return s->table;
 }
@@ -130,7 +133,7 @@ static const int64_t *sum_tables(search *s)
 /* One look at the parts. Collective. */
 static trm_status narrow(search *s, trm_walk_fn walk, void *source, int64_t *counts, trm_error *err)
 {
-    memset(s->table, 0, (size_t)s->threads * TRM_WANTED_MOST * PARTS * sizeof *s->table);
+    memset(s->table, 0, (size_t)s->threads * TABLE * sizeof *s->table);
     trm_status status = trm_agree(s->comm, walk(source, look_for_parts, s, err), err);
     if (status != TRM_OK)
         return status;
@@ -167,10 +170,10 @@ static trm_status share_found(search *s, found **all, int64_t *count, trm_error 
     MPI_Comm_size(s->comm, &ranks);
     int *bytes = trm_alloc(2 * (int64_t)ranks, sizeof *bytes),
         mine = (int)(s->founds * (int64_t)sizeof **all);
-    *all = trm_alloc(COLLECT_MOST, sizeof **all);
+    *all = trm_alloc(s->left, sizeof **all);
     trm_status status = TRM_OK;
     if (bytes == NULL || *all == NULL)
-        status = trm_fail_memory(err, "values for quantiles", COLLECT_MOST, sizeof **all);
+        status = trm_fail_memory(err, "values for quantiles", s->left, sizeof **all);
     status = trm_agree(s->comm, status, err);
     if (status == TRM_OK) {
         MPI_Allgather(&mine, 1, MPI_INT, bytes, 1, MPI_INT, s->comm);
@@ -210,26 +213,38 @@ static trm_status collect(search *s, trm_walk_fn walk, void *source, trm_error *
     return status;
 }
 
+static int threads_of(int threads)
+{
+    return threads < THREADS_MOST ? threads : THREADS_MOST;
+}
+
+int64_t trm_quantiles_bytes(int threads, int64_t values)
+{
+    enum { COPIES = 2 }; /* of what is collected: this rank's and all */
+    return values > COLLECT_MOST ? threads_of(threads) * TABLE * (int64_t)sizeof(int64_t) +
+                                       COPIES * COLLECT_MOST * (int64_t)sizeof(found)
+                                 : COPIES * values * (int64_t)sizeof(found);
+}
+
 trm_status trm_quantiles_find(MPI_Comm comm, int threads, trm_walk_fn walk, void *source, int64_t total,
                               int count, trm_wanted *wanted, trm_error *err)
 {
-    search s = {.comm = comm, .threads = threads, .wanteds = count, .wanted = wanted};
+    search s = {.comm = comm, .threads = threads_of(threads), .wanteds = count, .wanted = wanted};
     int64_t counts[TRM_WANTED_MOST];
     trm_status status = TRM_OK;
-    s.table = trm_alloc((int64_t)threads * TRM_WANTED_MOST * PARTS, sizeof *s.table);
-    s.found = trm_alloc(COLLECT_MOST, sizeof *s.found);
-    if (s.table == NULL || s.found == NULL)
-        status = trm_fail_memory(err, "counts for quantiles", (int64_t)threads * TRM_WANTED_MOST * PARTS,
-                                 sizeof *s.table);
-    status = trm_agree(comm, status, err);
     for (int w = 0; w < count; w++)
         counts[w] = total;
-    int64_t left = list_intervals(&s, counts);
-    while (status == TRM_OK && left > COLLECT_MOST) {
+    list_intervals(&s, counts);
+    s.table = trm_alloc(s.left > COLLECT_MOST ? s.threads * TABLE : 0, sizeof *s.table);
+    s.found = trm_alloc(s.left < COLLECT_MOST ? s.left : COLLECT_MOST, sizeof *s.found);
+    if (s.table == NULL || s.found == NULL)
+        status = trm_fail_memory(err, "counts for quantiles", s.threads * TABLE, sizeof *s.table);
+    status = trm_agree(comm, status, err);
+    while (status == TRM_OK && s.left > COLLECT_MOST) {
         status = narrow(&s, walk, source, counts, err);
-        left = list_intervals(&s, counts);
+        list_intervals(&s, counts);
     }
-    if (status == TRM_OK && left > 0)
+    if (status == TRM_OK && s.left > 0)
         status = collect(&s, walk, source, err);
     trm_free(s.table);
     trm_free(s.found);

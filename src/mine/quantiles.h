@@ -40,6 +40,8 @@ typedef struct trm_wanted {
 
 enum { TRM_WANTED_MOST = 6 * TRM_SERIES };
 
+/* Bytes that a rank needs to find any of that many values. Not collective. */
+int64_t trm_quantiles_bytes(int threads, int64_t values);
 /* Finds them. total: of each series, over all ranks. Collective; wanted and total equal on all. Errors:
  * MEMORY, and what walk returns. */
 trm_status trm_quantiles_find(MPI_Comm comm, int threads, trm_walk_fn walk, void *source, int64_t total,

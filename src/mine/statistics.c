@@ -16,6 +16,7 @@
 const char *const trm_series_names[TRM_SERIES] = {"d_ap", "d_an", "gap"};
 
 static const double most_distance = 0x1p400;
+enum { AT_ONCE = 1 << 13 }; /* triplets that are looked at */
 
 /* What one thread adds up of some triplets. */
 typedef struct tally {
@@ -40,6 +41,13 @@ struct trm_statistics {
     piece *pieces;
     int64_t piece_count, piece_room;
 };
+
+int64_t trm_statistics_bytes(int threads, int64_t triplets, int64_t bins)
+{
+    const int64_t table = TRM_SERIES * bins * (int64_t)sizeof(int64_t);
+    return threads * (int64_t)sizeof(tally) + (threads + 2) * table + AT_ONCE * (int64_t)sizeof(trm_triplet) +
+           trm_quantiles_bytes(threads, TRM_SERIES * triplets);
+}
 
 trm_status trm_statistics_create(MPI_Comm comm, int threads, trm_statistics **statistics, trm_error *err)
 {
@@ -175,7 +183,6 @@ trm_status trm_statistics_keep(trm_statistics *s, trm_triplet **triplets, int64_
 
 trm_status trm_statistics_walk(void *source, trm_look_fn look, void *looker, trm_error *err)
 {
-    enum { AT_ONCE = 1 << 15 };
     const trm_statistics *s = source;
     trm_triplet *shown = trm_alloc_zero(AT_ONCE, sizeof *shown);
     if (shown == NULL)
@@ -293,11 +300,11 @@ typedef struct histogram {
     double scale[TRM_SERIES]; /* bins a unit, about */
 } histogram;
 
-/* Equal bins over [min, max] as numpy.linspace puts them; around a single value, half a unit to each side. */
+/* Equal bins over [min, max] as numpy.linspace puts them. */
 static void set_edges(trm_statistic *of, int64_t bins)
 {
-    const bool single = !(of->min < of->max);
-    const double first = single ? of->min - 0.5 : of->min, last = single ? of->max + 0.5 : of->max;
+    const double around = of->count == 0 || of->min < of->max ? 0.0 : 0.5;
+    const double first = of->min - around, last = of->count == 0 ? 1.0 : of->max + around;
     const double step = (last - first) / (double)bins;
     for (int64_t i = 0; i < bins; i++)
         of->edges[i] = (double)i * step + first;
@@ -355,6 +362,8 @@ static trm_status count_bins(const trm_statistics *s, trm_walk_fn walk, void *so
     const int64_t bins = summary->bins;
     histogram h = {.summary = summary, .threads = s->threads};
     trm_status status = make_edges(summary, err);
+    if (summary->of[0].count == 0)
+        return trm_agree(s->comm, status, err);
     h.bin = trm_alloc_zero(s->threads * TRM_SERIES * bins, sizeof *h.bin);
     if (h.bin == NULL)
         status = trm_fail_memory(err, "a histogram", s->threads * TRM_SERIES * bins, sizeof *h.bin);
@@ -381,8 +390,8 @@ trm_status trm_statistics_finish(trm_statistics *s, trm_walk_fn walk, void *sour
 {
     *summary = (trm_statistics_summary){.ordered = walk != NULL, .bins = walk != NULL ? bins : 0};
     sum_up(s, summary);
-    if (walk == NULL || summary->of[0].count == 0)
-        return TRM_OK;
-    trm_status status = find_quartiles(s, walk, source, summary, err);
-    return status == TRM_OK && bins > 0 ? count_bins(s, walk, source, summary, err) : status;
+    trm_status status = TRM_OK;
+    if (walk != NULL && summary->of[0].count > 0)
+        status = find_quartiles(s, walk, source, summary, err);
+    return status == TRM_OK && summary->bins > 0 ? count_bins(s, walk, source, summary, err) : status;
 }

@@ -32,7 +32,8 @@ typedef struct trm_statistic {
     int64_t count;
     double mean, std; /* of the population */
     double min, q1, median, q3, max;
-    double *edges; /* bins + 1; NULL without a histogram, or without a count */
+    double *edges; /* bins + 1; NULL without a histogram; around a single value half a unit to each side,
+                    * from 0 to 1 where there is none, as numpy has it */
     int64_t *bin;  /* how many are in each: from its edge up to the next, which only the last has too */
 } trm_statistic;
 
@@ -47,6 +48,8 @@ enum { TRM_BINS_MOST = 1 << 16, TRM_KEPT_BYTES_A_TRIPLET = 16 };
 
 typedef struct trm_statistics trm_statistics;
 
+/* Bytes that a rank needs, but for triplets that it keeps, where all ranks have so many. Not collective. */
+int64_t trm_statistics_bytes(int threads, int64_t triplets, int64_t bins);
 /* threads: of OpenMP, may differ by rank. Collective. The caller owns *statistics; NULL after a failure.
  * Errors: MEMORY. */
 trm_status trm_statistics_create(MPI_Comm comm, int threads, trm_statistics **statistics,

@@ -200,7 +200,7 @@ trm_status trm_triplet_file_walk(void *source,
                                  void (*look)(void *looker, const trm_triplet *triplets, int64_t count),
                                  void *looker, trm_error *err)
 {
-    enum { AT_ONCE = 1 << 15 };
+    enum { AT_ONCE = 1 << 13 };
     const trm_triplet_file *file = source;
     trm_triplet *step = trm_alloc(file->spool < 0 ? 0 : AT_ONCE, sizeof *step);
     trm_status status =

@@ -175,7 +175,7 @@ typedef struct setup {
     MPI_Comm comm;
     int rank, ranks, threads, panels;
     uint64_t salt; /* says who gets which triplet, and when */
-    spot spot;
+    spot to;
     int64_t bins;
 } setup;
 
@@ -208,11 +208,10 @@ static trm_status summarize(const setup *s, sort kind, int64_t triplets, trm_sta
     trm_claim *claim = NULL;
     *summary = (trm_statistics_summary){0};
     trm_status status = trm_statistics_create(s->comm, s->threads, &statistics, err);
-    if (status == TRM_OK && s->spot != KEPT)
+    if (status == TRM_OK && s->to != KEPT)
         status = trm_claim_take(s->comm, "output", in_folder("out.h5"), true, 0, NULL, &claim, err);
-    if (status == TRM_OK && s->spot != KEPT)
-        status =
-            trm_triplet_file_create(s->comm, claim, triplets + 1, s->spot == SPOOLED, 1 << 20, &file, err);
+    if (status == TRM_OK && s->to != KEPT)
+        status = trm_triplet_file_create(s->comm, claim, triplets + 1, s->to == SPOOLED, 1 << 20, &file, err);
     if (status == TRM_OK)
         status = feed(s, statistics, file, kind, triplets, err);
     if (status == TRM_OK)
@@ -248,8 +247,8 @@ static bool is_right(const setup *s, sort kind, int64_t triplets)
     const bool right = made && summarize(&alone, kind, triplets, &one, &err) == TRM_OK && summary.ordered &&
                        is_plain(&all, &summary) && same(&summary, &one);
     if (!right)
-        print_message("kind %d, %d triplets, spot %d, %d panels: %s\n", kind, (int)triplets, s->spot,
-                      s->panels, err.text);
+        print_message("kind %d, %d triplets, spot %d, %d panels: %s\n", kind, (int)triplets, s->to, s->panels,
+                      err.text);
     trm_statistics_free(&summary);
     trm_statistics_free(&one);
     free_plain(&all);
@@ -275,7 +274,8 @@ static void many_values_are_narrowed_down(void **state)
     enum { MANY = 150000 };
     (void)state;
     for (int kind = 0; kind < SORTS; kind++) {
-        const setup s = {MPI_COMM_WORLD, rank, ranks, 2, 3, 5, (spot)(kind % SPOTS), 100};
+        const spot to = (spot)(kind % SPOTS);
+        const setup s = {MPI_COMM_WORLD, rank, ranks, 2, to == SPOOLED ? 1 : 3, 5, to, 100};
         assert_true(is_right(&s, (sort)kind, MANY));
     }
 }
