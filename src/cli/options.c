@@ -57,6 +57,8 @@ enum option_key {
     KEY_CHECKPOINT,
     KEY_CHECKPOINT_EVERY,
     KEY_RESUME,
+    KEY_HISTOGRAM,
+    KEY_MARGINS,
     KEY_END
 };
 
@@ -128,6 +130,12 @@ static const option_row option_table[] = {
     {{"norm-floor", KEY_NORM_FLOOR, "E", 0,
       "packed triplets, cosine: the least squared norm (1e-12 in tf.math.l2_normalize; default: none)", 3},
      FOR_LOSS},
+    {{"histogram", KEY_HISTOGRAM, "BINS", 0,
+      "of d(a,p), d(a,n) and d(a,n) - d(a,p), in so many equal bins: in FILE and with --json", 3},
+     FOR_STORES},
+    {{"margins", KEY_MARGINS, "M,M,...", 0,
+      "the loss of the triplets of --window none at each of these margins, from one sweep", 3},
+     FOR_STORES},
     {{"compat", KEY_COMPAT, "NAME", 0, "options that reproduce another library's rule (see README)", 3},
      FOR_STORES},
     {{"rows", KEY_ROWS, "N", 0, "rows of the synthetic store (default 20000)", 4}, FOR_BENCH | FOR_SYNTH},
@@ -450,6 +458,38 @@ static error_t parse_loss(trm_parse *parse, int key, const char *text)
     }
 }
 
+/* Numbers with commas between them. */
+static error_t parse_margins(trm_parse *parse, const char *text)
+{
+    trm_survey_options *survey = &parse->cli->survey;
+    survey->margins = 0;
+    for (const char *from = text; from != NULL;) {
+        char one[64];
+        const size_t length = strcspn(from, ",");
+        if (survey->margins == TRM_MARGINS_MOST || length >= sizeof one) {
+            snprintf(one, sizeof one, "must be at most %d numbers, with commas between", TRM_MARGINS_MOST);
+            return refuse(parse, "margins", text, one);
+        }
+        snprintf(one, sizeof one, "%.*s", (int)length, from);
+        if (parse_number(parse, "margins", one, &survey->margin[survey->margins++]) != 0)
+            return EINVAL;
+        from = from[length] == ',' ? from + length + 1 : NULL;
+    }
+    return 0;
+}
+
+static error_t parse_survey(trm_parse *parse, int key, const char *text)
+{
+    switch (key) {
+    case KEY_HISTOGRAM:
+        return parse_integer(parse, "histogram", text, 1, TRM_BINS_MOST, &parse->cli->survey.bins);
+    case KEY_MARGINS:
+        return parse_margins(parse, text);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse_running(trm_parse *parse, int key, const char *text)
 {
     trm_cli *cli = parse->cli;
@@ -572,6 +612,8 @@ static error_t parse_key(trm_parse *parse, int key, const char *text)
     error_t error = parse_mining(parse, key, text);
     if (error == ARGP_ERR_UNKNOWN)
         error = parse_loss(parse, key, text);
+    if (error == ARGP_ERR_UNKNOWN)
+        error = parse_survey(parse, key, text);
     if (error == ARGP_ERR_UNKNOWN)
         error = parse_running(parse, key, text);
     if (error == ARGP_ERR_UNKNOWN)
@@ -789,6 +831,8 @@ static void settle(trm_cli *cli)
 {
     if (!cli->margin_given)
         cli->mine.margin = trm_metric_default_margin(cli->mine.metric);
+    if (cli->survey.margins > 0)
+        cli->mine.window = TRM_WINDOW_NONE;
     cli->loss.metric = cli->mine.metric;
     cli->loss.margin = cli->loss.soft && !cli->margin_given ? 0.0 : cli->mine.margin;
     if (cli->within_given && cli->source == TRM_SOURCE_BATCH_ALL)
@@ -852,6 +896,8 @@ static const rule_row rule_table[] = {
     {KEY_REDUCTION, AT_ANY, {"reduction", NULL}},
     {KEY_GRADIENT_AT, AT_ANY, {"gradient_at", NULL}},
     {KEY_SEED, AT_ANY, {"seed", NULL}},
+    {KEY_HISTOGRAM, AT_MINED | AT_HARD, {NULL, NULL}},
+    {KEY_MARGINS, AT_MINED, {NULL, NULL}},
     {KEY_NORMALIZE, AT_ANY, {"normalize", NULL}},
     {KEY_IGNORE, AT_STORE, {"ignore_label", NULL}},
     {KEY_EMBEDDINGS, AT_STORE, {NULL, NULL}},
@@ -887,6 +933,30 @@ static const char *by_preset(const trm_cli *cli, uint64_t option, char text[64])
     if ((cli->preset_given & ~cli->given & option) != 0)
         snprintf(text, 64, " (of --compat %s)", cli->compat);
     return text;
+}
+
+/* What a sweep of margins is of must be the same at every margin. */
+static trm_status check_margins(const trm_cli *cli, trm_error *err)
+{
+    const bool windowed = ((cli->given | cli->preset_given) & bit_of(KEY_WINDOW)) != 0;
+    const struct {
+        int key;
+        bool is;
+        const char *text;
+    } against[] = {{KEY_WINDOW, windowed && cli->mine.window == TRM_WINDOW_LT, "window lt"},
+                   {KEY_WINDOW, windowed && cli->mine.window == TRM_WINDOW_LE, "window le"},
+                   {KEY_PICK, cli->mine.pick != TRM_PICK_NEAREST, "pick farthest"},
+                   {KEY_SOFT, cli->loss.soft, "soft"},
+                   {KEY_SWAP, cli->loss.swap, "swap"}};
+    char of_option[64];
+    for (size_t i = 0; i < sizeof against / sizeof *against && cli->survey.margins > 0; i++)
+        if (against[i].is)
+            return trm_fail(
+                err, TRM_ERR_USAGE,
+                "--margins is of the hinge on triplets of --window none and --pick nearest: --%s%s "
+                "does not go with it",
+                against[i].text, by_preset(cli, bit_of(against[i].key), of_option));
+    return TRM_OK;
 }
 
 trm_status trm_cli_check_applying(const trm_cli *cli, trm_error *err)
@@ -973,6 +1043,8 @@ trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)
         status = parse_words(&parse, PASS_USER, argc - 1, argv + 1, err);
     if (status == TRM_OK)
         status = check_inputs(cli, command, err);
+    if (status == TRM_OK)
+        status = check_margins(cli, err);
     if (status == TRM_OK) {
         settle(cli);
         cli->overridden = rule != NULL ? list_overridden(cli, rule) : NULL;

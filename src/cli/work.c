@@ -260,7 +260,7 @@ static bool has_triplets(const trm_work *work)
 static int64_t survey_bytes(const trm_work *work, int64_t triplets)
 {
     int64_t bytes =
-        trm_survey_bytes(&work->cli->survey, trm_run_threads(work->run), trm_sum_int64(work->comm, triplets));
+        trm_survey_bytes(&work->cli->survey, work->run, work->rows, trm_sum_int64(work->comm, triplets));
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, work->comm);
     return has_triplets(work) ? bytes : 0;
 }
@@ -299,14 +299,15 @@ static trm_status plan_teams(trm_work *work, int replicate, bool file, trm_error
     int64_t kept = triplets * TRM_KEPT_BYTES_A_TRIPLET;
     MPI_Allreduce(MPI_IN_PLACE, &kept, 1, MPI_INT64_T, MPI_MAX, work->comm);
     work->keeps = has_triplets(work) && !file;
-    status = plan_with(work, reserve, err);
-    if (status != TRM_OK || !work->keeps || work->mined.panels == 1)
-        return status;
+    const bool must = work->keeps && work->cli->survey.bins > 0;
     trm_error unheard = TRM_ERROR_INIT;
-    const bool must = work->cli->survey.bins > 0;
-    status = plan_with(work, reserve + kept, must ? err : &unheard);
-    if (status != TRM_ERR_MEMORY || must)
+    status = plan_with(work, reserve, must ? &unheard : err);
+    if (status == TRM_OK ? !work->keeps || work->mined.panels == 1 : !must)
         return status;
+    if (must)
+        return plan_with(work, reserve + kept, err);
+    if (plan_with(work, reserve + kept, &unheard) == TRM_OK)
+        return TRM_OK;
     work->keeps = false;
     return plan_with(work, reserve, err);
 }

@@ -1,10 +1,21 @@
 /* Statistics and margins on the way of triplets; see survey.h. */
 #include "loss/survey.h"
 
-int64_t trm_survey_bytes(const trm_survey_options *options, int threads, int64_t triplets)
+#include "rows/rows.h"
+#include "rows/run.h"
+#include "sweep/sweep.h"
+
+int64_t trm_survey_bytes(const trm_survey_options *options, const trm_run *run, const trm_rows *rows,
+                         int64_t triplets)
 {
-    return trm_statistics_bytes(threads, triplets, options->bins) +
-           (options->margins > 0 ? trm_margins_bytes(threads, options->margins) : 0);
+    const int threads = run->threads;
+    const int64_t during = trm_statistics_bytes(threads) +
+                           (options->margins > 0 ? trm_margins_bytes(threads, options->margins) : 0);
+    /* the end comes when the sweeps have given their memory back */
+    const int64_t freed =
+        trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(rows->dim);
+    const int64_t end = trm_statistics_finish_bytes(threads, triplets, options->bins) - freed;
+    return during + (end > 0 ? end : 0);
 }
 
 trm_status trm_survey_begin(trm_survey *survey, MPI_Comm comm, int threads, const trm_survey_options *options,

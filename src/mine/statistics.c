@@ -42,10 +42,15 @@ struct trm_statistics {
     int64_t piece_count, piece_room;
 };
 
-int64_t trm_statistics_bytes(int threads, int64_t triplets, int64_t bins)
+int64_t trm_statistics_bytes(int threads)
 {
-    const int64_t table = TRM_SERIES * bins * (int64_t)sizeof(int64_t);
-    return threads * (int64_t)sizeof(tally) + (threads + 2) * table + AT_ONCE * (int64_t)sizeof(trm_triplet) +
+    return threads * (int64_t)sizeof(tally);
+}
+
+int64_t trm_statistics_finish_bytes(int threads, int64_t triplets, int64_t bins)
+{
+    const int64_t histogram = TRM_SERIES * bins * (int64_t)sizeof(int64_t);
+    return (threads + 2) * histogram + AT_ONCE * (int64_t)sizeof(trm_triplet) +
            trm_quantiles_bytes(threads, TRM_SERIES * triplets);
 }
 

@@ -48,8 +48,10 @@ enum { TRM_BINS_MOST = 1 << 16, TRM_KEPT_BYTES_A_TRIPLET = 16 };
 
 typedef struct trm_statistics trm_statistics;
 
-/* Bytes that a rank needs, but for triplets that it keeps, where all ranks have so many. Not collective. */
-int64_t trm_statistics_bytes(int threads, int64_t triplets, int64_t bins);
+/* Bytes that a rank needs while triplets come, but for those that it keeps; and beside that to finish, where all
+ * ranks have so many triplets. Not collective. */
+int64_t trm_statistics_bytes(int threads);
+int64_t trm_statistics_finish_bytes(int threads, int64_t triplets, int64_t bins);
 /* threads: of OpenMP, may differ by rank. Collective. The caller owns *statistics; NULL after a failure.
  * Errors: MEMORY. */
 trm_status trm_statistics_create(MPI_Comm comm, int threads, trm_statistics **statistics,

@@ -90,6 +90,20 @@ static const struct {
     {"bench --json --quiet", "^bench: say what to measure"},
     {"bench s.h5 --rows 5", "^bench takes no store: 's.h5'"},
     {"mine --quiet", "^no store given"},
+    {"mine s.h5 --histogram 0", "^--histogram '0': must be a whole number from 1 to 65536$"},
+    {"mine s.h5 --histogram 65537", "^--histogram '65537': must be"},
+    {"mine s.h5 --margins _", "^--margins '': must be a finite number, 0 or more$"},
+    {"mine s.h5 --margins 0.1,,0.2", "^--margins '': must be a finite number"},
+    {"mine s.h5 --margins 0.1,", "^--margins '': must be a finite number"},
+    {"mine s.h5 --margins 0.1,-1", "^--margins '-1': must be a finite number"},
+    {"mine s.h5 --margins 0.1;0.2", "^--margins '0.1;0.2': must be a finite number"},
+    {"mine s.h5 --margins nan", "^--margins 'nan': must be a finite number"},
+    {"mine s.h5 --margins 0.1 --window le", "^--margins .*: --window le does not go with it$"},
+    {"mine s.h5 --margins 0.1 --pick farthest", "--pick farthest does not go with it$"},
+    {"mine s.h5 --margins 0.1 --soft", "--soft does not go with it$"},
+    {"mine s.h5 --margins 0.1 --compat tfs", "--soft \\(of --compat tfs\\) does not go with it$"},
+    {"loss s.h5 --loss mined --margins 0.1 --swap", "--swap does not go with it$"},
+    {"synth s.h5 --margins 0.1", "^'--margins': not an option of trimine synth, but of: mine loss$"},
 };
 
 static void what_is_wrong_is_said(void **state)
@@ -105,6 +119,27 @@ static void what_is_wrong_is_said(void **state)
             fail_msg("'%s': %s", refused[i].line, err.text);
         done(&cli);
     }
+}
+
+static void margins_are_as_many_as_are_given(void **state)
+{
+    trm_cli cli;
+    trm_error err;
+    char line[512] = "mine s.h5 --margins 0";
+    (void)state;
+    assert_int_equal(parse("mine s.h5 --margins 0.5,0,1e-3", &cli, &err), TRM_OK);
+    assert_int_equal(cli.survey.margins, 3);
+    assert_true(cli.survey.margin[0] == 0.5 && cli.survey.margin[1] == 0.0 && cli.survey.margin[2] == 1e-3);
+    assert_int_equal(cli.mine.window, TRM_WINDOW_NONE);
+    done(&cli);
+    for (int i = 1; i < TRM_MARGINS_MOST; i++)
+        strcat(line, ",1");
+    assert_int_equal(parse(line, &cli, &err), TRM_OK);
+    assert_int_equal(cli.survey.margins, TRM_MARGINS_MOST);
+    done(&cli);
+    assert_int_equal(parse(strcat(line, ",1"), &cli, &err), TRM_ERR_USAGE);
+    assert_true(matches("must be at most 100 numbers, with commas between$", err.text));
+    done(&cli);
 }
 
 static void values_are_found_where_GNU_programs_have_them(void **state)
@@ -132,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_said),
+        cmocka_unit_test(margins_are_as_many_as_are_given),
         cmocka_unit_test(values_are_found_where_GNU_programs_have_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
