@@ -283,8 +283,8 @@ static void margins_are_from_the_farthest_selected_positive(void **state)
     family_destroy(&result);
 }
 
-/* dot: similarities of row 0 are 4 (positive), then 3, 2 and -8. s_n <= 4 - 4 r. With other labels the positive
- * is at -8 and the bound at -8 - 8 r: the size of s_pos counts, not its sign. */
+/* dot: similarities of row 0 are 4 (positive), then 3, 2 and -8. s_n <= 4 - 4 r. With other labels it has its
+ * positive at -8 and the bound at -8 - 8 r: the size of s_pos counts, not its sign. */
 static void a_relative_margin_of_similarities_goes_by_their_size(void **state)
 {
     (void)state;
