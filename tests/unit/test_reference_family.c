@@ -658,6 +658,24 @@ static void weighted_draws_are_by_weight_without_replacement(void **state)
     }
 }
 
+/* There are six negatives, one of them of weight 0. */
+static void what_has_no_weight_is_never_drawn(void **state)
+{
+    (void)state;
+    float x[CIRCLE_DIM * CIRCLE] = {0};
+    make_circle(x);
+    const reference_store store = {CIRCLE, CIRCLE_DIM, x, circle_labels, NULL, 0, 0.0};
+    family_options options = l2_options("weighted:6");
+    family_result result;
+    family_mine(&store, &options, &result);
+    int64_t of_0 = 0;
+    for (int64_t i = 0; i < result.count; i++)
+        of_0 += result.triplets[i].anchor == 0;
+    assert_int_equal(of_0, 5);
+    assert_in_range(result.anchors.fell_short, 1, 8);
+    family_destroy(&result);
+}
+
 /* ---- statistics ---- */
 
 static void check_statistics(family_statistics s, const double *want)
@@ -880,6 +898,7 @@ int main(void)
         cmocka_unit_test(weights_by_hand),
         cmocka_unit_test(random_draws_are_uniform),
         cmocka_unit_test(weighted_draws_are_by_weight_without_replacement),
+        cmocka_unit_test(what_has_no_weight_is_never_drawn),
         cmocka_unit_test(statistics_are_those_of_numpy),
         cmocka_unit_test(statistics_are_over_the_triplets),
         cmocka_unit_test(semihard_on_random_stores_is_as_in_the_older_reference),
