@@ -385,7 +385,7 @@ static void append_triplets(const anchor *a, const neighbour *positive, int64_t 
     }
     for (int64_t i = 0; i < a->chosen_count; i++)
         result->triplets[result->count++] =
-            (family_triplet){a->row, positive->id, a->chosen[i].id, positive->d, a->chosen[i].d, kind, i + 1};
+            (trm_triplet){a->row, positive->id, a->chosen[i].id, positive->d, a->chosen[i].d, kind, i + 1};
 }
 
 /* The line of (anchor, positive), for which there is room. */
@@ -493,16 +493,6 @@ static void mine_anchor(anchor *a, family_result *result, int64_t *capacity)
         count_sets(a, result);
         make_triplets(a, result, capacity);
     }
-}
-
-static int by_rows(const void *a, const void *b)
-{
-    const family_triplet *s = a, *t = b;
-    if (s->anchor != t->anchor)
-        return s->anchor < t->anchor ? -1 : 1;
-    if (s->positive != t->positive)
-        return s->positive < t->positive ? -1 : 1;
-    return s->negative < t->negative ? -1 : s->negative > t->negative;
 }
 
 /* ---- statistics ---- */
@@ -613,7 +603,7 @@ void family_mine(const reference_store *store, const family_options *options, fa
         result->count = 0;
     }
     if (result->count > 0)
-        qsort(result->triplets, (size_t)result->count, sizeof *result->triplets, by_rows);
+        qsort(result->triplets, (size_t)result->count, sizeof *result->triplets, reference_compare_triplets);
     describe_all(result);
 }
 

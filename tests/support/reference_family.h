@@ -57,13 +57,6 @@ typedef struct family_options {
     int64_t list_at_most; /* triplets; where there are more none is listed, only counted */
 } family_options;
 
-typedef struct family_triplet {
-    int64_t anchor, positive, negative;
-    double d_ap, d_an;
-    int64_t kind; /* 1: from a fallback */
-    int64_t rank;
-} family_triplet;
-
 /* Of the triplets' values: sums are exact and rounded once. */
 typedef struct family_statistics {
     int64_t count;
@@ -84,7 +77,7 @@ typedef struct family_result {
     int64_t removed[FAMILY_FILTERS];
     int64_t sets[FAMILY_SETS];              /* sizes over the selected positives, whatever the policy */
     int64_t kept_positives, kept_negatives; /* multisimilarity: of all anchors */
-    family_triplet *triplets;               /* by (anchor, positive, negative); owned; NULL if not listed */
+    trm_triplet *triplets;                  /* by (anchor, positive, negative); owned; NULL if not listed */
     int64_t count;                          /* total, or 0 if not listed */
     family_statistics d_ap, d_an, gap;      /* of the listed triplets; gap = d_an - d_ap */
     struct {

@@ -51,7 +51,7 @@ static void check_negatives(const family_result *result, int64_t anchor, const i
     int64_t found[16];
     memset(found, -1, sizeof found);
     for (int64_t i = 0; i < result->count; i++) {
-        const family_triplet *t = &result->triplets[i];
+        const trm_triplet *t = &result->triplets[i];
         if (t->anchor == anchor) {
             assert_in_range(t->rank, 1, 16);
             assert_int_equal(found[t->rank - 1], -1);
@@ -721,12 +721,8 @@ static void statistics_are_over_the_triplets(void **state)
 static void check_same(const reference_result *want, const family_result *got)
 {
     assert_int_equal(got->count, want->count);
-    for (int64_t i = 0; i < want->count; i++) {
-        const trm_triplet *s = &want->triplets[i];
-        const family_triplet *t = &got->triplets[i];
-        assert_true(s->anchor == t->anchor && s->positive == t->positive && s->negative == t->negative);
-        assert_true(s->d_ap == t->d_ap && s->d_an == t->d_an && s->kind == t->kind);
-    }
+    for (int64_t i = 0; i < want->count; i++)
+        assert_memory_equal(&got->triplets[i], &want->triplets[i], sizeof(trm_triplet));
     assert_int_equal(got->anchors.valid, want->summary.anchors.valid);
     assert_int_equal(got->anchors.no_positive, want->summary.anchors.no_positive);
     assert_int_equal(got->anchors.no_negative, want->summary.anchors.no_negative);
@@ -782,7 +778,7 @@ static void check_sound(const random_store *rows, const family_options *options,
     assert_true(result->count == result->total || (result->count == 0 && result->total > 200000));
     int64_t fallback = 0, cells = 0;
     for (int64_t i = 0; i < result->count; i++) {
-        const family_triplet *t = &result->triplets[i];
+        const trm_triplet *t = &result->triplets[i];
         assert_true(t->anchor != t->positive && rows->labels[t->anchor] == rows->labels[t->positive]);
         assert_true(rows->labels[t->anchor] != rows->labels[t->negative]);
         assert_true(reference_takes_part(&store, t->anchor) && reference_takes_part(&store, t->negative));
