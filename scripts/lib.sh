@@ -131,7 +131,8 @@ need() {
 }
 
 # build PRESET [TARGET...]: configures with the preset (CMakePresets.json) and builds it, or those targets of it, in
-# build/PRESET. Tests are built where their library is installed.
+# build/PRESET. Tests are built where their library is installed. Options for cmake beside those: in the array configuring.
+configuring=()
 build() {
     local preset=$1 log=build/$1.log testing=OFF
     shift
@@ -140,7 +141,7 @@ build() {
     fi
     say "building build/$preset"
     mkdir -p build
-    if ! { cmake --preset "$preset" -DBUILD_TESTING=$testing && cmake --build "build/$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
+    if ! { cmake --preset "$preset" -DBUILD_TESTING=$testing "${configuring[@]}" && cmake --build "build/$preset" ${1:+--target "$@"}; } >"$log" 2>&1; then
         tail -n 60 "$log" >&2
         die 70 "the build failed; all of its output is in $log"
     fi

@@ -5,7 +5,7 @@ source "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 store=$dir/s.h5
 c=$dir/c
-"$program" synth "$store" --rows 30000 --dim 64 --classes 40 --quiet || exit 2
+"$program" synth "$store" --rows 12000 --dim 64 --classes 40 --quiet || exit 2
 
 # A moment in the middle of a sweep, of which some remain after it; and one when there is a whole checkpoint.
 sweeping="0 tile 500"
@@ -30,8 +30,8 @@ hash_of() {
     value "$1" result_hash
 }
 
-mine=(mine "$store" --positives easiest --kernel blas --tile 256)
-loss=(loss "$store" --loss batch-all)
+mine=(mine "$store" --positives easiest --kernel blas --tile 128)
+loss=(loss "$store" --loss batch-all --tile 128)
 on 2 "${mine[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "undisturbed" "$dir/stderr"
 right=$(hash_of "$dir/right.json")
 
@@ -81,8 +81,8 @@ expect "and goes on from it to the same result" test "$(hash_of "$dir/again.json
 
 # ---- a loss that adds up, where nothing may be counted twice ----
 
-"$program" synth "$dir/small.h5" --rows 12000 --dim 64 --classes 20 --quiet || exit 2
-"$program" synth "$dir/large.h5" --rows 24000 --dim 64 --classes 40 --quiet || exit 2
+"$program" synth "$dir/small.h5" --rows 5000 --dim 64 --classes 20 --quiet || exit 2
+"$program" synth "$dir/large.h5" --rows 10000 --dim 64 --classes 40 --quiet || exit 2
 loss[1]=$dir/large.h5
 on 2 "${loss[@]}" --json --quiet >"$dir/right.json" 2>"$dir/stderr" || fail "batch-all" "$dir/stderr"
 starts_held "$whole_one" 2 "${loss[@]}" --checkpoint "$c" --checkpoint-every 0.00001
@@ -94,7 +94,7 @@ expect "and count" test "$(value "$dir/again.json" loss.active)" == "$(value "$d
 
 # ---- anchors in panels: what each one found is a file of its own ----
 
-panels=(mine "$dir/small.h5" --positives all --mem-per-rank 80M --tile 128)
+panels=(mine "$dir/small.h5" --positives all --mem-per-rank 14M --tile 128)
 on 2 "${panels[@]}" --json --quiet -o "$dir/p.h5" >"$dir/right.json" 2>"$dir/stderr" || fail "in panels" "$dir/stderr"
 expect "the limit makes panels" test "$(value "$dir/right.json" run.panels)" -gt 3
 starts_held "0 rename 2 $c.piece" 2 "${panels[@]}" --checkpoint "$c" --checkpoint-every 0.00001 -o "$dir/q.h5"
@@ -105,8 +105,8 @@ expect "and the pieces" test -s "$c.piece-0"
 cp "$c.piece-0" "$dir/piece"
 printf x | dd of="$c.piece-0" bs=1 seek=90000 conv=notrunc status=none
 mkdir -p "$out"
-refused "too many anchors begun for the limit" 71 "to go on from the checkpoint needs at least" -- "${panels[@]}" --mem-per-rank 50M --checkpoint "$c" --resume
-panels+=(--mem-per-rank 150M)
+refused "too many anchors begun for the limit" 71 "to go on from the checkpoint needs at least" -- "${panels[@]}" --mem-per-rank 9M --checkpoint "$c" --resume
+panels+=(--mem-per-rank 26M)
 refused "a damaged piece" 65 "'$c.piece-0' is damaged" -- "${panels[@]}" --checkpoint "$c" --resume
 rm "$c.piece-0"
 refused "a missing piece" 66 "'$c.piece-0': No such file" -- "${panels[@]}" --checkpoint "$c" --resume
@@ -118,7 +118,7 @@ expect "and the same file" h5diff "$dir/p.h5" "$dir/q.h5"
 expect "and some of it was reused" test "$(value "$dir/again.json" checkpoint.reused_pairs)" -gt 0
 expect "no piece is left" test -z "$(find "$dir" -name 'c*')"
 echo mine >"$c.piece-0"
-on 2 "${panels[@]}" --mem-per-rank 80M --checkpoint "$c" >"$dir/stdout" 2>"$dir/stderr" || fail "a foreign file in a piece's way" "$dir/stderr"
+on 2 "${panels[@]}" --mem-per-rank 14M --checkpoint "$c" >"$dir/stdout" 2>"$dir/stderr" || fail "a foreign file in a piece's way" "$dir/stderr"
 expect "a file in a piece's way is named" grep -q "warning: checkpoint '$c.piece-0': there is a file of another kind" "$dir/stderr"
 expect "and stays as it was" test "$(cat "$c.piece-0")" == mine
 rm "$c.piece-0"
@@ -131,7 +131,7 @@ ended 75 "one more checkpoint"
 cp "$c" "$dir/good"
 refused "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
 refused "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
-"$program" synth "$dir/other.h5" --rows 30000 --dim 64 --classes 40 --seed 1 --quiet
+"$program" synth "$dir/other.h5" --rows 12000 --dim 64 --classes 40 --seed 1 --quiet
 refused "another store" 65 "of another store.*fingerprint" -- mine "$dir/other.h5" --positives easiest --checkpoint "$c" --resume
 printf x | dd of="$c" bs=1 seek=9000 conv=notrunc status=none
 refused "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" --resume

@@ -143,10 +143,10 @@ chmod 000 "$in/secret.h5"
 chmod 555 "$out"
 if "${as_other[@]}" "$program" --version >/dev/null 2>&1; then
     for ranks in 1 3; do
-        timeout -k 5 60 "${as_other[@]}" mpirun --bind-to none -n "$ranks" "$program" mine "$in/good.h5" \
+        timeout -k 5 "$patience" "${as_other[@]}" mpirun --bind-to none -n "$ranks" "$program" mine "$in/good.h5" \
             -o "$out/t.h5" </dev/null >"$dir/stdout" 2>"$dir/stderr"
         judge "output folder not writable on $ranks ranks" $? 77 'out'
-        timeout -k 5 60 "${as_other[@]}" mpirun --bind-to none -n "$ranks" "$program" mine "$in/secret.h5" \
+        timeout -k 5 "$patience" "${as_other[@]}" mpirun --bind-to none -n "$ranks" "$program" mine "$in/secret.h5" \
             </dev/null >"$dir/stdout" 2>"$dir/stderr"
         judge "input not readable on $ranks ranks" $? 77 'secret\.h5'
     done
@@ -158,11 +158,11 @@ chmod 755 "$out"
 # One of several tasks of a step that MPI does not connect: N copies, each with the whole work. The batch script and the
 # shells of such a job are something else. (unit.test_launch has more.)
 env -i PATH="$PATH" HOME="$dir" SLURM_STEP_NUM_TASKS=4 SLURM_STEP_ID=0 SLURM_PROCID=0 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 \
-    timeout -k 5 60 "$program" mine "$in/good.h5" -o "$out/t.h5" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    timeout -k 5 "$patience" "$program" mine "$in/good.h5" -o "$out/t.h5" </dev/null >"$dir/stdout" 2>"$dir/stderr"
 judge "singletons under Slurm" $? 69 '--mpi=pmix'
 SLURM_STEP_NUM_TASKS=4 on 1 mine "$in/good.h5" --quiet >"$dir/stdout" 2>"$dir/stderr"
 expect "one rank under mpirun inside a step of four tasks is fine" test $? = 0
-SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_NODELIST=a SLURM_JOBID=7 timeout -k 5 60 "$program" info "$in/good.h5" --quiet
+SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_NODELIST=a SLURM_JOBID=7 timeout -k 5 "$patience" "$program" info "$in/good.h5" --quiet
 expect "so is the batch script itself" test $? = 0
 
 finish

@@ -187,7 +187,7 @@ expect "reports list what applies, and count every anchor" "$python" "$dir/check
 
 # --- threads: those that the cores are there for, whatever the OpenMP library has bound before main begins
 threads() { # NAME VARIABLE=VALUE...: a report in NAME.json, with nothing said about threads but that
-    timeout -k 5 60 env -u OMP_NUM_THREADS "${@:2}" "$program" mine "$store" --json </dev/null >"$dir/$1.json" 2>"$dir/$1.err" ||
+    timeout -k 5 "$patience" env -u OMP_NUM_THREADS "${@:2}" "$program" mine "$store" --json </dev/null >"$dir/$1.json" 2>"$dir/$1.err" ||
         fail "${*:2}: exit code $?" "$dir/$1.err"
 }
 threads free SOME=THING

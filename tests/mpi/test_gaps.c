@@ -112,7 +112,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(quantiles_are_gaps_of_the_selected_pairs),
         cmocka_unit_test(the_sample_does_not_depend_on_the_ranks),
     };
-    start_mpi(&argc, &argv, 60);
+    start_mpi(&argc, &argv, 1200);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
     return failed;

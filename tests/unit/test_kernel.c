@@ -1,6 +1,7 @@
 /* No kernel ever loses a pair, and what it says about a survivor is true; for every metric, kernel and
  * instruction set. */
 #include "base/random.h"
+#include "kernel/blas_threads.h"
 #include "kernel/kernel.h"
 #include "metric/isa.h"
 #include "metric/metric.h"
@@ -416,5 +417,6 @@ int main(void)
         cmocka_unit_test(the_scale_brings_the_largest_norm_to_at_most_one),
         cmocka_unit_test(kernels_are_found_by_name),
     };
+    trm_blas_one_thread(); /* as in a run: threads inside it would mostly wait for each other */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
