@@ -7,9 +7,9 @@ unset OMPI_MCA_odls_base_sigkill_timeout # as for users: the other ranks see tha
 export OMP_NUM_THREADS=1
 files=$dir/files
 mkdir "$files"
-"$program" synth "$dir/s.h5" --rows 7000 --dim 64 --classes 40 --quiet || exit 2
+"$program" synth "$dir/s.h5" --rows 16000 --dim 96 --classes 40 --quiet || exit 2
 
-job=(mine "$dir/s.h5" -o "$files/o.h5" --positives nearest:20 --kernel blas --tile 64 --gradient
+job=(mine "$dir/s.h5" -o "$files/o.h5" --positives nearest:20 --kernel blas --tile 128 --gradient
     --checkpoint "$files/c" --checkpoint-every 0.00001 --resume)
 
 hash_of() {
