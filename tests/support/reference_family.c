@@ -514,6 +514,39 @@ static double quantile(const double *sorted, int64_t count, double share)
     return part >= 0.5 ? high - step * (1.0 - part) : low + step * part;
 }
 
+/* n Q - S S, S the sum of the values and Q that of their squares, formed exactly and rounded once. S stands as
+ * values that add up to it, each product as two. */
+static double spread(const double *values, int64_t n)
+{
+    enum { TERMS = 64 };
+    double *list = need(4 * n + 2 * TERMS * TERMS, sizeof *list), term[TERMS];
+    int terms = 0;
+    memcpy(list, values, (size_t)n * sizeof *list);
+    for (double next = reference_sum(list, n); next != 0.0 && terms < TERMS;
+         next = reference_sum(list, n + terms)) {
+        term[terms] = next;
+        list[n + terms++] = -next;
+    }
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const double square[2] = {values[i] * values[i], fma(values[i], values[i], -values[i] * values[i])};
+        for (int k = 0; k < 2; k++) {
+            list[count] = square[k] * (double)n;
+            list[count + 1] = fma(square[k], (double)n, -list[count]);
+            count += 2;
+        }
+    }
+    for (int i = 0; i < terms; i++)
+        for (int k = 0; k < terms; k++) {
+            list[count] = -(term[i] * term[k]);
+            list[count + 1] = -fma(term[i], term[k], list[count]);
+            count += 2;
+        }
+    const double sum = reference_sum(list, count);
+    free(list);
+    return sum > 0.0 ? sum : 0.0;
+}
+
 family_statistics family_describe(double *values, int64_t count)
 {
     family_statistics s = {0};
@@ -527,11 +560,7 @@ family_statistics family_describe(double *values, int64_t count)
     s.median = quantile(values, count, 0.5);
     s.upper_quartile = quantile(values, count, 0.75);
     s.max = values[count - 1];
-    double *squares = need(count, sizeof *squares);
-    for (int64_t i = 0; i < count; i++)
-        squares[i] = (values[i] - s.mean) * (values[i] - s.mean);
-    s.std = sqrt(reference_sum(squares, count) / (double)count);
-    free(squares);
+    s.std = sqrt(spread(values, count)) / (double)count;
     return s;
 }
 

@@ -60,7 +60,7 @@ typedef struct family_options {
 /* Of the triplets' values: sums are exact and rounded once. */
 typedef struct family_statistics {
     int64_t count;
-    double mean, std; /* std: root of the mean of the squares of (value - mean), all rounded to float64 */
+    double mean, std; /* std: sqrt(n Q - S S) / n, the difference formed exactly, Q of the squares */
     double min, lower_quartile, median, upper_quartile,
         max; /* numpy's "linear" quantiles; 0 without values */
 } family_statistics;

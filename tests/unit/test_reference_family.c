@@ -701,6 +701,16 @@ static void statistics_are_those_of_numpy(void **state)
     check_statistics(family_describe(one, 1), (const double[]){3.5, 0, 3.5, 3.5, 3.5, 3.5, 3.5});
 }
 
+/* Their mean is no float64: deviations from it would be rounded to nothing or to twice as much. */
+static void the_deviation_of_neighbouring_values_is_exact(void **state)
+{
+    (void)state;
+    double two[] = {1.0, 1.0 + 0x1p-52}, four[] = {3.0, 3.0, 3.0, 3.0 + 0x1p-51}, same[] = {0.1, 0.1, 0.1};
+    assert_true(family_describe(two, 2).std == 0x1p-53);
+    assert_true(family_describe(four, 4).std == sqrt(3.0) * 0x1p-53);
+    assert_true(family_describe(same, 3).std == 0.0);
+}
+
 /* Triplets of the golden rows with l2, semihard, margin 1.5: d_ap 6 1 5 1, d_an 7 2 6 2. */
 static void statistics_are_over_the_triplets(void **state)
 {
@@ -896,6 +906,7 @@ int main(void)
         cmocka_unit_test(weighted_draws_are_by_weight_without_replacement),
         cmocka_unit_test(what_has_no_weight_is_never_drawn),
         cmocka_unit_test(statistics_are_those_of_numpy),
+        cmocka_unit_test(the_deviation_of_neighbouring_values_is_exact),
         cmocka_unit_test(statistics_are_over_the_triplets),
         cmocka_unit_test(semihard_on_random_stores_is_as_in_the_older_reference),
         cmocka_unit_test(random_options_reach_every_rule),
