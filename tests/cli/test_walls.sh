@@ -31,6 +31,8 @@ exceptions=(
     "loss > mine/keep.h"       # and its panels
     "loss > mine/options.h"    # an evaluation has the options of its mining checked
     "loss > mine/positives.h"  # by anchors.h
+    "loss > mine/quantiles.h"  # the distances of a loss's triplets are told as those of mined ones
+    "loss > mine/statistics.h"
     "loss > mine/thresholds.h" # batch-all looks distances up among them
     "rows > kernel/kernel.h"   # a run holds the kernel that was chosen
     "rows > kernel/blas_core.h"
@@ -40,9 +42,10 @@ exceptions=(
 # The files (.h, .c) of mine, loss and sweep that reach mpi.h: those that bring ranks together. All others, so each new
 # policy, query and loss, are plain C.
 with_mpi=(
-    mine/anchors mine/gaps mine/keep mine/mine mine/options
-    loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/options loss/packed loss/pairs loss/triplets
-    sweep/side sweep/sweep sweep/tile
+    mine/anchors mine/gaps mine/keep mine/mine mine/options mine/quantiles mine/statistics
+    loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
+    loss/survey loss/triplets
+    sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
 )
 
 # What each public header reaches of the others, and of MPI.
