@@ -67,8 +67,12 @@ static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
 
 /* ---- memory ---- */
 
-int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *options)
+int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *given)
 {
+    trm_evaluate_options own;
+    if (take_options(&own, given, NULL) != TRM_OK)
+        trm_evaluate_options_init(&own);
+    const trm_evaluate_options *options = &own;
     if (options->source == TRM_SOURCE_GIVEN)
         return options->given.count;
     int64_t pairs = 0;
