@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIELDS = 1024, FOLDER = 0, OUT, ERR, ARGUMENTS, HANGS_S = 300 };
+enum { FIELDS = 1024, FOLDER = 0, OUT, ERR, ARGUMENTS, HANGS_S = 900 };
 
 extern char **environ;
 

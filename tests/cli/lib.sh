@@ -50,8 +50,8 @@ expect() { # what, command...: passes if the command does
     if "$@" >"$dir/expect.log" 2>&1; then pass; else fail "$what" "$dir/expect.log"; fi
 }
 
-# Bounds on waiting only catch what hangs: on a busy machine a job of a second may take a minute.
-patience=300
+# Bounds on waiting only catch what hangs: on a busy machine a job of ten seconds may take five minutes.
+patience=900
 
 # on RANKS ARGUMENTS...: the program under mpirun.
 on() {
@@ -133,9 +133,10 @@ let_go() {
     touch "$dir/go"
 }
 
-# Is SIGUSR1 waiting for a process?
-usr1_is_pending() {
+# Is SIGUSR1 waiting for a process? Or is that gone: then nothing is to be waited for.
+usr1_is_pending_or_gone() {
     local mask
+    [[ -e /proc/$1/status ]] || return 0
     mask=$(sed -nE 's/^ShdPnd:\s*//p' "/proc/$1/status")
     ((0x${mask:-0} & 1 << 9))
 }
@@ -148,7 +149,7 @@ gets_usr1() {
     kill -STOP "$process"
     let_go
     "$@"
-    awaits "$patience" usr1_is_pending "$process" || fail "no signal comes to the process"
+    awaits "$patience" usr1_is_pending_or_gone "$process" || fail "no signal comes to the process"
     kill -CONT "$process"
 }
 

@@ -1,6 +1,6 @@
 /* The same loss and gradient anywhere: bytes don't depend on ranks, on which rank has which row, threads,
- * tile, replication, kernel or the memory limit. Every rank also evaluates the whole store alone on
- * MPI_COMM_SELF: that is what all else is compared with.
+ * tile, replication, kernel or the memory limit. Rank 0 also evaluates the whole store alone on
+ * MPI_COMM_SELF: that is what all else is compared with, on every rank.
  *
  * Sums in float64 that are rounded to float32 hide the order they were added in nearly always. So one column
  * of the store, the carrier, is made to show it: twins that are alike but for a huge and a hugely negative
@@ -9,6 +9,7 @@
  * twin comes. */
 #include "support/random_store.h"
 #include "support/reference_loss.h"
+#include "support/share.h"
 #include "trimine/loss.h"
 #include "trimine/run.h"
 
@@ -161,6 +162,15 @@ static void evaluate(MPI_Comm comm, const setting *s, const trm_evaluate_options
     trm_run_destroy(&run);
 }
 
+/* The whole store on rank 0 alone; every rank gets the outcome. Collective. */
+static void evaluate_alone(const setting *s, const trm_evaluate_options *options, const double *norms,
+                           outcome *o)
+{
+    if (rank == 0)
+        evaluate(MPI_COMM_SELF, s, options, norms, o);
+    test_share(o, (int)sizeof *o);
+}
+
 /* What differs, or NULL; gradients where both have one. */
 static const char *difference(const outcome *got, const outcome *alone, bool gradient)
 {
@@ -229,7 +239,7 @@ static int compare_settings(int kind, const trm_evaluate_options *options, const
     static outcome alone, o;
     setting s = base_setting();
     int bad = 0;
-    evaluate(MPI_COMM_SELF, &s, options, norms, &alone);
+    evaluate_alone(&s, options, norms, &alone);
     bad += alone.status != TRM_OK || alone.summary.active == 0;
     for (int replicate = 1; replicate <= ranks; replicate++)
         for (int way = 0; way < 4 && ranks % replicate == 0; way++) {
@@ -333,7 +343,7 @@ static void gradients_of_lists_are_added_in_ascending_row_id(void **state)
     for (int soft = 0; soft < 2; soft++) {
         int ascending = 0, descending = 0;
         const trm_evaluate_options options = options_of(GIVEN, TRM_METRIC_DOT, soft, false);
-        evaluate(MPI_COMM_SELF, &s, &options, NULL, &alone);
+        evaluate_alone(&s, &options, NULL, &alone);
         count_unlike(&alone, &options, &ascending, &descending);
         if (ascending > 0 || descending < 20)
             fprintf(stderr, "soft %d: %d elements differ, %d in the other order\n", soft, ascending,
@@ -349,11 +359,11 @@ static void asking_for_more_changes_nothing(void **state)
     static outcome alone, o;
     int bad = 0;
     make_store(1.0F);
-    for (int kind = 0; kind < KINDS; kind++)
+    for (int kind = 0; kind < KINDS; kind++) {
+        const trm_evaluate_options options = options_of(kind, TRM_METRIC_SQL2, false, false);
+        setting s = base_setting();
+        evaluate_alone(&s, &options, NULL, &alone);
         for (int way = 0; way < 4; way++) {
-            setting s = base_setting();
-            const trm_evaluate_options options = options_of(kind, TRM_METRIC_SQL2, false, false);
-            evaluate(MPI_COMM_SELF, &s, &options, NULL, &alone);
             s.gradient = way % 2;
             s.emit = way / 2;
             evaluate(MPI_COMM_WORLD, &s, &options, NULL, &o);
@@ -363,6 +373,7 @@ static void asking_for_more_changes_nothing(void **state)
                         s.emit, differs);
             bad += differs != NULL;
         }
+    }
     assert_int_equal(everywhere(bad), 0);
 }
 
@@ -376,7 +387,7 @@ static void a_memory_limit_changes_nothing(void **state)
         setting s = base_setting();
         s.run.tile = 32;
         const trm_evaluate_options options = options_of(kind, TRM_METRIC_L2, false, false);
-        evaluate(MPI_COMM_SELF, &s, &options, NULL, &alone);
+        evaluate_alone(&s, &options, NULL, &alone);
         evaluate(MPI_COMM_WORLD, &s, &options, NULL, &o);
         int64_t limit = o.mined.memory_bytes > 0 ? o.mined.memory_bytes : INT64_C(64) << 20;
         while (limit > 1000) {

@@ -65,7 +65,7 @@ held() {
 goes_on() {
     local name=$1 out=$2 job=$3
     if [[ -s $out.here ]]; then
-        awaits "$patience" usr1_is_pending "$(<"$out.here")" || fail "$name: no signal comes"
+        awaits "$patience" usr1_is_pending_or_gone "$(<"$out.here")" || fail "$name: no signal comes"
         kill -CONT "$(<"$out.here")"
     fi
     awaits "$patience" is_over "$job" || fail "$name: does not end: $state" "job-$job.log"
