@@ -5,11 +5,11 @@ source "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 store=$dir/s.h5
 c=$dir/c
-"$program" synth "$store" --rows 18000 --dim 64 --classes 40 --quiet || exit 2
+"$program" synth "$store" --rows 30000 --dim 64 --classes 40 --quiet || exit 2
 
 # A moment in the middle of a sweep, of which some remain after it: jobs stop at units of about a second's work, so these
-# are of ten units. And one when there is a whole checkpoint.
-sweeping="0 tile 300"
+# are of many. And one when there is a whole checkpoint.
+sweeping="0 tile 500"
 whole_one="0 rename 2 $c"
 
 # ended CODE NAME: the job ends with that code.
@@ -132,7 +132,7 @@ ended 75 "one more checkpoint"
 cp "$c" "$dir/good"
 refused "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
 refused "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
-"$program" synth "$dir/other.h5" --rows 18000 --dim 64 --classes 40 --seed 1 --quiet
+"$program" synth "$dir/other.h5" --rows 30000 --dim 64 --classes 40 --seed 1 --quiet
 refused "another store" 65 "of another store.*fingerprint" -- mine "$dir/other.h5" --positives easiest --checkpoint "$c" --resume
 printf x | dd of="$c" bs=1 seek=9000 conv=notrunc status=none
 refused "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" --resume
