@@ -73,7 +73,7 @@ static trm_status their_sizes(const trm_sized *type, const char *given, size_t s
     memcpy(sizes, given, sizeof *sizes);
     if (!is_size(sizes[0], type->size))
         return refuse(type, "", sizes[0], type->size, err);
-    for (int k = 0; k < type->parts; k++) {
+    for (int k = 0; k < type->parts && k < TRM_SIZED_PARTS; k++) { /* gcc can't know that there are no more */
         at += type->part[k].at - ours;
         if (at >= sizes[0])
             return TRM_OK;
