@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "loss/survey.h"
+#include "store/result.h"
 #include "trimine/trimine.h"
 
 #include <jansson.h>
@@ -25,6 +26,7 @@ typedef struct trm_cli {
     int inputs;
     const char **input; /* stores, or the output of synth; borrowed from argv */
     const char *output;
+    trm_form form;          /* of the output of mine */
     const char *checkpoint; /* or NULL */
     double checkpoint_minutes;
     bool checkpoint_every_given, resume;

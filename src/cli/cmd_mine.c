@@ -12,7 +12,7 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
     char *text = NULL;
     trm_status status = trm_agree(work->comm, trm_report_options_text(work->cli, &text, err), err);
     const trm_attribute attributes[] = {
-        {"format", TRM_ATTRIBUTE_TEXT, "trimine-triplets", 0, 0.0},
+        {"format", TRM_ATTRIBUTE_TEXT, trm_form_format(work->cli->form), 0, 0.0},
         {"format_version", TRM_ATTRIBUTE_INT, NULL, 1, 0.0},
         {"program_version", TRM_ATTRIBUTE_TEXT, trm_version(), 0, 0.0},
         {"metric", TRM_ATTRIBUTE_TEXT, trm_metric_name(work->cli->mine.metric), 0, 0.0},
@@ -37,8 +37,9 @@ static trm_status mine_to_file(trm_work *work, trm_error *err)
     trm_triplet_file *file = NULL;
     /* Triplets of several panels wait in files of their own. */
     const bool spool = work->mined.panels > 1;
-    trm_status status = trm_triplet_file_create(work->comm, work->claim, work->store_rows, spool,
-                                                trm_work_spare_bytes(work), &file, err);
+    trm_status status = trm_triplet_file_create(work->comm, work->claim, work->cli->form,
+                                                trm_mine_negatives(&work->options.mine), work->store_rows,
+                                                spool, trm_work_spare_bytes(work), &file, err);
     if (status == TRM_OK)
         status = trm_work_evaluate(
             work, (trm_survey_taker){trm_triplet_file_add, trm_triplet_file_walk, file}, err);

@@ -265,7 +265,7 @@ static int64_t survey_bytes(const trm_work *work, int64_t triplets)
     return has_triplets(work) ? bytes : 0;
 }
 
-/* What the file of triplets takes: no anchor has more of them than positives, and those are of its class.
+/* What the file of triplets takes: no anchor has more pairs than positives, and those are of its class.
  * Collective. */
 static int64_t file_bytes(const trm_work *work)
 {
@@ -275,7 +275,8 @@ static int64_t file_bytes(const trm_work *work)
         most = pairs > most ? pairs : most;
     }
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, work->comm);
-    return trm_triplet_file_bytes(work->store_rows, most);
+    const int64_t negatives = trm_mine_negatives(&work->options.mine);
+    return trm_triplet_file_bytes(work->cli->form, negatives, work->store_rows, most * negatives);
 }
 
 static trm_status plan_with(trm_work *work, int64_t reserve, trm_error *err)

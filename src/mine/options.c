@@ -22,6 +22,12 @@ trm_status trm_mine_options_take(trm_mine_options *own, const trm_mine_options *
     return trm_sized_take(&sized, own, given, err);
 }
 
+int64_t trm_mine_negatives(const trm_mine_options *options)
+{
+    (void)options; /* semihard and hard: one each */
+    return 1;
+}
+
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
     const int64_t least = options->positives == TRM_POSITIVES_NEAREST ? 1 : INT64_MIN;

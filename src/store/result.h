@@ -73,18 +73,30 @@ bool trm_output_holds(const char *path, const char *version, const char *options
 /* Do two paths name one file, or would they, once written to? Not collective. */
 bool trm_output_is_same(const char *path, const char *other);
 
-/* Collects triplets, panel by panel, and writes them ordered by (anchor, positive, negative). */
+/* How triplets are written. */
+typedef enum trm_form {
+    TRM_FORM_TRIPLETS, /* one a line, ordered by (anchor, positive, negative) */
+    TRM_FORM_LISTS,    /* all negatives of an (anchor, positive) in one line, in the order of their ranks */
+    TRM_FORMS
+} trm_form;
+/* "triplets" or "lists": as --form and the group are called; the root attribute "format" of such a file. Not
+ * collective. */
+const char *trm_form_name(trm_form form);
+const char *trm_form_format(trm_form form);
+
+/* Collects triplets, panel by panel, and writes them in a form (forms.h). */
 typedef struct trm_triplet_file trm_triplet_file;
 
-/* spool: triplets of each panel go to a file of this rank beside the target instead of staying in memory (for
+/* negatives: the most that an (anchor, positive) has, which is K of the lists. spool: triplets of each panel go to a file of this rank beside the target instead of staying in memory (for
  * results larger than memory). anchors: the number of row ids. budget: bytes this rank may hold in the end,
  * the triplets that stay in memory included; with less than it takes, a bin at a time is written. Collective.
  * The caller owns *file; claim is borrowed until it is destroyed. */
-trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, int64_t anchors, bool spool,
-                                   int64_t budget, trm_triplet_file **file, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, trm_form form, int64_t negatives,
+                                   int64_t anchors, bool spool, int64_t budget, trm_triplet_file **file,
+                                   trm_error *err) TRM_MUST_CHECK;
 /* The bytes it takes at least beside the triplets themselves, where no anchor has more than that many. Not
  * collective. */
-int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most);
+int64_t trm_triplet_file_bytes(trm_form form, int64_t negatives, int64_t anchors, int64_t most);
 /* A trm_triplet_fn that takes the array unless it goes to the spool: context is the trm_triplet_file. Not
  * collective (local append). */
 trm_status trm_triplet_file_add(void *context, trm_triplet **triplets, int64_t count,
@@ -94,7 +106,7 @@ trm_status trm_triplet_file_add(void *context, trm_triplet **triplets, int64_t c
 trm_status trm_triplet_file_walk(void *file,
                                  void (*look)(void *looker, const trm_triplet *triplets, int64_t count),
                                  void *looker, trm_error *err) TRM_MUST_CHECK;
-/* Exchanges, writes /triplets, the arrays (0, NULL for none), the names that labels stand for as /label_names
+/* Exchanges, writes /triplets or /lists, the arrays (0, NULL for none), the names that labels stand for as /label_names
  * (NULL for none; rank 0's count) and the attributes, then "complete" = 1 last, and renames. Collective. */
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
                                    const trm_names *names, int attributes, const trm_attribute *attribute,

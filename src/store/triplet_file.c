@@ -2,23 +2,22 @@
  *
  * add() counts triplets by anchor in at most 2^20 bins of consecutive row ids. finish() takes the bins in
  * order, as many at a time (a chunk) as the budget allows on every rank, gives each rank a consecutive part
- * of the chunk with an equal share of its triplets, sorts there and writes at the offset that the lower ranks
- * leave. A bin is never divided, so rank order is anchor order and the file has the same bytes for any ranks,
+ * of the chunk with an equal share of its triplets, which the form (forms.h) writes at the offset that the
+ * lower ranks leave. A bin is never divided, so rank order is anchor order and the file has the same bytes for any ranks,
  * panels, spool and budget. */
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "par/exchange.h"
-#include "store/output.h"
+#include "store/forms.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_BINS = 1 << 20, WRITE_STEP = 1 << 20 };
+enum { MAX_BINS = 1 << 20 };
 static const int64_t max_quota = INT64_C(1) << 36; /* so that quota times ranks can't overflow */
 
 /* The triplets of one add(), sorted; in memory or in the spool. done: how many went to a chunk already. */
@@ -30,7 +29,9 @@ typedef struct panel {
 struct trm_triplet_file {
     MPI_Comm comm;
     trm_claim *claim; /* borrowed */
-    int64_t anchors, budget;
+    trm_form form;
+    int64_t negatives, anchors, budget;
+    int64_t lines;           /* of this rank's triplets */
     int64_t bins, bin_width; /* bin of anchor a: a / bin_width */
     int64_t held;            /* bytes of triplets in memory */
     int64_t *local, *global; /* triplets in each bin: this rank's, all */
@@ -40,22 +41,6 @@ struct trm_triplet_file {
     int64_t spool_bytes;
 };
 
-/* Columns of the result; all but kind are eight bytes of a trm_triplet. */
-enum { COLUMN_INT, COLUMN_FLOAT, COLUMN_KIND };
-static const struct result_column {
-    const char *name;
-    size_t offset;
-    int type;
-} columns[] = {
-    {"/triplets/anchor", offsetof(trm_triplet, anchor), COLUMN_INT},
-    {"/triplets/positive", offsetof(trm_triplet, positive), COLUMN_INT},
-    {"/triplets/negative", offsetof(trm_triplet, negative), COLUMN_INT},
-    {"/triplets/d_ap", offsetof(trm_triplet, d_ap), COLUMN_FLOAT},
-    {"/triplets/d_an", offsetof(trm_triplet, d_an), COLUMN_FLOAT},
-    {"/triplets/kind", offsetof(trm_triplet, kind), COLUMN_KIND},
-};
-enum { COLUMNS = sizeof columns / sizeof columns[0], RECORD_BYTES = 41 };
-
 static int64_t bin_width_of(int64_t anchors)
 {
     return anchors / MAX_BINS + 1;
@@ -64,15 +49,16 @@ static int64_t bin_width_of(int64_t anchors)
 /* A chunk's triplets to send, being read or sorted, and received. */
 enum { COPIES_OF_CHUNK = 4, TABLES_A_BIN = 2 * sizeof(int64_t) + sizeof(int) };
 
-int64_t trm_triplet_file_bytes(int64_t anchors, int64_t most)
+int64_t trm_triplet_file_bytes(trm_form form, int64_t negatives, int64_t anchors, int64_t most)
 {
     const int64_t width = bin_width_of(anchors);
-    return (anchors / width + 1) * TABLES_A_BIN +
+    return (anchors / width + 1) * TABLES_A_BIN + trm_form_buffer_bytes(form, negatives) +
            COPIES_OF_CHUNK * width * most * (int64_t)sizeof(trm_triplet);
 }
 
-trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, int64_t anchors, bool spool,
-                                   int64_t budget, trm_triplet_file **file, trm_error *err)
+trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, trm_form form, int64_t negatives,
+                                   int64_t anchors, bool spool, int64_t budget, trm_triplet_file **file,
+                                   trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
@@ -88,6 +74,8 @@ trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, int64_t anch
     }
     MPI_Comm_dup(comm, &made->comm);
     made->spool = -1;
+    made->form = form;
+    made->negatives = negatives;
     made->anchors = anchors;
     made->budget = budget;
     made->bin_width = bin_width_of(anchors);
@@ -191,8 +179,10 @@ trm_status trm_triplet_file_add(void *context, trm_triplet **given, int64_t coun
             return trm_fail(err, TRM_ERR_INTERNAL,
                             "output '%s': anchor %" PRId64 " out of range or order among %" PRId64,
                             file->claim->path, triplets[i].anchor, file->anchors);
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count; i++) {
         file->local[triplets[i].anchor / file->bin_width]++;
+        file->lines += trm_form_begins(file->form, &triplets[i]);
+    }
     return keep_panel(file, given, count, err);
 }
 
@@ -221,9 +211,9 @@ trm_status trm_triplet_file_walk(void *source,
     return status;
 }
 
-/* Bins [first, last), who gets each, and where this chunk starts in the file. */
+/* Bins [first, last), and who gets each. */
 typedef struct chunk {
-    int64_t first, last, total, base;
+    int64_t first, last, total;
     int *owner;           /* of bin first + i */
     int64_t *send_counts; /* by rank */
     int64_t *place;       /* by rank: where its next triplet goes in the send buffer */
@@ -234,7 +224,8 @@ typedef struct chunk {
 /* As many bins as keep what every rank sends and receives within its quota; at least one. */
 static void choose_bins(const trm_triplet_file *file, int ranks, chunk *part)
 {
-    const int64_t room = file->budget - file->held - file->bins * TABLES_A_BIN;
+    const int64_t room = file->budget - file->held - file->bins * TABLES_A_BIN -
+                         trm_form_buffer_bytes(file->form, file->negatives);
     int64_t quota = room / (COPIES_OF_CHUNK * (int64_t)sizeof(trm_triplet));
     quota = quota < 1 ? 1 : quota > max_quota ? max_quota : quota;
     int64_t last = part->first, mine = 0, all = 0;
@@ -304,25 +295,6 @@ static trm_status take(trm_triplet_file *file, panel *from, const chunk *part, t
     return TRM_OK;
 }
 
-static int compare_triplets(const void *a, const void *b)
-{
-    const trm_triplet *x = a, *y = b;
-    if (x->anchor != y->anchor)
-        return x->anchor < y->anchor ? -1 : 1;
-    if (x->positive != y->positive)
-        return x->positive < y->positive ? -1 : 1;
-    return x->negative < y->negative ? -1 : x->negative > y->negative ? 1 : 0;
-}
-
-static void sort_triplets(trm_triplet *triplets, int64_t count)
-{
-    for (int64_t i = 1; i < count; i++)
-        if (compare_triplets(&triplets[i - 1], &triplets[i]) > 0) {
-            qsort(triplets, (size_t)count, sizeof *triplets, compare_triplets);
-            return;
-        }
-}
-
 static trm_status gather(trm_triplet_file *file, const chunk *part, trm_triplet **received, int64_t *count,
                          trm_error *err)
 {
@@ -350,103 +322,66 @@ static trm_status gather(trm_triplet_file *file, const chunk *part, trm_triplet 
     *count = 0;
     for (int r = 0; r < ranks; r++)
         *count += part->receive_counts[r];
-    sort_triplets(*received, *count);
     return TRM_OK;
 }
 
-/* One column of count triplets, dense, in values. */
-static void extract(const trm_triplet *triplets, int64_t count, const struct result_column *column,
-                    void *values)
+/* The bins of the chunk that are this rank's: [*first, *last). */
+static void bins_of(const chunk *part, int rank, int64_t *first, int64_t *last)
 {
-    if (column->type == COLUMN_KIND) {
-        uint8_t *kind = values;
-        for (int64_t i = 0; i < count; i++)
-            kind[i] = (uint8_t)triplets[i].kind;
-    } else {
-        char *value = values;
-        for (int64_t i = 0; i < count; i++)
-            memcpy(value + 8 * i, (const char *)&triplets[i] + column->offset, 8);
-    }
+    *first = part->first;
+    while (*first < part->last && part->owner[*first - part->first] < rank)
+        ++*first;
+    *last = *first;
+    while (*last < part->last && part->owner[*last - part->first] == rank)
+        ++*last;
 }
 
-static trm_status write_triplets(trm_output *out, const trm_output_place *place, int64_t base,
-                                 const trm_triplet *triplets, int64_t count, trm_error *err)
+static trm_status write_chunk(trm_triplet_file *file, trm_form_writer *writer, const chunk *part,
+                              trm_error *err)
 {
-    const int64_t first = base + trm_prefix_int64(out->comm, count);
-    const int64_t step = count < WRITE_STEP ? count : WRITE_STEP;
-    void *values = trm_alloc(step, 8);
-    trm_status status = values == NULL ? trm_fail_memory(err, "a write buffer", step, 8) : TRM_OK;
-    for (int64_t from = 0; from < count && status == TRM_OK; from += step) {
-        const int64_t now = count - from < step ? count - from : step;
-        for (int c = 0; c < COLUMNS && status == TRM_OK; c++) {
-            extract(triplets + from, now, &columns[c], values);
-            status = trm_output_write(out, place[c], first + from, now, values, err);
-        }
-    }
-    trm_free(values);
-    return trm_agree(out->comm, status, err);
+    trm_triplet *received = NULL;
+    int64_t count = 0, first, last;
+    trm_status status = TRM_OK;
+    bins_of(part, trm_rank_of(file->comm), &first, &last);
+    const int64_t from = first * file->bin_width, to = last * file->bin_width;
+    if (part->total > 0)
+        status = gather(file, part, &received, &count, err);
+    if (status == TRM_OK) /* the last bin is that of the number of anchors, where the last of them ends */
+        status =
+            trm_form_write(writer, received, count, from, to <= file->anchors ? to : file->anchors + 1, err);
+    trm_free(received);
+    return status;
 }
 
-static trm_status write_chunks(trm_triplet_file *file, trm_output *out, const trm_output_place *place,
-                               chunk *part, trm_error *err)
+static trm_status write_chunks(trm_triplet_file *file, trm_form_writer *writer, chunk *part, trm_error *err)
 {
     int ranks = 0;
     MPI_Comm_size(file->comm, &ranks);
     trm_status status = TRM_OK;
     for (part->first = 0; part->first < file->bins && status == TRM_OK; part->first = part->last) {
-        trm_triplet *received = NULL;
-        int64_t count = 0;
         choose_bins(file, ranks, part);
         assign_bins(file, ranks, part);
-        if (part->total == 0)
-            continue;
-        status = gather(file, part, &received, &count, err);
-        if (status == TRM_OK)
-            status = write_triplets(out, place, part->base, received, count, err);
-        trm_free(received);
-        part->base += part->total;
+        status = write_chunk(file, writer, part, err);
     }
     return status;
 }
 
-static trm_status create_datasets(trm_output *out, int64_t total, trm_output_place *place, trm_error *err)
-{
-    static const trm_attribute kinds = {"kinds", TRM_ATTRIBUTE_TEXT, "0 semihard, 1 fallback", 0, 0.0};
-    hsize_t size = (hsize_t)total;
-    trm_status status = trm_output_group(out, "/triplets", err);
-    for (int c = 0; c < COLUMNS && status == TRM_OK; c++) {
-        hid_t type = columns[c].type == COLUMN_INT     ? H5T_STD_I64LE
-                     : columns[c].type == COLUMN_FLOAT ? H5T_IEEE_F64LE
-                                                       : H5T_STD_U8LE;
-        status = trm_output_dataset(out, columns[c].name, type, 1, &size, &place[c], err);
-        if (status == TRM_OK && columns[c].type == COLUMN_KIND)
-            status = trm_output_attribute(out, columns[c].name, &kinds, err);
-    }
-    return status;
-}
-
-static trm_status fill_output(trm_triplet_file *file, trm_output *out, int64_t total, trm_error *err)
+static trm_status fill_output(trm_triplet_file *file, trm_form_writer *writer, trm_error *err)
 {
     int ranks = 0;
-    trm_output_place place[COLUMNS];
     MPI_Comm_size(file->comm, &ranks);
-    chunk part = {0,
-                  0,
-                  0,
-                  0,
-                  trm_alloc(file->bins, sizeof(int)),
-                  trm_alloc(ranks, sizeof(int64_t)),
-                  trm_alloc(ranks, sizeof(int64_t)),
-                  trm_alloc(ranks, sizeof(int64_t)),
-                  0};
+    chunk part = {.owner = trm_alloc(file->bins, sizeof(int)),
+                  .send_counts = trm_alloc(ranks, sizeof(int64_t)),
+                  .place = trm_alloc(ranks, sizeof(int64_t)),
+                  .receive_counts = trm_alloc(ranks, sizeof(int64_t))};
     trm_status status = TRM_OK;
     if (part.owner == NULL || part.send_counts == NULL || part.place == NULL || part.receive_counts == NULL)
         status = trm_fail_memory(err, "owners of triplets", file->bins, sizeof(int));
     status = trm_agree(file->comm, status, err);
     if (status == TRM_OK)
-        status = create_datasets(out, total, place, err);
+        status = trm_form_create(writer, err);
     if (status == TRM_OK)
-        status = write_chunks(file, out, place, &part, err);
+        status = write_chunks(file, writer, &part, err);
     trm_free(part.owner);
     trm_free(part.send_counts);
     trm_free(part.place);
@@ -454,7 +389,8 @@ static trm_status fill_output(trm_triplet_file *file, trm_output *out, int64_t t
     return status;
 }
 
-static trm_status count_all(trm_triplet_file *file, int64_t *total, trm_error *err)
+/* Triplets in each bin, of all ranks. */
+static trm_status count_all(trm_triplet_file *file, trm_error *err)
 {
     trm_status status = TRM_OK;
     if (file->global == NULL)
@@ -462,13 +398,9 @@ static trm_status count_all(trm_triplet_file *file, int64_t *total, trm_error *e
     if (file->global == NULL)
         status = trm_fail_memory(err, "counts of triplets", file->bins, sizeof *file->global);
     status = trm_agree(file->comm, status, err);
-    if (status != TRM_OK)
-        return status;
-    MPI_Allreduce(file->local, file->global, (int)file->bins, MPI_INT64_T, MPI_SUM, file->comm);
-    *total = 0;
-    for (int64_t b = 0; b < file->bins; b++)
-        *total += file->global[b];
-    return TRM_OK;
+    if (status == TRM_OK)
+        MPI_Allreduce(file->local, file->global, (int)file->bins, MPI_INT64_T, MPI_SUM, file->comm);
+    return status;
 }
 
 trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm_output_array *array,
@@ -479,23 +411,27 @@ trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm
     err = err == NULL ? &own : err;
     trm_h5_handler handler = trm_h5_silence();
     trm_output out = TRM_OUTPUT_INIT;
-    int64_t total = 0;
-    trm_status status = count_all(file, &total, err);
+    trm_form_writer writer = {.out = &out,
+                              .form = file->form,
+                              .negatives = file->negatives,
+                              .anchors = file->anchors,
+                              .lines = trm_sum_int64(file->comm, file->lines)};
+    trm_status status = count_all(file, err);
     if (status == TRM_OK)
-        status = trm_output_create(file->comm, file->claim,
-                                   total * RECORD_BYTES + trm_output_arrays_bytes(arrays, array) +
-                                       trm_output_names_bytes(names),
-                                   &out, err);
+        status = trm_output_create(
+            file->comm, file->claim,
+            trm_form_file_bytes(writer.form, writer.negatives, writer.anchors, writer.lines) +
+                trm_output_arrays_bytes(arrays, array) + trm_output_names_bytes(names),
+            &out, err);
     if (status == TRM_OK)
-        status = fill_output(file, &out, total, err);
+        status = fill_output(file, &writer, err);
     if (status == TRM_OK)
         status = trm_output_arrays_write(&out, arrays, array, err);
     if (status == TRM_OK) {
-        trm_output_check_item items[COLUMNS];
-        for (int c = 0; c < COLUMNS; c++)
-            items[c] = (trm_output_check_item){columns[c].name, total};
+        trm_output_check_item item[TRM_COLUMNS + 1];
+        const int items = trm_form_items(&writer, item);
         status =
-            trm_output_arrays_commit(&out, COLUMNS, items, arrays, array, names, attributes, attribute, err);
+            trm_output_arrays_commit(&out, items, item, arrays, array, names, attributes, attribute, err);
     }
     trm_output_close(&out);
     trm_h5_restore(handler);

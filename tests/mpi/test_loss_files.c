@@ -893,7 +893,8 @@ static trm_status write_triplets(const char *path, int64_t count, int arrays, co
     trm_claim *claim = NULL;
     trm_status status = trm_claim_take(MPI_COMM_WORLD, "output", path, true, 0, NULL, &claim, err);
     if (status == TRM_OK)
-        status = trm_triplet_file_create(MPI_COMM_WORLD, claim, 120, false, 100000, &file, err);
+        status = trm_triplet_file_create(MPI_COMM_WORLD, claim, TRM_FORM_TRIPLETS, 1, 120, false, 100000,
+                                         &file, err);
     for (int64_t a = 0; a < count && status == TRM_OK; a++)
         if (a % ranks == rank) {
             trm_triplet *t = trm_alloc(1, sizeof *t);

@@ -211,7 +211,8 @@ static trm_status summarize(const setup *s, sort kind, int64_t triplets, trm_sta
     if (status == TRM_OK && s->to != KEPT)
         status = trm_claim_take(s->comm, "output", in_folder("out.h5"), true, 0, NULL, &claim, err);
     if (status == TRM_OK && s->to != KEPT)
-        status = trm_triplet_file_create(s->comm, claim, triplets + 1, s->to == SPOOLED, 1 << 20, &file, err);
+        status = trm_triplet_file_create(s->comm, claim, TRM_FORM_TRIPLETS, 1, triplets + 1, s->to == SPOOLED,
+                                         1 << 20, &file, err);
     if (status == TRM_OK)
         status = feed(s, statistics, file, kind, triplets, err);
     if (status == TRM_OK)

@@ -1,0 +1,310 @@
+/* The forms of a result; see forms.h. */
+#include "store/forms.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Values a write buffer holds: as many as there are, but not fewer and not more than this. */
+enum { LEAST_VALUES = 1 << 13, MOST_VALUES = 1 << 20 };
+
+/* How a column is stored; all but the kind is eight bytes of a trm_triplet. */
+static const struct column {
+    size_t offset;
+    enum { COLUMN_INT, COLUMN_FLOAT, COLUMN_KIND } type;
+} columns[TRM_COLUMNS] = {
+    [TRM_COLUMN_ANCHOR] = {offsetof(trm_triplet, anchor), COLUMN_INT},
+    [TRM_COLUMN_POSITIVE] = {offsetof(trm_triplet, positive), COLUMN_INT},
+    [TRM_COLUMN_NEGATIVE] = {offsetof(trm_triplet, negative), COLUMN_INT},
+    [TRM_COLUMN_D_AP] = {offsetof(trm_triplet, d_ap), COLUMN_FLOAT},
+    [TRM_COLUMN_D_AN] = {offsetof(trm_triplet, d_an), COLUMN_FLOAT},
+    [TRM_COLUMN_KIND] = {offsetof(trm_triplet, kind), COLUMN_KIND},
+    [TRM_COLUMN_RANK] = {offsetof(trm_triplet, rank), COLUMN_INT},
+};
+
+/* Places of a line that no negative came to. */
+static const int64_t no_row = -1;
+static const double no_distance = INFINITY;
+
+static const struct form {
+    const char *name, *group, *format;
+    const char *path[TRM_COLUMNS]; /* NULL: this form has none */
+    const char *starts;            /* dataset of where each anchor's lines begin, or NULL */
+} forms[] = {
+    [TRM_FORM_TRIPLETS] = {"triplets",
+                           "/triplets",
+                           "trimine-triplets",
+                           {[TRM_COLUMN_ANCHOR] = "/triplets/anchor",
+                            [TRM_COLUMN_POSITIVE] = "/triplets/positive",
+                            [TRM_COLUMN_NEGATIVE] = "/triplets/negative",
+                            [TRM_COLUMN_D_AP] = "/triplets/d_ap",
+                            [TRM_COLUMN_D_AN] = "/triplets/d_an",
+                            [TRM_COLUMN_KIND] = "/triplets/kind",
+                            [TRM_COLUMN_RANK] = "/triplets/rank"},
+                           "/triplets/anchor_start"},
+    [TRM_FORM_LISTS] = {"lists",
+                        "/lists",
+                        "trimine-lists",
+                        {[TRM_COLUMN_ANCHOR] = "/lists/anchor",
+                         [TRM_COLUMN_POSITIVE] = "/lists/positive",
+                         [TRM_COLUMN_NEGATIVE] = "/lists/negative",
+                         [TRM_COLUMN_D_AP] = "/lists/d_ap",
+                         [TRM_COLUMN_D_AN] = "/lists/d_an"},
+                        NULL},
+};
+
+const char *trm_form_name(trm_form form)
+{
+    return forms[form].name;
+}
+
+const char *trm_form_format(trm_form form)
+{
+    return forms[form].format;
+}
+
+const char *trm_form_path(trm_form form, trm_form_column column)
+{
+    return forms[form].path[column];
+}
+
+bool trm_form_begins(trm_form form, const trm_triplet *triplet)
+{
+    return form == TRM_FORM_TRIPLETS || triplet->rank == 1;
+}
+
+/* ---- sizes ---- */
+
+/* Does a line have K values of it, not one? */
+static bool is_wide(trm_form form, int column)
+{
+    return form == TRM_FORM_LISTS && (column == TRM_COLUMN_NEGATIVE || column == TRM_COLUMN_D_AN);
+}
+
+static int64_t values_a_line(trm_form form, int64_t negatives, int column)
+{
+    return is_wide(form, column) ? negatives : 1;
+}
+
+static int64_t bytes_a_value(int column)
+{
+    return columns[column].type == COLUMN_KIND ? 1 : 8;
+}
+
+int64_t trm_form_file_bytes(trm_form form, int64_t negatives, int64_t anchors, int64_t lines)
+{
+    int64_t line = 0;
+    for (int c = 0; c < TRM_COLUMNS; c++)
+        if (forms[form].path[c] != NULL)
+            line += values_a_line(form, negatives, c) * bytes_a_value(c);
+    return line * lines + (forms[form].starts != NULL ? 8 * (anchors + 1) : 0);
+}
+
+static int64_t least_values(trm_form form, int64_t negatives)
+{
+    const int64_t widest = values_a_line(form, negatives, TRM_COLUMN_NEGATIVE);
+    return widest > LEAST_VALUES ? widest : LEAST_VALUES;
+}
+
+int64_t trm_form_buffer_bytes(trm_form form, int64_t negatives)
+{
+    return 8 * least_values(form, negatives);
+}
+
+/* ---- datasets ---- */
+
+static trm_status create_column(trm_form_writer *writer, int column, trm_error *err)
+{
+    const char *path = forms[writer->form].path[column];
+    const hid_t type = columns[column].type == COLUMN_INT     ? H5T_STD_I64LE
+                       : columns[column].type == COLUMN_FLOAT ? H5T_IEEE_F64LE
+                                                              : H5T_STD_U8LE;
+    const hsize_t size[] = {(hsize_t)writer->lines, (hsize_t)writer->negatives};
+    return trm_output_dataset(writer->out, path, type, is_wide(writer->form, column) ? 2 : 1, size,
+                              &writer->place[column], err);
+}
+
+trm_status trm_form_create(trm_form_writer *writer, trm_error *err)
+{
+    static const trm_attribute kinds = {"kinds", TRM_ATTRIBUTE_TEXT, "0 semihard, 1 fallback", 0, 0.0};
+    const struct form *form = &forms[writer->form];
+    const hsize_t starts = (hsize_t)writer->anchors + 1;
+    writer->written = 0;
+    trm_status status = trm_output_group(writer->out, form->group, err);
+    for (int c = 0; c < TRM_COLUMNS && status == TRM_OK; c++)
+        if (form->path[c] != NULL)
+            status = create_column(writer, c, err);
+    if (status == TRM_OK && form->path[TRM_COLUMN_KIND] != NULL)
+        status = trm_output_attribute(writer->out, form->path[TRM_COLUMN_KIND], &kinds, err);
+    if (status == TRM_OK && form->starts != NULL)
+        status =
+            trm_output_dataset(writer->out, form->starts, H5T_STD_I64LE, 1, &starts, &writer->starts, err);
+    return status;
+}
+
+int trm_form_items(const trm_form_writer *writer, trm_output_check_item item[TRM_COLUMNS + 1])
+{
+    const struct form *form = &forms[writer->form];
+    int items = 0;
+    for (int c = 0; c < TRM_COLUMNS; c++)
+        if (form->path[c] != NULL)
+            item[items++] = (trm_output_check_item){form->path[c], writer->lines};
+    if (form->starts != NULL)
+        item[items++] = (trm_output_check_item){form->starts, writer->anchors + 1};
+    return items;
+}
+
+/* ---- order ---- */
+
+static int compare(int64_t a, int64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare_pairs(const trm_triplet *x, const trm_triplet *y)
+{
+    return x->anchor != y->anchor ? compare(x->anchor, y->anchor) : compare(x->positive, y->positive);
+}
+
+static int by_negative(const void *a, const void *b)
+{
+    const trm_triplet *x = a, *y = b;
+    const int pairs = compare_pairs(x, y);
+    return pairs != 0 ? pairs : compare(x->negative, y->negative);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const trm_triplet *x = a, *y = b;
+    const int pairs = compare_pairs(x, y);
+    return pairs != 0 ? pairs : compare(x->rank, y->rank);
+}
+
+static void sort(trm_triplet *triplets, int64_t count, int (*order)(const void *, const void *))
+{
+    for (int64_t i = 1; i < count; i++)
+        if (order(&triplets[i - 1], &triplets[i]) > 0) {
+            qsort(triplets, (size_t)count, sizeof *triplets, order);
+            return;
+        }
+}
+
+/* Counts the lines; of lists it sees to it that each has its ranks 1, 2, ..., at most K. */
+static trm_status count_lines(const trm_form_writer *writer, const trm_triplet *triplets, int64_t count,
+                              int64_t *lines, trm_error *err)
+{
+    *lines = 0;
+    for (int64_t i = 0; i < count; i++) {
+        const bool follows = i > 0 && compare_pairs(&triplets[i - 1], &triplets[i]) == 0;
+        const int64_t rank = follows ? triplets[i - 1].rank + 1 : 1;
+        if (writer->form == TRM_FORM_LISTS && (triplets[i].rank != rank || rank > writer->negatives))
+            return trm_fail(err, TRM_ERR_INTERNAL,
+                            "output '%s': negative %" PRId64 " of anchor %" PRId64 " and positive %" PRId64
+                            " has rank %" PRId64 ", not %" PRId64 " of %" PRId64,
+                            writer->out->draft.claim->path, triplets[i].negative, triplets[i].anchor,
+                            triplets[i].positive, triplets[i].rank, rank, writer->negatives);
+        *lines += trm_form_begins(writer->form, &triplets[i]);
+    }
+    return TRM_OK;
+}
+
+/* ---- values ---- */
+
+static void make_empty(int column, int64_t count, void *values)
+{
+    const void *empty = columns[column].type == COLUMN_FLOAT ? (const void *)&no_distance : &no_row;
+    for (int64_t i = 0; i < count; i++)
+        memcpy((char *)values + 8 * i, empty, 8);
+}
+
+/* A column's values of at most lines lines, the first of which the first triplet begins; *taken: how many
+ * triplets they are of. */
+static int64_t extract(const trm_form_writer *writer, int column, const trm_triplet *triplets, int64_t count,
+                       int64_t lines, void *values, int64_t *taken)
+{
+    const int64_t width = values_a_line(writer->form, writer->negatives, column);
+    const size_t bytes = (size_t)bytes_a_value(column);
+    int64_t line = -1, i = 0;
+    if (width > 1)
+        make_empty(column, lines * width, values);
+    for (; i < count; i++) {
+        line += trm_form_begins(writer->form, &triplets[i]);
+        if (line == lines)
+            break;
+        const int64_t slot = line * width + (width > 1 ? triplets[i].rank - 1 : 0);
+        const uint8_t kind = (uint8_t)triplets[i].kind;
+        const void *value = columns[column].type == COLUMN_KIND
+                                ? (const void *)&kind
+                                : (const char *)&triplets[i] + columns[column].offset;
+        memcpy((char *)values + bytes * (size_t)slot, value, bytes);
+    }
+    *taken = i;
+    return i < count ? lines : line + 1;
+}
+
+static trm_status write_columns(trm_form_writer *writer, const trm_triplet *triplets, int64_t count,
+                                int64_t first, void *values, int64_t room, trm_error *err)
+{
+    const int64_t widest = values_a_line(writer->form, writer->negatives, TRM_COLUMN_NEGATIVE);
+    const int64_t most = room / widest;
+    trm_status status = TRM_OK;
+    for (int64_t from = 0, taken = 0, lines = 0; from < count && status == TRM_OK; from += taken) {
+        for (int c = 0; c < TRM_COLUMNS && status == TRM_OK; c++) {
+            const int64_t width = values_a_line(writer->form, writer->negatives, c);
+            if (forms[writer->form].path[c] == NULL)
+                continue;
+            lines = extract(writer, c, triplets + from, count - from, most, values, &taken);
+            status =
+                trm_output_write(writer->out, writer->place[c], first * width, lines * width, values, err);
+        }
+        first += lines;
+    }
+    return status;
+}
+
+/* Where the lines of each anchor of [from, to) begin, the first of them at line first. */
+static trm_status write_starts(trm_form_writer *writer, const trm_triplet *triplets, int64_t count,
+                               int64_t first, int64_t from, int64_t to, int64_t *values, int64_t room,
+                               trm_error *err)
+{
+    trm_status status = TRM_OK;
+    for (int64_t i = 0, now = 0; from < to && status == TRM_OK; from += now) {
+        now = to - from < room ? to - from : room;
+        for (int64_t k = 0; k < now; k++) {
+            while (i < count && triplets[i].anchor < from + k)
+                i++;
+            values[k] = first + i;
+        }
+        status = trm_output_write(writer->out, writer->starts, from, now, values, err);
+    }
+    return status;
+}
+
+trm_status trm_form_write(trm_form_writer *writer, trm_triplet *triplets, int64_t count, int64_t from,
+                          int64_t to, trm_error *err)
+{
+    MPI_Comm comm = writer->out->comm;
+    const int64_t least = least_values(writer->form, writer->negatives);
+    const int64_t wanted = count < MOST_VALUES ? count : MOST_VALUES, room = wanted > least ? wanted : least;
+    int64_t lines = 0;
+    sort(triplets, count, writer->form == TRM_FORM_LISTS ? by_rank : by_negative);
+    trm_status status = count_lines(writer, triplets, count, &lines, err);
+    void *values = trm_alloc(room, 8);
+    if (status == TRM_OK && values == NULL)
+        status = trm_fail_memory(err, "a write buffer", room, 8);
+    status = trm_agree(comm, status, err);
+    const int64_t first = writer->written + trm_prefix_int64(comm, lines);
+    writer->written += trm_sum_int64(comm, lines);
+    if (status == TRM_OK)
+        status = write_columns(writer, triplets, count, first, values, room, err);
+    if (status == TRM_OK && forms[writer->form].starts != NULL)
+        status = write_starts(writer, triplets, count, first, from, to, values, room, err);
+    trm_free(values);
+    return trm_agree(comm, status, err);
+}

@@ -1,0 +1,57 @@
+/* The forms of a result of mine: which datasets it has, and how triplets become their values.
+ *
+ * One table says it for who writes them, who reads them back and who tells of them. A form has lines: of
+ * TRM_FORM_TRIPLETS each is a triplet, of TRM_FORM_LISTS the K negatives of one (anchor, positive). What is
+ * written is in the order of anchors, so a line's place depends on the triplets alone. */
+#ifndef TRM_STORE_FORMS_H
+#define TRM_STORE_FORMS_H
+
+#include "store/output.h"
+
+/* The columns that more than one form has, and those that a form has alone. */
+typedef enum trm_form_column {
+    TRM_COLUMN_ANCHOR,
+    TRM_COLUMN_POSITIVE,
+    TRM_COLUMN_NEGATIVE,
+    TRM_COLUMN_D_AP,
+    TRM_COLUMN_D_AN,
+    TRM_COLUMN_KIND,
+    TRM_COLUMN_RANK,
+    TRM_COLUMNS
+} trm_form_column;
+
+/* Path of a column's dataset, or NULL where the form has none. Of lists those of the negatives are lines x K,
+ * all others have a value a line. */
+const char *trm_form_path(trm_form form, trm_form_column column);
+
+/* Writing: made by trm_form_create, then one trm_form_write a chunk of anchors, in ascending order. */
+typedef struct trm_form_writer {
+    trm_output *out; /* borrowed */
+    trm_form form;
+    int64_t negatives; /* K of lists */
+    int64_t anchors;   /* row ids that an anchor may have: 0 to anchors - 1 */
+    int64_t lines;     /* in all */
+    int64_t written;   /* lines of the chunks before */
+    trm_output_place place[TRM_COLUMNS], starts;
+} trm_form_writer;
+
+/* Does the triplet begin a line? Each line has exactly one that does, its first in rank. */
+bool trm_form_begins(trm_form form, const trm_triplet *triplet);
+
+/* Bytes of the datasets in the file; the least bytes in memory that a write takes beside the triplets. */
+int64_t trm_form_file_bytes(trm_form form, int64_t negatives, int64_t anchors, int64_t lines);
+int64_t trm_form_buffer_bytes(trm_form form, int64_t negatives);
+
+/* Makes the datasets. The caller fills in the writer up to lines. Collective. Errors: IO. */
+trm_status trm_form_create(trm_form_writer *writer, trm_error *err) TRM_MUST_CHECK;
+
+/* Writes the triplets of the anchors [from, to), count of them, all of these anchors that there are; sorts
+ * them. Each rank has anchors of its own, rank r's above those of rank r - 1; a rank may have none. Collective.
+ * Errors: INTERNAL (ranks of a line that are not 1, 2, ...), IO, MEMORY. */
+trm_status trm_form_write(trm_form_writer *writer, trm_triplet *triplets, int64_t count, int64_t from,
+                          int64_t to, trm_error *err) TRM_MUST_CHECK;
+
+/* What must be found again in the finished file: returns how many, at most TRM_COLUMNS + 1. */
+int trm_form_items(const trm_form_writer *writer, trm_output_check_item item[TRM_COLUMNS + 1]);
+
+#endif
