@@ -18,11 +18,12 @@ typedef struct trm_triplets_origin {
 } trm_triplets_origin;
 
 /* Reads /triplets/anchor, /triplets/positive and /triplets/negative (any integer type, one length), as `mine`
- * writes them. Each rank gets its trm_share of the total, new memory; first: index of its first triplet.
- * origin: may be NULL. Row ids are not checked against anything. Collective. Errors: NO_INPUT, PERMISSION,
- * MEMORY, IO; DATA (not HDF5, a missing dataset, wrong type or shape, lengths that differ, no triplets where
- * the file is not one of mine, which may find none, a value outside int64, an attribute "complete" that is
- * not 1 or a "format" that is not trimine-triplets). */
+ * writes them; or its lists, /lists/anchor, /lists/positive and /lists/negative (lines x K), each line of
+ * which is K triplets, less those whose negative is -1. Each rank gets its trm_share of the lines, new memory;
+ * first: index of its first triplet. origin: may be NULL. Row ids are not checked against anything. Collective.
+ * Errors: NO_INPUT, PERMISSION, MEMORY, IO; DATA (not HDF5, a missing dataset, wrong type or shape, lengths
+ * that differ, both forms without a "format", no triplets where the file is not one of mine, which may find
+ * none, a value outside int64, an attribute "complete" that is not 1 or a "format" of another kind). */
 trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets *given, int64_t *first,
                              int64_t *total, trm_triplets_origin *origin, trm_error *err) TRM_MUST_CHECK;
 

@@ -111,14 +111,16 @@ static trm_status accept_floats(const trm_reader *in, const trm_column *col, con
 
 static trm_status accept_integers(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
 {
-    trm_element_order(col->element, in->bounce, piece->count);
-    int64_t bad = trm_element_to_int64(col->element, in->bounce, piece->count, col->integers + piece->done);
+    const int64_t values = piece->count * col->width;
+    trm_element_order(col->element, in->bounce, values);
+    int64_t bad =
+        trm_element_to_int64(col->element, in->bounce, values, col->integers + piece->done * col->width);
     if (bad < 0 || col->element->class == TRM_ELEMENT_SIGNED)
         return TRM_OK;
-    return trm_fail(in->err, TRM_ERR_DATA,
-                    "%s '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64
-                    ", which does not fit int64",
-                    in->kind, in->path, col->name, piece->item + bad, ((const uint64_t *)in->bounce)[bad]);
+    return trm_fail(
+        in->err, TRM_ERR_DATA,
+        "%s '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64 ", which does not fit int64", in->kind,
+        in->path, col->name, piece->item + bad / col->width, ((const uint64_t *)in->bounce)[bad]);
 }
 
 static trm_status accept(const trm_reader *in, const trm_column *col, const trm_arrival *piece)

@@ -1,10 +1,12 @@
-/* Index triplets, as `mine` writes them: three columns of row ids, each rank its consecutive share.
+/* Index triplets, as `mine` writes them: three columns of row ids, each rank its consecutive share. Of lists
+ * a share is of lines, each of which becomes as many triplets as it has negatives.
  *
  * What the row ids mean is the loss's business, which knows the rows; here they only have to be integers of
  * one length, in a file that was finished. */
 #include "base/alloc.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "store/forms.h"
 #include "store/loss_files.h"
 #include "store/store_inner.h"
 
@@ -12,32 +14,52 @@
 #include <string.h>
 
 enum { COLUMNS = 3 };
-static const char *const names[COLUMNS] = {"/triplets/anchor", "/triplets/positive", "/triplets/negative"};
+static const trm_form_column wanted[COLUMNS] = {TRM_COLUMN_ANCHOR, TRM_COLUMN_POSITIVE, TRM_COLUMN_NEGATIVE};
 static const char kind[] = "triplets";
+static const int64_t no_row = -1; /* where a list is short */
 
 /* What rank 0 finds; travels as bytes. */
 typedef struct survey {
-    int64_t total;
-    bool ours; /* a result of mine */
+    trm_form form;
+    int64_t lines, negatives; /* negatives: in a line */
+    bool ours;                /* a result of mine */
     trm_element element[COLUMNS];
     trm_triplets_origin origin;
 } survey;
 
-/* A file without attributes may come from anywhere; one with ours must be whole and of this kind. */
-static trm_status check_root(const trm_named_file *about, hid_t file, bool *ours, trm_error *err)
+/* The form that a file of ours names. */
+static trm_status named_form(const trm_named_file *about, hid_t file, trm_form *form, trm_error *err)
 {
     char format[64] = {0};
+    if (!trm_h5_attribute_text(file, "format", format, sizeof format))
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is not a text", kind, about->path);
+    for (*form = 0; *form < TRM_FORMS; ++*form)
+        if (strcmp(format, trm_form_format(*form)) == 0)
+            return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is '%s', needs '%s' or '%s'", kind,
+                    about->path, format, trm_form_format(TRM_FORM_TRIPLETS), trm_form_format(TRM_FORM_LISTS));
+}
+
+/* The form of a file from elsewhere, by what is in it. Where nothing is, what is missing are triplets. */
+static trm_status guess_form(const trm_named_file *about, hid_t file, trm_form *form, trm_error *err)
+{
+    const bool lists = H5Lexists(file, trm_form_name(TRM_FORM_LISTS), H5P_DEFAULT) > 0;
+    *form = lists ? TRM_FORM_LISTS : TRM_FORM_TRIPLETS;
+    if (lists && H5Lexists(file, trm_form_name(TRM_FORM_TRIPLETS), H5P_DEFAULT) > 0)
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': has both '/triplets' and '/lists': leave one out", kind,
+                        about->path);
+    return TRM_OK;
+}
+
+/* A file without attributes may come from anywhere; one with ours must be whole and of this kind. */
+static trm_status check_root(const trm_named_file *about, hid_t file, survey *found, trm_error *err)
+{
     int64_t complete = 0;
-    *ours = H5Aexists(file, "format") > 0;
-    if (*ours) {
-        if (!trm_h5_attribute_text(file, "format", format, sizeof format))
-            return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is not a text", kind,
-                            about->path);
-        if (strcmp(format, "trimine-triplets") != 0)
-            return trm_fail(err, TRM_ERR_DATA,
-                            "%s '%s': attribute 'format' is '%s', needs 'trimine-triplets'", kind,
-                            about->path, format);
-    }
+    found->ours = H5Aexists(file, "format") > 0;
+    trm_status status =
+        found->ours ? named_form(about, file, &found->form, err) : guess_form(about, file, &found->form, err);
+    if (status != TRM_OK)
+        return status;
     if (H5Aexists(file, "complete") > 0 &&
         (!trm_h5_attribute_int(file, "complete", &complete) || complete != 1))
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': file is not complete (attribute 'complete' is not 1)",
@@ -67,24 +89,32 @@ static trm_status read_origin(const trm_named_file *about, hid_t file, trm_tripl
     return TRM_OK;
 }
 
+/* A list has several negatives. */
+static int dimensions(trm_form form, int column)
+{
+    return form == TRM_FORM_LISTS && wanted[column] == TRM_COLUMN_NEGATIVE ? 2 : 1;
+}
+
 static trm_status check_columns(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,
                                 trm_error *err)
 {
     for (int c = 0; c < COLUMNS; c++) {
-        hsize_t length = 0;
-        trm_status status = trm_inspect_named(about, sources, file, names[c], 1, TRM_WANT_INTEGERS,
-                                              &found->element[c], &length, err);
+        const char *path = trm_form_path(found->form, wanted[c]);
+        hsize_t size[2] = {0, 1};
+        trm_status status = trm_inspect_named(about, sources, file, path, dimensions(found->form, c),
+                                              TRM_WANT_INTEGERS, &found->element[c], size, err);
         if (status != TRM_OK)
             return status;
-        if (c > 0 && (int64_t)length != found->total)
-            return trm_fail(err, TRM_ERR_DATA,
-                            "%s '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64, kind,
-                            about->path, names[c], (int64_t)length, names[0], found->total);
-        found->total = (int64_t)length;
+        if (c > 0 && (int64_t)size[0] != found->lines)
+            return trm_fail(
+                err, TRM_ERR_DATA, "%s '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64, kind,
+                about->path, path, (int64_t)size[0], trm_form_path(found->form, wanted[0]), found->lines);
+        if ((int64_t)size[1] > INT32_MAX)
+            return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has %" PRId64 " columns, at most %d",
+                            kind, about->path, path, (int64_t)size[1], INT32_MAX);
+        found->lines = (int64_t)size[0];
+        found->negatives = (int64_t)size[1];
     }
-    if (found->total == 0 && !found->ours) /* mine may find none; in another file it is a mistake */
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' holds no triplets", kind, about->path,
-                        names[0]);
     return TRM_OK;
 }
 
@@ -96,7 +126,7 @@ static trm_status inspect(const char *path, trm_sources *sources, survey *found,
     if (status == TRM_OK)
         status = trm_inspect_open(&about, &file, err);
     if (status == TRM_OK)
-        status = check_root(&about, file, &found->ours, err);
+        status = check_root(&about, file, found, err);
     if (status == TRM_OK)
         status = read_origin(&about, file, &found->origin, err);
     if (status == TRM_OK)
@@ -112,11 +142,12 @@ static trm_status read_columns(MPI_Comm comm, const char *path, const survey *fo
     int64_t bytes = 0;
     trm_column column[COLUMNS];
     for (int c = 0; c < COLUMNS; c++) {
-        column[c] = (trm_column){.name = names[c],
-                                 .rank = 1,
+        const int rank = dimensions(found->form, c);
+        column[c] = (trm_column){.name = trm_form_path(found->form, wanted[c]),
+                                 .rank = rank,
                                  .element = &found->element[c],
                                  .items = 1,
-                                 .width = 1,
+                                 .width = rank == 2 ? (int)found->negatives : 1,
                                  .integers = into[c]};
         const int64_t need = trm_column_bytes(&column[c], count);
         bytes = need > bytes ? need : bytes;
@@ -129,27 +160,68 @@ static trm_status read_columns(MPI_Comm comm, const char *path, const survey *fo
     return status;
 }
 
+/* Lines of negatives become triplets: those of -1 are none. */
+static trm_status unfold(const survey *found, int64_t lines, int64_t *into[COLUMNS], int64_t *count,
+                         trm_error *err)
+{
+    int64_t *negative = into[2], all = lines * found->negatives, there = 0, k = 0;
+    for (int64_t i = 0; i < all; i++)
+        there += negative[i] != no_row;
+    int64_t *anchor = trm_alloc(there, sizeof *anchor), *positive = trm_alloc(there, sizeof *positive);
+    if (anchor == NULL || positive == NULL) {
+        trm_free(anchor);
+        trm_free(positive);
+        return trm_fail_memory(err, "given triplets", there, sizeof *anchor);
+    }
+    for (int64_t i = 0; i < all; i++) {
+        if (negative[i] == no_row)
+            continue;
+        anchor[k] = into[0][i / found->negatives];
+        positive[k] = into[1][i / found->negatives];
+        negative[k++] = negative[i];
+    }
+    trm_free(into[0]);
+    trm_free(into[1]);
+    into[0] = anchor;
+    into[1] = positive;
+    into[2] = trm_shrink(negative, there, sizeof *negative);
+    *count = there;
+    return TRM_OK;
+}
+
 static trm_status read_share(MPI_Comm comm, const char *path, const survey *found, trm_given_triplets *given,
-                             int64_t *first, trm_error *err)
+                             trm_error *err)
 {
     int rank = 0, ranks = 0;
-    int64_t last = 0;
+    int64_t first, last, *into[COLUMNS];
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &ranks);
-    trm_share(found->total, rank, ranks, first, &last);
-    const int64_t count = last - *first;
-    int64_t *into[COLUMNS];
+    trm_share(found->lines, rank, ranks, &first, &last);
+    const int64_t lines = last - first;
+    int64_t count = lines;
     trm_status status = TRM_OK;
     for (int c = 0; c < COLUMNS; c++) {
-        into[c] = trm_alloc(count, sizeof **into);
+        const int64_t values = lines * (dimensions(found->form, c) == 2 ? found->negatives : 1);
+        into[c] = trm_alloc(values, sizeof **into);
         if (into[c] == NULL)
-            status = trm_fail_memory(err, "given triplets", count, sizeof **into);
+            status = trm_fail_memory(err, "given triplets", values, sizeof **into);
     }
-    *given = (trm_given_triplets){count, into[0], into[1], into[2]};
     status = trm_agree(comm, status, err);
     if (status == TRM_OK)
-        status = read_columns(comm, path, found, *first, count, into, err);
+        status = read_columns(comm, path, found, first, lines, into, err);
+    if (status == TRM_OK && found->form == TRM_FORM_LISTS)
+        status = trm_agree(comm, unfold(found, lines, into, &count, err), err);
+    *given = (trm_given_triplets){count, into[0], into[1], into[2]};
     return status;
+}
+
+/* mine may find none; in another file it is a mistake. */
+static trm_status check_total(const char *path, const survey *found, int64_t total, trm_error *err)
+{
+    if (total > 0 || found->ours)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' holds no triplets", kind, path,
+                    trm_form_path(found->form, found->lines > 0 ? TRM_COLUMN_NEGATIVE : TRM_COLUMN_ANCHOR));
 }
 
 trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets *given, int64_t *first,
@@ -167,18 +239,19 @@ trm_status trm_triplets_read(MPI_Comm comm, const char *path, trm_given_triplets
     trm_status status = trm_agree(comm, rank == 0 ? inspect(path, &sources, &found, err) : TRM_OK, err);
     if (status == TRM_OK) {
         MPI_Bcast(&found, (int)sizeof found, MPI_BYTE, 0, comm);
-        status = read_share(comm, path, &found, given, first, err);
+        status = read_share(comm, path, &found, given, err);
     }
+    *first = trm_prefix_int64(comm, given->count);
+    *total = trm_sum_int64(comm, given->count);
+    if (status == TRM_OK)
+        status = trm_agree(comm, check_total(path, &found, *total, err), err);
     if (status == TRM_OK)
         status = trm_agree(comm, trm_sources_check_unchanged(&sources, kind, err), err);
     trm_sources_free(&sources);
-    if (status == TRM_OK) {
-        *total = found.total;
-        if (origin != NULL)
-            *origin = found.origin;
-    } else {
+    if (status == TRM_OK && origin != NULL)
+        *origin = found.origin;
+    if (status != TRM_OK)
         trm_triplets_free(given);
-    }
     trm_h5_restore(handler);
     return status;
 }
