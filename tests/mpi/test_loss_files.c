@@ -359,6 +359,162 @@ static void a_file_that_is_unfinished_or_of_another_kind_is_refused(void **state
     }
 }
 
+/* --- lists
+ * ---------------------------------------------------------------------------------------------------- */
+
+/* A file of lists; what a test changes is odd. */
+typedef struct lists {
+    hid_t type;                        /* of /lists/negative */
+    hsize_t lines, negatives, columns; /* negatives: lines of /lists/negative; columns 0: one dimension */
+    bool chunked, empty, triplets;     /* empty: all -1; triplets: of these there is one, too */
+    const char *missing, *format;      /* or NULL */
+} lists;
+
+/* Some lists are short, also at their beginning; every seventh is empty. */
+static int64_t listed(const lists *l, int64_t line, int64_t k)
+{
+    return l->empty || line % 7 == 6 || (line + k) % 3 == 2 ? -1 : id_at(2, line * 5 + k);
+}
+
+static void put_listed(hid_t file, const lists *l)
+{
+    const hsize_t size[2] = {l->negatives, l->columns};
+    const int64_t columns = l->columns > 0 ? (int64_t)l->columns : 1, rows = (int64_t)l->negatives;
+    double *values = trm_alloc(rows * columns, sizeof *values);
+    for (int64_t i = 0; i < rows * columns; i++)
+        values[i] = (double)listed(l, i / columns, i % columns);
+    put(file, "/lists/negative", l->type, l->columns > 0 ? 2 : 1, size, values, l->chunked && rows > 0);
+    trm_free(values);
+}
+
+static void make_lists(const char *path, const lists *l)
+{
+    static const char *const names[] = {"/lists/anchor", "/lists/positive"};
+    const hsize_t one = 1;
+    const double zero = 0.0;
+    if (rank == 0) {
+        hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        double *values = trm_alloc((int64_t)l->lines, sizeof *values);
+        for (int c = 0; c < 2; c++) {
+            for (int64_t i = 0; i < (int64_t)l->lines; i++)
+                values[i] = (double)id_at(c, i);
+            if (l->missing == NULL || strcmp(names[c], l->missing) != 0)
+                put(file, names[c], H5T_STD_I32LE, 1, &l->lines, values, false);
+        }
+        trm_free(values);
+        put_listed(file, l);
+        if (l->triplets)
+            put(file, "/triplets/anchor", H5T_STD_I64LE, 1, &one, &zero, false);
+        if (l->format != NULL)
+            put_text(file, "format", l->format);
+        H5Fclose(file);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+/* Every rank has the triplets of its share of the lines, and they follow one another over the ranks. */
+static bool lists_read(const lists *l)
+{
+    const char *path = in_folder("l.h5");
+    trm_error err = TRM_ERROR_INIT;
+    trm_given_triplets given;
+    int64_t first = -1, total = -1, from, to, at = 0;
+    make_lists(path, l);
+    trm_status status = trm_triplets_read(MPI_COMM_WORLD, path, &given, &first, &total, NULL, &err);
+    bool good = status == TRM_OK && total == trm_sum_int64(MPI_COMM_WORLD, given.count) &&
+                first == trm_prefix_int64(MPI_COMM_WORLD, given.count);
+    trm_share((int64_t)l->lines, rank, ranks, &from, &to);
+    for (int64_t line = from; line < to && good; line++)
+        for (int64_t k = 0; k < (int64_t)l->columns && good; k++) {
+            if (listed(l, line, k) < 0)
+                continue;
+            good = at < given.count && given.anchor[at] == id_at(0, line) &&
+                   given.positive[at] == id_at(1, line) && given.negative[at] == listed(l, line, k);
+            at++;
+        }
+    good = good && at == given.count;
+    if (status != TRM_OK && rank == 0)
+        fprintf(stderr, "%s\n", err.text);
+    trm_triplets_free(&given);
+    return everywhere(good);
+}
+
+static bool odd_lists_fail(const lists *l, const char *words)
+{
+    const char *path = in_folder("odd.h5");
+    make_lists(path, l);
+    return list_fails(path, TRM_ERR_DATA, words);
+}
+
+static void negatives_of_a_list_are_triplets_but_for_those_that_are_missing(void **state)
+{
+    (void)state;
+    static const hsize_t sizes[][2] = {{1, 1}, {1, 9}, {2, 3}, {9, 1}, {100, 4}, {3, 1000}};
+    const hid_t types[] = {H5T_STD_I64LE, H5T_STD_I32BE, H5T_STD_I8LE};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const lists l = {.type = types[i % 3],
+                         .lines = sizes[i][0],
+                         .negatives = sizes[i][0],
+                         .columns = sizes[i][1],
+                         .chunked = i % 2 == 1};
+        assert_true(lists_read(&l));
+    }
+    const lists none = {.type = H5T_STD_I64LE, .columns = 4, .format = "trimine-lists"};
+    assert_true(lists_read(&none));
+}
+
+static void lists_that_break_a_rule_are_named(void **state)
+{
+    (void)state;
+    const lists good = {.type = H5T_STD_I64LE, .lines = 10, .negatives = 10, .columns = 3};
+    lists l = good;
+    l.missing = "/lists/positive";
+    assert_true(odd_lists_fail(&l, "odd.h5': no dataset '/lists/positive'; the file has: /lists/anchor (10), "
+                                   "/lists/negative (10 x 3)"));
+    l = good;
+    l.columns = 0;
+    assert_true(odd_lists_fail(&l, "odd.h5': dataset '/lists/negative' (int64) is 10, needs rows x columns"));
+    l = good;
+    l.negatives = 9;
+    assert_true(odd_lists_fail(&l, "odd.h5': dataset '/lists/negative' has 9 rows, '/lists/anchor' has 10"));
+    l = good;
+    l.type = H5T_IEEE_F64LE;
+    assert_true(odd_lists_fail(&l, "odd.h5': dataset '/lists/negative' (10 x 3) holds float64, needs int"));
+    l = good;
+    l.empty = true;
+    assert_true(odd_lists_fail(&l, "odd.h5': dataset '/lists/negative' holds no triplets"));
+    l = good;
+    l.lines = l.negatives = 0;
+    assert_true(odd_lists_fail(&l, "odd.h5': dataset '/lists/anchor' holds no triplets"));
+    l = good;
+    l.type = H5T_STD_U64LE; /* -1 is written as 0, and then changed */
+    make_lists(in_folder("odd.h5"), &l);
+    if (rank == 0) {
+        uint64_t ids[30] = {[17] = UINT64_C(1) << 63};
+        hid_t file = H5Fopen(in_folder("odd.h5"), H5F_ACC_RDWR, H5P_DEFAULT),
+              dataset = H5Dopen2(file, "/lists/negative", H5P_DEFAULT);
+        H5Dwrite(dataset, H5T_NATIVE_UINT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, ids);
+        H5Dclose(dataset);
+        H5Fclose(file);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+    assert_true(list_fails(in_folder("odd.h5"), TRM_ERR_DATA,
+                           "odd.h5': dataset '/lists/negative' row 5 has the value 9223372036854775808"));
+}
+
+static void the_form_is_what_the_file_says_else_what_it_holds(void **state)
+{
+    (void)state;
+    lists l = {.type = H5T_STD_I64LE, .lines = 10, .negatives = 10, .columns = 3, .triplets = true};
+    assert_true(odd_lists_fail(&l, "odd.h5': has both '/triplets' and '/lists': leave one out"));
+    l.format = "trimine-lists";
+    assert_true(lists_read(&l));
+    l.format = "trimine-triplets";
+    assert_true(odd_lists_fail(&l, "odd.h5': no dataset '/triplets/positive'"));
+    l.format = "trimine-gradient";
+    assert_true(odd_lists_fail(&l, "'trimine-gradient', needs 'trimine-triplets' or 'trimine-lists'"));
+}
+
 /* --- packed triplets
  * --------------------------------------------------------------------------------------------- */
 
@@ -1052,6 +1208,9 @@ int main(int argc, char **argv)
         IN_FOLDER(a_result_of_mine_may_be_empty),
         IN_FOLDER(a_row_id_beyond_int64_is_named),
         IN_FOLDER(a_file_that_is_unfinished_or_of_another_kind_is_refused),
+        IN_FOLDER(negatives_of_a_list_are_triplets_but_for_those_that_are_missing),
+        IN_FOLDER(lists_that_break_a_rule_are_named),
+        IN_FOLDER(the_form_is_what_the_file_says_else_what_it_holds),
         IN_FOLDER(packed_triplets_of_every_type_come_in_shares),
         IN_FOLDER(normalize_gives_unit_rows_and_their_norms),
         IN_FOLDER(a_row_larger_than_a_piece_is_read_in_several),

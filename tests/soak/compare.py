@@ -68,7 +68,8 @@ def differing_gradient(job, expected, report, file):
 def differing_triplets(expected, report, file):
     wrong = []
     group = file["triplets"]
-    for name, kind in (("anchor", "<i8"), ("positive", "<i8"), ("negative", "<i8"), ("d_ap", "<f8"), ("d_an", "<f8"), ("kind", "|u1")):
+    for name, kind in (("anchor", "<i8"), ("positive", "<i8"), ("negative", "<i8"), ("d_ap", "<f8"), ("d_an", "<f8"), ("kind", "|u1"),
+                       ("rank", "<i8")):
         got, wanted = group[name][...], expected.triplets[name].astype(kind)
         if got.dtype != np.dtype(kind):
             wrong.append(f"triplets/{name} has type {got.dtype}")
@@ -78,6 +79,9 @@ def differing_triplets(expected, report, file):
             at = int(np.argmax(got.view("u1").reshape(len(got), -1) != wanted.view("u1").reshape(len(got), -1)) // got.itemsize)
             wrong.append(f"triplets/{name}[{at}] is {got[at]!r}, not {wanted[at]!r} (anchor {expected.triplets['anchor'][at]}, "
                          f"positive {expected.triplets['positive'][at]})")
+    rows = int(file.attrs["store_rows"])
+    if not np.array_equal(group["anchor_start"][...], np.searchsorted(expected.triplets["anchor"], np.arange(rows + 1))):
+        wrong.append("triplets/anchor_start does not say where each anchor's triplets begin")
     if text(file.attrs["result_hash"]) != report["result_hash"]:
         wrong.append("result_hash of the file is not that of the report")
     return wrong
