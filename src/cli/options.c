@@ -38,6 +38,7 @@ enum option_key {
     KEY_PROGRESS,
     KEY_QUIET,
     KEY_OVERWRITE,
+    KEY_FORM,
     KEY_ROWS,
     KEY_DIM,
     KEY_CLASSES,
@@ -74,6 +75,9 @@ typedef struct option_row {
 static const option_row option_table[] = {
     {{"output", 'o', "FILE", 0, "write the result to FILE (HDF5)", 1}, FOR_STORES},
     {{"overwrite", KEY_OVERWRITE, 0, 0, "replace an output that exists", 1}, FOR_STORES | FOR_SYNTH},
+    {{"form", KEY_FORM, "FORM", 0,
+      "of the result: triplets (default), one a line, or lists, all negatives of a pair in one line", 1},
+     FOR_MINE},
     {{"checkpoint", KEY_CHECKPOINT, "FILE", 0, "keep the state in FILE, to go on from after a stop", 1},
      FOR_STORES},
     {{"checkpoint-every", KEY_CHECKPOINT_EVERY, "MINUTES", 0,
@@ -541,6 +545,15 @@ static void keep_label(trm_cli *cli, const char *text)
     cli->ignores++;
 }
 
+static error_t parse_form(trm_parse *parse, const char *text)
+{
+    static const word words[] = {{"triplets", TRM_FORM_TRIPLETS}, {"lists", TRM_FORM_LISTS}, {NULL, 0}};
+    int value = 0;
+    const error_t error = parse_word(parse, "form", text, words, &value);
+    parse->cli->form = (trm_form)value;
+    return error;
+}
+
 static error_t parse_data(trm_parse *parse, int key, const char *text)
 {
     trm_cli *cli = parse->cli;
@@ -551,6 +564,8 @@ static error_t parse_data(trm_parse *parse, int key, const char *text)
     case KEY_OVERWRITE:
         cli->overwrite = true;
         return 0;
+    case KEY_FORM:
+        return parse_form(parse, text);
     case KEY_CHECKPOINT:
         cli->checkpoint = text;
         return 0;
@@ -794,6 +809,8 @@ static trm_status check_inputs(const trm_cli *cli, const command_row *command, t
     if (command->bit == FOR_LOSS && cli->output != NULL && !cli->gradient)
         return trm_fail(err, TRM_ERR_USAGE, "-o '%s': there is only a gradient to write, give --gradient",
                         cli->output);
+    if (cli->output == NULL && (cli->given & bit_of(KEY_FORM)) != 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--form %s goes with -o FILE only", trm_form_name(cli->form));
     if (cli->checkpoint == NULL && (cli->resume || cli->checkpoint_every_given))
         return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --checkpoint FILE only",
                         cli->resume ? "resume" : "checkpoint-every");

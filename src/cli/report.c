@@ -112,6 +112,8 @@ json_t *trm_report_settings(const trm_cli *cli)
         trm_report_put(&settings, "norm_floor", json_real(cli->norm_floor));
     if (cli->packed_pick == TRM_PACKED_RANDOM)
         trm_report_put(&settings, "seed", json_integer(cli->seed));
+    if (cli->form != TRM_FORM_TRIPLETS) /* so results of older versions have the same options */
+        trm_report_put(&settings, "form", json_string(trm_form_name(cli->form)));
     if (cli->survey.bins > 0)
         trm_report_put(&settings, "histogram", json_integer(cli->survey.bins));
     if (cli->survey.margins > 0)
