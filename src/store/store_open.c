@@ -4,6 +4,7 @@
  * would hurt the file system; so the inspection is serial, and its outcome, or its error, is broadcast. */
 #include "base/alloc.h"
 #include "par/agree.h"
+#include "store/result.h"
 #include "store/store_inner.h"
 
 #include <dirent.h>
@@ -189,7 +190,8 @@ static const char *other_kind(hid_t file)
 {
     char format[64] = {0};
     trm_h5_attribute_text(file, "format", format, sizeof format);
-    if (strcmp(format, "trimine-triplets") == 0)
+    if (strcmp(format, trm_form_format(TRM_FORM_TRIPLETS)) == 0 ||
+        strcmp(format, trm_form_format(TRM_FORM_LISTS)) == 0)
         return "is a result of trimine mine, not a store: give the store it was mined from, and this file to "
                "trimine loss --triplets";
     if (strcmp(format, "trimine-gradient") == 0)

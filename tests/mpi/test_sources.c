@@ -269,6 +269,7 @@ static const struct {
     {"no usual name", grouped, TO(NULL, "/data/train"),
      "no dataset for the embeddings, give --embeddings; the file has: /data/train (24 x 4), /labels (24)"},
     {"a result", of_a_format, TO(NULL, "trimine-triplets"), "is a result of trimine mine, not a store"},
+    {"lists", of_a_format, TO(NULL, "trimine-lists"), "is a result of trimine mine, not a store"},
     {"a gradient", of_a_format, TO(NULL, "trimine-gradient"), "is a gradient of trimine loss, not a store"},
     {"packed triplets", packed, TO(NULL, NULL), "holds packed triplets, not a store"},
     {"external storage", in_external_storage, TO("raw", NULL), NULL},
