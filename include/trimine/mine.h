@@ -142,7 +142,7 @@ static inline void trm_mine_options_init(trm_mine_options *options)
 }
 
 /* K: the most negatives that a selected (anchor, positive) gets. Not collective. */
-int64_t trm_mine_negatives(const trm_mine_options *options);
+TRM_API int64_t trm_mine_negatives(const trm_mine_options *options);
 
 /* Fills in summary->anchors and summary->classes. Collective. */
 TRM_API void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
