@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "loss/survey.h"
+#include "options/option.h"
+#include "options/suggest.h"
 #include "store/result.h"
 #include "trimine/trimine.h"
 
@@ -20,72 +22,130 @@ typedef enum trm_progress_mode {
     TRM_PROGRESS_NEVER
 } trm_progress_mode;
 
-/* All options of all commands; which a command takes is in its table row. */
+enum { TRM_OPTIONS_MOST = 128 }; /* rows of a command's tables */
+
+typedef struct trm_command trm_command;
+
+/* Settings of all options of all commands, and what a command line says besides. */
 typedef struct trm_cli {
-    const char *command;
+    const trm_command *command;
     int inputs;
     const char **input; /* stores, or the output of synth; borrowed from argv */
     const char *output;
     trm_form form;          /* of the output of mine */
     const char *checkpoint; /* or NULL */
     double checkpoint_minutes;
-    bool checkpoint_every_given, resume;
+    bool resume;
     trm_store_options store;
     trm_mine_options mine;
     trm_loss_options loss;
+    trm_packed_options packed_options; /* pick and norm_floor of it */
     trm_source source;
-    bool source_given, margin_given, within_given, lone, gradient, gradient_at_normalized;
-    double within, norm_floor;
+    bool lone, gradient, gradient_at_normalized;
+    double within;        /* NAN: not given */
     const char *triplets; /* file of index triplets, or NULL */
-    trm_packed_pick packed_pick;
-    const char *compat; /* preset, or NULL */
-    json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
-    uint64_t given, preset_given; /* options that the user, that the preset gave: a bit each */
-    bool packed;                  /* loss: the input holds packed triplets */
+    const char *compat;   /* preset, or NULL */
+    json_t *overridden;   /* with a preset: names of the options that make it another rule; or NULL. Owned */
+    unsigned char given[TRM_OPTIONS_MOST]; /* by whom each option was given, by its number in a trm_walk */
+    bool packed;                           /* loss: the input holds packed triplets */
     trm_survey_options survey;
     trm_run_options run;
     bool normalize, json, quiet, overwrite;
     int verbose;
-    const char **ignore; /* labels, sorted, each once; borrowed from argv, the array is owned */
-    int ignores;
-    bool labels_named; /* known once labels have been read */
+    trm_option_labels ignore; /* its named is known once labels have been read */
     int64_t seed, rows, dim, classes;
     double spread;
     trm_progress_mode progress;
     int64_t baseline_rss; /* bytes in use right after MPI started */
 } trm_cli;
 
-typedef trm_status (*trm_command_fn)(trm_cli *cli, trm_error *err);
+/* ---- commands ---- */
 
-/* Parses everything after the command's name. Errors: USAGE. Not collective; prints nothing. */
+/* A table of options, and where in trm_cli its settings are. */
+typedef struct trm_taken {
+    const trm_options *options;
+    size_t at;
+} trm_taken;
+#define TRM_OWN(table)                                                                                       \
+    {                                                                                                        \
+        &(table), 0                                                                                          \
+    }
+#define TRM_OF(table, member)                                                                                \
+    {                                                                                                        \
+        &(table), offsetof(trm_cli, member)                                                                  \
+    }
+
+enum {
+    TRM_TAKES_STORES = 1, /* at least one */
+    TRM_KEEPS_WORK = 2,   /* does long work that can be kept, so it listens to signals */
+    TRM_WITHOUT_MPI = 4
+};
+
+/* A command: one const object in its cmd_*.c, and a row of trm_commands. */
+struct trm_command {
+    const char *name, *arguments, *about;
+    const char *essay; /* what --help says below the options, or NULL */
+    const trm_taken *takes;
+    int tables; /* of takes. Their order is that of --help, of checks and, for new keys, of reports */
+    unsigned traits;
+    void (*prepare)(trm_cli *cli); /* sets defaults of its own; NULL: none */
+    trm_status (*check)(const trm_cli *cli,
+                        trm_error *err); /* what a command line alone tells; NULL: nothing */
+    trm_status (*run)(trm_cli *cli, trm_error *err);
+};
+extern const trm_command trm_command_mine, trm_command_loss, trm_command_bench, trm_command_synth,
+    trm_command_info, trm_command_options;
+extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
+/* By name, or NULL. */
+const trm_command *trm_command_find(const char *name);
+
+/* One row after the other of a command's tables. Begin with {.command = ...}. */
+typedef struct trm_walk {
+    const trm_command *command;
+    const trm_options *options; /* the table, the row, where its settings are in trm_cli, its number */
+    const trm_option *option;
+    size_t at;
+    int number, table, row, next; /* table, row, next: of the row that comes */
+} trm_walk;
+bool trm_walk_next(trm_walk *walk);
+/* To the option of that name; false: the command has none. */
+bool trm_walk_find(trm_walk *walk, const char *name);
+
+/* ---- tables.c: the program's own options ---- */
+
+extern const trm_options trm_output_table, trm_form_table, trm_overwrite_table, trm_checkpoint_table,
+    trm_dataset_table, trm_rows_table, trm_source_table, trm_store_negatives_table, trm_whole_table,
+    trm_gradient_table, trm_compat_table, trm_synthetic_table, trm_seed_table, trm_progress_table,
+    trm_report_table;
+extern const trm_options trm_run_table; /* of trm_run_options */
+
+/* ---- options.c ---- */
+
+/* Parses everything after the program's name. Errors: USAGE. Not collective; prints nothing. */
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+/* Settings where nothing is given. */
+void trm_cli_init(trm_cli *cli, const trm_command *command);
+/* Frees what a parse made, whatever came of it. */
+void trm_cli_free(trm_cli *cli);
+/* Was an option given, by the user or a preset? */
+bool trm_cli_given(const trm_cli *cli, const char *name);
+/* Refuses options that do not apply to where the triplets come from (source, packed). Errors: USAGE. */
+trm_status trm_cli_check_applying(const trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+/* Refuses what does not go together in a job that may be kept. Errors: USAGE. */
+trm_status trm_cli_check_job(const trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
+/* Refuses a word that is no command. Errors: USAGE. */
+trm_status trm_cli_refuse_command(const char *name, trm_error *err) TRM_MUST_CHECK;
+/* Where the triplets come from, as TRM_AT_ bit; and the names of all such bits. */
+uint32_t trm_cli_source(const trm_cli *cli);
+const char *const *trm_cli_source_names(void);
+/* Do the arguments ask for JSON? For errors, whatever else is wrong with them. */
+bool trm_cli_wants_json(int argc, char **argv);
+
+/* ---- help.c ---- */
+
 /* Prints the help, usage or version that the arguments ask for, if this process speaks, and exits; returns
  * where they ask for none. Exits with the code of IO where it could not be written. */
 void trm_cli_answer_help(int argc, char **argv, bool speaks);
-/* Do the arguments ask for JSON? For errors, whatever else is wrong with them. */
-bool trm_cli_wants_json(int argc, char **argv);
-/* Refuses options that do not apply to where the triplets come from (source, packed). Errors: USAGE. */
-trm_status trm_cli_check_applying(const trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-/* Takes what does not apply out of a report of options. */
-void trm_cli_keep_applying(const trm_cli *cli, json_t *options);
-/* The command of that name, or NULL. */
-trm_command_fn trm_cli_find_command(const char *name);
-/* Does the command of that name do long work that can be kept? */
-bool trm_cli_keeps(const char *name);
-
-trm_status trm_command_mine(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-trm_status trm_command_loss(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-trm_status trm_command_bench(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-trm_status trm_command_synth(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-trm_status trm_command_info(trm_cli *cli, trm_error *err) TRM_MUST_CHECK;
-
-/* ---- suggest.c ---- */
-
-enum { TRM_SUGGESTION = 64 };
-
-/* ", did you mean '--metric'?" for the word of a list "a b c" that is nearest, with dashes in front; "" where
- * none is near. Returns text. */
-const char *trm_suggest(const char *word, const char *dashes, const char *list, char text[TRM_SUGGESTION]);
 
 /* ---- presets.c ---- */
 
@@ -100,6 +160,8 @@ typedef struct trm_preset {
 const trm_preset *trm_preset_find(const char *name);
 /* All names, "a b c"; borrowed for ever. */
 const char *trm_preset_names(void);
+/* All about them, as JSON (new reference). */
+json_t *trm_preset_schema(void);
 
 /* ---- say.c ---- */
 
@@ -123,9 +185,8 @@ void trm_report_put_all(json_t **object, json_t *more);
 /* Appends value (its reference is taken) to *array, as above. */
 void trm_report_append(json_t **array, json_t *value);
 
-/* Everything that options set for triplets, loss and gradient, by name (new reference). */
-json_t *trm_report_settings(const trm_cli *cli);
-/* Of that, what applies to where the triplets come from, and the preset: what decides a result. */
+/* What decides a result: of all options those that do where the triplets come from, and the preset (new
+ * reference). */
 json_t *trm_report_options(const trm_cli *cli);
 /* The same as text, for an attribute; the caller frees it with free(). Errors: INTERNAL. */
 trm_status trm_report_options_text(const trm_cli *cli, char **text, trm_error *err) TRM_MUST_CHECK;

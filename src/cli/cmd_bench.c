@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "kernel/blas_core.h"
+#include "mine/options.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 
@@ -136,7 +137,7 @@ static trm_status report(bench *b, trm_error *err)
         err);
 }
 
-trm_status trm_command_bench(trm_cli *cli, trm_error *err)
+static trm_status run(trm_cli *cli, trm_error *err)
 {
     bench b = {.cli = cli, .comm = MPI_COMM_WORLD};
     trm_progress progress;
@@ -169,3 +170,44 @@ trm_status trm_command_bench(trm_cli *cli, trm_error *err)
     trm_run_destroy(&b.run);
     return status;
 }
+
+static void prepare(trm_cli *cli)
+{
+    cli->mine.positives = TRM_POSITIVES_EASIEST;
+}
+
+/* How to report is not what to measure. */
+static trm_status check(const trm_cli *cli, trm_error *err)
+{
+    bool says_what = cli->inputs > 0;
+    for (trm_walk walk = {.command = cli->command}; trm_walk_next(&walk);)
+        says_what = says_what || (cli->given[walk.number] != 0 && walk.options != &trm_progress_table &&
+                                  walk.options != &trm_report_table);
+    if (!says_what)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "bench: say what to measure, such as trimine bench --rows 20000 --dim 128 (see trimine "
+            "bench --help)");
+    return cli->inputs == 0 ? TRM_OK
+                            : trm_fail(err, TRM_ERR_USAGE, "bench takes no store: '%s'", cli->input[0]);
+}
+
+static const trm_taken takes[] = {
+    TRM_OF(trm_mine_table, mine),     TRM_OWN(trm_store_negatives_table),
+    TRM_OF(trm_semihard_table, mine), TRM_OWN(trm_synthetic_table),
+    TRM_OWN(trm_seed_table),          TRM_OF(trm_run_table, run),
+    TRM_OWN(trm_progress_table),      TRM_OWN(trm_report_table),
+};
+
+const trm_command trm_command_bench = {
+    .name = "bench",
+    .arguments = "",
+    .about =
+        "Compares the effective rate of mining with this machine's own GEMM peak, on a synthetic store in "
+        "memory.",
+    .takes = takes,
+    .tables = sizeof takes / sizeof *takes,
+    .prepare = prepare,
+    .check = check,
+    .run = run,
+};

@@ -343,7 +343,7 @@ static void warn(const inspection *in)
                       trm_labels_text(trm_store_labels(in->store), in->classes[0].label, text));
 }
 
-trm_status trm_command_info(trm_cli *cli, trm_error *err)
+static trm_status run(trm_cli *cli, trm_error *err)
 {
     inspection in = {.comm = MPI_COMM_WORLD,
                      .verbose = cli->verbose > 0,
@@ -373,3 +373,18 @@ trm_status trm_command_info(trm_cli *cli, trm_error *err)
     trm_store_close(&in.store);
     return status;
 }
+
+static const trm_taken takes[] = {
+    TRM_OWN(trm_dataset_table),
+    TRM_OWN(trm_report_table),
+};
+
+const trm_command trm_command_info = {
+    .name = "info",
+    .arguments = "STORE...",
+    .about = "Says what is recognised in a store.",
+    .takes = takes,
+    .tables = sizeof takes / sizeof *takes,
+    .traits = TRM_TAKES_STORES,
+    .run = run,
+};

@@ -5,6 +5,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
+#include "loss/options.h"
+#include "mine/options.h"
 #include "par/agree.h"
 #include "par/merge.h"
 #include "store/loss_files.h"
@@ -163,7 +165,8 @@ static trm_status load_packed(packed_work *work, trm_error *err)
     trm_read_options options;
     trm_read_options_init(&options);
     options.normalize = cli->normalize;
-    options.refuse_zero_norm = cli->loss.metric == TRM_METRIC_COSINE && !(cli->norm_floor > 0.0);
+    options.refuse_zero_norm =
+        cli->loss.metric == TRM_METRIC_COSINE && !(cli->packed_options.norm_floor > 0.0);
     const double start = trm_clock();
     trm_status status =
         trm_packed_read(work->comm, cli->input[0], &options, packed, &work->first, &work->total, err);
@@ -184,16 +187,13 @@ static trm_status evaluate_packed(packed_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
     trm_packed packed = work->packed;
-    trm_packed_options options;
-    trm_packed_options_init(&options);
+    trm_packed_options options = cli->packed_options;
     options.loss = cli->loss;
-    options.pick = cli->packed_pick;
     options.window = cli->mine.window;
     options.window_margin = cli->mine.margin;
     options.semihard_pick = cli->mine.pick;
     options.fallback = cli->mine.fallback;
     options.seed = (uint64_t)cli->seed;
-    options.norm_floor = cli->norm_floor;
     if (cli->gradient_at_normalized)
         packed.anchor_norms = packed.positive_norms = packed.negative_norms = NULL;
     return trm_packed_loss(work->comm, &packed, &options, work->gradient, &work->loss, &work->part, err);
@@ -304,12 +304,12 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
 {
     const double start = trm_clock();
     packed_work work = {.cli = cli, .comm = comm, .form = form};
-    work.loss_name = cli->packed_pick == TRM_PACKED_REVERSED ? "reversed"
-                     : cli->loss.soft                        ? "triplet-soft"
-                                                             : "triplet";
+    work.loss_name = cli->packed_options.pick == TRM_PACKED_REVERSED ? "reversed"
+                     : cli->loss.soft                                ? "triplet-soft"
+                                                                     : "triplet";
     MPI_Comm_rank(comm, &work.rank);
     MPI_Comm_size(comm, &work.ranks);
-    if (work.rank == 0 && cli->packed_pick == TRM_PACKED_REVERSED)
+    if (work.rank == 0 && cli->packed_options.pick == TRM_PACKED_REVERSED)
         trm_warn(
             "--negatives reversed (--compat guide-3) is a published formula, min over k of "
             "[d(a,n_k) - d(a,p) + margin]+, whose sign is the reverse of a triplet loss; what was meant is "
@@ -362,7 +362,7 @@ static trm_status check_store(const trm_cli *cli, MPI_Comm comm, trm_packed_form
 static trm_status check_source(const trm_cli *cli, MPI_Comm comm, trm_packed_form form, trm_error *err)
 {
     const trm_preset *preset = cli->compat != NULL ? trm_preset_find(cli->compat) : NULL;
-    const bool asked = cli->source_given || cli->triplets != NULL;
+    const bool asked = trm_cli_given(cli, "loss") || cli->triplets != NULL;
     if (cli->packed && cli->inputs > 1)
         return trm_fail(err, TRM_ERR_USAGE, "'%s' holds packed triplets: give one such file, not %d",
                         cli->input[0], cli->inputs);
@@ -376,14 +376,14 @@ static trm_status check_source(const trm_cli *cli, MPI_Comm comm, trm_packed_for
             err, TRM_ERR_USAGE,
             "--compat %s is for packed triplets (/anchor, /positive, /negative), which '%s' is not",
             preset->name, cli->input[0]);
-    if (form == TRM_PACKED_NEGATIVE && cli->packed_pick == TRM_PACKED_REVERSED)
+    if (form == TRM_PACKED_NEGATIVE && cli->packed_options.pick == TRM_PACKED_REVERSED)
         return trm_fail(err, TRM_ERR_USAGE,
                         "'%s' has /negative (B x D), and --negatives reversed%s takes /negatives (B x K x D) "
                         "only: the published "
                         "code would broadcast /negative to all B x B pairs of anchors and negatives",
                         cli->input[0],
                         preset != NULL && strcmp(preset->name, "guide-3") == 0 ? " (--compat guide-3)" : "");
-    if (!cli->packed && cli->packed_pick != TRM_PACKED_SEMIHARD)
+    if (!cli->packed && cli->packed_options.pick != TRM_PACKED_SEMIHARD)
         return trm_fail(err, TRM_ERR_USAGE,
                         "--negatives: only semihard over a store; hard is --loss batch-hard");
     if (!cli->packed && !asked)
@@ -393,7 +393,7 @@ static trm_status check_source(const trm_cli *cli, MPI_Comm comm, trm_packed_for
     return trm_cli_check_applying(cli, err);
 }
 
-trm_status trm_command_loss(trm_cli *cli, trm_error *err)
+static trm_status run(trm_cli *cli, trm_error *err)
 {
     MPI_Comm comm = MPI_COMM_WORLD;
     const trm_packed_form form = trm_packed_recognize(comm, cli->input[0]);
@@ -413,3 +413,50 @@ trm_status trm_command_loss(trm_cli *cli, trm_error *err)
     trm_work_end(&work);
     return status;
 }
+
+static trm_status check(const trm_cli *cli, trm_error *err)
+{
+    if (cli->output != NULL && !cli->gradient)
+        return trm_fail(err, TRM_ERR_USAGE, "-o '%s': there is only a gradient to write, give --gradient",
+                        cli->output);
+    return trm_cli_check_job(cli, err);
+}
+
+static const trm_taken takes[] = {
+    TRM_OWN(trm_output_table),
+    TRM_OWN(trm_overwrite_table),
+    TRM_OWN(trm_checkpoint_table),
+    TRM_OWN(trm_dataset_table),
+    TRM_OWN(trm_source_table),
+    TRM_OF(trm_mine_table, mine),
+    TRM_OF(trm_packed_policy_table, packed_options),
+    TRM_OF(trm_semihard_table, mine),
+    TRM_OWN(trm_whole_table),
+    TRM_OF(trm_corner_table, loss),
+    TRM_OF(trm_packed_table, packed_options),
+    TRM_OF(trm_loss_table, loss),
+    TRM_OWN(trm_gradient_table),
+    TRM_OWN(trm_compat_table),
+    TRM_OWN(trm_seed_table),
+    TRM_OF(trm_survey_table, survey),
+    TRM_OWN(trm_rows_table),
+    TRM_OF(trm_run_table, run),
+    TRM_OWN(trm_progress_table),
+    TRM_OWN(trm_report_table),
+};
+
+const trm_command trm_command_loss = {
+    .name = "loss",
+    .arguments = "STORE...|PACKED",
+    .about =
+        "Evaluates a loss and its gradient: on triplets of a file (--triplets), over a whole store (--loss), "
+        "or on packed triplets.",
+    .essay =
+        "PACKED is an HDF5 file with /anchor, /positive and /negative or /negatives. Otherwise as trimine "
+        "mine.",
+    .takes = takes,
+    .tables = sizeof takes / sizeof *takes,
+    .traits = TRM_TAKES_STORES | TRM_KEEPS_WORK,
+    .check = check,
+    .run = run,
+};

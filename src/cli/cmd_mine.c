@@ -2,6 +2,8 @@
 #include "cli/work.h"
 
 #include "base/clock.h"
+#include "loss/options.h"
+#include "mine/options.h"
 #include "par/agree.h"
 
 #include <stdlib.h>
@@ -51,7 +53,7 @@ static trm_status mine_to_file(trm_work *work, trm_error *err)
     return status;
 }
 
-trm_status trm_command_mine(trm_cli *cli, trm_error *err)
+static trm_status run(trm_cli *cli, trm_error *err)
 {
     trm_work work;
     trm_status status = trm_work_begin(cli, &work, err);
@@ -71,3 +73,38 @@ trm_status trm_command_mine(trm_cli *cli, trm_error *err)
     trm_work_end(&work);
     return status;
 }
+
+static const trm_taken takes[] = {
+    TRM_OWN(trm_output_table),
+    TRM_OWN(trm_form_table),
+    TRM_OWN(trm_overwrite_table),
+    TRM_OWN(trm_checkpoint_table),
+    TRM_OWN(trm_dataset_table),
+    TRM_OF(trm_mine_table, mine),
+    TRM_OWN(trm_store_negatives_table),
+    TRM_OF(trm_semihard_table, mine),
+    TRM_OF(trm_corner_table, loss),
+    TRM_OF(trm_loss_table, loss),
+    TRM_OWN(trm_gradient_table),
+    TRM_OWN(trm_compat_table),
+    TRM_OWN(trm_seed_table),
+    TRM_OF(trm_survey_table, survey),
+    TRM_OWN(trm_rows_table),
+    TRM_OF(trm_run_table, run),
+    TRM_OWN(trm_progress_table),
+    TRM_OWN(trm_report_table),
+};
+
+const trm_command trm_command_mine = {
+    .name = "mine",
+    .arguments = "STORE...",
+    .about = "Mines semihard triplets from a whole embedding store, exactly.",
+    .essay =
+        "STORE is an HDF5 file, or a folder of them; several are one store in the order given. Run it under "
+        "mpirun or srun --mpi=pmix.",
+    .takes = takes,
+    .tables = sizeof takes / sizeof *takes,
+    .traits = TRM_TAKES_STORES | TRM_KEEPS_WORK,
+    .check = trm_cli_check_job,
+    .run = run,
+};

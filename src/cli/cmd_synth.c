@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-trm_status trm_command_synth(trm_cli *cli, trm_error *err)
+static trm_status run(trm_cli *cli, trm_error *err)
 {
     trm_clusters clusters;
     trm_claim *claim = NULL;
@@ -44,3 +44,25 @@ trm_status trm_command_synth(trm_cli *cli, trm_error *err)
     trm_claim_release(&claim);
     return trm_agree(MPI_COMM_WORLD, status, err);
 }
+
+static trm_status check(const trm_cli *cli, trm_error *err)
+{
+    return cli->inputs == 1 ? TRM_OK : trm_fail(err, TRM_ERR_USAGE, "synth takes one output file");
+}
+
+static const trm_taken takes[] = {
+    TRM_OWN(trm_overwrite_table),
+    TRM_OWN(trm_synthetic_table),
+    TRM_OWN(trm_seed_table),
+    TRM_OWN(trm_report_table),
+};
+
+const trm_command trm_command_synth = {
+    .name = "synth",
+    .arguments = "OUT",
+    .about = "Writes a synthetic store of clustered unit vectors.",
+    .takes = takes,
+    .tables = sizeof takes / sizeof *takes,
+    .check = check,
+    .run = run,
+};

@@ -45,19 +45,19 @@ static void count_rows(const trm_work *work, int64_t labels, const int64_t *labe
 trm_status trm_work_ignored(trm_work *work, int64_t *count, int64_t **label, trm_error *err)
 {
     const trm_cli *cli = work->cli;
-    int64_t *rows = trm_alloc_zero(cli->ignores, sizeof *rows);
-    const char **word = trm_alloc(cli->ignores, sizeof *word);
+    int64_t *rows = trm_alloc_zero(cli->ignore.count, sizeof *rows);
+    const char **word = trm_alloc(cli->ignore.count, sizeof *word);
     trm_status status = TRM_OK;
     *count = 0;
-    *label = trm_alloc(cli->ignores, sizeof **label);
+    *label = trm_alloc(cli->ignore.count, sizeof **label);
     if (*label == NULL || rows == NULL || word == NULL)
-        status = trm_fail_memory(err, "labels to ignore", cli->ignores, sizeof **label);
-    for (int i = 0; i < cli->ignores && status == TRM_OK; i++) {
+        status = trm_fail_memory(err, "labels to ignore", cli->ignore.count, sizeof **label);
+    for (int i = 0; i < cli->ignore.count && status == TRM_OK; i++) {
         bool known = false;
-        word[*count] = cli->ignore[i];
-        status = trm_labels_parse(&work->labels, cli->ignore[i], &(*label)[*count], &known, err);
+        word[*count] = cli->ignore.text[i];
+        status = trm_labels_parse(&work->labels, cli->ignore.text[i], &(*label)[*count], &known, err);
         if (status == TRM_OK && !known && work->rank == 0)
-            warn_unknown(&work->labels, cli->ignore[i]);
+            warn_unknown(&work->labels, cli->ignore.text[i]);
         *count += known && status == TRM_OK;
     }
     status = trm_agree(work->comm, status, err);

@@ -3,7 +3,6 @@
 #include "cli/launch.h"
 #include "cli/standby.h"
 
-#include "base/alloc.h"
 #include "par/agree.h"
 
 #include <errno.h>
@@ -46,20 +45,32 @@ static trm_status check_launch(const trm_launch *launch, trm_error *err)
 static trm_status run_command(const trm_launch *launch, int argc, char **argv, trm_error *err)
 {
     trm_cli cli;
+    trm_cli_init(&cli, NULL);
     trm_status status = check_launch(launch, err);
     if (status == TRM_OK)
         status = trm_cli_parse(argc, argv, &cli, err);
     status = trm_agree(MPI_COMM_WORLD, status, err);
-    if (status != TRM_OK)
-        return status;
     cli.baseline_rss = trm_report_rss_now();
-    status = trm_standby_stopped(MPI_COMM_WORLD, err);
     if (status == TRM_OK)
-        status = trm_cli_find_command(cli.command)(&cli, err);
-    trm_free(cli.input);
-    trm_free(cli.ignore);
-    json_decref(cli.overridden);
+        status = trm_standby_stopped(MPI_COMM_WORLD, err);
+    if (status == TRM_OK)
+        status = cli.command->run(&cli, err);
+    trm_cli_free(&cli);
     return status;
+}
+
+/* A command that needs no MPI, as soon as the program has started. Its exit code. */
+static int run_alone(const trm_launch *launch, int argc, char **argv, bool json)
+{
+    trm_cli cli;
+    trm_error err = TRM_ERROR_INIT;
+    trm_status status = trm_cli_parse(argc, argv, &cli, &err);
+    if (status == TRM_OK)
+        status = cli.command->run(&cli, &err);
+    if (status != TRM_OK)
+        print_error(launch, false, json, &err);
+    trm_cli_free(&cli);
+    return trm_exit_code(status);
 }
 
 /* What is freed goes back to the system at once, so that the memory plan is kept: by default glibc keeps some
@@ -84,13 +95,16 @@ static void hold_standard_streams(void)
 int main(int argc, char **argv)
 {
     hold_standard_streams();
-    if (argc > 1 && trm_cli_keeps(argv[1]))
+    const trm_command *command = argc > 1 ? trm_command_find(argv[1]) : NULL;
+    if (command != NULL && (command->traits & TRM_KEEPS_WORK) != 0)
         trm_standby_listen();
     give_memory_back();
     trm_error err = TRM_ERROR_INIT;
     const trm_launch launch = trm_launch_look();
     trm_cli_answer_help(argc, argv, launch.task <= 0);
     const bool json = trm_cli_wants_json(argc, argv);
+    if (command != NULL && (command->traits & TRM_WITHOUT_MPI) != 0)
+        return run_alone(&launch, argc, argv, json);
     trm_status status = trm_launch_prepare(&launch, &err);
     if (status != TRM_OK) {
         print_error(&launch, false, json, &err);

@@ -5,6 +5,8 @@
  */
 #include "cli/cli.h"
 
+#include "base/json.h"
+
 #include <string.h>
 
 static const trm_preset presets[] = {
@@ -93,4 +95,19 @@ const char *trm_preset_names(void)
             strncat(names, presets[i].name, sizeof names - strlen(names) - 1);
         }
     return names;
+}
+
+json_t *trm_preset_schema(void)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < PRESETS; i++) {
+        const trm_preset *preset = &presets[i];
+        json_t *words = json_array();
+        for (int k = 0; preset->words[k] != NULL; k++)
+            trm_json_append(&words, json_string(preset->words[k]));
+        trm_json_append(&all,
+                        json_pack("{s:s, s:b, s:b, s:b, s:o}", "name", preset->name, "mine", preset->mine,
+                                  "loss", preset->loss, "packed", preset->packed, "words", words));
+    }
+    return all;
 }

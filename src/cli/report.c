@@ -2,9 +2,11 @@
 #include "cli/cli.h"
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
 #include "kernel/kernel.h"
+#include "loss/options.h"
 #include "store/result.h"
 
 #include <errno.h>
@@ -16,123 +18,74 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static const char *const positives_names[] = {"all", "hardest", "easiest", "nearest"};
-static const char *const window_names[] = {"none", "lt", "le"};
-static const char *const pick_names[] = {"nearest", "farthest"};
-static const char *const fallback_names[] = {"skip", "farthest-inside", "hardest"};
-static const char *const source_names[] = {"mined", "given", "batch-hard", "batch-all", "within-margin"};
-static const char *const packed_names[] = {"semihard", "hard", "random", "reversed"};
-
-/* What a call of jansson's on it came to. */
-static void keep_where(json_t **made, bool good)
-{
-    if (good)
-        return;
-    json_decref(*made);
-    *made = NULL;
-}
-
 void trm_report_put(json_t **object, const char *key, json_t *value)
 {
-    keep_where(object, json_object_set_new(*object, key, value) == 0);
+    trm_json_put(object, key, value);
 }
 
 void trm_report_put_all(json_t **object, json_t *more)
 {
-    keep_where(object, json_object_update(*object, more) == 0);
-    json_decref(more);
+    trm_json_put_all(object, more);
 }
 
 void trm_report_append(json_t **array, json_t *value)
 {
-    keep_where(array, json_array_append_new(*array, value) == 0);
+    trm_json_append(array, value);
 }
 
-/* Where the triplets come from; no option of its own for packed triplets. */
+json_t *trm_report_text(const char *text)
+{
+    return trm_json_text(text);
+}
+
+/* ---- options ---- */
+
+/* The keys of the first version in their order, so that attributes of results stay the same bytes. Keys that
+ * come later need no place here: they follow in the order of the tables. */
+static const char *const first_keys[] = {
+    "metric",    "margin",      "loss_margin",  "positives",  "negatives", "window", "pick",
+    "fallback",  "normalize",   "ignore_label", "soft",       "swap",      "lone",   "within",
+    "reduction", "gradient_at", "at_zero",      "norm_floor", "seed",      "source",
+};
+
+/* No option says that triplets are packed: the file does. Nor does one of mine, whose triplets are mined. */
 static json_t *source_json(const trm_cli *cli)
 {
-    return json_string(cli->packed ? "packed" : source_names[cli->source]);
+    return json_string(cli->packed ? "packed" : trm_word_name(&trm_source_words, (int)cli->source));
 }
 
-/* A label that was given: a number where labels are numbers, and JSON can hold it. */
-static json_t *label_json(const trm_cli *cli, const char *word)
+static json_t *in_order(json_t *options)
 {
-    char *end = NULL;
-    errno = 0;
-    const long long number = strtoll(word, &end, 10);
-    return cli->labels_named || errno != 0 || *end != '\0' ? trm_report_text(word) : json_integer(number);
-}
-
-/* null, a label, or a list of them. */
-static json_t *ignored_json(const trm_cli *cli)
-{
-    json_t *all = json_array();
-    if (cli->ignores == 0) {
-        json_decref(all);
-        return json_null();
+    json_t *ordered = json_object();
+    for (size_t i = 0; i < sizeof first_keys / sizeof *first_keys; i++) {
+        json_t *value = json_object_get(options, first_keys[i]);
+        if (value != NULL)
+            trm_json_put(&ordered, first_keys[i], json_incref(value));
     }
-    for (int i = 0; i < cli->ignores; i++)
-        trm_report_append(&all, label_json(cli, cli->ignore[i]));
-    if (cli->ignores > 1 || all == NULL)
-        return all;
-    json_t *one = json_incref(json_array_get(all, 0));
-    json_decref(all);
-    return one;
-}
-
-static json_t *given_margins(const trm_cli *cli)
-{
-    json_t *all = json_array();
-    for (int i = 0; i < cli->survey.margins; i++)
-        trm_report_append(&all, json_real(cli->survey.margin[i]));
-    return all;
-}
-
-json_t *trm_report_settings(const trm_cli *cli)
-{
-    char positives[64];
-    const trm_mine_options *mine = &cli->mine;
-    const bool window = cli->packed || cli->source == TRM_SOURCE_MINED;
-    if (mine->positives == TRM_POSITIVES_NEAREST)
-        snprintf(positives, sizeof positives, "nearest:%lld", (long long)mine->nearest);
-    else
-        snprintf(positives, sizeof positives, "%s", positives_names[mine->positives]);
-    json_t *settings = json_pack(
-        "{s:o, s:s, s:f, s:f, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:b, s:b, s:b, s:o, s:s, s:s, s:s}",
-        "source", source_json(cli), "metric", trm_metric_name(mine->metric), "margin",
-        window ? mine->margin : cli->loss.margin, "loss_margin", cli->loss.margin, "positives", positives,
-        "negatives", packed_names[cli->packed_pick], "window", window_names[mine->window], "pick",
-        pick_names[mine->pick], "fallback", fallback_names[mine->fallback], "normalize", cli->normalize,
-        "ignore_label", ignored_json(cli), "soft", cli->loss.soft, "swap", cli->loss.swap, "lone", cli->lone,
-        "within", cli->within_given ? json_real(cli->within) : json_null(), "reduction",
-        trm_reduction_name(cli->loss.reduction), "gradient_at",
-        cli->gradient_at_normalized ? "normalized" : "stored", "at_zero",
-        cli->loss.whole_at_zero ? "whole" : "none");
-    if (cli->norm_floor > 0.0 && cli->loss.metric == TRM_METRIC_COSINE)
-        trm_report_put(&settings, "norm_floor", json_real(cli->norm_floor));
-    if (cli->packed_pick == TRM_PACKED_RANDOM)
-        trm_report_put(&settings, "seed", json_integer(cli->seed));
-    if (cli->form != TRM_FORM_TRIPLETS) /* so results of older versions have the same options */
-        trm_report_put(&settings, "form", json_string(trm_form_name(cli->form)));
-    if (cli->survey.bins > 0)
-        trm_report_put(&settings, "histogram", json_integer(cli->survey.bins));
-    if (cli->survey.margins > 0)
-        trm_report_put(&settings, "margins", given_margins(cli));
-    return settings;
+    const bool all = options != NULL && json_object_update_missing(ordered, options) == 0;
+    json_decref(options);
+    if (all)
+        return ordered;
+    json_decref(ordered);
+    return NULL;
 }
 
 json_t *trm_report_options(const trm_cli *cli)
 {
-    json_t *options = trm_report_settings(cli);
-    trm_cli_keep_applying(cli, options);
-    trm_report_put(&options, "source", source_json(cli));
-    if (!cli->gradient) {
-        json_object_del(options, "gradient_at");
-        json_object_del(options, "at_zero");
+    const uint32_t at = trm_cli_source(cli) | (cli->gradient ? TRM_WITH_GRADIENT : 0);
+    json_t *options = json_object();
+    trm_cli defaults;
+    trm_cli_init(&defaults, cli->command);
+    for (int i = 0; i < cli->command->tables; i++) {
+        const trm_taken *taken = &cli->command->takes[i];
+        trm_options_report(taken->options, (const char *)cli + taken->at, (const char *)&defaults + taken->at,
+                           at, &options);
     }
+    trm_json_put(&options, "source", source_json(cli));
+    options = in_order(options);
     if (cli->compat != NULL)
-        trm_report_put(&options, "compat",
-                       json_pack("{s:s, s:O}", "name", cli->compat, "overridden", cli->overridden));
+        trm_json_put(&options, "compat",
+                     json_pack("{s:s, s:O}", "name", cli->compat, "overridden", cli->overridden));
     return options;
 }
 
@@ -305,21 +258,6 @@ void trm_report_version(bool all)
            trm_blas_core() != NULL ? trm_blas_core() : "");
     print_kernels();
     printf("openmp     %d; %ld cores on this host\n", _OPENMP, sysconf(_SC_NPROCESSORS_ONLN));
-}
-
-json_t *trm_report_text(const char *text)
-{
-    json_t *value = json_string(text);
-    if (value != NULL)
-        return value;
-    char *escaped = trm_alloc((int64_t)strlen(text) + 1, 4);
-    char *to = escaped;
-    for (const char *from = text; escaped != NULL && *from != '\0'; from++)
-        to += (unsigned char)*from < 128 ? sprintf(to, "%c", *from)
-                                         : sprintf(to, "\\x%02x", (unsigned char)*from);
-    value = escaped == NULL ? NULL : json_string(escaped);
-    trm_free(escaped);
-    return value;
 }
 
 /* Whether something went to stdout: it gets one object, whatever comes of it. */

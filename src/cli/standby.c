@@ -314,7 +314,7 @@ trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_
     if (cli->checkpoint == NULL)
         return TRM_OK;
     standby->job = job;
-    standby->job.command = cli->command;
+    standby->job.command = cli->command->name;
     standby->job.version = trm_version();
     standby->job.options = trm_report_options(cli);
     int there = cli->resume && standby->rank == 0 && stat(cli->checkpoint, &about) == 0;

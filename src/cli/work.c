@@ -113,7 +113,7 @@ static trm_status read_labels(trm_work *work, trm_error *err)
     if (status != TRM_OK)
         return status;
     work->labels = trm_store_take_labels(work->store);
-    work->cli->labels_named = work->labels.kind == TRM_LABELS_NAMED;
+    work->cli->ignore.named = work->labels.kind == TRM_LABELS_NAMED;
     return sort_rows(work, err);
 }
 
@@ -464,13 +464,13 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
     const trm_mine_summary *s = &work->mined;
     const trm_source source = work->options.source;
     const bool semihard = source == TRM_SOURCE_MINED;
-    json_t *object =
-        json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:o, s:o}", "program", "trimine", "version",
-                  trm_version(), "command", work->cli->command, "store", "rows", (json_int_t)work->store_rows,
-                  "dim", work->batch.dim, "classes", (json_int_t)s->classes, "fingerprint", work->fingerprint,
-                  "options", trm_report_options(work->cli), "anchors", trm_report_anchors(s), "triplets",
-                  trm_report_triplets(work->loss.count, semihard ? s->triplets.semihard : 0,
-                                      s->triplets.fallback, s->triplets.skipped));
+    json_t *object = json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:o, s:o}", "program", "trimine",
+                               "version", trm_version(), "command", work->cli->command->name, "store", "rows",
+                               (json_int_t)work->store_rows, "dim", work->batch.dim, "classes",
+                               (json_int_t)s->classes, "fingerprint", work->fingerprint, "options",
+                               trm_report_options(work->cli), "anchors", trm_report_anchors(s), "triplets",
+                               trm_report_triplets(work->loss.count, semihard ? s->triplets.semihard : 0,
+                                                   s->triplets.fallback, s->triplets.skipped));
     if (source == TRM_SOURCE_MINED || source == TRM_SOURCE_BATCH_HARD)
         trm_report_put_all(&object,
                            json_pack("{s:I, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs,

@@ -148,7 +148,8 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
 {
     const trm_mine_options mine = mine_options_of(options);
     trm_arguments list = {.count = 0};
-    trm_arguments_enum(&list, "source", "trm_source", options->source, TRM_SOURCE_WITHIN);
+    trm_arguments_enum(&list, "source", trm_source_words.type, options->source,
+                       (unsigned)trm_words_last(&trm_source_words));
     trm_arguments_whole(&list, "lone", options->lone, 0, 1);
     list.owner = "loss.";
     trm_loss_arguments(&list, &options->loss);

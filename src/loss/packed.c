@@ -386,13 +386,7 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     trm_arguments list = {.count = 0};
     trm_arguments_whole(&list, "dim", p->dim, 1, INT_MAX);
     trm_arguments_whole(&list, "negatives", p->negatives, 1, INT_MAX);
-    trm_arguments_enum(&list, "pick", "trm_packed_pick", o->pick, TRM_PACKED_REVERSED);
-    trm_arguments_enum(&list, "window", "trm_window", o->window, TRM_WINDOW_LE);
-    trm_arguments_real(&list, "window_margin", o->window_margin);
-    trm_arguments_enum(&list, "semihard_pick", "trm_pick", o->semihard_pick, TRM_PICK_FARTHEST);
-    trm_arguments_enum(&list, "fallback", "trm_fallback", o->fallback, TRM_FALLBACK_HARDEST);
-    trm_arguments_whole(&list, "seed", (int64_t)o->seed, INT64_MIN, INT64_MAX);
-    trm_arguments_real(&list, "norm_floor", o->norm_floor);
+    trm_packed_arguments(&list, o);
     list.owner = "loss.";
     trm_loss_arguments(&list, &o->loss);
     trm_status status = local;

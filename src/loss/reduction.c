@@ -5,26 +5,27 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const names[] = {
-    [TRM_REDUCTION_MEAN_ALL] = "mean_all",         [TRM_REDUCTION_SUM] = "sum",
-    [TRM_REDUCTION_MEAN_NONZERO] = "mean_nonzero", [TRM_REDUCTION_MEAN_VALID] = "mean_valid",
-    [TRM_REDUCTION_MEAN_ROWS] = "mean_rows",
+static const trm_word words[] = {
+    {.name = "mean_all", .about = "sum / triplets", .value = TRM_REDUCTION_MEAN_ALL},
+    {.name = "sum", .about = "the sum", .value = TRM_REDUCTION_SUM},
+    {.name = "mean_nonzero", .about = "sum / active triplets", .value = TRM_REDUCTION_MEAN_NONZERO},
+    {.name = "mean_valid", .about = "sum / valid anchors", .value = TRM_REDUCTION_MEAN_VALID},
+    {.name = "mean_rows", .about = "sum / rows of the store", .value = TRM_REDUCTION_MEAN_ROWS},
 };
-enum { REDUCTIONS = sizeof names / sizeof *names };
+const trm_words trm_reduction_words = TRM_WORDS("trm_reduction", words);
 
 const char *trm_reduction_name(trm_reduction reduction)
 {
-    return (unsigned)reduction < REDUCTIONS ? names[reduction] : NULL;
+    return trm_word_name(&trm_reduction_words, (int)reduction);
 }
 
 int trm_reduction_from_name(const char *name, trm_reduction *reduction)
 {
-    for (int i = 0; i < REDUCTIONS; i++)
-        if (strcmp(names[i], name) == 0) {
-            *reduction = (trm_reduction)i;
-            return 0;
-        }
-    return -1;
+    const trm_word *word = trm_word_find(&trm_reduction_words, name, strlen(name));
+    if (word == NULL)
+        return -1;
+    *reduction = (trm_reduction)word->value;
+    return 0;
 }
 
 int64_t trm_loss_denominator(const trm_loss_summary *summary, trm_reduction reduction)

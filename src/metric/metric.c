@@ -1,38 +1,39 @@
 /* Names and defaults of the metrics. */
-#include "trimine/metric.h"
+#include "metric/metric.h"
 
 #include <stddef.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    double margin;
-} table[] = {
-    [TRM_METRIC_SQL2] = {"sql2", 1.0},
-    [TRM_METRIC_L2] = {"l2", 1.0},
-    [TRM_METRIC_COSINE] = {"cosine", 0.5},
-    [TRM_METRIC_DOT] = {"dot", 1.0},
+static const trm_word words[] = {
+    {.name = "sql2", .about = "the squared Euclidean distance", .value = TRM_METRIC_SQL2},
+    {.name = "l2", .about = "the Euclidean distance", .value = TRM_METRIC_L2},
+    {.name = "cosine", .about = "1 - the cosine of the angle", .value = TRM_METRIC_COSINE},
+    {.name = "dot", .about = "the dot product, negated", .value = TRM_METRIC_DOT},
 };
+const trm_words trm_metric_words = TRM_WORDS("trm_metric", words);
 
-enum { METRICS = sizeof table / sizeof *table };
+static const double margins[] = {
+    [TRM_METRIC_SQL2] = 1.0,
+    [TRM_METRIC_L2] = 1.0,
+    [TRM_METRIC_COSINE] = 0.5,
+    [TRM_METRIC_DOT] = 1.0,
+};
 
 const char *trm_metric_name(trm_metric metric)
 {
-    return (unsigned)metric < METRICS ? table[metric].name : NULL;
+    return trm_word_name(&trm_metric_words, (int)metric);
 }
 
 int trm_metric_from_name(const char *name, trm_metric *metric)
 {
-    for (int i = 0; i < METRICS; i++) {
-        if (strcmp(name, table[i].name) == 0) {
-            *metric = (trm_metric)i;
-            return 0;
-        }
-    }
-    return -1;
+    const trm_word *word = trm_word_find(&trm_metric_words, name, strlen(name));
+    if (word == NULL)
+        return -1;
+    *metric = (trm_metric)word->value;
+    return 0;
 }
 
 double trm_metric_default_margin(trm_metric metric)
 {
-    return (unsigned)metric < METRICS ? table[metric].margin : 0.0;
+    return trm_metric_name(metric) != NULL ? margins[metric] : 0.0;
 }

@@ -10,9 +10,13 @@
 #ifndef TRM_METRIC_METRIC_H
 #define TRM_METRIC_METRIC_H
 
+#include "base/word.h"
 #include "trimine/metric.h"
 
 #include <stdint.h>
+
+/* The names of the metrics. */
+extern const trm_words trm_metric_words;
 
 /* Canonical dot of x and y (dim float32 each). */
 double trm_dot(const float *x, const float *y, int dim);

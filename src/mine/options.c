@@ -1,7 +1,8 @@
-/* Options of mining: what they are where nobody says, and which values they may have. */
+/* Options of mining: what they are called, what they are where nobody says, and which values they may have. */
 #include "mine/options.h"
 
 #include "base/sized.h"
+#include "metric/metric.h"
 
 static const trm_sized sized = {.name = "trm_mine_options", .size = sizeof(trm_mine_options)};
 
@@ -28,16 +29,117 @@ int64_t trm_mine_negatives(const trm_mine_options *options)
     return 1;
 }
 
+/* ---- words ---- */
+
+static const trm_word positives[] = {
+    {.name = "all", .about = "every positive", .value = TRM_POSITIVES_ALL},
+    {.name = "hardest", .about = "the farthest", .value = TRM_POSITIVES_HARDEST},
+    {.name = "easiest", .about = "the nearest", .value = TRM_POSITIVES_EASIEST},
+    {.name = "nearest",
+     .about = "the K nearest",
+     .value = TRM_POSITIVES_NEAREST,
+     .number = "K",
+     .least = 1,
+     .most = INT32_MAX},
+};
+static const trm_words positives_words = TRM_WORDS("trm_positives", positives);
+
+static const trm_word negatives[] = {
+    {.name = "semihard", .value = TRM_NEGATIVES_SEMIHARD},
+    {.name = "hard", .value = TRM_NEGATIVES_HARD},
+};
+static const trm_words negatives_words = TRM_WORDS("trm_negatives", negatives);
+
+static const trm_word windows[] = {
+    {.name = "none", .about = "any farther negative", .value = TRM_WINDOW_NONE},
+    {.name = "lt", .about = "d(a,n) - d(a,p) < margin", .value = TRM_WINDOW_LT},
+    {.name = "le", .about = "d(a,n) - d(a,p) <= margin", .value = TRM_WINDOW_LE},
+};
+const trm_words trm_window_words = TRM_WORDS("trm_window", windows);
+
+static const trm_word picks[] = {
+    {.name = "nearest", .about = "the smallest d(a,n)", .value = TRM_PICK_NEAREST},
+    {.name = "farthest", .about = "the largest d(a,n)", .value = TRM_PICK_FARTHEST},
+};
+const trm_words trm_pick_words = TRM_WORDS("trm_pick", picks);
+
+static const trm_word fallbacks[] = {
+    {.name = "skip", .about = "no triplet", .value = TRM_FALLBACK_SKIP},
+    {.name = "farthest-inside",
+     .about = "the farthest that is not farther than the positive",
+     .value = TRM_FALLBACK_FARTHEST_INSIDE},
+    {.name = "hardest", .about = "the nearest of all", .value = TRM_FALLBACK_HARDEST},
+};
+const trm_words trm_fallback_words = TRM_WORDS("trm_fallback", fallbacks);
+
+/* ---- tables ---- */
+
+static const trm_option mine_rows[] = {
+    {.name = "metric",
+     .value = "NAME",
+     .about = "the distance",
+     .json = "metric",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, metric),
+     .words = &trm_metric_words,
+     .sources = TRM_AT_ANY,
+     .decides = TRM_AT_ANY},
+    {.name = "margin",
+     .value = "M",
+     .about = "margin (default 1.0; cosine 0.5; with --soft 0 in the loss)",
+     .json = "margin",
+     .kind = TRM_OPTION_REAL,
+     TRM_FIELD(trm_mine_options, margin),
+     .sources = TRM_AT_ANY,
+     .decides = TRM_AT_ANY},
+    {.name = "positives",
+     .value = "POLICY",
+     .about = "which positives of each anchor get a triplet",
+     .json = "positives",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, positives),
+     TRM_NUMBER(trm_mine_options, nearest),
+     .words = &positives_words,
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED},
+    {.kind = TRM_OPTION_WORD, TRM_FIELD(trm_mine_options, negatives), .words = &negatives_words},
+    {.kind = TRM_OPTION_FLAG, TRM_FIELD(trm_mine_options, lone)},
+};
+const trm_options trm_mine_table = TRM_OPTIONS("Triplets", mine_rows);
+
+static const trm_option semihard_rows[] = {
+    {.name = "window",
+     .value = "W",
+     .about = "how d(a,n) - d(a,p) compares with the margin",
+     .json = "window",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, window),
+     .words = &trm_window_words,
+     .sources = TRM_AT_SEMIHARD,
+     .decides = TRM_AT_SEMIHARD},
+    {.name = "pick",
+     .value = "P",
+     .about = "which of the semihard negatives",
+     .json = "pick",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, pick),
+     .words = &trm_pick_words,
+     .sources = TRM_AT_SEMIHARD,
+     .decides = TRM_AT_SEMIHARD},
+    {.name = "fallback",
+     .value = "F",
+     .about = "where there is no semihard negative",
+     .json = "fallback",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, fallback),
+     .words = &trm_fallback_words,
+     .sources = TRM_AT_SEMIHARD,
+     .decides = TRM_AT_SEMIHARD},
+};
+const trm_options trm_semihard_table = TRM_OPTIONS("Triplets", semihard_rows);
+
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
-    const int64_t least = options->positives == TRM_POSITIVES_NEAREST ? 1 : INT64_MIN;
-    trm_arguments_enum(list, "metric", "trm_metric", options->metric, TRM_METRIC_DOT);
-    trm_arguments_real(list, "margin", options->margin);
-    trm_arguments_enum(list, "positives", "trm_positives", options->positives, TRM_POSITIVES_NEAREST);
-    trm_arguments_whole(list, "nearest", options->nearest, least, INT64_MAX);
-    trm_arguments_enum(list, "negatives", "trm_negatives", options->negatives, TRM_NEGATIVES_HARD);
-    trm_arguments_enum(list, "window", "trm_window", options->window, TRM_WINDOW_LE);
-    trm_arguments_enum(list, "pick", "trm_pick", options->pick, TRM_PICK_FARTHEST);
-    trm_arguments_enum(list, "fallback", "trm_fallback", options->fallback, TRM_FALLBACK_HARDEST);
-    trm_arguments_whole(list, "lone", options->lone, 0, 1);
+    trm_arguments_options(list, &trm_mine_table, options);
+    trm_arguments_options(list, &trm_semihard_table, options);
 }

@@ -1,9 +1,14 @@
-/* The options of mining as a list to check. */
+/* The options of mining: tables of them, and as a list to check. */
 #ifndef TRM_MINE_OPTIONS_H
 #define TRM_MINE_OPTIONS_H
 
+#include "options/option.h"
 #include "par/arguments.h"
 #include "trimine/mine.h"
+
+/* Of trm_mine_options: what every policy takes, and what only the semihard one does. */
+extern const trm_options trm_mine_table, trm_semihard_table;
+extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words;
 
 /* The caller's options, over the defaults. Not collective. Errors: USAGE, as trm_sized_take. */
 trm_status trm_mine_options_take(trm_mine_options *own, const trm_mine_options *given,

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <xxhash.h>
 
 #undef trm_arguments_agree
 
@@ -27,11 +28,98 @@ void trm_arguments_whole(trm_arguments *list, const char *name, int64_t value, i
     add(list, (trm_argument){.name = name, .word = value, .least = least, .most = most});
 }
 
-void trm_arguments_real(trm_arguments *list, const char *name, double value)
+/* NULL is a text too: none. */
+static void add_text(trm_arguments *list, const char *name, const char *text, const trm_words *words)
 {
-    trm_argument argument = {.name = name, .real = true};
+    const char *const shown = text != NULL ? text : "";
+    add(list, (trm_argument){.name = name,
+                             .text = shown,
+                             .words = text != NULL ? words : NULL,
+                             .word = (int64_t)XXH3_64bits(shown, strlen(shown))});
+}
+
+static void add_real(trm_arguments *list, const trm_option *option, double value)
+{
+    trm_argument argument = {.name = option->field, .real = true, .low = option->least, .high = option->most};
+    argument.optional = option->optional;
     memcpy(&argument.word, &value, sizeof value);
     add(list, argument);
+}
+
+void trm_arguments_real(trm_arguments *list, const char *name, double value)
+{
+    const trm_option option = {.field = name};
+    add_real(list, &option, value);
+}
+
+static void add_whole(trm_arguments *list, const trm_option *option, int64_t value)
+{
+    int64_t least, most;
+    trm_whole_bounds(option->least, option->most, &least, &most);
+    const bool has_word = option->words != NULL && trm_word_of(option->words, (int)value) != NULL;
+    trm_arguments_whole(list, option->field, value, has_word ? INT64_MIN : least, most);
+}
+
+/* The number of a word is looked at only where the word has one, and equal on all ranks always. */
+static void add_number(trm_arguments *list, const trm_option *option, const trm_word *word,
+                       const void *settings)
+{
+    const bool used = word != NULL && word->number != NULL;
+    const trm_option number = {.field = option->number_field,
+                               .at = option->number_at,
+                               .size = sizeof(int64_t),
+                               .least = used ? word->least : -TRM_MOST,
+                               .most = used ? word->most : TRM_MOST};
+    if (used && word->real)
+        add_real(list, &number, trm_option_real(&number, settings));
+    else
+        add_whole(list, &number, trm_option_whole(&number, settings));
+}
+
+static void add_word(trm_arguments *list, const trm_option *option, const void *settings)
+{
+    const int64_t value = trm_option_whole(option, settings);
+    if (option->size == sizeof(int))
+        trm_arguments_enum(list, option->field, option->words->type, (unsigned)value,
+                           (unsigned)trm_words_last(option->words));
+    else
+        trm_arguments_whole(list, option->field, value, 0, trm_words_last(option->words));
+    if (option->number_field != NULL)
+        add_number(list, option, trm_word_of(option->words, (int)value), settings);
+}
+
+static void add_option(trm_arguments *list, const trm_option *option, const void *settings)
+{
+    const char *text;
+    switch (option->kind) {
+    case TRM_OPTION_FLAG:
+        trm_arguments_whole(list, option->field, trm_option_whole(option, settings), 0, 1);
+        return;
+    case TRM_OPTION_WORD:
+        add_word(list, option, settings);
+        return;
+    case TRM_OPTION_WHOLE:
+    case TRM_OPTION_SIZE:
+        add_whole(list, option, trm_option_whole(option, settings));
+        return;
+    case TRM_OPTION_REAL:
+        add_real(list, option, trm_option_real(option, settings));
+        return;
+    case TRM_OPTION_TEXT:
+        memcpy(&text, (const char *)settings + option->at, sizeof text);
+        add_text(list, option->field, text, option->words);
+        return;
+    case TRM_OPTION_REALS:
+    case TRM_OPTION_COUNT:
+    case TRM_OPTION_LABELS:
+        return; /* the program's own */
+    }
+}
+
+void trm_arguments_options(trm_arguments *list, const trm_options *options, const void *settings)
+{
+    for (int i = 0; i < options->count; i++)
+        add_option(list, &options->option[i], settings);
 }
 
 static double real_of(int64_t word)
@@ -44,11 +132,17 @@ static double real_of(int64_t word)
 static trm_status check_range(const trm_argument *a, trm_error *err)
 {
     if (a->real) {
+        char text[64];
         const double value = real_of(a->word);
-        if (isfinite(value) && value >= 0.0)
-            return TRM_OK;
-        return trm_fail(err, TRM_ERR_USAGE, "%s%s %g: must be a finite number, 0 or more", a->owner, a->name,
-                        value);
+        const char *wrong =
+            a->optional && isnan(value) ? NULL : trm_real_refused(value, a->low, a->high, text);
+        return wrong == NULL ? TRM_OK
+                             : trm_fail(err, TRM_ERR_USAGE, "%s%s %g: %s", a->owner, a->name, value, wrong);
+    }
+    if (a->text != NULL) {
+        char name[64];
+        snprintf(name, sizeof name, "%s%s", a->owner, a->name);
+        return a->words == NULL ? TRM_OK : trm_words_check(a->words, name, a->text, NULL, NULL, err);
     }
     if (a->word >= a->least && a->word <= a->most)
         return TRM_OK;
@@ -75,6 +169,10 @@ static trm_status check_equal(const trm_argument *a, int64_t first, int rank, tr
     char here[32], there[32];
     if (a->word == first)
         return TRM_OK;
+    if (a->text != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "%s%s: '%s' on rank %d, another on rank 0: must be equal on all ranks", a->owner,
+                        a->name, a->text, rank);
     print_word(a, a->word, here);
     print_word(a, first, there);
     return trm_fail(err, TRM_ERR_USAGE, "%s%s: %s on rank %d, %s on rank 0: must be equal on all ranks",

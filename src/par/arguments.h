@@ -6,6 +6,7 @@
 #ifndef TRM_PAR_ARGUMENTS_H
 #define TRM_PAR_ARGUMENTS_H
 
+#include "options/option.h"
 #include "par/agree.h"
 
 #include <stdbool.h>
@@ -14,11 +15,15 @@
 typedef struct trm_argument {
     const char *owner, *name; /* "loss.", "margin" */
     const char *type;         /* of an enum; NULL: a number */
-    bool real;                /* word has the bits of a float64, which must be finite and >= 0 */
+    bool real;                /* word has the bits of a float64, within low and high */
+    bool optional;            /* of a real number: NAN is fine */
+    double low, high;         /* of a real number, as least and most of a trm_option */
+    const char *text;         /* word is its hash; NULL: no text */
+    const trm_words *words;   /* that text may be; NULL: any */
     int64_t word, least, most;
 } trm_argument;
 
-enum { TRM_ARGUMENTS_MOST = 20 };
+enum { TRM_ARGUMENTS_MOST = 64 };
 
 /* The same number of arguments on all ranks, whatever their values. Begin with {.count = 0}. */
 typedef struct trm_arguments {
@@ -27,11 +32,14 @@ typedef struct trm_arguments {
     trm_argument argument[TRM_ARGUMENTS_MOST];
 } trm_arguments;
 
-/* Add one. type has the values 0 to last; names and type are borrowed. Not collective. */
+/* Add one. type has the values 0 to last; a real number must be finite and 0 or more; names and type are
+ * borrowed. Not collective. */
 void trm_arguments_enum(trm_arguments *list, const char *name, const char *type, unsigned value,
                         unsigned last);
 void trm_arguments_whole(trm_arguments *list, const char *name, int64_t value, int64_t least, int64_t most);
 void trm_arguments_real(trm_arguments *list, const char *name, double value);
+/* Adds all options of a table, with their ranges, by the names of their fields. */
+void trm_arguments_options(trm_arguments *list, const trm_options *options, const void *settings);
 
 /* Collective on comm. local: what the caller found wrong itself, which comes before what is found here.
  * Errors: USAGE, and local; agreed. */

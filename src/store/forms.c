@@ -32,13 +32,18 @@ static const struct column {
 static const int64_t no_row = -1;
 static const double no_distance = INFINITY;
 
+static const trm_word words[] = {
+    {.name = "triplets", .about = "one triplet a line", .value = TRM_FORM_TRIPLETS},
+    {.name = "lists", .about = "all negatives of a pair in one line", .value = TRM_FORM_LISTS},
+};
+const trm_words trm_form_words = TRM_WORDS("trm_form", words);
+
 static const struct form {
-    const char *name, *group, *format;
+    const char *group, *format;
     const char *path[TRM_COLUMNS]; /* NULL: this form has none */
     const char *starts;            /* dataset of where each anchor's lines begin, or NULL */
 } forms[] = {
-    [TRM_FORM_TRIPLETS] = {"triplets",
-                           "/triplets",
+    [TRM_FORM_TRIPLETS] = {"/triplets",
                            "trimine-triplets",
                            {[TRM_COLUMN_ANCHOR] = "/triplets/anchor",
                             [TRM_COLUMN_POSITIVE] = "/triplets/positive",
@@ -48,8 +53,7 @@ static const struct form {
                             [TRM_COLUMN_KIND] = "/triplets/kind",
                             [TRM_COLUMN_RANK] = "/triplets/rank"},
                            "/triplets/anchor_start"},
-    [TRM_FORM_LISTS] = {"lists",
-                        "/lists",
+    [TRM_FORM_LISTS] = {"/lists",
                         "trimine-lists",
                         {[TRM_COLUMN_ANCHOR] = "/lists/anchor",
                          [TRM_COLUMN_POSITIVE] = "/lists/positive",
@@ -61,7 +65,7 @@ static const struct form {
 
 const char *trm_form_name(trm_form form)
 {
-    return forms[form].name;
+    return trm_word_name(&trm_form_words, (int)form);
 }
 
 const char *trm_form_format(trm_form form)

@@ -6,6 +6,7 @@
 #ifndef TRM_STORE_RESULT_H
 #define TRM_STORE_RESULT_H
 
+#include "base/word.h"
 #include "base/error.h"
 #include "base/names.h"
 #include "trimine/mine.h"
@@ -79,6 +80,7 @@ typedef enum trm_form {
     TRM_FORM_LISTS,    /* all negatives of an (anchor, positive) in one line, in the order of their ranks */
     TRM_FORMS
 } trm_form;
+extern const trm_words trm_form_words;
 /* "triplets" or "lists": as --form and the group are called; the root attribute "format" of such a file. Not
  * collective. */
 const char *trm_form_name(trm_form form);

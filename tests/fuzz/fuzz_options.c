@@ -1,6 +1,5 @@
 /* Command lines: any words, one a line of the input. Nothing may crash, leak, print or exit; what is refused
  * has a message. */
-#include "base/alloc.h"
 #include "cli/cli.h"
 
 #include <stddef.h>
@@ -27,10 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const trm_status status = trm_cli_parse(count, words, &cli, &err);
     if (status != TRM_OK && (err.status != status || err.text[0] == '\0'))
         abort();
-    if (status == TRM_OK && trm_cli_find_command(cli.command) == NULL)
+    if (status == TRM_OK && cli.command == NULL)
         abort();
-    trm_free(cli.input);
-    trm_free(cli.ignore);
-    json_decref(cli.overridden);
+    trm_cli_free(&cli);
     return 0;
 }

@@ -1,5 +1,4 @@
 /* Command lines, one a row: what is refused, in which words, and what is read as what. */
-#include "base/alloc.h"
 #include "cli/cli.h"
 
 #include <regex.h>
@@ -30,9 +29,7 @@ static trm_status parse(const char *line, trm_cli *cli, trm_error *err)
 
 static void done(trm_cli *cli)
 {
-    trm_free(cli->input);
-    trm_free(cli->ignore);
-    json_decref(cli->overridden);
+    trm_cli_free(cli);
 }
 
 static bool matches(const char *pattern, const char *text)

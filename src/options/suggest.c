@@ -1,6 +1,6 @@
 /* What a mistyped word may have meant: the nearest of a list by optimal string alignment (letters left out,
  * put in, changed, or two swapped), if it is near enough to be more than chance. */
-#include "cli/cli.h"
+#include "options/suggest.h"
 
 #include <ctype.h>
 #include <stdio.h>

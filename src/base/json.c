@@ -1,0 +1,53 @@
+/* JSON objects in the making; see json.h. */
+#include "base/json.h"
+
+#include "base/alloc.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a call of jansson's on it came to. */
+static void keep_where(json_t **made, bool good)
+{
+    if (good)
+        return;
+    json_decref(*made);
+    *made = NULL;
+}
+
+void trm_json_put(json_t **object, const char *key, json_t *value)
+{
+    keep_where(object, json_object_set_new(*object, key, value) == 0);
+}
+
+void trm_json_put_all(json_t **object, json_t *more)
+{
+    keep_where(object, json_object_update(*object, more) == 0);
+    json_decref(more);
+}
+
+void trm_json_append(json_t **array, json_t *value)
+{
+    keep_where(array, json_array_append_new(*array, value) == 0);
+}
+
+json_t *trm_json_text(const char *text)
+{
+    json_t *value = json_string(text);
+    if (value != NULL)
+        return value;
+    char *escaped = trm_alloc((int64_t)strlen(text) + 1, 4);
+    char *to = escaped;
+    for (const char *from = text; escaped != NULL && *from != '\0'; from++)
+        to += (unsigned char)*from < 128 ? sprintf(to, "%c", *from)
+                                         : sprintf(to, "\\x%02x", (unsigned char)*from);
+    value = escaped == NULL ? NULL : json_string(escaped);
+    trm_free(escaped);
+    return value;
+}
+
+json_t *trm_json_text_or_null(const char *text)
+{
+    return text != NULL ? trm_json_text(text) : json_null();
+}

@@ -1,0 +1,50 @@
+/* Words that stand for values; see word.h. */
+#include "base/word.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const trm_word *trm_word_of(const trm_words *words, int value)
+{
+    for (int i = 0; i < words->count; i++)
+        if (words->word[i].value == value)
+            return &words->word[i];
+    return NULL;
+}
+
+const char *trm_word_name(const trm_words *words, int value)
+{
+    const trm_word *word = trm_word_of(words, value);
+    return word != NULL ? word->name : NULL;
+}
+
+const trm_word *trm_word_find(const trm_words *words, const char *text, size_t length)
+{
+    for (int i = 0; i < words->count; i++)
+        if (!words->word[i].derived && strncmp(words->word[i].name, text, length) == 0 &&
+            words->word[i].name[length] == '\0')
+            return &words->word[i];
+    return NULL;
+}
+
+int trm_words_last(const trm_words *words)
+{
+    int last = 0;
+    for (int i = 0; i < words->count; i++)
+        last = words->word[i].value > last ? words->word[i].value : last;
+    return last;
+}
+
+const char *trm_words_list(const trm_words *words, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < words->count && used < size; i++) {
+        const trm_word *word = &words->word[i];
+        if (!word->derived)
+            used +=
+                (size_t)snprintf(text + used, size - used, "%s%s%s%s", used > 0 ? " " : "", word->name,
+                                 word->number != NULL ? ":" : "", word->number != NULL ? word->number : "");
+    }
+    return text;
+}

@@ -1,0 +1,41 @@
+/* Words that stand for values: "lt" for TRM_WINDOW_LT. A table of them serves parser, help, reports and checks,
+ * so that a name stands in one place. */
+#ifndef TRM_BASE_WORD_H
+#define TRM_BASE_WORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct trm_word {
+    const char *name, *about; /* about: may be NULL */
+    int value;
+    bool derived;       /* is reported but can't be given: it follows from something else */
+    const char *number; /* "K" where a number follows, as in "nearest:K"; else NULL */
+    bool real;          /* of that number: may it be other than whole? */
+    double least, most;
+} trm_word;
+
+typedef struct trm_words {
+    const char *type; /* of the values, as messages name it: "trm_window" */
+    const trm_word *word;
+    int count;
+} trm_words;
+
+/* An array of words as trm_words. */
+#define TRM_WORDS(type_name, array)                                                                          \
+    {                                                                                                        \
+        .type = (type_name), .word = (array), .count = (int)(sizeof(array) / sizeof *(array))                \
+    }
+
+/* The word that stands for a value, or NULL. */
+const trm_word *trm_word_of(const trm_words *words, int value);
+/* Its name, or NULL. */
+const char *trm_word_name(const trm_words *words, int value);
+/* The word whose name is the first length bytes of text, or NULL; a derived one is not found. */
+const trm_word *trm_word_find(const trm_words *words, const char *text, size_t length);
+/* The largest value. */
+int trm_words_last(const trm_words *words);
+/* The names that can be given, as "a b nearest:K". Returns text. */
+const char *trm_words_list(const trm_words *words, char *text, size_t size);
+
+#endif

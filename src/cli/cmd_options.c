@@ -1,0 +1,128 @@
+/* trimine options: all options of all commands, as a table for people or as JSON for programs that make
+ * something of it (Python's keywords, man pages). Needs no MPI, as --help. */
+#include "cli/cli.h"
+
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- JSON ---- */
+
+static json_t *options_json(const trm_command *command)
+{
+    trm_cli defaults;
+    json_t *all = json_array();
+    trm_cli_init(&defaults, command);
+    for (trm_walk walk = {.command = command}; trm_walk_next(&walk);) {
+        if (walk.option->name == NULL)
+            continue;
+        json_t *option =
+            trm_option_schema(walk.option, (const char *)&defaults + walk.at, trm_cli_source_names());
+        trm_json_put(&option, "group", json_string(walk.options->title));
+        trm_json_append(&all, option);
+    }
+    return all;
+}
+
+static json_t *command_json(const trm_command *command)
+{
+    return json_pack(
+        "{s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:o}", "name", command->name, "arguments", command->arguments,
+        "about", command->about, "essay", trm_json_text_or_null(command->essay), "takes_stores",
+        (command->traits & TRM_TAKES_STORES) != 0, "keeps_work", (command->traits & TRM_KEEPS_WORK) != 0,
+        "needs_mpi", (command->traits & TRM_WITHOUT_MPI) == 0, "options", options_json(command));
+}
+
+static json_t *schema(void)
+{
+    json_t *commands = json_array(), *sources = json_array();
+    for (int i = 0; trm_commands[i] != NULL; i++)
+        trm_json_append(&commands, command_json(trm_commands[i]));
+    for (int bit = 0; bit < TRM_AT_SOURCES; bit++)
+        trm_json_append(&sources, json_string(trm_cli_source_names()[bit]));
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "program", "trimine", "version", trm_version(),
+                     "command", "options", "sources", sources, "presets", trm_preset_schema(), "commands",
+                     commands);
+}
+
+/* ---- a table ---- */
+
+/* Is it in a command before this one? */
+static bool was_shown(const trm_option *option, int before)
+{
+    for (int i = 0; i < before; i++)
+        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);)
+            if (walk.option == option)
+                return true;
+    return false;
+}
+
+/* "mine loss", the commands that take it. */
+static const char *commands_of(const trm_option *option, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = '\0';
+    for (int i = 0; trm_commands[i] != NULL && used < size; i++)
+        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);)
+            if (walk.option == option)
+                used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? " " : "",
+                                         trm_commands[i]->name);
+    return text;
+}
+
+static void print_option(const trm_walk *walk, const trm_cli *defaults)
+{
+    char name[80], of[160], text[TRM_OPTION_HELP];
+    const trm_option *option = walk->option;
+    const char letter[] = {'-', option->letter, ',', ' ', '\0'};
+    snprintf(name, sizeof name, "%s--%s%s%s", option->letter != '\0' ? letter : "", option->name,
+             option->value != NULL ? " " : "", option->value != NULL ? option->value : "");
+    printf("%-28s %-7s %-34s %s\n", name, trm_option_kind_name(option->kind),
+           commands_of(option, of, sizeof of),
+           trm_option_help(option, (const char *)defaults + walk->at, text));
+}
+
+static void print_table(void)
+{
+    trm_cli defaults;
+    printf("%-28s %-7s %-34s %s\n", "option", "kind", "commands", "about");
+    for (int i = 0; trm_commands[i] != NULL; i++) {
+        trm_cli_init(&defaults, trm_commands[i]);
+        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);)
+            if (walk.option->name != NULL && !was_shown(walk.option, i))
+                print_option(&walk, &defaults);
+    }
+}
+
+static trm_status run(trm_cli *cli, trm_error *err)
+{
+    if (cli->json)
+        return trm_report_print(schema(), err);
+    if (!cli->quiet)
+        print_table();
+    const bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
+    return written ? TRM_OK
+                   : trm_fail(err, TRM_ERR_IO, "the options could not be written to standard output: %s",
+                              strerror(errno));
+}
+
+static trm_status check(const trm_cli *cli, trm_error *err)
+{
+    return cli->inputs == 0 ? TRM_OK
+                            : trm_fail(err, TRM_ERR_USAGE, "options takes no store: '%s'", cli->input[0]);
+}
+
+static const trm_taken takes[] = {TRM_OWN(trm_report_table)};
+
+const trm_command trm_command_options = {
+    .name = "options",
+    .arguments = "",
+    .about = "Lists all options of all commands; with --json for programs.",
+    .takes = takes,
+    .tables = sizeof takes / sizeof *takes,
+    .traits = TRM_WITHOUT_MPI,
+    .check = check,
+    .run = run,
+};

@@ -1,0 +1,22 @@
+/* All commands; see cli.h. */
+#include "cli/cli.h"
+
+#include <string.h>
+
+const trm_command *const trm_commands[] = {
+    &trm_command_mine,
+    &trm_command_loss,
+    &trm_command_bench,
+    &trm_command_synth,
+    &trm_command_info,
+    &trm_command_options,
+    NULL,
+};
+
+const trm_command *trm_command_find(const char *name)
+{
+    for (int i = 0; trm_commands[i] != NULL; i++)
+        if (strcmp(trm_commands[i]->name, name) == 0)
+            return trm_commands[i];
+    return NULL;
+}
