@@ -4,11 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
+const trm_word *trm_word_at(const trm_words *words, int i)
+{
+    return words->word != NULL ? &words->word[i] : words->words[i];
+}
+
 const trm_word *trm_word_of(const trm_words *words, int value)
 {
     for (int i = 0; i < words->count; i++)
-        if (words->word[i].value == value)
-            return &words->word[i];
+        if (trm_word_at(words, i)->value == value)
+            return trm_word_at(words, i);
     return NULL;
 }
 
@@ -20,10 +25,11 @@ const char *trm_word_name(const trm_words *words, int value)
 
 const trm_word *trm_word_find(const trm_words *words, const char *text, size_t length)
 {
-    for (int i = 0; i < words->count; i++)
-        if (!words->word[i].derived && strncmp(words->word[i].name, text, length) == 0 &&
-            words->word[i].name[length] == '\0')
-            return &words->word[i];
+    for (int i = 0; i < words->count; i++) {
+        const trm_word *word = trm_word_at(words, i);
+        if (!word->derived && strncmp(word->name, text, length) == 0 && word->name[length] == '\0')
+            return word;
+    }
     return NULL;
 }
 
@@ -31,7 +37,7 @@ int trm_words_last(const trm_words *words)
 {
     int last = 0;
     for (int i = 0; i < words->count; i++)
-        last = words->word[i].value > last ? words->word[i].value : last;
+        last = trm_word_at(words, i)->value > last ? trm_word_at(words, i)->value : last;
     return last;
 }
 
@@ -40,7 +46,7 @@ const char *trm_words_list(const trm_words *words, char *text, size_t size)
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; i < words->count && used < size; i++) {
-        const trm_word *word = &words->word[i];
+        const trm_word *word = trm_word_at(words, i);
         if (!word->derived)
             used +=
                 (size_t)snprintf(text + used, size - used, "%s%s%s%s", used > 0 ? " " : "", word->name,

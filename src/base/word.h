@@ -16,17 +16,24 @@ typedef struct trm_word {
 } trm_word;
 
 typedef struct trm_words {
-    const char *type; /* of the values, as messages name it: "trm_window" */
-    const trm_word *word;
+    const char *type;             /* of the values, as messages name it: "trm_window" */
+    const trm_word *word;         /* count words in an array, */
+    const trm_word *const *words; /* or, where that is NULL, as many of objects that have a word each */
     int count;
 } trm_words;
 
-/* An array of words as trm_words. */
+/* An array of words as trm_words; an array of pointers to words. */
 #define TRM_WORDS(type_name, array)                                                                          \
     {                                                                                                        \
         .type = (type_name), .word = (array), .count = (int)(sizeof(array) / sizeof *(array))                \
     }
+#define TRM_WORDS_OF(type_name, array)                                                                       \
+    {                                                                                                        \
+        .type = (type_name), .words = (array), .count = (int)(sizeof(array) / sizeof *(array))               \
+    }
 
+/* Word i of count. */
+const trm_word *trm_word_at(const trm_words *words, int i);
 /* The word that stands for a value, or NULL. */
 const trm_word *trm_word_of(const trm_words *words, int value);
 /* Its name, or NULL. */

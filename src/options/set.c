@@ -108,16 +108,27 @@ static trm_status read_whole(const char *name, const char *text, double low, dou
     return refuse(err, name, text, rule);
 }
 
+/* "1e100", as people write it. */
+static const char *bound_text(double bound, char text[32])
+{
+    snprintf(text, 32, "%g", bound);
+    char *plus = strchr(text, '+');
+    if (plus != NULL)
+        memmove(plus, plus + 1, strlen(plus));
+    return text;
+}
+
 const char *trm_real_refused(double value, double least, double most, char text[64])
 {
+    char bound[32];
     if (isfinite(value) && value >= least) {
-        snprintf(text, 64, "must be at most %g", most);
+        snprintf(text, 64, "must be at most %s", bound_text(most, bound));
         return most > 0.0 && value > most ? text : NULL;
     }
     if (isinf(least))
         snprintf(text, 64, "must be a finite number");
     else
-        snprintf(text, 64, "must be a finite number, %g or more", least);
+        snprintf(text, 64, "must be a finite number, %s or more", bound_text(least, bound));
     return text;
 }
 

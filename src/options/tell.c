@@ -162,10 +162,10 @@ static bool is_default(const trm_word *word, json_t *usual)
 static void add_words(const trm_option *option, json_t *usual, char text[TRM_OPTION_HELP])
 {
     int last = option->words->count - 1, said = 0;
-    while (last > 0 && option->words->word[last].derived)
+    while (last > 0 && trm_word_at(option->words, last)->derived)
         last--;
     for (int i = 0; i <= last; i++) {
-        const trm_word *word = &option->words->word[i];
+        const trm_word *word = trm_word_at(option->words, i);
         if (word->derived)
             continue;
         add(text, said == 0 ? "" : i == last ? " or " : ", ");
@@ -234,7 +234,7 @@ static json_t *words_json(const trm_words *words)
         return json_null();
     json_t *all = json_array();
     for (int i = 0; i < words->count; i++) {
-        const trm_word *word = &words->word[i];
+        const trm_word *word = trm_word_at(words, i);
         if (word->derived)
             continue;
         json_t *one =

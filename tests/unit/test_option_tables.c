@@ -35,7 +35,8 @@ static const trm_word policies[] = {
     {.name = "topk", .number = "K", .least = 1, .most = INT32_MAX},
     {.name = "near", .number = "E", .real = true},
 };
-static const trm_words policy_words = TRM_WORDS("policy", policies);
+static const trm_word *const policy_list[] = {&policies[0], &policies[1], &policies[2]};
+static const trm_words policy_words = TRM_WORDS_OF("policy", policy_list);
 static const trm_word depths[] = {{.name = "auto", .value = 0}};
 static const trm_words depth_words = TRM_WORDS("depth", depths);
 
@@ -67,6 +68,7 @@ static const trm_option rows[] = {
      .decides = TRM_AT_ANY,
      .sparse = true},
     {.name = "width", .value = "W", .kind = TRM_OPTION_REAL, TRM_FIELD(settings, width), .most = 8},
+    {.name = "wide", .value = "W", .kind = TRM_OPTION_REAL, TRM_FIELD(settings, width), .most = 1e100},
     {.name = "least-distance",
      .value = "D",
      .json = "least_distance",
@@ -123,6 +125,7 @@ static const struct {
     {"depth", "autos", "--depth 'autos': must be a whole number from 3 to 9223372036854775807"},
     {"width", "-1", "--width '-1': must be a finite number, 0 or more"},
     {"width", "9", "--width '9': must be at most 8"},
+    {"wide", "1e101", "--wide '1e101': must be at most 1e100"},
     {"least-distance", "nan", "--least-distance 'nan': must be a finite number"},
     {"policy", "topk:0", "--policy topk '0': must be a whole number from 1 to 2147483647"},
     {"policy", "near:-1", "--policy near '-1': must be a finite number, 0 or more"},
@@ -267,8 +270,8 @@ static void check_words(const trm_words *words)
 {
     for (int i = 0; i < words->count; i++)
         for (int k = 0; k < i; k++) {
-            assert_string_not_equal(words->word[i].name, words->word[k].name);
-            assert_int_not_equal(words->word[i].value, words->word[k].value);
+            assert_string_not_equal(trm_word_at(words, i)->name, trm_word_at(words, k)->name);
+            assert_int_not_equal(trm_word_at(words, i)->value, trm_word_at(words, k)->value);
         }
 }
 
