@@ -59,11 +59,14 @@ static trm_status run_command(const trm_launch *launch, int argc, char **argv, t
     return status;
 }
 
-/* A command that needs no MPI, as soon as the program has started. Its exit code. */
+/* A command that needs no MPI, as soon as the program has started: once, however many tasks there are. Its exit
+ * code; of the other tasks none, since mpirun ends all at the first that fails. */
 static int run_alone(const trm_launch *launch, int argc, char **argv, bool json)
 {
     trm_cli cli;
     trm_error err = TRM_ERROR_INIT;
+    if (launch->task > 0)
+        return 0;
     trm_status status = trm_cli_parse(argc, argv, &cli, &err);
     if (status == TRM_OK)
         status = cli.command->run(&cli, &err);

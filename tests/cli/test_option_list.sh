@@ -46,12 +46,12 @@ for c in schema["commands"]:
     assert c["about"] and c["needs_mpi"] == (c["name"] != "options"), c["name"]
 for command, options in commands.items():
     with open(f"{folder}/{command}.help") as f:
-        told = set(re.findall(r"--([a-z][a-z-]+)(?:=[A-Z]+)? {2,}", f.read()))
+        told = set(re.findall(r"--([a-z][a-z-]+)(?:=\S+)? {2,}", f.read()))
     assert told - {"help", "usage", "version"} == set(options), (command, told ^ set(options))
     for name, o in options.items():
         assert re.search(rf"--{name}\b", table), name
         assert set(o["applies_to"] or []) <= set(schema["sources"]), name
-        assert o["kind"] in ("flag", "count", "word", "whole", "real", "size", "text", "labels"), name
+        assert o["kind"] in ("flag", "count", "word", "whole", "real", "reals", "size", "text", "labels"), name
         assert (o["value"] is None) == (o["kind"] in ("flag", "count")), name
         assert (o["kind"] == "labels") == o["repeats"], name
 for command in "mine", "loss":
