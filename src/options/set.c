@@ -234,17 +234,17 @@ static trm_status set_text(const trm_option *option, const char *name, void *set
     return status;
 }
 
-/* Numbers with commas between them. */
-static trm_status set_reals(const trm_option *option, const char *name, void *settings, const char *text,
-                            trm_error *err)
+/* Reads numbers with commas between them; into: where they go, or NULL. */
+static trm_status read_reals(const trm_option *option, const char *name, const char *text, char *into,
+                             int *count, trm_error *err)
 {
     const int most = (int)(option->size / sizeof(double));
-    int count = 0;
-    for (const char *from = text; from != NULL; count++) {
+    *count = 0;
+    for (const char *from = text; from != NULL; ++*count) {
         char one[64];
         double value = 0.0;
         const size_t length = strcspn(from, ",");
-        if (count == most || length >= sizeof one) {
+        if (*count == most || length >= sizeof one) {
             snprintf(one, sizeof one, "must be at most %d numbers, with commas between", most);
             return refuse(err, name, text, one);
         }
@@ -252,11 +252,24 @@ static trm_status set_reals(const trm_option *option, const char *name, void *se
         const trm_status status = read_real(name, one, option->least, option->most, &value, err);
         if (status != TRM_OK)
             return status;
-        memcpy(place(settings, option->at + (size_t)count * sizeof value), &value, sizeof value);
+        if (into != NULL)
+            memcpy(into + (size_t)*count * sizeof value, &value, sizeof value);
         from = from[length] == ',' ? from + length + 1 : NULL;
     }
-    memcpy(place(settings, option->number_at), &count, sizeof count);
     return TRM_OK;
+}
+
+/* All of them, or none. */
+static trm_status set_reals(const trm_option *option, const char *name, void *settings, const char *text,
+                            trm_error *err)
+{
+    int count;
+    trm_status status = read_reals(option, name, text, NULL, &count, err);
+    if (status == TRM_OK)
+        status = read_reals(option, name, text, place(settings, option->at), &count, err);
+    if (status == TRM_OK)
+        memcpy(place(settings, option->number_at), &count, sizeof count);
+    return status;
 }
 
 static trm_status add_label(trm_option_labels *labels, const char *text, trm_error *err)

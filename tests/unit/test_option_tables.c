@@ -22,6 +22,8 @@ typedef struct settings {
     int64_t room;
     const char *policy, *path;
     trm_option_labels labels;
+    double gap[3];
+    int gaps;
 } settings;
 
 static const trm_word levels[] = {
@@ -86,6 +88,11 @@ static const trm_option rows[] = {
      .words = &policy_words,
      .decides = TRM_AT_ANY},
     {.name = "path", .value = "FILE", .kind = TRM_OPTION_TEXT, TRM_FIELD(settings, path)},
+    {.name = "gap",
+     .value = "G,G",
+     .kind = TRM_OPTION_REALS,
+     TRM_FIELD(settings, gap),
+     TRM_NUMBER(settings, gaps)},
     {.name = "label",
      .value = "L",
      .json = "label",
@@ -127,6 +134,8 @@ static const struct {
     {"width", "9", "--width '9': must be at most 8"},
     {"wide", "1e101", "--wide '1e101': must be at most 1e100"},
     {"least-distance", "nan", "--least-distance 'nan': must be a finite number"},
+    {"gap", "1,2,3,4", "--gap '1,2,3,4': must be at most 3 numbers, with commas between"},
+    {"gap", "", "--gap '': must be a finite number, 0 or more"},
     {"policy", "topk:0", "--policy topk '0': must be a whole number from 1 to 2147483647"},
     {"policy", "near:-1", "--policy near '-1': must be a finite number, 0 or more"},
     {"policy", "near", "--policy 'near': must be one of hard topk:K near:E, did you mean 'near:E'?"},
@@ -159,6 +168,7 @@ static const struct {
     {"policy", "near:0.1", "\"near:0.1\""},
     {"policy", "hard", "\"hard\""},
     {"path", "a\xff", "\"a\\\\xff\""},
+    {"gap", "0.5,2", "[0.5, 2.0]"},
     {"label", "-1", "-1"},
     {"label", "ant", "\"ant\""},
 };
