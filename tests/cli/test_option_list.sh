@@ -112,6 +112,7 @@ expect "the list: $(tail -n 1 "$dir/check.log")" test ! -s "$dir/check.log"
 expect "there are lines to try" test "$(wc -l <"$dir/lines")" -gt 60
 while read -r code words; do
     case $words in
+    *--form*) words+=" -o $out/o.h5" ;;
     *--checkpoint-every*) words+=" --checkpoint $out/c" ;;
     *"--gradient-at normalized"*) words+=" --normalize" ;;
     *--threads*) [[ $code == 64 ]] || words="${words%--threads*}--threads 1" ;;
