@@ -10,6 +10,7 @@
 #define TRIMINE_LOSS_H
 
 #include "trimine/abi.h"
+#include "trimine/batches.h"
 #include "trimine/metric.h"
 #include "trimine/mine.h"
 #include "trimine/status.h"
@@ -119,6 +120,9 @@ typedef struct trm_evaluate_options {
     trm_loss_options loss;
     bool lone; /* batch-hard: a row without a positive adds [margin - min d(a,n)]+ (TensorFlow Addons) */
     trm_given_triplets given;
+    trm_batches *batches; /* with TRM_SOURCE_MINED: mined inside each of these, not in the whole store; the
+                           * denominators of mean_valid and mean_rows then count an anchor, a row, as often as
+                           * it is in a batch. By all ranks or by none; NULL: the whole store. Borrowed */
 } trm_evaluate_options;
 
 /* The rows that each rank has, as it gave them to trm_rows_create. All borrowed. A rank without rows may have
@@ -127,7 +131,7 @@ typedef struct trm_batch {
     int64_t count; /* of this rank; may be 0 */
     int dim;
     const float *embeddings; /* count x dim, float32, row-major; NULL is fine where no row is looked at again:
-                              * no gradient, no swap, no given triplets */
+                              * no gradient, no swap, no given triplets, no batches */
     const int64_t *labels;   /* count */
     const double *norms; /* count: of the rows before they were normalised (trm_normalize): the gradient is
                           * then with respect to those; NULL: with respect to embeddings. By all ranks with
@@ -165,8 +169,9 @@ TRM_API trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const t
  * Errors: USAGE (a value that is none, options that differ, count or dim that are not those of rows, an array
  * that is NULL on a rank with rows and needed, or given on another), DATA (cosine and a row of norm 0, a norm
  * that is no number above 0; a given triplet out of range, with a = p or with labels that contradict; the
- * first one is named; a loss beyond float64; a gradient beyond float32, whose first row is named), MEMORY,
- * and whatever emit returns. That rows are finite is checked by trm_rows_create. */
+ * first one is named; a batch without rows, or with a row id that is out of range or order, twice in it, or of a row
+ * that takes no part: it is named; a loss beyond float64; a gradient beyond float32, whose first row is named),
+ * MEMORY, and whatever emit returns. That rows are finite is checked by trm_rows_create. */
 TRM_API trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
                                 const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
                                 float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,

@@ -2,6 +2,7 @@
 #ifndef TRIMINE_TRIMINE_H
 #define TRIMINE_TRIMINE_H
 #include "trimine/abi.h"
+#include "trimine/batches.h"
 #include "trimine/loss.h"
 #include "trimine/metric.h"
 #include "trimine/mine.h"

@@ -7,6 +7,7 @@
 #include "loss/pairs.h"
 #include "loss/reduction.h"
 #include "loss/triplets.h"
+#include "mine/batches.h"
 #include "mine/options.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -62,10 +63,23 @@ static bool is_whole_store(trm_source source)
 
 static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
 {
-    return gradient || options->loss.swap || options->source == TRM_SOURCE_GIVEN;
+    return gradient || options->loss.swap || options->source == TRM_SOURCE_GIVEN || options->batches != NULL;
 }
 
 /* ---- memory ---- */
+
+/* Triplets that an anchor can have, in a class of so many rows. */
+static int64_t most_pairs(const trm_evaluate_options *options, int64_t class_size)
+{
+    const int64_t others = class_size - 1;
+    const bool one = options->source != TRM_SOURCE_MINED ||
+                     options->mine.positives == TRM_POSITIVES_HARDEST ||
+                     options->mine.positives == TRM_POSITIVES_EASIEST;
+    const int64_t most = one                                                ? 1
+                         : options->mine.positives == TRM_POSITIVES_NEAREST ? options->mine.nearest
+                                                                            : others;
+    return others < most ? others : most;
+}
 
 int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *given)
 {
@@ -75,17 +89,11 @@ int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *
     const trm_evaluate_options *options = &own;
     if (options->source == TRM_SOURCE_GIVEN)
         return options->given.count;
+    if (options->batches != NULL)
+        return trm_batches_rows(options->batches) * most_pairs(options, trm_batches_most(options->batches));
     int64_t pairs = 0;
-    for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++) {
-        const int64_t others = rows->class_size[i] - 1;
-        const bool one = options->source != TRM_SOURCE_MINED ||
-                         options->mine.positives == TRM_POSITIVES_HARDEST ||
-                         options->mine.positives == TRM_POSITIVES_EASIEST;
-        const int64_t most = one                                                ? 1
-                             : options->mine.positives == TRM_POSITIVES_NEAREST ? options->mine.nearest
-                                                                                : others;
-        pairs += others < most ? others : most;
-    }
+    for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++)
+        pairs += most_pairs(options, rows->class_size[i]);
     return pairs / rows->replicate;
 }
 
@@ -103,7 +111,8 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     int64_t sums = gradient ? batch->count * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += rows->count / rows->replicate * 2 * row;
-    } else if (gradient) { /* they come when the sweeps have given their memory back */
+    } else if (gradient &&
+               options->batches == NULL) { /* they come when the sweeps have given their memory back */
         sums -= trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(rows->dim);
     }
     bytes += sums > 0 ? sums : 0;
@@ -142,6 +151,23 @@ static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm
     return need <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", need, err);
 }
 
+/* Batches are for mined triplets, on all ranks or on none. Collective. */
+static trm_status check_batches(const trm_run *run, const trm_evaluate_options *options, trm_status local,
+                                trm_error *err)
+{
+    const trm_batches *batches = options->batches;
+    const bool any = trm_arguments_any(run->comm, batches != NULL) != 0;
+    if (local != TRM_OK || !any)
+        return local;
+    if (batches == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "batches NULL on rank %d: given elsewhere", run->rank);
+    if (options->source != TRM_SOURCE_MINED)
+        return trm_fail(err, TRM_ERR_USAGE, "batches: only for TRM_SOURCE_MINED");
+    if (batches->count < 0 || (batches->count > 0 && (batches->start == NULL || batches->row == NULL)))
+        return trm_fail(err, TRM_ERR_USAGE, "batches.count %" PRId64 ": needs start and row", batches->count);
+    return TRM_OK;
+}
+
 /* The options, their agreement, and what the caller found (local). Collective. */
 static trm_status check_options(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                                 trm_status local, trm_error *err)
@@ -157,6 +183,7 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
     trm_mine_arguments(&list, &mine);
     if (local == TRM_OK)
         local = trm_rows_check_metric(rows, options->loss.metric, err);
+    local = check_batches(run, options, local, err);
     return trm_arguments_agree(run->comm, &list, local, err);
 }
 
@@ -175,6 +202,8 @@ trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evalu
         return trm_batch_all_plan(run, rows, &options.loss, mine.reserve, gradient, mined, err);
     if (options.source == TRM_SOURCE_GIVEN)
         return plan_given(run, rows, &options, mined, err);
+    if (options.batches != NULL)
+        return trm_batches_plan(run, rows, options.batches, &mine, mined, err);
     return trm_mine_plan(run, rows, &mine, mined, err);
 }
 
@@ -310,6 +339,9 @@ static trm_status add_triplets(evaluation *e, trm_mine_summary *mined, trm_loss_
         if (status == TRM_OK)
             status = add_given(e, err);
         e->loss_s += trm_clock() - start;
+    } else if (e->options->batches != NULL) {
+        status = trm_batches_mine(e->run, e->rows, e->given, e->options->batches, &mine, add_mined, e, mined,
+                                  &mine_part, err);
     } else {
         status = trm_mine(e->run, e->rows, &mine, add_mined, e, mined, &mine_part, err);
     }
@@ -381,9 +413,10 @@ static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary
         return status;
     part->compute_s += e->loss_s;
     trm_triplet_loss_total(e->loss, summary, part);
-    trm_mine_count_anchors(e->run, e->rows, mined);
+    if (o->batches == NULL)
+        trm_mine_count_anchors(e->run, e->rows, mined);
     summary->valid = mined->anchors.valid;
-    summary->rows = e->rows->store_rows;
+    summary->rows = o->batches == NULL ? e->rows->store_rows : mined->anchors.total;
     status = trm_loss_reduce(summary, &o->loss, err);
     if (status != TRM_OK || !e->wants_gradient)
         return status;

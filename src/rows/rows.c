@@ -715,6 +715,21 @@ trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *em
     return status;
 }
 
+int64_t trm_rows_held_bytes(const trm_rows *rows)
+{
+    const int64_t places =
+        rows->count * (rows->x != NULL ? trm_rows_bytes_per_row(rows->dim) : LAID_OUT_A_ROW);
+    return places + (rows->sorted != NULL ? rows->sorted->own * (int64_t)sizeof(key) : 0);
+}
+
+void trm_rows_rename(trm_rows *rows, const int64_t *id)
+{
+    for (int64_t i = 0; i < rows->count; i++)
+        rows->id[i] = id[rows->id[i]];
+    if (rows->zero_row != INT64_MAX)
+        rows->zero_row = id[rows->zero_row];
+}
+
 void trm_rows_destroy(trm_rows **rows)
 {
     trm_rows *old = *rows;

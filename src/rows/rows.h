@@ -69,6 +69,11 @@ trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, t
 trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, float **embeddings,
                          trm_error *err) TRM_MUST_CHECK;
 
+/* Gives the rows other row ids: id i becomes id[i], which ascend. For rows that were made from a part of a
+ * store; nothing that takes row ids as places among what was given may be done with them any more. Not
+ * collective. */
+void trm_rows_rename(trm_rows *rows, const int64_t *id);
+
 /* Ranks a team, where only speed counts; the run's choice where it has one. Not collective. */
 int trm_rows_best_replicate(const trm_run *run, const trm_rows *rows);
 
@@ -97,6 +102,9 @@ trm_rows_part trm_rows_view(int dim, int64_t first, int64_t count, void *message
 
 /* Rows of the largest shard. */
 int64_t trm_rows_largest_shard(const trm_rows *rows);
+
+/* Bytes that rows hold on this rank at this moment. Not collective. */
+int64_t trm_rows_held_bytes(const trm_rows *rows);
 
 /* Bytes a row takes here, for the memory plan. */
 int64_t trm_rows_bytes_per_row(int dim);

@@ -95,6 +95,22 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     return TRM_OK;
 }
 
+trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_error *err)
+{
+    trm_run *made = trm_alloc(1, sizeof *made);
+    *alone = made;
+    if (made == NULL)
+        return trm_fail_memory(err, "a run of one rank", 1, sizeof *made);
+    *made = *run;
+    MPI_Comm_dup(MPI_COMM_SELF, &made->comm);
+    made->rank = 0;
+    made->ranks = made->replicate = 1;
+    made->threads = threads;
+    made->progress = NULL;
+    made->keeping = NULL;
+    return TRM_OK;
+}
+
 int trm_run_threads(const trm_run *run)
 {
     return run->threads;

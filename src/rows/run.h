@@ -22,6 +22,11 @@ struct trm_run {
     const trm_keeping *keeping; /* NULL: never stopped, never saved */
 };
 
+/* A run of this rank alone, with another's settings but for threads, progress and keeping: for many small
+ * jobs on each rank, for which there is nothing to choose any more. Not collective. The caller owns *alone
+ * (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
+trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_error *err) TRM_MUST_CHECK;
+
 /* Fails with MEMORY: what ("the job needs at least") so many bytes a rank, the limit, and what would do. */
 trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err) TRM_MUST_CHECK;
 

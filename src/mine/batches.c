@@ -1,0 +1,431 @@
+/* Mining inside batches; see batches.h.
+ *
+ * A batch is small, so what costs is all around it: the ranks have no word to each other about a batch but to
+ * fetch the rows of many at once, in rounds of some megabytes. Then each rank mines one batch after the other
+ * with a run of its own, by trm_mine as it is. A batch's rows keep the row ids of the store, in ascending
+ * order, so ties and random choices go by these. */
+#include "mine/batches.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash_sum.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUND_BYTES = 32 << 20 };
+
+/* A row that is asked for, and where it goes. */
+typedef struct wish {
+    int64_t id, place;
+} wish;
+
+typedef struct job {
+    const trm_run *run;
+    trm_run *alone;
+    const trm_rows *rows;
+    const trm_given *given;
+    trm_batches *batches;
+    const trm_mine_options *options;
+    trm_mine_summary *summary;
+    trm_hash_sum hash;
+    int64_t first; /* number of this rank's first batch */
+    int64_t done;  /* of this rank's batches */
+    /* a round: its rows, and the triplets found so far */
+    float *x;
+    int64_t *label;
+    trm_triplet *triplets;
+    int64_t count, room, emitted;
+    double compute_s, wait_s;
+} job;
+
+/* Where a batch's rows begin; a rank without batches may have no lists. */
+static int64_t place_of(const trm_batches *batches, int64_t batch)
+{
+    return batches->count > 0 ? batches->start[batch] : 0;
+}
+
+int64_t trm_batches_rows(const trm_batches *batches)
+{
+    return place_of(batches, batches->count);
+}
+
+static int64_t largest_batch(const trm_batches *batches)
+{
+    int64_t largest = 0;
+    for (int64_t b = 0; b < batches->count; b++) {
+        const int64_t rows = batches->start[b + 1] - batches->start[b];
+        largest = rows > largest ? rows : largest;
+    }
+    return largest;
+}
+
+int64_t trm_batches_most(const trm_batches *batches)
+{
+    return batches->most > 0 ? batches->most : largest_batch(batches);
+}
+
+/* ---- rounds ---- */
+
+/* Of a row as sent, as received and at its place, and of its triplets, where no pair has more than one, in an
+ * array that grows. */
+static int64_t bytes_a_row(const trm_batches *batches, int dim)
+{
+    const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
+    return 3 * (row + (int64_t)sizeof(wish)) + 3 * trm_batches_most(batches) * (int64_t)sizeof(trm_triplet);
+}
+
+/* Rows that a round has room for. */
+static int64_t rows_a_round(const trm_batches *batches, int dim)
+{
+    return ROUND_BYTES / bytes_a_row(batches, dim);
+}
+
+/* The end of the round that begins with batch from: as many batches as fit, at least one. */
+static int64_t end_of_round(const trm_batches *batches, int64_t most, int64_t from)
+{
+    int64_t to = from + (from < batches->count);
+    while (to < batches->count && batches->start[to + 1] - batches->start[from] <= most)
+        to++;
+    return to;
+}
+
+/* What this rank has all the time: rows, lists, and a round. */
+static int64_t bytes_beside(const trm_rows *rows, const trm_batches *batches, const trm_mine_options *options)
+{
+    const int64_t fit = rows_a_round(batches, rows->dim), all = trm_batches_rows(batches);
+    int64_t most = fit < all ? fit : all;
+    most = largest_batch(batches) > most ? largest_batch(batches) : most;
+    return most * bytes_a_row(batches, rows->dim) + all * (int64_t)sizeof *batches->row +
+           2 * (batches->count + 1) * (int64_t)sizeof *batches->start + trm_rows_held_bytes(rows) +
+           options->reserve;
+}
+
+trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_batches *batches,
+                            const trm_mine_options *options, trm_mine_summary *summary, trm_error *err)
+{
+    int64_t bytes = bytes_beside(rows, batches, options);
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
+    summary->panels = 1;
+    summary->memory_bytes = bytes;
+    return bytes <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", bytes, err);
+}
+
+/* ---- lists ---- */
+
+/* Not collective. */
+static trm_status check_list(const job *j, trm_error *err)
+{
+    const trm_batches *batches = j->batches;
+    const int64_t total = trm_given_total(j->given);
+    for (int64_t b = 0; b < batches->count; b++) {
+        const int64_t number = j->first + b, from = batches->start[b], to = batches->start[b + 1];
+        if (from >= to)
+            return trm_fail(err, TRM_ERR_DATA, "batch %" PRId64 ": has no rows", number);
+        for (int64_t i = from; i < to; i++) {
+            const int64_t id = batches->row[i];
+            if (id < 0 || id >= total)
+                return trm_fail(err, TRM_ERR_DATA,
+                                "batch %" PRId64 ": %" PRId64 " is not a row id, which go from 0 to %" PRId64,
+                                number, id, total - 1);
+            if (i > from && id == batches->row[i - 1])
+                return trm_fail(err, TRM_ERR_DATA, "batch %" PRId64 ": row %" PRId64 " is in it twice",
+                                number, id);
+            if (i > from && id < batches->row[i - 1])
+                return trm_fail(err, TRM_ERR_DATA,
+                                "batch %" PRId64 ": row %" PRId64 " comes after row %" PRId64, number, id,
+                                batches->row[i - 1]);
+        }
+    }
+    return TRM_OK;
+}
+
+/* ---- rows ---- */
+
+/* What an owner sends: a label and a row, in order as asked. */
+static trm_status answer(const job *j, int64_t asked, const int64_t *id, const int64_t *send,
+                         int64_t *receive, char **rows, trm_error *err)
+{
+    const trm_given *given = j->given;
+    const int64_t row = given->dim * (int64_t)sizeof(float), size = row + (int64_t)sizeof(int64_t);
+    const int64_t first = given->first[given->rank];
+    char *out = trm_alloc(asked, (size_t)size);
+    void *received = NULL;
+    trm_status status = out == NULL ? trm_fail_memory(err, "rows of batches", asked, (size_t)size) : TRM_OK;
+    for (int64_t i = 0; i < asked && status == TRM_OK; i++) {
+        const int64_t at = id[2 * i] - first; /* a wish is two words */
+        memcpy(out + i * size, &given->label[at], sizeof *given->label);
+        memcpy(out + i * size + sizeof(int64_t), given->x + at * given->dim, (size_t)row);
+    }
+    status = trm_agree(given->comm, status, err);
+    if (status == TRM_OK)
+        status = trm_exchange_items(given->comm, out, send, (size_t)size, &received, receive, err);
+    trm_free(out);
+    *rows = received;
+    return status;
+}
+
+/* Brings the rows of batches [from, to) to this rank. Collective. */
+static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
+{
+    const int64_t first = place_of(j->batches, from), count = place_of(j->batches, to) - first;
+    const int64_t row = j->given->dim * (int64_t)sizeof(float), size = row + (int64_t)sizeof(int64_t);
+    wish *wishes = trm_alloc(count, sizeof *wishes);
+    int64_t *counts = trm_alloc(3 * (int64_t)j->run->ranks, sizeof *counts), asked = 0;
+    void *questions = NULL;
+    char *rows = NULL;
+    trm_status status = TRM_OK;
+    j->x = trm_alloc(count * j->given->dim, sizeof *j->x);
+    j->label = trm_alloc(count, sizeof *j->label);
+    if (wishes == NULL || counts == NULL || j->x == NULL || j->label == NULL)
+        status = trm_fail_memory(err, "rows of batches", count, (size_t)size);
+    status = trm_agree(j->run->comm, status, err);
+    for (int64_t i = 0; i < count && status == TRM_OK; i++)
+        wishes[i] = (wish){j->batches->row[first + i], i};
+    int64_t *const send = counts, *const receive = send + j->run->ranks,
+                   *const back = receive + j->run->ranks;
+    if (status == TRM_OK)
+        status = trm_given_route(j->given, wishes, count, sizeof *wishes, send, &questions, receive, err);
+    for (int r = 0; r < j->run->ranks && status == TRM_OK; r++)
+        asked += receive[r];
+    if (status == TRM_OK)
+        status = answer(j, asked, questions, receive, back, &rows, err);
+    for (int64_t i = 0; i < count && status == TRM_OK; i++) {
+        memcpy(&j->label[wishes[i].place], rows + i * size, sizeof *j->label);
+        memcpy(j->x + wishes[i].place * j->given->dim, rows + i * size + sizeof(int64_t), (size_t)row);
+    }
+    trm_free(rows);
+    trm_free(questions);
+    trm_free(counts);
+    trm_free(wishes);
+    return status;
+}
+
+/* ---- one batch ---- */
+
+static int compare_triplets(const void *a, const void *b)
+{
+    const trm_triplet *x = a, *y = b;
+    if (x->anchor != y->anchor)
+        return x->anchor < y->anchor ? -1 : 1;
+    if (x->positive != y->positive)
+        return x->positive < y->positive ? -1 : 1;
+    return x->negative < y->negative ? -1 : x->negative > y->negative;
+}
+
+/* A trm_triplet_fn. */
+static trm_status collect(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
+{
+    job *j = context;
+    if (j->count + count > j->room) {
+        const int64_t room = (j->count + count) * 3 / 2;
+        trm_triplet *larger = trm_grown(j->triplets, j->count, room, sizeof *larger);
+        if (larger == NULL)
+            return trm_fail_memory(err, "triplets of batches", room, sizeof *larger);
+        j->triplets = larger;
+        j->room = room;
+    }
+    memcpy(j->triplets + j->count, *triplets, (size_t)count * sizeof **triplets);
+    j->count += count;
+    return TRM_OK;
+}
+
+static void add_summary(trm_mine_summary *all, const trm_mine_summary *one)
+{
+    all->anchors.total += one->anchors.total;
+    all->anchors.valid += one->anchors.valid;
+    all->anchors.no_positive += one->anchors.no_positive;
+    all->anchors.no_negative += one->anchors.no_negative;
+    all->positive_pairs += one->positive_pairs;
+    all->triplets.total += one->triplets.total;
+    all->triplets.semihard += one->triplets.semihard;
+    all->triplets.fallback += one->triplets.fallback;
+    all->triplets.skipped += one->triplets.skipped;
+    all->certify.elements += one->certify.elements;
+    all->certify.survivors += one->certify.survivors;
+    all->certify.float64 += one->certify.float64;
+    all->certify_positives.elements += one->certify_positives.elements;
+    all->certify_positives.survivors += one->certify_positives.survivors;
+    all->certify_positives.float64 += one->certify_positives.float64;
+    all->arrange_s += one->arrange_s;
+    all->positives_s += one->positives_s;
+    all->negatives_s += one->negatives_s;
+    all->answers_s += one->answers_s;
+    all->memory_bytes = one->memory_bytes > all->memory_bytes ? one->memory_bytes : all->memory_bytes;
+}
+
+static trm_status check_labels(const job *j, int64_t batch, const int64_t *label, trm_error *err)
+{
+    char text[TRM_ROWS_LABEL];
+    const int64_t first = j->batches->start[batch], count = j->batches->start[batch + 1] - first;
+    for (int64_t i = 0; i < count; i++)
+        if (trm_rows_ignore(j->rows, label[i]))
+            return trm_fail(err, TRM_ERR_DATA, "row %" PRId64 " has the label %s, which is to be ignored",
+                            j->batches->row[first + i], trm_rows_label(j->rows, label[i], text));
+    return TRM_OK;
+}
+
+/* from: the place of its rows in the round. */
+static trm_status mine_batch(job *j, int64_t batch, int64_t from, trm_error *err)
+{
+    const int64_t first = j->batches->start[batch], count = j->batches->start[batch + 1] - first;
+    const int64_t before = j->count;
+    trm_rows *rows = NULL;
+    trm_mine_summary one = {0};
+    trm_mine_part part = {0};
+    trm_status status = check_labels(j, batch, j->label + from, err);
+    if (status == TRM_OK)
+        status = trm_rows_create(j->alone, count, j->given->dim, j->x + from * j->given->dim, j->label + from,
+                                 0, NULL, &rows, err);
+    if (status == TRM_OK) {
+        trm_rows_rename(rows, j->batches->row + first);
+        status = trm_mine(j->alone, rows, j->options, collect, j, &one, &part, err);
+    }
+    trm_rows_destroy(&rows);
+    if (status != TRM_OK)
+        return status;
+    if (one.panels > 1) /* each was sorted */
+        qsort(j->triplets + before, (size_t)(j->count - before), sizeof *j->triplets, compare_triplets);
+    for (int64_t i = before; i < j->count; i++)
+        trm_hash_sum_add_keyed(&j->hash, j->first + batch, &j->triplets[i], sizeof j->triplets[i]);
+    add_summary(j->summary, &one);
+    return TRM_OK;
+}
+
+/* ---- the whole ---- */
+
+static trm_status mine_round(job *j, int64_t from, int64_t to, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    const int64_t first = place_of(j->batches, from);
+    for (int64_t b = from; b < to && status == TRM_OK; b++) {
+        trm_error why = TRM_ERROR_INIT;
+        status = mine_batch(j, b, j->batches->start[b] - first, &why);
+        if (status != TRM_OK)
+            return trm_fail(err, status, "batch %" PRId64 ": %s", j->first + b, why.text);
+        if (j->batches->triplets != NULL)
+            j->batches->triplets[b + 1] = j->emitted + j->count;
+        if (j->run->progress != NULL)
+            j->run->progress(j->run->progress_context, "batches",
+                             (double)++j->done / (double)j->batches->count, 0.0);
+    }
+    return status;
+}
+
+/* Fetches, mines and hands on. Collective, also for ranks that have no batches left. */
+static trm_status run_round(job *j, int64_t from, int64_t to, trm_triplet_fn emit, void *context,
+                            trm_error *err)
+{
+    double start = trm_clock();
+    trm_status status = fetch(j, from, to, err);
+    j->wait_s += trm_clock() - start;
+    start = trm_clock();
+    if (status == TRM_OK)
+        status = trm_agree(j->run->comm, mine_round(j, from, to, err), err);
+    trm_free(j->x);
+    trm_free(j->label);
+    j->x = NULL;
+    j->label = NULL;
+    j->compute_s += trm_clock() - start;
+    if (status != TRM_OK)
+        return status;
+    const int64_t count = j->count;
+    trm_triplet *triplets = trm_shrink(j->triplets, count, sizeof *triplets);
+    j->emitted += count;
+    j->triplets = NULL;
+    j->count = j->room = 0;
+    status = emit != NULL ? emit(context, &triplets, count, err) : TRM_OK;
+    trm_free(triplets);
+    return trm_agree(j->run->comm, status, err);
+}
+
+/* Sums over the ranks. */
+static void total(job *j, trm_mine_part *part)
+{
+    trm_mine_summary *s = j->summary;
+    MPI_Comm comm = j->run->comm;
+    int64_t *const counts[] = {&s->anchors.total,
+                               &s->anchors.valid,
+                               &s->anchors.no_positive,
+                               &s->anchors.no_negative,
+                               &s->positive_pairs,
+                               &s->triplets.total,
+                               &s->triplets.semihard,
+                               &s->triplets.fallback,
+                               &s->triplets.skipped,
+                               &s->certify.elements,
+                               &s->certify.survivors,
+                               &s->certify.float64,
+                               &s->certify_positives.elements,
+                               &s->certify_positives.survivors,
+                               &s->certify_positives.float64};
+    double *const seconds[] = {&s->arrange_s, &s->positives_s, &s->negatives_s, &s->answers_s};
+    enum { COUNTS = sizeof counts / sizeof *counts, SECONDS = sizeof seconds / sizeof *seconds };
+    int64_t sums[COUNTS];
+    double most[SECONDS];
+    if (part != NULL)
+        *part = (trm_mine_part){s->anchors.total, s->triplets.total, j->compute_s, j->wait_s};
+    for (int i = 0; i < COUNTS; i++)
+        sums[i] = *counts[i];
+    for (int i = 0; i < SECONDS; i++)
+        most[i] = *seconds[i];
+    MPI_Allreduce(MPI_IN_PLACE, sums, COUNTS, MPI_INT64_T, MPI_SUM, comm);
+    MPI_Allreduce(MPI_IN_PLACE, most, SECONDS, MPI_DOUBLE, MPI_MAX, comm);
+    for (int i = 0; i < COUNTS; i++)
+        *counts[i] = sums[i];
+    for (int i = 0; i < SECONDS; i++)
+        *seconds[i] = most[i];
+    MPI_Allreduce(MPI_IN_PLACE, &s->memory_bytes, 1, MPI_INT64_T, MPI_MAX, comm);
+    s->anchors.ignored = j->rows->store_rows - j->rows->total;
+    s->classes = j->rows->classes;
+    s->panels = 1;
+    trm_merge_hash_sum(comm, &j->hash);
+    trm_hash_sum_text(&j->hash, s->result_hash);
+}
+
+/* One thread for batches of a few tiles, where more would mostly wait for each other. */
+static int threads_for(const job *j)
+{
+    const int64_t few = 2 * trm_run_tile(j->run, j->given->dim);
+    return largest_batch(j->batches) <= few ? 1 : j->run->threads;
+}
+
+trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_given *given,
+                            trm_batches *batches, const trm_mine_options *options, trm_triplet_fn emit,
+                            void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
+{
+    trm_mine_options own = *options;
+    own.reserve = bytes_beside(rows, batches, options);
+    job j = {.run = run,
+             .rows = rows,
+             .given = given,
+             .batches = batches,
+             .options = &own,
+             .summary = summary,
+             .first = trm_prefix_int64(run->comm, batches->count)};
+    int64_t from = 0, left = batches->count;
+    const int64_t most = rows_a_round(batches, given->dim);
+    *summary = (trm_mine_summary){0};
+    trm_status status = check_list(&j, err);
+    if (status == TRM_OK)
+        status = trm_run_alone(run, threads_for(&j), &j.alone, err);
+    status = trm_agree(run->comm, status, err);
+    while (status == TRM_OK) {
+        const int64_t to = end_of_round(batches, most, from);
+        MPI_Allreduce(MPI_IN_PLACE, &left, 1, MPI_INT64_T, MPI_MAX, run->comm);
+        if (left == 0)
+            break;
+        status = run_round(&j, from, to, emit, context, err);
+        from = to;
+        left = batches->count - from;
+    }
+    if (status == TRM_OK)
+        total(&j, part);
+    trm_free(j.triplets);
+    trm_run_destroy(&j.alone);
+    return status;
+}
