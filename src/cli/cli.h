@@ -42,10 +42,12 @@ typedef struct trm_cli {
     trm_packed_options packed_options; /* pick and norm_floor of it */
     trm_source source;
     bool lone, gradient, gradient_at_normalized;
-    double within;        /* NAN: not given */
-    const char *triplets; /* file of index triplets, or NULL */
-    const char *compat;   /* preset, or NULL */
-    json_t *overridden;   /* with a preset: names of the options that make it another rule; or NULL. Owned */
+    double within;                                      /* NAN: not given */
+    const char *triplets;                               /* file of index triplets, or NULL */
+    int64_t batches, classes_per_batch, rows_per_class; /* 0: none are drawn */
+    const char *batch_list; /* where drawn batches go, or those to mine in are; or NULL */
+    const char *compat;     /* preset, or NULL */
+    json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
     unsigned char given[TRM_OPTIONS_MOST]; /* by whom each option was given, by its number in a trm_walk */
     bool packed;                           /* loss: the input holds packed triplets */
     trm_survey_options survey;
@@ -113,10 +115,10 @@ bool trm_walk_find(trm_walk *walk, const char *name);
 
 /* ---- tables.c: the program's own options ---- */
 
-extern const trm_options trm_output_table, trm_form_table, trm_overwrite_table, trm_checkpoint_table,
-    trm_dataset_table, trm_rows_table, trm_source_table, trm_store_negatives_table, trm_whole_table,
-    trm_gradient_table, trm_compat_table, trm_synthetic_table, trm_seed_table, trm_progress_table,
-    trm_report_table;
+extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
+    trm_checkpoint_table, trm_dataset_table, trm_rows_table, trm_source_table, trm_store_negatives_table,
+    trm_whole_table, trm_gradient_table, trm_compat_table, trm_synthetic_table, trm_seed_table,
+    trm_progress_table, trm_report_table;
 extern const trm_options trm_run_table; /* of trm_run_options */
 
 /* ---- options.c ---- */
@@ -146,6 +148,8 @@ bool trm_cli_wants_json(int argc, char **argv);
 /* Prints the help, usage or version that the arguments ask for, if this process speaks, and exits; returns
  * where they ask for none. Exits with the code of IO where it could not be written. */
 void trm_cli_answer_help(int argc, char **argv, bool speaks);
+/* Are triplets mined inside batches? */
+bool trm_cli_in_batches(const trm_cli *cli);
 
 /* ---- presets.c ---- */
 

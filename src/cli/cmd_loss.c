@@ -48,17 +48,6 @@ static trm_status write_gradient(const trm_cli *cli, MPI_Comm comm, trm_claim *c
 
 /* ---- a store ---- */
 
-/* An error of a triplet says which file it is in. */
-static trm_status name_file(const char *path, trm_status status, trm_error *err)
-{
-    if (status != TRM_ERR_DATA || strncmp(err->text, "triplet ", 8) != 0)
-        return status;
-    trm_error named = TRM_ERROR_INIT;
-    (void)trm_fail(&named, status, "triplets '%s': %s", path, err->text);
-    memcpy(err->text, named.text, sizeof named.text);
-    return status;
-}
-
 static trm_status read_triplets(trm_work *work, trm_triplets_origin *origin, trm_error *err)
 {
     const char *path = work->cli->triplets;
@@ -102,7 +91,8 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
     if (status == TRM_OK)
         compare_fingerprints(work, &origin);
     if (status == TRM_OK)
-        status = name_file(cli->triplets, trm_work_evaluate(work, (trm_survey_taker){0}, err), err);
+        status = trm_work_name_file("triplets", "triplet ", cli->triplets,
+                                    trm_work_evaluate(work, (trm_survey_taker){0}, err), err);
     const double start = trm_clock();
     const trm_attribute of[] = {
         {"store_rows", TRM_ATTRIBUTE_INT, NULL, work->store_rows, 0.0},

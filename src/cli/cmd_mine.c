@@ -8,8 +8,10 @@
 
 #include <stdlib.h>
 
-/* Attributes say what the result is and what it is of; nothing of how, where or when it was made. */
-static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_error *err)
+/* Attributes say what the result is and what it is of; nothing of how, where or when it was made. batched: the
+ * triplets of batches, or NULL, and they are in the file. */
+static trm_status finish_file(const trm_work *work, trm_triplet_file *file, const trm_batch_triplets *batched,
+                              trm_error *err)
 {
     char *text = NULL;
     trm_status status = trm_agree(work->comm, trm_report_options_text(work->cli, &text, err), err);
@@ -27,9 +29,13 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, trm_
     };
     trm_output_array array[TRM_WORK_ARRAYS];
     const int arrays = trm_work_arrays(work, array);
-    if (status == TRM_OK)
-        status = trm_triplet_file_finish(file, arrays, array, trm_work_names(work),
-                                         (int)(sizeof attributes / sizeof *attributes), attributes, err);
+    enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
+    if (status == TRM_OK && batched != NULL)
+        status = trm_batches_write(work->comm, work->claim, &work->batches, batched, arrays, array,
+                                   trm_work_names(work), ATTRIBUTES, attributes, err);
+    else if (status == TRM_OK)
+        status =
+            trm_triplet_file_finish(file, arrays, array, trm_work_names(work), ATTRIBUTES, attributes, err);
     free(text);
     return status;
 }
@@ -47,9 +53,31 @@ static trm_status mine_to_file(trm_work *work, trm_error *err)
             work, (trm_survey_taker){trm_triplet_file_add, trm_triplet_file_walk, file}, err);
     const double start = trm_clock();
     if (status == TRM_OK)
-        status = finish_file(work, file, err);
+        status = finish_file(work, file, NULL, err);
     work->write_s = trm_clock() - start;
     trm_triplet_file_destroy(&file);
+    return status;
+}
+
+static trm_status mine_batches(trm_work *work, trm_error *err)
+{
+    const trm_cli *cli = work->cli;
+    const bool file = cli->output != NULL;
+    trm_batch_triplets triplets = {
+        .budget = trm_run_mem_per_rank(work->run) - work->mined.memory_bytes +
+                  trm_batch_triplets_bytes(trm_evaluate_triplets(work->rows, &work->options))};
+    trm_status status = trm_work_settle_batches(work, err);
+    if (status == TRM_OK)
+        status = trm_work_evaluate(
+            work,
+            file ? (trm_survey_taker){trm_batch_triplets_add, trm_batch_triplets_walk, &triplets}
+                 : (trm_survey_taker){0},
+            err);
+    const double start = trm_clock();
+    if (status == TRM_OK && file)
+        status = finish_file(work, NULL, &triplets, err);
+    work->write_s += trm_clock() - start;
+    trm_batch_triplets_free(&triplets);
     return status;
 }
 
@@ -63,7 +91,9 @@ static trm_status run(trm_cli *cli, trm_error *err)
         status = trm_work_plan(&work, cli->output != NULL, err);
     if (status == TRM_OK)
         status = trm_work_load(&work, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && trm_cli_in_batches(cli))
+        status = mine_batches(&work, err);
+    else if (status == TRM_OK)
         status = cli->output != NULL ? mine_to_file(&work, err)
                                      : trm_work_evaluate(&work, (trm_survey_taker){0}, err);
     trm_progress_end(&work.progress);
@@ -75,23 +105,15 @@ static trm_status run(trm_cli *cli, trm_error *err)
 }
 
 static const trm_taken takes[] = {
-    TRM_OWN(trm_output_table),
-    TRM_OWN(trm_form_table),
-    TRM_OWN(trm_overwrite_table),
-    TRM_OWN(trm_checkpoint_table),
-    TRM_OWN(trm_dataset_table),
-    TRM_OF(trm_mine_table, mine),
-    TRM_OWN(trm_store_negatives_table),
-    TRM_OF(trm_semihard_table, mine),
-    TRM_OF(trm_corner_table, loss),
-    TRM_OF(trm_loss_table, loss),
-    TRM_OWN(trm_gradient_table),
-    TRM_OWN(trm_compat_table),
-    TRM_OWN(trm_seed_table),
-    TRM_OF(trm_survey_table, survey),
-    TRM_OWN(trm_rows_table),
-    TRM_OF(trm_run_table, run),
-    TRM_OWN(trm_progress_table),
+    TRM_OWN(trm_output_table),        TRM_OWN(trm_form_table),
+    TRM_OWN(trm_overwrite_table),     TRM_OWN(trm_checkpoint_table),
+    TRM_OWN(trm_dataset_table),       TRM_OWN(trm_batches_table),
+    TRM_OF(trm_mine_table, mine),     TRM_OWN(trm_store_negatives_table),
+    TRM_OF(trm_semihard_table, mine), TRM_OF(trm_corner_table, loss),
+    TRM_OF(trm_loss_table, loss),     TRM_OWN(trm_gradient_table),
+    TRM_OWN(trm_compat_table),        TRM_OWN(trm_seed_table),
+    TRM_OF(trm_survey_table, survey), TRM_OWN(trm_rows_table),
+    TRM_OF(trm_run_table, run),       TRM_OWN(trm_progress_table),
     TRM_OWN(trm_report_table),
 };
 

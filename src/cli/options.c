@@ -314,6 +314,34 @@ static trm_status check_margins(const trm_cli *cli, trm_error *err)
     return TRM_OK;
 }
 
+bool trm_cli_in_batches(const trm_cli *cli)
+{
+    return cli->batches > 0 || cli->batch_list != NULL;
+}
+
+/* The three options of a draw go together, and batches with what they can do. */
+static trm_status check_batches(const trm_cli *cli, trm_error *err)
+{
+    const bool any = cli->batches > 0 || cli->classes_per_batch > 0 || cli->rows_per_class > 0;
+    const char *option = any ? "--batches" : "--batch-list";
+    const char *missing = cli->batches == 0             ? "batches"
+                          : cli->classes_per_batch == 0 ? "classes-per-batch"
+                          : cli->rows_per_class == 0    ? "rows-per-class"
+                                                        : NULL;
+    if (any && missing != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--%s is missing: --batches, --classes-per-batch and --rows-per-class go together",
+                        missing);
+    if (trm_cli_in_batches(cli) && cli->form != TRM_FORM_TRIPLETS)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--form %s does not go with %s: in batches there are triplets only",
+                        trm_form_name(cli->form), option);
+    if (trm_cli_in_batches(cli) && cli->checkpoint != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--checkpoint does not go with %s: a job in batches keeps no state", option);
+    return TRM_OK;
+}
+
 trm_status trm_cli_check_job(const trm_cli *cli, trm_error *err)
 {
     if (cli->output == NULL && trm_cli_given(cli, "form"))
@@ -323,7 +351,8 @@ trm_status trm_cli_check_job(const trm_cli *cli, trm_error *err)
                         cli->resume ? "resume" : "checkpoint-every");
     if (cli->gradient_at_normalized && !cli->normalize)
         return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
-    return check_margins(cli, err);
+    trm_status status = check_batches(cli, err);
+    return status == TRM_OK ? check_margins(cli, err) : status;
 }
 
 /* ---- presets ---- */

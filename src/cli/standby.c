@@ -199,7 +199,8 @@ static trm_status load(void *context, int64_t volume, int parts, const trm_keep_
 trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
                              bool overwrite, trm_claim **claim, trm_error *err)
 {
-    const int inputs = cli->inputs + (cli->triplets != NULL ? 1 : 0);
+    const char *const list = cli->batches == 0 ? cli->batch_list : NULL; /* that is read */
+    const int inputs = cli->inputs + (cli->triplets != NULL ? 1 : 0) + (list != NULL ? 1 : 0);
     const char **input = trm_alloc(inputs, sizeof *input);
     trm_status status =
         input == NULL ? trm_fail_memory(err, "the list of inputs", inputs, sizeof *input) : TRM_OK;
@@ -208,6 +209,8 @@ trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind
         memcpy(input, cli->input, (size_t)cli->inputs * sizeof *input);
         if (cli->triplets != NULL)
             input[cli->inputs] = cli->triplets;
+        if (list != NULL)
+            input[inputs - 1] = list;
         status = trm_claim_take(comm, kind, path, overwrite, inputs, input, claim, err);
     }
     trm_free(input);

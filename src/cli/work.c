@@ -49,6 +49,10 @@ trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err)
         status = trm_standby_claim(cli, work->comm, "output", cli->output, cli->overwrite, &work->claim, err);
     if (status != TRM_OK)
         return status;
+    if (cli->batches > 0 && cli->batch_list != NULL)
+        status = trm_work_claim_list(work, err);
+    if (status != TRM_OK)
+        return status;
     cli->run.keeping = &work->standby.keeping;
     status = trm_run_create(work->comm, &cli->run, &work->run, err);
     if (status == TRM_OK && work->rank == 0)
@@ -74,7 +78,7 @@ static void take_fingerprint(trm_work *work, int64_t first, const float *x)
 
 static bool looks_at_rows_again(const trm_cli *cli)
 {
-    return cli->gradient || cli->loss.swap || cli->source == TRM_SOURCE_GIVEN;
+    return cli->gradient || cli->loss.swap || cli->source == TRM_SOURCE_GIVEN || trm_cli_in_batches(cli);
 }
 
 static const char *label_text(const void *context, int64_t label, char text[TRM_LABEL_TEXT])
@@ -120,7 +124,7 @@ static trm_status read_labels(trm_work *work, trm_error *err)
 /* Nothing that the store is read from may be written. */
 static trm_status check_claims(const trm_work *work, trm_error *err)
 {
-    const trm_claim *const claims[] = {work->claim, work->standby.claim};
+    const trm_claim *const claims[] = {work->claim, work->standby.claim, work->list_claim};
     trm_status status = TRM_OK;
     for (size_t i = 0; i < sizeof claims / sizeof *claims && status == TRM_OK; i++)
         if (claims[i] != NULL)
@@ -214,7 +218,8 @@ static trm_status read_and_arrange(trm_work *work, trm_error *err)
     status = trm_standby_pause(&work->standby, err);
     if (status != TRM_OK)
         return status;
-    status = trm_rows_fill(work->run, work->rows, count, &x, err);
+    if (!trm_cli_in_batches(cli)) /* which are made from the rows as they are */
+        status = trm_rows_fill(work->run, work->rows, count, &x, err);
     work->batch.embeddings = x;
     if (cli->gradient_at_normalized) {
         trm_free(norms);
@@ -285,6 +290,31 @@ static trm_status plan_with(trm_work *work, int64_t reserve, trm_error *err)
     return trm_evaluate_plan(work->run, work->rows, &work->options, work->cli->gradient, &work->mined, err);
 }
 
+/* The batches are known, and so is what this rank needs for them; triplets that go to a file wait for the end, and
+ * without a file, what quartiles need, if there is room. */
+static trm_status plan_batches(trm_work *work, bool file, trm_error *err)
+{
+    trm_status status = trm_rows_lay_out(work->run, work->rows, 1, err);
+    if (status == TRM_OK)
+        status = trm_work_find_batches(work, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t triplets = trm_evaluate_triplets(work->rows, &work->options);
+    const int64_t reserve =
+        trm_evaluate_bytes(work->run, work->rows, &work->batch, &work->options, work->cli->gradient) +
+        trm_names_bytes(&work->labels.names) + survey_bytes(work, triplets) +
+        (file ? trm_batch_triplets_bytes(triplets) : 0);
+    trm_error unheard = TRM_ERROR_INIT;
+    const bool must = work->cli->survey.bins > 0;
+    work->keeps = !file;
+    if (work->keeps)
+        status = plan_with(work, reserve + triplets * TRM_KEPT_BYTES_A_TRIPLET, must ? err : &unheard);
+    if (work->keeps && (status == TRM_OK || must))
+        return status;
+    work->keeps = false;
+    return plan_with(work, reserve, err);
+}
+
 /* What is kept of the triplets of one panel needs no memory of its own: it is a part of the array that they
  * came in, when what else the panel needed is free again. What is kept of several waits beside the next, and
  * where there is no room for that, there are no quartiles; but a histogram was asked for. */
@@ -349,7 +379,8 @@ static trm_status choose_teams(trm_work *work, bool file, trm_error *err)
 
 trm_status trm_work_plan(trm_work *work, bool file, trm_error *err)
 {
-    trm_status status = choose_teams(work, file, err);
+    trm_status status =
+        trm_cli_in_batches(work->cli) ? plan_batches(work, file, err) : choose_teams(work, file, err);
     if (status == TRM_OK && work->rank == 0 && !work->cli->quiet)
         fprintf(stderr,
                 "plan       %" PRId64
@@ -375,6 +406,17 @@ int64_t trm_work_spare_bytes(const trm_work *work)
 }
 
 /* ---- working ---- */
+
+trm_status trm_work_name_file(const char *kind, const char *item, const char *path, trm_status status,
+                              trm_error *err)
+{
+    if (status != TRM_ERR_DATA || strncmp(err->text, item, strlen(item)) != 0)
+        return status;
+    trm_error named = TRM_ERROR_INIT;
+    (void)trm_fail(&named, status, "%s '%s': %s", kind, path, err->text);
+    memcpy(err->text, named.text, sizeof named.text);
+    return status;
+}
 
 trm_status trm_work_evaluate(trm_work *work, trm_survey_taker taker, trm_error *err)
 {
@@ -431,11 +473,18 @@ int trm_work_arrays(const trm_work *work, trm_output_array *array)
 
 /* ---- report ---- */
 
+/* Elements of the whole matrix of distances, or of those of all batches. */
+static double matrix(const trm_work *work)
+{
+    const double n = (double)work->mined.anchors.total;
+    return trm_cli_in_batches(work->cli) ? 2.0 * (double)work->mined.certify.elements + n : n * n;
+}
+
 /* What a program that fills the whole matrix would have to sustain. */
 static double effective_gflops(const trm_work *work)
 {
-    const double n = (double)work->mined.anchors.total, s = work->mined.negatives_s;
-    return s > 0.0 ? 2.0 * n * n * work->batch.dim / s / 1e9 : 0.0;
+    const double s = work->mined.negatives_s;
+    return s > 0.0 ? 2.0 * matrix(work) * work->batch.dim / s / 1e9 : 0.0;
 }
 
 static json_t *run_json(const trm_work *work, int64_t peak_rss)
@@ -451,7 +500,7 @@ static json_t *run_json(const trm_work *work, int64_t peak_rss)
                   work->read_s, "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s",
                   s->negatives_s, "answers_s", s->answers_s, "loss_s", work->loss.loss_s, "gradient_s",
                   work->loss.gradient_s, "write_s", work->write_s, "total_s", work->total_s, "pairs_per_s",
-                  s->negatives_s > 0.0 ? n * (n - 1.0) / 2.0 / s->negatives_s : 0.0, "gflops_effective",
+                  s->negatives_s > 0.0 ? (matrix(work) - n) / 2.0 / s->negatives_s : 0.0, "gflops_effective",
                   effective_gflops(work), "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
                   (json_int_t)work->cli->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
     trm_report_put_all(&run, more);
@@ -476,6 +525,8 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
                            json_pack("{s:I, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs,
                                      "certify", trm_report_certify(s, trm_run_kernel(work->run)),
                                      "result_hash", s->result_hash));
+    if (trm_cli_in_batches(work->cli))
+        trm_report_put(&object, "batches", trm_work_batches_json(work));
     trm_report_put(&object, "loss", trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
     if (work->gradient != NULL)
         trm_report_put(&object, "gradient", trm_report_gradient(&work->loss));
@@ -518,6 +569,8 @@ static void print_people(const trm_work *work, int64_t peak_rss)
     const trm_mine_summary *s = &work->mined;
     fprintf(stderr, "store      %" PRId64 " rows x %d, %" PRId64 " classes, fingerprint %s\n",
             work->store_rows, work->batch.dim, s->classes, work->fingerprint);
+    if (trm_cli_in_batches(work->cli))
+        trm_work_print_batches(work);
     fprintf(stderr,
             "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64
             " without a negative, %" PRId64 " rows ignored)\n",
@@ -565,7 +618,7 @@ static void look_at_gaps(trm_work *work)
     enum { FEW = 10 };
     trm_error unheard = TRM_ERROR_INIT; /* what the answer was is known; why it is so may stay open */
     const trm_mine_summary *s = &work->mined;
-    const bool found_few = work->options.source == TRM_SOURCE_MINED &&
+    const bool found_few = work->options.source == TRM_SOURCE_MINED && work->options.batches == NULL &&
                            work->options.mine.window != TRM_WINDOW_NONE &&
                            s->triplets.semihard < s->positive_pairs / FEW + (s->positive_pairs % FEW != 0);
     if (found_few &&
@@ -656,6 +709,8 @@ void trm_work_end(trm_work *work)
     trm_survey_end(&work->survey);
     trm_standby_end(&work->standby);
     trm_claim_release(&work->claim);
+    trm_claim_release(&work->list_claim);
+    trm_batches_free(&work->batches);
     trm_store_close(&work->store);
     trm_rows_destroy(&work->rows);
     trm_labels_free(&work->labels);

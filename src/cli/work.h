@@ -4,6 +4,7 @@
 
 #include "cli/standby.h"
 #include "mine/gaps.h"
+#include "store/batch_file.h"
 #include "store/labels.h"
 #include "store/result.h"
 
@@ -16,8 +17,12 @@ typedef struct trm_work {
     trm_progress progress;
     trm_standby standby;
     trm_evaluate_options options;
-    trm_batch batch; /* embeddings, labels and norms are this object's own; embeddings may be NULL */
-    float *gradient; /* of this rank's rows, or NULL */
+    trm_batch batch;     /* embeddings, labels and norms are this object's own; embeddings may be NULL */
+    float *gradient;     /* of this rank's rows, or NULL */
+    trm_batches batches; /* options.batches is NULL or this one */
+    int64_t batch_count, batch_rows; /* of all ranks */
+    trm_claim *list_claim;           /* of the list of drawn batches, or NULL */
+    trm_triplets_origin list_origin; /* what the list that was read says */
     trm_mine_summary mined;
     trm_loss_summary loss;
     trm_loss_part part;
@@ -42,10 +47,14 @@ trm_status trm_work_open(trm_work *work, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_work_ignored(trm_work *work, int64_t *count, int64_t **label, trm_error *err) TRM_MUST_CHECK;
 /* Warns of a class that holds nearly everything. Collective. */
 void trm_work_check_classes(const trm_work *work);
-/* Plans the memory, and says so; refuses what can't fit. file: triplets will go to one. Collective. */
+/* Plans the memory, and says so; refuses what can't fit. Of a job in batches these are drawn or read here.
+ * file: triplets will go to one. Collective. */
 trm_status trm_work_plan(trm_work *work, bool file, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and makes room for the gradient. Collective. */
 trm_status trm_work_load(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* An error of an item ("triplet ", "batch ") of an input file says which file it is in. */
+trm_status trm_work_name_file(const char *kind, const char *item, const char *path, trm_status status,
+                              trm_error *err);
 /* Evaluates the loss of the options, and the statistics of the triplets; taker: gets them, may be all zero.
  * Collective. */
 trm_status trm_work_evaluate(trm_work *work, trm_survey_taker taker, trm_error *err) TRM_MUST_CHECK;
@@ -56,6 +65,20 @@ enum { TRM_WORK_ARRAYS = 1 + 2 * TRM_SERIES };
 int trm_work_arrays(const trm_work *work, trm_output_array *array);
 /* The names that labels stand for; NULL where they are numbers. */
 const trm_names *trm_work_names(const trm_work *work);
+
+/* ---- batches.c ---- */
+
+/* Claims the file that drawn batches go to. Collective. */
+trm_status trm_work_claim_list(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Draws or reads the batches, once the rows are laid out. Collective. */
+trm_status trm_work_find_batches(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Once the rows are read: writes the list of drawn batches where that was asked for, or compares the fingerprint
+ * of the one that was read. Collective. */
+trm_status trm_work_settle_batches(trm_work *work, trm_error *err) TRM_MUST_CHECK;
+/* Of the report (new reference), and for people. */
+json_t *trm_work_batches_json(const trm_work *work);
+void trm_work_print_batches(const trm_work *work);
+
 /* Prints the report. Collective. */
 trm_status trm_work_report(trm_work *work, trm_error *err) TRM_MUST_CHECK;
 void trm_work_end(trm_work *work);

@@ -14,6 +14,7 @@
 #include "par/merge.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,8 +34,11 @@ typedef struct job {
     const trm_mine_options *options;
     trm_mine_summary *summary;
     trm_hash_sum hash;
-    int64_t first; /* number of this rank's first batch */
-    int64_t done;  /* of this rank's batches */
+    int64_t first;    /* number of this rank's first batch */
+    int64_t done;     /* of this rank's batches */
+    bool labels_only; /* no rows are fetched */
+    trm_triplet_fn emit;
+    void *context;
     /* a round: its rows, and the triplets found so far */
     float *x;
     int64_t *label;
@@ -146,12 +150,18 @@ static trm_status check_list(const job *j, trm_error *err)
 
 /* ---- rows ---- */
 
+/* Of a row as it travels. */
+static int64_t row_bytes(const job *j)
+{
+    return j->labels_only ? 0 : j->given->dim * (int64_t)sizeof(float);
+}
+
 /* What an owner sends: a label and a row, in order as asked. */
 static trm_status answer(const job *j, int64_t asked, const int64_t *id, const int64_t *send,
                          int64_t *receive, char **rows, trm_error *err)
 {
     const trm_given *given = j->given;
-    const int64_t row = given->dim * (int64_t)sizeof(float), size = row + (int64_t)sizeof(int64_t);
+    const int64_t row = row_bytes(j), size = row + (int64_t)sizeof(int64_t);
     const int64_t first = given->first[given->rank];
     char *out = trm_alloc(asked, (size_t)size);
     void *received = NULL;
@@ -159,7 +169,8 @@ static trm_status answer(const job *j, int64_t asked, const int64_t *id, const i
     for (int64_t i = 0; i < asked && status == TRM_OK; i++) {
         const int64_t at = id[2 * i] - first; /* a wish is two words */
         memcpy(out + i * size, &given->label[at], sizeof *given->label);
-        memcpy(out + i * size + sizeof(int64_t), given->x + at * given->dim, (size_t)row);
+        if (row > 0)
+            memcpy(out + i * size + sizeof(int64_t), given->x + at * given->dim, (size_t)row);
     }
     status = trm_agree(given->comm, status, err);
     if (status == TRM_OK)
@@ -173,13 +184,13 @@ static trm_status answer(const job *j, int64_t asked, const int64_t *id, const i
 static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
 {
     const int64_t first = place_of(j->batches, from), count = place_of(j->batches, to) - first;
-    const int64_t row = j->given->dim * (int64_t)sizeof(float), size = row + (int64_t)sizeof(int64_t);
+    const int64_t row = row_bytes(j), size = row + (int64_t)sizeof(int64_t);
     wish *wishes = trm_alloc(count, sizeof *wishes);
     int64_t *counts = trm_alloc(3 * (int64_t)j->run->ranks, sizeof *counts), asked = 0;
     void *questions = NULL;
     char *rows = NULL;
     trm_status status = TRM_OK;
-    j->x = trm_alloc(count * j->given->dim, sizeof *j->x);
+    j->x = trm_alloc(count * row / (int64_t)sizeof *j->x, sizeof *j->x);
     j->label = trm_alloc(count, sizeof *j->label);
     if (wishes == NULL || counts == NULL || j->x == NULL || j->label == NULL)
         status = trm_fail_memory(err, "rows of batches", count, (size_t)size);
@@ -196,7 +207,8 @@ static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
         status = answer(j, asked, questions, receive, back, &rows, err);
     for (int64_t i = 0; i < count && status == TRM_OK; i++) {
         memcpy(&j->label[wishes[i].place], rows + i * size, sizeof *j->label);
-        memcpy(j->x + wishes[i].place * j->given->dim, rows + i * size + sizeof(int64_t), (size_t)row);
+        if (row > 0)
+            memcpy(j->x + wishes[i].place * j->given->dim, rows + i * size + sizeof(int64_t), (size_t)row);
     }
     trm_free(rows);
     trm_free(questions);
@@ -269,6 +281,11 @@ static trm_status check_labels(const job *j, int64_t batch, const int64_t *label
     return TRM_OK;
 }
 
+static trm_status name_batch(const job *j, int64_t batch, const trm_error *why, trm_error *err)
+{
+    return trm_fail(err, why->status, "batch %" PRId64 ": %s", j->first + batch, why->text);
+}
+
 /* from: the place of its rows in the round. */
 static trm_status mine_batch(job *j, int64_t batch, int64_t from, trm_error *err)
 {
@@ -291,7 +308,7 @@ static trm_status mine_batch(job *j, int64_t batch, int64_t from, trm_error *err
     if (one.panels > 1) /* each was sorted */
         qsort(j->triplets + before, (size_t)(j->count - before), sizeof *j->triplets, compare_triplets);
     for (int64_t i = before; i < j->count; i++)
-        trm_hash_sum_add_keyed(&j->hash, j->first + batch, &j->triplets[i], sizeof j->triplets[i]);
+        trm_hash_sum_add_keyed(&j->hash, j->first + batch, &j->triplets[i], offsetof(trm_triplet, rank));
     add_summary(j->summary, &one);
     return TRM_OK;
 }
@@ -306,7 +323,7 @@ static trm_status mine_round(job *j, int64_t from, int64_t to, trm_error *err)
         trm_error why = TRM_ERROR_INIT;
         status = mine_batch(j, b, j->batches->start[b] - first, &why);
         if (status != TRM_OK)
-            return trm_fail(err, status, "batch %" PRId64 ": %s", j->first + b, why.text);
+            return name_batch(j, b, &why, err);
         if (j->batches->triplets != NULL)
             j->batches->triplets[b + 1] = j->emitted + j->count;
         if (j->run->progress != NULL)
@@ -317,8 +334,7 @@ static trm_status mine_round(job *j, int64_t from, int64_t to, trm_error *err)
 }
 
 /* Fetches, mines and hands on. Collective, also for ranks that have no batches left. */
-static trm_status run_round(job *j, int64_t from, int64_t to, trm_triplet_fn emit, void *context,
-                            trm_error *err)
+static trm_status run_round(job *j, int64_t from, int64_t to, trm_error *err)
 {
     double start = trm_clock();
     trm_status status = fetch(j, from, to, err);
@@ -338,9 +354,73 @@ static trm_status run_round(job *j, int64_t from, int64_t to, trm_triplet_fn emi
     j->emitted += count;
     j->triplets = NULL;
     j->count = j->room = 0;
-    status = emit != NULL ? emit(context, &triplets, count, err) : TRM_OK;
+    status = j->emit != NULL ? j->emit(j->context, &triplets, count, err) : TRM_OK;
     trm_free(triplets);
     return trm_agree(j->run->comm, status, err);
+}
+
+/* As many rounds as the rank with most batches has; most: rows that one has room for. Collective. */
+static trm_status each_round(job *j, int64_t most, trm_status (*round)(job *, int64_t, int64_t, trm_error *),
+                             trm_error *err)
+{
+    trm_status status = TRM_OK;
+    for (int64_t from = 0, to; status == TRM_OK; from = to) {
+        int64_t left = j->batches->count - from;
+        MPI_Allreduce(MPI_IN_PLACE, &left, 1, MPI_INT64_T, MPI_MAX, j->run->comm);
+        if (left == 0)
+            break;
+        to = end_of_round(j->batches, most, from);
+        status = round(j, from, to, err);
+    }
+    return status;
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Finds the most rows of one class. */
+static trm_status look_at_round(job *j, int64_t from, int64_t to, trm_error *err)
+{
+    trm_status status = fetch(j, from, to, err);
+    trm_status bad = TRM_OK;
+    for (int64_t b = from; b < to && status == TRM_OK && bad == TRM_OK; b++) {
+        trm_error why = TRM_ERROR_INIT;
+        int64_t *const label = j->label + j->batches->start[b] - j->batches->start[from];
+        const int64_t count = j->batches->start[b + 1] - j->batches->start[b];
+        if (check_labels(j, b, label, &why) != TRM_OK)
+            bad = name_batch(j, b, &why, err);
+        qsort(label, (size_t)count, sizeof *label, compare_labels);
+        for (int64_t i = 0, run = 0; i < count; i++) {
+            run = i > 0 && label[i] == label[i - 1] ? run + 1 : 1;
+            j->batches->most = run > j->batches->most ? run : j->batches->most;
+        }
+    }
+    trm_free(j->x);
+    trm_free(j->label);
+    j->x = NULL;
+    j->label = NULL;
+    return status == TRM_OK ? trm_agree(j->run->comm, bad, err) : status;
+}
+
+trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_given *given,
+                            trm_batches *batches, trm_error *err)
+{
+    const int64_t most = ROUND_BYTES / (3 * (int64_t)(sizeof(wish) + sizeof(int64_t)));
+    job j = {.run = run,
+             .rows = rows,
+             .given = given,
+             .batches = batches,
+             .labels_only = true,
+             .first = trm_prefix_int64(run->comm, batches->count)};
+    batches->most = 0;
+    trm_status status = trm_agree(run->comm, check_list(&j, err), err);
+    if (status == TRM_OK)
+        status = each_round(&j, most, look_at_round, err);
+    MPI_Allreduce(MPI_IN_PLACE, &batches->most, 1, MPI_INT64_T, MPI_MAX, run->comm);
+    return status;
 }
 
 /* Sums over the ranks. */
@@ -387,11 +467,18 @@ static void total(job *j, trm_mine_part *part)
     trm_hash_sum_text(&j->hash, s->result_hash);
 }
 
-/* One thread for batches of a few tiles, where more would mostly wait for each other. */
-static int threads_for(const job *j)
+/* A run for this rank's batches: one thread where they have a few tiles at most, as more would mostly wait for
+ * each other, and no larger tiles than the largest of them, as room for these is made for each batch. */
+static trm_status begin_alone(job *j, trm_error *err)
 {
-    const int64_t few = 2 * trm_run_tile(j->run, j->given->dim);
-    return largest_batch(j->batches) <= few ? 1 : j->run->threads;
+    enum { FEW_TILES = 2 };
+    const int64_t rows = largest_batch(j->batches);
+    const int tile = trm_run_tile(j->run, j->given->dim);
+    const int threads = rows <= FEW_TILES * tile ? 1 : j->run->threads;
+    trm_status status = trm_run_alone(j->run, threads, &j->alone, err);
+    if (status == TRM_OK && rows < tile)
+        j->alone->tile = (int)(rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
+    return status;
 }
 
 trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_given *given,
@@ -406,23 +493,16 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
              .batches = batches,
              .options = &own,
              .summary = summary,
+             .emit = emit,
+             .context = context,
              .first = trm_prefix_int64(run->comm, batches->count)};
-    int64_t from = 0, left = batches->count;
-    const int64_t most = rows_a_round(batches, given->dim);
     *summary = (trm_mine_summary){0};
     trm_status status = check_list(&j, err);
     if (status == TRM_OK)
-        status = trm_run_alone(run, threads_for(&j), &j.alone, err);
+        status = begin_alone(&j, err);
     status = trm_agree(run->comm, status, err);
-    while (status == TRM_OK) {
-        const int64_t to = end_of_round(batches, most, from);
-        MPI_Allreduce(MPI_IN_PLACE, &left, 1, MPI_INT64_T, MPI_MAX, run->comm);
-        if (left == 0)
-            break;
-        status = run_round(&j, from, to, emit, context, err);
-        from = to;
-        left = batches->count - from;
-    }
+    if (status == TRM_OK)
+        status = each_round(&j, rows_a_round(batches, given->dim), run_round, err);
     if (status == TRM_OK)
         total(&j, part);
     trm_free(j.triplets);

@@ -21,6 +21,11 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
                             void *context, trm_mine_summary *summary, trm_mine_part *part,
                             trm_error *err) TRM_MUST_CHECK;
 
+/* Checks a list as trm_batches_mine does, and finds out its most, by the labels alone: given needs no rows. Collective.
+ * Errors: DATA, MEMORY. */
+trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_given *given,
+                            trm_batches *batches, trm_error *err) TRM_MUST_CHECK;
+
 /* Bytes of a rank that this takes, without what a batch being mined takes and without triplets that the caller
  * keeps; into summary->memory_bytes, the largest of any rank. Collective. Errors: MEMORY. */
 trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_batches *batches,

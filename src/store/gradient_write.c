@@ -1,4 +1,4 @@
-/* Array data in result files: gradients and histograms, beside triplets or alone.
+/* Array data in result files: gradients, histograms, triplets of batches; beside triplets of a store or alone.
  *
  * The rows are in the caller's memory already and stay where they are: every rank writes its own part. */
 #include "base/alloc.h"
@@ -27,6 +27,7 @@ static hid_t type_of(const trm_output_array *array)
 {
     return array->type == TRM_ARRAY_INT64     ? H5T_STD_I64LE
            : array->type == TRM_ARRAY_FLOAT64 ? H5T_IEEE_F64LE
+           : array->type == TRM_ARRAY_UINT8   ? H5T_STD_U8LE
                                               : H5T_IEEE_F32LE;
 }
 
@@ -34,7 +35,7 @@ int64_t trm_output_arrays_bytes(int arrays, const trm_output_array *array)
 {
     int64_t bytes = 0;
     for (int a = 0; a < arrays; a++) {
-        int64_t more = array[a].type == TRM_ARRAY_FLOAT32 ? 4 : 8;
+        int64_t more = array[a].type == TRM_ARRAY_UINT8 ? 1 : array[a].type == TRM_ARRAY_FLOAT32 ? 4 : 8;
         bool over = false;
         for (int d = 0; d < array[a].rank; d++)
             over = __builtin_mul_overflow(more, array[a].size[d], &more) || over;
@@ -90,6 +91,8 @@ static trm_status write_array(trm_output *out, const trm_output_array *array, tr
     for (int d = 0; d < array->rank; d++)
         size[d] = (hsize_t)array->size[d];
     status = trm_output_dataset(out, array->name, type_of(array), array->rank, size, &place, err);
+    if (status == TRM_OK && array->about != NULL)
+        status = trm_output_attribute(out, array->name, array->about, err);
     if (status != TRM_OK)
         return status;
     const int64_t row = items_of(array) * width_of(array);

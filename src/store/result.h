@@ -38,7 +38,8 @@ typedef struct trm_output_array {
     int64_t size[3];
     int64_t first, count;
     const void *data; /* count x size[1] x size[2], row-major */
-    enum { TRM_ARRAY_FLOAT32, TRM_ARRAY_FLOAT64, TRM_ARRAY_INT64 } type;
+    enum { TRM_ARRAY_FLOAT32, TRM_ARRAY_FLOAT64, TRM_ARRAY_INT64, TRM_ARRAY_UINT8 } type;
+    const trm_attribute *about; /* an attribute of the dataset; NULL: none */
 } trm_output_array;
 
 /* A job's right to write a path: taken before any work, so that no two jobs write one file. */

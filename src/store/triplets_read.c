@@ -7,7 +7,7 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "store/forms.h"
-#include "store/loss_files.h"
+#include "store/result_root.h"
 #include "store/store_inner.h"
 
 #include <inttypes.h>
@@ -54,21 +54,24 @@ static trm_status guess_form(const trm_named_file *about, hid_t file, trm_form *
 /* A file without attributes may come from anywhere; one with ours must be whole and of this kind. */
 static trm_status check_root(const trm_named_file *about, hid_t file, survey *found, trm_error *err)
 {
-    int64_t complete = 0;
     found->ours = H5Aexists(file, "format") > 0;
     trm_status status =
         found->ours ? named_form(about, file, &found->form, err) : guess_form(about, file, &found->form, err);
-    if (status != TRM_OK)
-        return status;
+    return status == TRM_OK ? trm_result_check_complete(about, file, err) : status;
+}
+
+trm_status trm_result_check_complete(const trm_named_file *about, hid_t file, trm_error *err)
+{
+    int64_t complete = 0;
     if (H5Aexists(file, "complete") > 0 &&
         (!trm_h5_attribute_int(file, "complete", &complete) || complete != 1))
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': file is not complete (attribute 'complete' is not 1)",
-                        kind, about->path);
+                        about->kind, about->path);
     return TRM_OK;
 }
 
-static trm_status read_origin(const trm_named_file *about, hid_t file, trm_triplets_origin *origin,
-                              trm_error *err)
+trm_status trm_result_read_origin(const trm_named_file *about, hid_t file, trm_triplets_origin *origin,
+                                  trm_error *err)
 {
     const struct {
         const char *name;
@@ -78,14 +81,14 @@ static trm_status read_origin(const trm_named_file *about, hid_t file, trm_tripl
         *numbers[i].value = -1;
         if (H5Aexists(file, numbers[i].name) > 0 &&
             !trm_h5_attribute_int(file, numbers[i].name, numbers[i].value))
-            return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute '%s' is not an integer", kind, about->path,
-                            numbers[i].name);
+            return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute '%s' is not an integer", about->kind,
+                            about->path, numbers[i].name);
     }
     if (H5Aexists(file, "store_fingerprint") > 0 &&
         !trm_h5_attribute_text(file, "store_fingerprint", origin->store_fingerprint,
                                sizeof origin->store_fingerprint))
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'store_fingerprint' is not a text", kind,
-                        about->path);
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'store_fingerprint' is not a text",
+                        about->kind, about->path);
     return TRM_OK;
 }
 
@@ -128,7 +131,7 @@ static trm_status inspect(const char *path, trm_sources *sources, survey *found,
     if (status == TRM_OK)
         status = check_root(&about, file, found, err);
     if (status == TRM_OK)
-        status = read_origin(&about, file, &found->origin, err);
+        status = trm_result_read_origin(&about, file, &found->origin, err);
     if (status == TRM_OK)
         status = check_columns(&about, sources, file, found, err);
     if (file >= 0)

@@ -2,6 +2,7 @@
  * batch what brute force finds in its rows, to the bit. A failure prints the case's number, which is its seed. */
 #include "base/random.h"
 #include "mine/batches.h"
+#include "support/chi_square.h"
 #include "support/random_store.h"
 #include "support/reference.h"
 #include "support/scratch.h"
@@ -259,11 +260,11 @@ static double chi_square(const int64_t *seen, int cells, double draws, double p)
     return sum * (cells - 1) / (cells * (1.0 - p));
 }
 
-/* A chi-square that chance exceeds once in 1,000 times (Wilson and Hilferty 1931). */
-static double unlikely(double degrees)
+enum { SELDOM = 2000 }; /* chance exceeds these once in so many draws */
+
+static bool likely(double sum, int cells)
 {
-    const double z = 3.09, s = 2.0 / (9.0 * degrees);
-    return degrees * pow(1.0 - s + z * sqrt(s), 3.0);
+    return chi_square_above(sum, cells - 1) > 1.0 / SELDOM;
 }
 
 /* Labels and row ids are not the numbers of the classes: what is near in these must not be so in the draw. */
@@ -306,13 +307,13 @@ static void classes_and_rows_are_drawn_evenly(void **state)
     }
     assert_true(everywhere(good && all.count == DRAWS));
     const double p = (double)P / CLASSES;
-    assert_true(everywhere(chi_square(class, CLASSES, DRAWS, p) < unlikely(CLASSES - 1)));
+    assert_true(everywhere(likely(chi_square(class, CLASSES, DRAWS, p), CLASSES)));
     for (int i = 0; i < CLASSES; i++) { /* of the times that a class was drawn */
         int64_t of_class[ROWS_A_CLASS];
         for (int k = 0; k < ROWS_A_CLASS; k++)
             of_class[k] = row[i + k * CLASSES];
-        assert_true(everywhere(chi_square(of_class, ROWS_A_CLASS, (double)class[i],
-                                          (double)K / ROWS_A_CLASS) < 2.0 * unlikely(ROWS_A_CLASS - 1)));
+        assert_true(everywhere(likely(
+            chi_square(of_class, ROWS_A_CLASS, (double)class[i], (double)K / ROWS_A_CLASS), ROWS_A_CLASS)));
     }
     /* any two classes together, and one in two batches that follow each other */
     for (int i = 0; i < CLASSES; i++) {
@@ -342,7 +343,7 @@ static void a_batch_does_not_depend_on_how_many_are_drawn(void **state)
     listed all[2];
     for (int i = 0; i < 2; i++) {
         const trm_draw_options options = {
-            .batches = i == 0 ? 5 : 23, .classes = classes, .rows = 2, .seed = 3};
+            .size = sizeof options, .batches = i == 0 ? 5 : 23, .classes = classes, .rows = 2, .seed = 3};
         trm_batches batches;
         good = good && trm_batches_draw(d.run, d.rows, &options, &batches, &err) == TRM_OK;
         all[i] = gather_batches(MPI_COMM_WORLD, &batches);

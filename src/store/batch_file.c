@@ -1,0 +1,375 @@
+/* Writing and reading batches; see batch_file.h.
+ *
+ * Rank order is the order of the batches, and inside a batch triplets come sorted: so every rank writes what it
+ * has as it has it, and nothing has to be exchanged. */
+#include "store/batch_file.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "store/forms.h"
+#include "store/result_root.h"
+#include "store/store_inner.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char start_name[] = "/batches/start", row_name[] = "/batches/row";
+
+/* ---- triplets ---- */
+
+enum { BYTES_A_TRIPLET = 6 * 8 + 1, BYTES_OF_BATCH = 8 };
+
+static bool grow(void **column, int64_t used, int64_t room, size_t size)
+{
+    void *larger = trm_grown(*column, used, room, size);
+    *column = larger != NULL ? larger : *column;
+    return larger != NULL;
+}
+
+static trm_status make_room(trm_batch_triplets *t, int64_t more, trm_error *err)
+{
+    if (t->count + more <= t->room)
+        return TRM_OK;
+    const int64_t room = (t->count + more) * 5 / 4, each = BYTES_A_TRIPLET + BYTES_OF_BATCH;
+    if (t->budget > 0 && room > t->budget / each)
+        return trm_fail(
+            err, TRM_ERR_MEMORY,
+            "the triplets of all batches need more than the %.0f MB a rank that the limit leaves: give "
+            "more --mem-per-rank, use more ranks or fewer batches",
+            (double)t->budget / 1e6);
+    void *columns[] = {t->anchor, t->positive, t->negative, t->d_ap, t->d_an, t->rank, t->kind};
+    bool good = true;
+    for (int c = 0; c < 7; c++)
+        good = good && grow(&columns[c], t->count, room, c < 6 ? 8 : 1);
+    t->anchor = columns[0];
+    t->positive = columns[1];
+    t->negative = columns[2];
+    t->d_ap = columns[3];
+    t->d_an = columns[4];
+    t->rank = columns[5];
+    t->kind = columns[6];
+    if (!good)
+        return trm_fail_memory(err, "triplets of batches", room, BYTES_A_TRIPLET);
+    t->room = room;
+    return TRM_OK;
+}
+
+trm_status trm_batch_triplets_add(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
+{
+    trm_batch_triplets *t = context;
+    trm_status status = make_room(t, count, err);
+    for (int64_t i = 0; i < count && status == TRM_OK; i++) {
+        const trm_triplet *one = *triplets + i;
+        const int64_t at = t->count++;
+        t->anchor[at] = one->anchor;
+        t->positive[at] = one->positive;
+        t->negative[at] = one->negative;
+        t->d_ap[at] = one->d_ap;
+        t->d_an[at] = one->d_an;
+        t->rank[at] = one->rank;
+        t->kind[at] = (uint8_t)one->kind;
+    }
+    return status;
+}
+
+trm_status trm_batch_triplets_walk(void *triplets,
+                                   void (*look)(void *looker, const trm_triplet *triplets, int64_t count),
+                                   void *looker, trm_error *err)
+{
+    enum { AT_ONCE = 1 << 12 };
+    const trm_batch_triplets *t = triplets;
+    trm_triplet *some = trm_alloc(AT_ONCE, sizeof *some);
+    if (some == NULL)
+        return trm_fail_memory(err, "triplets to look at", AT_ONCE, sizeof *some);
+    for (int64_t from = 0; from < t->count; from += AT_ONCE) {
+        const int64_t count = t->count - from < AT_ONCE ? t->count - from : AT_ONCE;
+        for (int64_t i = 0; i < count; i++)
+            some[i] = (trm_triplet){.anchor = t->anchor[from + i],
+                                    .positive = t->positive[from + i],
+                                    .negative = t->negative[from + i],
+                                    .d_ap = t->d_ap[from + i],
+                                    .d_an = t->d_an[from + i],
+                                    .kind = t->kind[from + i],
+                                    .rank = t->rank[from + i]};
+        look(looker, some, count);
+    }
+    trm_free(some);
+    return TRM_OK;
+}
+
+int64_t trm_batch_triplets_bytes(int64_t triplets)
+{
+    return triplets * (BYTES_A_TRIPLET + BYTES_OF_BATCH) * 5 / 4;
+}
+
+void trm_batch_triplets_free(trm_batch_triplets *t)
+{
+    trm_free(t->anchor);
+    trm_free(t->positive);
+    trm_free(t->negative);
+    trm_free(t->d_ap);
+    trm_free(t->d_an);
+    trm_free(t->rank);
+    trm_free(t->kind);
+    *t = (trm_batch_triplets){.budget = t->budget};
+}
+
+/* ---- writing ---- */
+
+enum { LISTS = 2, COLUMNS = 8 };
+
+/* Where this rank's part of an array is, as all are laid out: rank by rank. Collective. */
+static trm_output_array column_of(MPI_Comm comm, const char *name, int type, int64_t count, const void *data)
+{
+    trm_output_array array = {.name = name,
+                              .rank = 1,
+                              .size = {trm_sum_int64(comm, count)},
+                              .first = trm_prefix_int64(comm, count),
+                              .count = count,
+                              .data = data};
+    array.type = type;
+    return array;
+}
+
+/* starts: count + 1, those of this rank in the whole file; only the last rank writes its last one. */
+static void list_arrays(MPI_Comm comm, const trm_batches *batches, int64_t *starts, trm_output_array *array)
+{
+    int rank = 0, ranks = 0;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &ranks);
+    const int64_t rows = batches->count > 0 ? batches->start[batches->count] : 0;
+    const int64_t before = trm_prefix_int64(comm, rows);
+    for (int64_t b = 0; b <= batches->count; b++)
+        starts[b] = before + (batches->count > 0 ? batches->start[b] : 0);
+    array[0] = column_of(comm, start_name, TRM_ARRAY_INT64, batches->count + (rank == ranks - 1), starts);
+    array[1] = column_of(comm, row_name, TRM_ARRAY_INT64, rows, batches->row);
+}
+
+static const char *path_of(trm_form_column column)
+{
+    return trm_form_path(TRM_FORM_TRIPLETS, column);
+}
+
+/* batch: the number of the batch of each triplet. */
+static void triplet_arrays(MPI_Comm comm, const trm_batches *batches, const trm_batch_triplets *t,
+                           int64_t *batch, trm_output_array *array)
+{
+    static const trm_attribute kinds = {"kinds", TRM_ATTRIBUTE_TEXT, "0 semihard, 1 fallback", 0, 0.0};
+    const int64_t first = trm_prefix_int64(comm, batches->count);
+    for (int64_t b = 0; b < batches->count; b++)
+        for (int64_t i = batches->triplets[b]; i < batches->triplets[b + 1]; i++)
+            batch[i] = first + b;
+    array[0] = column_of(comm, "/triplets/batch", TRM_ARRAY_INT64, t->count, batch);
+    array[1] = column_of(comm, path_of(TRM_COLUMN_ANCHOR), TRM_ARRAY_INT64, t->count, t->anchor);
+    array[2] = column_of(comm, path_of(TRM_COLUMN_POSITIVE), TRM_ARRAY_INT64, t->count, t->positive);
+    array[3] = column_of(comm, path_of(TRM_COLUMN_NEGATIVE), TRM_ARRAY_INT64, t->count, t->negative);
+    array[4] = column_of(comm, path_of(TRM_COLUMN_D_AP), TRM_ARRAY_FLOAT64, t->count, t->d_ap);
+    array[5] = column_of(comm, path_of(TRM_COLUMN_D_AN), TRM_ARRAY_FLOAT64, t->count, t->d_an);
+    array[6] = column_of(comm, path_of(TRM_COLUMN_KIND), TRM_ARRAY_UINT8, t->count, t->kind);
+    array[6].about = &kinds;
+    array[7] = column_of(comm, path_of(TRM_COLUMN_RANK), TRM_ARRAY_INT64, t->count, t->rank);
+}
+
+trm_status trm_batches_write(MPI_Comm comm, trm_claim *claim, const trm_batches *batches,
+                             const trm_batch_triplets *triplets, int arrays, const trm_output_array *array,
+                             const trm_names *names, int attributes, const trm_attribute *attribute,
+                             trm_error *err)
+{
+    int count = LISTS + (triplets != NULL ? COLUMNS : 0);
+    int64_t *starts = trm_alloc(batches->count + 1, sizeof *starts);
+    int64_t *batch = trm_alloc(triplets != NULL ? triplets->count : 0, sizeof *batch);
+    trm_output_array *all = trm_alloc(count + arrays, sizeof *all);
+    trm_status status = TRM_OK;
+    if (starts == NULL || batch == NULL || all == NULL)
+        status = trm_fail_memory(err, "the batches of triplets", triplets != NULL ? triplets->count : 0,
+                                 sizeof *batch);
+    status = trm_agree(comm, status, err);
+    if (status == TRM_OK) {
+        list_arrays(comm, batches, starts, all);
+        if (triplets != NULL)
+            triplet_arrays(comm, batches, triplets, batch, all + LISTS);
+        for (int a = 0; a < arrays; a++)
+            all[count++] = array[a];
+        status = trm_gradient_write(comm, claim, count, all, names, attributes, attribute, err);
+    }
+    trm_free(all);
+    trm_free(batch);
+    trm_free(starts);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static const char kind[] = "batches";
+
+/* What rank 0 finds; travels as bytes. */
+typedef struct survey {
+    int64_t batches, rows;
+    trm_element start, row;
+    trm_triplets_origin origin;
+} survey;
+
+/* A file of ours must be a list or a result of mine. */
+static trm_status check_format(const trm_named_file *about, hid_t file, trm_error *err)
+{
+    char format[64] = {0};
+    if (H5Aexists(file, "format") <= 0)
+        return TRM_OK;
+    if (!trm_h5_attribute_text(file, "format", format, sizeof format))
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is not a text", kind, about->path);
+    if (strcmp(format, TRM_BATCH_LIST_FORMAT) == 0 || strcmp(format, trm_form_format(TRM_FORM_TRIPLETS)) == 0)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is '%s', needs '%s' or '%s'", kind,
+                    about->path, format, trm_form_format(TRM_FORM_TRIPLETS), TRM_BATCH_LIST_FORMAT);
+}
+
+static trm_status inspect_lists(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,
+                                trm_error *err)
+{
+    hsize_t starts = 0, rows = 0;
+    trm_status status = trm_inspect_named(about, sources, file, start_name, 1, TRM_WANT_INTEGERS,
+                                          &found->start, &starts, err);
+    if (status == TRM_OK)
+        status =
+            trm_inspect_named(about, sources, file, row_name, 1, TRM_WANT_INTEGERS, &found->row, &rows, err);
+    if (status == TRM_OK && starts < 2)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "%s '%s': dataset '%s' has %" PRId64 " values: one more than batches", kind,
+                        about->path, start_name, (int64_t)starts);
+    found->batches = (int64_t)starts - 1;
+    found->rows = (int64_t)rows;
+    return status;
+}
+
+static trm_status inspect(const char *path, trm_sources *sources, survey *found, trm_error *err)
+{
+    const trm_named_file about = {kind, path};
+    hid_t file = -1;
+    trm_status status = trm_sources_add_input(sources, &about, err);
+    if (status == TRM_OK)
+        status = trm_inspect_open(&about, &file, err);
+    if (status == TRM_OK)
+        status = check_format(&about, file, err);
+    if (status == TRM_OK)
+        status = trm_result_check_complete(&about, file, err);
+    if (status == TRM_OK)
+        status = trm_result_read_origin(&about, file, &found->origin, err);
+    if (status == TRM_OK)
+        status = inspect_lists(&about, sources, file, found, err);
+    if (file >= 0)
+        H5Fclose(file);
+    return status;
+}
+
+/* Values [first, first + count) of a dataset, in new memory. Collective. */
+static trm_status read_values(MPI_Comm comm, const char *path, const char *name, const trm_element *element,
+                              int64_t first, int64_t count, int64_t **values, trm_error *err)
+{
+    *values = trm_alloc(count, sizeof **values);
+    trm_status status = TRM_OK;
+    if (*values == NULL)
+        status = trm_fail_memory(err, "the list of batches", count, sizeof **values);
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK)
+        return status;
+    const trm_column column = {
+        .name = name, .rank = 1, .element = element, .items = 1, .width = 1, .integers = *values};
+    trm_reader in = {.comm = comm, .kind = kind, .err = err};
+    status = trm_reader_begin(&in, trm_column_bytes(&column, count));
+    if (status == TRM_OK)
+        status = trm_reader_read(&in, path, 1, &column, first, count);
+    trm_reader_end(&in);
+    return status;
+}
+
+/* first: the number of this rank's first batch. Not collective. */
+static trm_status check_starts(const char *path, const survey *found, int64_t first, int64_t count,
+                               const int64_t *start, trm_error *err)
+{
+    for (int64_t b = 0; b <= count; b++) {
+        const int64_t least = b > 0 ? start[b - 1] : 0;
+        if (start[b] < least || start[b] > found->rows)
+            return trm_fail(err, TRM_ERR_DATA,
+                            "%s '%s': dataset '%s', row %" PRId64 ": %" PRId64 " is not between %" PRId64
+                            " and the number of rows, %" PRId64,
+                            kind, path, start_name, first + b, start[b], least, found->rows);
+    }
+    if (first == 0 && start[0] != 0)
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' begins with %" PRId64 ", needs 0", kind,
+                        path, start_name, start[0]);
+    if (first + count == found->batches && start[count] != found->rows)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "%s '%s': dataset '%s' ends with %" PRId64 ", '%s' has %" PRId64 " rows", kind, path,
+                        start_name, start[count], row_name, found->rows);
+    return TRM_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static trm_status read_share(MPI_Comm comm, const char *path, const survey *found, trm_batches *batches,
+                             trm_error *err)
+{
+    int rank = 0, ranks = 0;
+    int64_t first, last;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &ranks);
+    trm_share(found->batches, rank, ranks, &first, &last);
+    trm_status status =
+        read_values(comm, path, start_name, &found->start, first, last - first + 1, &batches->start, err);
+    if (status == TRM_OK)
+        status = trm_agree(comm, check_starts(path, found, first, last - first, batches->start, err), err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t from = batches->start[0], rows = batches->start[last - first] - from;
+    status = read_values(comm, path, row_name, &found->row, from, rows, &batches->row, err);
+    batches->count = last - first;
+    batches->triplets = trm_alloc_zero(batches->count + 1, sizeof *batches->triplets);
+    if (status == TRM_OK && batches->triplets == NULL)
+        status = trm_fail_memory(err, "the list of batches", batches->count + 1, sizeof *batches->triplets);
+    status = trm_agree(comm, status, err);
+    for (int64_t b = 0; b <= batches->count && status == TRM_OK; b++) {
+        batches->start[b] -= from;
+        if (b > 0)
+            qsort(batches->row + batches->start[b - 1], (size_t)(batches->start[b] - batches->start[b - 1]),
+                  sizeof *batches->row, compare_ids);
+    }
+    return status;
+}
+
+trm_status trm_batches_read(MPI_Comm comm, const char *path, trm_batches *batches, int64_t *total,
+                            trm_triplets_origin *origin, trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT;
+    survey found;
+    err = err == NULL ? &own : err;
+    memset(&found, 0, sizeof found);
+    *batches = (trm_batches){0};
+    trm_h5_handler handler = trm_h5_silence();
+    trm_sources sources = TRM_SOURCES_INIT; /* rank 0's */
+    trm_status status =
+        trm_agree(comm, trm_rank_of(comm) == 0 ? inspect(path, &sources, &found, err) : TRM_OK, err);
+    if (status == TRM_OK) {
+        MPI_Bcast(&found, (int)sizeof found, MPI_BYTE, 0, comm);
+        status = read_share(comm, path, &found, batches, err);
+    }
+    if (status == TRM_OK)
+        status = trm_agree(comm, trm_sources_check_unchanged(&sources, kind, err), err);
+    trm_sources_free(&sources);
+    if (status == TRM_OK) {
+        *total = found.batches;
+        *origin = found.origin;
+    } else {
+        trm_free(batches->start); /* store/ knows the lists, not who draws them */
+        trm_free(batches->row);
+        trm_free(batches->triplets);
+        *batches = (trm_batches){0};
+    }
+    trm_h5_restore(handler);
+    return status;
+}

@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Mining inside batches as a user does it: the same file on any number of ranks, lists of batches written and read back,
+# triplets that `loss` reads, and a refusal for each list that makes no sense.
+source "$(dirname "$0")/lib.sh"
+in=$dir/in
+mkdir "$in" "$out"
+"$python" - "$in" <<'PY' || exit 2
+import h5py, numpy as np
+from stores import folder, write
+
+rng = np.random.default_rng(5)
+y = np.repeat(np.arange(12), [1, 2, 9, 9, 9, 9, 9, 9, 9, 9, 9, 16])[rng.permutation(100)]
+write("good", embeddings=rng.standard_normal((100, 6)).astype(np.float32), labels=y)
+write("other", embeddings=rng.standard_normal((100, 6)).astype(np.float32), labels=y)
+
+def batches(name, start, row, **attributes):
+    with h5py.File(f"{folder}/{name}.h5", "w") as f:
+        f["batches/start"], f["batches/row"] = start, row
+        f.attrs.update(attributes)
+
+one = np.flatnonzero(y == 3)[:2].tolist() + np.flatnonzero(y == 5)[:2].tolist()
+batches("two", np.array([0, 4, 7], "u2"), np.array(one[::-1] + one[:3], "i2"))
+batches("far", [0, 2], [3, 100])
+batches("below", [0, 2], [3, -1])
+batches("twice", [0, 2, 5], [1, 2, 7, 8, 7])
+batches("without", [0, 2, 2, 4], [1, 2, 3, 4])
+batches("ignored", [0, 4], one)
+batches("none", [0], np.zeros(0, int))
+batches("back", [0, 3, 2, 4], [1, 2, 3, 4])
+batches("late", [1, 4], [1, 2, 3, 4])
+batches("early", [0, 3], [1, 2, 3, 4])
+batches("floats", [0, 2], [1.0, 2.0])
+batches("gradient", [0, 4], one, format="trimine-gradient")
+batches("unfinished", [0, 4], one, format="trimine-batches", complete=0)
+batches("elsewhere", [0, 4], one, store_rows=99)
+with h5py.File(f"{folder}/rowless.h5", "w") as f:
+    f["batches/start"] = [0, 1]
+PY
+store=$in/good.h5
+draw=(--batches 30 --classes-per-batch 5 --rows-per-class 3 --seed 9)
+policy=(--positives hardest --window none --fallback hardest --gradient)
+
+# --- the same on any number of ranks
+for ranks in 1 2 3 5; do
+    expect "mine on $ranks ranks" on "$ranks" mine "$store" "${draw[@]}" "${policy[@]}" -o "$dir/t$ranks.h5" --batch-list "$dir/l$ranks.h5" --quiet
+    expect "the same triplets on $ranks ranks" h5diff "$dir/t1.h5" "$dir/t$ranks.h5"
+    expect "the same list on $ranks ranks" h5diff "$dir/l1.h5" "$dir/l$ranks.h5"
+done
+on 3 mine "$store" "${draw[@]}" "${policy[@]}" --threads 3 --json >"$dir/drawn.json" 2>"$dir/stderr" || fail "mine --json" "$dir/stderr"
+expect "batches, their classes and rows are told" test "$(value "$dir/drawn.json" batches.count),$(value "$dir/drawn.json" batches.classes_per_batch),$(value "$dir/drawn.json" batches.rows_per_class)" = 30,5,3
+expect "what decides the batches is among the options" test "$(value "$dir/drawn.json" options.batches),$(value "$dir/drawn.json" options.seed)" = 30,9
+on 2 mine "$store" "${draw[@]}" --seed 10 "${policy[@]}" --json >"$dir/other.json" 2>"$dir/stderr" || fail "another seed" "$dir/stderr"
+expect "another seed gives others" test "$(value "$dir/drawn.json" result_hash)" != "$(value "$dir/other.json" result_hash)"
+
+expect "what is in the file is what the options say" "$python" - "$dir/t1.h5" "$dir/l1.h5" "$store" "$dir/drawn.json" <<'PY'
+import h5py, json, sys
+import numpy as np
+t, l, s = (h5py.File(p) for p in sys.argv[1:4])
+told = json.load(open(sys.argv[4]))
+start, row, y = t["batches/start"][:], t["batches/row"][:], s["labels"][:]
+assert (start == l["batches/start"][:]).all() and (row == l["batches/row"][:]).all()
+assert len(start) == 31 and start[0] == 0 and start[-1] == len(row) == told["batches"]["rows"]
+sizes = np.bincount(y)
+for b in range(30):
+    rows = row[start[b] : start[b + 1]]
+    labels, counts = np.unique(y[rows], return_counts=True)
+    assert (np.diff(rows) > 0).all() and len(labels) == 5 and (counts == np.minimum(sizes[labels], 3)).all()
+c = {k: t["triplets"][k][:] for k in t["triplets"]}
+order = np.lexsort((c["negative"], c["positive"], c["anchor"], c["batch"]))
+assert (order == np.arange(len(order))).all() and len(order) == told["triplets"]["total"] == told["anchors"]["valid"] > 0
+for k in ("anchor", "positive", "negative"):
+    assert all(i in row[start[b] : start[b + 1]] for b, i in zip(c["batch"], c[k]))
+assert t.attrs["result_hash"].decode() == told["result_hash"] and l.attrs["format"] == b"trimine-batches"
+assert "kinds" in t["triplets/kind"].attrs and t["gradient"].shape == (100, 6)
+PY
+
+# --- lists
+on 3 mine "$store" --batch-list "$dir/l1.h5" "${policy[@]}" -o "$dir/again.h5" --json >"$dir/again.json" 2>"$dir/stderr" || fail "a list" "$dir/stderr"
+expect "a list that was written gives the same triplets" h5diff "$dir/t1.h5" "$dir/again.h5" /triplets
+expect "and the same hash" test "$(value "$dir/again.json" result_hash)" = "$(value "$dir/drawn.json" result_hash)"
+expect "and the same gradient" h5diff "$dir/t1.h5" "$dir/again.h5" /gradient
+expect "a list is told by its name" test "$(value "$dir/again.json" batches.list),$(value "$dir/again.json" batches.classes_per_batch)" = "$dir/l1.h5,None"
+quickly mine "$store" --batch-list "$dir/t1.h5" "${policy[@]}" --json
+expect "a result is a list, too" test "$(value "$dir/stdout" result_hash)" = "$(value "$dir/drawn.json" result_hash)"
+quickly mine "$store" --batch-list "$in/two.h5" --window none --fallback hardest --json
+expect "rows of a list in any order, of any integer type" test "$(value "$dir/stdout" triplets.total),$(value "$dir/stdout" anchors.total)" = 6,7
+quickly mine "$in/other.h5" --batch-list "$dir/l1.h5"
+expect "a list of other rows is warned of" grep -q "^trimine: warning: batches '.*l1.h5' were drawn from rows with the fingerprint" "$dir/stderr"
+quickly loss "$store" --triplets "$dir/t1.h5" --json
+expect "loss reads the triplets" test "$(value "$dir/stdout" loss.sum)" = "$(value "$dir/drawn.json" loss.sum)"
+
+# --- what is refused
+list() { # NAME PATTERN...: a list is refused as bad data, and named
+    local name=$1
+    shift
+    refused "list $name" 65 "batches '[^']*$name.h5'" "$@" -- mine "$store" --batch-list "$in/$name.h5" --ignore-label 3 -o "$out/t.h5"
+}
+list far "batch 0: 100 is not a row id, which go from 0 to 99"
+list below "batch 0: -1 is not a row id"
+list twice "batch 1: row 7 is in it twice"
+list without "batch 1: has no rows"
+list ignored "batch 0: row [0-9]+ has the label 3, which is to be ignored"
+list none "'/batches/start' has 1 values"
+list back "'/batches/start', row 2: 2 is not between 3 and the number of rows, 4"
+list late "'/batches/start' begins with 1, needs 0"
+list early "'/batches/start' ends with 3, '/batches/row' has 4"
+list floats "/batches/row"
+list gradient "'format' is 'trimine-gradient', needs 'trimine-triplets' or 'trimine-batches'"
+list unfinished "not complete"
+list elsewhere "were drawn from a store of 99 rows, this one has 100"
+list rowless "/batches/row"
+refused "a list that is not there" 66 "absent.h5" -- mine "$store" --batch-list "$in/absent.h5"
+refused "a list that is the output" 64 "is one of the inputs" -- mine "$store" --batch-list "$in/two.h5" -o "$in/two.h5" --overwrite
+refused "a drawn list that is the output" 64 "is the output, too" -- mine "$store" "${draw[@]}" --batch-list "$out/t.h5" -o "$out/t.h5"
+refused "a drawn list that is the store" 64 "is one of the inputs" -- mine "$store" "${draw[@]}" --batch-list "$store" --overwrite
+refused "a drawn list that is there" 73 "l1.h5" "overwrite" -- mine "$store" "${draw[@]}" --batch-list "$dir/l1.h5" -o "$out/t.h5"
+refused "more classes than there are" 64 "13 classes a batch: the store has 12" -- mine "$store" --batches 2 --classes-per-batch 13 --rows-per-class 1 -o "$out/t.h5"
+refused "more classes than take part" 64 "12 classes a batch: the store has 11" -- mine "$store" --batches 2 --classes-per-batch 12 --rows-per-class 1 --ignore-label 3 --json
+refused "no rows of a class" 64 "rows-per-class '0'" -- mine "$store" --batches 2 --classes-per-batch 2 --rows-per-class 0
+refused "half a draw" 64 "--rows-per-class is missing" -- mine "$store" --batches 2 --classes-per-batch 2
+refused "a draw without a number" 64 "--batches is missing" -- mine "$store" --classes-per-batch 2 --batch-list "$out/l.h5"
+refused "a checkpoint" 64 "--checkpoint does not go with --batches" -- mine "$store" "${draw[@]}" --checkpoint "$out/c" -o "$out/t.h5"
+refused "too little memory" 71 "mem-per-rank" -- mine "$store" --batches 100000 --classes-per-batch 5 --rows-per-class 3 --mem-per-rank 1M -o "$out/t.h5"
+refused "not of loss" 64 "not an option of trimine loss" -- loss "$store" --loss mined "${draw[@]}"
+quickly mine "$store" --batches 4 --classes-per-batch 3 --rows-per-class 1
+expect "no two rows of a class: no triplets, no error" test $? = 0
+expect "of which there is a warning" grep -q "no anchor has both a positive and a negative" "$dir/stderr"
+finish
