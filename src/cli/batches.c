@@ -28,10 +28,12 @@ static trm_status draw(trm_work *work, trm_error *err)
 {
     const trm_cli *cli = work->cli;
     work->batch_count = cli->batches;
-    const trm_draw_options options = {.batches = cli->batches,
-                                      .classes = cli->classes_per_batch,
-                                      .rows = cli->rows_per_class,
-                                      .seed = (uint64_t)cli->seed};
+    trm_draw_options options;
+    trm_draw_options_init(&options);
+    options.batches = cli->batches;
+    options.classes = cli->classes_per_batch;
+    options.rows = cli->rows_per_class;
+    options.seed = (uint64_t)cli->seed;
     return trm_batches_draw(work->run, work->rows, &options, &work->batches, err);
 }
 

@@ -1,6 +1,6 @@
 /* Batches: drawn as the keys say and no more often than chance, the same on any number of ranks; and inside each
  * batch what brute force finds in its rows, to the bit. A failure prints the case's number, which is its seed. */
-#include "base/random.h"
+#include "base/hash_sum.h"
 #include "mine/batches.h"
 #include "support/chi_square.h"
 #include "support/random_store.h"
@@ -193,11 +193,15 @@ static void forget(listed *all)
     free(all->row);
 }
 
-static bool is_the_draw(const random_store *store, const trm_draw_options *options, const listed *all)
+/* every: how many batches to go on by. */
+static bool is_the_draw(const random_store *store, const trm_draw_options *options, const listed *all,
+                        int64_t every)
 {
     bool good = all->count == options->batches;
     int64_t *row = memory(store->rows, sizeof *row);
     for (int64_t b = 0, at = 0; b < all->count && good; at += all->length[b++]) {
+        if (b % every != 0)
+            continue;
         const int64_t count = draw_one(store, options, b, row);
         good = count == all->length[b] && memcmp(row, all->row + at, (size_t)count * sizeof *row) == 0;
     }
@@ -233,7 +237,7 @@ static void each_batch_has_the_classes_and_rows_with_the_smallest_keys(void **st
                         trm_batches_draw(d.run, d.rows, &options, &batches, &err) == TRM_OK;
             if (good) {
                 listed all = gather_batches(MPI_COMM_WORLD, &batches);
-                good = is_the_draw(&store, &options, &all);
+                good = is_the_draw(&store, &options, &all, 1);
                 forget(&all);
             }
             if (!good)
@@ -248,7 +252,7 @@ static void each_batch_has_the_classes_and_rows_with_the_smallest_keys(void **st
 
 /* ---- the draw, by chance ---- */
 
-enum { CLASSES = 12, ROWS_A_CLASS = 8, DRAWS = 6000, P = 4, K = 3 };
+enum { CLASSES = 12, ROWS_A_CLASS = 8, DRAWS = 30000, P = 4, K = 3 };
 
 /* Sum of (observed - expected)^2 / expected, each cell of which is drawn without replacement, with the
  * chance p; so that it is a chi-square of one degree less than there are cells. */
@@ -305,7 +309,7 @@ static void classes_and_rows_are_drawn_evenly(void **state)
         }
         memcpy(before, here, sizeof before);
     }
-    assert_true(everywhere(good && all.count == DRAWS));
+    assert_true(everywhere(good && all.count == DRAWS && is_the_draw(&store, &options, &all, DRAWS / 100)));
     const double p = (double)P / CLASSES;
     assert_true(everywhere(likely(chi_square(class, CLASSES, DRAWS, p), CLASSES)));
     for (int i = 0; i < CLASSES; i++) { /* of the times that a class was drawn */
@@ -471,6 +475,8 @@ static const char *differs(const random_store *store, const trm_evaluate_options
     mine.metric = options->loss.metric;
     const char *wrong = NULL;
     trm_mine_summary sum = {0};
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    char text[33];
     for (int64_t b = 0, at = 0, from = 0; b < o->batches.count && wrong == NULL;
          at += o->batches.length[b++]) {
         const int64_t *row = o->batches.row + at;
@@ -487,6 +493,7 @@ static const char *differs(const random_store *store, const trm_evaluate_options
             t->negative = row[t->negative];
             if (memcmp(t, &o->triplets[from + k], sizeof *t) != 0)
                 wrong = "a triplet";
+            trm_hash_sum_add_keyed(&hash, b, t, offsetof(trm_triplet, rank));
         }
         from += want.count;
         sum.anchors.total += want.summary.anchors.total;
@@ -503,6 +510,9 @@ static const char *differs(const random_store *store, const trm_evaluate_options
             wrong = "the number of triplets";
     }
     const trm_mine_summary *got = &o->mined;
+    trm_hash_sum_text(&hash, text);
+    if (wrong == NULL && strcmp(text, got->result_hash) != 0)
+        wrong = "the hash of numbers of batches and triplets";
     if (wrong == NULL &&
         (got->anchors.total != sum.anchors.total || got->anchors.valid != sum.anchors.valid ||
          got->anchors.no_positive != sum.anchors.no_positive ||
@@ -562,6 +572,36 @@ static void batches_agree_with_the_reference_on_any_ranks(void **state)
         random_store_destroy(&store);
     }
     assert_true(with_triplets > CASES / 4);
+}
+
+/* More rows than are fetched at once. */
+static void batches_of_several_rounds_agree_with_the_reference(void **state)
+{
+    (void)state;
+    enum { ROWS = 60, DIM = 4096 };
+    test_random random = {31};
+    random_store store = {.rows = ROWS, .dim = DIM, .flavour = "wide"};
+    store.embeddings = memory(ROWS * DIM, sizeof *store.embeddings);
+    store.labels = memory(ROWS, sizeof *store.labels);
+    for (int64_t i = 0; i < (int64_t)ROWS * DIM; i++)
+        store.embeddings[i] = test_random_unit(&random);
+    for (int64_t i = 0; i < ROWS; i++)
+        store.labels[i] = i % 6;
+    const trm_draw_options draw = {
+        .size = sizeof draw, .batches = 21 * ranks, .classes = 6, .rows = 6, .seed = 1};
+    trm_evaluate_options options;
+    trm_evaluate_options_init(&options);
+    options.mine.positives = TRM_POSITIVES_HARDEST;
+    options.mine.window = TRM_WINDOW_NONE;
+    options.mine.fallback = TRM_FALLBACK_HARDEST;
+    outcome o = work(MPI_COMM_WORLD, &store, 1, &draw, &options);
+    const char *wrong = o.status != TRM_OK ? o.err.text : differs(&store, &options, &o);
+    if (wrong != NULL)
+        fprintf(stderr, "%s\n", wrong);
+    const bool good = wrong == NULL && o.count == 36 * draw.batches;
+    throw_away(&o);
+    random_store_destroy(&store);
+    assert_true(everywhere(good));
 }
 
 /* The loss of batches is that of their triplets as a list. */
@@ -715,6 +755,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(classes_and_rows_are_drawn_evenly),
         cmocka_unit_test(a_batch_does_not_depend_on_how_many_are_drawn),
         cmocka_unit_test(batches_agree_with_the_reference_on_any_ranks),
+        cmocka_unit_test(batches_of_several_rounds_agree_with_the_reference),
         cmocka_unit_test(loss_and_gradient_are_those_of_the_list_of_triplets),
         cmocka_unit_test(a_bad_batch_is_named),
         cmocka_unit_test(draws_that_make_no_sense_are_refused),
