@@ -109,14 +109,59 @@ static int64_t bytes_beside(const trm_rows *rows, const trm_batches *batches, co
            options->reserve;
 }
 
+/* A run for this rank's batches: one thread where they have a few tiles at most, as more would mostly wait for
+ * each other, and no larger tiles than the largest of them, as room for these is made for each batch. */
+static trm_status begin_alone(const trm_run *run, const trm_batches *batches, int dim, trm_run **alone,
+                              trm_error *err)
+{
+    enum { FEW_TILES = 2 };
+    const int64_t rows = largest_batch(batches);
+    const int tile = trm_run_tile(run, dim);
+    const int threads = rows <= FEW_TILES * tile ? 1 : run->threads;
+    trm_status status = trm_run_alone(run, threads, alone, err);
+    if (status == TRM_OK && rows < tile)
+        (*alone)->tile = (int)(rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
+    return status;
+}
+
+/* What mining in the largest batch takes on this rank, with all that there is beside it, if its classes have as many
+ * rows as any. Not collective. */
+static trm_status plan_largest(const trm_run *run, const trm_batches *batches,
+                               const trm_mine_options *options, int dim, trm_mine_summary *summary,
+                               trm_error *err)
+{
+    const int64_t count = largest_batch(batches), most = trm_batches_most(batches);
+    trm_run *alone = NULL;
+    trm_rows *rows = NULL;
+    int64_t *label = trm_alloc(count, sizeof *label);
+    trm_status status = label == NULL ? trm_fail_memory(err, "labels of a batch", count, sizeof *label)
+                                      : begin_alone(run, batches, dim, &alone, err);
+    for (int64_t i = 0; i < count && status == TRM_OK; i++)
+        label[i] = i / most;
+    if (status == TRM_OK)
+        status = trm_rows_sort(alone, count, dim, label, 0, NULL, true, 0, &rows, err);
+    if (status == TRM_OK)
+        status = trm_rows_lay_out(alone, rows, 1, err);
+    if (status == TRM_OK)
+        status = trm_mine_plan(alone, rows, options, summary, err);
+    trm_rows_destroy(&rows);
+    trm_run_destroy(&alone);
+    trm_free(label);
+    return status;
+}
+
 trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_batches *batches,
                             const trm_mine_options *options, trm_mine_summary *summary, trm_error *err)
 {
-    int64_t bytes = bytes_beside(rows, batches, options);
-    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
+    trm_mine_options own = *options;
+    trm_status status = TRM_OK;
+    own.reserve = bytes_beside(rows, batches, options);
+    if (batches->count > 0)
+        status = plan_largest(run, batches, &own, rows->dim, summary, err);
+    status = trm_agree(run->comm, status, err);
+    MPI_Allreduce(MPI_IN_PLACE, &summary->memory_bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     summary->panels = 1;
-    summary->memory_bytes = bytes;
-    return bytes <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", bytes, err);
+    return status;
 }
 
 /* ---- lists ---- */
@@ -467,20 +512,6 @@ static void total(job *j, trm_mine_part *part)
     trm_hash_sum_text(&j->hash, s->result_hash);
 }
 
-/* A run for this rank's batches: one thread where they have a few tiles at most, as more would mostly wait for
- * each other, and no larger tiles than the largest of them, as room for these is made for each batch. */
-static trm_status begin_alone(job *j, trm_error *err)
-{
-    enum { FEW_TILES = 2 };
-    const int64_t rows = largest_batch(j->batches);
-    const int tile = trm_run_tile(j->run, j->given->dim);
-    const int threads = rows <= FEW_TILES * tile ? 1 : j->run->threads;
-    trm_status status = trm_run_alone(j->run, threads, &j->alone, err);
-    if (status == TRM_OK && rows < tile)
-        j->alone->tile = (int)(rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
-    return status;
-}
-
 trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_given *given,
                             trm_batches *batches, const trm_mine_options *options, trm_triplet_fn emit,
                             void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
@@ -499,7 +530,7 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
     *summary = (trm_mine_summary){0};
     trm_status status = check_list(&j, err);
     if (status == TRM_OK)
-        status = begin_alone(&j, err);
+        status = begin_alone(run, batches, given->dim, &j.alone, err);
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
         status = each_round(&j, rows_a_round(batches, given->dim), run_round, err);

@@ -26,8 +26,8 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
 trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_given *given,
                             trm_batches *batches, trm_error *err) TRM_MUST_CHECK;
 
-/* Bytes of a rank that this takes, without what a batch being mined takes and without triplets that the caller
- * keeps; into summary->memory_bytes, the largest of any rank. Collective. Errors: MEMORY. */
+/* Bytes of a rank that this takes, without triplets that the caller keeps; into summary->memory_bytes, the largest of
+ * any rank. Collective. Errors: as trm_mine_plan. */
 trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_batches *batches,
                             const trm_mine_options *options, trm_mine_summary *summary,
                             trm_error *err) TRM_MUST_CHECK;
