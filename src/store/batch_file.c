@@ -121,16 +121,12 @@ void trm_batch_triplets_free(trm_batch_triplets *t)
 enum { LISTS = 2, COLUMNS = 8 };
 
 /* Where this rank's part of an array is, as all are laid out: rank by rank. Collective. */
-static trm_output_array column_of(MPI_Comm comm, const char *name, int type, int64_t count, const void *data)
+static trm_output_array column_of(MPI_Comm comm, const char *name, trm_array_type type, int64_t count,
+                                  const void *data)
 {
-    trm_output_array array = {.name = name,
-                              .rank = 1,
-                              .size = {trm_sum_int64(comm, count)},
-                              .first = trm_prefix_int64(comm, count),
-                              .count = count,
-                              .data = data};
-    array.type = type;
-    return array;
+    const int64_t first = trm_prefix_int64(comm, count), all = trm_sum_int64(comm, count);
+    return (trm_output_array){
+        .name = name, .rank = 1, .size = {all}, .first = first, .count = count, .data = data, .type = type};
 }
 
 /* starts: count + 1, those of this rank in the whole file; only the last rank writes its last one. */

@@ -28,6 +28,13 @@ typedef struct trm_attribute {
     double number;
 } trm_attribute;
 
+typedef enum trm_array_type {
+    TRM_ARRAY_FLOAT32,
+    TRM_ARRAY_FLOAT64,
+    TRM_ARRAY_INT64,
+    TRM_ARRAY_UINT8
+} trm_array_type;
+
 /* Array data beside or without triplets: this rank has rows [first, first + count), along the first
  * dimension, of a dataset of rank 1 to 3. name: its path; "/gradient/anchor" makes the group too. Parts may be
  * ragged and empty; together they cover the dataset once. name, rank, size and type equal on all ranks.
@@ -38,7 +45,7 @@ typedef struct trm_output_array {
     int64_t size[3];
     int64_t first, count;
     const void *data; /* count x size[1] x size[2], row-major */
-    enum { TRM_ARRAY_FLOAT32, TRM_ARRAY_FLOAT64, TRM_ARRAY_INT64, TRM_ARRAY_UINT8 } type;
+    trm_array_type type;
     const trm_attribute *about; /* an attribute of the dataset; NULL: none */
 } trm_output_array;
 

@@ -71,7 +71,7 @@ assert (order == np.arange(len(order))).all() and len(order) == told["triplets"]
 for k in ("anchor", "positive", "negative"):
     assert all(i in row[start[b] : start[b + 1]] for b, i in zip(c["batch"], c[k]))
 assert t.attrs["result_hash"].decode() == told["result_hash"] and l.attrs["format"] == b"trimine-batches"
-assert "kinds" in t["triplets/kind"].attrs and t["gradient"].shape == (100, 6)
+assert (c["rank"] == 1).all() and "kinds" in t["triplets/kind"].attrs and t["gradient"].shape == (100, 6)
 PY
 
 # --- lists
@@ -119,6 +119,7 @@ refused "more classes than take part" 64 "12 classes a batch: the store has 11" 
 refused "no rows of a class" 64 "rows-per-class '0'" -- mine "$store" --batches 2 --classes-per-batch 2 --rows-per-class 0
 refused "half a draw" 64 "--rows-per-class is missing" -- mine "$store" --batches 2 --classes-per-batch 2
 refused "a draw without a number" 64 "--batches is missing" -- mine "$store" --classes-per-batch 2 --batch-list "$out/l.h5"
+refused "lists" 64 "--form lists does not go with --batches" -- mine "$store" "${draw[@]}" --form lists -o "$out/t.h5"
 refused "a checkpoint" 64 "--checkpoint does not go with --batches" -- mine "$store" "${draw[@]}" --checkpoint "$out/c" -o "$out/t.h5"
 refused "too little memory" 71 "mem-per-rank" -- mine "$store" --batches 100000 --classes-per-batch 5 --rows-per-class 3 --mem-per-rank 1M -o "$out/t.h5"
 refused "not of loss" 64 "not an option of trimine loss" -- loss "$store" --loss mined "${draw[@]}"
