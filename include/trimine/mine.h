@@ -1,4 +1,4 @@
-/* Mining: for every anchor of the whole store, its positives by a policy and for each its semihard negative.
+/* Mining: for every anchor of the whole store, its positives by a policy and for each its negatives by another.
  *
  * A semihard negative n of (a, p) has another label and d(a,n) > d(a,p), strictly (FaceNet, Schroff et al.
  * 2015, section 3.2). Every distance is the canonical float64 one, every tie goes to the lower row id, so the
@@ -20,13 +20,6 @@
 extern "C" {
 #endif
 
-typedef enum trm_positives {
-    TRM_POSITIVES_ALL,
-    TRM_POSITIVES_HARDEST, /* the largest d(a,p) */
-    TRM_POSITIVES_EASIEST, /* the smallest */
-    TRM_POSITIVES_NEAREST  /* the K smallest */
-} trm_positives;
-
 typedef enum trm_window {
     TRM_WINDOW_NONE, /* any farther negative */
     TRM_WINDOW_LT,   /* d(a,n) - d(a,p) < margin */
@@ -41,19 +34,17 @@ typedef enum trm_fallback {
     TRM_FALLBACK_HARDEST          /* the smallest d(a,n) of all */
 } trm_fallback;
 
-typedef enum trm_negatives {
-    TRM_NEGATIVES_SEMIHARD, /* by window, pick and fallback */
-    TRM_NEGATIVES_HARD      /* the nearest of all, whatever d(a,p); kind semihard does not apply and is 0 */
-} trm_negatives;
-
 /* Equal on all ranks, but for reserve. */
 typedef struct trm_mine_options {
     size_t size; /* set by trm_mine_options_init */
     trm_metric metric;
     double margin; /* >= 0, finite */
-    trm_positives positives;
-    int64_t nearest; /* K >= 1 for TRM_POSITIVES_NEAREST */
-    trm_negatives negatives;
+    /* Which of its class an anchor is paired with: "all", "hardest" (the largest d(a,p)), "easiest" (the smallest),
+     * "nearest:K" (the K smallest). Borrowed. */
+    const char *positives;
+    /* What a pair gets: "semihard" (by window, pick and fallback), "hard" (the nearest negative of all, whatever
+     * d(a,p)), "topk:K" (the K nearest). Where semihard does not apply, kind is 0. Borrowed. */
+    const char *negatives;
     trm_window window;
     trm_pick pick;
     trm_fallback fallback;

@@ -116,9 +116,9 @@ bool trm_walk_find(trm_walk *walk, const char *name);
 /* ---- tables.c: the program's own options ---- */
 
 extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
-    trm_checkpoint_table, trm_dataset_table, trm_rows_table, trm_source_table, trm_store_negatives_table,
-    trm_whole_table, trm_gradient_table, trm_compat_table, trm_synthetic_table, trm_seed_table,
-    trm_progress_table, trm_report_table;
+    trm_checkpoint_table, trm_dataset_table, trm_rows_table, trm_source_table, trm_whole_table,
+    trm_gradient_table, trm_compat_table, trm_synthetic_table, trm_seed_table, trm_progress_table,
+    trm_report_table;
 extern const trm_options trm_run_table; /* of trm_run_options */
 
 /* ---- options.c ---- */

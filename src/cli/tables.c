@@ -163,19 +163,6 @@ static const trm_option source_rows[] = {
 };
 const trm_options trm_source_table = TRM_OPTIONS("Triplets", source_rows);
 
-static const trm_option store_negatives_rows[] = {
-    {.name = "negatives",
-     .value = "POLICY",
-     .about = "which negative of each pair",
-     .json = "negatives",
-     .kind = TRM_OPTION_WORD,
-     TRM_FIELD(trm_cli, packed_options.pick),
-     .words = &trm_store_negatives_words,
-     .sources = TRM_AT_MINED,
-     .decides = TRM_AT_MINED},
-};
-const trm_options trm_store_negatives_table = TRM_OPTIONS("Triplets", store_negatives_rows);
-
 static const trm_option whole_rows[] = {
     {.name = "lone",
      .about = "batch-hard: a row without a positive adds [margin - min d(a,n)]+",

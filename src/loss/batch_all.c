@@ -236,16 +236,14 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
                        int64_t reserve, bool gradient, const trm_query *query, trm_mine_options *mine,
                        trm_anchors *anchors, trm_mine_summary *mined, trm_error *err)
 {
-    *mine = (trm_mine_options){.metric = options->metric,
-                               .margin = options->margin,
-                               .positives = TRM_POSITIVES_ALL,
-                               .reserve = reserve};
+    *mine = (trm_mine_options){
+        .metric = options->metric, .margin = options->margin, .positives = "all", .reserve = reserve};
     *anchors = (trm_anchors){0};
     trm_error why = TRM_ERROR_INIT;
     trm_status status = trm_agree(run->comm, check(options, err), err);
     if (status != TRM_OK)
         return status;
-    status = trm_anchors_init(anchors, run, rows, mine, query, false, &why);
+    status = trm_anchors_init(anchors, run, rows, mine, query, 0, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {

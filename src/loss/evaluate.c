@@ -4,6 +4,8 @@
 #include "base/sized.h"
 #include "loss/batch_all.h"
 #include "loss/options.h"
+#include "mine/negatives.h"
+#include "mine/positives.h"
 #include "loss/pairs.h"
 #include "loss/reduction.h"
 #include "loss/triplets.h"
@@ -66,20 +68,19 @@ static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
     return gradient || options->loss.swap || options->source == TRM_SOURCE_GIVEN || options->batches != NULL;
 }
 
-/* ---- memory ---- */
-
-/* Triplets that an anchor can have, in a class of so many rows. */
-static int64_t most_pairs(const trm_evaluate_options *options, int64_t class_size)
+static trm_mine_options mine_options_of(const trm_evaluate_options *options)
 {
-    const int64_t others = class_size - 1;
-    const bool one = options->source != TRM_SOURCE_MINED ||
-                     options->mine.positives == TRM_POSITIVES_HARDEST ||
-                     options->mine.positives == TRM_POSITIVES_EASIEST;
-    const int64_t most = one                                                ? 1
-                         : options->mine.positives == TRM_POSITIVES_NEAREST ? options->mine.nearest
-                                                                            : others;
-    return others < most ? others : most;
+    trm_mine_options mine = options->mine;
+    mine.metric = options->loss.metric;
+    if (options->source == TRM_SOURCE_BATCH_HARD) {
+        mine.positives = "hardest";
+        mine.negatives = "hard";
+        mine.lone = options->lone;
+    }
+    return mine;
 }
+
+/* ---- memory ---- */
 
 int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *given)
 {
@@ -89,12 +90,15 @@ int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *
     const trm_evaluate_options *options = &own;
     if (options->source == TRM_SOURCE_GIVEN)
         return options->given.count;
+    const trm_mine_options mine = mine_options_of(options);
+    const int64_t each = trm_negatives_most(&mine, rows->total);
     if (options->batches != NULL)
-        return trm_batches_rows(options->batches) * most_pairs(options, trm_batches_most(options->batches));
+        return trm_batches_rows(options->batches) *
+               trm_positives_pairs(&mine, trm_batches_most(options->batches)) * each;
     int64_t pairs = 0;
     for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++)
-        pairs += most_pairs(options, rows->class_size[i]);
-    return pairs / rows->replicate;
+        pairs += trm_positives_pairs(&mine, rows->class_size[i]);
+    return pairs * each / rows->replicate;
 }
 
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
@@ -123,18 +127,6 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
 }
 
 enum { GIVEN_A_ROUND = 1 << 18 };
-
-static trm_mine_options mine_options_of(const trm_evaluate_options *options)
-{
-    trm_mine_options mine = options->mine;
-    mine.metric = options->loss.metric;
-    if (options->source == TRM_SOURCE_BATCH_HARD) {
-        mine.positives = TRM_POSITIVES_HARDEST;
-        mine.negatives = TRM_NEGATIVES_HARD;
-        mine.lone = options->lone;
-    }
-    return mine;
-}
 
 /* The list, and a round of it: triplets, their pairs, and those sent and received to be measured. */
 static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,

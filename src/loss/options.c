@@ -37,7 +37,6 @@ static const trm_word packed_picks[] = {
     {.name = "reversed", .about = "guide-3's rule, no triplet loss", .value = TRM_PACKED_REVERSED},
 };
 const trm_words trm_packed_words = TRM_WORDS("trm_packed_pick", packed_picks);
-const trm_words trm_store_negatives_words = {.type = "trm_packed_pick", .word = packed_picks, .count = 1};
 
 static const trm_word zero_words[] = {
     {.name = "none", .about = "no gradient", .value = 0},

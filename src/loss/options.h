@@ -13,7 +13,7 @@ extern const trm_options trm_packed_policy_table, trm_packed_table;
 /* Of trm_survey_options: what is told of the triplets beside the loss. */
 extern const trm_options trm_survey_table;
 /* Of trm_source, of trm_packed_pick, and those of the latter that there are over a store. */
-extern const trm_words trm_source_words, trm_packed_words, trm_store_negatives_words;
+extern const trm_words trm_source_words, trm_packed_words;
 
 /* Add all but trm_packed_options.loss. Not collective. */
 void trm_loss_arguments(trm_arguments *list, const trm_loss_options *options);

@@ -100,7 +100,8 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
                               trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
     const int64_t triplets =
         anchors->keep
-            ? kept + state + size->pairs * (int64_t)sizeof(trm_triplet) / rows->replicate + 2 * scratch
+            ? kept + state + size->pairs * anchors->each * (int64_t)sizeof(trm_triplet) / rows->replicate +
+                  2 * scratch
             : 0;
     const int64_t phases[] = {positives, thresholds, negatives, triplets};
     int64_t largest = 0;
@@ -190,11 +191,11 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 }
 
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
-                            const trm_mine_options *options, const trm_query *negatives, bool keep,
-                            trm_error *err)
+                            const trm_mine_options *options, const trm_query *negatives, int64_t each,
+                            bool keep, trm_error *err)
 {
-    *anchors =
-        (trm_anchors){.run = run, .rows = rows, .options = options, .negatives = negatives, .keep = keep};
+    *anchors = (trm_anchors){
+        .run = run, .rows = rows, .options = options, .negatives = negatives, .each = each, .keep = keep};
     trm_status status = TRM_OK;
     for (int64_t row = 0; row < rows->count; row++)
         if (trm_anchors_valid(rows, row) && rows->class_size[row] - 1 > anchors->longest)
@@ -275,29 +276,32 @@ static trm_status create_state(const trm_anchors *anchors, const trm_panel *pane
     return trm_agree(anchors->run->comm, status, err);
 }
 
-/* Sorts each anchor's positives by (d, id), and gives them to the second query. */
-static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, trm_candidate *scratch)
+/* Settles each anchor's positives, which then are its pairs by (d, id), and gives them to the second query. */
+static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, bool settled,
+                      trm_candidate *scratch)
 {
-    const trm_query *negatives = anchors->negatives;
+    const trm_query *positives = &anchors->positives.query, *negatives = anchors->negatives;
 #pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
     for (int64_t k = 0; k < panel->count; k++) {
-        const int64_t row = panel->row[k];
-        trm_candidate *best = trm_panel_pairs(panel, row);
-        const int64_t slots = trm_state_count(panel->positives, 0, row);
-        for (int64_t i = 0; i < slots && trm_candidate_exists(best[i]); i++)
-            best[i].key = anchors->positives.sign < 0.0 ? 0.0 - best[i].key : best[i].key;
-        if (slots > 0 && is_lone(anchors, row))
-            best[0] = (trm_candidate){0.0, -1};
-        else if (anchors->positives.by_place)
-            trm_candidates_sort(best, slots, scratch + omp_get_thread_num() * most_slots(anchors));
-        if (slots > 0 && negatives->type->give != NULL)
-            negatives->type->give(negatives, panel->negatives, row, best, trm_anchors_pairs(anchors, row));
+        const int64_t row = panel->row[k], pairs = trm_anchors_pairs(anchors, row);
+        if (pairs == 0)
+            continue;
+        trm_candidate *pair = trm_panel_pairs(panel, row);
+        if (is_lone(anchors, row))
+            pair[0] = (trm_candidate){0.0, -1};
+        else if (!settled && positives->type->settle != NULL)
+            positives->type->settle(positives, panel->positives, row,
+                                    scratch + omp_get_thread_num() * most_slots(anchors));
+        if (negatives->type->give != NULL)
+            negatives->type->give(negatives, panel->negatives, row, pair, pairs);
     }
 }
 
 trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row)
 {
-    return (trm_candidate *)panel->positives->field[0] + panel->positives->offset[0][row];
+    const trm_state *state = panel->positives;
+    char *slots = state->field[0]; /* a slot may be more than a candidate while positives are found */
+    return (trm_candidate *)(void *)(slots + state->offset[0][row] * (int64_t)state->type->field[0].bytes);
 }
 
 trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel *panel, trm_error *err)
@@ -318,7 +322,7 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
                             : status;
 }
 
-trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err)
+trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool settled, trm_error *err)
 {
     trm_status status =
         create_state(anchors, panel, negatives_slots, anchors->negatives->type, &panel->negatives, err);
@@ -331,7 +335,7 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_er
             status = trm_fail_memory(err, "thresholds being sorted", each, sizeof *scratch);
         status = trm_agree(anchors->run->comm, status, err);
         if (status == TRM_OK)
-            set_pairs(anchors, panel, scratch);
+            set_pairs(anchors, panel, settled, scratch);
         trm_free(scratch);
         if (status != TRM_OK)
             return status;

@@ -12,8 +12,9 @@ typedef struct trm_anchors {
     const trm_run *run;
     const trm_rows *rows;
     const trm_mine_options *options;
-    trm_positives_choice positives;
+    trm_positives positives;
     const trm_query *negatives; /* what the second sweep asks; borrowed */
+    int64_t each;               /* the most triplets that come of a pair */
     int64_t longest;            /* the most pairs that any anchor could have */
     bool keep;                  /* positives are wanted after the thresholds are known */
     int64_t panels;
@@ -38,11 +39,12 @@ typedef struct trm_panel {
     trm_state *negatives; /* what is given, such as thresholds; nothing found yet */
 } trm_panel;
 
-/* Plans the memory. options have been checked, and are borrowed, as is negatives. *anchors must stay where it is.
+/* Plans the memory. options have been checked, and are borrowed, as is negatives. each: the most
+ * triplets that come of a pair. *anchors must stay where it is.
  * Collective. Errors: MEMORY, with the smallest limit that would do. */
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
-                            const trm_mine_options *options, const trm_query *negatives, bool keep,
-                            trm_error *err) TRM_MUST_CHECK;
+                            const trm_mine_options *options, const trm_query *negatives, int64_t each,
+                            bool keep, trm_error *err) TRM_MUST_CHECK;
 void trm_anchors_destroy(trm_anchors *anchors);
 /* The bytes that the plan would come to with no more than that many panels. Collective. */
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels);
@@ -60,10 +62,11 @@ int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row);
  * failure. Errors: MEMORY. */
 trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel *panel,
                            trm_error *err) TRM_MUST_CHECK;
-/* After the positives sweep: sorts what was found, which gives the thresholds, and makes the state for the
- * negatives sweep. Without positives the thresholds are zeros, for the caller to fill in. Collective. Errors:
- * MEMORY. */
-trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, trm_error *err) TRM_MUST_CHECK;
+/* After the positives sweep: settles what was found, unless it was taken as settled, and makes the state for the
+ * negatives sweep, to which it gives the pairs. Without positives what is given is zero, for the caller to fill in.
+ * Collective. Errors: MEMORY. */
+trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool settled,
+                            trm_error *err) TRM_MUST_CHECK;
 /* A row's positives, trm_anchors_pairs of them by ascending (d, id), once they are settled and if they are kept. */
 trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row);
 void trm_panel_close(trm_panel *panel);

@@ -69,7 +69,7 @@ static sampled_pair share_pair(gaps_job *job, int index)
     if (owner >= 0) {
         for (; left >= pairs_of(job, row); row++)
             left -= pairs_of(job, row);
-        const bool last = job->options->positives == TRM_POSITIVES_HARDEST;
+        const bool last = trm_positives_from_far(job->options);
         pair = (sampled_pair){rows->id[row], rows->label[row], last ? rows->class_size[row] - 2 : left,
                               rows->norm2[row]};
         memcpy(job->anchor, rows->x + row * rows->dim, (size_t)rows->dim * sizeof *job->anchor);

@@ -424,16 +424,6 @@ static trm_status take_done(trm_keeper *keeper, trm_error *err)
     return status;
 }
 
-/* Positives as the sweep leaves them, from those whose sign was already put right. */
-static void turn_back(const trm_keeper *keeper)
-{
-    const trm_state *state = keeper->panel->positives;
-    trm_candidate *best = state->field[0];
-    for (int64_t i = 0; i < trm_state_slots(state, 0) && keeper->anchors->positives.sign < 0.0; i++)
-        if (trm_candidate_exists(best[i]))
-            best[i].key = 0.0 - best[i].key;
-}
-
 static trm_status load_fields(const trm_keeper *keeper, const trm_state *state, trm_field_kind kind,
                               trm_error *err)
 {
@@ -445,15 +435,12 @@ static trm_status load_fields(const trm_keeper *keeper, const trm_state *state, 
 static trm_status take_thresholds(trm_keeper *keeper, trm_panel *panel, trm_error *err)
 {
     trm_status status = TRM_OK;
-    if (keeper->anchors->keep) {
+    if (keeper->anchors->keep)
         status = load_fields(keeper, panel->positives, TRM_FIELD_FOUND, err);
-        if (status == TRM_OK)
-            turn_back(keeper);
-    } else {
+    else
         trm_state_destroy(&panel->positives);
-    }
     if (status == TRM_OK)
-        status = trm_panel_settle(keeper->anchors, panel, err);
+        status = trm_panel_settle(keeper->anchors, panel, true, err);
     if (status == TRM_OK && !keeper->anchors->keep)
         status = load_fields(keeper, panel->negatives, TRM_FIELD_GIVEN, err);
     return status;
@@ -472,7 +459,7 @@ static trm_status find_thresholds(trm_keeper *keeper, bool here, trm_panel *pane
     }
     if (status == TRM_OK)
         status = trm_sweep_run(keeper->sweep, "positives", asked, nothing, &anchors->counts, err);
-    return status == TRM_OK ? trm_panel_settle(anchors, panel, err) : status;
+    return status == TRM_OK ? trm_panel_settle(anchors, panel, false, err) : status;
 }
 
 trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel, trm_error *err)

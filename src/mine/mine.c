@@ -6,7 +6,7 @@
 #include "base/hash_sum.h"
 #include "mine/keep.h"
 #include "mine/options.h"
-#include "mine/semihard.h"
+#include "mine/negatives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
@@ -23,7 +23,7 @@ typedef struct trm_job {
     const trm_rows *rows;
     trm_mine_options options;
     trm_anchors anchors;
-    trm_semihard semihard;
+    trm_negatives negatives;
     trm_sweep *sweep;
     trm_keeper keeper;
     trm_sweep_counts counts;
@@ -53,30 +53,53 @@ static void add_triplet(trm_tally *tally, const trm_triplet *triplet)
     trm_hash_sum_add(&tally->hash, triplet, offsetof(trm_triplet, rank)); /* all but the rank */
 }
 
-/* Writes row's triplets, by ascending positive, and returns how many. scratch: for the longest anchor's
- * pairs, twice. */
-static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
-                               trm_candidate *scratch, trm_tally *tally)
+/* What a thread puts triplets together with. */
+typedef struct trm_scratch {
+    trm_candidate *by_id; /* the longest anchor's pairs, twice */
+    trm_answer *answer;   /* of a pair */
+} trm_scratch;
+
+/* Sorts a pair's triplets by ascending negative: a few, and nearly always one. */
+static void sort_by_negative(trm_triplet *triplet, int64_t count)
 {
+    for (int64_t i = 1; i < count; i++) {
+        const trm_triplet one = triplet[i];
+        int64_t at = i;
+        for (; at > 0 && triplet[at - 1].negative > one.negative; at--)
+            triplet[at] = triplet[at - 1];
+        triplet[at] = one;
+    }
+}
+
+/* Writes row's triplets, by ascending positive and negative, and returns how many. */
+static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
+                               const trm_scratch *scratch, trm_tally *tally)
+{
+    const trm_negatives *negatives = &job->negatives;
     const int64_t pairs = trm_anchors_pairs(&job->anchors, row);
-    const trm_candidate *positive = pairs > 0 ? trm_panel_pairs(panel, row) : NULL;
+    const trm_candidate *pair = pairs > 0 ? trm_panel_pairs(panel, row) : NULL;
     int64_t count = 0;
-    trm_candidate *by_id = scratch; /* its key the positive's row id, which a double holds */
+    trm_candidate *by_id = scratch->by_id; /* its key the positive's row id, which a double holds */
     for (int64_t i = 0; i < pairs; i++)
-        by_id[i] = (trm_candidate){(double)positive[i].id, i};
-    trm_candidates_sort(by_id, pairs, scratch + job->anchors.longest);
+        by_id[i] = (trm_candidate){(double)pair[i].id, i};
+    trm_candidates_sort(by_id, pairs, by_id + job->anchors.longest);
     for (int64_t k = 0; k < pairs; k++) {
         const int64_t i = by_id[k].id;
-        int64_t negative;
-        double d_an;
-        trm_kind kind;
-        if (trm_semihard_answer(&job->semihard, panel->negatives, row, i, positive[i].key, &negative, &d_an,
-                                &kind))
-            out[count++] = (trm_triplet){
-                job->rows->id[row], positive[i].id, negative, positive[i].key, d_an, (int64_t)kind, 1};
+        const int64_t found =
+            negatives->policy->answer(negatives, panel->negatives, row, pair, i, scratch->answer);
+        for (int64_t j = 0; j < found; j++)
+            out[count + j] = (trm_triplet){job->rows->id[row],
+                                           pair[i].id,
+                                           scratch->answer[j].id,
+                                           pair[i].key,
+                                           scratch->answer[j].d,
+                                           (int64_t)scratch->answer[j].kind,
+                                           j + 1};
+        sort_by_negative(out + count, found);
+        count += found;
+        tally->skipped += found == 0;
     }
     tally->positive_pairs += pairs;
-    tally->skipped += pairs - count;
     for (int64_t i = 0; i < count; i++)
         add_triplet(tally, &out[i]);
     return count;
@@ -104,16 +127,18 @@ static int compare_ids(const void *a, const void *b)
 
 /* The triplets of all anchors of order, one after another, gaps closed; returns how many. */
 static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *order, int64_t anchors,
-                             trm_candidate *scratch, trm_triplet *triplets)
+                             const trm_scratch *scratch, trm_triplet *triplets)
 {
 #pragma omp parallel num_threads(job->run->threads)
     {
         trm_tally mine = {.hash = TRM_HASH_SUM_INIT};
+        const int thread = omp_get_thread_num();
+        const trm_scratch own = {scratch->by_id + 2 * thread * job->anchors.longest,
+                                 scratch->answer + thread * job->anchors.each};
 #pragma omp for schedule(dynamic, 16)
         for (int64_t i = 0; i < anchors; i++)
             order[i].count =
-                anchor_triplets(job, panel, order[i].row, triplets + order[i].start,
-                                scratch + 2 * omp_get_thread_num() * job->anchors.longest, &mine);
+                anchor_triplets(job, panel, order[i].row, triplets + order[i].start, &own, &mine);
 #pragma omp critical(trimine_tally)
         add_tally(job, &mine);
     }
@@ -136,9 +161,11 @@ static trm_status emit_triplets(trm_job *job, trm_triplet **triplets, int64_t co
 static trm_status take_kept(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     trm_job *job = context;
-    trm_tally tally = {.hash = TRM_HASH_SUM_INIT, .skipped = -count};
-    for (int64_t i = 0; i < count; i++)
+    trm_tally tally = {.hash = TRM_HASH_SUM_INIT};
+    for (int64_t i = 0; i < count; i++) {
         add_triplet(&tally, &(*triplets)[i]);
+        tally.skipped -= (*triplets)[i].rank == 1; /* a pair that was not */
+    }
     add_tally(job, &tally);
     return emit_triplets(job, triplets, count, err);
 }
@@ -163,16 +190,18 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
 {
     const double start = trm_clock();
     const trm_rows *rows = job->rows;
-    int64_t first, last, pairs = 0;
+    const int64_t each = job->anchors.each, threads = job->run->threads;
+    int64_t first, last, room = 0;
     trm_panel_share(&job->anchors, panel, &first, &last);
     for (int64_t k = first; k < last; k++)
-        pairs += trm_anchors_pairs(&job->anchors, panel->row[k]);
+        room += trm_anchors_pairs(&job->anchors, panel->row[k]) * each;
     order_item *order = trm_alloc(last - first, sizeof *order);
-    trm_triplet *triplets = trm_alloc(pairs, sizeof *triplets);
-    trm_candidate *scratch = trm_alloc(2 * job->run->threads * job->anchors.longest, sizeof *scratch);
+    trm_triplet *triplets = trm_alloc(room, sizeof *triplets);
+    trm_scratch scratch = {trm_alloc(2 * threads * job->anchors.longest, sizeof *scratch.by_id),
+                           trm_alloc(threads * each, sizeof *scratch.answer)};
     trm_status status = TRM_OK;
-    if (order == NULL || triplets == NULL || scratch == NULL)
-        status = trm_fail_memory(err, "triplets", pairs, sizeof *triplets);
+    if (order == NULL || triplets == NULL || scratch.by_id == NULL || scratch.answer == NULL)
+        status = trm_fail_memory(err, "triplets", room, sizeof *triplets);
     status = trm_agree(job->run->comm, status, err);
     if (status != TRM_OK)
         goto done;
@@ -181,9 +210,9 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     qsort(order, (size_t)(last - first), sizeof *order, compare_ids);
     for (int64_t i = 0, at = 0; i < last - first; i++) {
         order[i].start = at;
-        at += trm_anchors_pairs(&job->anchors, order[i].row);
+        at += trm_anchors_pairs(&job->anchors, order[i].row) * each;
     }
-    const int64_t count = fill_triplets(job, panel, order, last - first, scratch, triplets);
+    const int64_t count = fill_triplets(job, panel, order, last - first, &scratch, triplets);
     triplets = trm_shrink(triplets, count, sizeof *triplets);
     job->answers_s += trm_clock() - start;
     status = trm_keeper_answered(&job->keeper, triplets, count, err);
@@ -191,7 +220,8 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
         status = emit_triplets(job, &triplets, count, err);
 done:
     trm_free(order);
-    trm_free(scratch);
+    trm_free(scratch.by_id);
+    trm_free(scratch.answer);
     trm_free(triplets);
     return status;
 }
@@ -281,8 +311,9 @@ static trm_status begin(trm_job *job, const trm_mine_options *given, trm_error *
     status = trm_arguments_agree(job->run->comm, &list, status, err);
     if (status != TRM_OK)
         return status;
-    trm_semihard_init(&job->semihard, options);
-    status = trm_anchors_init(&job->anchors, job->run, job->rows, options, &job->semihard.query, true, err);
+    trm_negatives_choose(&job->negatives, options, job->rows->total);
+    status = trm_anchors_init(&job->anchors, job->run, job->rows, options, &job->negatives.query,
+                              job->negatives.policy->most(&job->negatives), true, err);
     job->summary->panels = (int)job->anchors.panels;
     job->summary->memory_bytes = job->anchors.memory_bytes;
     return status;

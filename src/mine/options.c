@@ -3,6 +3,8 @@
 
 #include "base/sized.h"
 #include "metric/metric.h"
+#include "mine/negatives.h"
+#include "mine/positives.h"
 
 static const trm_sized sized = {.name = "trm_mine_options", .size = sizeof(trm_mine_options)};
 
@@ -11,8 +13,8 @@ void trm_mine_options_init_sized(trm_mine_options *options, size_t size)
     const trm_mine_options own = {.size = sizeof own,
                                   .metric = TRM_METRIC_SQL2,
                                   .margin = 1.0,
-                                  .positives = TRM_POSITIVES_ALL,
-                                  .nearest = 1,
+                                  .positives = "all",
+                                  .negatives = "semihard",
                                   .window = TRM_WINDOW_LT};
     trm_sized_give(&sized, &own, options, &size);
 }
@@ -25,30 +27,10 @@ trm_status trm_mine_options_take(trm_mine_options *own, const trm_mine_options *
 
 int64_t trm_mine_negatives(const trm_mine_options *options)
 {
-    (void)options; /* semihard and hard: one each */
-    return 1;
+    return trm_negatives_most(options, INT64_MAX);
 }
 
 /* ---- words ---- */
-
-static const trm_word positives[] = {
-    {.name = "all", .about = "every positive", .value = TRM_POSITIVES_ALL},
-    {.name = "hardest", .about = "the farthest", .value = TRM_POSITIVES_HARDEST},
-    {.name = "easiest", .about = "the nearest", .value = TRM_POSITIVES_EASIEST},
-    {.name = "nearest",
-     .about = "the K nearest",
-     .value = TRM_POSITIVES_NEAREST,
-     .number = "K",
-     .least = 1,
-     .most = INT32_MAX},
-};
-static const trm_words positives_words = TRM_WORDS("trm_positives", positives);
-
-static const trm_word negatives[] = {
-    {.name = "semihard", .value = TRM_NEGATIVES_SEMIHARD},
-    {.name = "hard", .value = TRM_NEGATIVES_HARD},
-};
-static const trm_words negatives_words = TRM_WORDS("trm_negatives", negatives);
 
 static const trm_word windows[] = {
     {.name = "none", .about = "any farther negative", .value = TRM_WINDOW_NONE},
@@ -96,16 +78,27 @@ static const trm_option mine_rows[] = {
      .value = "POLICY",
      .about = "which positives of each anchor get a triplet",
      .json = "positives",
-     .kind = TRM_OPTION_WORD,
+     .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_mine_options, positives),
-     TRM_NUMBER(trm_mine_options, nearest),
-     .words = &positives_words,
+     .words = &trm_positives_words,
      .sources = TRM_AT_MINED,
      .decides = TRM_AT_MINED},
-    {.kind = TRM_OPTION_WORD, TRM_FIELD(trm_mine_options, negatives), .words = &negatives_words},
     {.kind = TRM_OPTION_FLAG, TRM_FIELD(trm_mine_options, lone)},
 };
 const trm_options trm_mine_table = TRM_OPTIONS("Triplets", mine_rows);
+
+static const trm_option negatives_rows[] = {
+    {.name = "negatives",
+     .value = "POLICY",
+     .about = "which negatives each pair gets",
+     .json = "negatives",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_mine_options, negatives),
+     .words = &trm_negatives_words,
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED},
+};
+const trm_options trm_negatives_table = TRM_OPTIONS("Triplets", negatives_rows);
 
 static const trm_option semihard_rows[] = {
     {.name = "window",
@@ -141,5 +134,6 @@ const trm_options trm_semihard_table = TRM_OPTIONS("Triplets", semihard_rows);
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
     trm_arguments_options(list, &trm_mine_table, options);
+    trm_arguments_options(list, &trm_negatives_table, options);
     trm_arguments_options(list, &trm_semihard_table, options);
 }

@@ -7,6 +7,7 @@
 #include "trimine/mine.h"
 
 /* Of trm_mine_options: what every policy takes, and what only the semihard one does. */
+extern const trm_options trm_negatives_table; /* over a store; packed triplets have other words */
 extern const trm_options trm_mine_table, trm_semihard_table;
 extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words;
 

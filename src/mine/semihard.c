@@ -10,10 +10,27 @@
  * left. farthest within: behind means that d - t_i is outside the window. Both tests are monotone in d and in
  * t also in float64, because rounding is monotone. The same as above. Ties: candidates compare by (key, row
  * id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
-#include "mine/semihard.h"
+#include "mine/negatives.h"
 #include "mine/thresholds.h"
 
 #include <float.h>
+
+/* One question about the negatives of an anchor with thresholds t_1 <= ... <= t_K. */
+typedef enum trm_question {
+    TRM_ASK_NOTHING,
+    TRM_ASK_NEAREST_BEYOND,  /* per pair: the smallest d > t_i */
+    TRM_ASK_FARTHEST_UP_TO,  /* per pair: the largest d <= t_i */
+    TRM_ASK_FARTHEST_WITHIN, /* per pair: the largest d whose d - t_i is inside the window */
+    TRM_ASK_NEAREST,         /* once: the smallest d */
+    TRM_ASK_FARTHEST         /* once: the largest d */
+} trm_question;
+
+enum { TRM_QUESTIONS = 2 }; /* what is picked, and the fallback */
+
+static trm_question question_of(const trm_negatives *semihard, int set)
+{
+    return (trm_question)semihard->question[set];
+}
 
 static bool is_single(trm_question question)
 {
@@ -34,7 +51,7 @@ static bool inside_window(const trm_mine_options *options, double d, double thre
 }
 
 /* How many of the K thresholds are behind d. */
-static int64_t count_behind(const trm_semihard *semihard, trm_question question, const double *t,
+static int64_t count_behind(const trm_negatives *semihard, trm_question question, const double *t,
                             int64_t count, double d)
 {
     const double *base = t;
@@ -65,10 +82,10 @@ static trm_candidate *found_of(const trm_state *state, int set, int64_t row)
 }
 
 /* The interval that one question still cares about. */
-static void question_window(const trm_semihard *semihard, int set, const trm_candidate *best,
+static void question_window(const trm_negatives *semihard, int set, const trm_candidate *best,
                             trm_thresholds a, double *lo, double *hi)
 {
-    switch (semihard->question[set]) {
+    switch (question_of(semihard, set)) {
     case TRM_ASK_NOTHING:
         *lo = INFINITY;
         *hi = -INFINITY;
@@ -98,7 +115,7 @@ static void question_window(const trm_semihard *semihard, int set, const trm_can
 
 static void window_of(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
 {
-    const trm_semihard *semihard = query->settings;
+    const trm_negatives *semihard = query->settings;
     const trm_thresholds a = trm_thresholds_of(state, row);
     *lo = INFINITY;
     *hi = -INFINITY;
@@ -112,11 +129,11 @@ static void window_of(const trm_query *query, const trm_state *state, int64_t ro
 
 /* Could a distance in [lo, hi] improve a bucket of one question? Looks at the few buckets it may fall into.
  */
-static bool question_wants(const trm_semihard *semihard, int set, const trm_candidate *best, trm_thresholds a,
-                           double lo, double hi)
+static bool question_wants(const trm_negatives *semihard, int set, const trm_candidate *best,
+                           trm_thresholds a, double lo, double hi)
 {
     enum { LOOK_AT_MOST = 8 };
-    const trm_question question = semihard->question[set];
+    const trm_question question = question_of(semihard, set);
     double from = INFINITY, to = -INFINITY;
     question_window(semihard, set, best, a, &from, &to);
     if (hi < from || lo > to)
@@ -166,7 +183,7 @@ static bool put(trm_candidate *best, int64_t bucket, trm_candidate candidate)
 }
 
 /* One question, one distance after another. */
-static bool offer_singly(const trm_semihard *semihard, trm_question question, const trm_thresholds *a,
+static bool offer_singly(const trm_negatives *semihard, trm_question question, const trm_thresholds *a,
                          trm_candidate *best, int64_t n, const double *d, const int64_t *ids)
 {
     const double sign = is_nearest(question) ? 1.0 : -1.0;
@@ -217,7 +234,7 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
 {
     (void)tally;
     enum { BATCH_FROM_THRESHOLDS = 16, BATCH_FROM_DISTANCES = 8 };
-    const trm_semihard *semihard = query->settings;
+    const trm_negatives *semihard = query->settings;
     trm_thresholds a = trm_thresholds_of(state, row);
     if (a.count == 0)
         return false;
@@ -226,7 +243,7 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
     if (many)
         trm_thresholds_grid(&a);
     for (int set = 0; set < TRM_QUESTIONS; set++) {
-        const trm_question question = semihard->question[set];
+        const trm_question question = question_of(semihard, set);
         trm_candidate *best = found_of(state, set, row);
         const bool by_threshold = question == TRM_ASK_NEAREST_BEYOND || question == TRM_ASK_FARTHEST_UP_TO;
         if (question != TRM_ASK_NOTHING)
@@ -238,15 +255,16 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
 }
 
 /* Slot i of a question by threshold then answers pair i. */
-static void settle(const trm_query *query, trm_state *state, int64_t row)
+static void settle(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch)
 {
-    const trm_semihard *semihard = query->settings;
+    (void)scratch;
+    const trm_negatives *semihard = query->settings;
     for (int set = 0; set < TRM_QUESTIONS; set++) {
         trm_candidate *best = found_of(state, set, row);
         const int64_t count = trm_state_count(state, 1 + set, row);
-        if (is_single(semihard->question[set]))
+        if (is_single(question_of(semihard, set)))
             continue;
-        if (is_nearest(semihard->question[set])) {
+        if (is_nearest(question_of(semihard, set))) {
             for (int64_t i = count - 2; i >= 0; i--)
                 if (trm_candidate_less(best[i + 1], best[i]))
                     best[i] = best[i + 1];
@@ -261,10 +279,10 @@ static void settle(const trm_query *query, trm_state *state, int64_t row)
 static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
 {
     (void)class_size;
-    const trm_semihard *semihard = query->settings;
+    const trm_negatives *semihard = query->settings;
     if (shape == 0)
         return pairs;
-    const trm_question question = semihard->question[shape - 1];
+    const trm_question question = question_of(semihard, shape - 1);
     if (question == TRM_ASK_NOTHING || pairs == 0)
         return 0;
     return is_single(question) ? 1 : pairs;
@@ -287,13 +305,9 @@ static const trm_query_type type = {
     .settle = settle,
 };
 
-void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
+static void begin(trm_negatives *semihard)
 {
-    *semihard = (trm_semihard){.query = {&type, semihard}, .options = *options};
-    if (options->negatives == TRM_NEGATIVES_HARD) {
-        semihard->question[0] = TRM_ASK_NEAREST;
-        return;
-    }
+    const trm_mine_options *options = &semihard->options;
     if (options->pick == TRM_PICK_NEAREST)
         semihard->question[0] = TRM_ASK_NEAREST_BEYOND;
     else
@@ -305,23 +319,38 @@ void trm_semihard_init(trm_semihard *semihard, const trm_mine_options *options)
         semihard->question[1] = TRM_ASK_NEAREST;
 }
 
-bool trm_semihard_answer(const trm_semihard *semihard, const trm_state *state, int64_t row, int64_t i,
-                         double d_ap, int64_t *negative, double *d_an, trm_kind *kind)
+static int64_t most(const trm_negatives *semihard)
 {
-    const bool hard = semihard->options.negatives == TRM_NEGATIVES_HARD;
+    (void)semihard;
+    return 1;
+}
+
+/* By pick, window and fallback; none where the pair is skipped. */
+static int64_t answer(const trm_negatives *semihard, const trm_state *state, int64_t row,
+                      const trm_candidate *pair, int64_t i, trm_answer *answers)
+{
+    const double d_ap = pair[i].key;
     for (int set = 0; set < TRM_QUESTIONS; set++) {
-        if (semihard->question[set] == TRM_ASK_NOTHING)
+        const trm_question question = question_of(semihard, set);
+        if (question == TRM_ASK_NOTHING)
             continue;
-        const trm_candidate found = found_of(state, set, row)[is_single(semihard->question[set]) ? 0 : i];
+        const trm_candidate found = found_of(state, set, row)[is_single(question) ? 0 : i];
         if (!trm_candidate_exists(found))
             continue;
-        const double d = is_nearest(semihard->question[set]) ? found.key : 0.0 - found.key;
-        if (set == 0 && !hard && !(d > d_ap && inside_window(&semihard->options, d, d_ap)))
+        const double d = is_nearest(question) ? found.key : 0.0 - found.key;
+        if (set == 0 && !(d > d_ap && inside_window(&semihard->options, d, d_ap)))
             continue;
-        *negative = found.id;
-        *d_an = d;
-        *kind = set == 0 ? TRM_KIND_SEMIHARD : TRM_KIND_FALLBACK;
-        return true;
+        *answers = (trm_answer){found.id, d, set == 0 ? TRM_KIND_SEMIHARD : TRM_KIND_FALLBACK};
+        return 1;
     }
-    return false;
+    return 0;
 }
+
+const trm_negatives_policy trm_negatives_semihard = {
+    .word = {.name = "semihard",
+             .about = "a negative farther than the positive, by window, pick and fallback"},
+    .query = &type,
+    .takes = TRM_TAKES_WINDOW,
+    .begin = begin,
+    .most = most,
+    .answer = answer};

@@ -87,8 +87,9 @@ struct trm_query_type {
     /* Takes distances from the row. tally: this thread's. Whether the row's window may have moved. */
     bool (*offer)(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                   int64_t *tally);
-    /* Turns what is complete into answers, in place; NULL where it is answers as it stands. */
-    void (*settle)(const trm_query *query, trm_state *state, int64_t row);
+    /* Turns what is complete into answers, in place; NULL where it is answers as it stands. scratch: of a
+     * query for positives, room for as many candidates as the row has slots of shape 0; else NULL. */
+    void (*settle)(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch);
 };
 
 /* May a pair be offered to a query twice, because nothing is counted? */

@@ -139,7 +139,7 @@ void trm_sweep_settle(const trm_sweep *sweep, const trm_query *query, trm_state 
         return;
 #pragma omp parallel for schedule(dynamic, 64) num_threads(sweep->run->threads)
     for (int64_t row = 0; row < state->rows; row++)
-        query->type->settle(query, state, row);
+        query->type->settle(query, state, row, NULL);
 }
 
 void trm_sweep_tally(const trm_sweep *sweep, int64_t *words)

@@ -80,7 +80,7 @@ wanted("mine", "replicate", default="auto")
 words = {w["name"]: w for w in commands["mine"]["positives"]["words"]}
 assert list(words) == ["all", "hardest", "easiest", "nearest"], words
 assert words["nearest"]["number"] == "K" and words["nearest"]["least"] == 1, words
-assert [w["name"] for w in commands["mine"]["negatives"]["words"]] == ["semihard"]
+assert [w["name"] for w in commands["mine"]["negatives"]["words"]] == ["semihard", "hard", "topk"]
 assert [w["name"] for w in commands["loss"]["negatives"]["words"]] == ["semihard", "hard", "random", "reversed"]
 assert [w["name"] for w in commands["loss"]["loss"]["words"]] == ["batch-hard", "batch-all", "mined"]
 presets = {p["name"]: p for p in schema["presets"]}

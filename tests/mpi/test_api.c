@@ -313,9 +313,7 @@ typedef struct older_mine {
     size_t size;
     trm_metric metric;
     double margin;
-    trm_positives positives;
-    int64_t nearest;
-    trm_negatives negatives;
+    const char *positives, *negatives;
     trm_window window;
     trm_pick pick;
     trm_fallback fallback;
@@ -449,9 +447,9 @@ typedef struct change {
 
 CHANGE(mine_metric, c->options.mine.metric = (trm_metric)17)
 CHANGE(mine_margin, c->options.mine.margin = NAN)
-CHANGE(mine_positives, c->options.mine.positives = (trm_positives)9)
-CHANGE(mine_nearest, c->options.mine.positives = TRM_POSITIVES_NEAREST; c->options.mine.nearest = 0)
-CHANGE(mine_negatives, c->options.mine.negatives = (trm_negatives)9)
+CHANGE(mine_positives, c->options.mine.positives = "every")
+CHANGE(mine_nearest, c->options.mine.positives = "nearest:0")
+CHANGE(mine_negatives, c->options.mine.negatives = NULL)
 CHANGE(mine_window, c->options.mine.window = (trm_window)9)
 CHANGE(mine_pick, c->options.mine.pick = (trm_pick)-1)
 CHANGE(mine_fallback, c->options.mine.fallback = (trm_fallback)9)
@@ -492,9 +490,9 @@ CHANGE(run_no_kernel, c->run.kernel = NULL)
 static const change bad_values[] = {
     {MINE, mine_metric, "metric 17: must be a trm_metric"},
     {MINE, mine_margin, "margin nan: must be a finite number"},
-    {MINE, mine_positives, "positives 9: must be a trm_positives"},
-    {MINE, mine_nearest, "nearest 0: must be at least 1"},
-    {MINE, mine_negatives, "negatives 9: must be a trm_negatives"},
+    {MINE, mine_positives, "positives 'every': must be one of all hardest easiest nearest:K"},
+    {MINE, mine_nearest, "positives nearest '0': must be a whole number from 1"},
+    {MINE, mine_negatives, "negatives '': must be one of semihard hard topk:K"},
     {MINE, mine_window, "window 9: must be a trm_window"},
     {MINE, mine_pick, "pick "},
     {MINE, mine_fallback, "fallback 9: must be a trm_fallback"},
@@ -561,9 +559,9 @@ static void a_bad_value_on_all_ranks_is_a_usage_error(void **state)
 
 CHANGE(other_mine_metric, c->options.mine.metric = TRM_METRIC_L2)
 CHANGE(other_mine_margin, c->options.mine.margin = 2.0)
-CHANGE(other_positives, c->options.mine.positives = TRM_POSITIVES_EASIEST)
-CHANGE(other_nearest, c->options.mine.nearest = 2)
-CHANGE(other_negatives, c->options.mine.negatives = TRM_NEGATIVES_HARD)
+CHANGE(other_positives, c->options.mine.positives = "easiest")
+CHANGE(other_nearest, c->options.mine.positives = "nearest:2")
+CHANGE(other_negatives, c->options.mine.negatives = "hard")
 CHANGE(other_window, c->options.mine.window = TRM_WINDOW_LE)
 CHANGE(other_pick, c->options.mine.pick = TRM_PICK_FARTHEST)
 CHANGE(other_fallback, c->options.mine.fallback = TRM_FALLBACK_HARDEST)
@@ -591,7 +589,7 @@ static const change differences[] = {
     {MINE, other_mine_metric, "metric: 1 on rank "},
     {MINE, other_mine_margin, "margin: 2 on rank "},
     {MINE, other_positives, "positives: "},
-    {MINE, other_nearest, "nearest: 2 on rank "},
+    {MINE, other_nearest, "positives: 'nearest:2' on rank "},
     {MINE, other_negatives, "negatives: "},
     {MINE, other_window, "window: "},
     {MINE, other_pick, "pick: "},

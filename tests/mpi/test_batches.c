@@ -440,12 +440,13 @@ static void throw_away(outcome *o)
 
 static trm_evaluate_options options_of(uint64_t seed)
 {
+    static const char *const positives[] = {"all",       "hardest",   "easiest",
+                                            "nearest:1", "nearest:2", "nearest:3"};
     test_random random = {seed + 5};
     trm_evaluate_options options;
     trm_evaluate_options_init(&options);
     options.mine.metric = options.loss.metric = (trm_metric)(seed % 4);
-    options.mine.positives = (trm_positives)test_random_below(&random, 4);
-    options.mine.nearest = 1 + test_random_below(&random, 3);
+    options.mine.positives = positives[test_random_below(&random, 6)];
     options.mine.window = (trm_window)test_random_below(&random, 3);
     options.mine.pick = (trm_pick)test_random_below(&random, 2);
     options.mine.fallback = (trm_fallback)test_random_below(&random, 3);
@@ -591,7 +592,7 @@ static void batches_of_several_rounds_agree_with_the_reference(void **state)
         .size = sizeof draw, .batches = 21 * ranks, .classes = 6, .rows = 6, .seed = 1};
     trm_evaluate_options options;
     trm_evaluate_options_init(&options);
-    options.mine.positives = TRM_POSITIVES_HARDEST;
+    options.mine.positives = "hardest";
     options.mine.window = TRM_WINDOW_NONE;
     options.mine.fallback = TRM_FALLBACK_HARDEST;
     outcome o = work(MPI_COMM_WORLD, &store, 1, &draw, &options);

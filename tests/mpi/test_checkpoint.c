@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "loss/batch_all.h"
 #include "mine/anchors.h"
-#include "mine/semihard.h"
+#include "mine/negatives.h"
 #include "par/keeping.h"
 #include "store/checkpoint.h"
 #include "support/random_store.h"
@@ -138,14 +138,14 @@ typedef struct outcome {
 static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
 {
     trm_anchors anchors;
-    trm_semihard semihard;
+    trm_negatives negatives;
     if (j->percent == 0)
         return;
     const bool counts = j->options.source == TRM_SOURCE_BATCH_ALL;
     const trm_query counting = {&trm_batch_all_query, NULL};
-    trm_semihard_init(&semihard, &j->options.mine);
-    if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? &counting : &semihard.query, !counts,
-                         NULL) != TRM_OK)
+    trm_negatives_choose(&negatives, &j->options.mine, rows->total);
+    if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? &counting : &negatives.query, 1,
+                         !counts, NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
     const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
     run->mem_per_rank = fixed + anchors.panel_bytes * j->percent / 100;
@@ -232,24 +232,23 @@ static bool same(const outcome *a, const outcome *b)
            a->mined.positive_pairs == b->mined.positive_pairs && a->gradient_hash == b->gradient_hash;
 }
 
-static job make_job(trm_source source, trm_positives positives, int replicate, int tile)
+static job make_job(trm_source source, const char *positives, int replicate, int tile)
 {
     job j = {.replicate = replicate, .tile = tile, .threads = 2, .name = "a"};
     trm_evaluate_options_init(&j.options);
     j.options.source = source;
     j.options.mine.positives = positives;
-    j.options.mine.nearest = 3;
     j.options.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
-    j.gradient = source == TRM_SOURCE_BATCH_ALL || positives == TRM_POSITIVES_EASIEST;
+    j.gradient = source == TRM_SOURCE_BATCH_ALL || strcmp(positives, "easiest") == 0;
     return j;
 }
 
 static const struct {
     trm_source source;
-    trm_positives positives;
-} sources[] = {{TRM_SOURCE_MINED, TRM_POSITIVES_ALL},      {TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST},
-               {TRM_SOURCE_MINED, TRM_POSITIVES_HARDEST},  {TRM_SOURCE_MINED, TRM_POSITIVES_NEAREST},
-               {TRM_SOURCE_BATCH_HARD, TRM_POSITIVES_ALL}, {TRM_SOURCE_BATCH_ALL, TRM_POSITIVES_ALL}};
+    const char *positives;
+} sources[] = {{TRM_SOURCE_MINED, "all"},      {TRM_SOURCE_MINED, "easiest"},
+               {TRM_SOURCE_MINED, "hardest"},  {TRM_SOURCE_MINED, "nearest:3"},
+               {TRM_SOURCE_BATCH_HARD, "all"}, {TRM_SOURCE_BATCH_ALL, "all"}};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Stopped again and again, each time a few units later and on another number of ranks. */
@@ -338,7 +337,7 @@ static void a_job_that_saves_on_its_way_ends_with_the_same_result(void **state)
 static void a_job_without_a_place_to_keep_its_state_stops_as_well(void **state)
 {
     (void)state;
-    const job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    const job j = make_job(TRM_SOURCE_MINED, "easiest", 1, 32);
     const outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, NULL);
     assert_int_equal(o.status, TRM_ERR_STOPPED);
     assert_int_equal(o.saved, 0);
@@ -347,7 +346,7 @@ static void a_job_without_a_place_to_keep_its_state_stops_as_well(void **state)
 static void another_option_is_refused_and_named(void **state)
 {
     (void)state;
-    job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    job j = make_job(TRM_SOURCE_MINED, "easiest", 1, 32);
     outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, in_folder("option"));
     assert_int_equal(o.status, TRM_ERR_STOPPED);
     j.name = "b";
@@ -373,7 +372,7 @@ static void flip(const char *path, off_t at)
 static void a_flipped_bit_anywhere_is_found(void **state)
 {
     (void)state;
-    const job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    const job j = make_job(TRM_SOURCE_MINED, "easiest", 1, 32);
     const char *path = in_folder("flipped");
     outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, path);
     assert_int_equal(o.status, TRM_ERR_STOPPED);
@@ -400,7 +399,7 @@ static void a_flipped_bit_anywhere_is_found(void **state)
 static void the_old_checkpoint_stays_where_a_new_one_cant_be_written(void **state)
 {
     (void)state;
-    const job j = make_job(TRM_SOURCE_MINED, TRM_POSITIVES_EASIEST, 1, 32);
+    const job j = make_job(TRM_SOURCE_MINED, "easiest", 1, 32);
     const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
     const char *path = in_folder("kept");
     outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, path);

@@ -226,8 +226,7 @@ static trm_evaluate_options options_of(int kind, trm_metric metric, bool soft, b
     options.loss.reduction = (trm_reduction)((kind + (int)metric) % 5);
     options.mine.margin = options.loss.margin;
     options.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
-    options.mine.positives = kind == MINED_FEW ? TRM_POSITIVES_NEAREST : TRM_POSITIVES_ALL;
-    options.mine.nearest = 3;
+    options.mine.positives = kind == MINED_FEW ? "nearest:3" : "all";
     return options;
 }
 

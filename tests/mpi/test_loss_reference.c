@@ -319,14 +319,13 @@ static void describe(const char *what, int number, const random_store *store, co
     fprintf(stderr,
             "case %d: %s\n  store: %lld x %d, %s; ranks %d; source %d, lone %d, given %lld\n"
             "  metric %s, margin %g, soft %d, swap %d, reduction %d, normalize %d, gradient %d\n"
-            "  mining margin %g, positives %d, nearest %lld, negatives %d, window %d, pick %d, fallback %d\n"
+            "  mining margin %g, positives %s, negatives %s, window %d, pick %d, fallback %d\n"
             "  kernel %s, threads %d, tile %d, replicate %d\n",
             number, what, (long long)store->rows, store->dim, store->flavour, ranks, (int)j->evaluate.source,
             j->evaluate.lone, (long long)j->triplets.count, trm_metric_name(loss->metric), loss->margin,
             loss->soft, loss->swap, (int)loss->reduction, j->normalize, j->gradient, mine->margin,
-            (int)mine->positives, (long long)mine->nearest, (int)mine->negatives, (int)mine->window,
-            (int)mine->pick, (int)mine->fallback, j->run.kernel, j->run.threads, j->run.tile,
-            j->run.replicate);
+            mine->positives, mine->negatives, (int)mine->window, (int)mine->pick, (int)mine->fallback,
+            j->run.kernel, j->run.threads, j->run.tile, j->run.replicate);
 }
 
 static void brute_force(const random_store *store, const job *j, const double *norms, reference_loss *loss)
@@ -397,10 +396,11 @@ static int a_divisor(test_random *random)
 
 static void set_policies(test_random *random, trm_mine_options *mine)
 {
-    static const int64_t nearest[] = {1, 2, 5, 1000};
-    mine->positives = (trm_positives)test_random_below(random, 4);
-    mine->nearest = nearest[test_random_below(random, 4)];
-    mine->negatives = test_random_below(random, 4) == 0 ? TRM_NEGATIVES_HARD : TRM_NEGATIVES_SEMIHARD;
+    static const char *const positives[] = {"all", "hardest", "easiest", "nearest"};
+    static const char *const nearest[] = {"nearest:1", "nearest:2", "nearest:5", "nearest:1000"};
+    const int64_t policy = test_random_below(random, 4), few = test_random_below(random, 4);
+    mine->positives = policy < 3 ? positives[policy] : nearest[few];
+    mine->negatives = test_random_below(random, 4) == 0 ? "hard" : "semihard";
     mine->window = (trm_window)test_random_below(random, 3);
     mine->pick = (trm_pick)test_random_below(random, 2);
     mine->fallback = (trm_fallback)test_random_below(random, 3);
@@ -799,10 +799,8 @@ static void what_makes_no_sense_is_refused(void **state)
             j.evaluate.loss.margin = margins[way];
             j.evaluate.loss.soft = way == 3 || way == 5;
             j.evaluate.loss.swap = way == 4 || way == 5;
-            if (way == 6) {
-                j.evaluate.mine.positives = TRM_POSITIVES_NEAREST;
-                j.evaluate.mine.nearest = 0;
-            }
+            if (way == 6)
+                j.evaluate.mine.positives = "nearest:0";
             outcome o;
             const bool refused = fails_with(&store, &j, TRM_ERR_USAGE, &o) && o.err.text[0] != 0;
             if (!refused && rank == 0)

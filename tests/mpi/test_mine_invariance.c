@@ -133,8 +133,7 @@ static void nothing_about_the_machine_changes_the_result(void **state)
         trm_mine_options_init(&options);
         options.metric = (trm_metric)metric;
         options.margin = trm_metric_default_margin(options.metric);
-        options.positives = metric % 2 ? TRM_POSITIVES_NEAREST : TRM_POSITIVES_ALL;
-        options.nearest = 5;
+        options.positives = metric % 2 ? "nearest:5" : "all";
         options.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
         trm_run_options run = base_run();
         outcome alone = {0};
@@ -169,8 +168,7 @@ static trm_mine_options nearest_three(void)
 {
     trm_mine_options options;
     trm_mine_options_init(&options);
-    options.positives = TRM_POSITIVES_NEAREST;
-    options.nearest = 3;
+    options.positives = "nearest:3";
     return options;
 }
 

@@ -124,15 +124,14 @@ static int a_divisor(test_random *random)
 /* The case's number walks the product of the rules; its random numbers choose what must not matter. */
 static job job_of_case(int number, test_random *random)
 {
-    static const int64_t nearest[] = {1, 2, 5, 1000};
+    static const char *const policies[] = {"all",       "hardest",   "easiest",     "nearest:1",
+                                           "nearest:2", "nearest:5", "nearest:1000"};
     static const double margins[] = {0.0, 0.25, 1.0, 2.0, 7.0, 1e6};
     job j;
     trm_run_options_init(&j.run);
     trm_mine_options_init(&j.mine);
     j.mine.metric = (trm_metric)(number % 4);
-    int positives = number / 4 % 7;
-    j.mine.positives = positives < 3 ? (trm_positives)positives : TRM_POSITIVES_NEAREST;
-    j.mine.nearest = positives < 3 ? 1 : nearest[positives - 3];
+    j.mine.positives = policies[number / 4 % 7];
     j.mine.window = (trm_window)test_random_below(random, 3);
     j.mine.pick = (trm_pick)test_random_below(random, 2);
     j.mine.fallback = (trm_fallback)test_random_below(random, 3);
@@ -151,12 +150,12 @@ static void describe(const char *what, int number, const random_store *store, co
 {
     fprintf(stderr,
             "case %d: %s\n  store: %lld x %d, %s; ranks %d, deal %d\n"
-            "  metric %s, margin %g, positives %d, nearest %lld, window %d, pick %d, fallback %d\n"
+            "  metric %s, margin %g, positives %s, window %d, pick %d, fallback %d\n"
             "  kernel %s, threads %d, tile %d, replicate %d\n",
             number, what, (long long)store->rows, store->dim, store->flavour, ranks, j->way,
-            trm_metric_name(j->mine.metric), j->mine.margin, (int)j->mine.positives,
-            (long long)j->mine.nearest, (int)j->mine.window, (int)j->mine.pick, (int)j->mine.fallback,
-            j->run.kernel, j->run.threads, j->run.tile, j->run.replicate);
+            trm_metric_name(j->mine.metric), j->mine.margin, j->mine.positives, (int)j->mine.window,
+            (int)j->mine.pick, (int)j->mine.fallback, j->run.kernel, j->run.threads, j->run.tile,
+            j->run.replicate);
 }
 
 static void describe_triplet(const char *who, const trm_triplet *t)

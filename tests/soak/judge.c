@@ -18,6 +18,7 @@ typedef struct job {
     json_t *text;
     reference_store store;
     trm_evaluate_options evaluate;
+    char positives[32]; /* what evaluate.mine has */
     bool packed, normalize, at_stored, gradient;
     const char *choice; /* of an anchor's own negatives in packed triplets */
     int64_t anchors, negatives;
@@ -115,8 +116,10 @@ static void read_options(job *j)
     j->evaluate.source = j->packed ? TRM_SOURCE_GIVEN : (trm_source)source;
     mine->metric = loss->metric = (trm_metric)choice_of(j, "metric", metrics);
     mine->margin = json_number_value(json_object_get(j->text, "window_margin"));
-    mine->positives = (trm_positives)choice_of(j, "positives", positives);
-    mine->nearest = integer_of(j, "nearest");
+    snprintf(j->positives, sizeof j->positives, "%s", positives[choice_of(j, "positives", positives)]);
+    if (strcmp(j->positives, "nearest") == 0)
+        snprintf(j->positives, sizeof j->positives, "nearest:%lld", (long long)integer_of(j, "nearest"));
+    mine->positives = j->positives;
     mine->window = (trm_window)choice_of(j, "window", windows);
     mine->pick = (trm_pick)choice_of(j, "pick", picks);
     mine->fallback = (trm_fallback)choice_of(j, "fallback", fallbacks);
@@ -189,7 +192,7 @@ static int64_t choose_semihard(job *j, int64_t anchor)
                                    .labels = labels,
                                    .norm_floor = j->store.norm_floor};
     trm_mine_options options = j->evaluate.mine;
-    options.positives = TRM_POSITIVES_ALL;
+    options.positives = "all";
     reference_result result;
     reference_mine(&store, &options, &result);
     if (result.count > 0 && result.triplets[0].anchor == 0) {

@@ -150,20 +150,14 @@ bool reference_takes_part(const reference_store *store, int64_t row)
 /* Keeps the selected ones of an anchor's positives at the front of the list; returns how many. */
 static int64_t select_positives(neighbour *list, int64_t count, const trm_mine_options *options)
 {
-    switch (options->positives) {
-    case TRM_POSITIVES_ALL:
+    const char *positives = options->positives;
+    int64_t most = 1;
+    if (strcmp(positives, "all") == 0)
         return count;
-    case TRM_POSITIVES_HARDEST:
-        qsort(list, (size_t)count, sizeof *list, compare_far);
-        return count > 0 ? 1 : 0;
-    case TRM_POSITIVES_EASIEST:
-        qsort(list, (size_t)count, sizeof *list, compare_near);
-        return count > 0 ? 1 : 0;
-    case TRM_POSITIVES_NEAREST:
-        qsort(list, (size_t)count, sizeof *list, compare_near);
-        return count < options->nearest ? count : options->nearest;
-    }
-    return 0;
+    if (strncmp(positives, "nearest:", 8) == 0)
+        most = strtoll(positives + 8, NULL, 10);
+    qsort(list, (size_t)count, sizeof *list, strcmp(positives, "hardest") == 0 ? compare_far : compare_near);
+    return count < most ? count : most;
 }
 
 static bool in_window(const trm_mine_options *options, double d_an, double d_ap)

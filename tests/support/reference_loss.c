@@ -65,12 +65,13 @@ static trm_triplet *mined(const reference_store *store, const double *d, const t
 {
     reference_result result;
     trm_mine_options pairs = *options;
-    if (options->negatives == TRM_NEGATIVES_HARD) {
+    const bool hard = strcmp(options->negatives, "hard") == 0;
+    if (hard) {
         pairs.window = TRM_WINDOW_NONE;
         pairs.fallback = TRM_FALLBACK_HARDEST;
     }
     reference_mine(store, &pairs, &result);
-    for (int64_t k = 0; k < result.count && options->negatives == TRM_NEGATIVES_HARD; k++) {
+    for (int64_t k = 0; k < result.count && hard; k++) {
         trm_triplet *t = &result.triplets[k];
         t->negative = nearest_negative(store, d, t->anchor);
         t->d_an = d[t->anchor * store->rows + t->negative];

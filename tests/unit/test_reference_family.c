@@ -754,12 +754,11 @@ static void semihard_on_random_stores_is_as_in_the_older_reference(void **state)
         random_store_create((uint64_t)number, &rows);
         const reference_store store = {
             rows.rows, rows.dim, rows.embeddings, rows.labels, rows.ignore_label, rows.ignore_count, 0.0};
-        trm_mine_options old = {.nearest = 2, .margin = 0.5 * (number % 5)};
+        trm_mine_options old = {.negatives = "semihard", .margin = 0.5 * (number % 5)};
         family_options options = l2_options("semihard");
         old.metric = options.metric = (trm_metric)(number / 2 % 4);
         options.margin = old.margin;
-        old.positives = (trm_positives)(number / 8 % 4);
-        options.positives = positives[old.positives];
+        old.positives = options.positives = positives[number / 8 % 4];
         old.window = (trm_window)(number % 3);
         options.window = windows[old.window];
         old.pick = (trm_pick)(number % 2);

@@ -352,7 +352,7 @@ static trm_evaluate_options options_of_case(int number)
     const int kind = number % SOURCES;
     trm_evaluate_options options =
         options_of(sources[kind], metrics[number / SOURCES % 4], margins[number % 7 % 3]);
-    options.mine.negatives = kind == 1 ? TRM_NEGATIVES_HARD : TRM_NEGATIVES_SEMIHARD;
+    options.mine.negatives = kind == 1 ? "hard" : "semihard";
     options.lone = kind == 3;
     options.loss.soft = number / (SOURCES * 4) % 2;
     options.loss.swap = number / (SOURCES * 8) % 2;

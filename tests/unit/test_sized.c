@@ -168,7 +168,8 @@ static void every_init_sets_the_size(void **state)
     assert_int_equal(run.size, sizeof run);
     assert_int_equal(store.size, sizeof store);
     assert_int_equal(read.size, sizeof read);
-    assert_true(mine.margin == 1.0 && mine.nearest == 1 && mine.window == TRM_WINDOW_LT);
+    assert_true(mine.margin == 1.0 && strcmp(mine.positives, "all") == 0 &&
+                strcmp(mine.negatives, "semihard") == 0 && mine.window == TRM_WINDOW_LT);
     assert_memory_equal(&evaluate.mine, &mine, sizeof mine);
     assert_memory_equal(&evaluate.loss, &loss, sizeof loss);
     assert_true(packed.window == TRM_WINDOW_LT && packed.window_margin == 1.0 && packed.seed == 0);

@@ -1,0 +1,33 @@
+/* The table of negatives policies; see negatives.h. */
+#include "mine/negatives.h"
+
+#include "options/option.h"
+
+static const trm_word *const policies[] = {&trm_negatives_semihard.word, &trm_negatives_hard.word,
+                                           &trm_negatives_topk.word};
+const trm_words trm_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
+
+void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows)
+{
+    trm_error unheard = TRM_ERROR_INIT;
+    *negatives = (trm_negatives){.options = *options};
+    const trm_word *word = policies[0];
+    if (trm_words_check(&trm_negatives_words, "", options->negatives, &word, &negatives->number, &unheard) !=
+        TRM_OK)
+        word = policies[0];
+    if (word->number != NULL && !word->real) {
+        const int64_t count = (int64_t)negatives->number, most = rows > 0 ? rows : 1;
+        negatives->count = count < most ? count : most;
+    }
+    negatives->policy = (const trm_negatives_policy *)word;
+    negatives->query = (trm_query){negatives->policy->query, negatives};
+    if (negatives->policy->begin != NULL)
+        negatives->policy->begin(negatives);
+}
+
+int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, rows);
+    return negatives.policy->most(&negatives);
+}

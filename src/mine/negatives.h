@@ -1,0 +1,54 @@
+/* The negatives policies: what each pair of an anchor and a positive gets. */
+#ifndef TRM_MINE_NEGATIVES_H
+#define TRM_MINE_NEGATIVES_H
+
+#include "base/word.h"
+#include "sweep/query.h"
+#include "trimine/mine.h"
+
+typedef struct trm_negatives trm_negatives;
+
+/* One negative of a pair. */
+typedef struct trm_answer {
+    int64_t id;
+    double d;
+    trm_kind kind;
+} trm_answer;
+
+/* Which options a policy takes note of. */
+enum { TRM_TAKES_WINDOW = 1 /* window, pick, fallback */ };
+
+typedef struct trm_negatives_policy {
+    trm_word word; /* first, so that a word found is a policy found */
+    const trm_query_type *query;
+    unsigned takes;
+    /* Makes what the query needs to know from the options; NULL: nothing. */
+    void (*begin)(trm_negatives *negatives);
+    /* The most negatives that a pair gets. */
+    int64_t (*most)(const trm_negatives *negatives);
+    /* After the sweep was settled: the negatives of pair i of row, in the order of their ranks, into answer, which
+     * has room for the most. pair: the row's positives by (d, id). Returns how many. */
+    int64_t (*answer)(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                      const trm_candidate *pair, int64_t i, trm_answer *answer);
+} trm_negatives_policy;
+
+/* The table's rows, a file each. */
+extern const trm_negatives_policy trm_negatives_semihard, trm_negatives_hard, trm_negatives_topk;
+/* The table: their words. */
+extern const trm_words trm_negatives_words;
+
+/* A policy with what it was asked for: settings of its query. */
+struct trm_negatives {
+    trm_query query; /* whose settings are this object, which must stay where it is */
+    const trm_negatives_policy *policy;
+    trm_mine_options options;
+    int64_t count;   /* of a word with a whole number, no more than there are rows; else 0 */
+    double number;   /* of a word with any other */
+    int question[2]; /* the policy's own */
+};
+
+/* options->negatives is one of the words. rows: of the store that take part. */
+void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows);
+/* The most negatives that a pair gets. */
+int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows);
+#endif
