@@ -109,9 +109,9 @@ static trm_status read_whole(const char *name, const char *text, double low, dou
 }
 
 /* "1e100", as people write it. */
-static const char *bound_text(double bound, char text[32])
+static const char *bound_text(double bound, char text[24])
 {
-    snprintf(text, 32, "%g", bound);
+    snprintf(text, 24, "%g", bound);
     char *plus = strchr(text, '+');
     if (plus != NULL)
         memmove(plus, plus + 1, strlen(plus));
@@ -120,7 +120,7 @@ static const char *bound_text(double bound, char text[32])
 
 const char *trm_real_refused(double value, double least, double most, char text[64])
 {
-    char bound[32];
+    char bound[24];
     if (isfinite(value) && value >= least) {
         snprintf(text, 64, "must be at most %s", bound_text(most, bound));
         return most > 0.0 && value > most ? text : NULL;
