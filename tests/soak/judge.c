@@ -120,6 +120,7 @@ static void read_options(job *j)
     if (strcmp(j->positives, "nearest") == 0)
         snprintf(j->positives, sizeof j->positives, "nearest:%lld", (long long)integer_of(j, "nearest"));
     mine->positives = j->positives;
+    mine->negatives = "semihard";
     mine->window = (trm_window)choice_of(j, "window", windows);
     mine->pick = (trm_pick)choice_of(j, "pick", picks);
     mine->fallback = (trm_fallback)choice_of(j, "fallback", fallbacks);
