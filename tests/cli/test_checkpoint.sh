@@ -107,7 +107,7 @@ cp "$c.piece-0" "$dir/piece"
 printf x | dd of="$c.piece-0" bs=1 seek=90000 conv=notrunc status=none
 mkdir -p "$out"
 refused "too many anchors begun for the limit" 71 "to go on from the checkpoint needs at least" -- "${panels[@]}" --mem-per-rank 9M --checkpoint "$c" --resume
-panels+=(--mem-per-rank 26M)
+panels+=(--mem-per-rank 40M)
 refused "a damaged piece" 65 "'$c.piece-0' is damaged" -- "${panels[@]}" --checkpoint "$c" --resume
 rm "$c.piece-0"
 refused "a missing piece" 66 "'$c.piece-0': No such file" -- "${panels[@]}" --checkpoint "$c" --resume
