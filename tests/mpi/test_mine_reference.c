@@ -1,8 +1,10 @@
 /* trm_mine against the brute-force reference on random small stores, any number of ranks (more than rows,
  * too): the same triplets, distances to the bit and counts. A failure prints the case's number, which
  * is its seed. */
+#include "support/mined.h"
 #include "support/random_store.h"
 #include "support/reference.h"
+#include "support/scratch.h"
 #include "trimine/mine.h"
 #include "trimine/run.h"
 
@@ -14,13 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-enum { CASES = 224, DEALS = 6 };
-
-static int rank, ranks;
+enum { CASES = 224 };
 
 static void must(int status)
 {
@@ -28,98 +27,10 @@ static void must(int status)
         MPI_Abort(MPI_COMM_WORLD, 1);
 }
 
-/* This rank's triplets of all panels. */
-typedef struct bag {
-    trm_triplet *items;
-    int64_t count, capacity;
-    int unsorted;
-} bag;
-
-static trm_status put_in_bag(void *context, trm_triplet **mined, int64_t count, trm_error *err)
-{
-    (void)err;
-    const trm_triplet *triplets = *mined;
-    bag *b = context;
-    if (b->count + count > b->capacity) {
-        b->capacity = 2 * (b->count + count);
-        b->items = realloc(b->items, (size_t)b->capacity * sizeof *b->items);
-        if (!b->items)
-            abort();
-    }
-    for (int64_t i = 0; i < count; i++) {
-        if (i > 0 && reference_compare_triplets(&triplets[i - 1], &triplets[i]) >= 0)
-            b->unsorted = 1;
-        b->items[b->count++] = triplets[i];
-    }
-    return TRM_OK;
-}
-
-/* All ranks' triplets on rank 0, sorted. Collective. */
-static void gather_bag(bag *b)
-{
-    int mine = (int)(b->count * (int64_t)sizeof(trm_triplet));
-    int *sizes = calloc((size_t)ranks, sizeof *sizes);
-    int *starts = calloc((size_t)ranks, sizeof *starts);
-    if (!sizes || !starts)
-        abort();
-    must(MPI_Gather(&mine, 1, MPI_INT, sizes, 1, MPI_INT, 0, MPI_COMM_WORLD));
-    int total = 0;
-    for (int r = 0; r < ranks; r++) {
-        starts[r] = total;
-        total += sizes[r];
-    }
-    trm_triplet *all = malloc((size_t)total + 1);
-    if (!all)
-        abort();
-    must(MPI_Gatherv(b->items, mine, MPI_BYTE, all, sizes, starts, MPI_BYTE, 0, MPI_COMM_WORLD));
-    must(MPI_Allreduce(MPI_IN_PLACE, &b->unsorted, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD));
-    free(b->items);
-    b->items = all;
-    b->count = b->capacity = total / (int)sizeof(trm_triplet);
-    if (b->count > 0)
-        qsort(all, (size_t)b->count, sizeof *all, reference_compare_triplets);
-    free(sizes);
-    free(starts);
-}
-
-/* Where each rank's rows start: first[0..ranks], by one of several ways to deal. */
-static void deal(test_random *random, int way, int64_t rows, int64_t *first)
-{
-    first[0] = 0;
-    first[ranks] = rows;
-    int64_t owner = test_random_below(random, ranks);
-    for (int r = 1; r < ranks; r++) {
-        if (way == 0) /* evenly */
-            first[r] = rows * r / ranks;
-        else if (way == 1) /* all on one */
-            first[r] = r > owner ? rows : 0;
-        else if (way == 2) /* one each, the rest on the last */
-            first[r] = r < rows ? r : rows;
-        else /* raggedly */
-            first[r] = test_random_below(random, rows + 1);
-    }
-    for (int i = 1; i < ranks; i++)
-        for (int j = i; j > 1 && first[j] < first[j - 1]; j--) {
-            int64_t t = first[j];
-            first[j] = first[j - 1];
-            first[j - 1] = t;
-        }
-}
-
 typedef struct job {
-    trm_run_options run;
+    random_run run;
     trm_mine_options mine;
-    int way;
 } job;
-
-static int a_divisor(test_random *random)
-{
-    int divisor;
-    do
-        divisor = 1 + (int)test_random_below(random, ranks);
-    while (ranks % divisor != 0);
-    return divisor;
-}
 
 /* The case's number walks the product of the rules; its random numbers choose what must not matter. */
 static job job_of_case(int number, test_random *random)
@@ -128,7 +39,6 @@ static job job_of_case(int number, test_random *random)
                                            "nearest:2", "nearest:5", "nearest:1000"};
     static const double margins[] = {0.0, 0.25, 1.0, 2.0, 7.0, 1e6};
     job j;
-    trm_run_options_init(&j.run);
     trm_mine_options_init(&j.mine);
     j.mine.metric = (trm_metric)(number % 4);
     j.mine.positives = policies[number / 4 % 7];
@@ -138,30 +48,18 @@ static job job_of_case(int number, test_random *random)
     j.mine.margin = margins[test_random_below(random, 6)];
     if (test_random_below(random, 3) == 0)
         j.mine.margin *= 0.1;
-    j.run.kernel = test_random_below(random, 2) ? "fp32" : "blas";
-    j.run.threads = 1 + (int)test_random_below(random, 3);
-    j.run.tile = test_random_below(random, 2) ? 32 : 64;
-    j.run.replicate = a_divisor(random);
-    j.way = (int)test_random_below(random, DEALS);
+    random_run_draw(random, &j.run);
     return j;
 }
 
 static void describe(const char *what, int number, const random_store *store, const job *j)
 {
     fprintf(stderr,
-            "case %d: %s\n  store: %lld x %d, %s; ranks %d, deal %d\n"
-            "  metric %s, margin %g, positives %s, window %d, pick %d, fallback %d\n"
-            "  kernel %s, threads %d, tile %d, replicate %d\n",
-            number, what, (long long)store->rows, store->dim, store->flavour, ranks, j->way,
-            trm_metric_name(j->mine.metric), j->mine.margin, j->mine.positives, (int)j->mine.window,
-            (int)j->mine.pick, (int)j->mine.fallback, j->run.kernel, j->run.threads, j->run.tile,
-            j->run.replicate);
-}
-
-static void describe_triplet(const char *who, const trm_triplet *t)
-{
-    fprintf(stderr, "  %s (%lld, %lld, %lld) d_ap %a d_an %a kind %lld\n", who, (long long)t->anchor,
-            (long long)t->positive, (long long)t->negative, t->d_ap, t->d_an, (long long)t->kind);
+            "case %d: %s\n  store: %lld x %d, %s\n"
+            "  metric %s, margin %g, positives %s, window %d, pick %d, fallback %d\n",
+            number, what, (long long)store->rows, store->dim, store->flavour, trm_metric_name(j->mine.metric),
+            j->mine.margin, j->mine.positives, (int)j->mine.window, (int)j->mine.pick, (int)j->mine.fallback);
+    random_run_describe(&j->run);
 }
 
 /* The first count that differs, or NULL. */
@@ -186,40 +84,10 @@ static const char *differing_count(const trm_mine_summary *a, const trm_mine_sum
 }
 
 /* On rank 0: what is wrong, or NULL. */
-static const char *compare(const reference_result *want, const bag *got, const trm_mine_summary *summary)
+static const char *compare(const reference_result *want, const mined *got, const trm_mine_summary *summary)
 {
-    int64_t common = want->count < got->count ? want->count : got->count;
-    for (int64_t i = 0; i < common; i++)
-        if (memcmp(&want->triplets[i], &got->items[i], sizeof(trm_triplet)) != 0) {
-            describe_triplet("want", &want->triplets[i]);
-            describe_triplet("got ", &got->items[i]);
-            return "a triplet differs";
-        }
-    if (want->count != got->count)
-        return "the number of triplets differs";
-    if (got->unsorted)
-        return "a rank's triplets were not sorted";
-    const char *field = differing_count(&want->summary, summary);
-    return field;
-}
-
-/* Mines the store as dealt; the bag is complete on rank 0. Collective. */
-static trm_status mine(const random_store *store, const job *j, const int64_t *first, bag *b,
-                       trm_mine_summary *summary, trm_error *err)
-{
-    trm_run *run = NULL;
-    trm_rows *rows = NULL;
-    int64_t start = first[rank], count = first[rank + 1] - first[rank];
-    trm_status status = trm_run_create(MPI_COMM_WORLD, &j->run, &run, err);
-    if (status == TRM_OK)
-        status = trm_rows_create(run, count, store->dim, store->embeddings + start * store->dim,
-                                 store->labels + start, store->ignore_count, store->ignore_label, &rows, err);
-    if (status == TRM_OK)
-        status = trm_mine(run, rows, &j->mine, put_in_bag, b, summary, NULL, err);
-    trm_rows_destroy(&rows);
-    trm_run_destroy(&run);
-    gather_bag(b);
-    return status;
+    const char *wrong = mined_differs(got, want->triplets, want->count);
+    return wrong ? wrong : differing_count(&want->summary, summary);
 }
 
 /* What the cases made, on rank 0: cases that agree on nothing found test nothing. */
@@ -239,10 +107,10 @@ static void note(findings *found, const trm_mine_summary *summary)
 static int case_agrees(int number, const random_store *store, const job *j, const int64_t *first,
                        findings *found)
 {
-    bag b = {0};
+    mined b;
     trm_mine_summary summary = {0};
     trm_error err = TRM_ERROR_INIT;
-    trm_status status = mine(store, j, first, &b, &summary, &err);
+    trm_status status = mined_run(store, &j->run, first, &j->mine, &b, &summary, &err);
     int bad = status != TRM_OK;
     if (bad && rank == 0) {
         describe("an error", number, store, j);
@@ -261,7 +129,7 @@ static int case_agrees(int number, const random_store *store, const job *j, cons
         note(found, &want.summary);
         reference_destroy(&want);
     }
-    free(b.items);
+    mined_destroy(&b);
     must(MPI_Allreduce(MPI_IN_PLACE, &bad, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD));
     return !bad;
 }
@@ -281,7 +149,7 @@ static void random_stores_agree_with_the_reference(void **state)
         random_store_create((uint64_t)number, &store);
         test_random random = {(uint64_t)number + UINT64_C(1000003)};
         job j = job_of_case(number, &random);
-        deal(&random, j.way, store.rows, first);
+        random_run_deal(&random, &j.run, store.rows, first);
         failures += !case_agrees(number, &store, &j, first, &found);
         random_store_destroy(&store);
     }
@@ -315,20 +183,21 @@ static void golden_values(void **state)
         j.mine.metric = TRM_METRIC_L2;
         j.mine.window = TRM_WINDOW_NONE;
         j.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
-        deal(&random, round, store.rows, first);
-        bag b = {0};
+        j.run.deal = round;
+        random_run_deal(&random, &j.run, store.rows, first);
+        mined b;
         trm_mine_summary summary = {0};
         trm_error err = TRM_ERROR_INIT;
-        bad += mine(&store, &j, first, &b, &summary, &err) != TRM_OK;
+        bad += mined_run(&store, &j.run, first, &j.mine, &b, &summary, &err) != TRM_OK;
         bad += summary.triplets.total != 6 || summary.triplets.fallback != 2;
         bad += summary.anchors.no_positive != 1;
         if (rank == 0) {
             bad += b.count != 6;
             for (int i = 0; i < 6 && i < b.count; i++)
-                bad += b.items[i].anchor != want[i][0] || b.items[i].positive != want[i][1] ||
-                       b.items[i].negative != want[i][2] || b.items[i].kind != want[i][3];
+                bad += b.triplets[i].anchor != want[i][0] || b.triplets[i].positive != want[i][1] ||
+                       b.triplets[i].negative != want[i][2] || b.triplets[i].kind != want[i][3];
         }
-        free(b.items);
+        mined_destroy(&b);
     }
     free(first);
     must(MPI_Allreduce(MPI_IN_PLACE, &bad, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD));
@@ -360,32 +229,32 @@ static void a_memory_limit_splits_the_anchors_into_panels_with_the_same_result(v
         abort();
     for (int r = 0; r <= ranks; r++)
         first[r] = store.rows * r / ranks;
-    job j = {.way = 0};
-    trm_run_options_init(&j.run);
+    job j;
+    trm_run_options_init(&j.run.options);
     trm_mine_options_init(&j.mine);
     j.mine.window = TRM_WINDOW_NONE;
     j.mine.fallback = TRM_FALLBACK_FARTHEST_INSIDE;
-    j.run.threads = 2;
-    j.run.tile = 32;
-    j.run.replicate = 1;
+    j.run.options.threads = 2;
+    j.run.options.tile = 32;
+    j.run.options.replicate = 1;
     reference_store plain = random_store_view(&store);
     reference_result want;
     reference_mine(&plain, &j.mine, &want);
     int bad = 0, most_panels = 0;
     int64_t limit = 0;
     for (int round = 0; round < 60; round++) {
-        bag b = {0};
+        mined b;
         trm_mine_summary summary = {0};
         trm_error err = TRM_ERROR_INIT;
-        j.run.mem_per_rank = limit;
-        trm_status status = mine(&store, &j, first, &b, &summary, &err);
+        j.run.options.mem_per_rank = limit;
+        trm_status status = mined_run(&store, &j.run, first, &j.mine, &b, &summary, &err);
         if (status == TRM_OK && rank == 0) {
             const char *wrong = compare(&want, &b, &summary);
             if (wrong)
                 fprintf(stderr, "limit %lld, panels %d: %s\n", (long long)limit, summary.panels, wrong);
             bad += wrong != NULL;
         }
-        free(b.items);
+        mined_destroy(&b);
         if (status == TRM_OK) {
             bad += limit > 0 && summary.memory_bytes > limit;
             most_panels = summary.panels > most_panels ? summary.panels : most_panels;
@@ -408,11 +277,7 @@ static void a_memory_limit_splits_the_anchors_into_panels_with_the_same_result(v
 
 int main(int argc, char **argv)
 {
-    int provided;
-    alarm(1200);
-    must(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
-    must(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
-    must(MPI_Comm_size(MPI_COMM_WORLD, &ranks));
+    start_mpi(&argc, &argv, 1200);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_values),
         cmocka_unit_test(random_stores_agree_with_the_reference),
