@@ -20,8 +20,8 @@ static const char *const negative_words[NEGATIVES] = {"semihard",  "hard",      
                                                       "weighted",  "within-margin",  "hard-all", "easy-all",
                                                       "violating", "multisimilarity"};
 
-static const char *const filter_words[FAMILY_FILTERS] = {"min-distance", "max-distance", "absolute-margin",
-                                                         "relative-margin", "not-near-positive"};
+const char *const random_family_filters[FAMILY_FILTERS] = {"min-distance", "max-distance", "absolute-margin",
+                                                           "relative-margin", "not-near-positive"};
 
 static bool chance(test_random *random, int64_t of)
 {
@@ -202,7 +202,8 @@ void random_family_describe(const random_family *family, char *text, size_t size
         add(text, size, &used, " --rank-order after");
     for (int filter = 0; filter < FAMILY_FILTERS; filter++)
         if (options->filter[filter].given)
-            add(text, size, &used, " --%s %.17g", filter_words[filter], options->filter[filter].value);
+            add(text, size, &used, " --%s %.17g", random_family_filters[filter],
+                options->filter[filter].value);
     if (options->lists)
         add(text, size, &used, " --form lists");
 }

@@ -17,6 +17,9 @@ typedef struct random_family {
     char positives[32], negatives[64];
 } random_family;
 
+/* What the options call the filters, in their order. */
+extern const char *const random_family_filters[FAMILY_FILTERS];
+
 /* Draws the options of a number for this store. Rows that are to be drawn by weight are mostly made unit rows
  * first, because others are too far apart to be drawn at all. */
 void random_family_create(uint64_t number, random_store *store, random_family *family);

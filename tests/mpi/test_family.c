@@ -1,0 +1,260 @@
+/* The mining family, trm_mine against the brute-force reference: random options on random small stores, the same
+ * triplets to the bit and the same counts, however many ranks. A failure prints the case's number, which is its
+ * seed; TRIMINE_TEST_CASE=N runs case N alone. */
+#include "mine/negatives.h"
+#include "mine/options.h"
+#include "mine/positives.h"
+#include "support/mined.h"
+#include "support/random_family.h"
+#include "support/scratch.h"
+
+#include <mpi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* What the library has of the family, and what of it was compared (on rank 0). */
+typedef struct compared {
+    const char *option, *word;
+    int64_t cases, triplets;
+} compared;
+
+/* A line each: add one with what you add to the library, and to library_options where it is an option of its own.
+ * Cases with other words are passed over; filters and rank windows without a line are left out of a case. */
+// clang-format off
+static compared lines[] = {
+    {.option = "positives", .word = "all"},
+    {.option = "positives", .word = "hardest"},
+    {.option = "positives", .word = "easiest"},
+    {.option = "positives", .word = "nearest"},
+    {.option = "negatives", .word = "semihard"},
+    {.option = "negatives", .word = "hard"},
+    {.option = "negatives", .word = "topk"},
+    {.option = "window", .word = "none"},
+    {.option = "window", .word = "lt"},
+    {.option = "window", .word = "le"},
+    {.option = "pick", .word = "nearest"},
+    {.option = "pick", .word = "farthest"},
+    {.option = "fallback", .word = "skip"},
+    {.option = "fallback", .word = "farthest-inside"},
+    {.option = "fallback", .word = "hardest"},
+};
+// clang-format on
+
+enum { LINES = sizeof lines / sizeof *lines, CASES = 6 * RANDOM_FAMILIES };
+
+/* The line of an option's word, which may be followed by a colon and a number; NULL where there is none. */
+static compared *line_of(const char *option, const char *word)
+{
+    const size_t length = strcspn(word, ":");
+    for (int i = 0; i < LINES; i++)
+        if (strcmp(lines[i].option, option) == 0 && strlen(lines[i].word) == length &&
+            strncmp(lines[i].word, word, length) == 0)
+            return &lines[i];
+    return NULL;
+}
+
+static void leave_out_what_is_not_there(family_options *options)
+{
+    for (int filter = 0; filter < FAMILY_FILTERS; filter++)
+        if (line_of("filter", random_family_filters[filter]) == NULL)
+            options->filter[filter].given = false;
+    if (line_of("ranks", options->rank_order_after ? "after" : "before") == NULL) {
+        options->rank_from = 1;
+        options->rank_to = INT64_MAX;
+        options->rank_order_after = false;
+    }
+}
+
+/* The lines that a case is of, and how many; some may be NULL: the library has not all of it. */
+static int lines_of(const family_options *options, compared **of)
+{
+    int count = 0;
+    of[count++] = line_of("positives", options->positives);
+    of[count++] = line_of("negatives", options->negatives);
+    if (strcmp(options->negatives, "semihard") == 0) {
+        of[count++] = line_of("window", options->window);
+        of[count++] = line_of("pick", options->pick);
+        of[count++] = line_of("fallback", options->fallback);
+    }
+    for (int filter = 0; filter < FAMILY_FILTERS; filter++)
+        if (options->filter[filter].given)
+            of[count++] = line_of("filter", random_family_filters[filter]);
+    if (options->rank_from > 1 || options->rank_to < INT64_MAX)
+        of[count++] = line_of("ranks", options->rank_order_after ? "after" : "before");
+    return count;
+}
+
+static bool library_has(const family_options *options)
+{
+    compared *of[LINES];
+    bool all = true;
+    for (int count = lines_of(options, of), i = 0; i < count; i++)
+        all = all && of[i] != NULL;
+    return all;
+}
+
+static int value_of(const trm_words *words, const char *word)
+{
+    const trm_word *found = trm_word_find(words, word, strlen(word));
+    return found != NULL ? found->value : 0;
+}
+
+/* The case as the library takes it. */
+static trm_mine_options library_options(const family_options *family)
+{
+    trm_mine_options options;
+    trm_mine_options_init(&options);
+    options.metric = family->metric;
+    options.margin = family->margin;
+    options.positives = family->positives;
+    options.negatives = family->negatives;
+    options.window = (trm_window)value_of(&trm_window_words, family->window);
+    options.pick = (trm_pick)value_of(&trm_pick_words, family->pick);
+    options.fallback = (trm_fallback)value_of(&trm_fallback_words, family->fallback);
+    return options;
+}
+
+/* The first count that differs, or NULL. */
+static const char *differing_count(const family_result *want, const trm_mine_summary *got)
+{
+#define DIFFERS(wanted, field)                                                                               \
+    if ((wanted) != got->field)                                                                              \
+    return #field
+    DIFFERS(want->anchors.total, anchors.total);
+    DIFFERS(want->anchors.valid, anchors.valid);
+    DIFFERS(want->anchors.no_positive, anchors.no_positive);
+    DIFFERS(want->anchors.no_negative, anchors.no_negative);
+    DIFFERS(want->anchors.ignored, anchors.ignored);
+    DIFFERS(want->positive_pairs, positive_pairs);
+    DIFFERS(want->total, triplets.total);
+    DIFFERS(want->fallback, triplets.fallback);
+    DIFFERS(want->total - want->fallback, triplets.semihard); /* kind 0 */
+    DIFFERS(want->skipped, triplets.skipped);
+#undef DIFFERS
+    return NULL;
+}
+
+static void note(const family_options *options, int64_t triplets)
+{
+    compared *of[LINES];
+    for (int count = lines_of(options, of), i = 0; i < count; i++) {
+        of[i]->cases++;
+        of[i]->triplets += triplets;
+    }
+}
+
+/* On rank 0: whether what was mined is what the reference mines; tells on stderr what is not. */
+static bool agrees(int number, const random_store *store, const random_family *family, const random_run *run,
+                   const mined *got, const trm_mine_summary *summary)
+{
+    const reference_store plain = random_store_view(store);
+    family_result want;
+    family_mine(&plain, &family->options, &want);
+    const char *wrong = want.count == want.total ? mined_differs(got, want.triplets, want.count) : NULL;
+    if (!wrong)
+        wrong = differing_count(&want, summary);
+    if (wrong) {
+        char text[512];
+        random_family_describe(family, text, sizeof text);
+        fprintf(stderr, "case %d: %s\n  store: %lld x %d, %s\n  %s\n", number, wrong, (long long)store->rows,
+                store->dim, store->flavour, text);
+        random_run_describe(run);
+    }
+    note(&family->options, want.total);
+    family_destroy(&want);
+    return wrong == NULL;
+}
+
+/* Whether the library does a case as the reference does, or can't; the same on all ranks. Collective. */
+static bool run_case(int number, int64_t *first)
+{
+    random_store store;
+    random_family family;
+    random_run run;
+    test_random random = {(uint64_t)number + UINT64_C(2000003)};
+    random_store_create((uint64_t)number + 1, &store);
+    random_family_create((uint64_t)number, &store, &family);
+    leave_out_what_is_not_there(&family.options);
+    random_run_draw(&random, &run);
+    random_run_deal(&random, &run, store.rows, first);
+    bool good = true;
+    if (library_has(&family.options)) {
+        const trm_mine_options options = library_options(&family.options);
+        trm_mine_summary summary = {0};
+        trm_error err = TRM_ERROR_INIT;
+        mined got;
+        const trm_status status = mined_run(&store, &run, first, &options, &got, &summary, &err);
+        good = status == TRM_OK;
+        if (!good && rank == 0)
+            fprintf(stderr, "case %d: status %d: %s\n", number, (int)status, err.text);
+        if (good && rank == 0)
+            good = agrees(number, &store, &family, &run, &got, &summary);
+        mined_destroy(&got);
+    }
+    random_store_destroy(&store);
+    return everywhere(good);
+}
+
+static void random_options_on_random_stores_agree_with_the_reference(void **state)
+{
+    (void)state;
+    int64_t *first = calloc((size_t)ranks + 1, sizeof *first);
+    assert_non_null(first);
+    const char *only = getenv("TRIMINE_TEST_CASE");
+    const int from = only ? atoi(only) : 0, to = only ? from + 1 : CASES;
+    int failures = 0;
+    for (int number = from; number < to && failures < 5; number++)
+        failures += !run_case(number, first);
+    free(first);
+    assert_int_equal(failures, 0);
+    bool none_on_nothing = true;
+    for (int i = 0; i < LINES && rank == 0 && only == NULL; i++)
+        if (lines[i].triplets == 0) {
+            none_on_nothing = false;
+            fprintf(stderr, "%s %s: no triplets in %lld cases\n", lines[i].option, lines[i].word,
+                    (long long)lines[i].cases);
+        }
+    assert_true(everywhere(none_on_nothing));
+}
+
+static int without_a_line(const char *option, const trm_words *words)
+{
+    int count = 0;
+    for (int i = 0; i < words->count; i++) {
+        const trm_word *word = trm_word_at(words, i);
+        if (word->derived || line_of(option, word->name) != NULL)
+            continue;
+        print_error("%s %s is compared with nothing\n", option, word->name);
+        count++;
+    }
+    return count;
+}
+
+static void every_word_of_the_library_is_compared(void **state)
+{
+    (void)state;
+    assert_int_equal(without_a_line("positives", &trm_positives_words), 0);
+    assert_int_equal(without_a_line("negatives", &trm_negatives_words), 0);
+    assert_int_equal(without_a_line("window", &trm_window_words), 0);
+    assert_int_equal(without_a_line("pick", &trm_pick_words), 0);
+    assert_int_equal(without_a_line("fallback", &trm_fallback_words), 0);
+}
+
+int main(int argc, char **argv)
+{
+    start_mpi(&argc, &argv, 1200);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_word_of_the_library_is_compared),
+        cmocka_unit_test(random_options_on_random_stores_agree_with_the_reference),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
