@@ -1,0 +1,148 @@
+/* The rings' arithmetic: over all teams, members and steps every pair of tiles of the whole is in one region. */
+#include "sweep/schedule.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { TEAMS = 17, MEMBERS = 4, TILES_MOST = 7, DEALS = 5 };
+
+/* How many tile rows each team's shard has: all as many, odd and even; ragged; some without any. */
+static int64_t tiles_of(int deal, int team)
+{
+    switch (deal) {
+    case 0:
+        return 5;
+    case 1:
+        return 4;
+    case 2:
+        return 1;
+    case 3:
+        return 1 + team * 3 % TILES_MOST;
+    default:
+        return team * 5 % 4;
+    }
+}
+
+/* A set's tile rows: where each team's begin. Returns how many there are. */
+static int64_t begin_of(int deal, int teams, int64_t *begin)
+{
+    begin[0] = 0;
+    for (int t = 0; t < teams; t++)
+        begin[t + 1] = begin[t] + tiles_of(deal, t);
+    return begin[teams];
+}
+
+/* Counts a region's tiles. seen: of row x of the first set and y of the second, x * across + y. */
+static void count_tiles(trm_region region, int64_t a_begin, int64_t b_begin, int64_t across, bool one_set,
+                        int *seen)
+{
+    for (int64_t i = region.a_first; i < region.a_last; i++)
+        for (int64_t j = region.triangle ? i : region.b_first; j < region.b_last; j++) {
+            const int64_t a = a_begin + i, b = b_begin + j;
+            seen[one_set && a > b ? b * across + a : a * across + b]++;
+        }
+}
+
+/* Pairs of tiles that are not in exactly one region. */
+static int64_t missed(const trm_schedule *schedule, int teams, int members, int a_deal, int b_deal)
+{
+    int64_t a_begin[TEAMS + 1], b_begin[TEAMS + 1], wrong = 0;
+    const int64_t down = begin_of(a_deal, teams, a_begin), across = begin_of(b_deal, teams, b_begin);
+    int *seen = calloc((size_t)(down * across) + 1, sizeof *seen);
+    assert_non_null(seen);
+    for (int team = 0; team < teams; team++)
+        for (int step = 0; step < schedule->steps(teams); step++)
+            for (int member = 0; member < members; member++) {
+                const int visitor = trm_ring_visitor(teams, team, step);
+                const trm_region region = schedule->region(teams, members, team, member, step,
+                                                           tiles_of(a_deal, team), tiles_of(b_deal, visitor));
+                assert_true(region.a_first >= 0 && region.a_last <= tiles_of(a_deal, team));
+                assert_true(region.b_first >= 0 && region.b_last <= tiles_of(b_deal, visitor));
+                assert_true(!region.triangle || (schedule->one_set && visitor == team));
+                count_tiles(region, a_begin[team], b_begin[visitor], across, schedule->one_set, seen);
+            }
+    for (int64_t a = 0; a < down; a++)
+        for (int64_t b = 0; b < across; b++)
+            wrong += seen[a * across + b] != (schedule->one_set && a > b ? 0 : 1);
+    free(seen);
+    return wrong;
+}
+
+static void the_half_ring_has_every_unordered_pair_of_tiles_once(void **state)
+{
+    (void)state;
+    for (int teams = 1; teams <= TEAMS; teams++)
+        for (int members = 1; members <= MEMBERS; members++)
+            for (int deal = 0; deal < DEALS; deal++)
+                assert_int_equal(missed(&trm_half_ring, teams, members, deal, deal), 0);
+}
+
+static void the_full_ring_has_every_pair_of_tiles_of_two_sets_once(void **state)
+{
+    (void)state;
+    for (int teams = 1; teams <= TEAMS; teams++)
+        for (int members = 1; members <= MEMBERS; members++)
+            for (int deals = 0; deals < DEALS * DEALS; deals++)
+                assert_int_equal(missed(&trm_full_ring, teams, members, deals / DEALS, deals % DEALS), 0);
+}
+
+static int64_t tiles_in(trm_region region)
+{
+    int64_t tiles = 0;
+    for (int64_t i = region.a_first; i < region.a_last; i++)
+        tiles += region.b_last - (region.triangle ? i : region.b_first);
+    return tiles;
+}
+
+/* Of the ranks, all teams with as many tiles: the most that one has to do as a multiple of its share. */
+static double largest_share(const trm_schedule *schedule, int teams, int members, int64_t tiles)
+{
+    int64_t all = 0, most = 0;
+    for (int team = 0; team < teams; team++)
+        for (int member = 0; member < members; member++) {
+            int64_t own = 0;
+            for (int step = 0; step < schedule->steps(teams); step++)
+                own += tiles_in(schedule->region(teams, members, team, member, step, tiles, tiles));
+            all += own;
+            most = own > most ? own : most;
+        }
+    return (double)most * teams * members / (double)all;
+}
+
+static void all_ranks_have_about_as_much_to_do(void **state)
+{
+    (void)state;
+    for (int teams = 1; teams <= TEAMS; teams++)
+        for (int members = 1; members <= MEMBERS; members++) {
+            assert_true(largest_share(&trm_half_ring, teams, members, 1000) < 1.01);
+            assert_true(largest_share(&trm_full_ring, teams, members, 1000) < 1.01);
+        }
+}
+
+static void a_ring_has_no_more_steps_than_it_needs(void **state)
+{
+    (void)state;
+    for (int teams = 1; teams <= TEAMS; teams++) {
+        assert_int_equal(trm_half_ring.steps(teams), teams / 2 + 1);
+        assert_int_equal(trm_full_ring.steps(teams), teams);
+        assert_int_equal(trm_ring_visitor(teams, teams - 1, 0), teams - 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_half_ring_has_every_unordered_pair_of_tiles_once),
+        cmocka_unit_test(the_full_ring_has_every_pair_of_tiles_of_two_sets_once),
+        cmocka_unit_test(all_ranks_have_about_as_much_to_do),
+        cmocka_unit_test(a_ring_has_no_more_steps_than_it_needs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
