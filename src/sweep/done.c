@@ -2,7 +2,6 @@
 #include "sweep/done.h"
 
 #include "base/alloc.h"
-#include "kernel/kernel.h"
 
 #include <string.h>
 
@@ -73,7 +72,7 @@ void trm_done_free(trm_done *done)
 
 /* The edges of done rectangles cut a tile's ranges; between cuts a cell is done or not, as a whole. */
 typedef struct cuts {
-    bool at[TRM_TILE_MAX + 1]; /* by distance from first */
+    bool at[TRM_BLOCK_MAX + 1]; /* by distance from first */
     int64_t first, last;
 } cuts;
 

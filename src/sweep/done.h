@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { TRM_BLOCK_MAX = 2048 }; /* rows of a block of tiles, at most */
+
 /* Places [a_first, a_last) with places [b_first, b_last). Four words, as a checkpoint holds it. */
 typedef struct trm_rectangle {
     int64_t a_first, a_last, b_first, b_last;
@@ -38,7 +40,7 @@ typedef void (*trm_left_fn)(void *context, trm_rectangle part, bool diagonal);
 
 /* What is left of a tile: the tile itself where nothing of it is done; parts that cover the rest once; or
  * nothing. whole: as soon as anything is left, the tile is given as it is, once. diagonal: both of the
- * tile's ranges are one. A side of a tile is at most TRM_TILE_MAX. */
+ * tile's ranges are one. A side of a tile is at most TRM_BLOCK_MAX. */
 void trm_done_left(const trm_done *done, trm_rectangle tile, bool diagonal, bool whole, trm_left_fn left,
                    void *context);
 

@@ -313,10 +313,10 @@ int64_t trm_sweep_state_bytes(const trm_rows *rows, const trm_query_type *type, 
  * blocks of 1024 rows half of the time goes into reading tables.) */
 int trm_block_of(const trm_run *run, int tile, int64_t shard, int64_t rows, int64_t slots)
 {
-    enum { SLOTS_IN_CACHE = 64, BLOCK_OFTEN = 1024, BLOCK_MAX = 2048, BLOCKS_A_THREAD = 16 };
+    enum { SLOTS_IN_CACHE = 64, BLOCK_OFTEN = 1024, BLOCKS_A_THREAD = 16 };
     const int64_t each = rows > 0 ? slots / rows : 0;
     int block = tile;
-    while (each >= (2 * block <= BLOCK_OFTEN ? SLOTS_IN_CACHE : block) && 2 * block <= BLOCK_MAX &&
+    while (each >= (2 * block <= BLOCK_OFTEN ? SLOTS_IN_CACHE : block) && 2 * block <= TRM_BLOCK_MAX &&
            (shard / (2 * block)) * (shard / (2 * block)) >= BLOCKS_A_THREAD * run->threads)
         block *= 2;
     return block;
