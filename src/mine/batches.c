@@ -286,7 +286,8 @@ static trm_status collect(void *context, trm_triplet **triplets, int64_t count, 
         j->triplets = larger;
         j->room = room;
     }
-    memcpy(j->triplets + j->count, *triplets, (size_t)count * sizeof **triplets);
+    if (count > 0)
+        memcpy(j->triplets + j->count, *triplets, (size_t)count * sizeof **triplets);
     j->count += count;
     return TRM_OK;
 }

@@ -173,6 +173,7 @@ static trm_status read_size(const char *name, const char *text, int64_t *value, 
 trm_status trm_words_check(const trm_words *words, const char *name, const char *text, const trm_word **word,
                            double *number, trm_error *err)
 {
+    text = text != NULL ? text : "";
     const size_t length = strcspn(text, ":");
     const trm_word *found = trm_word_find(words, text, length);
     char of_number[64];

@@ -32,10 +32,9 @@ void trm_arguments_whole(trm_arguments *list, const char *name, int64_t value, i
 static void add_text(trm_arguments *list, const char *name, const char *text, const trm_words *words)
 {
     const char *const shown = text != NULL ? text : "";
-    add(list, (trm_argument){.name = name,
-                             .text = shown,
-                             .words = text != NULL ? words : NULL,
-                             .word = (int64_t)XXH3_64bits(shown, strlen(shown))});
+    add(list,
+        (trm_argument){
+            .name = name, .text = shown, .words = words, .word = (int64_t)XXH3_64bits(shown, strlen(shown))});
 }
 
 static void add_real(trm_arguments *list, const trm_option *option, double value)
@@ -107,7 +106,7 @@ static void add_option(trm_arguments *list, const trm_option *option, const void
         return;
     case TRM_OPTION_TEXT:
         memcpy(&text, (const char *)settings + option->at, sizeof text);
-        add_text(list, option->field, text, option->words);
+        add_text(list, option->field, text, text == NULL && option->optional ? NULL : option->words);
         return;
     case TRM_OPTION_REALS:
     case TRM_OPTION_COUNT:

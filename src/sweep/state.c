@@ -118,7 +118,8 @@ static char *lay_fields(trm_state *state, trm_field_kind kind, const int64_t *sl
         if (of->kind != kind)
             continue;
         state->field[f] = at;
-        at += at == NULL ? 0 : slots[of->shape] * (int64_t)of->bytes;
+        if (at != NULL)
+            at += slots[of->shape] * (int64_t)of->bytes;
     }
     return at;
 }
