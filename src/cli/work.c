@@ -274,9 +274,11 @@ static int64_t survey_bytes(const trm_work *work, int64_t triplets)
  * Collective. */
 static int64_t file_bytes(const trm_work *work)
 {
+    trm_positives positives;
     int64_t most = 0;
+    trm_positives_choose(&positives, &work->options.mine, INT64_MAX);
     for (int64_t row = 0; row < work->rows->count; row++) {
-        const int64_t pairs = trm_positives_pairs(&work->options.mine, work->rows->class_size[row]);
+        const int64_t pairs = trm_positives_pairs(&positives, work->rows->class_size[row]);
         most = pairs > most ? pairs : most;
     }
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, work->comm);

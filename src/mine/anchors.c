@@ -23,7 +23,7 @@ int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row)
     if (is_lone(anchors, row))
         return 1;
     return trm_anchors_valid(anchors->rows, row)
-               ? trm_positives_pairs(anchors->options, anchors->rows->class_size[row])
+               ? trm_positives_pairs(&anchors->positives, anchors->rows->class_size[row])
                : 0;
 }
 

@@ -29,14 +29,16 @@ typedef struct gaps_job {
     const trm_mine_options *options;
     int64_t first, last;      /* this member's part of its shard */
     int64_t before, own, all; /* pairs: of the ranks before this one, of this one, of all */
-    float *anchor;            /* one row */
-    double *distance;         /* of the anchor to each row of the part */
+    trm_positives positives;
+    float *anchor;    /* one row */
+    double *distance; /* of the anchor to each row of the part */
 } gaps_job;
 
 static int64_t pairs_of(const gaps_job *job, int64_t row)
 {
-    return trm_anchors_valid(job->rows, row) ? trm_positives_pairs(job->options, job->rows->class_size[row])
-                                             : 0;
+    return trm_anchors_valid(job->rows, row)
+               ? trm_positives_pairs(&job->positives, job->rows->class_size[row])
+               : 0;
 }
 
 /* Ranks are in the order of the arrangement: a team's members one after another, teams likewise. */
@@ -69,7 +71,7 @@ static sampled_pair share_pair(gaps_job *job, int index)
     if (owner >= 0) {
         for (; left >= pairs_of(job, row); row++)
             left -= pairs_of(job, row);
-        const bool last = trm_positives_from_far(job->options);
+        const bool last = job->positives.policy->from_far;
         pair = (sampled_pair){rows->id[row], rows->label[row], last ? rows->class_size[row] - 2 : left,
                               rows->norm2[row]};
         memcpy(job->anchor, rows->x + row * rows->dim, (size_t)rows->dim * sizeof *job->anchor);
@@ -149,6 +151,7 @@ trm_status trm_mine_gaps(const trm_run *run, const trm_rows *rows, const trm_min
     gaps_job job = {.run = run, .rows = rows, .options = options};
     double gap[TRM_GAPS_SAMPLE];
     *gaps = (trm_gaps){.sampled = 0};
+    trm_positives_choose(&job.positives, options, INT64_MAX);
     number_pairs(&job);
     if (job.all == 0)
         return TRM_OK;

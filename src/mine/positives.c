@@ -22,16 +22,7 @@ void trm_positives_choose(trm_positives *positives, const trm_mine_options *opti
     positives->most = positives->most > 0 ? positives->most : 1;
 }
 
-int64_t trm_positives_pairs(const trm_mine_options *options, int64_t class_size)
+int64_t trm_positives_pairs(const trm_positives *positives, int64_t class_size)
 {
-    trm_positives positives;
-    trm_positives_choose(&positives, options, INT64_MAX);
-    return class_size - 1 < positives.count ? class_size - 1 : positives.count;
-}
-
-bool trm_positives_from_far(const trm_mine_options *options)
-{
-    trm_positives positives;
-    trm_positives_choose(&positives, options, INT64_MAX);
-    return positives.policy->from_far;
+    return class_size - 1 < positives->count ? class_size - 1 : positives->count;
 }

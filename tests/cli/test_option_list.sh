@@ -113,6 +113,9 @@ expect "there are lines to try" test "$(wc -l <"$dir/lines")" -gt 60
 while read -r code words; do
     case $words in
     *--form*) words+=" -o $out/o.h5" ;;
+    *--batches*) words+=" --classes-per-batch 1 --rows-per-class 1" ;;
+    *--classes-per-batch*) words+=" --batches 1 --rows-per-class 1" ;;
+    *--rows-per-class*) words+=" --batches 1 --classes-per-batch 1" ;;
     *--checkpoint-every*) words+=" --checkpoint $out/c" ;;
     *"--gradient-at normalized"*) words+=" --normalize" ;;
     *--threads*) [[ $code == 64 ]] || words="${words%--threads*}--threads 1" ;;

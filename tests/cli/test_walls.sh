@@ -28,7 +28,9 @@ may_reach() { # FROM TO
 # What does not hold yet: a room that reaches a header all the same. One that is not needed any more has to go from here.
 exceptions=(
     "loss > mine/anchors.h"    # batch-all keeps its anchors' thresholds as mining does
+    "loss > mine/batches.h"    # an evaluation may be inside batches
     "loss > mine/keep.h"       # and its panels
+    "loss > mine/negatives.h"  # how many triplets a pair can have
     "loss > mine/options.h"    # an evaluation has the options of its mining checked
     "loss > mine/positives.h"  # by anchors.h
     "loss > mine/quantiles.h"  # the distances of a loss's triplets are told as those of mined ones
@@ -42,7 +44,7 @@ exceptions=(
 # The files (.h, .c) of mine, loss and sweep that reach mpi.h: those that bring ranks together. All others, so each new
 # policy, query and loss, are plain C.
 with_mpi=(
-    mine/anchors mine/gaps mine/keep mine/mine mine/options mine/quantiles mine/statistics
+    mine/anchors mine/batches mine/draw mine/gaps mine/keep mine/mine mine/options mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/survey loss/triplets
     sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
@@ -52,11 +54,12 @@ with_mpi=(
 declare -A public=(
     [abi]="" [version]="abi" [status]="abi" [metric]="abi"
     [mine]="abi metric status"
-    [loss]="abi metric mine status"
+    [batches]="abi metric mine status"
+    [loss]="abi batches metric mine status"
     [run]="abi mpi status"
     [store]="abi mpi status"
-    [packed]="abi loss metric mine mpi status"
-    [trimine]="abi loss metric mine mpi packed run status store version"
+    [packed]="abi batches loss metric mine mpi status"
+    [trimine]="abi batches loss metric mine mpi packed run status store version"
 )
 
 code() { # the file without comments, preprocessor lines kept

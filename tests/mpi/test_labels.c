@@ -567,7 +567,9 @@ static void ids_are_used_or_left_aside_with_a_reason(void **state)
         good = p.ids[i] == p.first + i;
     release(&p);
     assert_true(everywhere(good));
-    const trm_store_options given = {.ids = "nowhere"};
+    trm_store_options given;
+    trm_store_options_init(&given);
+    given.ids = "nowhere";
     good = load(1, &path, &given, &p, &err) == TRM_ERR_DATA && strstr(err.text, "'nowhere'") != NULL;
     release(&p);
     assert_true(everywhere(good));
