@@ -338,13 +338,13 @@ static void offer_decided(const trm_tiles *tiles, trm_side *side, const trm_side
     omp_unset_lock(&side->locks[tile_row]);
 }
 
-/* Keeps the survivors with the right labels, each unordered pair once. */
-static void drop_unfit(const trm_tiles *tiles, bool diagonal, trm_workspace *work)
+/* Keeps the survivors of an area with the right labels, each unordered pair once. */
+static void drop_unfit(const trm_tiles *tiles, const trm_area *area, trm_workspace *work)
 {
     int64_t kept = 0;
     for (int64_t k = 0; k < work->count; k++) {
         trm_survivor s = work->survivors[k];
-        if (diagonal && s.col <= s.row)
+        if (s.row < area->row || s.col < area->col || (area->diagonal && s.col <= s.row))
             continue;
         const bool same = tiles->a->label[s.row] == tiles->b->label[s.col];
         if (tiles->relation == TRM_ANY_OTHER || same == (tiles->relation == TRM_SAME_LABEL))
@@ -375,8 +375,10 @@ static void take_windows(const trm_side *side, int64_t first, int64_t count, int
     omp_unset_lock(&side->locks[lock]);
 }
 
-/* Gives the number of pairs decided; -1: too many are left to look at one by one, and nothing was offered. */
-static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool diagonal, trm_worker *worker)
+/* An area of a tile, or the tile. Gives the number of pairs decided; -1: too many are left to look at one by one,
+ * and nothing was offered. */
+static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, const trm_area *area,
+                            trm_worker *worker)
 {
     trm_side *a = tiles->a, *b = tiles->b;
     trm_workspace *work = worker->work;
@@ -385,7 +387,7 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, bool d
     take_windows(a, tile->row, tile->rows, tile_a, worker->a_bounds);
     take_windows(b, tile->col, tile->cols, tile_b, worker->b_bounds);
     a->block->kernel->tile(tile, work);
-    drop_unfit(tiles, diagonal, work);
+    drop_unfit(tiles, area, work);
     worker->counts.survivors += work->count;
     if (work->count == 0)
         return 0;
@@ -459,15 +461,18 @@ static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_ar
         run_dense(tiles, area, worker);
         return;
     }
+    /* what is left of a tile may begin anywhere; the kernel goes by whole groups of rows */
+    const int64_t row = area->row / TRM_TILE_ALIGN * TRM_TILE_ALIGN,
+                  col = area->col / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
     const trm_tile tile = {.a = tiles->a->block,
                            .b = tiles->b->block,
                            .a_bounds = worker->a_bounds,
                            .b_bounds = worker->b_bounds,
-                           .row = area->row,
-                           .col = area->col,
-                           .rows = (int)(area->row_end - area->row),
-                           .cols = (int)(area->col_end - area->col)};
-    const int64_t decided = run_filtered(tiles, &tile, area->diagonal, worker);
+                           .row = row,
+                           .col = col,
+                           .rows = (int)(area->row_end - row),
+                           .cols = (int)(area->col_end - col)};
+    const int64_t decided = run_filtered(tiles, &tile, area, worker);
     judge_filter(worker, decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN);
     if (decided >= 0)
         worker->counts.elements += pairs_of(area);
