@@ -34,6 +34,18 @@ typedef enum trm_fallback {
     TRM_FALLBACK_HARDEST          /* the smallest d(a,n) of all */
 } trm_fallback;
 
+/* What the ranks of trm_mine_options.ranks count: all negatives of the anchor, or those that the filters left. */
+typedef enum trm_rank_order { TRM_RANK_BEFORE, TRM_RANK_AFTER } trm_rank_order;
+
+/* The filters of candidates, in the order in which one that is removed is charged. */
+typedef enum trm_filter {
+    TRM_FILTER_MIN_DISTANCE,
+    TRM_FILTER_MAX_DISTANCE,
+    TRM_FILTER_ABSOLUTE_MARGIN,
+    TRM_FILTER_RELATIVE_MARGIN,
+    TRM_FILTERS
+} trm_filter;
+
 /* Equal on all ranks, but for reserve. */
 typedef struct trm_mine_options {
     size_t size; /* set by trm_mine_options_init */
@@ -50,6 +62,16 @@ typedef struct trm_mine_options {
     trm_fallback fallback;
     bool lone;       /* a row without a positive makes a triplet too: positive -1, d_ap 0 */
     int64_t reserve; /* bytes of a rank's limit that the caller needs meanwhile, for the memory plan */
+    /* Of hard and topk; others refuse them. Only the negatives of these ranks by (d, id) may be chosen: "A-B", from
+     * 1, both ends with them, or "A-", to the end. NULL: all. Borrowed. */
+    const char *ranks;
+    trm_rank_order rank_order;
+    /* Only the negatives that pass may be chosen; NAN: not given. d_pos: of the anchor's farthest selected
+     * positive. */
+    double min_distance, max_distance; /* d >= min, d <= max; 0 or more, unless dot */
+    double absolute_margin;            /* d >= d_pos + x */
+    /* sql2, l2: d >= d_pos (1 + r). cosine, dot: s <= s_pos - |s_pos| r, s = 1 - d or -d. r >= 0. */
+    double relative_margin;
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;
@@ -87,6 +109,10 @@ typedef struct trm_mine_summary {
     int panels; /* passes over the anchors that the memory limit asked for; 1: none needed */
     double arrange_s, positives_s, negatives_s, answers_s; /* largest of any rank */
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
+    struct {
+        int64_t removed[TRM_FILTERS]; /* candidates, by the first filter that removes them */
+        int64_t short_anchors;        /* hard, topk:K: valid ones with fewer negatives than 1, K */
+    } filters;
 } trm_mine_summary;
 
 /* One rank's part, for the report. */
@@ -125,7 +151,8 @@ TRM_API void trm_rows_destroy(trm_rows **rows);
  * it, with free(), in the end. */
 typedef trm_status (*trm_triplet_fn)(void *context, trm_triplet **triplets, int64_t count, trm_error *err);
 
-/* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip. Not collective. */
+/* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip, no ranks, no filters. Not
+ * collective. */
 TRM_API void trm_mine_options_init_sized(trm_mine_options *options, size_t size);
 static inline void trm_mine_options_init(trm_mine_options *options)
 {

@@ -196,6 +196,9 @@ json_t *trm_report_options(const trm_cli *cli);
 trm_status trm_report_options_text(const trm_cli *cli, char **text, trm_error *err) TRM_MUST_CHECK;
 /* Parts of a report (new references). */
 json_t *trm_report_anchors(const trm_mine_summary *summary);
+/* What filters removed, and anchors that came up short; NULL where the policy of negatives takes no filters. */
+json_t *trm_report_filters(const trm_cli *cli, const trm_mine_summary *summary);
+void trm_report_filters_line(const trm_cli *cli, const trm_mine_summary *summary);
 json_t *trm_report_triplets(int64_t total, int64_t semihard, int64_t fallback, int64_t skipped);
 json_t *trm_report_loss(const char *name, const trm_loss_summary *loss, trm_reduction reduction);
 json_t *trm_report_gradient(const trm_loss_summary *loss);

@@ -193,9 +193,9 @@ static trm_status check(const trm_cli *cli, trm_error *err)
 }
 
 static const trm_taken takes[] = {
-    TRM_OF(trm_mine_table, mine), TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
-    TRM_OWN(trm_synthetic_table), TRM_OWN(trm_seed_table),           TRM_OF(trm_run_table, run),
-    TRM_OWN(trm_progress_table),  TRM_OWN(trm_report_table),
+    TRM_OF(trm_mine_table, mine),    TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
+    TRM_OF(trm_filters_table, mine), TRM_OWN(trm_synthetic_table),      TRM_OWN(trm_seed_table),
+    TRM_OF(trm_run_table, run),      TRM_OWN(trm_progress_table),       TRM_OWN(trm_report_table),
 };
 
 const trm_command trm_command_bench = {

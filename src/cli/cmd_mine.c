@@ -105,13 +105,13 @@ static trm_status run(trm_cli *cli, trm_error *err)
 }
 
 static const trm_taken takes[] = {
-    TRM_OWN(trm_output_table),      TRM_OWN(trm_form_table),           TRM_OWN(trm_overwrite_table),
-    TRM_OWN(trm_checkpoint_table),  TRM_OWN(trm_dataset_table),        TRM_OWN(trm_batches_table),
-    TRM_OF(trm_mine_table, mine),   TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
-    TRM_OF(trm_corner_table, loss), TRM_OF(trm_loss_table, loss),      TRM_OWN(trm_gradient_table),
-    TRM_OWN(trm_compat_table),      TRM_OWN(trm_seed_table),           TRM_OF(trm_survey_table, survey),
-    TRM_OWN(trm_rows_table),        TRM_OF(trm_run_table, run),        TRM_OWN(trm_progress_table),
-    TRM_OWN(trm_report_table),
+    TRM_OWN(trm_output_table),        TRM_OWN(trm_form_table),           TRM_OWN(trm_overwrite_table),
+    TRM_OWN(trm_checkpoint_table),    TRM_OWN(trm_dataset_table),        TRM_OWN(trm_batches_table),
+    TRM_OF(trm_mine_table, mine),     TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
+    TRM_OF(trm_filters_table, mine),  TRM_OF(trm_corner_table, loss),    TRM_OF(trm_loss_table, loss),
+    TRM_OWN(trm_gradient_table),      TRM_OWN(trm_compat_table),         TRM_OWN(trm_seed_table),
+    TRM_OF(trm_survey_table, survey), TRM_OWN(trm_rows_table),           TRM_OF(trm_run_table, run),
+    TRM_OWN(trm_progress_table),      TRM_OWN(trm_report_table),
 };
 
 const trm_command trm_command_mine = {

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "loss/options.h"
+#include "mine/negatives.h"
 
 #include <assert.h>
 #include <math.h>
@@ -351,7 +352,11 @@ trm_status trm_cli_check_job(const trm_cli *cli, trm_error *err)
                         cli->resume ? "resume" : "checkpoint-every");
     if (cli->gradient_at_normalized && !cli->normalize)
         return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
-    trm_status status = check_batches(cli, err);
+    if (cli->mine.ranks == NULL && trm_cli_given(cli, "rank-order"))
+        return trm_fail(err, TRM_ERR_USAGE, "--rank-order goes with --ranks only");
+    trm_status status = cli->source == TRM_SOURCE_MINED ? trm_negatives_check(&cli->mine, err) : TRM_OK;
+    if (status == TRM_OK)
+        status = check_batches(cli, err);
     return status == TRM_OK ? check_margins(cli, err) : status;
 }
 

@@ -7,10 +7,13 @@
 #include "kernel/blas_threads.h"
 #include "kernel/kernel.h"
 #include "loss/options.h"
+#include "mine/negatives.h"
+#include "mine/options.h"
 #include "store/result.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +116,44 @@ json_t *trm_report_triplets(int64_t total, int64_t semihard, int64_t fallback, i
 {
     return json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "semihard", (json_int_t)semihard,
                      "fallback", (json_int_t)fallback, "skipped", (json_int_t)skipped);
+}
+
+static bool takes_filters(const trm_cli *cli)
+{
+    return cli->source == TRM_SOURCE_MINED && trm_negatives_take(&cli->mine, TRM_TAKES_FILTERS);
+}
+
+static bool has_filter(const trm_cli *cli, int filter)
+{
+    return !isnan(trm_option_real(&trm_filters_table.option[filter], &cli->mine));
+}
+
+json_t *trm_report_filters(const trm_cli *cli, const trm_mine_summary *summary)
+{
+    if (!takes_filters(cli))
+        return NULL;
+    json_t *object = json_object();
+    for (int f = 0; f < TRM_FILTERS; f++)
+        if (has_filter(cli, f))
+            trm_report_put(&object, trm_filters_table.option[f].json,
+                           json_pack("{s:I}", "removed", (json_int_t)summary->filters.removed[f]));
+    trm_report_put(&object, "short_anchors", json_integer(summary->filters.short_anchors));
+    return object;
+}
+
+void trm_report_filters_line(const trm_cli *cli, const trm_mine_summary *summary)
+{
+    bool any = false;
+    if (!takes_filters(cli))
+        return;
+    fprintf(stderr, "filters    ");
+    for (int f = 0; f < TRM_FILTERS; f++)
+        if (has_filter(cli, f)) {
+            fprintf(stderr, "%s%s removed %" PRId64, any ? ", " : "", trm_filters_table.option[f].name,
+                    summary->filters.removed[f]);
+            any = true;
+        }
+    fprintf(stderr, "%s%" PRId64 " anchors came up short\n", any ? "; " : "", summary->filters.short_anchors);
 }
 
 json_t *trm_report_gradient(const trm_loss_summary *loss)

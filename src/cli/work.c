@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash_sum.h"
 #include "mine/gaps.h"
+#include "mine/negatives.h"
 #include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -527,6 +528,9 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
                            json_pack("{s:I, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs,
                                      "certify", trm_report_certify(s, trm_run_kernel(work->run)),
                                      "result_hash", s->result_hash));
+    json_t *filters = trm_report_filters(work->cli, s);
+    if (filters != NULL)
+        trm_report_put(&object, "filters", filters);
     if (trm_cli_in_batches(work->cli))
         trm_report_put(&object, "batches", trm_work_batches_json(work));
     trm_report_put(&object, "loss", trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
@@ -549,6 +553,7 @@ static void print_mined(const trm_work *work)
             " positive pairs, %" PRId64 " skipped\n",
             s->triplets.total, s->triplets.semihard, s->triplets.fallback, s->positive_pairs,
             s->triplets.skipped);
+    trm_report_filters_line(work->cli, s);
 }
 
 /* How much the fast arithmetic ruled out, and with -v what was left for the exact one. */
@@ -621,6 +626,7 @@ static void look_at_gaps(trm_work *work)
     trm_error unheard = TRM_ERROR_INIT; /* what the answer was is known; why it is so may stay open */
     const trm_mine_summary *s = &work->mined;
     const bool found_few = work->options.source == TRM_SOURCE_MINED && work->options.batches == NULL &&
+                           trm_negatives_take(&work->options.mine, TRM_TAKES_WINDOW) &&
                            work->options.mine.window != TRM_WINDOW_NONE &&
                            s->triplets.semihard < s->positive_pairs / FEW + (s->positive_pairs % FEW != 0);
     if (found_few &&

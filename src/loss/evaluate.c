@@ -76,6 +76,7 @@ static trm_mine_options mine_options_of(const trm_evaluate_options *options)
         mine.positives = "hardest";
         mine.negatives = "hard";
         mine.lone = options->lone;
+        trm_filters_drop(&mine);
     }
     return mine;
 }

@@ -303,6 +303,9 @@ static void add_summary(trm_mine_summary *all, const trm_mine_summary *one)
     all->triplets.semihard += one->triplets.semihard;
     all->triplets.fallback += one->triplets.fallback;
     all->triplets.skipped += one->triplets.skipped;
+    for (int f = 0; f < TRM_FILTERS; f++)
+        all->filters.removed[f] += one->filters.removed[f];
+    all->filters.short_anchors += one->filters.short_anchors;
     all->certify.elements += one->certify.elements;
     all->certify.survivors += one->certify.survivors;
     all->certify.float64 += one->certify.float64;
@@ -469,6 +472,17 @@ trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_
     return status;
 }
 
+static void total_filters(job *j)
+{
+    int64_t sums[TRM_FILTERS + 1];
+    for (int f = 0; f < TRM_FILTERS; f++)
+        sums[f] = j->summary->filters.removed[f];
+    sums[TRM_FILTERS] = j->summary->filters.short_anchors;
+    MPI_Allreduce(MPI_IN_PLACE, sums, TRM_FILTERS + 1, MPI_INT64_T, MPI_SUM, j->run->comm);
+    memcpy(j->summary->filters.removed, sums, sizeof j->summary->filters.removed);
+    j->summary->filters.short_anchors = sums[TRM_FILTERS];
+}
+
 /* Sums over the ranks. */
 static void total(job *j, trm_mine_part *part)
 {
@@ -493,6 +507,7 @@ static void total(job *j, trm_mine_part *part)
     enum { COUNTS = sizeof counts / sizeof *counts, SECONDS = sizeof seconds / sizeof *seconds };
     int64_t sums[COUNTS];
     double most[SECONDS];
+    total_filters(j);
     if (part != NULL)
         *part = (trm_mine_part){s->anchors.total, s->triplets.total, j->compute_s, j->wait_s};
     for (int i = 0; i < COUNTS; i++)

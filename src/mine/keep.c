@@ -12,7 +12,7 @@
 
 /* The part "job": where the job was. */
 enum { JOB_LAYOUT, JOB_PHASE, JOB_PLACE, JOB_PIECES, JOB_ROWS, JOB_WORDS };
-enum { LAYOUT = 3, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 7, OWN_PARTS = 2 };
+enum { LAYOUT = 4, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 7, OWN_PARTS = 2 };
 enum { PARTS_MAX = 5 + 2 * TRM_FIELDS + OWN_PARTS };
 
 /* ---- arrays over anchors ---- */

@@ -33,6 +33,7 @@ typedef struct trm_job {
     trm_hash_sum hash;
     double negatives_s, answers_s;
     int64_t positive_pairs, semihard_count, fallback_count, skipped;
+    int64_t removed[TRM_FILTERS], short_anchors; /* that answers showed; also an earlier run's */
 } trm_job;
 
 /* ---- triplets, hash ---- */
@@ -41,6 +42,7 @@ typedef struct trm_job {
  */
 typedef struct trm_tally {
     int64_t positive_pairs, semihard, fallback, skipped;
+    int64_t removed[TRM_FILTERS], short_anchors;
     trm_hash_sum hash;
 } trm_tally;
 
@@ -71,6 +73,11 @@ static void sort_by_negative(trm_triplet *triplet, int64_t count)
     }
 }
 
+static bool takes_filters(const trm_negatives *negatives)
+{
+    return (negatives->policy->takes & TRM_TAKES_FILTERS) != 0;
+}
+
 /* Writes row's triplets, by ascending positive and negative, and returns how many. */
 static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
                                const trm_scratch *scratch, trm_tally *tally)
@@ -78,7 +85,7 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
     const trm_negatives *negatives = &job->negatives;
     const int64_t pairs = trm_anchors_pairs(&job->anchors, row);
     const trm_candidate *pair = pairs > 0 ? trm_panel_pairs(panel, row) : NULL;
-    int64_t count = 0;
+    int64_t count = 0, least = job->anchors.each;
     trm_candidate *by_id = scratch->by_id; /* its key the positive's row id, which a double holds */
     for (int64_t i = 0; i < pairs; i++)
         by_id[i] = (trm_candidate){(double)pair[i].id, i};
@@ -98,8 +105,13 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
         sort_by_negative(out + count, found);
         count += found;
         tally->skipped += found == 0;
+        least = found < least ? found : least;
     }
     tally->positive_pairs += pairs;
+    if (pairs > 0 && negatives->policy->removed != NULL)
+        negatives->policy->removed(negatives, panel->negatives, row, tally->removed);
+    if (takes_filters(negatives))
+        tally->short_anchors += least < job->anchors.each;
     for (int64_t i = 0; i < count; i++)
         add_triplet(tally, &out[i]);
     return count;
@@ -111,6 +123,9 @@ static void add_tally(trm_job *job, const trm_tally *tally)
     job->semihard_count += tally->semihard;
     job->fallback_count += tally->fallback;
     job->skipped += tally->skipped;
+    job->short_anchors += tally->short_anchors;
+    for (int f = 0; f < TRM_FILTERS; f++)
+        job->removed[f] += tally->removed[f];
     trm_hash_sum_merge(&job->hash, &tally->hash);
 }
 
@@ -244,6 +259,54 @@ static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
 
 /* ---- totals ---- */
 
+enum { TOTALS = TRM_TALLY_WORDS + TRM_FILTERS + 1 };
+
+/* This rank's tally of its sweeps, and what answers showed. */
+static void give_totals(void *context, int64_t *words)
+{
+    const trm_job *job = context;
+    trm_sweep_tally(job->sweep, words);
+    words += TRM_TALLY_WORDS;
+    for (int f = 0; f < TRM_FILTERS; f++)
+        words[f] = job->removed[f];
+    words[TRM_FILTERS] = job->short_anchors;
+}
+
+static void take_totals(void *context, const int64_t *words)
+{
+    trm_job *job = context;
+    trm_sweep_add_tally(job->sweep, words);
+    words += TRM_TALLY_WORDS;
+    for (int f = 0; f < TRM_FILTERS; f++)
+        job->removed[f] += words[f];
+    job->short_anchors += words[TRM_FILTERS];
+}
+
+/* Pairs of an anchor and a negative, on this rank. */
+static int64_t candidates_of(const trm_job *job)
+{
+    int64_t first, last, candidates = 0;
+    trm_share(job->rows->count, job->rows->member, job->rows->replicate, &first, &last);
+    for (int64_t row = first; row < last; row++)
+        if (trm_anchors_pairs(&job->anchors, row) > 0)
+            candidates += job->rows->total - job->rows->class_size[row];
+    return candidates;
+}
+
+static void collect_filters(trm_job *job)
+{
+    const trm_negatives *negatives = &job->negatives;
+    int64_t words[TOTALS + 1];
+    give_totals(job, words);
+    words[TOTALS] = candidates_of(job);
+    MPI_Allreduce(MPI_IN_PLACE, words, TOTALS + 1, MPI_INT64_T, MPI_SUM, job->run->comm);
+    int64_t *const removed = job->summary->filters.removed;
+    memcpy(removed, words + TRM_TALLY_WORDS, sizeof job->summary->filters.removed);
+    job->summary->filters.short_anchors = words[TOTALS - 1];
+    if (negatives->policy->removed_in_sweeps != NULL)
+        negatives->policy->removed_in_sweeps(negatives, words, words[TOTALS], removed);
+}
+
 void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary)
 {
     int64_t first, last, counts[3] = {0, 0, 0};
@@ -276,6 +339,7 @@ static void collect(trm_job *job, trm_mine_part *part)
                       job->counts.float64,           job->anchors.counts.elements,
                       job->anchors.counts.survivors, job->anchors.counts.float64};
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
+    collect_filters(job);
     summary->reused = trm_sum_int64(comm, job->keeper.reused);
     summary->positive_pairs = sums[0];
     summary->triplets.semihard = sums[1];
@@ -309,6 +373,8 @@ static trm_status begin(trm_job *job, const trm_mine_options *given, trm_error *
         status = trm_rows_check_metric(job->rows, options->metric, err);
     trm_mine_arguments(&list, options);
     status = trm_arguments_agree(job->run->comm, &list, status, err);
+    if (status == TRM_OK)
+        status = trm_negatives_check(options, err); /* equal on all ranks now */
     if (status != TRM_OK)
         return status;
     trm_negatives_choose(&job->negatives, options, job->rows->total);
@@ -336,7 +402,8 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, NULL, job.options.metric, &job.sweep, err);
     if (status == TRM_OK)
-        status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts, (trm_totals){0}, err);
+        status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts,
+                                 (trm_totals){TOTALS, give_totals, take_totals, &job}, err);
     summary->panels = (int)job.anchors.panels;
     if (status == TRM_OK)
         status = replay(&job, err);

@@ -10,7 +10,8 @@ const trm_words trm_negatives_words = TRM_WORDS_OF("policy of negatives", polici
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows)
 {
     trm_error unheard = TRM_ERROR_INIT;
-    *negatives = (trm_negatives){.options = *options};
+    *negatives = (trm_negatives){.options = *options, .rows = rows};
+    trm_filters_choose(&negatives->filters, options);
     const trm_word *word = policies[0];
     if (trm_words_check(&trm_negatives_words, "", options->negatives, &word, &negatives->number, &unheard) !=
         TRM_OK)
@@ -23,6 +24,21 @@ void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *opti
     negatives->query = (trm_query){negatives->policy->query, negatives};
     if (negatives->policy->begin != NULL)
         negatives->policy->begin(negatives);
+}
+
+trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, INT64_MAX);
+    return trm_filters_check(options, (negatives.policy->takes & TRM_TAKES_FILTERS) != 0,
+                             negatives.policy->word.name, err);
+}
+
+bool trm_negatives_take(const trm_mine_options *options, unsigned what)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, INT64_MAX);
+    return (negatives.policy->takes & what) != 0;
 }
 
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)

@@ -3,6 +3,7 @@
 #define TRM_MINE_NEGATIVES_H
 
 #include "base/word.h"
+#include "mine/filter.h"
 #include "sweep/query.h"
 #include "trimine/mine.h"
 
@@ -16,7 +17,10 @@ typedef struct trm_answer {
 } trm_answer;
 
 /* Which options a policy takes note of. */
-enum { TRM_TAKES_WINDOW = 1 /* window, pick, fallback */ };
+enum {
+    TRM_TAKES_WINDOW = 1 << 0, /* window, pick, fallback */
+    TRM_TAKES_FILTERS = 1 << 1 /* ranks, filters */
+};
 
 typedef struct trm_negatives_policy {
     trm_word word; /* first, so that a word found is a policy found */
@@ -30,6 +34,12 @@ typedef struct trm_negatives_policy {
      * has room for the most. pair: the row's positives by (d, id). Returns how many. */
     int64_t (*answer)(const trm_negatives *negatives, const trm_state *state, int64_t row,
                       const trm_candidate *pair, int64_t i, trm_answer *answer);
+    /* Of a policy that takes filters, to what filters removed in all: of an anchor that was answered, what its answer
+     * shows; and of all sweeps of all ranks, what they counted, of so many candidates. Either may be NULL. */
+    void (*removed)(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                    int64_t removed[TRM_FILTERS]);
+    void (*removed_in_sweeps)(const trm_negatives *negatives, const int64_t *tally, int64_t candidates,
+                              int64_t removed[TRM_FILTERS]);
 } trm_negatives_policy;
 
 /* The table's rows, a file each. */
@@ -42,6 +52,8 @@ struct trm_negatives {
     trm_query query; /* whose settings are this object, which must stay where it is */
     const trm_negatives_policy *policy;
     trm_mine_options options;
+    trm_filters filters;
+    int64_t rows;    /* of the store that take part */
     int64_t count;   /* of a word with a whole number, no more than there are rows; else 0 */
     double number;   /* of a word with any other */
     int question[2]; /* the policy's own */
@@ -49,6 +61,10 @@ struct trm_negatives {
 
 /* options->negatives is one of the words. rows: of the store that take part. */
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows);
+/* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Errors: USAGE. */
+trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
+/* Does the policy take note of these options (TRM_TAKES_...)? */
+bool trm_negatives_take(const trm_mine_options *options, unsigned what);
 /* The most negatives that a pair gets. */
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows);
 #endif

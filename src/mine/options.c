@@ -6,6 +6,8 @@
 #include "mine/negatives.h"
 #include "mine/positives.h"
 
+#include <math.h>
+
 static const trm_sized sized = {.name = "trm_mine_options", .size = sizeof(trm_mine_options)};
 
 void trm_mine_options_init_sized(trm_mine_options *options, size_t size)
@@ -15,7 +17,11 @@ void trm_mine_options_init_sized(trm_mine_options *options, size_t size)
                                   .margin = 1.0,
                                   .positives = "all",
                                   .negatives = "semihard",
-                                  .window = TRM_WINDOW_LT};
+                                  .window = TRM_WINDOW_LT,
+                                  .min_distance = NAN,
+                                  .max_distance = NAN,
+                                  .absolute_margin = NAN,
+                                  .relative_margin = NAN};
     trm_sized_give(&sized, &own, options, &size);
 }
 
@@ -53,6 +59,12 @@ static const trm_word fallbacks[] = {
     {.name = "hardest", .about = "the nearest of all", .value = TRM_FALLBACK_HARDEST},
 };
 const trm_words trm_fallback_words = TRM_WORDS("trm_fallback", fallbacks);
+
+static const trm_word rank_orders[] = {
+    {.name = "before", .about = "all negatives of the anchor", .value = TRM_RANK_BEFORE},
+    {.name = "after", .about = "those that the filters left", .value = TRM_RANK_AFTER},
+};
+const trm_words trm_rank_order_words = TRM_WORDS("trm_rank_order", rank_orders);
 
 /* ---- tables ---- */
 
@@ -131,9 +143,78 @@ static const trm_option semihard_rows[] = {
 };
 const trm_options trm_semihard_table = TRM_OPTIONS("Triplets", semihard_rows);
 
+static const trm_option filter_rows[] = {
+    [TRM_FILTER_MIN_DISTANCE] = {.name = "min-distance",
+                                 .value = "X",
+                                 .about = "hard, topk: only negatives with d(a,n) >= X",
+                                 .json = "min_distance",
+                                 .kind = TRM_OPTION_REAL,
+                                 TRM_FIELD(trm_mine_options, min_distance),
+                                 .least = -INFINITY,
+                                 .optional = true,
+                                 .sources = TRM_AT_MINED,
+                                 .decides = TRM_AT_MINED,
+                                 .sparse = true},
+    [TRM_FILTER_MAX_DISTANCE] = {.name = "max-distance",
+                                 .value = "X",
+                                 .about = "hard, topk: only negatives with d(a,n) <= X",
+                                 .json = "max_distance",
+                                 .kind = TRM_OPTION_REAL,
+                                 TRM_FIELD(trm_mine_options, max_distance),
+                                 .least = -INFINITY,
+                                 .optional = true,
+                                 .sources = TRM_AT_MINED,
+                                 .decides = TRM_AT_MINED,
+                                 .sparse = true},
+    [TRM_FILTER_ABSOLUTE_MARGIN] =
+        {.name = "absolute-margin",
+         .value = "X",
+         .about = "hard, topk: only negatives at least X farther than the farthest selected positive",
+         .json = "absolute_margin",
+         .kind = TRM_OPTION_REAL,
+         TRM_FIELD(trm_mine_options, absolute_margin),
+         .least = -INFINITY,
+         .optional = true,
+         .sources = TRM_AT_MINED,
+         .decides = TRM_AT_MINED,
+         .sparse = true},
+    [TRM_FILTER_RELATIVE_MARGIN] =
+        {.name = "relative-margin",
+         .value = "R",
+         .about = "hard, topk: only negatives farther than it by the share R of its distance, or similarity",
+         .json = "relative_margin",
+         .kind = TRM_OPTION_REAL,
+         TRM_FIELD(trm_mine_options, relative_margin),
+         .optional = true,
+         .sources = TRM_AT_MINED,
+         .decides = TRM_AT_MINED,
+         .sparse = true},
+    {.name = "ranks",
+     .value = "A-B",
+     .about = "hard, topk: only negatives of these ranks by distance, from 1; A-: to the end",
+     .json = "ranks",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_mine_options, ranks),
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED,
+     .sparse = true},
+    {.name = "rank-order",
+     .value = "ORDER",
+     .about = "what --ranks counts",
+     .json = "rank_order",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, rank_order),
+     .words = &trm_rank_order_words,
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED,
+     .sparse = true},
+};
+const trm_options trm_filters_table = TRM_OPTIONS("Triplets", filter_rows);
+
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
     trm_arguments_options(list, &trm_mine_table, options);
     trm_arguments_options(list, &trm_negatives_table, options);
     trm_arguments_options(list, &trm_semihard_table, options);
+    trm_arguments_options(list, &trm_filters_table, options);
 }

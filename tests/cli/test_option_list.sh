@@ -94,7 +94,7 @@ for command in "mine", "loss":
             lines.append((66, command, name, w["name"] + number))
         if o["kind"] == "word":
             lines.append((64, command, name, "nonsense"))
-        if o["kind"] in ("whole", "real"):
+        if o["kind"] in ("whole", "real") and o["least"] is not None:
             lines.append((66, command, name, o["least"]))
             lines.append((64, command, name, o["least"] - 1))
             if o["most"] is not None and o["kind"] == "whole":
@@ -116,6 +116,8 @@ while read -r code words; do
     *--batches*) words+=" --classes-per-batch 1 --rows-per-class 1" ;;
     *--classes-per-batch*) words+=" --batches 1 --rows-per-class 1" ;;
     *--rows-per-class*) words+=" --batches 1 --classes-per-batch 1" ;;
+    *--rank-order*) words+=" --negatives hard --ranks 1-" ;;
+    *--relative-margin*) words+=" --negatives hard" ;;
     *--checkpoint-every*) words+=" --checkpoint $out/c" ;;
     *"--gradient-at normalized"*) words+=" --normalize" ;;
     *--threads*) [[ $code == 64 ]] || words="${words%--threads*}--threads 1" ;;

@@ -229,6 +229,7 @@ static bool same(const outcome *a, const outcome *b)
            strcmp(a->mined.result_hash, b->mined.result_hash) == 0 && a->loss.sum == b->loss.sum &&
            a->loss.count == b->loss.count && a->loss.active == b->loss.active &&
            memcmp(&a->mined.triplets, &b->mined.triplets, sizeof a->mined.triplets) == 0 &&
+           memcmp(&a->mined.filters, &b->mined.filters, sizeof a->mined.filters) == 0 &&
            a->mined.positive_pairs == b->mined.positive_pairs && a->gradient_hash == b->gradient_hash;
 }
 
@@ -245,11 +246,27 @@ static job make_job(trm_source source, const char *positives, int replicate, int
 
 static const struct {
     trm_source source;
-    const char *positives;
-} sources[] = {{TRM_SOURCE_MINED, "all"},      {TRM_SOURCE_MINED, "easiest"},
-               {TRM_SOURCE_MINED, "hardest"},  {TRM_SOURCE_MINED, "nearest:3"},
-               {TRM_SOURCE_BATCH_HARD, "all"}, {TRM_SOURCE_BATCH_ALL, "all"}};
+    const char *positives, *negatives, *ranks; /* with ranks also some filters */
+} sources[] = {
+    {TRM_SOURCE_MINED, "all", "semihard", NULL},      {TRM_SOURCE_MINED, "easiest", "semihard", NULL},
+    {TRM_SOURCE_MINED, "hardest", "semihard", NULL},  {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL},
+    {TRM_SOURCE_MINED, "hardest", "topk:3", "4-"},    {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40"},
+    {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL}, {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL}};
 enum { SOURCES = sizeof sources / sizeof *sources };
+
+/* Of a row of the table. */
+static job make_job_of(int s, int replicate, int tile)
+{
+    job j = make_job(sources[s].source, sources[s].positives, replicate, tile);
+    j.options.mine.negatives = sources[s].negatives;
+    j.options.mine.ranks = sources[s].ranks;
+    if (sources[s].ranks != NULL) {
+        j.options.mine.min_distance = 2.0;
+        j.options.mine.max_distance = 9.0;
+        j.options.mine.relative_margin = 0.01;
+    }
+    return j;
+}
 
 /* Stopped again and again, each time a few units later and on another number of ranks. */
 static void a_job_that_is_stopped_at_any_unit_ends_with_the_same_result(void **state)
@@ -259,7 +276,7 @@ static void a_job_that_is_stopped_at_any_unit_ends_with_the_same_result(void **s
     for (int s = 0; s < SOURCES; s++)
         for (int replicate = 1; replicate <= 2; replicate++)
             for (int at = 0; at < 3; at++) {
-                job j = make_job(sources[s].source, sources[s].positives, replicate, 32);
+                job j = make_job_of(s, replicate, 32);
                 const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
                 const char *path = in_folder("stopped");
                 outcome o = {.status = TRM_ERR_STOPPED};
@@ -286,7 +303,7 @@ static void a_job_in_panels_that_is_stopped_at_any_unit_ends_with_the_same_resul
     int stops = 0, pieces = 0, panels = 0, refused = 0;
     for (int s = 0; s < SOURCES; s++)
         for (int replicate = 1; replicate <= 2; replicate++) {
-            job j = make_job(sources[s].source, sources[s].positives, replicate, 32);
+            job j = make_job_of(s, replicate, 32);
             j.gradient = false; /* that of batch-all does not go in panels */
             const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
             const char *path = in_folder("panels");
@@ -321,7 +338,7 @@ static void a_job_that_saves_on_its_way_ends_with_the_same_result(void **state)
     (void)state;
     for (int s = 0; s < SOURCES; s++)
         for (int replicate = 1; replicate <= 2; replicate++) {
-            const job j = make_job(sources[s].source, sources[s].positives, replicate, 32);
+            const job j = make_job_of(s, replicate, 32);
             const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
             const outcome o = run_job(&j, ranks, ranks - 1, 1, TRM_WISH_SAVE, false, in_folder("saved"));
             assert_true(everywhere(same(&alone, &o)));

@@ -1,0 +1,47 @@
+/* Filters and rank windows: which negatives of an anchor may be chosen at all (SEMANTICS: the README's "Filters").
+ *
+ * Every filter of distances removes what is nearer, or what is farther, than a bound; so those that pass are an interval
+ * of distances, and the counters need no look at what is beyond it: what is farther than --max-distance is all that was
+ * not seen. All tests are made on float64 distances as they are written here, rounding included. */
+#ifndef TRM_MINE_FILTER_H
+#define TRM_MINE_FILTER_H
+
+#include "trimine/mine.h"
+
+/* What a sweep's tally counts: the candidates that each filter removed, and those that pass. */
+enum { TRM_FILTERS_PASSED = TRM_FILTERS, TRM_FILTERS_WORDS };
+
+typedef struct trm_filters {
+    trm_metric metric;
+    double bound[TRM_FILTERS]; /* NAN: not given */
+    bool any;
+    bool by_positive;    /* one that is given needs d_pos */
+    int64_t first, last; /* ranks; 1 and INT64_MAX: all of them */
+    bool after;          /* ranks count what the filters left */
+} trm_filters;
+
+/* Errors: USAGE: ranks that are none, a bound that means nothing, an order of no ranks; or any of them where the
+ * policy, of that name, takes none. */
+trm_status trm_filters_check(const trm_mine_options *options, bool taken, const char *policy,
+                             trm_error *err) TRM_MUST_CHECK;
+/* Sets ranks and filters to none. */
+void trm_filters_drop(trm_mine_options *options);
+/* options have been checked. */
+void trm_filters_choose(trm_filters *filters, const trm_mine_options *options);
+
+/* The first filter that removes a distance, or TRM_FILTERS_PASSED. d_pos: of the anchor's farthest selected positive;
+ * looked at by_positive only. */
+int trm_filters_remove(const trm_filters *filters, double d_pos, double d);
+/* What counters need to see: every distance that a filter removes lies at or below this, but for those that are
+ * farther than the maximum; and, where there is one, every distance that passes. -INFINITY: none. */
+double trm_filters_end(const trm_filters *filters, double d_pos);
+/* Adds what a whole job's sweeps counted, of so many candidates, to removed. */
+void trm_filters_total(const trm_filters *filters, const int64_t *tally, int64_t candidates,
+                       int64_t removed[TRM_FILTERS]);
+
+static inline bool trm_filters_has(const trm_filters *filters, trm_filter filter)
+{
+    return filters->bound[filter] == filters->bound[filter];
+}
+
+#endif
