@@ -55,7 +55,9 @@ typedef struct trm_mine_options {
      * "nearest:K" (the K smallest). Borrowed. */
     const char *positives;
     /* What a pair gets: "semihard" (by window, pick and fallback), "hard" (the nearest negative of all, whatever
-     * d(a,p)), "topk:K" (the K nearest). Where semihard does not apply, kind is 0. Borrowed. */
+     * d(a,p)), "topk:K" (the K nearest); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the
+     * margin), "hard-all" (at most 0), "easy-all" (more than the margin), "violating" (at most the margin), or
+     * "multisimilarity:E" (Wang et al. 2019). Where semihard does not apply, kind is 0. Borrowed. */
     const char *negatives;
     trm_window window;
     trm_pick pick;
@@ -72,6 +74,10 @@ typedef struct trm_mine_options {
     double absolute_margin;            /* d >= d_pos + x */
     /* sql2, l2: d >= d_pos (1 + r). cosine, dot: s <= s_pos - |s_pos| r, s = 1 - d or -d. r >= 0. */
     double relative_margin;
+    /* Of negatives that are a set: list its triplets, after they have been counted, if there are no more than
+     * max_triplets; else they are counted only. */
+    bool emit_sets;
+    int64_t max_triplets; /* >= 0 */
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;
@@ -113,6 +119,7 @@ typedef struct trm_mine_summary {
         int64_t removed[TRM_FILTERS]; /* candidates, by the first filter that removes them */
         int64_t short_anchors;        /* hard, topk:K: valid ones with fewer negatives than 1, K */
     } filters;
+    int64_t set_size; /* triplets of a policy of negatives that is a set, listed or not; else 0 */
 } trm_mine_summary;
 
 /* One rank's part, for the report. */
@@ -159,20 +166,22 @@ static inline void trm_mine_options_init(trm_mine_options *options)
     trm_mine_options_init_sized(options, sizeof *options);
 }
 
-/* K: the most negatives that a selected (anchor, positive) gets. Not collective. */
+/* K: the most negatives that a selected (anchor, positive) gets; 0: of a set, of which there may be any number. Not
+ * collective. */
 TRM_API int64_t trm_mine_negatives(const trm_mine_options *options);
 
 /* Fills in summary->anchors and summary->classes. Collective. */
 TRM_API void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
 
-/* What trm_mine would need: fills in summary->memory_bytes and panels. Collective. Errors: as trm_mine, from
+/* What trm_mine would need: fills in summary->memory_bytes and panels; of a set, what counting it needs, since
+ * what listing it needs shows then. Collective. Errors: as trm_mine, from
  * the arguments and the plan. */
 TRM_API trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
                                  trm_mine_summary *summary, trm_error *err) TRM_MUST_CHECK;
 
 /* Mines the whole store. Collective; options equal on all ranks. emit may be NULL (count only), part too, on
  * some ranks or all. Errors: USAGE (a value that is none, options that differ), DATA (cosine and a row of
- * norm 0: the lowest such row id is named), MEMORY (with the smallest limit that would do), and whatever emit
+ * norm 0: the lowest such row id is named; a set to be listed of more than max_triplets), MEMORY (with the smallest limit that would do), and whatever emit
  * returns. */
 TRM_API trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
                             trm_triplet_fn emit, void *context, trm_mine_summary *summary,

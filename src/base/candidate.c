@@ -26,6 +26,19 @@ bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate can
     return true;
 }
 
+int64_t trm_candidates_count(const trm_candidate *list, int64_t length)
+{
+    int64_t lo = 0, hi = length;
+    while (lo < hi) {
+        const int64_t middle = lo + (hi - lo) / 2;
+        if (trm_candidate_exists(list[middle]))
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo;
+}
+
 static int compare(const void *a, const void *b)
 {
     const trm_candidate *x = a, *y = b;

@@ -31,6 +31,9 @@ static inline bool trm_candidate_exists(trm_candidate a)
 /* Puts one candidate into an ascending list: whether it was new and small enough. */
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate);
 
+/* How many of a list that has what exists first. */
+int64_t trm_candidates_count(const trm_candidate *list, int64_t length);
+
 /* Sorts by (key, id) what is in ascending order of ids already, TRM_NO_CANDIDATE anywhere among finite keys.
  * scratch: count. */
 void trm_candidates_sort(trm_candidate *list, int64_t count, trm_candidate *scratch);

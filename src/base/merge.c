@@ -32,6 +32,20 @@ static void merge_lists(void *into, const void *from, int64_t rows, const int64_
     }
 }
 
+static void gather_lists(void *into, const void *from, int64_t rows, const int64_t *offset)
+{
+    trm_candidate *to = into;
+    const trm_candidate *other = from;
+    for (int64_t row = 0; row < rows; row++) {
+        const int64_t first = offset[row] - offset[0], length = offset[row + 1] - offset[row];
+        const int64_t more = trm_candidates_count(other + first, length);
+        const int64_t at = more > 0 ? trm_candidates_count(to + first, length) : length;
+        const int64_t fit = more < length - at ? more : length - at;
+        if (fit > 0)
+            memcpy(to + first + at, other + first, (size_t)fit * sizeof *to);
+    }
+}
+
 static void clear_counts(void *slots, int64_t count)
 {
     if (count > 0)
@@ -48,4 +62,5 @@ static void merge_sums(void *into, const void *from, int64_t rows, const int64_t
 
 const trm_merge trm_merge_min = {"min", sizeof(trm_candidate), true, clear_candidates, merge_min};
 const trm_merge trm_merge_list = {"list", sizeof(trm_candidate), true, clear_candidates, merge_lists};
+const trm_merge trm_merge_gather = {"gather", sizeof(trm_candidate), false, clear_candidates, gather_lists};
 const trm_merge trm_merge_sum = {"sum", sizeof(int64_t), false, clear_counts, merge_sums};

@@ -26,6 +26,9 @@ extern const trm_merge trm_merge_min;
 /* Slots are trm_candidate; a row's are one ascending list, padded with TRM_NO_CANDIDATE: the smallest of both
  * lists, a candidate that is in both once. */
 extern const trm_merge trm_merge_list;
+/* Slots are trm_candidate, those found first, in any order: all of both, of which nothing may be in both. A row
+ * has as many slots as there are to be found. */
+extern const trm_merge trm_merge_gather;
 /* Slots are int64_t: their sums. */
 extern const trm_merge trm_merge_sum;
 

@@ -43,8 +43,8 @@ static trm_status finish_file(const trm_work *work, trm_triplet_file *file, cons
 static trm_status mine_to_file(trm_work *work, trm_error *err)
 {
     trm_triplet_file *file = NULL;
-    /* Triplets of several panels wait in files of their own. */
-    const bool spool = work->mined.panels > 1;
+    /* Triplets of several panels wait in files of their own; how many panels a set takes shows when it was counted. */
+    const bool spool = work->mined.panels > 1 || work->options.mine.emit_sets;
     trm_status status = trm_triplet_file_create(work->comm, work->claim, work->cli->form,
                                                 trm_mine_negatives(&work->options.mine), work->store_rows,
                                                 spool, trm_work_spare_bytes(work), &file, err);

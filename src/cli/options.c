@@ -343,6 +343,36 @@ static trm_status check_batches(const trm_cli *cli, trm_error *err)
     return TRM_OK;
 }
 
+/* Negatives that are a set are counted, and listed with --emit, into a file. */
+static trm_status check_set(const trm_cli *cli, trm_error *err)
+{
+    const char *set = cli->mine.negatives;
+    const bool emit = cli->mine.emit_sets;
+    const char *given = emit ? "emit" : trm_cli_given(cli, "max-triplets") ? "max-triplets" : NULL;
+    if (cli->source != TRM_SOURCE_MINED || !trm_negatives_are_set(&cli->mine))
+        return given == NULL
+                   ? TRM_OK
+                   : trm_fail(err, TRM_ERR_USAGE,
+                              "--%s goes with --negatives that are a set: within-margin, hard-all, easy-all, "
+                              "violating or multisimilarity:E",
+                              given);
+    if (!emit && given != NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--max-triplets goes with --emit only");
+    if (emit && cli->output == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--emit goes with -o FILE only");
+    if (!emit && cli->output != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--negatives %s is counted only: -o needs --emit, which lists its triplets", set);
+    if (cli->form != TRM_FORM_TRIPLETS)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "--form %s does not go with --negatives %s: a set gives a pair any number of negatives",
+            trm_form_name(cli->form), set);
+    if (emit && trm_cli_in_batches(cli))
+        return trm_fail(err, TRM_ERR_USAGE, "--emit does not go with batches: there a set is counted only");
+    return TRM_OK;
+}
+
 trm_status trm_cli_check_job(const trm_cli *cli, trm_error *err)
 {
     if (cli->output == NULL && trm_cli_given(cli, "form"))
@@ -357,6 +387,8 @@ trm_status trm_cli_check_job(const trm_cli *cli, trm_error *err)
     trm_status status = cli->source == TRM_SOURCE_MINED ? trm_negatives_check(&cli->mine, err) : TRM_OK;
     if (status == TRM_OK)
         status = check_batches(cli, err);
+    if (status == TRM_OK)
+        status = check_set(cli, err);
     return status == TRM_OK ? check_margins(cli, err) : status;
 }
 

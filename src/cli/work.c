@@ -262,6 +262,12 @@ static bool has_triplets(const trm_work *work)
     return work->options.source == TRM_SOURCE_MINED || work->options.source == TRM_SOURCE_BATCH_HARD;
 }
 
+/* Mined negatives that are a set. */
+static bool is_set(const trm_work *work)
+{
+    return work->options.source == TRM_SOURCE_MINED && trm_negatives_are_set(&work->options.mine);
+}
+
 /* Collective. */
 static int64_t survey_bytes(const trm_work *work, int64_t triplets)
 {
@@ -531,6 +537,10 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
     json_t *filters = trm_report_filters(work->cli, s);
     if (filters != NULL)
         trm_report_put(&object, "filters", filters);
+    if (is_set(work))
+        trm_report_put(&object, "set",
+                       json_pack("{s:s, s:I, s:b}", "name", work->options.mine.negatives, "count",
+                                 (json_int_t)s->set_size, "listed", work->options.mine.emit_sets));
     if (trm_cli_in_batches(work->cli))
         trm_report_put(&object, "batches", trm_work_batches_json(work));
     trm_report_put(&object, "loss", trm_report_loss(work->loss_name, &work->loss, work->cli->loss.reduction));
@@ -548,6 +558,12 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
 static void print_mined(const trm_work *work)
 {
     const trm_mine_summary *s = &work->mined;
+    if (is_set(work)) {
+        fprintf(stderr, "set        %s: %" PRId64 " triplets from %" PRId64 " positive pairs%s\n",
+                work->options.mine.negatives, s->set_size, s->positive_pairs,
+                work->options.mine.emit_sets ? "" : ", counted, not listed: --emit -o FILE lists them");
+        return;
+    }
     fprintf(stderr,
             "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback) from %" PRId64
             " positive pairs, %" PRId64 " skipped\n",

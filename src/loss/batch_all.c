@@ -243,7 +243,7 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
     trm_status status = trm_agree(run->comm, check(options, err), err);
     if (status != TRM_OK)
         return status;
-    status = trm_anchors_init(anchors, run, rows, mine, query, 0, false, &why);
+    status = trm_anchors_init(anchors, run, rows, mine, query, 0, NULL, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {

@@ -83,6 +83,18 @@ static trm_mine_options mine_options_of(const trm_evaluate_options *options)
 
 /* ---- memory ---- */
 
+/* The most that this rank could get of a set, whose size nobody knows yet. */
+static int64_t set_triplets(const trm_rows *rows, const trm_mine_options *mine)
+{
+    double all = 0.0; /* may be past int64_t */
+    trm_positives positives;
+    trm_positives_choose(&positives, mine, INT64_MAX);
+    for (int64_t i = 0; i < rows->count && mine->emit_sets; i++)
+        all += (double)trm_positives_pairs(&positives, rows->class_size[i]) *
+               (double)(rows->total - rows->class_size[i]);
+    return all < (double)mine->max_triplets ? (int64_t)all : mine->emit_sets ? mine->max_triplets : 0;
+}
+
 int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *given)
 {
     trm_evaluate_options own;
@@ -92,6 +104,8 @@ int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *
     if (options->source == TRM_SOURCE_GIVEN)
         return options->given.count;
     const trm_mine_options mine = mine_options_of(options);
+    if (trm_negatives_are_set(&mine))
+        return set_triplets(rows, &mine);
     const int64_t each = trm_negatives_most(&mine, rows->total);
     trm_positives positives;
     trm_positives_choose(&positives, &mine, INT64_MAX);
@@ -158,6 +172,8 @@ static trm_status check_batches(const trm_run *run, const trm_evaluate_options *
         return trm_fail(err, TRM_ERR_USAGE, "batches NULL on rank %d: given elsewhere", run->rank);
     if (options->source != TRM_SOURCE_MINED)
         return trm_fail(err, TRM_ERR_USAGE, "batches: only for TRM_SOURCE_MINED");
+    if (options->mine.emit_sets && trm_negatives_are_set(&options->mine))
+        return trm_fail(err, TRM_ERR_USAGE, "batches: emit_sets is not for them");
     if (batches->count < 0 || (batches->count > 0 && (batches->start == NULL || batches->row == NULL)))
         return trm_fail(err, TRM_ERR_USAGE, "batches.count %" PRId64 ": needs start and row", batches->count);
     return TRM_OK;

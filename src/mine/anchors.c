@@ -27,6 +27,12 @@ int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row)
                : 0;
 }
 
+int64_t trm_anchors_triplets(const trm_anchors *anchors, int64_t row)
+{
+    return anchors->size != NULL ? anchors->size[row].triplets
+                                 : trm_anchors_pairs(anchors, row) * anchors->each;
+}
+
 /* Slots that row needs while positives are found, and while negatives are. */
 static int64_t positives_slots(const trm_anchors *anchors, int64_t row, int shape)
 {
@@ -41,6 +47,8 @@ static int64_t negatives_slots(const trm_anchors *anchors, int64_t row, int shap
 {
     const trm_query *query = anchors->negatives;
     const int64_t pairs = trm_anchors_pairs(anchors, row);
+    if (anchors->size != NULL && shape == query->type->shapes - 1)
+        return anchors->size[row].negatives;
     return pairs > 0 ? query->type->slots(query, shape, anchors->rows->class_size[row], pairs) : 0;
 }
 
@@ -69,7 +77,7 @@ static void deal(trm_anchors *anchors, int64_t base, int64_t panels)
 
 /* What the rows of a panel need. */
 typedef struct sizes {
-    int64_t positives[TRM_SHAPES], negatives[TRM_SHAPES], pairs;
+    int64_t positives[TRM_SHAPES], negatives[TRM_SHAPES], triplets;
 } sizes;
 
 static void add_row(const trm_anchors *anchors, int64_t row, sizes *size)
@@ -78,7 +86,7 @@ static void add_row(const trm_anchors *anchors, int64_t row, sizes *size)
         size->positives[s] += positives_slots(anchors, row, s);
     for (int s = 0; s < anchors->negatives->type->shapes; s++)
         size->negatives[s] += negatives_slots(anchors, row, s);
-    size->pairs += trm_anchors_pairs(anchors, row);
+    size->triplets += trm_anchors_triplets(anchors, row);
 }
 
 /* Bytes of a panel's state on this rank: the positives sweep with its visiting copies; then positives that
@@ -87,7 +95,7 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
 {
     const trm_rows *rows = anchors->rows;
     const trm_query_type *first = anchors->positives.query.type, *second = anchors->negatives->type;
-    const int64_t candidate = (int64_t)sizeof(trm_candidate);
+    const int64_t candidate = (int64_t)sizeof(trm_candidate), answer = (int64_t)sizeof(trm_answer);
     const int64_t found = trm_fields_bytes(first, TRM_FIELD_FOUND, size->positives);
     const int64_t kept = anchors->keep ? found : 0;
     const int64_t given = trm_fields_bytes(second, TRM_FIELD_GIVEN, size->negatives);
@@ -100,8 +108,8 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
                               trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
     const int64_t triplets =
         anchors->keep
-            ? kept + state + size->pairs * anchors->each * (int64_t)sizeof(trm_triplet) / rows->replicate +
-                  2 * scratch
+            ? kept + state + size->triplets * (int64_t)sizeof(trm_triplet) / rows->replicate + 2 * scratch +
+                  (anchors->size != NULL ? anchors->each * anchors->run->threads * answer : 0)
             : 0;
     const int64_t phases[] = {positives, thresholds, negatives, triplets};
     int64_t largest = 0;
@@ -114,12 +122,12 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
 static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t to)
 {
     int64_t largest = 0, panel = from;
-    sizes size = {.pairs = 0};
+    sizes size = {.triplets = 0};
     for (int64_t row = 0; row < anchors->rows->count; row++) {
         if (anchors->panel_of[row] < from || anchors->panel_of[row] >= to)
             continue;
         if (anchors->panel_of[row] != panel)
-            size = (sizes){.pairs = 0};
+            size = (sizes){.triplets = 0};
         panel = anchors->panel_of[row];
         add_row(anchors, row, &size);
         const int64_t bytes = state_bytes(anchors, &size);
@@ -137,8 +145,8 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
     const int64_t shard = trm_rows_largest_shard(rows);
     /* offsets of both states, those being made, those that travel; and which panel a row is in */
     const int64_t shapes = anchors->negatives->type->shapes,
-                  tables = rows->teams > 1 ? 5 * shapes : 2 * shapes;
-    int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard) + (tables + 3) * 8 * (shard + 1) +
+                  tables = rows->teams > 1 ? 5 * shapes : 2 * shapes, counted = anchors->size != NULL ? 2 : 0;
+    int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard) + (tables + 3 + counted) * 8 * (shard + 1) +
                     anchors->options->reserve;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
     return bytes;
@@ -192,10 +200,15 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
-                            bool keep, trm_error *err)
+                            const trm_set_size *size, bool keep, trm_error *err)
 {
-    *anchors = (trm_anchors){
-        .run = run, .rows = rows, .options = options, .negatives = negatives, .each = each, .keep = keep};
+    *anchors = (trm_anchors){.run = run,
+                             .rows = rows,
+                             .options = options,
+                             .negatives = negatives,
+                             .each = each,
+                             .size = size,
+                             .keep = keep};
     trm_status status = TRM_OK;
     for (int64_t row = 0; row < rows->count; row++)
         if (trm_anchors_valid(rows, row) && rows->class_size[row] - 1 > anchors->longest)

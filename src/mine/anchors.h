@@ -3,6 +3,7 @@
 #ifndef TRM_MINE_ANCHORS_H
 #define TRM_MINE_ANCHORS_H
 
+#include "mine/negatives.h"
 #include "mine/positives.h"
 #include "rows/rows.h"
 #include "rows/run.h"
@@ -15,8 +16,9 @@ typedef struct trm_anchors {
     trm_positives positives;
     const trm_query *negatives; /* what the second sweep asks; borrowed */
     int64_t each;               /* the most triplets that come of a pair */
-    int64_t longest;            /* the most pairs that any anchor could have */
-    bool keep;                  /* positives are wanted after the thresholds are known */
+    const trm_set_size *size; /* of each row of the shard, where a set has been counted; borrowed; or NULL */
+    int64_t longest;          /* the most pairs that any anchor could have */
+    bool keep;                /* positives are wanted after the thresholds are known */
     int64_t panels;
     int64_t *panel_of;    /* of each row of the shard; TRM_PANEL_FINISHED: of an earlier run's */
     int64_t memory_bytes; /* what the plan says a rank needs */
@@ -39,12 +41,13 @@ typedef struct trm_panel {
     trm_state *negatives; /* what is given, such as thresholds; nothing found yet */
 } trm_panel;
 
-/* Plans the memory. options have been checked, and are borrowed, as is negatives. each: the most
- * triplets that come of a pair. *anchors must stay where it is.
+/* Plans the memory. options have been checked, and are borrowed, as are negatives and size. each: the most
+ * triplets that come of a pair. size: NULL, or what each row of the shard gets of a set, all of whose pairs'
+ * negatives are in the last shape of the query's slots. *anchors must stay where it is.
  * Collective. Errors: MEMORY, with the smallest limit that would do. */
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
-                            bool keep, trm_error *err) TRM_MUST_CHECK;
+                            const trm_set_size *size, bool keep, trm_error *err) TRM_MUST_CHECK;
 void trm_anchors_destroy(trm_anchors *anchors);
 /* The bytes that the plan would come to with no more than that many panels. Collective. */
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels);
@@ -57,6 +60,8 @@ trm_status trm_anchors_resume(trm_anchors *anchors, int64_t finished, const trm_
 bool trm_anchors_valid(const trm_rows *rows, int64_t row);
 /* Pairs that row ends up with; 0 for one that is no anchor. */
 int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row);
+/* The most triplets that row ends up with. */
+int64_t trm_anchors_triplets(const trm_anchors *anchors, int64_t row);
 
 /* Opens panel index: a state for the positives sweep. Collective. The caller closes the panel, also after a
  * failure. Errors: MEMORY. */

@@ -306,6 +306,7 @@ static void add_summary(trm_mine_summary *all, const trm_mine_summary *one)
     for (int f = 0; f < TRM_FILTERS; f++)
         all->filters.removed[f] += one->filters.removed[f];
     all->filters.short_anchors += one->filters.short_anchors;
+    all->set_size += one->set_size;
     all->certify.elements += one->certify.elements;
     all->certify.survivors += one->certify.survivors;
     all->certify.float64 += one->certify.float64;
@@ -497,6 +498,7 @@ static void total(job *j, trm_mine_part *part)
                                &s->triplets.semihard,
                                &s->triplets.fallback,
                                &s->triplets.skipped,
+                               &s->set_size,
                                &s->certify.elements,
                                &s->certify.survivors,
                                &s->certify.float64,

@@ -303,10 +303,17 @@ static trm_status take_place(trm_keeper *keeper, trm_error *err)
     return status;
 }
 
+void trm_keeper_init_without(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *sweep,
+                             trm_sweep_counts *counts)
+{
+    *keeper = (trm_keeper){.anchors = anchors, .sweep = sweep, .counts = counts};
+}
+
 trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *sweep,
                            trm_sweep_counts *counts, trm_totals totals, trm_error *err)
 {
-    *keeper = (trm_keeper){.anchors = anchors, .sweep = sweep, .counts = counts, .totals = totals};
+    trm_keeper_init_without(keeper, anchors, sweep, counts);
+    keeper->totals = totals;
     const trm_keeping *keeping = anchors->run->keeping;
     if (keeping == NULL || keeping->save == NULL)
         return TRM_OK;

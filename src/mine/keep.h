@@ -45,6 +45,10 @@ typedef struct trm_keeper {
 trm_status trm_keeper_init(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *sweep,
                            trm_sweep_counts *counts, trm_totals totals, trm_error *err) TRM_MUST_CHECK;
 
+/* The same for a job that is not kept: a stop ends it. Not collective. */
+void trm_keeper_init_without(trm_keeper *keeper, trm_anchors *anchors, trm_sweep *sweep,
+                             trm_sweep_counts *counts);
+
 /* Opens panel index: as trm_panel_open, or from what was kept. Collective. */
 trm_status trm_keeper_open(trm_keeper *keeper, int64_t index, trm_panel *panel,
                            trm_error *err) TRM_MUST_CHECK;

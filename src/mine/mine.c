@@ -1,4 +1,8 @@
-/* The job: panel by panel the thresholds of its anchors, the negatives sweep, the answers. */
+/* The job: panel by panel the thresholds of its anchors, the negatives sweep, the answers.
+ *
+ * Negatives that are a set are counted so, which lists nothing. Where they are to be listed they are counted first,
+ * which says how many slots each anchor needs, and whether there are too many; the job then goes over all panels
+ * again. Only this second round is kept in a checkpoint: one that goes on counts anew. */
 #include "trimine/mine.h"
 
 #include "base/alloc.h"
@@ -34,6 +38,8 @@ typedef struct trm_job {
     double negatives_s, answers_s;
     int64_t positive_pairs, semihard_count, fallback_count, skipped;
     int64_t removed[TRM_FILTERS], short_anchors; /* that answers showed; also an earlier run's */
+    int64_t set_size;                            /* this member's part */
+    trm_set_size *size;                          /* of each row of the shard, to list a set; else NULL */
 } trm_job;
 
 /* ---- triplets, hash ---- */
@@ -61,9 +67,20 @@ typedef struct trm_scratch {
     trm_answer *answer;   /* of a pair */
 } trm_scratch;
 
-/* Sorts a pair's triplets by ascending negative: a few, and nearly always one. */
+static int compare_negatives(const void *a, const void *b)
+{
+    const trm_triplet *x = a, *y = b;
+    return (x->negative > y->negative) - (x->negative < y->negative);
+}
+
+/* Sorts a pair's triplets by ascending negative: a few, and nearly always one; but a set's may be many. */
 static void sort_by_negative(trm_triplet *triplet, int64_t count)
 {
+    enum { FEW = 16 };
+    if (count > FEW) {
+        qsort(triplet, (size_t)count, sizeof *triplet, compare_negatives);
+        return;
+    }
     for (int64_t i = 1; i < count; i++) {
         const trm_triplet one = triplet[i];
         int64_t at = i;
@@ -205,15 +222,15 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
 {
     const double start = trm_clock();
     const trm_rows *rows = job->rows;
-    const int64_t each = job->anchors.each, threads = job->run->threads;
+    const int64_t threads = job->run->threads;
     int64_t first, last, room = 0;
     trm_panel_share(&job->anchors, panel, &first, &last);
     for (int64_t k = first; k < last; k++)
-        room += trm_anchors_pairs(&job->anchors, panel->row[k]) * each;
+        room += trm_anchors_triplets(&job->anchors, panel->row[k]);
     order_item *order = trm_alloc(last - first, sizeof *order);
     trm_triplet *triplets = trm_alloc(room, sizeof *triplets);
     trm_scratch scratch = {trm_alloc(2 * threads * job->anchors.longest, sizeof *scratch.by_id),
-                           trm_alloc(threads * each, sizeof *scratch.answer)};
+                           trm_alloc(threads * job->anchors.each, sizeof *scratch.answer)};
     trm_status status = TRM_OK;
     if (order == NULL || triplets == NULL || scratch.by_id == NULL || scratch.answer == NULL)
         status = trm_fail_memory(err, "triplets", room, sizeof *triplets);
@@ -225,7 +242,7 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     qsort(order, (size_t)(last - first), sizeof *order, compare_ids);
     for (int64_t i = 0, at = 0; i < last - first; i++) {
         order[i].start = at;
-        at += trm_anchors_pairs(&job->anchors, order[i].row) * each;
+        at += trm_anchors_triplets(&job->anchors, order[i].row);
     }
     const int64_t count = fill_triplets(job, panel, order, last - first, &scratch, triplets);
     triplets = trm_shrink(triplets, count, sizeof *triplets);
@@ -241,6 +258,34 @@ done:
     return status;
 }
 
+/* Adds up what the panel's anchors get of a set; every member of a team knows it of all of them. */
+static void count_panel(trm_job *job, const trm_panel *panel)
+{
+    const trm_negatives *negatives = &job->negatives;
+    const trm_rows *rows = job->rows;
+    int64_t first, last;
+    trm_panel_share(&job->anchors, panel, &first, &last);
+    for (int64_t k = 0; k < panel->count; k++) {
+        const int64_t row = panel->row[k], pairs = trm_anchors_pairs(&job->anchors, row);
+        const bool mine = k >= first && k < last;
+        if (pairs == 0 || (!mine && job->size == NULL))
+            continue;
+        const trm_set_size size =
+            negatives->policy->size(negatives, panel->negatives, row, trm_panel_pairs(panel, row), pairs,
+                                    rows->total - rows->class_size[row]);
+        job->set_size += mine ? size.triplets : 0;
+        job->positive_pairs += mine ? pairs : 0;
+        if (job->size != NULL)
+            job->size[row] = size;
+    }
+}
+
+/* Is this round for counting a set? */
+static bool counts(const trm_job *job)
+{
+    return job->negatives.policy->size != NULL && job->anchors.size == NULL;
+}
+
 static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
 {
     trm_panel panel;
@@ -251,35 +296,39 @@ static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
         status = trm_keeper_sweep(&job->keeper, err);
         job->negatives_s += trm_clock() - start;
     }
-    if (status == TRM_OK)
+    if (status == TRM_OK && counts(job)) {
+        count_panel(job, &panel);
+        status = trm_keeper_answered(&job->keeper, NULL, 0, err);
+    } else if (status == TRM_OK) {
         status = emit_panel(job, &panel, err);
+    }
     trm_panel_close(&panel);
     return status;
 }
 
 /* ---- totals ---- */
 
-enum { TOTALS = TRM_TALLY_WORDS + TRM_FILTERS + 1 };
+enum { TOTAL_SHORT = TRM_TALLY_WORDS + TRM_FILTERS, TOTAL_SET, TOTALS };
 
 /* This rank's tally of its sweeps, and what answers showed. */
 static void give_totals(void *context, int64_t *words)
 {
     const trm_job *job = context;
     trm_sweep_tally(job->sweep, words);
-    words += TRM_TALLY_WORDS;
     for (int f = 0; f < TRM_FILTERS; f++)
-        words[f] = job->removed[f];
-    words[TRM_FILTERS] = job->short_anchors;
+        words[TRM_TALLY_WORDS + f] = job->removed[f];
+    words[TOTAL_SHORT] = job->short_anchors;
+    words[TOTAL_SET] = job->size == NULL ? job->set_size : 0; /* to be listed it is counted anew */
 }
 
 static void take_totals(void *context, const int64_t *words)
 {
     trm_job *job = context;
     trm_sweep_add_tally(job->sweep, words);
-    words += TRM_TALLY_WORDS;
     for (int f = 0; f < TRM_FILTERS; f++)
-        job->removed[f] += words[f];
-    job->short_anchors += words[TRM_FILTERS];
+        job->removed[f] += words[TRM_TALLY_WORDS + f];
+    job->short_anchors += words[TOTAL_SHORT];
+    job->set_size += words[TOTAL_SET];
 }
 
 /* Pairs of an anchor and a negative, on this rank. */
@@ -302,7 +351,7 @@ static void collect_filters(trm_job *job)
     MPI_Allreduce(MPI_IN_PLACE, words, TOTALS + 1, MPI_INT64_T, MPI_SUM, job->run->comm);
     int64_t *const removed = job->summary->filters.removed;
     memcpy(removed, words + TRM_TALLY_WORDS, sizeof job->summary->filters.removed);
-    job->summary->filters.short_anchors = words[TOTALS - 1];
+    job->summary->filters.short_anchors = words[TOTAL_SHORT];
     if (negatives->policy->removed_in_sweeps != NULL)
         negatives->policy->removed_in_sweeps(negatives, words, words[TOTALS], removed);
 }
@@ -341,11 +390,12 @@ static void collect(trm_job *job, trm_mine_part *part)
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
     collect_filters(job);
     summary->reused = trm_sum_int64(comm, job->keeper.reused);
+    summary->set_size = trm_sum_int64(comm, job->set_size);
     summary->positive_pairs = sums[0];
     summary->triplets.semihard = sums[1];
     summary->triplets.fallback = sums[2];
     summary->triplets.total = sums[1] + sums[2];
-    summary->triplets.skipped = sums[3];
+    summary->triplets.skipped = job->negatives.policy->takes & TRM_TAKES_WINDOW ? sums[3] : 0;
     summary->certify.elements = sums[4];
     summary->certify.survivors = sums[5];
     summary->certify.float64 = sums[6];
@@ -360,6 +410,16 @@ static void collect(trm_job *job, trm_mine_part *part)
     summary->answers_s = seconds[3];
     trm_merge_hash_sum(comm, &job->hash);
     trm_hash_sum_text(&job->hash, summary->result_hash);
+}
+
+/* Collective. */
+static trm_status plan(trm_job *job, int64_t each, trm_error *err)
+{
+    trm_status status = trm_anchors_init(&job->anchors, job->run, job->rows, &job->options,
+                                         &job->negatives.query, each, job->size, true, err);
+    job->summary->panels = (int)job->anchors.panels;
+    job->summary->memory_bytes = job->anchors.memory_bytes;
+    return status;
 }
 
 /* Checks the options, sets up policy and questions, and plans the memory. Collective. */
@@ -378,11 +438,8 @@ static trm_status begin(trm_job *job, const trm_mine_options *given, trm_error *
     if (status != TRM_OK)
         return status;
     trm_negatives_choose(&job->negatives, options, job->rows->total);
-    status = trm_anchors_init(&job->anchors, job->run, job->rows, options, &job->negatives.query,
-                              job->negatives.policy->most(&job->negatives), true, err);
-    job->summary->panels = (int)job->anchors.panels;
-    job->summary->memory_bytes = job->anchors.memory_bytes;
-    return status;
+    const trm_negatives_policy *policy = job->negatives.policy;
+    return plan(job, policy->most != NULL ? policy->most(&job->negatives) : 0, err);
 }
 
 trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
@@ -394,26 +451,76 @@ trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_opti
     return status;
 }
 
+/* All panels: panel by panel its triplets, or where it counts, their number. */
+static trm_status run_panels(trm_job *job, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    for (int64_t index = 0; index < job->anchors.panels && status == TRM_OK; index++)
+        status = run_panel(job, index, err);
+    return status;
+}
+
+/* Counts a set that is to be listed, what each anchor gets of it and all of it; refuses too many. */
+static trm_status count_set(trm_job *job, trm_error *err)
+{
+    const int64_t most = job->options.max_triplets;
+    trm_keeper_init_without(&job->keeper, &job->anchors, job->sweep, &job->counts);
+    job->size = trm_alloc_zero(job->rows->count, sizeof *job->size);
+    trm_status status =
+        job->size == NULL ? trm_fail_memory(err, "counts", job->rows->count, sizeof *job->size) : TRM_OK;
+    status = trm_agree(job->run->comm, status, err);
+    if (status == TRM_OK)
+        status = run_panels(job, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t found = trm_sum_int64(job->run->comm, job->set_size);
+    job->positive_pairs = 0; /* they are counted again */
+    return found <= most ? TRM_OK
+                         : trm_fail(err, TRM_ERR_DATA,
+                                    "negatives %s: %" PRId64 " triplets, more than the %" PRId64
+                                    " that may be listed (--max-triplets)",
+                                    job->options.negatives, found, most);
+}
+
+/* Plans again for listing what was counted. */
+static trm_status plan_listing(trm_job *job, trm_error *err)
+{
+    int64_t each = 1;
+    for (int64_t row = 0; row < job->rows->count; row++)
+        each = job->size[row].negatives > each ? job->size[row].negatives : each;
+    MPI_Allreduce(MPI_IN_PLACE, &each, 1, MPI_INT64_T, MPI_MAX, job->run->comm);
+    trm_anchors_destroy(&job->anchors);
+    job->negatives.query.type = job->negatives.policy->listing;
+    return plan(job, each, err);
+}
+
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
                     void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
 {
     trm_job job = {.run = run, .rows = rows, .emit = emit, .context = context, .summary = summary};
     trm_status status = begin(&job, options, err);
+    const bool set = job.negatives.policy != NULL && job.negatives.policy->size != NULL;
+    const bool lists = set && job.options.emit_sets;
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, NULL, job.options.metric, &job.sweep, err);
+    if (status == TRM_OK && lists)
+        status = count_set(&job, err);
+    if (status == TRM_OK && lists)
+        status = plan_listing(&job, err);
     if (status == TRM_OK)
         status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts,
                                  (trm_totals){TOTALS, give_totals, take_totals, &job}, err);
     summary->panels = (int)job.anchors.panels;
     if (status == TRM_OK)
         status = replay(&job, err);
-    for (int64_t index = 0; index < job.anchors.panels && status == TRM_OK; index++)
-        status = run_panel(&job, index, err);
+    if (status == TRM_OK)
+        status = run_panels(&job, err);
     if (status == TRM_OK) {
         trm_mine_count_anchors(run, rows, summary);
         collect(&job, part);
     }
     trm_sweep_destroy(&job.sweep);
     trm_anchors_destroy(&job.anchors);
+    trm_free(job.size);
     return status;
 }

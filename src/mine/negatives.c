@@ -3,8 +3,10 @@
 
 #include "options/option.h"
 
-static const trm_word *const policies[] = {&trm_negatives_semihard.word, &trm_negatives_hard.word,
-                                           &trm_negatives_topk.word};
+static const trm_word *const policies[] = {
+    &trm_negatives_semihard.word,      &trm_negatives_hard.word,           &trm_negatives_topk.word,
+    &trm_negatives_within_margin.word, &trm_negatives_hard_all.word,       &trm_negatives_easy_all.word,
+    &trm_negatives_violating.word,     &trm_negatives_multisimilarity.word};
 const trm_words trm_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
 
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows)
@@ -41,9 +43,16 @@ bool trm_negatives_take(const trm_mine_options *options, unsigned what)
     return (negatives.policy->takes & what) != 0;
 }
 
+bool trm_negatives_are_set(const trm_mine_options *options)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, 0);
+    return negatives.policy->size != NULL;
+}
+
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)
 {
     trm_negatives negatives;
     trm_negatives_choose(&negatives, options, rows);
-    return negatives.policy->most(&negatives);
+    return negatives.policy->most != NULL ? negatives.policy->most(&negatives) : 0;
 }

@@ -16,6 +16,12 @@ typedef struct trm_answer {
     trm_kind kind;
 } trm_answer;
 
+/* What an anchor gets of a policy that is a set. */
+typedef struct trm_set_size {
+    int64_t triplets;  /* of all its pairs */
+    int64_t negatives; /* different ones in them */
+} trm_set_size;
+
 /* Which options a policy takes note of. */
 enum {
     TRM_TAKES_WINDOW = 1 << 0, /* window, pick, fallback */
@@ -28,8 +34,13 @@ typedef struct trm_negatives_policy {
     unsigned takes;
     /* Makes what the query needs to know from the options; NULL: nothing. */
     void (*begin)(trm_negatives *negatives);
-    /* The most negatives that a pair gets. */
+    /* The most negatives that a pair gets; NULL: of a set, which may be all. */
     int64_t (*most)(const trm_negatives *negatives);
+    /* Of a set: the query above counts, and after its sweep this says what row gets, of so many negatives that it
+     * has. The query of listing then finds these negatives, with a slot of its last shape for each. Else NULL. */
+    trm_set_size (*size)(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                         const trm_candidate *pair, int64_t pairs, int64_t others);
+    const trm_query_type *listing;
     /* After the sweep was settled: the negatives of pair i of row, in the order of their ranks, into answer, which
      * has room for the most. pair: the row's positives by (d, id). Returns how many. */
     int64_t (*answer)(const trm_negatives *negatives, const trm_state *state, int64_t row,
@@ -43,7 +54,9 @@ typedef struct trm_negatives_policy {
 } trm_negatives_policy;
 
 /* The table's rows, a file each. */
-extern const trm_negatives_policy trm_negatives_semihard, trm_negatives_hard, trm_negatives_topk;
+extern const trm_negatives_policy trm_negatives_semihard, trm_negatives_hard, trm_negatives_topk,
+    trm_negatives_within_margin, trm_negatives_hard_all, trm_negatives_easy_all, trm_negatives_violating,
+    trm_negatives_multisimilarity;
 /* The table: their words. */
 extern const trm_words trm_negatives_words;
 
@@ -65,6 +78,8 @@ void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *opti
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
 /* Does the policy take note of these options (TRM_TAKES_...)? */
 bool trm_negatives_take(const trm_mine_options *options, unsigned what);
-/* The most negatives that a pair gets. */
+/* Is the policy a set: counted, and listed only where the options say so? */
+bool trm_negatives_are_set(const trm_mine_options *options);
+/* The most negatives that a pair gets; 0: of a set, of which it may be any number. */
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows);
 #endif

@@ -21,7 +21,8 @@ void trm_mine_options_init_sized(trm_mine_options *options, size_t size)
                                   .min_distance = NAN,
                                   .max_distance = NAN,
                                   .absolute_margin = NAN,
-                                  .relative_margin = NAN};
+                                  .relative_margin = NAN,
+                                  .max_triplets = 100000000};
     trm_sized_give(&sized, &own, options, &size);
 }
 
@@ -109,6 +110,22 @@ static const trm_option negatives_rows[] = {
      .words = &trm_negatives_words,
      .sources = TRM_AT_MINED,
      .decides = TRM_AT_MINED},
+    {.name = "emit",
+     .about = "list the triplets of a set, which otherwise is counted only",
+     .json = "emit",
+     .kind = TRM_OPTION_FLAG,
+     TRM_FIELD(trm_mine_options, emit_sets),
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED,
+     .sparse = true},
+    {.name = "max-triplets",
+     .value = "N",
+     .about = "list no set of more triplets than N",
+     .kind = TRM_OPTION_WHOLE,
+     TRM_FIELD(trm_mine_options, max_triplets),
+     .least = 0,
+     .most = TRM_MOST,
+     .sources = TRM_AT_MINED},
 };
 const trm_options trm_negatives_table = TRM_OPTIONS("Triplets", negatives_rows);
 

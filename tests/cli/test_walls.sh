@@ -29,6 +29,7 @@ may_reach() { # FROM TO
 exceptions=(
     "loss > mine/anchors.h"    # batch-all keeps its anchors' thresholds as mining does
     "loss > mine/batches.h"    # an evaluation may be inside batches
+    "loss > mine/filter.h"     # by negatives.h
     "loss > mine/keep.h"       # and its panels
     "loss > mine/negatives.h"  # how many triplets a pair can have
     "loss > mine/options.h"    # an evaluation has the options of its mining checked

@@ -145,7 +145,7 @@ static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
     const trm_query counting = {&trm_batch_all_query, NULL};
     trm_negatives_choose(&negatives, &j->options.mine, rows->total);
     if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? &counting : &negatives.query, 1,
-                         !counts, NULL) != TRM_OK)
+                         NULL, !counts, NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
     const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
     run->mem_per_rank = fixed + anchors.panel_bytes * j->percent / 100;

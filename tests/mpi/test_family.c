@@ -36,6 +36,11 @@ static compared lines[] = {
     {.option = "negatives", .word = "semihard"},
     {.option = "negatives", .word = "hard"},
     {.option = "negatives", .word = "topk"},
+    {.option = "negatives", .word = "within-margin"},
+    {.option = "negatives", .word = "hard-all"},
+    {.option = "negatives", .word = "easy-all"},
+    {.option = "negatives", .word = "violating"},
+    {.option = "negatives", .word = "multisimilarity"},
     {.option = "window", .word = "none"},
     {.option = "window", .word = "lt"},
     {.option = "window", .word = "le"},
@@ -121,9 +126,11 @@ static trm_mine_options library_options(const family_options *family)
     return options;
 }
 
-/* The first count that differs, or NULL. */
-static const char *differing_count(const family_result *want, const trm_mine_summary *got)
+/* The first count that differs, or NULL. listed: the triplets were, and not counted only, as a set may be. */
+static const char *differing_count(const family_result *want, const trm_mine_summary *got, bool set,
+                                   bool listed)
 {
+    const int64_t total = listed ? want->total : 0;
 #define DIFFERS(wanted, field)                                                                               \
     if ((wanted) != got->field)                                                                              \
     return #field
@@ -133,9 +140,10 @@ static const char *differing_count(const family_result *want, const trm_mine_sum
     DIFFERS(want->anchors.no_negative, anchors.no_negative);
     DIFFERS(want->anchors.ignored, anchors.ignored);
     DIFFERS(want->positive_pairs, positive_pairs);
-    DIFFERS(want->total, triplets.total);
+    DIFFERS(total, triplets.total);
     DIFFERS(want->fallback, triplets.fallback);
-    DIFFERS(want->total - want->fallback, triplets.semihard); /* kind 0 */
+    DIFFERS(total - want->fallback, triplets.semihard); /* kind 0 */
+    DIFFERS(set ? want->total : 0, set_size);
     DIFFERS(want->skipped, triplets.skipped);
 #undef DIFFERS
     return NULL;
@@ -152,14 +160,17 @@ static void note(const family_options *options, int64_t triplets)
 
 /* On rank 0: whether what was mined is what the reference mines; tells on stderr what is not. */
 static bool agrees(int number, const random_store *store, const random_family *family, const random_run *run,
-                   const mined *got, const trm_mine_summary *summary)
+                   const trm_mine_options *options, const mined *got, const trm_mine_summary *summary)
 {
     const reference_store plain = random_store_view(store);
     family_result want;
     family_mine(&plain, &family->options, &want);
-    const char *wrong = want.count == want.total ? mined_differs(got, want.triplets, want.count) : NULL;
+    const bool set = trm_negatives_are_set(options), listed = !set || options->emit_sets;
+    const char *wrong = NULL;
+    if (!listed || want.count == want.total)
+        wrong = mined_differs(got, want.triplets, listed ? want.count : 0);
     if (!wrong)
-        wrong = differing_count(&want, summary);
+        wrong = differing_count(&want, summary, set, listed);
     if (wrong) {
         char text[512];
         random_family_describe(family, text, sizeof text);
@@ -186,7 +197,8 @@ static bool run_case(int number, int64_t *first)
     random_run_deal(&random, &run, store.rows, first);
     bool good = true;
     if (library_has(&family.options)) {
-        const trm_mine_options options = library_options(&family.options);
+        trm_mine_options options = library_options(&family.options);
+        options.emit_sets = test_random_below(&random, 3) > 0;
         trm_mine_summary summary = {0};
         trm_error err = TRM_ERROR_INIT;
         mined got;
@@ -195,7 +207,7 @@ static bool run_case(int number, int64_t *first)
         if (!good && rank == 0)
             fprintf(stderr, "case %d: status %d: %s\n", number, (int)status, err.text);
         if (good && rank == 0)
-            good = agrees(number, &store, &family, &run, &got, &summary);
+            good = agrees(number, &store, &family, &run, &options, &got, &summary);
         mined_destroy(&got);
     }
     random_store_destroy(&store);
