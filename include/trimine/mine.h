@@ -26,12 +26,17 @@ typedef enum trm_window {
     TRM_WINDOW_LE    /* d(a,n) - d(a,p) <= margin */
 } trm_window;
 
-typedef enum trm_pick { TRM_PICK_NEAREST, TRM_PICK_FARTHEST } trm_pick;
+typedef enum trm_pick {
+    TRM_PICK_NEAREST,
+    TRM_PICK_FARTHEST,
+    TRM_PICK_RANDOM /* drawn by the seed */
+} trm_pick;
 
 typedef enum trm_fallback {
     TRM_FALLBACK_SKIP,
     TRM_FALLBACK_FARTHEST_INSIDE, /* the largest d(a,n) <= d(a,p), or skip */
-    TRM_FALLBACK_HARDEST          /* the smallest d(a,n) of all */
+    TRM_FALLBACK_HARDEST,         /* the smallest d(a,n) of all */
+    TRM_FALLBACK_RANDOM           /* any, drawn by the seed */
 } trm_fallback;
 
 /* What the ranks of trm_mine_options.ranks count: all negatives of the anchor, or those that the filters left. */
@@ -52,11 +57,12 @@ typedef struct trm_mine_options {
     trm_metric metric;
     double margin; /* >= 0, finite */
     /* Which of its class an anchor is paired with: "all", "hardest" (the largest d(a,p)), "easiest" (the smallest),
-     * "nearest:K" (the K smallest). Borrowed. */
+     * "nearest:K" (the K smallest), "random:K" (K drawn by the seed). Borrowed. */
     const char *positives;
     /* What a pair gets: "semihard" (by window, pick and fallback), "hard" (the nearest negative of all, whatever
-     * d(a,p)), "topk:K" (the K nearest); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the
-     * margin), "hard-all" (at most 0), "easy-all" (more than the margin), "violating" (at most the margin), or
+     * d(a,p)), "topk:K" (the K nearest), "random:K" (K of all, drawn by the seed), "weighted:K" (drawn with weights by
+     * distance; not with dot); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the margin),
+     * "hard-all" (at most 0), "easy-all" (more than the margin), "violating" (at most the margin), or
      * "multisimilarity:E" (Wang et al. 2019). Where semihard does not apply, kind is 0. Borrowed. */
     const char *negatives;
     trm_window window;
@@ -78,6 +84,10 @@ typedef struct trm_mine_options {
      * max_triplets; else they are counted only. */
     bool emit_sets;
     int64_t max_triplets; /* >= 0 */
+    /* Of what is drawn: the key of row n for anchor a is u = ((first word << 32 | second) >> 11) + 0.5, times 2^-53,
+     * of the words of Philox 4x32-10 with the key (seed) and the counter (n, a), low words first. The smallest (u, n)
+     * are drawn; weighted: the smallest (log(-log u) - log w, n). */
+    uint64_t seed;
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;
@@ -158,8 +168,8 @@ TRM_API void trm_rows_destroy(trm_rows **rows);
  * it, with free(), in the end. */
 typedef trm_status (*trm_triplet_fn)(void *context, trm_triplet **triplets, int64_t count, trm_error *err);
 
-/* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip, no ranks, no filters. Not
- * collective. */
+/* Fills in: sql2, margin 1, all positives, window lt, pick nearest, fallback skip, no ranks, no filters, seed 0.
+ * Not collective. */
 TRM_API void trm_mine_options_init_sized(trm_mine_options *options, size_t size);
 static inline void trm_mine_options_init(trm_mine_options *options)
 {

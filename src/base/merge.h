@@ -29,6 +29,8 @@ extern const trm_merge trm_merge_list;
 /* Slots are trm_candidate, those found first, in any order: all of both, of which nothing may be in both. A row
  * has as many slots as there are to be found. */
 extern const trm_merge trm_merge_gather;
+/* The same two of trm_draw. */
+extern const trm_merge trm_merge_draw, trm_merge_draw_list;
 /* Slots are int64_t: their sums. */
 extern const trm_merge trm_merge_sum;
 

@@ -19,6 +19,13 @@ void trm_random_bits(uint64_t seed, uint64_t stream, uint64_t index, uint32_t bi
         bits[i] = out.v[i];
 }
 
+double trm_random_uniform(uint64_t seed, uint64_t stream, uint64_t index)
+{
+    uint32_t bits[4];
+    trm_random_bits(seed, stream, index, bits);
+    return ((double)(((uint64_t)bits[0] << 32 | bits[1]) >> 11) + 0.5) * 0x1p-53;
+}
+
 void trm_random_normals(uint64_t seed, uint64_t stream, int count, double *values)
 {
     for (int i = 0; i < count; i += 4) {

@@ -148,6 +148,8 @@ bool trm_cli_wants_json(int argc, char **argv);
 /* Prints the help, usage or version that the arguments ask for, if this process speaks, and exits; returns
  * where they ask for none. Exits with the code of IO where it could not be written. */
 void trm_cli_answer_help(int argc, char **argv, bool speaks);
+/* Is anything drawn by --seed? */
+bool trm_cli_draws(const trm_cli *cli);
 /* Are triplets mined inside batches? */
 bool trm_cli_in_batches(const trm_cli *cli);
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "loss/options.h"
 #include "mine/negatives.h"
+#include "mine/options.h"
 
 #include <assert.h>
 #include <math.h>
@@ -299,7 +300,8 @@ static trm_status check_margins(const trm_cli *cli, trm_error *err)
         const char *text;
     } against[] = {{"window", windowed && cli->mine.window == TRM_WINDOW_LT, "window lt"},
                    {"window", windowed && cli->mine.window == TRM_WINDOW_LE, "window le"},
-                   {"pick", cli->mine.pick != TRM_PICK_NEAREST, "pick farthest"},
+                   {"pick", cli->mine.pick == TRM_PICK_FARTHEST, "pick farthest"},
+                   {"pick", cli->mine.pick == TRM_PICK_RANDOM, "pick random"},
                    {"soft", cli->loss.soft, "soft"},
                    {"swap", cli->loss.swap, "swap"}};
     char of_option[64];
@@ -313,6 +315,14 @@ static trm_status check_margins(const trm_cli *cli, trm_error *err)
                 against[i].text, by_preset(cli, &walk, of_option));
     }
     return TRM_OK;
+}
+
+bool trm_cli_draws(const trm_cli *cli)
+{
+    const uint32_t source = trm_cli_source(cli);
+    const bool semihard = cli->mine.pick == TRM_PICK_RANDOM || cli->mine.fallback == TRM_FALLBACK_RANDOM;
+    return (source == TRM_AT_MINED && (cli->batches > 0 || trm_mine_draws(&cli->mine))) ||
+           (source == TRM_AT_PACKED_SEMIHARD && semihard) || source == TRM_AT_PACKED_RANDOM;
 }
 
 bool trm_cli_in_batches(const trm_cli *cli)
@@ -422,6 +432,7 @@ static void settle(trm_cli *cli)
         cli->mine.margin = trm_metric_default_margin(cli->mine.metric);
     if (cli->survey.margins > 0)
         cli->mine.window = TRM_WINDOW_NONE;
+    cli->mine.seed = (uint64_t)cli->seed;
     cli->loss.metric = cli->mine.metric;
     cli->loss.margin = cli->loss.soft && !margin_given ? 0.0 : cli->mine.margin;
     if (!isnan(cli->within) && cli->source == TRM_SOURCE_BATCH_ALL)

@@ -85,7 +85,7 @@ json_t *trm_report_options(const trm_cli *cli)
                            at, &options);
     }
     trm_json_put(&options, "source", source_json(cli));
-    if (cli->batches > 0) /* what its table row can't say: it decides what was drawn */
+    if (trm_cli_draws(cli)) /* what its table row can't say: it decides what was drawn */
         trm_json_put(&options, "seed", json_integer(cli->seed));
     options = in_order(options);
     if (cli->compat != NULL)

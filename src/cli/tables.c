@@ -253,8 +253,7 @@ static const trm_option seed_rows[] = {
      .json = "seed",
      .kind = TRM_OPTION_WHOLE,
      TRM_FIELD(trm_cli, seed),
-     .most = TRM_MOST,
-     .decides = TRM_AT_PACKED_RANDOM},
+     .most = TRM_MOST}, /* it decides where something is drawn: trm_cli_draws */
 };
 const trm_options trm_seed_table = TRM_OPTIONS("Random choices", seed_rows);
 

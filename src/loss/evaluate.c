@@ -106,12 +106,11 @@ int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *
     const trm_mine_options mine = mine_options_of(options);
     if (trm_negatives_are_set(&mine))
         return set_triplets(rows, &mine);
+    if (options->batches != NULL)
+        return trm_batches_rows(options->batches) * trm_batches_triplets_a_row(options->batches, &mine);
     const int64_t each = trm_negatives_most(&mine, rows->total);
     trm_positives positives;
     trm_positives_choose(&positives, &mine, INT64_MAX);
-    if (options->batches != NULL)
-        return trm_batches_rows(options->batches) *
-               trm_positives_pairs(&positives, trm_batches_most(options->batches)) * each;
     int64_t pairs = 0;
     for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++)
         pairs += trm_positives_pairs(&positives, rows->class_size[i]);

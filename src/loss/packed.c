@@ -97,12 +97,21 @@ static bool inside_window(const trm_packed_options *options, double gap)
 typedef bool (*standing_fn)(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
                             double *key);
 
+static bool stands_random(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
+                          double *key)
+{
+    (void)d;
+    (void)d_ap;
+    *key = trm_random_uniform(job->options->seed, (uint64_t)(job->first + anchor), (uint64_t)k);
+    return true;
+}
+
 static bool stands_semihard(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
                             double *key)
 {
-    (void)anchor;
-    (void)k;
     *key = job->options->semihard_pick == TRM_PICK_NEAREST ? d : -d;
+    if (job->options->semihard_pick == TRM_PICK_RANDOM)
+        stands_random(job, anchor, k, d, d_ap, key);
     return d > d_ap && inside_window(job->options, d - d_ap);
 }
 
@@ -123,17 +132,6 @@ static bool stands_hard(const packed_job *job, int64_t anchor, int64_t k, double
     (void)k;
     (void)d_ap;
     *key = d;
-    return true;
-}
-
-static bool stands_random(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
-                          double *key)
-{
-    uint32_t bits[4];
-    (void)d;
-    (void)d_ap;
-    trm_random_bits(job->options->seed, (uint64_t)(job->first + anchor), (uint64_t)k, bits);
-    *key = (double)(((uint64_t)bits[0] << 32 | bits[1]) >> 11);
     return true;
 }
 
@@ -184,6 +182,8 @@ static int choose(const packed_job *job, int64_t anchor, double d_ap, bool *fall
     if (found >= 0 || job->options->fallback == TRM_FALLBACK_SKIP)
         return found;
     *fallback = true;
+    if (job->options->fallback == TRM_FALLBACK_RANDOM)
+        return least(job, anchor, d_ap, stands_random);
     return least(job, anchor, d_ap,
                  job->options->fallback == TRM_FALLBACK_HARDEST ? stands_hard : stands_inside);
 }

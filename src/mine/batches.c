@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
+#include "mine/negatives.h"
+#include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
@@ -75,18 +77,28 @@ int64_t trm_batches_most(const trm_batches *batches)
 
 /* ---- rounds ---- */
 
-/* Of a row as sent, as received and at its place, and of its triplets, where no pair has more than one, in an
- * array that grows. */
-static int64_t bytes_a_row(const trm_batches *batches, int dim)
+int64_t trm_batches_triplets_a_row(const trm_batches *batches, const trm_mine_options *options)
+{
+    const int64_t most = trm_batches_most(batches);
+    trm_positives positives;
+    trm_positives_choose(&positives, options, INT64_MAX);
+    return most > 1
+               ? trm_positives_pairs(&positives, most) * trm_negatives_most(options, largest_batch(batches))
+               : 0;
+}
+
+/* Of a row as sent, as received and at its place, and of its triplets in an array that grows. */
+static int64_t bytes_a_row(const trm_batches *batches, const trm_mine_options *options, int dim)
 {
     const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    return 3 * (row + (int64_t)sizeof(wish)) + 3 * trm_batches_most(batches) * (int64_t)sizeof(trm_triplet);
+    return 3 * (row + (int64_t)sizeof(wish)) +
+           3 * trm_batches_triplets_a_row(batches, options) * (int64_t)sizeof(trm_triplet);
 }
 
 /* Rows that a round has room for. */
-static int64_t rows_a_round(const trm_batches *batches, int dim)
+static int64_t rows_a_round(const trm_batches *batches, const trm_mine_options *options, int dim)
 {
-    return ROUND_BYTES / bytes_a_row(batches, dim);
+    return ROUND_BYTES / bytes_a_row(batches, options, dim);
 }
 
 /* The end of the round that begins with batch from: as many batches as fit, at least one. */
@@ -101,10 +113,10 @@ static int64_t end_of_round(const trm_batches *batches, int64_t most, int64_t fr
 /* What this rank has all the time: rows, lists, and a round. */
 static int64_t bytes_beside(const trm_rows *rows, const trm_batches *batches, const trm_mine_options *options)
 {
-    const int64_t fit = rows_a_round(batches, rows->dim), all = trm_batches_rows(batches);
+    const int64_t fit = rows_a_round(batches, options, rows->dim), all = trm_batches_rows(batches);
     int64_t most = fit < all ? fit : all;
     most = largest_batch(batches) > most ? largest_batch(batches) : most;
-    return most * bytes_a_row(batches, rows->dim) + all * (int64_t)sizeof *batches->row +
+    return most * bytes_a_row(batches, options, rows->dim) + all * (int64_t)sizeof *batches->row +
            2 * (batches->count + 1) * (int64_t)sizeof *batches->start + trm_rows_held_bytes(rows) +
            options->reserve;
 }
@@ -349,8 +361,10 @@ static trm_status mine_batch(job *j, int64_t batch, int64_t from, trm_error *err
         status = trm_rows_create(j->alone, count, j->given->dim, j->x + from * j->given->dim, j->label + from,
                                  0, NULL, &rows, err);
     if (status == TRM_OK) {
+        trm_mine_options own = *j->options;
+        own.seed = trm_batches_seed(j->options->seed, j->first + batch);
         trm_rows_rename(rows, j->batches->row + first);
-        status = trm_mine(j->alone, rows, j->options, collect, j, &one, &part, err);
+        status = trm_mine(j->alone, rows, &own, collect, j, &one, &part, err);
     }
     trm_rows_destroy(&rows);
     if (status != TRM_OK)
@@ -551,7 +565,7 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
         status = begin_alone(run, batches, given->dim, &j.alone, err);
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
-        status = each_round(&j, rows_a_round(batches, given->dim), run_round, err);
+        status = each_round(&j, rows_a_round(batches, &own, given->dim), run_round, err);
     if (status == TRM_OK)
         total(&j, part);
     trm_free(j.triplets);

@@ -9,6 +9,8 @@
 /* What a draw goes by: the smallest keys win, and of equal ones the lower label or row id. */
 uint64_t trm_batches_class_key(uint64_t seed, int64_t batch, int64_t label);
 uint64_t trm_batches_row_key(uint64_t seed, int64_t batch, int64_t row);
+/* The seed of what is drawn inside a batch, so that a pair of rows has another key in each. */
+uint64_t trm_batches_seed(uint64_t seed, int64_t batch);
 
 /* Mines inside each batch as trm_mine does in a store, and adds everything up: an anchor counts as often as it
  * is in a batch, classes are those of the whole store, and result_hash is the sum of XXH3-128 over (number of
@@ -36,5 +38,7 @@ trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_
  * this rank. Not collective. */
 int64_t trm_batches_most(const trm_batches *batches);
 int64_t trm_batches_rows(const trm_batches *batches);
+/* The most triplets of one row in a batch of this rank. Not collective. */
+int64_t trm_batches_triplets_a_row(const trm_batches *batches, const trm_mine_options *options);
 
 #endif

@@ -3,7 +3,8 @@
  * Everything is a minimum over keys, so that it can be found in parts. Each rank draws from the classes that
  * begin in its shard and sends the best to the rank that has the batch, which keeps the best of all; then
  * this rank asks the holders of each class for their best rows. All batches of a round go in one exchange.
- * Classes and rows have streams of random numbers of their own, which are not those of anchors. */
+ * Classes, rows and the seeds inside batches have streams of random numbers of their own, which are not those
+ * of anchors. */
 #include "mine/batches.h"
 
 #include "base/alloc.h"
@@ -19,7 +20,8 @@
 #include <string.h>
 
 enum { ROUND_BYTES = 16 << 20 };
-static const uint64_t row_stream = UINT64_C(2) << 62, class_stream = UINT64_C(3) << 62;
+static const uint64_t seed_stream = UINT64_C(1) << 62, row_stream = UINT64_C(2) << 62,
+                      class_stream = UINT64_C(3) << 62;
 
 static uint64_t draw_key(uint64_t seed, uint64_t stream, int64_t index)
 {
@@ -36,6 +38,11 @@ uint64_t trm_batches_class_key(uint64_t seed, int64_t batch, int64_t label)
 uint64_t trm_batches_row_key(uint64_t seed, int64_t batch, int64_t row)
 {
     return draw_key(seed, row_stream | (uint64_t)batch, row);
+}
+
+uint64_t trm_batches_seed(uint64_t seed, int64_t batch)
+{
+    return draw_key(seed, seed_stream, batch);
 }
 
 /* ---- lots ---- */

@@ -4,9 +4,10 @@
 #include "options/option.h"
 
 static const trm_word *const policies[] = {
-    &trm_negatives_semihard.word,      &trm_negatives_hard.word,           &trm_negatives_topk.word,
-    &trm_negatives_within_margin.word, &trm_negatives_hard_all.word,       &trm_negatives_easy_all.word,
-    &trm_negatives_violating.word,     &trm_negatives_multisimilarity.word};
+    &trm_negatives_semihard.word,       &trm_negatives_hard.word,     &trm_negatives_topk.word,
+    &trm_negatives_random.word,         &trm_negatives_weighted.word, &trm_negatives_within_margin.word,
+    &trm_negatives_hard_all.word,       &trm_negatives_easy_all.word, &trm_negatives_violating.word,
+    &trm_negatives_multisimilarity.word};
 const trm_words trm_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
 
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows)
@@ -32,6 +33,11 @@ trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err)
 {
     trm_negatives negatives;
     trm_negatives_choose(&negatives, options, INT64_MAX);
+    if ((negatives.policy->takes & TRM_TAKES_L2) != 0 && options->metric == TRM_METRIC_DOT)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "--negatives %s: is drawn by l2 distances, which dot does not give: take sql2, l2 or cosine",
+            options->negatives);
     return trm_filters_check(options, (negatives.policy->takes & TRM_TAKES_FILTERS) != 0,
                              negatives.policy->word.name, err);
 }

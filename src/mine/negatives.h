@@ -24,15 +24,17 @@ typedef struct trm_set_size {
 
 /* Which options a policy takes note of. */
 enum {
-    TRM_TAKES_WINDOW = 1 << 0, /* window, pick, fallback */
-    TRM_TAKES_FILTERS = 1 << 1 /* ranks, filters */
+    TRM_TAKES_WINDOW = 1 << 0,  /* window, pick, fallback */
+    TRM_TAKES_FILTERS = 1 << 1, /* ranks, filters */
+    TRM_TAKES_SEED = 1 << 2,
+    TRM_TAKES_L2 = 1 << 3 /* no option: a metric that says how far apart rows are in l2, so not dot */
 };
 
 typedef struct trm_negatives_policy {
     trm_word word; /* first, so that a word found is a policy found */
     const trm_query_type *query;
     unsigned takes;
-    /* Makes what the query needs to know from the options; NULL: nothing. */
+    /* Makes what the query needs to know from the options, or hands on to another policy; NULL: nothing. */
     void (*begin)(trm_negatives *negatives);
     /* The most negatives that a pair gets; NULL: of a set, which may be all. */
     int64_t (*most)(const trm_negatives *negatives);
@@ -56,7 +58,9 @@ typedef struct trm_negatives_policy {
 /* The table's rows, a file each. */
 extern const trm_negatives_policy trm_negatives_semihard, trm_negatives_hard, trm_negatives_topk,
     trm_negatives_within_margin, trm_negatives_hard_all, trm_negatives_easy_all, trm_negatives_violating,
-    trm_negatives_multisimilarity;
+    trm_negatives_multisimilarity, trm_negatives_random, trm_negatives_weighted;
+/* Semihard where it draws: its begin hands on to this one. */
+extern const trm_negatives_policy trm_negatives_semihard_random;
 /* The table: their words. */
 extern const trm_words trm_negatives_words;
 
@@ -69,12 +73,14 @@ struct trm_negatives {
     int64_t rows;    /* of the store that take part */
     int64_t count;   /* of a word with a whole number, no more than there are rows; else 0 */
     double number;   /* of a word with any other */
+    int dim;         /* of the rows */
     int question[2]; /* the policy's own */
 };
 
 /* options->negatives is one of the words. rows: of the store that take part. */
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows);
-/* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Errors: USAGE. */
+/* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Can it be asked with the
+ * metric? Errors: USAGE. */
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
 /* Does the policy take note of these options (TRM_TAKES_...)? */
 bool trm_negatives_take(const trm_mine_options *options, unsigned what);
@@ -82,4 +88,5 @@ bool trm_negatives_take(const trm_mine_options *options, unsigned what);
 bool trm_negatives_are_set(const trm_mine_options *options);
 /* The most negatives that a pair gets; 0: of a set, of which it may be any number. */
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows);
+
 #endif

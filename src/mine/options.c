@@ -37,6 +37,13 @@ int64_t trm_mine_negatives(const trm_mine_options *options)
     return trm_negatives_most(options, INT64_MAX);
 }
 
+bool trm_mine_draws(const trm_mine_options *options)
+{
+    trm_positives positives;
+    trm_positives_choose(&positives, options, INT64_MAX);
+    return positives.policy->draws || trm_negatives_take(options, TRM_TAKES_SEED);
+}
+
 /* ---- words ---- */
 
 static const trm_word windows[] = {
@@ -49,6 +56,7 @@ const trm_words trm_window_words = TRM_WORDS("trm_window", windows);
 static const trm_word picks[] = {
     {.name = "nearest", .about = "the smallest d(a,n)", .value = TRM_PICK_NEAREST},
     {.name = "farthest", .about = "the largest d(a,n)", .value = TRM_PICK_FARTHEST},
+    {.name = "random", .about = "drawn by --seed", .value = TRM_PICK_RANDOM},
 };
 const trm_words trm_pick_words = TRM_WORDS("trm_pick", picks);
 
@@ -58,6 +66,7 @@ static const trm_word fallbacks[] = {
      .about = "the farthest that is not farther than the positive",
      .value = TRM_FALLBACK_FARTHEST_INSIDE},
     {.name = "hardest", .about = "the nearest of all", .value = TRM_FALLBACK_HARDEST},
+    {.name = "random", .about = "any, drawn by --seed", .value = TRM_FALLBACK_RANDOM},
 };
 const trm_words trm_fallback_words = TRM_WORDS("trm_fallback", fallbacks);
 
@@ -97,6 +106,7 @@ static const trm_option mine_rows[] = {
      .sources = TRM_AT_MINED,
      .decides = TRM_AT_MINED},
     {.kind = TRM_OPTION_FLAG, TRM_FIELD(trm_mine_options, lone)},
+    {.kind = TRM_OPTION_WHOLE, TRM_FIELD(trm_mine_options, seed), .least = -TRM_MOST, .most = TRM_MOST},
 };
 const trm_options trm_mine_table = TRM_OPTIONS("Triplets", mine_rows);
 

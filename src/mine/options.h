@@ -16,6 +16,9 @@ extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words, trm
 trm_status trm_mine_options_take(trm_mine_options *own, const trm_mine_options *given,
                                  trm_error *err) TRM_MUST_CHECK;
 
+/* Is anything drawn by the seed? Not collective. */
+bool trm_mine_draws(const trm_mine_options *options);
+
 /* Adds all but reserve, which is each rank's own. Not collective. */
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options);
 

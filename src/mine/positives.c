@@ -4,7 +4,8 @@
 #include "options/option.h"
 
 static const trm_word *const policies[] = {&trm_positives_all.word, &trm_positives_hardest.word,
-                                           &trm_positives_easiest.word, &trm_positives_nearest.word};
+                                           &trm_positives_easiest.word, &trm_positives_nearest.word,
+                                           &trm_positives_random.word};
 const trm_words trm_positives_words = TRM_WORDS_OF("policy of positives", policies);
 
 void trm_positives_choose(trm_positives *positives, const trm_mine_options *options, int64_t longest)
@@ -17,7 +18,8 @@ void trm_positives_choose(trm_positives *positives, const trm_mine_options *opti
     const trm_positives_policy *policy = (const trm_positives_policy *)word;
     int64_t count = word->number != NULL ? (int64_t)number : policy->count;
     count = count == 0 ? INT64_MAX : count;
-    *positives = (trm_positives){.query = {policy->query, positives}, .policy = policy, .count = count};
+    *positives = (trm_positives){
+        .query = {policy->query, positives}, .policy = policy, .count = count, .seed = options->seed};
     positives->most = count < longest ? count : longest;
     positives->most = positives->most > 0 ? positives->most : 1;
 }

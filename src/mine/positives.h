@@ -11,11 +11,12 @@ typedef struct trm_positives_policy {
     const trm_query_type *query; /* its first field, of shape 0, ends as pairs: trm_candidate by (d, id) */
     int64_t count;               /* pairs of an anchor where the word has no number; 0: all there are */
     bool from_far;               /* the last ones by (d, id), not the first */
+    bool draws;                  /* by the seed */
 } trm_positives_policy;
 
 /* The tables' rows, a file each. */
 extern const trm_positives_policy trm_positives_all, trm_positives_hardest, trm_positives_easiest,
-    trm_positives_nearest;
+    trm_positives_nearest, trm_positives_random;
 /* The table: their words. */
 extern const trm_words trm_positives_words;
 
@@ -25,6 +26,7 @@ typedef struct trm_positives {
     const trm_positives_policy *policy;
     int64_t count; /* pairs of an anchor; INT64_MAX: all there are */
     int64_t most;  /* of any anchor in this job; slots that a list needs */
+    uint64_t seed;
 } trm_positives;
 
 /* options->positives is one of the words. longest: the most pairs that any anchor could have. */

@@ -12,8 +12,7 @@
  * id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
 #include "mine/negatives.h"
 #include "mine/thresholds.h"
-
-#include <float.h>
+#include "mine/window.h"
 
 /* One question about the negatives of an anchor with thresholds t_1 <= ... <= t_K. */
 typedef enum trm_question {
@@ -43,35 +42,11 @@ static bool is_nearest(trm_question question)
     return question == TRM_ASK_NEAREST || question == TRM_ASK_NEAREST_BEYOND;
 }
 
-static bool inside_window(const trm_mine_options *options, double d, double threshold)
-{
-    const double gap = d - threshold;
-    return options->window == TRM_WINDOW_NONE || gap < options->margin ||
-           (options->window == TRM_WINDOW_LE && gap == options->margin);
-}
-
 /* How many of the K thresholds are behind d. */
 static int64_t count_behind(const trm_negatives *semihard, trm_question question, const double *t,
                             int64_t count, double d)
 {
-    const double *base = t;
-    while (count > 0) { /* branch-free in the common question: which half is data, not control */
-        const int64_t half = count / 2;
-        const bool behind = question == TRM_ASK_FARTHEST_WITHIN
-                                ? !inside_window(&semihard->options, d, base[half])
-                                : base[half] < d;
-        base = behind ? base + half + 1 : base;
-        count = behind ? count - half - 1 : half;
-    }
-    return base - t;
-}
-
-/* An upper bound of the distances that are inside the window of threshold t. */
-static double window_end(const trm_mine_options *options, double t)
-{
-    if (options->window == TRM_WINDOW_NONE)
-        return INFINITY;
-    return t + options->margin + 8.0 * DBL_EPSILON * (fabs(t) + options->margin);
+    return trm_window_behind(&semihard->options, question == TRM_ASK_FARTHEST_WITHIN, t, count, d);
 }
 
 /* What was found for a question of row; its shape is 1 + the question's number. */
@@ -92,7 +67,7 @@ static void question_window(const trm_negatives *semihard, int set, const trm_ca
         return;
     case TRM_ASK_NEAREST_BEYOND: /* what lies beyond the last threshold is beyond all */
         *lo = a.t[0];
-        *hi = fmin(best[a.count - 1].key, window_end(&semihard->options, a.t[a.count - 1]));
+        *hi = fmin(best[a.count - 1].key, trm_window_end(&semihard->options, a.t[a.count - 1]));
         return;
     case TRM_ASK_FARTHEST_UP_TO:
         *lo = -best[0].key;
@@ -100,7 +75,7 @@ static void question_window(const trm_negatives *semihard, int set, const trm_ca
         return;
     case TRM_ASK_FARTHEST_WITHIN: /* and farther than the smallest threshold, or it serves nobody */
         *lo = fmax(-best[0].key, a.t[0]);
-        *hi = window_end(&semihard->options, a.t[a.count - 1]);
+        *hi = trm_window_end(&semihard->options, a.t[a.count - 1]);
         return;
     case TRM_ASK_NEAREST:
         *lo = -INFINITY;
@@ -308,6 +283,11 @@ static const trm_query_type type = {
 static void begin(trm_negatives *semihard)
 {
     const trm_mine_options *options = &semihard->options;
+    if (options->pick == TRM_PICK_RANDOM || options->fallback == TRM_FALLBACK_RANDOM) {
+        semihard->policy = &trm_negatives_semihard_random;
+        semihard->query.type = semihard->policy->query;
+        return;
+    }
     if (options->pick == TRM_PICK_NEAREST)
         semihard->question[0] = TRM_ASK_NEAREST_BEYOND;
     else
@@ -338,7 +318,7 @@ static int64_t answer(const trm_negatives *semihard, const trm_state *state, int
         if (!trm_candidate_exists(found))
             continue;
         const double d = is_nearest(question) ? found.key : 0.0 - found.key;
-        if (set == 0 && !(d > d_ap && inside_window(&semihard->options, d, d_ap)))
+        if (set == 0 && !(d > d_ap && trm_window_has(&semihard->options, d, d_ap)))
             continue;
         *answers = (trm_answer){found.id, d, set == 0 ? TRM_KIND_SEMIHARD : TRM_KIND_FALLBACK};
         return 1;

@@ -566,6 +566,7 @@ CHANGE(other_window, c->options.mine.window = TRM_WINDOW_LE)
 CHANGE(other_pick, c->options.mine.pick = TRM_PICK_FARTHEST)
 CHANGE(other_fallback, c->options.mine.fallback = TRM_FALLBACK_HARDEST)
 CHANGE(other_mine_lone, c->options.mine.lone = true)
+CHANGE(other_mine_seed, c->options.mine.seed = 1)
 CHANGE(other_source, c->options.source = TRM_SOURCE_BATCH_ALL)
 CHANGE(other_lone, c->options.lone = true)
 CHANGE(other_metric, c->options.loss.metric = TRM_METRIC_DOT)
@@ -595,6 +596,7 @@ static const change differences[] = {
     {MINE, other_pick, "pick: "},
     {MINE, other_fallback, "fallback: "},
     {MINE, other_mine_lone, "lone: "},
+    {MINE, other_mine_seed, "seed: 1 on rank "},
     {EVALUATE, other_source, "source: "},
     {EVALUATE, other_lone, "lone: "},
     {EVALUATE, other_metric, "loss.metric: "},

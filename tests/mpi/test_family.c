@@ -33,6 +33,7 @@ static compared lines[] = {
     {.option = "positives", .word = "hardest"},
     {.option = "positives", .word = "easiest"},
     {.option = "positives", .word = "nearest"},
+    {.option = "positives", .word = "random"},
     {.option = "negatives", .word = "semihard"},
     {.option = "negatives", .word = "hard"},
     {.option = "negatives", .word = "topk"},
@@ -41,14 +42,18 @@ static compared lines[] = {
     {.option = "negatives", .word = "easy-all"},
     {.option = "negatives", .word = "violating"},
     {.option = "negatives", .word = "multisimilarity"},
+    {.option = "negatives", .word = "random"},
+    {.option = "negatives", .word = "weighted"},
     {.option = "window", .word = "none"},
     {.option = "window", .word = "lt"},
     {.option = "window", .word = "le"},
     {.option = "pick", .word = "nearest"},
     {.option = "pick", .word = "farthest"},
+    {.option = "pick", .word = "random"},
     {.option = "fallback", .word = "skip"},
     {.option = "fallback", .word = "farthest-inside"},
     {.option = "fallback", .word = "hardest"},
+    {.option = "fallback", .word = "random"},
 };
 // clang-format on
 
@@ -99,7 +104,8 @@ static int lines_of(const family_options *options, compared **of)
 static bool library_has(const family_options *options)
 {
     compared *of[LINES];
-    bool all = true;
+    /* weights go by l2 distances, which dot does not give */
+    bool all = options->metric != TRM_METRIC_DOT || strncmp(options->negatives, "weighted", 8) != 0;
     for (int count = lines_of(options, of), i = 0; i < count; i++)
         all = all && of[i] != NULL;
     return all;
@@ -118,6 +124,7 @@ static trm_mine_options library_options(const family_options *family)
     trm_mine_options_init(&options);
     options.metric = family->metric;
     options.margin = family->margin;
+    options.seed = family->seed;
     options.positives = family->positives;
     options.negatives = family->negatives;
     options.window = (trm_window)value_of(&trm_window_words, family->window);

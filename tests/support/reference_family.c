@@ -448,12 +448,12 @@ static void make_triplets(anchor *a, family_result *result, int64_t *capacity)
         int64_t kind = 0;
         if (by_pair) {
             semihard(a, &a->positives[i], &kind);
-            result->skipped += a->chosen_count == 0;
         } else if (similar) {
             multisimilarity(a, &a->positives[i]);
         } else if (set >= 0) {
             choose_set(a, set, &a->positives[i]);
         }
+        result->skipped += a->chosen_count == 0;
         append_triplets(a, &a->positives[i], kind, result, capacity);
         if (a->options->lists)
             append_line(a, &a->positives[i], result);
