@@ -53,12 +53,13 @@ static void number_pairs(gaps_job *job)
     MPI_Allreduce(&job->own, &job->all, 1, MPI_INT64_T, MPI_SUM, job->run->comm);
 }
 
-static int64_t number_of_sample(const gaps_job *job, int index)
+/* One of so many, by a stream of random numbers. */
+static int64_t sample(uint64_t stream, int index, int64_t of)
 {
     static const uint64_t seed = 0x67617073U; /* "gaps" */
     uint32_t bits[4];
-    trm_random_bits(seed, 0, (uint64_t)index, bits);
-    return (int64_t)((((uint64_t)bits[0] << 32) | bits[1]) % (uint64_t)job->all);
+    trm_random_bits(seed, stream, (uint64_t)index, bits);
+    return (int64_t)((((uint64_t)bits[0] << 32) | bits[1]) % (uint64_t)of);
 }
 
 /* Makes the sample's pair known to all ranks. Collective. */
@@ -66,14 +67,17 @@ static sampled_pair share_pair(gaps_job *job, int index)
 {
     const trm_rows *rows = job->rows;
     sampled_pair pair = {0, 0, 0, 0.0};
-    int64_t left = number_of_sample(job, index) - job->before, row = job->first;
+    int64_t left = sample(0, index, job->all) - job->before, row = job->first;
     int owner = left >= 0 && left < job->own ? job->run->rank : -1;
     if (owner >= 0) {
         for (; left >= pairs_of(job, row); row++)
             left -= pairs_of(job, row);
-        const bool last = job->positives.policy->from_far;
-        pair = (sampled_pair){rows->id[row], rows->label[row], last ? rows->class_size[row] - 2 : left,
-                              rows->norm2[row]};
+        const int64_t positives = rows->class_size[row] - 1;
+        if (job->positives.policy->from_far)
+            left = positives - 1;
+        if (job->positives.policy->draws) /* any of them is as likely */
+            left = sample(1, index, positives);
+        pair = (sampled_pair){rows->id[row], rows->label[row], left, rows->norm2[row]};
         memcpy(job->anchor, rows->x + row * rows->dim, (size_t)rows->dim * sizeof *job->anchor);
     }
     MPI_Allreduce(MPI_IN_PLACE, &owner, 1, MPI_INT, MPI_MAX, job->run->comm);

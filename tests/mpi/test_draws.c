@@ -357,7 +357,7 @@ static void weights_with_dot_are_refused(void **state)
     j.negatives = "weighted:2";
     j.metric = TRM_METRIC_DOT;
     assert_int_equal(mine(&store, &j, &got, &summary, &err), TRM_ERR_USAGE);
-    assert_non_null(strstr(err.text, "'weighted:2'"));
+    assert_non_null(strstr(err.text, "weighted:2"));
     mined_destroy(&got);
     random_store_destroy(&store);
 }
