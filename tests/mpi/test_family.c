@@ -8,6 +8,7 @@
 #include "support/random_family.h"
 #include "support/scratch.h"
 
+#include <math.h>
 #include <mpi.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,6 +55,12 @@ static compared lines[] = {
     {.option = "fallback", .word = "farthest-inside"},
     {.option = "fallback", .word = "hardest"},
     {.option = "fallback", .word = "random"},
+    {.option = "filter", .word = "min-distance"},
+    {.option = "filter", .word = "max-distance"},
+    {.option = "filter", .word = "absolute-margin"},
+    {.option = "filter", .word = "relative-margin"},
+    {.option = "ranks", .word = "before"},
+    {.option = "ranks", .word = "after"},
 };
 // clang-format on
 
@@ -82,6 +89,12 @@ static void leave_out_what_is_not_there(family_options *options)
     }
 }
 
+/* An order goes with ranks only, of which all may be meant. */
+static bool has_ranks(const family_options *options)
+{
+    return options->rank_from > 1 || options->rank_to < INT64_MAX || options->rank_order_after;
+}
+
 /* The lines that a case is of, and how many; some may be NULL: the library has not all of it. */
 static int lines_of(const family_options *options, compared **of)
 {
@@ -96,7 +109,7 @@ static int lines_of(const family_options *options, compared **of)
     for (int filter = 0; filter < FAMILY_FILTERS; filter++)
         if (options->filter[filter].given)
             of[count++] = line_of("filter", random_family_filters[filter]);
-    if (options->rank_from > 1 || options->rank_to < INT64_MAX)
+    if (has_ranks(options))
         of[count++] = line_of("ranks", options->rank_order_after ? "after" : "before");
     return count;
 }
@@ -117,8 +130,13 @@ static int value_of(const trm_words *words, const char *word)
     return found != NULL ? found->value : 0;
 }
 
-/* The case as the library takes it. */
-static trm_mine_options library_options(const family_options *family)
+static double value_or_nan(family_filter filter)
+{
+    return filter.given ? filter.value : NAN;
+}
+
+/* The case as the library takes it. ranks_text: room for the text of its ranks. */
+static trm_mine_options library_options(const family_options *family, char ranks_text[64])
 {
     trm_mine_options options;
     trm_mine_options_init(&options);
@@ -130,6 +148,17 @@ static trm_mine_options library_options(const family_options *family)
     options.window = (trm_window)value_of(&trm_window_words, family->window);
     options.pick = (trm_pick)value_of(&trm_pick_words, family->pick);
     options.fallback = (trm_fallback)value_of(&trm_fallback_words, family->fallback);
+    options.min_distance = value_or_nan(family->filter[FAMILY_MIN_DISTANCE]);
+    options.max_distance = value_or_nan(family->filter[FAMILY_MAX_DISTANCE]);
+    options.absolute_margin = value_or_nan(family->filter[FAMILY_ABSOLUTE_MARGIN]);
+    options.relative_margin = value_or_nan(family->filter[FAMILY_RELATIVE_MARGIN]);
+    options.rank_order = family->rank_order_after ? TRM_RANK_AFTER : TRM_RANK_BEFORE;
+    if (family->rank_to < INT64_MAX)
+        snprintf(ranks_text, 64, "%lld-%lld", (long long)family->rank_from, (long long)family->rank_to);
+    else
+        snprintf(ranks_text, 64, "%lld-", (long long)family->rank_from);
+    if (has_ranks(family))
+        options.ranks = ranks_text;
     return options;
 }
 
@@ -152,6 +181,9 @@ static const char *differing_count(const family_result *want, const trm_mine_sum
     DIFFERS(total - want->fallback, triplets.semihard); /* kind 0 */
     DIFFERS(set ? want->total : 0, set_size);
     DIFFERS(want->skipped, triplets.skipped);
+    DIFFERS(want->anchors.fell_short, filters.short_anchors);
+    for (int f = 0; f < TRM_FILTERS; f++)
+        DIFFERS(want->removed[f], filters.removed[f]); /* both in the order in which they are charged */
 #undef DIFFERS
     return NULL;
 }
@@ -203,8 +235,9 @@ static bool run_case(int number, int64_t *first)
     random_run_draw(&random, &run);
     random_run_deal(&random, &run, store.rows, first);
     bool good = true;
+    char ranks_text[64];
     if (library_has(&family.options)) {
-        trm_mine_options options = library_options(&family.options);
+        trm_mine_options options = library_options(&family.options, ranks_text);
         options.emit_sets = test_random_below(&random, 3) > 0;
         trm_mine_summary summary = {0};
         trm_error err = TRM_ERROR_INIT;

@@ -196,7 +196,7 @@ void random_family_describe(const random_family *family, char *text, size_t size
     if (options->rank_to < INT64_MAX)
         add(text, size, &used, " --ranks %lld-%lld", (long long)options->rank_from,
             (long long)options->rank_to);
-    else if (options->rank_from > 1)
+    else if (options->rank_from > 1 || options->rank_order_after)
         add(text, size, &used, " --ranks %lld-", (long long)options->rank_from);
     if (options->rank_order_after)
         add(text, size, &used, " --rank-order after");

@@ -453,7 +453,7 @@ static void make_triplets(anchor *a, family_result *result, int64_t *capacity)
         } else if (set >= 0) {
             choose_set(a, set, &a->positives[i]);
         }
-        result->skipped += a->chosen_count == 0;
+        result->skipped += negatives_a_pair(word) > 0 && a->chosen_count == 0;
         append_triplets(a, &a->positives[i], kind, result, capacity);
         if (a->options->lists)
             append_line(a, &a->positives[i], result);

@@ -73,7 +73,7 @@ typedef struct family_result {
     int64_t positive_pairs; /* selected, of valid anchors */
     int64_t total;          /* triplets, listed or not */
     int64_t fallback;       /* of these, with kind 1 */
-    int64_t skipped;        /* pairs without a triplet */
+    int64_t skipped;        /* pairs without a triplet, of policies that give a pair so many; else 0 */
     int64_t removed[FAMILY_FILTERS];
     int64_t sets[FAMILY_SETS];              /* sizes over the selected positives, whatever the policy */
     int64_t kept_positives, kept_negatives; /* multisimilarity: of all anchors */
