@@ -603,7 +603,8 @@ static void print_people(const trm_work *work, int64_t peak_rss)
         print_mined(work);
     else
         fprintf(stderr, "triplets   %" PRId64 "\n", work->loss.count);
-    trm_report_loss_line(work->cli, work->loss_name, &work->loss);
+    if (!is_set(work) || work->options.mine.emit_sets) /* else of nothing */
+        trm_report_loss_line(work->cli, work->loss_name, &work->loss);
     if (has_triplets(work))
         trm_report_survey_lines(&work->survey);
     if (s->certify.elements > 0)

@@ -230,7 +230,8 @@ static bool same(const outcome *a, const outcome *b)
            a->loss.count == b->loss.count && a->loss.active == b->loss.active &&
            memcmp(&a->mined.triplets, &b->mined.triplets, sizeof a->mined.triplets) == 0 &&
            memcmp(&a->mined.filters, &b->mined.filters, sizeof a->mined.filters) == 0 &&
-           a->mined.positive_pairs == b->mined.positive_pairs && a->gradient_hash == b->gradient_hash;
+           a->mined.positive_pairs == b->mined.positive_pairs && a->mined.set_size == b->mined.set_size &&
+           a->gradient_hash == b->gradient_hash;
 }
 
 static job make_job(trm_source source, const char *positives, int replicate, int tile)
@@ -247,11 +248,18 @@ static job make_job(trm_source source, const char *positives, int replicate, int
 static const struct {
     trm_source source;
     const char *positives, *negatives, *ranks; /* with ranks also some filters */
-} sources[] = {
-    {TRM_SOURCE_MINED, "all", "semihard", NULL},      {TRM_SOURCE_MINED, "easiest", "semihard", NULL},
-    {TRM_SOURCE_MINED, "hardest", "semihard", NULL},  {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL},
-    {TRM_SOURCE_MINED, "hardest", "topk:3", "4-"},    {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40"},
-    {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL}, {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL}};
+    bool listed;                               /* a set that is, and not counted only */
+} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false},
+               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false},
+               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false},
+               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false},
+               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false},
+               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false},
+               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false},
+               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false},
+               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false},
+               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true},
+               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false}};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Of a row of the table. */
@@ -259,6 +267,7 @@ static job make_job_of(int s, int replicate, int tile)
 {
     job j = make_job(sources[s].source, sources[s].positives, replicate, tile);
     j.options.mine.negatives = sources[s].negatives;
+    j.options.mine.emit_sets = sources[s].listed;
     j.options.mine.ranks = sources[s].ranks;
     if (sources[s].ranks != NULL) {
         j.options.mine.min_distance = 2.0;
@@ -266,6 +275,12 @@ static job make_job_of(int s, int replicate, int tile)
         j.options.mine.relative_margin = 0.01;
     }
     return j;
+}
+
+/* How much later each stop comes: a set that is to be listed is counted again each time. */
+static int stride(int s)
+{
+    return sources[s].listed ? 12 : 1;
 }
 
 /* Stopped again and again, each time a few units later and on another number of ranks. */
@@ -280,10 +295,12 @@ static void a_job_that_is_stopped_at_any_unit_ends_with_the_same_result(void **s
                 const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
                 const char *path = in_folder("stopped");
                 outcome o = {.status = TRM_ERR_STOPPED};
-                int q = ranks;
+                int q = ranks, kept = 0; /* while a set that is to be listed is counted, nothing is kept */
                 for (int turn = 0; o.status == TRM_ERR_STOPPED && turn < 200; turn++) {
                     j.tile = turn % 2 == 0 ? 32 : 64;
-                    o = run_job(&j, q, (at + turn) % q, at + turn / 2, TRM_WISH_STOP, turn > 0, path);
+                    o = run_job(&j, q, (at + turn) % q, at + turn / 2 * stride(s), TRM_WISH_STOP, kept > 0,
+                                path);
+                    kept += o.saved;
                     stops += o.status == TRM_ERR_STOPPED;
                     q = q == 1 ? ranks : q - 1;
                 }
@@ -308,15 +325,17 @@ static void a_job_in_panels_that_is_stopped_at_any_unit_ends_with_the_same_resul
             const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
             const char *path = in_folder("panels");
             outcome o = {.status = TRM_ERR_STOPPED};
-            int q = ranks;
+            int q = ranks, kept = 0;
             for (int turn = 0; o.status == TRM_ERR_STOPPED && turn < 400; turn++) {
                 j.percent = 40;
-                o = run_job(&j, q, turn % q, turn % 5 + turn / 3, TRM_WISH_STOP, turn > 0, path);
+                o = run_job(&j, q, turn % q, turn % 5 + turn / 3 * stride(s), TRM_WISH_STOP, kept > 0, path);
                 while (o.status == TRM_ERR_MEMORY && j.percent < 1000) {
                     refused += strstr(o.err.text, "to go on from the checkpoint needs") != NULL;
                     j.percent *= 2;
-                    o = run_job(&j, q, turn % q, turn % 5 + turn / 3, TRM_WISH_STOP, turn > 0, path);
+                    o = run_job(&j, q, turn % q, turn % 5 + turn / 3 * stride(s), TRM_WISH_STOP, kept > 0,
+                                path);
                 }
+                kept += o.saved;
                 stops += o.status == TRM_ERR_STOPPED;
                 pieces += o.pieces;
                 panels = o.mined.panels > panels ? o.mined.panels : panels;

@@ -253,9 +253,40 @@ static void minima_and_sums_are_what_they_are_called(void **state)
     assert_int_equal(broken(&trm_merge_sum, sums_are_sums), 0);
 }
 
+/* Not in the table: its rows are lists whose order does not matter. What is found first in a row of n slots, m in one
+ * place and up to n - m in the other, is there afterwards, m first. */
+static void gathered_lists_have_all_of_both(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    for (int64_t m = 0; m <= N; m++)
+        for (int64_t k = 0; k <= N - m; k++) {
+            const int64_t offset[] = {5, 5 + N,
+                                      5 + 2 * N}; /* two rows, the second with as many the other way round */
+            trm_candidate into[2 * N], from[2 * N];
+            trm_merge_gather.clear(into, 2 * N);
+            trm_merge_gather.clear(from, 2 * N);
+            for (int64_t i = 0; i < m; i++)
+                into[i] = from[N + i] = (trm_candidate){9.0 - (double)i, i};
+            for (int64_t i = 0; i < k; i++)
+                from[i] = into[N + i] = (trm_candidate){-1.0, 100 + i};
+            trm_merge_gather.merge(into, from, 2, offset);
+            for (int row = 0; row < 2; row++) {
+                const int64_t first = row == 0 ? m : k;
+                assert_int_equal(trm_candidates_count(into + row * N, N), m + k);
+                for (int64_t i = 0; i < m + k; i++) {
+                    const bool of_m = (i < first) == (row == 0);
+                    const int64_t at = i < first ? i : i - first;
+                    assert_int_equal(into[row * N + i].id, of_m ? at : 100 + at);
+                }
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gathered_lists_have_all_of_both),
         cmocka_unit_test(merges_are_associative_and_commutative),
         cmocka_unit_test(those_and_only_those_that_say_so_are_idempotent),
         cmocka_unit_test(cleared_slots_change_nothing),
