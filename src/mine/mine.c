@@ -90,9 +90,10 @@ static void sort_by_negative(trm_triplet *triplet, int64_t count)
     }
 }
 
-static bool takes_filters(const trm_negatives *negatives)
+/* Does the policy ask for so many negatives of an anchor, whatever the pair? */
+static bool asks_for_many(const trm_negatives *negatives)
 {
-    return (negatives->policy->takes & TRM_TAKES_FILTERS) != 0;
+    return negatives->policy->most != NULL && (negatives->policy->takes & TRM_TAKES_WINDOW) == 0;
 }
 
 /* Writes row's triplets, by ascending positive and negative, and returns how many. */
@@ -127,7 +128,7 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
     tally->positive_pairs += pairs;
     if (pairs > 0 && negatives->policy->removed != NULL)
         negatives->policy->removed(negatives, panel->negatives, row, tally->removed);
-    if (takes_filters(negatives))
+    if (asks_for_many(negatives))
         tally->short_anchors += least < job->anchors.each;
     for (int64_t i = 0; i < count; i++)
         add_triplet(tally, &out[i]);
@@ -395,7 +396,7 @@ static void collect(trm_job *job, trm_mine_part *part)
     summary->triplets.semihard = sums[1];
     summary->triplets.fallback = sums[2];
     summary->triplets.total = sums[1] + sums[2];
-    summary->triplets.skipped = job->negatives.policy->takes & TRM_TAKES_WINDOW ? sums[3] : 0;
+    summary->triplets.skipped = job->negatives.policy->most != NULL ? sums[3] : 0;
     summary->certify.elements = sums[4];
     summary->certify.survivors = sums[5];
     summary->certify.float64 = sums[6];

@@ -77,12 +77,18 @@ static compared *line_of(const char *option, const char *word)
     return NULL;
 }
 
+/* What is drawn takes neither filters nor ranks, but for the draws of semihard, which has none of them anyway. */
+static bool is_drawn(const family_options *options)
+{
+    return strncmp(options->negatives, "random:", 7) == 0 || strncmp(options->negatives, "weighted:", 9) == 0;
+}
+
 static void leave_out_what_is_not_there(family_options *options)
 {
     for (int filter = 0; filter < FAMILY_FILTERS; filter++)
-        if (line_of("filter", random_family_filters[filter]) == NULL)
+        if (is_drawn(options) || line_of("filter", random_family_filters[filter]) == NULL)
             options->filter[filter].given = false;
-    if (line_of("ranks", options->rank_order_after ? "after" : "before") == NULL) {
+    if (is_drawn(options) || line_of("ranks", options->rank_order_after ? "after" : "before") == NULL) {
         options->rank_from = 1;
         options->rank_to = INT64_MAX;
         options->rank_order_after = false;
