@@ -9,6 +9,7 @@ from stores import write
 
 rng = np.random.default_rng(8)
 write("golden", embeddings=np.array([[0], [6], [1], [3], [6], [-1], [4]], np.float32), labels=[0, 0, 1, 2, 1, 3, 2])
+write("edge", embeddings=np.array([[0], [2.0**-27], [1]], np.float32), labels=[0, 0, 1])
 write("store", embeddings=rng.integers(-4, 5, (300, 3)).astype(np.float32), labels=rng.integers(0, 5, 300))
 write("alone", embeddings=rng.random((9, 2)).astype(np.float32), labels=np.arange(9))
 write("one_class", embeddings=rng.random((9, 2)).astype(np.float32), labels=np.zeros(9, int))
@@ -22,19 +23,21 @@ counted() {
 
 # ---- seven rows on a line, worked out by hand ----
 
-golden() { # metric margin sizes...
-    local metric=$1 margin=$2 set
-    shift 2
+golden() { # store metric margin sizes...
+    local store=$1 metric=$2 margin=$3 set
+    shift 3
     for set in "${sets[@]}"; do
-        quickly mine "$in/golden.h5" --metric "$metric" --margin "$margin" --negatives "$set" --json
-        expect "$set of $metric, margin $margin: $1" test "$(counted "$dir/stdout")" == "$1"
+        quickly mine "$in/$store.h5" --metric "$metric" --margin "$margin" --negatives "$set" --json
+        expect "$set of $store, $metric, margin $margin: $1" test "$(counted "$dir/stdout")" == "$1"
         shift
     done
 }
-golden l2 1 22 17 5 8
-golden sql2 1 17 17 0 13
-golden l2 1.5 22 17 5 8
-golden sql2 1.5 17 17 0 13
+golden golden l2 1 22 17 5 8
+golden golden sql2 1 17 17 0 13
+golden golden l2 1.5 22 17 5 8
+golden golden sql2 1.5 17 17 0 13
+# 1 - 2^-54 rounds to 1, more than the margin; the margin and 2^-54 together would be 1 too, and so no less
+golden edge sql2 0.99999999999999989 1 0 1 1
 
 # ---- stores without a triplet ----
 
