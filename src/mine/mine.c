@@ -299,7 +299,8 @@ static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
     }
     if (status == TRM_OK && counts(job)) {
         count_panel(job, &panel);
-        status = trm_keeper_answered(&job->keeper, NULL, 0, err);
+        if (job->size == NULL) /* else the panels to set aside are yet to come */
+            status = trm_keeper_answered(&job->keeper, NULL, 0, err);
     } else if (status == TRM_OK) {
         status = emit_panel(job, &panel, err);
     }
