@@ -118,9 +118,9 @@ json_t *trm_report_triplets(int64_t total, int64_t semihard, int64_t fallback, i
                      "fallback", (json_int_t)fallback, "skipped", (json_int_t)skipped);
 }
 
-static bool takes_filters(const trm_cli *cli)
+static bool may_come_short(const trm_cli *cli)
 {
-    return cli->source == TRM_SOURCE_MINED && trm_negatives_take(&cli->mine, TRM_TAKES_FILTERS);
+    return cli->source == TRM_SOURCE_MINED && trm_negatives_may_come_short(&cli->mine);
 }
 
 static bool has_filter(const trm_cli *cli, int filter)
@@ -130,7 +130,7 @@ static bool has_filter(const trm_cli *cli, int filter)
 
 json_t *trm_report_filters(const trm_cli *cli, const trm_mine_summary *summary)
 {
-    if (!takes_filters(cli))
+    if (!may_come_short(cli))
         return NULL;
     json_t *object = json_object();
     for (int f = 0; f < TRM_FILTERS; f++)
@@ -144,7 +144,7 @@ json_t *trm_report_filters(const trm_cli *cli, const trm_mine_summary *summary)
 void trm_report_filters_line(const trm_cli *cli, const trm_mine_summary *summary)
 {
     bool any = false;
-    if (!takes_filters(cli))
+    if (!may_come_short(cli))
         return;
     fprintf(stderr, "filters    ");
     for (int f = 0; f < TRM_FILTERS; f++)

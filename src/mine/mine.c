@@ -90,12 +90,6 @@ static void sort_by_negative(trm_triplet *triplet, int64_t count)
     }
 }
 
-/* Does the policy ask for so many negatives of an anchor, whatever the pair? */
-static bool asks_for_many(const trm_negatives *negatives)
-{
-    return negatives->policy->most != NULL && (negatives->policy->takes & TRM_TAKES_WINDOW) == 0;
-}
-
 /* Writes row's triplets, by ascending positive and negative, and returns how many. */
 static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
                                const trm_scratch *scratch, trm_tally *tally)
@@ -128,7 +122,7 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
     tally->positive_pairs += pairs;
     if (pairs > 0 && negatives->policy->removed != NULL)
         negatives->policy->removed(negatives, panel->negatives, row, tally->removed);
-    if (asks_for_many(negatives))
+    if (trm_negatives_ask_for_many(negatives->policy))
         tally->short_anchors += least < job->anchors.each;
     for (int64_t i = 0; i < count; i++)
         add_triplet(tally, &out[i]);

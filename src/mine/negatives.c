@@ -49,6 +49,18 @@ bool trm_negatives_take(const trm_mine_options *options, unsigned what)
     return (negatives.policy->takes & what) != 0;
 }
 
+bool trm_negatives_ask_for_many(const trm_negatives_policy *policy)
+{
+    return policy->most != NULL && (policy->takes & TRM_TAKES_WINDOW) == 0;
+}
+
+bool trm_negatives_may_come_short(const trm_mine_options *options)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, INT64_MAX);
+    return trm_negatives_ask_for_many(negatives.policy);
+}
+
 bool trm_negatives_are_set(const trm_mine_options *options)
 {
     trm_negatives negatives;

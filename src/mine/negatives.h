@@ -84,6 +84,9 @@ void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *opti
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
 /* Does the policy take note of these options (TRM_TAKES_...)? */
 bool trm_negatives_take(const trm_mine_options *options, unsigned what);
+/* Does an anchor get so many negatives, whatever the pair, so that it may come up short of them? */
+bool trm_negatives_ask_for_many(const trm_negatives_policy *policy);
+bool trm_negatives_may_come_short(const trm_mine_options *options);
 /* Is the policy a set: counted, and listed only where the options say so? */
 bool trm_negatives_are_set(const trm_mine_options *options);
 /* The most negatives that a pair gets; 0: of a set, of which it may be any number. */
