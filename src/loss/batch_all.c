@@ -45,25 +45,6 @@ typedef struct counting {
     tally *tallies; /* one a thread */
 } counting;
 
-static void window_of(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
-{
-    (void)query;
-    (void)state;
-    (void)row;
-    *lo = -INFINITY;
-    *hi = INFINITY;
-}
-
-static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)query;
-    (void)state;
-    (void)row;
-    (void)lo;
-    (void)hi;
-    return true;
-}
-
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *words)
 {
     (void)words;
@@ -113,8 +94,8 @@ const trm_query_type trm_batch_all_query = {
     .slots = slots,
     .give = trm_thresholds_give,
     .prepare = trm_thresholds_prepare,
-    .window = window_of,
-    .wants = wants,
+    .window = trm_query_all_window,
+    .wants = trm_query_all_wants,
     .offer = offer,
 };
 

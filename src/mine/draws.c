@@ -1,25 +1,6 @@
 /* What the policies that draw have in common; see draws.h. */
 #include "mine/draws.h"
 
-void trm_draws_window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
-{
-    (void)query;
-    (void)state;
-    (void)row;
-    *lo = -INFINITY;
-    *hi = INFINITY;
-}
-
-bool trm_draws_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)query;
-    (void)state;
-    (void)row;
-    (void)lo;
-    (void)hi;
-    return true;
-}
-
 int64_t trm_draws_most(const trm_negatives *negatives)
 {
     return negatives->count;

@@ -23,10 +23,6 @@ static inline trm_draw *trm_draws_of(const trm_state *state, int field, int64_t 
     return (trm_draw *)state->field[field] + trm_state_first(state, shape, row);
 }
 
-/* Of a trm_query_type: every distance. */
-void trm_draws_window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi);
-bool trm_draws_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi);
-
 /* For negatives drawn once an anchor, whose list is field 0, of shape 0. Of a trm_query_type: */
 int64_t trm_draws_slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs);
 /* Of a trm_negatives_policy: */

@@ -11,25 +11,6 @@ static int64_t slots(const trm_query *query, int shape, int64_t class_size, int6
     return pairs > 0 ? class_size : 0;
 }
 
-static void window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
-{
-    (void)query;
-    (void)state;
-    (void)row;
-    *lo = -INFINITY;
-    *hi = INFINITY;
-}
-
-static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)query;
-    (void)state;
-    (void)row;
-    (void)lo;
-    (void)hi;
-    return true;
-}
-
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)query;
@@ -57,8 +38,8 @@ static const trm_query_type type = {
     .fields = 1,
     .field = {{"positives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_min}},
     .slots = slots,
-    .window = window,
-    .wants = wants,
+    .window = trm_query_all_window,
+    .wants = trm_query_all_wants,
     .offer = offer,
     .settle = settle,
 };

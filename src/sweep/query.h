@@ -92,6 +92,11 @@ struct trm_query_type {
     void (*settle)(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch);
 };
 
+/* The window and the wants of a query to which every distance matters. */
+void trm_query_all_window(const trm_query *query, const trm_state *state, int64_t row, double *lo,
+                          double *hi);
+bool trm_query_all_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi);
+
 /* May a pair be offered to a query twice, because nothing is counted? */
 bool trm_query_may_repeat(const trm_query_type *type);
 

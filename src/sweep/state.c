@@ -4,6 +4,25 @@
 
 #include <string.h>
 
+void trm_query_all_window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
+{
+    (void)query;
+    (void)state;
+    (void)row;
+    *lo = -INFINITY;
+    *hi = INFINITY;
+}
+
+bool trm_query_all_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
+{
+    (void)query;
+    (void)state;
+    (void)row;
+    (void)lo;
+    (void)hi;
+    return true;
+}
+
 bool trm_query_may_repeat(const trm_query_type *type)
 {
     bool may = type->tally == 0;
