@@ -249,17 +249,20 @@ static const struct {
     trm_source source;
     const char *positives, *negatives, *ranks; /* with ranks also some filters */
     bool listed;                               /* a set that is, and not counted only */
-} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false},
-               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false},
-               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false},
-               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false},
-               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false},
-               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false},
-               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false},
-               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false},
-               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false},
-               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true},
-               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false}};
+    bool drawn;                                /* pick and fallback are */
+} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false, false},
+               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false, false},
+               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false, false},
+               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false, false},
+               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false, false},
+               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false, false},
+               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false, false},
+               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false, false},
+               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false, false},
+               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true, false},
+               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false, false},
+               {TRM_SOURCE_MINED, "random:3", "random:2", NULL, false, false},
+               {TRM_SOURCE_MINED, "all", "semihard", NULL, false, true}};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Of a row of the table. */
@@ -269,6 +272,11 @@ static job make_job_of(int s, int replicate, int tile)
     j.options.mine.negatives = sources[s].negatives;
     j.options.mine.emit_sets = sources[s].listed;
     j.options.mine.ranks = sources[s].ranks;
+    j.options.mine.seed = 7;
+    if (sources[s].drawn) {
+        j.options.mine.pick = TRM_PICK_RANDOM;
+        j.options.mine.fallback = TRM_FALLBACK_RANDOM;
+    }
     if (sources[s].ranks != NULL) {
         j.options.mine.min_distance = 2.0;
         j.options.mine.max_distance = 9.0;
