@@ -62,7 +62,8 @@ static trm_status agree(const settings *s, trm_error *err)
     }
 CHANGE(nothing, (void)s)
 CHANGE(low, s->height = LEVEL_LOW; s->top = -1) /* a number that the word has not is not looked at */
-CHANGE(no_policy, s->policy = NULL; s->kernel = "blas")
+CHANGE(no_policy, s->policy = NULL)
+CHANGE(kernel, s->kernel = "blas")
 CHANGE(gap, s->gap = 0.25)
 CHANGE(height, s->height = (level)7)
 CHANGE(top, s->top = 0)
@@ -86,7 +87,8 @@ static const struct {
 } cases[] = {
     {nothing, false, ""},
     {low, false, ""},
-    {no_policy, false, ""},
+    {no_policy, false, "test.policy '': must be one of hard topk:K"},
+    {kernel, false, ""}, /* a text without words may be NULL, too */
     {gap, false, ""},
     {height, false, "test.height 7: must be a level, 0 to 1"},
     {top, false, "test.top 0: must be at least 1"},
