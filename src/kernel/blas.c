@@ -3,6 +3,7 @@
  * Layout: panels of 256 rows, k-major: packed[panel][k][256]. OpenBLAS packs both operands anew at every
  * call, and from here it only has to copy: a tile of rows that come from memory takes up to a tenth less time
  * than from a row-major block. */
+#include "kernel/blas_threads.h"
 #include "kernel/scan.h"
 
 #include <cblas.h>
@@ -40,6 +41,22 @@ static int64_t panel_end(int64_t row, int64_t end)
     return next < end ? next : end;
 }
 
+static void call(int rows, int cols, int dim, const float *a, const float *b, float *product, int stride)
+{
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, rows, cols, dim, 1.0F, a, PANEL, b, PANEL, 0.0F,
+                product, stride);
+}
+
+static void multiply(int rows, int cols, int dim, const float *a, const float *b, float *product, int stride)
+{
+    if (!trm_blas_takes_turns()) {
+        call(rows, cols, dim, a, b, product, stride);
+        return;
+    }
+#pragma omp critical(trimine_blas)
+    call(rows, cols, dim, a, b, product, stride);
+}
+
 static void tile_blas(const trm_tile *tile, trm_workspace *work)
 {
     const int dim = tile->a->map.dim;
@@ -47,10 +64,9 @@ static void tile_blas(const trm_tile *tile, trm_workspace *work)
     const int64_t from = work->count, row_end = tile->row + tile->rows, col_end = tile->col + tile->cols;
     for (int64_t row = tile->row; row < row_end; row = panel_end(row, row_end))
         for (int64_t col = tile->col; col < col_end; col = panel_end(col, col_end))
-            cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(panel_end(row, row_end) - row),
-                        (int)(panel_end(col, col_end) - col), dim, 1.0F, tile->a->packed + place_of(row, dim),
-                        PANEL, tile->b->packed + place_of(col, dim), PANEL, 0.0F,
-                        work->scratch + (row - tile->row) * stride + (col - tile->col), stride);
+            multiply((int)(panel_end(row, row_end) - row), (int)(panel_end(col, col_end) - col), dim,
+                     tile->a->packed + place_of(row, dim), tile->b->packed + place_of(col, dim),
+                     work->scratch + (row - tile->row) * stride + (col - tile->col), stride);
     trm_scan_get()(tile, work->scratch, stride, tile->row, tile->rows, tile->col, tile->cols, work);
     trm_scan_finish(tile, work, from);
 }

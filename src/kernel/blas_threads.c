@@ -83,9 +83,23 @@ static bool is_reference(void)
            strcmp(c.dli_fname, fortran.dli_fname) == 0;
 }
 
+static bool takes_turns;
+
+bool trm_blas_takes_turns(void)
+{
+    return takes_turns;
+}
+
+static bool was_built_for_one_thread(void)
+{
+    const trm_blas_function parallel = trm_blas_find("openblas_get_parallel");
+    return parallel != NULL && ((int (*)(void))parallel)() == 0;
+}
+
 void trm_blas_one_thread(void)
 {
     const int i = find_known();
+    takes_turns = was_built_for_one_thread();
     if (i >= 0)
         known[i].set_one(trm_blas_find(known[i].setter));
 }
@@ -107,12 +121,10 @@ void trm_blas_describe(char *text, size_t size)
 
 const char *trm_blas_caution(int threads)
 {
-    const trm_blas_function parallel = trm_blas_find("openblas_get_parallel");
     if (find_known() < 0 && !is_reference())
         return "offers no known way to keep it to one thread a call; if it starts threads of its own, "
                "they compete with trimine's";
-    if (threads > 1 && parallel != NULL && ((int (*)(void))parallel)() == 0)
-        return "was built for one thread, and is only safe under several if USE_LOCKING=1 was given then "
-               "(Debian's was)";
+    if (threads > 1 && was_built_for_one_thread())
+        return "was built for one thread, so the threads call it one after the other, which is slow";
     return NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef TRM_KERNEL_BLAS_THREADS_H
 #define TRM_KERNEL_BLAS_THREADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A function, to be cast to its own type before it is called. */
@@ -16,6 +17,11 @@ trm_blas_function trm_blas_find(const char *name);
 
 /* From now on each call uses one thread, where this BLAS has a way to say so. */
 void trm_blas_one_thread(void);
+
+/* Must calls wait for each other, because two at once may give wrong numbers? So it is with an OpenBLAS that was
+ * built for one thread: also Debian's, in spite of its USE_LOCKING=1, gave wrong products under two threads. Known
+ * once trm_blas_one_thread was called. */
+bool trm_blas_takes_turns(void);
 
 /* "OpenBLAS 0.3.21 ...", "BLIS 0.9.0", "reference BLAS"; else the library's file. Writes at most size bytes.
  */

@@ -71,7 +71,9 @@ static void caution_is_for_those_that_need_it(void **state)
     if (ask("openblas_get_parallel") != 0)
         assert_null(trm_blas_caution(2));
     else
-        assert_non_null(strstr(trm_blas_caution(2), "USE_LOCKING"));
+        assert_non_null(strstr(trm_blas_caution(2), "one after the other"));
+    trm_blas_one_thread();
+    assert_true(trm_blas_takes_turns() == (ask("openblas_get_parallel") == 0));
 }
 
 int main(void)
