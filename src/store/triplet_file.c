@@ -268,7 +268,7 @@ static trm_status take(trm_triplet_file *file, panel *from, const chunk *part, t
 {
     const int64_t end = part->last * file->bin_width;
     while (from->done < from->count) {
-        const trm_triplet *next = from->memory + from->done;
+        const trm_triplet *next = from->memory == NULL ? step : from->memory + from->done;
         int64_t count = from->count - from->done, i = 0;
         if (from->memory == NULL) {
             count = count < steps ? count : steps;
@@ -276,7 +276,6 @@ static trm_status take(trm_triplet_file *file, panel *from, const chunk *part, t
                                            from->offset + from->done * (int64_t)sizeof *step, err);
             if (status != TRM_OK)
                 return status;
-            next = step;
         }
         for (; i < count && next[i].anchor < end; i++) {
             int owner = part->owner[next[i].anchor / file->bin_width - part->first];
