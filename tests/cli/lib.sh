@@ -25,9 +25,6 @@ clean_up() {
 trap clean_up EXIT
 export HDF5_USE_FILE_LOCKING=FALSE OMP_NUM_THREADS=2
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
-# When a rank has ended with an error, mpirun lets a second pass before it ends the others, which are ending by themselves,
-# and one more. That is most of the time of jobs that are to be refused; a test of what happens meanwhile unsets it.
-export OMPI_MCA_odls_base_sigkill_timeout=0
 export OMPI_MCA_ess_singleton_isolated=1 # one process without mpirun starts no daemon of its own: twice as fast
 if ((EUID == 0)); then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

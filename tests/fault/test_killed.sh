@@ -3,7 +3,6 @@
 # --resume ends with the right result, from the checkpoint where there is one, and leaves nothing of the killed job
 # behind. A moment is a call of that rank, at which it is held: moments don't depend on how fast the machine is.
 source "$(dirname "$0")/../cli/lib.sh"
-unset OMPI_MCA_odls_base_sigkill_timeout # as for users: the other ranks see that one is gone before they are ended
 export OMP_NUM_THREADS=1
 files=$dir/files
 mkdir "$files"

@@ -2,7 +2,6 @@
 # Two hosts with addresses of their own (network namespaces and a pair of virtual cables) run a job over TCP; one is cut
 # off in the middle of a sweep. The job ends, or its time limit ends it, and it goes on elsewhere to the same result.
 source "$(dirname "$0")/../cli/lib.sh"
-unset OMPI_MCA_odls_base_sigkill_timeout # as for users: the other ranks see that one is gone before they are ended
 export OMP_NUM_THREADS=1
 one=trimine-$$-1 two=trimine-$$-2
 hosts_end() {

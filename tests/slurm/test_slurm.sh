@@ -3,7 +3,6 @@
 # an array, and one that gets its signal before the time limit, is put back into the queue and ends with the result of
 # an undisturbed run; and what happens without --mpi=pmix.
 source "$(dirname "$0")/../cli/lib.sh"
-unset OMPI_MCA_odls_base_sigkill_timeout # as for users: jobs get signals from Slurm by way of mpirun
 for tool in munged slurmctld slurmd sbatch; do
     if ! command -v "$tool" >/dev/null; then
         echo "skipped: $tool is not installed"
