@@ -95,7 +95,6 @@ const trm_query_type trm_batch_all_query = {
     .give = trm_thresholds_give,
     .prepare = trm_thresholds_prepare,
     .window = trm_query_all_window,
-    .wants = trm_query_all_wants,
     .offer = offer,
 };
 

@@ -56,13 +56,6 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = farthest + epsilon + 8.0 * DBL_EPSILON * (fabs(farthest) + epsilon + 1.0);
 }
 
-static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    double from, to;
-    window(query, state, row, &from, &to);
-    return lo <= to && hi >= from;
-}
-
 static bool count_offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                         int64_t *tally)
 {
@@ -90,7 +83,6 @@ static const trm_query_type counting = {
     .slots = count_slots,
     .give = give,
     .window = window,
-    .wants = wants,
     .offer = count_offer,
 };
 
@@ -119,11 +111,6 @@ static void list_window(const trm_query *query, const trm_state *state, int64_t 
         window(query, state, row, lo, hi);
 }
 
-static bool list_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    return trm_state_count(state, 1, row) > 0 && wants(query, state, row, lo, hi);
-}
-
 static bool list_offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                        int64_t *tally)
 {
@@ -147,7 +134,6 @@ static const trm_query_type listing = {
     .slots = list_slots,
     .give = give,
     .window = list_window,
-    .wants = list_wants,
     .offer = list_offer,
     .settle = trm_listing_settle,
 };

@@ -39,7 +39,6 @@ static const trm_query_type type = {
     .field = {{"positives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_min}},
     .slots = slots,
     .window = trm_query_all_window,
-    .wants = trm_query_all_wants,
     .offer = offer,
     .settle = settle,
 };

@@ -17,14 +17,6 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = INFINITY;
 }
 
-static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)query;
-    (void)lo;
-    int64_t count;
-    return hi >= -trm_positives_slots(state, row, &count)->key;
-}
-
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)query;
@@ -60,7 +52,6 @@ static const trm_query_type type = {
     .field = {{"positives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_min}},
     .slots = slots,
     .window = window,
-    .wants = wants,
     .offer = offer,
     .settle = settle,
 };

@@ -19,15 +19,6 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = best[count - 1].key;
 }
 
-static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)query;
-    (void)hi;
-    int64_t count;
-    const trm_candidate *best = trm_positives_slots(state, row, &count);
-    return lo <= best[count - 1].key;
-}
-
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)query;
@@ -49,7 +40,6 @@ static const trm_query_type type = {
     .field = {{"positives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_list}},
     .slots = slots,
     .window = window,
-    .wants = wants,
     .offer = offer,
 };
 

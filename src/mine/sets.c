@@ -87,13 +87,6 @@ static void count_window(const trm_query *query, const trm_state *state, int64_t
     window_of(counted_of(negatives), negatives->options.margin, &a, lo, hi);
 }
 
-static bool count_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    double from, to;
-    count_window(query, state, row, &from, &to);
-    return lo <= to && hi >= from;
-}
-
 static bool count_offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                         int64_t *tally)
 {
@@ -125,7 +118,6 @@ static const trm_query_type counting = {
     .give = trm_thresholds_give,
     .prepare = trm_thresholds_prepare,
     .window = count_window,
-    .wants = count_wants,
     .offer = count_offer,
 };
 
@@ -151,13 +143,6 @@ static void list_window(const trm_query *query, const trm_state *state, int64_t 
     *hi = -INFINITY;
     if (trm_state_count(state, 1, row) > 0)
         window_of(set_of(negatives), negatives->options.margin, &a, lo, hi);
-}
-
-static bool list_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    double from, to;
-    list_window(query, state, row, &from, &to);
-    return lo <= to && hi >= from;
 }
 
 static bool list_offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
@@ -191,7 +176,6 @@ static const trm_query_type listing = {
     .give = trm_thresholds_give,
     .prepare = trm_thresholds_prepare,
     .window = list_window,
-    .wants = list_wants,
     .offer = list_offer,
     .settle = trm_listing_settle,
 };

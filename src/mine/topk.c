@@ -80,15 +80,6 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = list[count - 1].key;
 }
 
-static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)query;
-    (void)hi;
-    int64_t count;
-    const trm_candidate *list = list_of(state, FIELD_LIST, row, &count);
-    return lo <= list[count - 1].key;
-}
-
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)query;
@@ -109,7 +100,6 @@ static const trm_query_type nearest_type = {
     .field = {{"negatives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_list}},
     .slots = slots,
     .window = window,
-    .wants = wants,
     .offer = offer,
 };
 
@@ -153,12 +143,6 @@ static void filtered_window(const trm_query *query, const trm_state *state, int6
     *hi = filtered_end(query->settings, state, row);
 }
 
-static bool filtered_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
-{
-    (void)hi;
-    return lo <= filtered_end(query->settings, state, row);
-}
-
 static bool filtered_offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                            int64_t *tally)
 {
@@ -194,7 +178,6 @@ static const trm_query_type filtered_type = {
     .slots = slots,
     .give = give,
     .window = filtered_window,
-    .wants = filtered_wants,
     .offer = filtered_offer,
 };
 

@@ -64,7 +64,6 @@ static const trm_query_type type = {
     .field = {{"negatives", TRM_FIELD_FOUND, 0, sizeof(trm_draw), &trm_merge_draw_list}},
     .slots = trm_draws_slots,
     .window = trm_query_all_window,
-    .wants = trm_query_all_wants,
     .offer = offer,
 };
 

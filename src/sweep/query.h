@@ -81,8 +81,8 @@ struct trm_query_type {
     /* The distances the row still cares about: lo <= d <= hi, or lo > hi for none. May be wider than the
      * truth. */
     void (*window)(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi);
-    /* Could a distance known to be in [lo, hi] change the row's state or the tally? May say yes wrongly, never
-     * no. */
+    /* Could a distance known to be in [lo, hi] change the row's state or the tally? May say yes wrongly, never no.
+     * NULL: whatever meets the window may, for a query that knows no better. */
     bool (*wants)(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi);
     /* Takes distances from the row. tally: this thread's. Whether the row's window may have moved. */
     bool (*offer)(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
@@ -92,10 +92,11 @@ struct trm_query_type {
     void (*settle)(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch);
 };
 
-/* The window and the wants of a query to which every distance matters. */
+/* The window of a query to which every distance matters. */
 void trm_query_all_window(const trm_query *query, const trm_state *state, int64_t row, double *lo,
                           double *hi);
-bool trm_query_all_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi);
+/* What a query's wants says of the row, or its window where it has none. */
+bool trm_query_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi);
 
 /* May a pair be offered to a query twice, because nothing is counted? */
 bool trm_query_may_repeat(const trm_query_type *type);

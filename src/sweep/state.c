@@ -13,14 +13,13 @@ void trm_query_all_window(const trm_query *query, const trm_state *state, int64_
     *hi = INFINITY;
 }
 
-bool trm_query_all_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
+bool trm_query_wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
 {
-    (void)query;
-    (void)state;
-    (void)row;
-    (void)lo;
-    (void)hi;
-    return true;
+    double from, to;
+    if (query->type->wants != NULL)
+        return query->type->wants(query, state, row, lo, hi);
+    query->type->window(query, state, row, &from, &to);
+    return !(lo > to) && !(hi < from); /* what can't be compared is wanted */
 }
 
 bool trm_query_may_repeat(const trm_query_type *type)

@@ -305,8 +305,7 @@ static void mark_wanted(trm_side *side, int64_t lock, trm_worker *worker, uint8_
     for (int64_t k = 0; k < worker->work->count; k++) {
         int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
         if (has_slots(side, row, row + 1) &&
-            side->query->type->wants(side->query, side->state, row, (double)survivors[k].lo,
-                                     (double)survivors[k].hi))
+            trm_query_wants(side->query, side->state, row, (double)survivors[k].lo, (double)survivors[k].hi))
             worker->wanted[k] |= mark;
     }
     omp_unset_lock(&side->locks[lock]);
