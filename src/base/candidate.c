@@ -39,7 +39,7 @@ int64_t trm_candidates_count(const trm_candidate *list, int64_t length)
     return lo;
 }
 
-static int compare(const void *a, const void *b)
+int trm_candidate_compare(const void *a, const void *b)
 {
     const trm_candidate *x = a, *y = b;
     return trm_candidate_less(*x, *y) ? -1 : trm_candidate_less(*y, *x) ? 1 : 0;
@@ -70,7 +70,7 @@ void trm_candidates_sort(trm_candidate *list, int64_t count, trm_candidate *scra
 {
     enum { LONG = 192 };
     if (count < LONG) {
-        qsort(list, (size_t)count, sizeof *list, compare);
+        qsort(list, (size_t)count, sizeof *list, trm_candidate_compare);
         return;
     }
     int64_t counts[DIGITS][DIGIT_VALUES] = {{0}};

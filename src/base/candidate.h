@@ -28,6 +28,9 @@ static inline bool trm_candidate_exists(trm_candidate a)
     return a.id != INT64_MAX;
 }
 
+/* For qsort: ascending (key, id). */
+int trm_candidate_compare(const void *a, const void *b);
+
 /* Puts one candidate into an ascending list: whether it was new and small enough. */
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate);
 

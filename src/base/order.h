@@ -1,4 +1,4 @@
-/* The order of float64 values as that of whole numbers. */
+/* The order of float64 values as that of whole numbers, and of numbers for qsort. */
 #ifndef TRM_BASE_ORDER_H
 #define TRM_BASE_ORDER_H
 
@@ -21,6 +21,19 @@ static inline double trm_value_of(uint64_t order)
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* For qsort: ascending int64_t; ascending double without NaN. */
+static inline int trm_compare_whole(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static inline int trm_compare_real(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
 }
 
 #endif

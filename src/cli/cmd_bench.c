@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include "base/alloc.h"
+#include "base/order.h"
 #include "base/clock.h"
 #include "kernel/blas_core.h"
 #include "mine/options.h"
@@ -27,12 +28,6 @@ typedef struct bench {
     double peaks[2 * PEAK_ROUNDS];
     int rounds;
 } bench;
-
-static int compare_numbers(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
 
 /* One round: every thread of every rank multiplies tiles of its own for about a tenth of a second; the sum of
  * the rates. */
@@ -106,7 +101,7 @@ static trm_status report(bench *b, trm_error *err)
     const trm_mine_summary *s = &b->summary;
     if (b->rank != 0)
         return TRM_OK;
-    qsort(b->peaks, (size_t)b->rounds, sizeof *b->peaks, compare_numbers);
+    qsort(b->peaks, (size_t)b->rounds, sizeof *b->peaks, trm_compare_real);
     const double peak = b->peaks[b->rounds / 2];
     const double n = (double)cli->rows;
     const double effective =

@@ -29,6 +29,12 @@ void trm_dot_tile(const float *a, int rows, const float *b, int cols, int dim, d
  * difference, square and sum are each rounded to float64. Half of trm_distance; nobody else needs it. */
 double trm_squared_difference(const float *x, const float *y, int dim);
 
+/* The similarity that a distance stands for: 1 - d under cosine, -d under the others. */
+static inline double trm_similarity(trm_metric metric, double d)
+{
+    return metric == TRM_METRIC_COSINE ? 1.0 - d : -d;
+}
+
 /* The canonical distance of rows x and y, dim float32 each. norm2_x, norm2_y: canonical dots of each with
  * itself; under cosine the caller may have raised them, not under the others. dot: where the canonical dot of
  * the two goes, or NULL. distance(x, y) = distance(y, x) to the bit; of equal rows it is 0 (not under dot).

@@ -8,6 +8,7 @@
 #include "mine/batches.h"
 
 #include "base/alloc.h"
+#include "base/order.h"
 #include "base/random.h"
 #include "base/sized.h"
 #include "par/agree.h"
@@ -67,12 +68,6 @@ static int compare_lots(const void *a, const void *b)
     if (x->label != y->label)
         return x->label < y->label ? -1 : 1;
     return is_before(x, y) ? -1 : is_before(y, x);
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
 }
 
 /* Adds a lot to the best, a heap of at most so many with the last of them on top. */
@@ -326,7 +321,7 @@ static trm_status draw_round(const draw *d, int64_t number, trm_batches *batches
     trm_free(rows);
     for (int64_t b = from; b < batches->count && status == TRM_OK; b++)
         qsort(batches->row + batches->start[b], (size_t)(batches->start[b + 1] - batches->start[b]),
-              sizeof *batches->row, compare_ids);
+              sizeof *batches->row, trm_compare_whole);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #include "mine/filter.h"
 
 #include "base/error.h"
+#include "metric/metric.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -117,25 +118,20 @@ static bool has_similarity(const trm_filters *filters)
     return filters->metric == TRM_METRIC_COSINE || filters->metric == TRM_METRIC_DOT;
 }
 
-static double similarity(const trm_filters *filters, double d)
-{
-    return filters->metric == TRM_METRIC_COSINE ? 1.0 - d : -d;
-}
-
 /* The largest similarity, or the smallest distance, that the relative margin keeps. */
 static double relative_bound(const trm_filters *filters, double d_pos)
 {
     const double r = filters->bound[TRM_FILTER_RELATIVE_MARGIN];
     if (!has_similarity(filters))
         return d_pos * (1.0 + r);
-    const double s_pos = similarity(filters, d_pos);
+    const double s_pos = trm_similarity(filters->metric, d_pos);
     return s_pos - fabs(s_pos) * r;
 }
 
 static bool passes_relative(const trm_filters *filters, double d_pos, double d)
 {
     const double bound = relative_bound(filters, d_pos);
-    return has_similarity(filters) ? similarity(filters, d) <= bound : d >= bound;
+    return has_similarity(filters) ? trm_similarity(filters->metric, d) <= bound : d >= bound;
 }
 
 int trm_filters_remove(const trm_filters *filters, double d_pos, double d)

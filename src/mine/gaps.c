@@ -129,16 +129,10 @@ static double gap_of(const gaps_job *job, const sampled_pair *pair)
     return nearest - threshold;
 }
 
-static int compare_numbers(const void *a, const void *b)
-{
-    const double *x = a, *y = b;
-    return *x < *y ? -1 : *x > *y;
-}
-
 static void summarize(double gap[TRM_GAPS_SAMPLE], trm_gaps *gaps)
 {
     int found = 0;
-    qsort(gap, TRM_GAPS_SAMPLE, sizeof *gap, compare_numbers);
+    qsort(gap, TRM_GAPS_SAMPLE, sizeof *gap, trm_compare_real);
     while (found < TRM_GAPS_SAMPLE && isfinite(gap[found]))
         found++;
     *gaps = (trm_gaps){.sampled = TRM_GAPS_SAMPLE, .without = TRM_GAPS_SAMPLE - found};

@@ -10,12 +10,6 @@ int64_t trm_listing_slots(const trm_query *query, int shape, int64_t class_size,
     return shape == 0 ? pairs : 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const trm_candidate *x = a, *y = b;
-    return trm_candidate_less(*x, *y) ? -1 : trm_candidate_less(*y, *x) ? 1 : 0;
-}
-
 void trm_listing_settle(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch)
 {
     (void)query;
@@ -23,7 +17,7 @@ void trm_listing_settle(const trm_query *query, trm_state *state, int64_t row, t
     int64_t count;
     trm_candidate *list = trm_listing_of(state, row, &count);
     if (count > 1)
-        qsort(list, (size_t)count, sizeof *list, compare);
+        qsort(list, (size_t)count, sizeof *list, trm_candidate_compare);
 }
 
 void trm_listing_add(trm_state *state, int64_t row, const trm_candidate *more, int64_t count)

@@ -6,6 +6,7 @@
  * Both bounds are one number an anchor: its farthest positive, which is known before the sweep, and its nearest
  * negative. Where any negative is kept the nearest is one of them, because the test is monotone in d, also as
  * rounded: so nothing beyond the first bound needs to be looked at. */
+#include "metric/metric.h"
 #include "mine/listing.h"
 
 #include <float.h>
@@ -14,7 +15,7 @@ enum { FIELD_FARTHEST, FIELD_NEAREST, FIELD_KEPT };
 
 static double similarity(const trm_negatives *negatives, double d)
 {
-    return negatives->options.metric == TRM_METRIC_COSINE ? 1.0 - d : -d;
+    return trm_similarity(negatives->options.metric, d);
 }
 
 static double farthest_of(const trm_state *state, int64_t row)

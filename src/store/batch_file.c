@@ -5,6 +5,7 @@
 #include "store/batch_file.h"
 
 #include "base/alloc.h"
+#include "base/order.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "store/forms.h"
@@ -302,12 +303,6 @@ static trm_status check_starts(const char *path, const survey *found, int64_t fi
     return TRM_OK;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 static trm_status read_share(MPI_Comm comm, const char *path, const survey *found, trm_batches *batches,
                              trm_error *err)
 {
@@ -333,7 +328,7 @@ static trm_status read_share(MPI_Comm comm, const char *path, const survey *foun
         batches->start[b] -= from;
         if (b > 0)
             qsort(batches->row + batches->start[b - 1], (size_t)(batches->start[b] - batches->start[b - 1]),
-                  sizeof *batches->row, compare_ids);
+                  sizeof *batches->row, trm_compare_whole);
     }
     return status;
 }
