@@ -20,8 +20,8 @@ extern "C" {
  * of 12, positives") and is borrowed for the call. */
 typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction, double reused);
 
-/* Who may stop a job and keep its state; made by the program, not for callers of the library. */
-typedef struct trm_keeping trm_keeping;
+/* What may stop a job and save its state; made by the program, not for callers of the library. */
+typedef struct trm_checkpoint trm_checkpoint;
 
 enum { TRM_THREADS_MOST = 4096 };
 
@@ -39,7 +39,7 @@ typedef struct trm_run_options {
     const char *kernel;       /* "auto", "blas", "fp32" */
     trm_progress_fn progress; /* NULL: none */
     void *progress_context;
-    const trm_keeping *keeping; /* NULL: nobody; borrowed for the run's life */
+    const trm_checkpoint *checkpoint; /* NULL: nobody; borrowed for the run's life */
 } trm_run_options;
 
 typedef struct trm_run trm_run;

@@ -19,8 +19,8 @@ trm_status trm_work_claim_list(trm_work *work, trm_error *err)
                           cli->batch_list);
     status = trm_agree(work->comm, status, err);
     if (status == TRM_OK)
-        status = trm_standby_claim(cli, work->comm, "batch list", cli->batch_list, cli->overwrite,
-                                   &work->list_claim, err);
+        status = trm_claim_output(cli, work->comm, "batch list", cli->batch_list, cli->overwrite,
+                                  &work->list_claim, err);
     return status;
 }
 

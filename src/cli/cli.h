@@ -78,8 +78,8 @@ typedef struct trm_taken {
     }
 
 enum {
-    TRM_TAKES_STORES = 1, /* at least one */
-    TRM_KEEPS_WORK = 2,   /* does long work that can be kept, so it listens to signals */
+    TRM_TAKES_STORES = 1,   /* at least one */
+    TRM_HAS_CHECKPOINT = 2, /* does long work that can be kept, so it listens to signals */
     TRM_WITHOUT_MPI = 4
 };
 

@@ -85,8 +85,8 @@ static trm_status evaluate_store(trm_work *work, trm_error *err)
     if (status == TRM_OK)
         status = trm_work_load(work, err);
     if (status == TRM_OK && cli->triplets != NULL) { /* this is not kept: from here on a signal ends it */
-        trm_standby_ignore();
-        status = trm_standby_pause(&work->standby, err);
+        trm_signals_ignore();
+        status = trm_job_checkpoint_pause(&work->checkpoint, err);
     }
     if (status == TRM_OK)
         compare_fingerprints(work, &origin);
@@ -263,7 +263,7 @@ static trm_status report_packed(packed_work *work, trm_error *err)
     trm_status status = TRM_OK;
     const int64_t peak_rss = trm_report_peak_rss(work->comm);
     if (work->rank == 0)
-        trm_standby_tell_replaced(work->claim);
+        trm_claim_tell_replaced(work->claim);
     if (work->rank == 0 && !cli->json && !cli->quiet)
         print_packed(work);
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
@@ -304,9 +304,9 @@ static trm_status run_packed(const trm_cli *cli, MPI_Comm comm, trm_packed_form 
             "--negatives reversed (--compat guide-3) is a published formula, min over k of "
             "[d(a,n_k) - d(a,p) + margin]+, whose sign is the reverse of a triplet loss; what was meant is "
             "--negatives semihard");
-    trm_status status = trm_standby_stopped(comm, err);
+    trm_status status = trm_signals_stopped(comm, err);
     if (status == TRM_OK && cli->output != NULL)
-        status = trm_standby_claim(cli, comm, "output", cli->output, cli->overwrite, &work.claim, err);
+        status = trm_claim_output(cli, comm, "output", cli->output, cli->overwrite, &work.claim, err);
     if (status == TRM_OK)
         status = take_threads(&work, err);
     if (status == TRM_OK)
@@ -392,14 +392,14 @@ static trm_status run(trm_cli *cli, trm_error *err)
     if (status != TRM_OK)
         return status;
     if (cli->packed) {
-        trm_standby_ignore();
+        trm_signals_ignore();
         return run_packed(cli, comm, form, err);
     }
     trm_work work;
     status = trm_work_begin(cli, &work, err);
     if (status == TRM_OK)
         status = evaluate_store(&work, err);
-    status = trm_standby_explain(&work.standby, status, err);
+    status = trm_job_checkpoint_explain(&work.checkpoint, status, err);
     trm_work_end(&work);
     return status;
 }
@@ -446,7 +446,7 @@ const trm_command trm_command_loss = {
         "mine.",
     .takes = takes,
     .tables = sizeof takes / sizeof *takes,
-    .traits = TRM_TAKES_STORES | TRM_KEEPS_WORK,
+    .traits = TRM_TAKES_STORES | TRM_HAS_CHECKPOINT,
     .check = check,
     .run = run,
 };

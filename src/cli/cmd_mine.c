@@ -99,7 +99,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
     trm_progress_end(&work.progress);
     if (status == TRM_OK)
         status = trm_work_report(&work, err);
-    status = trm_standby_explain(&work.standby, status, err);
+    status = trm_job_checkpoint_explain(&work.checkpoint, status, err);
     trm_work_end(&work);
     return status;
 }
@@ -123,7 +123,7 @@ const trm_command trm_command_mine = {
         "mpirun or srun --mpi=pmix.",
     .takes = takes,
     .tables = sizeof takes / sizeof *takes,
-    .traits = TRM_TAKES_STORES | TRM_KEEPS_WORK,
+    .traits = TRM_TAKES_STORES | TRM_HAS_CHECKPOINT,
     .check = trm_cli_check_job,
     .run = run,
 };

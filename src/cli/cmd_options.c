@@ -31,7 +31,7 @@ static json_t *command_json(const trm_command *command)
     return json_pack(
         "{s:s, s:s, s:s, s:o, s:b, s:b, s:b, s:o}", "name", command->name, "arguments", command->arguments,
         "about", command->about, "essay", trm_json_text_or_null(command->essay), "takes_stores",
-        (command->traits & TRM_TAKES_STORES) != 0, "keeps_work", (command->traits & TRM_KEEPS_WORK) != 0,
+        (command->traits & TRM_TAKES_STORES) != 0, "keeps_work", (command->traits & TRM_HAS_CHECKPOINT) != 0,
         "needs_mpi", (command->traits & TRM_WITHOUT_MPI) == 0, "options", options_json(command));
 }
 

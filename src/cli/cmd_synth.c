@@ -1,5 +1,5 @@
 /* trimine synth: a store of clustered unit vectors, the same bytes on any number of ranks. */
-#include "cli/standby.h"
+#include "cli/checkpoint.h"
 
 #include "base/alloc.h"
 #include "par/agree.h"
@@ -29,7 +29,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
                                  &clusters, (int)(sizeof attributes / sizeof *attributes), attributes, err);
     trm_free(clusters.scratch);
     if (status == TRM_OK && rank == 0) {
-        trm_standby_tell_replaced(claim);
+        trm_claim_tell_replaced(claim);
         if (cli->json)
             status = trm_report_print(
                 json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:f, s:I}", "program", "trimine", "version",

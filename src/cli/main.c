@@ -1,7 +1,7 @@
 /* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit
  * code. */
 #include "cli/launch.h"
-#include "cli/standby.h"
+#include "cli/checkpoint.h"
 
 #include "par/agree.h"
 
@@ -52,7 +52,7 @@ static trm_status run_command(const trm_launch *launch, int argc, char **argv, t
     status = trm_agree(MPI_COMM_WORLD, status, err);
     cli.baseline_rss = trm_report_rss_now();
     if (status == TRM_OK)
-        status = trm_standby_stopped(MPI_COMM_WORLD, err);
+        status = trm_signals_stopped(MPI_COMM_WORLD, err);
     if (status == TRM_OK)
         status = cli.command->run(&cli, err);
     trm_cli_free(&cli);
@@ -99,8 +99,8 @@ int main(int argc, char **argv)
 {
     hold_standard_streams();
     const trm_command *command = argc > 1 ? trm_command_find(argv[1]) : NULL;
-    if (command != NULL && (command->traits & TRM_KEEPS_WORK) != 0)
-        trm_standby_listen();
+    if (command != NULL && (command->traits & TRM_HAS_CHECKPOINT) != 0)
+        trm_signals_listen();
     give_memory_back();
     trm_error err = TRM_ERROR_INIT;
     const trm_launch launch = trm_launch_look();

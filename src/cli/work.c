@@ -45,16 +45,16 @@ trm_status trm_work_begin(trm_cli *cli, trm_work *work, trm_error *err)
     if (cli->source == TRM_SOURCE_WITHIN)
         work->options.mine.margin = cli->within;
     trm_progress_attach(cli, &work->progress, &cli->run);
-    trm_status status = trm_standby_begin(cli, work->comm, &work->standby, err);
+    trm_status status = trm_job_checkpoint_begin(cli, work->comm, &work->checkpoint, err);
     if (status == TRM_OK && cli->output != NULL)
-        status = trm_standby_claim(cli, work->comm, "output", cli->output, cli->overwrite, &work->claim, err);
+        status = trm_claim_output(cli, work->comm, "output", cli->output, cli->overwrite, &work->claim, err);
     if (status != TRM_OK)
         return status;
     if (cli->batches > 0 && cli->batch_list != NULL)
         status = trm_work_claim_list(work, err);
     if (status != TRM_OK)
         return status;
-    cli->run.keeping = &work->standby.keeping;
+    cli->run.checkpoint = &work->checkpoint.checkpoint;
     status = trm_run_create(work->comm, &cli->run, &work->run, err);
     if (status == TRM_OK && work->rank == 0)
         trm_report_blas_caution(work->run);
@@ -125,7 +125,7 @@ static trm_status read_labels(trm_work *work, trm_error *err)
 /* Nothing that the store is read from may be written. */
 static trm_status check_claims(const trm_work *work, trm_error *err)
 {
-    const trm_claim *const claims[] = {work->claim, work->standby.claim, work->list_claim};
+    const trm_claim *const claims[] = {work->claim, work->checkpoint.claim, work->list_claim};
     trm_status status = TRM_OK;
     for (size_t i = 0; i < sizeof claims / sizeof *claims && status == TRM_OK; i++)
         if (claims[i] != NULL)
@@ -151,7 +151,7 @@ trm_status trm_work_open(trm_work *work, trm_error *err)
             err);
     }
     if (status == TRM_OK)
-        status = trm_standby_pause(&work->standby, err);
+        status = trm_job_checkpoint_pause(&work->checkpoint, err);
     if (status == TRM_OK)
         status = read_labels(work, err);
     work->read_s = trm_clock() - start;
@@ -216,7 +216,7 @@ static trm_status read_and_arrange(trm_work *work, trm_error *err)
         return status;
     take_fingerprint(work, work->first, x);
     work->read_s += trm_clock() - start;
-    status = trm_standby_pause(&work->standby, err);
+    status = trm_job_checkpoint_pause(&work->checkpoint, err);
     if (status != TRM_OK)
         return status;
     if (!trm_cli_in_batches(cli)) /* which are made from the rows as they are */
@@ -248,9 +248,9 @@ trm_status trm_work_load(trm_work *work, trm_error *err)
                                     .store_fingerprint = work->fingerprint,
                                     .threads = trm_run_threads(work->run)};
     if (status == TRM_OK)
-        status = trm_standby_resume(&work->standby, job, err);
+        status = trm_job_checkpoint_resume(&work->checkpoint, job, err);
     if (status == TRM_OK)
-        status = trm_standby_pause(&work->standby, err);
+        status = trm_job_checkpoint_pause(&work->checkpoint, err);
     return status == TRM_OK && work->cli->gradient ? make_gradient(work, err) : status;
 }
 
@@ -551,7 +551,7 @@ static json_t *report_json(const trm_work *work, int64_t peak_rss)
     trm_report_put(&object, "warnings", trm_report_warnings());
     trm_report_put(&object, "run", run_json(work, peak_rss));
     if (work->cli->checkpoint != NULL)
-        trm_report_put(&object, "checkpoint", trm_standby_report(&work->standby, s->reused));
+        trm_report_put(&object, "checkpoint", trm_job_checkpoint_report(&work->checkpoint, s->reused));
     return object;
 }
 
@@ -623,10 +623,10 @@ static void print_people(const trm_work *work, int64_t peak_rss)
             "itself\n",
             (double)peak_rss / 1e6, (double)(peak_rss - base) / 1e6, (double)s->memory_bytes / 1e6,
             (double)base / 1e6);
-    if (work->standby.written > 0 || work->standby.resumed)
+    if (work->checkpoint.written > 0 || work->checkpoint.resumed)
         fprintf(stderr,
                 "checkpoint %d written, %.1f MB each, in %.2f s; %.3g pairs of an earlier run reused\n",
-                work->standby.written, (double)work->standby.bytes / 1e6, work->standby.write_s,
+                work->checkpoint.written, (double)work->checkpoint.bytes / 1e6, work->checkpoint.write_s,
                 (double)s->reused);
     if (work->options.source == TRM_SOURCE_MINED)
         fprintf(stderr, "hash       %s\n", s->result_hash);
@@ -705,7 +705,7 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
         print_people(work, peak_rss);
     json_t *ranks = trm_report_ranks(work->comm, cli, &work->part);
     if (work->rank == 0) {
-        trm_standby_tell_replaced(work->claim);
+        trm_claim_tell_replaced(work->claim);
         warn_of_gaps(work);
         if (has_triplets(work) && !work->survey.found.ordered)
             trm_warn("no quartiles: what they need of the triplets, %d bytes each, does not fit the memory "
@@ -724,7 +724,7 @@ trm_status trm_work_report(trm_work *work, trm_error *err)
     json_decref(ranks);
     status = trm_agree(work->comm, status, err);
     if (status == TRM_OK)
-        trm_standby_done(&work->standby);
+        trm_job_checkpoint_done(&work->checkpoint);
     return status;
 }
 
@@ -732,7 +732,7 @@ void trm_work_end(trm_work *work)
 {
     trm_progress_end(&work->progress);
     trm_survey_end(&work->survey);
-    trm_standby_end(&work->standby);
+    trm_job_checkpoint_end(&work->checkpoint);
     trm_claim_release(&work->claim);
     trm_claim_release(&work->list_claim);
     trm_batches_free(&work->batches);

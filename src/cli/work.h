@@ -2,7 +2,7 @@
 #ifndef TRM_CLI_WORK_H
 #define TRM_CLI_WORK_H
 
-#include "cli/standby.h"
+#include "cli/checkpoint.h"
 #include "mine/gaps.h"
 #include "store/batch_file.h"
 #include "store/labels.h"
@@ -15,7 +15,7 @@ typedef struct trm_work {
     trm_run *run;
     trm_rows *rows;
     trm_progress progress;
-    trm_standby standby;
+    trm_job_checkpoint checkpoint;
     trm_evaluate_options options;
     trm_batch batch;     /* embeddings, labels and norms are this object's own; embeddings may be NULL */
     float *gradient;     /* of this rank's rows, or NULL */

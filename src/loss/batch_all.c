@@ -6,7 +6,7 @@
 #include "base/exact_sum.h"
 #include "loss/batch_all_gradient.h"
 #include "loss/term.h"
-#include "mine/keep.h"
+#include "mine/checkpoint.h"
 #include "mine/thresholds.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -122,17 +122,17 @@ static void finish_panel(const trm_anchors *anchors, const trm_panel *panel, cou
     }
 }
 
-static trm_status run_panel(trm_keeper *keeper, int64_t index, counting *c, double *sweep_s, trm_panel *panel,
-                            trm_error *err)
+static trm_status run_panel(trm_mine_checkpoint *checkpoint, int64_t index, counting *c, double *sweep_s,
+                            trm_panel *panel, trm_error *err)
 {
-    const trm_anchors *anchors = keeper->anchors;
-    trm_status status = trm_keeper_open(keeper, index, panel, err);
+    const trm_anchors *anchors = checkpoint->anchors;
+    trm_status status = trm_mine_checkpoint_open(checkpoint, index, panel, err);
     if (status != TRM_OK)
         return status;
     MPI_Barrier(anchors->run->comm);
     const double start = trm_clock();
-    status = trm_keeper_sweep(keeper, err);
-    if (status == TRM_OK && !trm_keeper_was_after(keeper))
+    status = trm_mine_checkpoint_sweep(checkpoint, err);
+    if (status == TRM_OK && !trm_mine_checkpoint_was_after(checkpoint))
         finish_panel(anchors, panel, c);
     *sweep_s += trm_clock() - start;
     return status;
@@ -260,7 +260,7 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
     trm_anchors anchors;
     trm_sweep *sweep = NULL;
     trm_sweep_counts counts = {0};
-    trm_keeper keeper;
+    trm_mine_checkpoint checkpoint;
     double sweep_s = 0.0;
     trm_status status =
         plan(run, rows, options, reserve, gradient != NULL, &c.query, &mine, &anchors, mined, err);
@@ -273,19 +273,19 @@ trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_los
     if (status == TRM_OK)
         status = trm_sweep_create(run, rows, NULL, options->metric, &sweep, err);
     if (status == TRM_OK)
-        status = trm_keeper_init(&keeper, &anchors, sweep, &counts,
-                                 (trm_totals){TOTAL_WORDS, give_totals, take_totals, &c}, err);
+        status = trm_mine_checkpoint_init(&checkpoint, &anchors, sweep, &counts,
+                                          (trm_totals){TOTAL_WORDS, give_totals, take_totals, &c}, err);
     mined->panels = (int)anchors.panels;
     for (int64_t index = 0; index < anchors.panels && status == TRM_OK; index++) {
         trm_panel panel;
-        status = run_panel(&keeper, index, &c, &sweep_s, &panel, err);
+        status = run_panel(&checkpoint, index, &c, &sweep_s, &panel, err);
         if (status == TRM_OK && gradient != NULL)
-            status = trm_batch_all_gradient(&keeper, options->metric, &c.rule, panel.negatives, gradient,
+            status = trm_batch_all_gradient(&checkpoint, options->metric, &c.rule, panel.negatives, gradient,
                                             &summary->gradient_s, err);
         trm_panel_close(&panel);
     }
     if (status == TRM_OK)
-        mined->reused = trm_sum_int64(run->comm, keeper.reused);
+        mined->reused = trm_sum_int64(run->comm, checkpoint.reused);
     if (status == TRM_OK)
         collect(&anchors, &c, &counts, sweep_s, mined, summary, part);
     trm_sweep_destroy(&sweep);

@@ -306,26 +306,26 @@ static void pass_rows(const gradient_job *job, int team, int64_t first, int64_t 
 }
 
 /* The sums so far, as arrays over arranged places. */
-static void sums_parts(const gradient_job *job, trm_keep_part part[2])
+static void sums_parts(const gradient_job *job, trm_checkpoint_part part[2])
 {
     const trm_rows *rows = job->rows;
     const int64_t dim = rows->dim, first = rows->first + job->first, count = job->last - job->first;
-    part[0] = (trm_keep_part){"gradient", rows->total * dim, first * dim, count * dim, job->sum};
-    part[1] = (trm_keep_part){"along", rows->total, first, count, job->along};
+    part[0] = (trm_checkpoint_part){"gradient", rows->total * dim, first * dim, count * dim, job->sum};
+    part[1] = (trm_checkpoint_part){"along", rows->total, first, count, job->along};
 }
 
-static trm_status walk(const gradient_job *job, trm_keeper *keeper, trm_error *err)
+static trm_status walk(const gradient_job *job, trm_mine_checkpoint *checkpoint, trm_error *err)
 {
     const int64_t blocks = (job->last - job->first + OWN_ROWS - 1) / OWN_ROWS;
     const trm_rows *rows = job->rows;
     const trm_run *run = job->run;
-    trm_keep_part part[2];
+    trm_checkpoint_part part[2];
     trm_status status = TRM_OK;
     int64_t place = 0;
     sums_parts(job, part);
-    if (trm_keeper_was_after(keeper)) {
-        place = keeper->place;
-        status = trm_keeper_take(keeper, 2, part, err);
+    if (trm_mine_checkpoint_was_after(checkpoint)) {
+        place = checkpoint->place;
+        status = trm_mine_checkpoint_take(checkpoint, 2, part, err);
     }
     const int64_t begun = place;
     for (int team = 0; team < rows->teams; team++) {
@@ -343,7 +343,7 @@ static trm_status walk(const gradient_job *job, trm_keeper *keeper, trm_error *e
             if (run->progress != NULL)
                 run->progress(run->progress_context, "gradient", (double)place / (double)rows->total,
                               (double)begun / (double)rows->total);
-            status = trm_keeper_pause(keeper, place, 2, part, err);
+            status = trm_mine_checkpoint_pause(checkpoint, place, 2, part, err);
         }
     }
     return status;
@@ -400,12 +400,13 @@ static void release(gradient_job *job)
     trm_free(job->scratches);
 }
 
-trm_status trm_batch_all_gradient(trm_keeper *keeper, trm_metric metric, const trm_batch_all_rule *rule,
-                                  const trm_state *state, double *sum, double *seconds, trm_error *err)
+trm_status trm_batch_all_gradient(trm_mine_checkpoint *checkpoint, trm_metric metric,
+                                  const trm_batch_all_rule *rule, const trm_state *state, double *sum,
+                                  double *seconds, trm_error *err)
 {
     const double start = trm_clock();
-    const trm_run *run = keeper->anchors->run;
-    const trm_rows *rows = keeper->anchors->rows;
+    const trm_run *run = checkpoint->anchors->run;
+    const trm_rows *rows = checkpoint->anchors->rows;
     passing pass = {0};
     gradient_job job = {
         .run = run, .rows = rows, .metric = metric, .rule = rule, .state = state, .sum = sum, .pass = &pass};
@@ -414,7 +415,7 @@ trm_status trm_batch_all_gradient(trm_keeper *keeper, trm_metric metric, const t
     pass.room = most_thresholds(&job);
     trm_status status = trm_agree(run->comm, allocate(&job, err), err);
     if (status == TRM_OK)
-        status = walk(&job, keeper, err);
+        status = walk(&job, checkpoint, err);
     if (status == TRM_OK)
         for (int64_t i = job.first; i < job.last; i++)
             for (int k = 0; k < rows->dim; k++)

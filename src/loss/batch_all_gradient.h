@@ -3,7 +3,7 @@
 #ifndef TRM_LOSS_BATCH_ALL_GRADIENT_H
 #define TRM_LOSS_BATCH_ALL_GRADIENT_H
 
-#include "mine/keep.h"
+#include "mine/checkpoint.h"
 #include "mine/thresholds.h"
 #include "rows/rows.h"
 #include "rows/run.h"
@@ -30,10 +30,10 @@ void trm_batch_all_find(const trm_thresholds *anchor, int64_t n, const double *d
                         const trm_batch_all_rule *rule, trm_beside beside, trm_batch_all_found *found);
 
 /* state: all anchors' thresholds with how many negatives each is active with (TRM_FIELD_ACTIVE). sum: see
- * trm_batch_all. seconds is added to. Kept by keeper as it goes, and goes on from what that has. Collective.
+ * trm_batch_all. seconds is added to. Kept by checkpoint as it goes, and goes on from what that has. Collective.
  * Errors: MEMORY, STOPPED, those of the place that keeps. */
-trm_status trm_batch_all_gradient(trm_keeper *keeper, trm_metric metric, const trm_batch_all_rule *rule,
-                                  const trm_state *state, double *sum, double *seconds,
-                                  trm_error *err) TRM_MUST_CHECK;
+trm_status trm_batch_all_gradient(trm_mine_checkpoint *checkpoint, trm_metric metric,
+                                  const trm_batch_all_rule *rule, const trm_state *state, double *sum,
+                                  double *seconds, trm_error *err) TRM_MUST_CHECK;
 
 #endif

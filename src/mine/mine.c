@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
-#include "mine/keep.h"
+#include "mine/checkpoint.h"
 #include "mine/options.h"
 #include "mine/negatives.h"
 #include "par/agree.h"
@@ -29,7 +29,7 @@ typedef struct trm_job {
     trm_anchors anchors;
     trm_negatives negatives;
     trm_sweep *sweep;
-    trm_keeper keeper;
+    trm_mine_checkpoint checkpoint;
     trm_sweep_counts counts;
     trm_triplet_fn emit;
     void *context;
@@ -184,7 +184,7 @@ static trm_status emit_triplets(trm_job *job, trm_triplet **triplets, int64_t co
     return trm_agree(job->run->comm, status, err); /* emit may be NULL on some ranks */
 }
 
-/* What an earlier run found. A trm_keeper_take_fn. */
+/* What an earlier run found. A trm_mine_checkpoint_fn. */
 static trm_status take_kept(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     trm_job *job = context;
@@ -208,7 +208,7 @@ static trm_status replay(trm_job *job, trm_error *err)
         job->positive_pairs += trm_anchors_pairs(&job->anchors, row);
         job->skipped += trm_anchors_pairs(&job->anchors, row);
     }
-    return trm_keeper_replay(&job->keeper, take_kept, job, err);
+    return trm_mine_checkpoint_replay(&job->checkpoint, take_kept, job, err);
 }
 
 /* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through
@@ -242,7 +242,7 @@ static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *er
     const int64_t count = fill_triplets(job, panel, order, last - first, &scratch, triplets);
     triplets = trm_shrink(triplets, count, sizeof *triplets);
     job->answers_s += trm_clock() - start;
-    status = trm_keeper_answered(&job->keeper, triplets, count, err);
+    status = trm_mine_checkpoint_answered(&job->checkpoint, triplets, count, err);
     if (status == TRM_OK)
         status = emit_triplets(job, &triplets, count, err);
 done:
@@ -284,17 +284,17 @@ static bool counts(const trm_job *job)
 static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
 {
     trm_panel panel;
-    trm_status status = trm_keeper_open(&job->keeper, index, &panel, err);
+    trm_status status = trm_mine_checkpoint_open(&job->checkpoint, index, &panel, err);
     if (status == TRM_OK) {
         MPI_Barrier(job->run->comm);
         const double start = trm_clock();
-        status = trm_keeper_sweep(&job->keeper, err);
+        status = trm_mine_checkpoint_sweep(&job->checkpoint, err);
         job->negatives_s += trm_clock() - start;
     }
     if (status == TRM_OK && counts(job)) {
         count_panel(job, &panel);
         if (job->size == NULL) /* else the panels to set aside are yet to come */
-            status = trm_keeper_answered(&job->keeper, NULL, 0, err);
+            status = trm_mine_checkpoint_answered(&job->checkpoint, NULL, 0, err);
     } else if (status == TRM_OK) {
         status = emit_panel(job, &panel, err);
     }
@@ -385,7 +385,7 @@ static void collect(trm_job *job, trm_mine_part *part)
                       job->anchors.counts.survivors, job->anchors.counts.float64};
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
     collect_filters(job);
-    summary->reused = trm_sum_int64(comm, job->keeper.reused);
+    summary->reused = trm_sum_int64(comm, job->checkpoint.reused);
     summary->set_size = trm_sum_int64(comm, job->set_size);
     summary->positive_pairs = sums[0];
     summary->triplets.semihard = sums[1];
@@ -461,7 +461,7 @@ static trm_status run_panels(trm_job *job, trm_error *err)
 static trm_status count_set(trm_job *job, trm_error *err)
 {
     const int64_t most = job->options.max_triplets;
-    trm_keeper_init_without(&job->keeper, &job->anchors, job->sweep, &job->counts);
+    trm_mine_checkpoint_init_without(&job->checkpoint, &job->anchors, job->sweep, &job->counts);
     job->size = trm_alloc_zero(job->rows->count, sizeof *job->size);
     trm_status status =
         job->size == NULL ? trm_fail_memory(err, "counts", job->rows->count, sizeof *job->size) : TRM_OK;
@@ -505,8 +505,8 @@ trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *
     if (status == TRM_OK && lists)
         status = plan_listing(&job, err);
     if (status == TRM_OK)
-        status = trm_keeper_init(&job.keeper, &job.anchors, job.sweep, &job.counts,
-                                 (trm_totals){TOTALS, give_totals, take_totals, &job}, err);
+        status = trm_mine_checkpoint_init(&job.checkpoint, &job.anchors, job.sweep, &job.counts,
+                                          (trm_totals){TOTALS, give_totals, take_totals, &job}, err);
     summary->panels = (int)job.anchors.panels;
     if (status == TRM_OK)
         status = replay(&job, err);

@@ -89,7 +89,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     made->kernel = trm_kernel_find(options->kernel);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
-    made->keeping = options->keeping;
+    made->checkpoint = options->checkpoint;
     trm_blas_one_thread();
     *run = made;
     return TRM_OK;
@@ -107,7 +107,7 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
     made->ranks = made->replicate = 1;
     made->threads = threads;
     made->progress = NULL;
-    made->keeping = NULL;
+    made->checkpoint = NULL;
     return TRM_OK;
 }
 

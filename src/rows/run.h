@@ -3,7 +3,7 @@
 #define TRM_ROWS_RUN_H
 
 #include "kernel/kernel.h"
-#include "par/keeping.h"
+#include "par/checkpoint.h"
 #include "rows/threads.h"
 #include "trimine/run.h"
 
@@ -19,10 +19,10 @@ struct trm_run {
     const trm_kernel *kernel;
     trm_progress_fn progress;
     void *progress_context;
-    const trm_keeping *keeping; /* NULL: never stopped, never saved */
+    const trm_checkpoint *checkpoint; /* NULL: never stopped, never saved */
 };
 
-/* A run of this rank alone, with another's settings but for threads, progress and keeping: for many small
+/* A run of this rank alone, with another's settings but for threads, progress and checkpoint: for many small
  * jobs on each rank, for which there is nothing to choose any more. Not collective. The caller owns *alone
  * (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
 trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_error *err) TRM_MUST_CHECK;

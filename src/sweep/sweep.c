@@ -175,13 +175,13 @@ static void set_unit(trm_sweep *sweep)
     enum { BLOCKS_A_THREAD = 8 };
     const double flops_a_second = 1e10;
     const trm_run *run = sweep->run;
-    if (run->keeping == NULL)
+    if (run->checkpoint == NULL)
         return;
     const double tile = 2.0 * sweep->tile * sweep->tile * sweep->rows->dim;
     sweep->unit_tiles = (int64_t)(flops_a_second * run->threads / tile) + 1;
     sweep->unit_blocks = BLOCKS_A_THREAD * run->threads;
-    if (run->keeping->unit_tiles > 0) {
-        sweep->unit_tiles = run->keeping->unit_tiles;
+    if (run->checkpoint->unit_tiles > 0) {
+        sweep->unit_tiles = run->checkpoint->unit_tiles;
         sweep->unit_blocks = 1;
     }
     MPI_Allreduce(MPI_IN_PLACE, &sweep->unit_tiles, 1, MPI_INT64_T, MPI_MIN, run->comm);

@@ -37,7 +37,7 @@ typedef struct trm_asked {
 
 /* Feeds the queries; at the end every member of a team holds the same, complete state. One set: other is {NULL,
  * NULL}. Two: the queries of both, where there are two, have one relation and agree on every_pair. phase: what
- * progress calls it. counts are added to. Collective. Errors: MEMORY; STOPPED where the run's keeper wished so;
+ * progress calls it. counts are added to. Collective. Errors: MEMORY; STOPPED where the run's checkpoint wished so;
  * what the save function returns. */
 trm_status trm_sweep_run(trm_sweep *sweep, const char *phase, trm_asked own, trm_asked other,
                          trm_sweep_counts *counts, trm_error *err) TRM_MUST_CHECK;

@@ -80,22 +80,22 @@ static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_regi
                            trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
-    const trm_keeping *keeping = sweep->run->keeping;
-    if (keeping == NULL)
+    const trm_checkpoint *checkpoint = sweep->run->checkpoint;
+    if (checkpoint == NULL)
         return TRM_OK;
     const double start = trm_clock();
     MPI_Wait(&sweep->asking, MPI_STATUS_IGNORE);
     ring->counts->wait_s += trm_clock() - start;
     const int wishes = sweep->wishes;
     trm_status status = TRM_OK;
-    if (wishes != 0 && sweep->save != NULL && keeping->save != NULL)
+    if (wishes != 0 && sweep->save != NULL && checkpoint->save != NULL)
         status = save(ring, step, b, region, tiles, (wishes & TRM_WISH_STOP) != 0, err);
     if (status == TRM_OK && (wishes & TRM_WISH_STOP) != 0)
         status = trm_fail(err, TRM_ERR_STOPPED, "stopped on request");
     sweep->wishes = 0;
     if (status != TRM_OK)
         return status;
-    sweep->wish = keeping->wish(keeping->context);
+    sweep->wish = checkpoint->wish(checkpoint->context);
     MPI_Iallreduce(&sweep->wish, &sweep->wishes, 1, MPI_INT, MPI_BOR, sweep->run->comm, &sweep->asking);
     return TRM_OK;
 }

@@ -30,7 +30,7 @@ exceptions=(
     "loss > mine/anchors.h"    # batch-all keeps its anchors' thresholds as mining does
     "loss > mine/batches.h"    # an evaluation may be inside batches
     "loss > mine/filter.h"     # by negatives.h
-    "loss > mine/keep.h"       # and its panels
+    "loss > mine/checkpoint.h"       # and its panels
     "loss > mine/negatives.h"  # how many triplets a pair can have
     "loss > mine/options.h"    # an evaluation has the options of its mining checked
     "loss > mine/positives.h"  # by anchors.h
@@ -45,7 +45,7 @@ exceptions=(
 # The files (.h, .c) of mine, loss and sweep that reach mpi.h: those that bring ranks together. All others, so each new
 # policy, query and loss, are plain C.
 with_mpi=(
-    mine/anchors mine/batches mine/draw mine/gaps mine/keep mine/mine mine/options mine/quantiles mine/statistics
+    mine/anchors mine/batches mine/draw mine/gaps mine/checkpoint mine/mine mine/options mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/survey loss/triplets
     sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units

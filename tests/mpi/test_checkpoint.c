@@ -5,8 +5,8 @@
 #include "loss/batch_all.h"
 #include "mine/anchors.h"
 #include "mine/negatives.h"
-#include "par/keeping.h"
-#include "store/checkpoint.h"
+#include "par/checkpoint.h"
+#include "store/checkpoint_file.h"
 #include "support/random_store.h"
 #include "support/scratch.h"
 #include "trimine/trimine.h"
@@ -43,39 +43,39 @@ static void make_store(void)
 
 /* ---- somebody who stops and keeps ---- */
 
-typedef struct keeper {
+typedef struct saver {
     MPI_Comm comm;
     const char *path;
     trm_checkpoint_job job;
-    trm_checkpoint *from;
+    trm_checkpoint_file *from;
     int me;
     int asked, at; /* wishes at its at-th unit */
     int what;      /* for TRM_WISH_SAVE or TRM_WISH_STOP */
     int saved, pieces;
-    trm_keeping keeping;
-} keeper;
+    trm_checkpoint checkpoint;
+} saver;
 
-static trm_status write_file(keeper *k, const char *path, int parts, const trm_keep_part *part,
+static trm_status write_file(saver *k, const char *path, int parts, const trm_checkpoint_part *part,
                              trm_error *err)
 {
     int64_t bytes = 0;
     trm_claim *claim = NULL;
     trm_status status = trm_claim_take(k->comm, "checkpoint", path, true, 0, NULL, &claim, err);
     if (status == TRM_OK)
-        status = trm_checkpoint_write(k->comm, claim, &k->job, parts, part, &bytes, err);
+        status = trm_checkpoint_file_write(k->comm, claim, &k->job, parts, part, &bytes, err);
     trm_claim_release(&claim);
     return status;
 }
 
 static int wish(void *context)
 {
-    keeper *k = context;
+    saver *k = context;
     return k->asked++ >= k->at ? k->what : 0;
 }
 
-static trm_status save(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err)
+static trm_status save(void *context, int parts, const trm_checkpoint_part *part, bool stop, trm_error *err)
 {
-    keeper *k = context;
+    saver *k = context;
     (void)stop;
     k->saved++;
     k->at = k->asked + (k->at < NEVER ? 3 : 0);
@@ -84,34 +84,35 @@ static trm_status save(void *context, int parts, const trm_keep_part *part, bool
 
 static int64_t size(void *context, const char *name)
 {
-    return trm_checkpoint_size(((keeper *)context)->from, name);
+    return trm_checkpoint_file_size(((saver *)context)->from, name);
 }
 
-static const char *piece_path(const keeper *k, int64_t piece)
+static const char *piece_path(const saver *k, int64_t piece)
 {
     static char path[4096];
     snprintf(path, sizeof path, "%s.piece-%d", k->path, (int)piece);
     return path;
 }
 
-static trm_status set_aside(void *context, int64_t piece, int parts, const trm_keep_part *part,
+static trm_status set_aside(void *context, int64_t piece, int parts, const trm_checkpoint_part *part,
                             trm_error *err)
 {
-    keeper *k = context;
+    saver *k = context;
     k->pieces++;
     return write_file(k, piece_path(k, piece), parts, part, err);
 }
 
-static trm_status load(void *context, int64_t volume, int parts, const trm_keep_part *part, trm_error *err)
+static trm_status load(void *context, int64_t volume, int parts, const trm_checkpoint_part *part,
+                       trm_error *err)
 {
-    keeper *k = context;
-    trm_checkpoint *piece = NULL;
-    if (volume == TRM_KEPT_STATE)
-        return trm_checkpoint_load(k->from, parts, part, err);
-    trm_status status = trm_checkpoint_open(k->comm, piece_path(k, volume), &k->job, &piece, err);
+    saver *k = context;
+    trm_checkpoint_file *piece = NULL;
+    if (volume == TRM_CHECKPOINT_STATE)
+        return trm_checkpoint_file_load(k->from, parts, part, err);
+    trm_status status = trm_checkpoint_file_open(k->comm, piece_path(k, volume), &k->job, &piece, err);
     if (status == TRM_OK)
-        status = trm_checkpoint_load(piece, parts, part, err);
-    trm_checkpoint_close(&piece);
+        status = trm_checkpoint_file_load(piece, parts, part, err);
+    trm_checkpoint_file_close(&piece);
     return status;
 }
 
@@ -172,33 +173,33 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
     MPI_Comm_split(MPI_COMM_WORLD, rank < q ? 0 : MPI_UNDEFINED, rank, &comm);
     if (comm != MPI_COMM_NULL) {
         json_t *options = json_pack("{s:s}", "name", j->name);
-        keeper k = {.comm = comm,
-                    .path = path,
-                    .job = {"mine", "1", options, ROWS, DIM, "f", 1},
-                    .at = rank == who ? at : NEVER,
-                    .what = what};
-        k.keeping = (trm_keeping){.wish = wish,
-                                  .save = path != NULL ? save : NULL,
-                                  .set_aside = set_aside,
-                                  .size = size,
-                                  .load = load,
-                                  .context = &k,
-                                  .resumes = resume,
-                                  .unit_tiles = 2};
+        saver k = {.comm = comm,
+                   .path = path,
+                   .job = {"mine", "1", options, ROWS, DIM, "f", 1},
+                   .at = rank == who ? at : NEVER,
+                   .what = what};
+        k.checkpoint = (trm_checkpoint){.wish = wish,
+                                        .save = path != NULL ? save : NULL,
+                                        .set_aside = set_aside,
+                                        .size = size,
+                                        .load = load,
+                                        .context = &k,
+                                        .resumes = resume,
+                                        .unit_tiles = 2};
         trm_run_options run_options;
         trm_run_options_init(&run_options);
         run_options.threads = j->threads;
         run_options.tile = j->tile;
         run_options.replicate = q % j->replicate == 0 ? j->replicate : 1;
         run_options.kernel = "blas";
-        run_options.keeping = &k.keeping;
+        run_options.checkpoint = &k.checkpoint;
         trm_run *run = NULL;
         trm_rows *rows = NULL;
         const int64_t first = ROWS * rank / q, count = ROWS * (rank + 1) / q - first;
         static float gradient[ROWS * DIM];
         const trm_batch batch = {count, DIM, embeddings + first * DIM, labels + first, NULL};
         if (resume)
-            o.status = trm_checkpoint_open(comm, path, &k.job, &k.from, &o.err);
+            o.status = trm_checkpoint_file_open(comm, path, &k.job, &k.from, &o.err);
         if (o.status == TRM_OK)
             o.status = trm_run_create(comm, &run_options, &run, &o.err);
         if (o.status == TRM_OK)
@@ -215,7 +216,7 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         o.pieces = k.pieces;
         trm_rows_destroy(&rows);
         trm_run_destroy(&run);
-        trm_checkpoint_close(&k.from);
+        trm_checkpoint_file_close(&k.from);
         json_decref(options);
         MPI_Comm_free(&comm);
     }

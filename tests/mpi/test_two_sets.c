@@ -195,8 +195,8 @@ typedef struct kept_set {
     int64_t *count;
 } kept_set;
 
-typedef struct keeper {
-    struct trm_keeping keeping;
+typedef struct saver {
+    struct trm_checkpoint checkpoint;
     const trm_rows *rows[2];
     trm_state *state[2];
     trm_sweep *sweep;
@@ -205,16 +205,17 @@ typedef struct keeper {
     kept_set set[2];
     trm_done done;
     int64_t tally[TRM_TALLY_WORDS];
-} keeper;
+} saver;
 
 static int wish(void *context)
 {
-    keeper *k = context;
+    saver *k = context;
     return rank == 0 && ++k->asked % k->at == 0 ? k->what : 0;
 }
 
 /* There is a place to keep things in; the sweep itself is asked what it has. */
-static trm_status is_kept(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err)
+static trm_status is_kept(void *context, int parts, const trm_checkpoint_part *part, bool stop,
+                          trm_error *err)
 {
     (void)context;
     (void)parts;
@@ -273,7 +274,7 @@ static void keep_done(const trm_done *done, trm_done *all)
 /* A trm_sweep_save_fn. */
 static trm_status save(void *context, const trm_done *done, bool stop, trm_error *err)
 {
-    keeper *k = context;
+    saver *k = context;
     (void)stop;
     (void)err;
     k->saved++;
@@ -340,12 +341,12 @@ static trm_status deal_set(const sweep_case *c, int set, test_random *random, se
     return status;
 }
 
-static trm_status set_up(const sweep_case *c, const random_run *how, keeper *k, setup *s, trm_error *err)
+static trm_status set_up(const sweep_case *c, const random_run *how, saver *k, setup *s, trm_error *err)
 {
     trm_run_options options = how->options;
     test_random random = {(uint64_t)c->number};
     *s = (setup){0};
-    options.keeping = &k->keeping;
+    options.checkpoint = &k->checkpoint;
     trm_status status = trm_run_create(MPI_COMM_WORLD, &options, &s->run, err);
     for (int set = 0; set < (c->one_set ? 1 : 2) && status == TRM_OK; set++)
         status = deal_set(c, set, &random, s, err);
@@ -373,7 +374,7 @@ static void take_down(setup *s)
 }
 
 /* Runs the case's sweep as how says, on from where an earlier run was stopped, if one was. */
-static trm_status run(const sweep_case *c, const random_run *how, keeper *k, setup *s, trm_error *err)
+static trm_status run(const sweep_case *c, const random_run *how, saver *k, setup *s, trm_error *err)
 {
     trm_sweep_counts counts = {0};
     trm_query query = {c->type, NULL};
@@ -437,7 +438,7 @@ static void describe(const sweep_case *c, const random_run *how, trm_status stat
     random_run_describe(how);
 }
 
-static void free_keeper(keeper *k)
+static void free_saver(saver *k)
 {
     for (int set = 0; set < 2; set++) {
         free(k->set[set].list);
@@ -446,10 +447,10 @@ static void free_keeper(keeper *k)
     trm_done_free(&k->done);
 }
 
-static keeper keeper_that(int what, int at)
+static saver saver_that(int what, int at)
 {
-    keeper k = {.what = what, .at = at};
-    k.keeping = (struct trm_keeping){.wish = wish, .save = is_kept, .unit_tiles = 1};
+    saver k = {.what = what, .at = at};
+    k.checkpoint = (struct trm_checkpoint){.wish = wish, .save = is_kept, .unit_tiles = 1};
     return k;
 }
 
@@ -461,8 +462,8 @@ static bool case_agrees(int number, int what, int64_t *found, int64_t *saved)
     draw_case(number, &c);
     test_random random = {(uint64_t)number + 5};
     random_run how = c.run;
-    keeper k = keeper_that(what, 1 + number % 5);
-    k.keeping.context = &k;
+    saver k = saver_that(what, 1 + number % 5);
+    k.checkpoint.context = &k;
     bool good = false;
     for (int stops = 0; !good; stops++) {
         setup s;
@@ -481,8 +482,8 @@ static bool case_agrees(int number, int what, int64_t *found, int64_t *saved)
         random_run_draw(&random, &how);
     }
     *saved += k.saved;
-    k.keeping.context = NULL;
-    free_keeper(&k);
+    k.checkpoint.context = NULL;
+    free_saver(&k);
     random_store_destroy(&c.store);
     return everywhere(good);
 }

@@ -1,5 +1,5 @@
 /* Checkpoint files; see checkpoint.h. */
-#include "store/checkpoint.h"
+#include "store/checkpoint_file.h"
 
 #include "base/alloc.h"
 #include "base/hash_sum.h"
@@ -23,7 +23,7 @@
 static const char line_format[] = "trimine-checkpoint 1 %010" PRId64 " %s\n";
 enum { LINE_BYTES = 21 + 10 + 1 + 32 + 1, HEADER_MOST = 16 << 20, WORD = 8, PIECE_WORDS = 1 << 18 };
 
-struct trm_checkpoint {
+struct trm_checkpoint_file {
     MPI_Comm comm;
     char *path;
     int file;
@@ -65,7 +65,7 @@ static void write_line(char line[LINE_BYTES + 1], const char *text, int64_t head
     line[LINE_BYTES] = '\0';
 }
 
-int64_t trm_checkpoint_header_bytes(const char *text, size_t length)
+int64_t trm_checkpoint_file_header_bytes(const char *text, size_t length)
 {
     static const char head_text[] = "trimine-checkpoint 1 ";
     char line[LINE_BYTES + 1] = {0}, head[128];
@@ -79,9 +79,9 @@ int64_t trm_checkpoint_header_bytes(const char *text, size_t length)
     return memcmp(line, head, 21 + 10 + 1) == 0 ? bytes : -1;
 }
 
-json_t *trm_checkpoint_header(const char *text, size_t length)
+json_t *trm_checkpoint_file_header(const char *text, size_t length)
 {
-    const int64_t bytes = trm_checkpoint_header_bytes(text, length);
+    const int64_t bytes = trm_checkpoint_file_header_bytes(text, length);
     char line[LINE_BYTES + 1];
     if (bytes < 0 || (size_t)bytes > length)
         return NULL;
@@ -130,7 +130,7 @@ static trm_status write_header(int file, const char *path, json_t *about, int64_
 /* ---- writing ---- */
 
 static trm_status write_arrays(MPI_Comm comm, const char *path, int file, json_t *about, int64_t at,
-                               int threads, int parts, const trm_keep_part *part, trm_error *err)
+                               int threads, int parts, const trm_checkpoint_part *part, trm_error *err)
 {
     trm_status status = TRM_OK;
     json_t *arrays = json_array();
@@ -164,7 +164,7 @@ static trm_status put_in_place(trm_draft *draft, json_t *about, int64_t room, in
 }
 
 static trm_status write_draft(trm_draft *draft, json_t *about, const trm_checkpoint_job *job, int64_t room,
-                              int64_t bytes, int parts, const trm_keep_part *part, trm_error *err)
+                              int64_t bytes, int parts, const trm_checkpoint_part *part, trm_error *err)
 {
     MPI_Comm comm = draft->comm;
     const char *path = draft->claim->path;
@@ -180,13 +180,14 @@ static trm_status write_draft(trm_draft *draft, json_t *about, const trm_checkpo
 
 static trm_status check_place(const trm_claim *claim, trm_error *err)
 {
-    if (trm_rank_of(claim->comm) == 0 && trm_checkpoint_is_foreign(claim->target))
+    if (trm_rank_of(claim->comm) == 0 && trm_checkpoint_file_is_foreign(claim->target))
         return trm_fail(err, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", claim->path);
     return TRM_OK;
 }
 
-trm_status trm_checkpoint_write(MPI_Comm comm, trm_claim *claim, const trm_checkpoint_job *job, int parts,
-                                const trm_keep_part *part, int64_t *bytes, trm_error *err)
+trm_status trm_checkpoint_file_write(MPI_Comm comm, trm_claim *claim, const trm_checkpoint_job *job,
+                                     int parts, const trm_checkpoint_part *part, int64_t *bytes,
+                                     trm_error *err)
 {
     trm_draft draft = TRM_DRAFT_INIT;
     json_t *about = describe(job);
@@ -209,10 +210,10 @@ trm_status trm_checkpoint_write(MPI_Comm comm, trm_claim *claim, const trm_check
     return status;
 }
 
-bool trm_checkpoint_remove(const trm_claim *claim)
+bool trm_checkpoint_file_remove(const trm_claim *claim)
 {
     errno = 0;
-    if (trm_checkpoint_is_foreign(claim->target)) {
+    if (trm_checkpoint_file_is_foreign(claim->target)) {
         errno = 0;
         return false;
     }
@@ -233,7 +234,7 @@ static int64_t piece_of(const trm_claim *claim, const char *name)
     return digits > 0 && digits < 18 && name[marked + digits] == '\0' ? strtoll(name + marked, NULL, 10) : -1;
 }
 
-int64_t trm_checkpoint_first_piece(const trm_claim *claim)
+int64_t trm_checkpoint_file_first_piece(const trm_claim *claim)
 {
     int64_t first = -1;
     DIR *folder = opendir(claim->folder);
@@ -244,7 +245,7 @@ int64_t trm_checkpoint_first_piece(const trm_claim *claim)
         if (piece < 0 || (first >= 0 && piece > first))
             continue;
         char *path = trm_format("%s/%s", claim->folder, item->d_name);
-        if (path != NULL && !trm_checkpoint_is_foreign(path))
+        if (path != NULL && !trm_checkpoint_file_is_foreign(path))
             first = piece;
         trm_free(path);
     }
@@ -260,7 +261,7 @@ static trm_status damaged(const char *path, trm_error *err)
                     path);
 }
 
-bool trm_checkpoint_is_foreign(const char *path)
+bool trm_checkpoint_file_is_foreign(const char *path)
 {
     char line[LINE_BYTES] = {0};
     struct stat about;
@@ -269,12 +270,12 @@ bool trm_checkpoint_is_foreign(const char *path)
         return errno != ENOENT;
     const bool ours = fstat(file, &about) == 0 && S_ISREG(about.st_mode) &&
                       read(file, line, sizeof line) == LINE_BYTES &&
-                      trm_checkpoint_header_bytes(line, LINE_BYTES) >= 0;
+                      trm_checkpoint_file_header_bytes(line, LINE_BYTES) >= 0;
     close(file);
     return !ours;
 }
 
-static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
+static trm_status read_header(trm_checkpoint_file *checkpoint, trm_error *err)
 {
     const char *path = checkpoint->path;
     checkpoint->file = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -284,7 +285,7 @@ static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
     trm_status status = trm_plain_read(checkpoint->file, named(path), line, LINE_BYTES, 0, err);
     if (status != TRM_OK)
         return status;
-    const int64_t header = trm_checkpoint_header_bytes(line, LINE_BYTES);
+    const int64_t header = trm_checkpoint_file_header_bytes(line, LINE_BYTES);
     if (header < 0)
         return damaged(path, err);
     char *text = trm_alloc(header, 1);
@@ -292,7 +293,7 @@ static trm_status read_header(trm_checkpoint *checkpoint, trm_error *err)
         return trm_fail_memory(err, "the checkpoint's header", header, 1);
     status = trm_plain_read(checkpoint->file, named(path), text, header, 0, err);
     if (status == TRM_OK)
-        checkpoint->header = trm_checkpoint_header(text, (size_t)header);
+        checkpoint->header = trm_checkpoint_file_header(text, (size_t)header);
     trm_free(text);
     if (status == TRM_OK && checkpoint->header == NULL)
         status = damaged(path, err);
@@ -335,7 +336,8 @@ static trm_status refuse_option(const char *path, const char *name, json_t *thei
                     there, here);
 }
 
-static trm_status check_job(const trm_checkpoint *checkpoint, const trm_checkpoint_job *job, trm_error *err)
+static trm_status check_job(const trm_checkpoint_file *checkpoint, const trm_checkpoint_job *job,
+                            trm_error *err)
 {
     json_t *header = checkpoint->header, *ours = describe(job);
     const char *path = checkpoint->path, *name;
@@ -365,7 +367,7 @@ static trm_status check_job(const trm_checkpoint *checkpoint, const trm_checkpoi
     return status;
 }
 
-static json_t *find_array(const trm_checkpoint *checkpoint, const char *name)
+static json_t *find_array(const trm_checkpoint_file *checkpoint, const char *name)
 {
     size_t index;
     json_t *array;
@@ -384,7 +386,7 @@ static int64_t integer_of(json_t *object, const char *name)
 }
 
 /* Reads this rank's share of every array and compares the hashes. */
-static trm_status check_hashes(const trm_checkpoint *checkpoint, int threads, trm_error *err)
+static trm_status check_hashes(const trm_checkpoint_file *checkpoint, int threads, trm_error *err)
 {
     const char *path = checkpoint->path;
     int ranks = 0;
@@ -429,10 +431,10 @@ static trm_status check_hashes(const trm_checkpoint *checkpoint, int threads, tr
     return status;
 }
 
-trm_status trm_checkpoint_open(MPI_Comm comm, const char *path, const trm_checkpoint_job *job,
-                               trm_checkpoint **result, trm_error *err)
+trm_status trm_checkpoint_file_open(MPI_Comm comm, const char *path, const trm_checkpoint_job *job,
+                                    trm_checkpoint_file **result, trm_error *err)
 {
-    trm_checkpoint *checkpoint = trm_alloc_zero(1, sizeof *checkpoint);
+    trm_checkpoint_file *checkpoint = trm_alloc_zero(1, sizeof *checkpoint);
     trm_status status = TRM_OK;
     if (checkpoint != NULL) {
         checkpoint->comm = comm;
@@ -449,19 +451,19 @@ trm_status trm_checkpoint_open(MPI_Comm comm, const char *path, const trm_checkp
     if (status == TRM_OK)
         status = check_hashes(checkpoint, job->threads, err);
     if (status != TRM_OK)
-        trm_checkpoint_close(&checkpoint);
+        trm_checkpoint_file_close(&checkpoint);
     *result = checkpoint;
     return status;
 }
 
-int64_t trm_checkpoint_size(const trm_checkpoint *checkpoint, const char *name)
+int64_t trm_checkpoint_file_size(const trm_checkpoint_file *checkpoint, const char *name)
 {
     json_t *array = find_array(checkpoint, name);
     return array == NULL ? -1 : integer_of(array, "words");
 }
 
-trm_status trm_checkpoint_load(const trm_checkpoint *checkpoint, int parts, const trm_keep_part *part,
-                               trm_error *err)
+trm_status trm_checkpoint_file_load(const trm_checkpoint_file *checkpoint, int parts,
+                                    const trm_checkpoint_part *part, trm_error *err)
 {
     trm_status status = TRM_OK;
     for (int i = 0; i < parts && status == TRM_OK; i++) {
@@ -478,9 +480,9 @@ trm_status trm_checkpoint_load(const trm_checkpoint *checkpoint, int parts, cons
     return trm_agree(checkpoint->comm, status, err);
 }
 
-void trm_checkpoint_close(trm_checkpoint **checkpoint)
+void trm_checkpoint_file_close(trm_checkpoint_file **checkpoint)
 {
-    trm_checkpoint *old = *checkpoint;
+    trm_checkpoint_file *old = *checkpoint;
     if (old == NULL)
         return;
     if (old->file >= 0)

@@ -1,5 +1,5 @@
-/* Signals, clock and checkpoint; see standby.h. */
-#include "cli/standby.h"
+/* Signals, clock and checkpoint; see checkpoint.h. */
+#include "cli/checkpoint.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -53,7 +53,7 @@ static const struct listened {
 enum { SIGNALS = sizeof signals / sizeof *signals };
 static struct sigaction before[SIGNALS];
 
-void trm_standby_listen(void)
+void trm_signals_listen(void)
 {
     for (int i = 0; i < SIGNALS; i++) {
         struct sigaction action = {.sa_handler = signals[i].handler, .sa_flags = SA_RESTART};
@@ -64,13 +64,13 @@ void trm_standby_listen(void)
     }
 }
 
-void trm_standby_ignore(void)
+void trm_signals_ignore(void)
 {
     for (int i = 0; i < SIGNALS; i++)
         sigaction(signals[i].number, &before[i], NULL);
 }
 
-trm_status trm_standby_stopped(MPI_Comm comm, trm_error *err)
+trm_status trm_signals_stopped(MPI_Comm comm, trm_error *err)
 {
     int stopped = stop_signal != 0;
     MPI_Allreduce(MPI_IN_PLACE, &stopped, 1, MPI_INT, MPI_MAX, comm);
@@ -83,52 +83,54 @@ trm_status trm_standby_stopped(MPI_Comm comm, trm_error *err)
 
 static int wish(void *context)
 {
-    const trm_standby *standby = context;
+    const trm_job_checkpoint *checkpoint = context;
     int wishes = save_asked != 0 ? TRM_WISH_SAVE : 0;
     if (stop_signal != 0)
         wishes |= TRM_WISH_STOP;
-    const double every = standby->cli->checkpoint_minutes * 60.0;
-    if (standby->rank == 0 && every > 0.0 && trm_clock() - standby->last >= every)
+    const double every = checkpoint->cli->checkpoint_minutes * 60.0;
+    if (checkpoint->rank == 0 && every > 0.0 && trm_clock() - checkpoint->last >= every)
         wishes |= TRM_WISH_SAVE;
     return wishes;
 }
 
-static trm_status claim_piece(const trm_standby *standby, int64_t piece, trm_claim **claim, trm_error *err)
+static trm_status claim_piece(const trm_job_checkpoint *checkpoint, int64_t piece, trm_claim **claim,
+                              trm_error *err)
 {
     char suffix[32];
     snprintf(suffix, sizeof suffix, ".piece-%" PRId64, piece);
-    return trm_claim_part(standby->claim, suffix, claim, err);
+    return trm_claim_part(checkpoint->claim, suffix, claim, err);
 }
 
 /* Writes a file of the checkpoint, with its time and a line where lines are wanted. */
-static trm_status write_file(trm_standby *standby, trm_claim *claim, int parts, const trm_keep_part *part,
-                             int64_t *bytes, trm_error *err)
+static trm_status write_file(trm_job_checkpoint *checkpoint, trm_claim *claim, int parts,
+                             const trm_checkpoint_part *part, int64_t *bytes, trm_error *err)
 {
     const double start = trm_clock();
-    trm_status status = trm_checkpoint_write(standby->comm, claim, &standby->job, parts, part, bytes, err);
+    trm_status status =
+        trm_checkpoint_file_write(checkpoint->comm, claim, &checkpoint->job, parts, part, bytes, err);
     const double seconds = trm_clock() - start;
-    standby->write_s += seconds;
-    if (status == TRM_OK && standby->rank == 0 && standby->cli->verbose > 0)
+    checkpoint->write_s += seconds;
+    if (status == TRM_OK && checkpoint->rank == 0 && checkpoint->cli->verbose > 0)
         trm_say(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", trm_claim_target(claim), (double)*bytes / 1e6,
                 seconds);
     return status;
 }
 
-/* A piece that can't be kept does not end the job either, but nothing that builds on it is worth keeping. */
-static trm_status set_aside(void *context, int64_t piece, int parts, const trm_keep_part *part,
+/* A piece that can't be kept does not end the job either, but nothing that builds on it is worth checkpoint. */
+static trm_status set_aside(void *context, int64_t piece, int parts, const trm_checkpoint_part *part,
                             trm_error *err)
 {
     (void)err;
-    trm_standby *standby = context;
+    trm_job_checkpoint *checkpoint = context;
     trm_error why = TRM_ERROR_INIT;
     int64_t bytes = 0;
     trm_claim *claim = NULL;
-    trm_status status = claim_piece(standby, piece, &claim, &why);
-    if (status == TRM_OK && !standby->piece_lost)
-        status = write_file(standby, claim, parts, part, &bytes, &why);
+    trm_status status = claim_piece(checkpoint, piece, &claim, &why);
+    if (status == TRM_OK && !checkpoint->piece_lost)
+        status = write_file(checkpoint, claim, parts, part, &bytes, &why);
     if (status != TRM_OK) {
-        standby->piece_lost = true;
-        if (standby->rank == 0)
+        checkpoint->piece_lost = true;
+        if (checkpoint->rank == 0)
             trm_warn("%s; going on without further checkpoints", why.text);
     }
     trm_claim_release(&claim);
@@ -136,68 +138,69 @@ static trm_status set_aside(void *context, int64_t piece, int parts, const trm_k
 }
 
 /* A checkpoint that can't be written does not end a job that could go on. */
-static trm_status save(void *context, int parts, const trm_keep_part *part, bool stop, trm_error *err)
+static trm_status save(void *context, int parts, const trm_checkpoint_part *part, bool stop, trm_error *err)
 {
-    trm_standby *standby = context;
+    trm_job_checkpoint *checkpoint = context;
     trm_error why = TRM_ERROR_INIT;
     trm_status status = TRM_OK;
-    if (standby->piece_lost)
+    if (checkpoint->piece_lost)
         status = trm_fail(&why, TRM_ERR_IO,
                           "checkpoint '%s': what was found before could not be kept, so neither can this be",
-                          standby->cli->checkpoint);
+                          checkpoint->cli->checkpoint);
     else
-        status = write_file(standby, standby->claim, parts, part, &standby->bytes, &why);
+        status = write_file(checkpoint, checkpoint->claim, parts, part, &checkpoint->bytes, &why);
     save_asked = 0;
-    standby->last = trm_clock();
+    checkpoint->last = trm_clock();
     if (status == TRM_OK) {
-        standby->written++;
+        checkpoint->written++;
         return TRM_OK;
     }
-    if (standby->piece_lost && !stop)
+    if (checkpoint->piece_lost && !stop)
         return TRM_OK; /* a warning was given when it happened */
     if (stop) {
         if (err != NULL)
             *err = why;
         return status;
     }
-    if (standby->rank == 0)
+    if (checkpoint->rank == 0)
         trm_warn("%s; going on without", why.text);
     return TRM_OK;
 }
 
 static int64_t size(void *context, const char *name)
 {
-    return trm_checkpoint_size(((const trm_standby *)context)->from, name);
+    return trm_checkpoint_file_size(((const trm_job_checkpoint *)context)->from, name);
 }
 
-static trm_status open_piece(trm_standby *standby, int64_t piece, trm_error *err)
+static trm_status open_piece(trm_job_checkpoint *checkpoint, int64_t piece, trm_error *err)
 {
-    char *path = trm_format("%s.piece-%" PRId64, trm_claim_target(standby->claim), piece);
+    char *path = trm_format("%s.piece-%" PRId64, trm_claim_target(checkpoint->claim), piece);
     trm_status status = path == NULL ? trm_fail_memory(err, "a file name", 1, 1) : TRM_OK;
-    status = trm_agree(standby->comm, status, err);
-    trm_checkpoint_close(&standby->piece);
+    status = trm_agree(checkpoint->comm, status, err);
+    trm_checkpoint_file_close(&checkpoint->piece);
     if (status == TRM_OK)
-        status = trm_checkpoint_open(standby->comm, path, &standby->job, &standby->piece, err);
-    standby->piece_index = piece;
+        status = trm_checkpoint_file_open(checkpoint->comm, path, &checkpoint->job, &checkpoint->piece, err);
+    checkpoint->piece_index = piece;
     trm_free(path);
     return status;
 }
 
-static trm_status load(void *context, int64_t volume, int parts, const trm_keep_part *part, trm_error *err)
+static trm_status load(void *context, int64_t volume, int parts, const trm_checkpoint_part *part,
+                       trm_error *err)
 {
-    trm_standby *standby = context;
-    if (volume == TRM_KEPT_STATE)
-        return trm_checkpoint_load(standby->from, parts, part, err);
+    trm_job_checkpoint *checkpoint = context;
+    if (volume == TRM_CHECKPOINT_STATE)
+        return trm_checkpoint_file_load(checkpoint->from, parts, part, err);
     trm_status status = TRM_OK;
-    if (standby->piece == NULL || standby->piece_index != volume)
-        status = open_piece(standby, volume, err);
-    return status == TRM_OK ? trm_checkpoint_load(standby->piece, parts, part, err) : status;
+    if (checkpoint->piece == NULL || checkpoint->piece_index != volume)
+        status = open_piece(checkpoint, volume, err);
+    return status == TRM_OK ? trm_checkpoint_file_load(checkpoint->piece, parts, part, err) : status;
 }
 
 /* ---- the program's side ---- */
 
-trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
-                             bool overwrite, trm_claim **claim, trm_error *err)
+trm_status trm_claim_output(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
+                            bool overwrite, trm_claim **claim, trm_error *err)
 {
     const char *const list = cli->batches == 0 ? cli->batch_list : NULL; /* that is read */
     const int inputs = cli->inputs + (cli->triplets != NULL ? 1 : 0) + (list != NULL ? 1 : 0);
@@ -217,7 +220,7 @@ trm_status trm_standby_claim(const trm_cli *cli, MPI_Comm comm, const char *kind
     return status;
 }
 
-void trm_standby_tell_replaced(const trm_claim *claim)
+void trm_claim_tell_replaced(const trm_claim *claim)
 {
     if (claim != NULL && trm_claim_replaced(claim))
         trm_warn("another job wrote output '%s' while this one ran: replaced by this one's",
@@ -225,24 +228,24 @@ void trm_standby_tell_replaced(const trm_claim *claim)
 }
 
 /* Rank 0: what is there already, and may it be written over? */
-static trm_status check_existing(trm_standby *standby, trm_error *err)
+static trm_status check_existing(trm_job_checkpoint *checkpoint, trm_error *err)
 {
-    const trm_cli *cli = standby->cli;
-    const char *path = cli->checkpoint, *target = trm_claim_target(standby->claim);
+    const trm_cli *cli = checkpoint->cli;
+    const char *path = cli->checkpoint, *target = trm_claim_target(checkpoint->claim);
     struct stat about;
-    standby->found = lstat(target, &about) == 0;
-    standby->first_piece = trm_checkpoint_first_piece(standby->claim);
-    if (standby->found && !cli->resume && !cli->overwrite)
+    checkpoint->found = lstat(target, &about) == 0;
+    checkpoint->first_piece = trm_checkpoint_file_first_piece(checkpoint->claim);
+    if (checkpoint->found && !cli->resume && !cli->overwrite)
         return trm_fail(
             err, TRM_ERR_CREATE,
             "checkpoint '%s' exists: give --resume to go on from it, or --overwrite to begin anew", path);
-    if (standby->found && !cli->resume && trm_checkpoint_is_foreign(target))
+    if (checkpoint->found && !cli->resume && trm_checkpoint_file_is_foreign(target))
         return trm_fail(err, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", path);
-    if (!standby->found && standby->first_piece >= 0 && !cli->overwrite)
+    if (!checkpoint->found && checkpoint->first_piece >= 0 && !cli->overwrite)
         return trm_fail(err, TRM_ERR_CREATE,
                         "checkpoint '%s' is missing, but '%s.piece-%" PRId64
                         "', a piece of it, is there: put it back, or give --overwrite to begin anew",
-                        path, target, standby->first_piece);
+                        path, target, checkpoint->first_piece);
     return TRM_OK;
 }
 
@@ -258,40 +261,42 @@ static trm_status check_same(const trm_cli *cli, trm_error *err)
     return TRM_OK;
 }
 
-trm_status trm_standby_begin(const trm_cli *cli, MPI_Comm comm, trm_standby *standby, trm_error *err)
+trm_status trm_job_checkpoint_begin(const trm_cli *cli, MPI_Comm comm, trm_job_checkpoint *checkpoint,
+                                    trm_error *err)
 {
-    *standby = (trm_standby){.cli = cli, .comm = comm, .last = trm_clock()};
-    MPI_Comm_rank(comm, &standby->rank);
-    standby->keeping = (trm_keeping){.wish = wish, .context = standby};
+    *checkpoint = (trm_job_checkpoint){.cli = cli, .comm = comm, .last = trm_clock()};
+    MPI_Comm_rank(comm, &checkpoint->rank);
+    checkpoint->checkpoint = (trm_checkpoint){.wish = wish, .context = checkpoint};
     if (cli->checkpoint == NULL)
         return TRM_OK;
-    standby->keeping.save = save;
-    standby->keeping.set_aside = set_aside;
-    standby->keeping.size = size;
-    standby->keeping.load = load;
-    trm_status status = trm_agree(comm, standby->rank == 0 ? check_same(cli, err) : TRM_OK, err);
+    checkpoint->checkpoint.save = save;
+    checkpoint->checkpoint.set_aside = set_aside;
+    checkpoint->checkpoint.size = size;
+    checkpoint->checkpoint.load = load;
+    trm_status status = trm_agree(comm, checkpoint->rank == 0 ? check_same(cli, err) : TRM_OK, err);
     if (status == TRM_OK)
-        status = trm_standby_claim(cli, comm, "checkpoint", cli->checkpoint, true, &standby->claim, err);
-    return status == TRM_OK ? trm_agree(comm, standby->rank == 0 ? check_existing(standby, err) : TRM_OK, err)
-                            : status;
+        status = trm_claim_output(cli, comm, "checkpoint", cli->checkpoint, true, &checkpoint->claim, err);
+    return status == TRM_OK
+               ? trm_agree(comm, checkpoint->rank == 0 ? check_existing(checkpoint, err) : TRM_OK, err)
+               : status;
 }
 
 /* What tells that a job that begins with --resume was meant to go on; false where nothing does. */
-static bool was_begun(const trm_standby *standby, char *text, size_t size)
+static bool was_begun(const trm_job_checkpoint *checkpoint, char *text, size_t size)
 {
-    const trm_cli *cli = standby->cli;
+    const trm_cli *cli = checkpoint->cli;
     const char *restarts = getenv("SLURM_RESTART_COUNT");
     char *options = NULL;
     bool begun = true;
-    if (standby->first_piece >= 0)
+    if (checkpoint->first_piece >= 0)
         snprintf(text, size, "'%s.piece-%" PRId64 "', a piece of it, is there",
-                 trm_claim_target(standby->claim), standby->first_piece);
+                 trm_claim_target(checkpoint->claim), checkpoint->first_piece);
     else if (restarts != NULL && strtol(restarts, NULL, 10) > 0)
         snprintf(text, size, "Slurm has restarted this job (SLURM_RESTART_COUNT is %.8s)", restarts);
-    else if (trm_claim_after_kill(standby->claim))
+    else if (trm_claim_after_kill(checkpoint->claim))
         snprintf(text, size, "a job with this checkpoint was killed");
     else if (cli->output != NULL && trm_report_options_text(cli, &options, NULL) == TRM_OK &&
-             trm_output_holds(cli->output, trm_version(), options, standby->job.store_fingerprint))
+             trm_output_holds(cli->output, trm_version(), options, checkpoint->job.store_fingerprint))
         snprintf(text, size, "output '%s' holds this job's whole result", cli->output);
     else
         begun = false;
@@ -299,63 +304,65 @@ static bool was_begun(const trm_standby *standby, char *text, size_t size)
     return begun;
 }
 
-static void say_anew(const trm_standby *standby)
+static void say_anew(const trm_job_checkpoint *checkpoint)
 {
     char why[512];
-    if (was_begun(standby, why, sizeof why))
+    if (was_begun(checkpoint, why, sizeof why))
         trm_warn("--resume: there is no checkpoint '%s', although %s: from the beginning",
-                 standby->cli->checkpoint, why);
-    else if (!standby->cli->quiet)
-        trm_say(stderr, "resume     no checkpoint '%s' yet: from the beginning\n", standby->cli->checkpoint);
+                 checkpoint->cli->checkpoint, why);
+    else if (!checkpoint->cli->quiet)
+        trm_say(stderr, "resume     no checkpoint '%s' yet: from the beginning\n",
+                checkpoint->cli->checkpoint);
 }
 
-trm_status trm_standby_resume(trm_standby *standby, trm_checkpoint_job job, trm_error *err)
+trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpoint_job job, trm_error *err)
 {
-    const trm_cli *cli = standby->cli;
+    const trm_cli *cli = checkpoint->cli;
     struct stat about;
     trm_status status = TRM_OK;
     if (cli->checkpoint == NULL)
         return TRM_OK;
-    standby->job = job;
-    standby->job.command = cli->command->name;
-    standby->job.version = trm_version();
-    standby->job.options = trm_report_options(cli);
-    int there = cli->resume && standby->rank == 0 && stat(cli->checkpoint, &about) == 0;
-    if (cli->resume && standby->rank == 0 && !there && standby->found)
+    checkpoint->job = job;
+    checkpoint->job.command = cli->command->name;
+    checkpoint->job.version = trm_version();
+    checkpoint->job.options = trm_report_options(cli);
+    int there = cli->resume && checkpoint->rank == 0 && stat(cli->checkpoint, &about) == 0;
+    if (cli->resume && checkpoint->rank == 0 && !there && checkpoint->found)
         status = trm_fail(err, TRM_ERR_NO_INPUT,
                           "checkpoint '%s' was there when this job began, and has vanished since",
                           cli->checkpoint);
-    status = trm_agree(standby->comm, status, err);
+    status = trm_agree(checkpoint->comm, status, err);
     if (status != TRM_OK)
         return status;
-    MPI_Bcast(&there, 1, MPI_INT, 0, standby->comm);
-    if (cli->resume && !there && standby->rank == 0)
-        say_anew(standby);
+    MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->comm);
+    if (cli->resume && !there && checkpoint->rank == 0)
+        say_anew(checkpoint);
     if (!there)
         return TRM_OK;
-    status = trm_checkpoint_open(standby->comm, cli->checkpoint, &standby->job, &standby->from, err);
+    status =
+        trm_checkpoint_file_open(checkpoint->comm, cli->checkpoint, &checkpoint->job, &checkpoint->from, err);
     if (status != TRM_OK)
         return status;
-    standby->resumed = standby->keeping.resumes = true;
-    if (standby->rank == 0 && !cli->quiet)
+    checkpoint->resumed = checkpoint->checkpoint.resumes = true;
+    if (checkpoint->rank == 0 && !cli->quiet)
         trm_say(stderr, "resume     from checkpoint '%s'\n", cli->checkpoint);
     return TRM_OK;
 }
 
-trm_status trm_standby_pause(const trm_standby *standby, trm_error *err)
+trm_status trm_job_checkpoint_pause(const trm_job_checkpoint *checkpoint, trm_error *err)
 {
-    return trm_standby_stopped(standby->comm, err);
+    return trm_signals_stopped(checkpoint->comm, err);
 }
 
-trm_status trm_standby_explain(const trm_standby *standby, trm_status status, trm_error *err)
+trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status, trm_error *err)
 {
     if (status != TRM_ERR_STOPPED || err == NULL)
         return status;
-    const char *path = standby->cli->checkpoint;
+    const char *path = checkpoint->cli->checkpoint;
     *err = (trm_error)TRM_ERROR_INIT;
     if (path == NULL)
         return trm_fail(err, status, "stopped on a signal; nothing was kept (--checkpoint PATH would have)");
-    if (standby->written == 0 && !standby->resumed)
+    if (checkpoint->written == 0 && !checkpoint->resumed)
         return trm_fail(err, status, "stopped on a signal before there was anything to keep: run again");
     return trm_fail(err, status,
                     "stopped on a signal; checkpoint '%s' holds the work: run again with --resume", path);
@@ -364,7 +371,7 @@ trm_status trm_standby_explain(const trm_standby *standby, trm_status status, tr
 /* Whether there was one to remove. */
 static bool remove_file(const trm_claim *claim)
 {
-    if (trm_checkpoint_remove(claim))
+    if (trm_checkpoint_file_remove(claim))
         return true;
     if (errno != 0)
         trm_warn("checkpoint '%s' is of no more use and can't be removed: %s", trm_claim_target(claim),
@@ -372,34 +379,35 @@ static bool remove_file(const trm_claim *claim)
     return false;
 }
 
-void trm_standby_done(const trm_standby *standby)
+void trm_job_checkpoint_done(const trm_job_checkpoint *checkpoint)
 {
-    if (standby->claim == NULL)
+    if (checkpoint->claim == NULL)
         return;
-    if (standby->rank == 0 && (standby->written > 0 || standby->resumed))
-        remove_file(standby->claim);
+    if (checkpoint->rank == 0 && (checkpoint->written > 0 || checkpoint->resumed))
+        remove_file(checkpoint->claim);
     int more = 1;
     for (int64_t piece = 0; more; piece++) {
         trm_claim *claim = NULL;
-        more =
-            claim_piece(standby, piece, &claim, NULL) == TRM_OK && standby->rank == 0 && remove_file(claim);
+        more = claim_piece(checkpoint, piece, &claim, NULL) == TRM_OK && checkpoint->rank == 0 &&
+               remove_file(claim);
         trm_claim_release(&claim);
-        MPI_Bcast(&more, 1, MPI_INT, 0, standby->comm);
+        MPI_Bcast(&more, 1, MPI_INT, 0, checkpoint->comm);
     }
 }
 
-json_t *trm_standby_report(const trm_standby *standby, int64_t reused)
+json_t *trm_job_checkpoint_report(const trm_job_checkpoint *checkpoint, int64_t reused)
 {
-    return json_pack("{s:o, s:b, s:I, s:i, s:I, s:f}", "path", trm_report_text(standby->cli->checkpoint),
-                     "resumed", standby->resumed, "reused_pairs", (json_int_t)reused, "written",
-                     standby->written, "bytes", (json_int_t)standby->bytes, "write_s", standby->write_s);
+    return json_pack("{s:o, s:b, s:I, s:i, s:I, s:f}", "path", trm_report_text(checkpoint->cli->checkpoint),
+                     "resumed", checkpoint->resumed, "reused_pairs", (json_int_t)reused, "written",
+                     checkpoint->written, "bytes", (json_int_t)checkpoint->bytes, "write_s",
+                     checkpoint->write_s);
 }
 
-void trm_standby_end(trm_standby *standby)
+void trm_job_checkpoint_end(trm_job_checkpoint *checkpoint)
 {
-    trm_checkpoint_close(&standby->from);
-    trm_checkpoint_close(&standby->piece);
-    trm_claim_release(&standby->claim);
-    json_decref(standby->job.options);
-    standby->job.options = NULL;
+    trm_checkpoint_file_close(&checkpoint->from);
+    trm_checkpoint_file_close(&checkpoint->piece);
+    trm_claim_release(&checkpoint->claim);
+    json_decref(checkpoint->job.options);
+    checkpoint->job.options = NULL;
 }
