@@ -20,8 +20,10 @@ extern "C" {
  * of 12, positives") and is borrowed for the call. */
 typedef void (*trm_progress_fn)(void *context, const char *phase, double fraction, double reused);
 
-/* What may stop a job and save its state; made by the program, not for callers of the library. */
+/* What may stop a job and save its state; made by jobs (job.h), not for callers of the library. */
 typedef struct trm_checkpoint trm_checkpoint;
+/* What a rank may wish for: to save the state, to save it and stop. Bits. */
+enum { TRM_WISH_SAVE = 1, TRM_WISH_STOP = 2 };
 
 enum { TRM_THREADS_MOST = 4096 };
 
@@ -68,6 +70,12 @@ TRM_API int64_t trm_run_mem_per_rank(const trm_run *run);
 TRM_API const char *trm_run_kernel(const trm_run *run);
 TRM_API const char *trm_run_isa(const trm_run *run);
 TRM_API int trm_run_tile(const trm_run *run, int dim);
+
+/* All ranks learn whether any of them failed: for what a program does itself between two collective calls. Collective on
+ * comm. local: this rank's status; err: its error object, or NULL. Returns TRM_OK iff every rank passed TRM_OK;
+ * otherwise the status of the lowest failing rank on all ranks, and err holds that rank's text, rank number and
+ * host. */
+TRM_API trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err) TRM_MUST_CHECK;
 
 /* Frees and sets *run to NULL; NULL is fine. Collective. */
 TRM_API void trm_run_destroy(trm_run **run);

@@ -1,8 +1,9 @@
-/* Everything public. Needs mpi.h, as packed.h, run.h and store.h do. */
+/* Everything public. Needs mpi.h, as job.h, packed.h, run.h and store.h do. */
 #ifndef TRIMINE_TRIMINE_H
 #define TRIMINE_TRIMINE_H
 #include "trimine/abi.h"
 #include "trimine/batches.h"
+#include "trimine/job.h"
 #include "trimine/loss.h"
 #include "trimine/metric.h"
 #include "trimine/mine.h"

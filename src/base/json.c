@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 
+#include <stdlib.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,4 +51,9 @@ json_t *trm_json_text(const char *text)
 json_t *trm_json_text_or_null(const char *text)
 {
     return text != NULL ? trm_json_text(text) : json_null();
+}
+
+void trm_json_free(char *text)
+{
+    free(text);
 }

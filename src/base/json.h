@@ -16,4 +16,7 @@ json_t *trm_json_text(const char *text);
 /* Text or, for NULL, null. New reference. */
 json_t *trm_json_text_or_null(const char *text);
 
+/* Frees text that jansson made (json_dumps); NULL is fine. */
+void trm_json_free(char *text);
+
 #endif

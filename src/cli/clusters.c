@@ -1,5 +1,5 @@
 /* Synthetic rows; see cli.h. Streams of the generator: a class's centre is 2 c + 1, a row's noise 2 i. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include "base/alloc.h"
 #include "base/random.h"
@@ -17,8 +17,8 @@ static void normalise(double *values, int count)
 
 trm_status trm_clusters_init(const trm_cli *cli, trm_clusters *clusters, trm_error *err)
 {
-    *clusters =
-        (trm_clusters){cli->rows, cli->classes, (int)cli->dim, (uint64_t)cli->seed, cli->spread, NULL};
+    *clusters = (trm_clusters){cli->rows,   cli->classes, (int)cli->dim, (uint64_t)cli->settings->seed,
+                               cli->spread, NULL};
     clusters->scratch = trm_alloc(2 * cli->dim, sizeof *clusters->scratch);
     return clusters->scratch == NULL ? trm_fail_memory(err, "synthetic rows", 2 * cli->dim, 8) : TRM_OK;
 }

@@ -1,10 +1,11 @@
 /* trimine bench: how the effective rate of mining compares with what this machine's BLAS can do, in one
  * process. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include "base/alloc.h"
 #include "base/order.h"
 #include "base/clock.h"
+#include "job/facts.h"
 #include "kernel/blas_core.h"
 #include "mine/options.h"
 #include "par/agree.h"
@@ -127,7 +128,7 @@ static trm_status report(bench *b, trm_error *err)
             b->threads, "replicate", trm_rows_replicate(b->rows), "tile", b->tile, "kernel",
             trm_run_kernel(b->run), "isa", trm_run_isa(b->run), "sgemm_peak_gflops", peak, "effective_gflops",
             effective, "ratio", effective / peak, "negatives_s", s->negatives_s, "positives_s",
-            s->positives_s, "certify", trm_report_certify(s, trm_run_kernel(b->run)), "result_hash",
+            s->positives_s, "certify", trm_certify_json(s, trm_run_kernel(b->run)), "result_hash",
             s->result_hash),
         err);
 }
@@ -136,26 +137,29 @@ static trm_status run(trm_cli *cli, trm_error *err)
 {
     bench b = {.cli = cli, .comm = MPI_COMM_WORLD};
     trm_progress progress;
+    trm_voice voice;
     MPI_Comm_rank(b.comm, &b.rank);
     MPI_Comm_size(b.comm, &b.ranks);
-    trm_progress_attach(cli, &progress, &cli->run);
+    voice = trm_cli_voice(cli);
+    cli->settings->run.progress = trm_progress_begin(cli, &progress);
+    cli->settings->run.progress_context = &progress;
     trm_status status =
         trm_agree(b.comm, trm_blas_check_core(err), err); /* whatever the kernel: for the peak */
     if (status == TRM_OK)
-        status = trm_run_create(b.comm, &cli->run, &b.run, err);
+        status = trm_run_create(b.comm, &cli->settings->run, &b.run, err);
     if (status != TRM_OK)
         return status;
     if (b.rank == 0)
-        trm_report_blas_caution(b.run);
+        trm_warn_of_blas(&voice, b.run);
     b.threads = trm_run_threads(b.run);
     if (b.rank == 0)
-        trm_report_threads(cli, b.run);
+        trm_warn_of_threads(&voice, b.run);
     b.tile = trm_run_tile(b.run, (int)cli->dim);
     status = make_rows(&b, err);
     if (status == TRM_OK)
         status = measure_peak(&b, err);
     if (status == TRM_OK)
-        status = trm_mine(b.run, b.rows, &cli->mine, NULL, NULL, &b.summary, NULL, err);
+        status = trm_mine(b.run, b.rows, &cli->settings->mine, NULL, NULL, &b.summary, NULL, err);
     if (status == TRM_OK)
         status = measure_peak(&b, err);
     trm_progress_end(&progress);
@@ -163,22 +167,19 @@ static trm_status run(trm_cli *cli, trm_error *err)
         status = trm_agree(b.comm, report(&b, err), err);
     trm_rows_destroy(&b.rows);
     trm_run_destroy(&b.run);
+    trm_voice_free(&voice);
     return status;
 }
 
 static void prepare(trm_cli *cli)
 {
-    cli->mine.positives = "easiest";
+    cli->settings->mine.positives = "easiest";
 }
 
 /* How to report is not what to measure. */
 static trm_status check(const trm_cli *cli, trm_error *err)
 {
-    bool says_what = cli->inputs > 0;
-    for (trm_walk walk = {.command = cli->command}; trm_walk_next(&walk);)
-        says_what = says_what || (cli->given[walk.number] != 0 && walk.options != &trm_progress_table &&
-                                  walk.options != &trm_report_table);
-    if (!says_what)
+    if (!cli->measures && cli->inputs == 0)
         return trm_fail(
             err, TRM_ERR_USAGE,
             "bench: say what to measure, such as trimine bench --rows 20000 --dim 128 (see trimine "
@@ -187,11 +188,17 @@ static trm_status check(const trm_cli *cli, trm_error *err)
                             : trm_fail(err, TRM_ERR_USAGE, "bench takes no store: '%s'", cli->input[0]);
 }
 
-static const trm_taken takes[] = {
-    TRM_OF(trm_mine_table, mine),    TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
-    TRM_OF(trm_filters_table, mine), TRM_OWN(trm_synthetic_table),      TRM_OWN(trm_seed_table),
-    TRM_OF(trm_run_table, run),      TRM_OWN(trm_progress_table),       TRM_OWN(trm_report_table),
+static const trm_taken shared[] = {
+    TRM_SHARED_OF(trm_mine_table, mine),
+    TRM_SHARED_OF(trm_negatives_table, mine),
+    TRM_SHARED_OF(trm_semihard_table, mine),
+    TRM_SHARED_OF(trm_filters_table, mine),
+    TRM_SHARED(trm_seed_table),
+    TRM_SHARED_OF(trm_run_table, run),
 };
+static const trm_taken own[] = {TRM_OWN(trm_synthetic_table), TRM_OWN(trm_progress_table),
+                                TRM_OWN(trm_report_table)};
+static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_bench = {
     .name = "bench",
@@ -199,8 +206,8 @@ const trm_command trm_command_bench = {
     .about =
         "Compares the effective rate of mining with this machine's own GEMM peak, on a synthetic store in "
         "memory.",
-    .takes = takes,
-    .tables = sizeof takes / sizeof *takes,
+    .settings = &shared_takes,
+    .own = &own_takes,
     .prepare = prepare,
     .check = check,
     .run = run,

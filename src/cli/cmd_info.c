@@ -1,9 +1,10 @@
 /* trimine info: what is recognised in a store, and what would be refused. The text is the command's result,
  * so it goes to standard output. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include "base/alloc.h"
 #include "base/exact_sum.h"
+#include "base/json.h"
 #include "metric/metric.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -31,6 +32,7 @@ typedef struct inspection {
     MPI_Comm comm;
     int rank, ranks;
     bool verbose;
+    trm_voice voice;
     trm_store *store;
     row_facts facts;
     class_count *classes; /* rank 0: by label */
@@ -164,7 +166,7 @@ enum { CLASSES_SHOWN = 10 };
 
 static json_t *dataset_json(const char *path, const char *type, json_t *shape)
 {
-    return json_pack("{s:o, s:s, s:o}", "dataset", trm_report_text(path), "type", type, "shape", shape);
+    return json_pack("{s:o, s:s, s:o}", "dataset", trm_json_text(path), "type", type, "shape", shape);
 }
 
 /* Ids that are left aside have no shape that fits, and a reason. */
@@ -175,7 +177,7 @@ static json_t *ids_json(const trm_store_file *file)
     const bool used = file->ids_left_aside == NULL;
     json_t *ids = dataset_json(file->ids, file->ids_type,
                                used ? json_pack("[I]", (json_int_t)file->rows) : json_null());
-    trm_report_put(&ids, "left_aside", used ? json_null() : trm_report_text(file->ids_left_aside));
+    trm_json_put(&ids, "left_aside", used ? json_null() : trm_json_text(file->ids_left_aside));
     return ids;
 }
 
@@ -186,8 +188,8 @@ static json_t *files_json(const inspection *in)
         const trm_store_file *file = trm_store_file_at(in->store, i);
         const json_int_t rows = file->rows;
         json_t *ids = ids_json(file);
-        trm_report_append(
-            &files, json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_report_text(file->path), "rows",
+        trm_json_append(
+            &files, json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_json_text(file->path), "rows",
                               rows, "first_row", (json_int_t)file->first, "embeddings",
                               dataset_json(file->embeddings, file->embeddings_type,
                                            json_pack("[I, i]", rows, trm_store_dim(in->store))),
@@ -203,7 +205,7 @@ static json_t *non_finite_json(const inspection *in)
     if (in->facts.non_finite == 0)
         return json_null();
     const trm_store_file *file = trm_file_of_row(in->store, row);
-    return json_pack("{s:I, s:o, s:I}", "row", (json_int_t)row, "path", trm_report_text(file->path),
+    return json_pack("{s:I, s:o, s:I}", "row", (json_int_t)row, "path", trm_json_text(file->path),
                      "row_in_file", (json_int_t)(row - file->first));
 }
 
@@ -218,7 +220,7 @@ static json_t *class_json(const inspection *in, const class_count *class)
                                     : json_integer(class->label),
                               "rows", (json_int_t) class->size);
     if (labels->kind == TRM_LABELS_NAMED)
-        trm_report_put(&about, "name", trm_report_text(trm_names_get(&labels->names, class->label, NULL)));
+        trm_json_put(&about, "name", trm_json_text(trm_names_get(&labels->names, class->label, NULL)));
     return about;
 }
 
@@ -228,7 +230,7 @@ static json_t *names_json(const inspection *in)
     const trm_labels *labels = trm_store_labels(in->store);
     json_t *names = json_array();
     for (int64_t i = 0; i < labels->names.count; i++)
-        trm_report_append(&names, trm_report_text(trm_names_get(&labels->names, i, NULL)));
+        trm_json_append(&names, trm_json_text(trm_names_get(&labels->names, i, NULL)));
     if (labels->kind == TRM_LABELS_NAMED)
         return names;
     json_decref(names);
@@ -239,7 +241,7 @@ static json_t *classes_json(const inspection *in, int64_t singletons)
 {
     json_t *largest = json_array();
     for (int64_t i = 0; i < in->class_count && i < CLASSES_SHOWN; i++)
-        trm_report_append(&largest, class_json(in, &in->classes[i]));
+        trm_json_append(&largest, class_json(in, &in->classes[i]));
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "count", (json_int_t)in->class_count, "smallest",
                      (json_int_t)in->classes[in->class_count - 1].size, "median",
                      (json_int_t)in->classes[in->class_count / 2].size, "largest",
@@ -256,7 +258,7 @@ static json_t *info_json(const inspection *in, int64_t singletons)
         (json_int_t)in->class_count, "files", files_json(in), "classes", classes_json(in, singletons),
         "label_names", names_json(in), "norms", "min", f->norm_min, "mean", mean_norm(f), "max", f->norm_max,
         "non_finite_rows", (json_int_t)f->non_finite, "first_non_finite", non_finite_json(in),
-        "zero_norm_rows", (json_int_t)f->zero_norm, "warnings", trm_report_warnings());
+        "zero_norm_rows", (json_int_t)f->zero_norm, "warnings", trm_voice_warnings(&in->voice));
 }
 
 static void print_names(const trm_labels *labels)
@@ -332,14 +334,14 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
     return TRM_OK;
 }
 
-static void warn(const inspection *in)
+static void warn(inspection *in)
 {
     char text[TRM_LABEL_TEXT];
     const row_facts *f = &in->facts;
     const int64_t rows = trm_store_rows(in->store);
-    trm_warn_of_files(in->store);
-    trm_warn_of_zero_rows(in->store, f->zero_norm, f->first_zero, rows);
-    trm_warn_of_class(in->classes[0].size, rows,
+    trm_warn_of_files(&in->voice, in->store);
+    trm_warn_of_zero_rows(&in->voice, in->store, f->zero_norm, f->first_zero, rows);
+    trm_warn_of_class(&in->voice, in->classes[0].size, rows,
                       trm_labels_text(trm_store_labels(in->store), in->classes[0].label, text));
 }
 
@@ -347,11 +349,12 @@ static trm_status run(trm_cli *cli, trm_error *err)
 {
     inspection in = {.comm = MPI_COMM_WORLD,
                      .verbose = cli->verbose > 0,
+                     .voice = trm_cli_voice(cli),
                      .facts = {.norm_min = INFINITY, .first_non_finite = INT64_MAX, .first_zero = INT64_MAX}};
     MPI_Comm_rank(in.comm, &in.rank);
     MPI_Comm_size(in.comm, &in.ranks);
-    trm_status status =
-        trm_store_open(in.comm, cli->inputs, (const char *const *)cli->input, &cli->store, &in.store, err);
+    trm_status status = trm_store_open(in.comm, cli->inputs, (const char *const *)cli->input,
+                                       &cli->settings->store, &in.store, err);
     if (status == TRM_OK)
         status = inspect(&in, err);
     if (status == TRM_OK) {
@@ -371,20 +374,20 @@ static trm_status run(trm_cli *cli, trm_error *err)
     }
     trm_free(in.classes);
     trm_store_close(&in.store);
+    trm_voice_free(&in.voice);
     return status;
 }
 
-static const trm_taken takes[] = {
-    TRM_OWN(trm_dataset_table),
-    TRM_OWN(trm_report_table),
-};
+static const trm_taken shared[] = {TRM_SHARED(trm_dataset_table)};
+static const trm_taken own[] = {TRM_OWN(trm_report_table)};
+static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_info = {
     .name = "info",
     .arguments = "STORE...",
     .about = "Says what is recognised in a store.",
-    .takes = takes,
-    .tables = sizeof takes / sizeof *takes,
+    .settings = &shared_takes,
+    .own = &own_takes,
     .traits = TRM_TAKES_STORES,
     .run = run,
 };

@@ -1,6 +1,6 @@
 /* trimine options: all options of all commands, as a table for people or as JSON for programs that make
  * something of it (Python's keywords, man pages). Needs no MPI, as --help. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include "base/json.h"
 
@@ -15,14 +15,15 @@ static json_t *options_json(const trm_command *command)
     trm_cli defaults;
     json_t *all = json_array();
     trm_cli_init(&defaults, command);
-    for (trm_walk walk = {.command = command}; trm_walk_next(&walk);) {
+    for (trm_walk walk = trm_command_walk(command); trm_walk_next(&walk);) {
         if (walk.option->name == NULL)
             continue;
         json_t *option =
-            trm_option_schema(walk.option, (const char *)&defaults + walk.at, trm_cli_source_names());
+            trm_option_schema(walk.option, trm_walk_settings(&walk, &defaults), trm_settings_source_names());
         trm_json_put(&option, "group", json_string(walk.options->title));
         trm_json_append(&all, option);
     }
+    trm_cli_free(&defaults);
     return all;
 }
 
@@ -41,7 +42,7 @@ static json_t *schema(void)
     for (int i = 0; trm_commands[i] != NULL; i++)
         trm_json_append(&commands, command_json(trm_commands[i]));
     for (int bit = 0; bit < TRM_AT_SOURCES; bit++)
-        trm_json_append(&sources, json_string(trm_cli_source_names()[bit]));
+        trm_json_append(&sources, json_string(trm_settings_source_names()[bit]));
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "program", "trimine", "version", trm_version(),
                      "command", "options", "sources", sources, "presets", trm_preset_schema(), "commands",
                      commands);
@@ -53,7 +54,7 @@ static json_t *schema(void)
 static bool was_shown(const trm_option *option, int before)
 {
     for (int i = 0; i < before; i++)
-        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);)
+        for (trm_walk walk = trm_command_walk(trm_commands[i]); trm_walk_next(&walk);)
             if (walk.option == option)
                 return true;
     return false;
@@ -65,7 +66,7 @@ static const char *commands_of(const trm_option *option, char *text, size_t size
     size_t used = 0;
     text[0] = '\0';
     for (int i = 0; trm_commands[i] != NULL && used < size; i++)
-        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);)
+        for (trm_walk walk = trm_command_walk(trm_commands[i]); trm_walk_next(&walk);)
             if (walk.option == option)
                 used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? " " : "",
                                          trm_commands[i]->name);
@@ -81,7 +82,7 @@ static void print_option(const trm_walk *walk, const trm_cli *defaults)
              option->value != NULL ? " " : "", option->value != NULL ? option->value : "");
     printf("%-28s %-7s %-34s %s\n", name, trm_option_kind_name(option->kind),
            commands_of(option, of, sizeof of),
-           trm_option_help(option, (const char *)defaults + walk->at, text));
+           trm_option_help(option, trm_walk_settings(walk, defaults), text));
 }
 
 static void print_table(void)
@@ -90,9 +91,10 @@ static void print_table(void)
     printf("%-28s %-7s %-34s %s\n", "option", "kind", "commands", "about");
     for (int i = 0; trm_commands[i] != NULL; i++) {
         trm_cli_init(&defaults, trm_commands[i]);
-        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);)
+        for (trm_walk walk = trm_command_walk(trm_commands[i]); trm_walk_next(&walk);)
             if (walk.option->name != NULL && !was_shown(walk.option, i))
                 print_option(&walk, &defaults);
+        trm_cli_free(&defaults);
     }
 }
 
@@ -114,14 +116,14 @@ static trm_status check(const trm_cli *cli, trm_error *err)
                             : trm_fail(err, TRM_ERR_USAGE, "options takes no store: '%s'", cli->input[0]);
 }
 
-static const trm_taken takes[] = {TRM_OWN(trm_report_table)};
+static const trm_taken own[] = {TRM_OWN(trm_report_table)};
+static const trm_takes own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_options = {
     .name = "options",
     .arguments = "",
     .about = "Lists all options of all commands; with --json for programs.",
-    .takes = takes,
-    .tables = sizeof takes / sizeof *takes,
+    .own = &own_takes,
     .traits = TRM_WITHOUT_MPI,
     .check = check,
     .run = run,

@@ -1,5 +1,5 @@
 /* --help, --usage and --version, which need no MPI. glibc's argp prints the help of a command. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -19,13 +19,13 @@ static void print_overview(void)
         "for programs); trimine --version which version this is, with -v of what it is made.\n");
 }
 
-/* The first table with the title of one: they are together in the help. */
-static int first_of_title(const trm_command *command, int table)
+/* A walk's first row of each title begins a group. Which group a row is of: the number of that first row. */
+static int group_of(const trm_command *command, const char *title)
 {
-    int first = 0;
-    while (strcmp(command->takes[first].options->title, command->takes[table].options->title) != 0)
-        first++;
-    return first;
+    trm_walk walk = trm_command_walk(command);
+    while (trm_walk_next(&walk) && strcmp(walk.options->title, title) != 0)
+        ;
+    return walk.number;
 }
 
 /* A command's options as argp wants them: a title in front of each group. */
@@ -36,10 +36,10 @@ static void fill_options(const trm_command *command, struct argp_option *options
     trm_cli defaults;
     size_t count = 0;
     trm_cli_init(&defaults, command);
-    for (trm_walk walk = {.command = command}; trm_walk_next(&walk);) {
+    for (trm_walk walk = trm_command_walk(command); trm_walk_next(&walk);) {
         const trm_option *option = walk.option;
-        const int first = first_of_title(command, walk.table), group = first + 1;
-        if (walk.row == 1 && first == walk.table) {
+        const int first = group_of(command, walk.options->title), group = first + 1;
+        if (walk.number == first) {
             snprintf(titles[walk.number], sizeof titles[walk.number], "%s:", walk.options->title);
             options[count++] = (struct argp_option){.doc = titles[walk.number], .group = group};
         }
@@ -49,10 +49,11 @@ static void fill_options(const trm_command *command, struct argp_option *options
             .name = option->name,
             .key = option->letter != '\0' ? option->letter : FIRST_KEY + walk.number,
             .arg = trm_option_takes_value(option) ? option->value : NULL,
-            .doc = trm_option_help(option, (const char *)&defaults + walk.at, texts[walk.number]),
+            .doc = trm_option_help(option, trm_walk_settings(&walk, &defaults), texts[walk.number]),
             .group = group};
     }
     options[count] = (struct argp_option){0};
+    trm_cli_free(&defaults);
 }
 
 static void print_command(const trm_command *command, FILE *to, unsigned how)

@@ -1,7 +1,7 @@
 /* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit
  * code. */
+#include "cli/cli.h"
 #include "cli/launch.h"
-#include "cli/checkpoint.h"
 
 #include "par/agree.h"
 
@@ -50,7 +50,6 @@ static trm_status run_command(const trm_launch *launch, int argc, char **argv, t
     if (status == TRM_OK)
         status = trm_cli_parse(argc, argv, &cli, err);
     status = trm_agree(MPI_COMM_WORLD, status, err);
-    cli.baseline_rss = trm_report_rss_now();
     if (status == TRM_OK)
         status = trm_signals_stopped(MPI_COMM_WORLD, err);
     if (status == TRM_OK)

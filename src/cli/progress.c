@@ -60,14 +60,13 @@ static void show(void *context, const char *phase, double fraction, double reuse
     fflush(stderr);
 }
 
-void trm_progress_attach(const trm_cli *cli, trm_progress *progress, trm_run_options *run)
+trm_progress_fn trm_progress_begin(const trm_cli *cli, trm_progress *progress)
 {
     *progress = (trm_progress){.terminal = isatty(STDERR_FILENO) != 0, .start = trm_clock()};
     progress->next = progress->terminal ? 0.0 : next_moment(false, 0.0);
-    if (cli->progress == TRM_PROGRESS_NEVER || (cli->progress == TRM_PROGRESS_AUTO && cli->quiet))
-        return;
-    run->progress = show;
-    run->progress_context = progress;
+    const bool never =
+        cli->progress == TRM_PROGRESS_NEVER || (cli->progress == TRM_PROGRESS_AUTO && cli->quiet);
+    return never ? NULL : show;
 }
 
 void trm_progress_end(trm_progress *progress)

@@ -1,5 +1,5 @@
 /* Lines for people; what names in them hold never reaches a terminal raw. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include "base/alloc.h"
 #include "base/visible.h"
@@ -56,4 +56,9 @@ void trm_say_json(FILE *stream, const char *text)
             put_code(stream, (const unsigned char *)text, bytes);
         text += bytes;
     }
+}
+
+trm_voice trm_cli_voice(const trm_cli *cli)
+{
+    return (trm_voice){.say = trm_cli_say, .context = (void *)(uintptr_t)cli};
 }

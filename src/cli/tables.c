@@ -1,219 +1,8 @@
 /* The program's own options, a table each group of those that commands take together; see options/option.h.
  * Settings of all of them are in trm_cli. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
-#include "loss/options.h"
-
-static const trm_option output_rows[] = {
-    {.name = "output",
-     .letter = 'o',
-     .value = "FILE",
-     .about = "write the result to FILE (HDF5)",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, output)},
-};
-const trm_options trm_output_table = TRM_OPTIONS("Output", output_rows);
-
-static const trm_option form_rows[] = {
-    {.name = "form",
-     .value = "FORM",
-     .about = "of the result: one triplet a line, or all negatives of a pair in one line",
-     .json = "form",
-     .kind = TRM_OPTION_WORD,
-     TRM_FIELD(trm_cli, form),
-     .words = &trm_form_words,
-     .decides = TRM_AT_MINED,
-     .sparse = true},
-};
-const trm_options trm_form_table = TRM_OPTIONS("Output", form_rows);
-
-static const trm_option batches_rows[] = {
-    {.name = "batches",
-     .value = "B",
-     .about = "mine inside each of B batches that are drawn, not in the whole store",
-     .json = "batches",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_cli, batches),
-     .least = 1,
-     .most = 0x1p40,
-     .optional = true,
-     .sources = TRM_AT_MINED,
-     .decides = TRM_AT_MINED,
-     .sparse = true},
-    {.name = "classes-per-batch",
-     .value = "P",
-     .about = "classes of a batch",
-     .json = "classes_per_batch",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_cli, classes_per_batch),
-     .least = 1,
-     .most = 0x1p40,
-     .optional = true,
-     .sources = TRM_AT_MINED,
-     .decides = TRM_AT_MINED,
-     .sparse = true},
-    {.name = "rows-per-class",
-     .value = "K",
-     .about = "rows of each class in a batch",
-     .json = "rows_per_class",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_cli, rows_per_class),
-     .least = 1,
-     .most = 0x1p40,
-     .optional = true,
-     .sources = TRM_AT_MINED,
-     .decides = TRM_AT_MINED,
-     .sparse = true},
-    {.name = "batch-list",
-     .value = "FILE",
-     .about = "with --batches: write the drawn row ids to FILE; else mine inside the batches of FILE",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, batch_list),
-     .sources = TRM_AT_MINED},
-};
-const trm_options trm_batches_table = TRM_OPTIONS("Store", batches_rows);
-
-static const trm_option overwrite_rows[] = {
-    {.name = "overwrite",
-     .about = "replace an output that exists",
-     .kind = TRM_OPTION_FLAG,
-     TRM_FIELD(trm_cli, overwrite)},
-};
-const trm_options trm_overwrite_table = TRM_OPTIONS("Output", overwrite_rows);
-
-static const trm_option checkpoint_rows[] = {
-    {.name = "checkpoint",
-     .value = "FILE",
-     .about = "keep the state in FILE, to go on from after a stop",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, checkpoint),
-     .sources = TRM_AT_WHOLE},
-    {.name = "checkpoint-every",
-     .value = "MINUTES",
-     .about = "how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1",
-     .kind = TRM_OPTION_REAL,
-     TRM_FIELD(trm_cli, checkpoint_minutes),
-     .sources = TRM_AT_WHOLE},
-    {.name = "resume",
-     .about = "go on from the checkpoint, if there is one",
-     .kind = TRM_OPTION_FLAG,
-     TRM_FIELD(trm_cli, resume),
-     .sources = TRM_AT_WHOLE},
-};
-const trm_options trm_checkpoint_table = TRM_OPTIONS("Output", checkpoint_rows);
-
-static const trm_option dataset_rows[] = {
-    {.name = "embeddings",
-     .value = "PATH",
-     .about = "dataset of the embeddings (default: a known name)",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, store.embeddings),
-     .sources = TRM_AT_STORE},
-    {.name = "labels",
-     .value = "PATH",
-     .about = "dataset of the labels",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, store.labels),
-     .sources = TRM_AT_STORE},
-    {.name = "ids",
-     .value = "PATH",
-     .about = "dataset of the ids",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, store.ids),
-     .sources = TRM_AT_STORE},
-};
-const trm_options trm_dataset_table = TRM_OPTIONS("Store", dataset_rows);
-
-static const trm_option rows_rows[] = {
-    {.name = "normalize",
-     .about = "L2-normalise rows on load",
-     .json = "normalize",
-     .kind = TRM_OPTION_FLAG,
-     TRM_FIELD(trm_cli, normalize),
-     .sources = TRM_AT_ANY,
-     .decides = TRM_AT_ANY},
-    {.name = "ignore-label",
-     .value = "L",
-     .about = "rows with label L (a number or a name) take no part; may be repeated",
-     .json = "ignore_label",
-     .kind = TRM_OPTION_LABELS,
-     TRM_FIELD(trm_cli, ignore),
-     .sources = TRM_AT_STORE,
-     .decides = TRM_AT_STORE},
-};
-const trm_options trm_rows_table = TRM_OPTIONS("Store", rows_rows);
-
-static const trm_option source_rows[] = {
-    {.name = "loss",
-     .value = "NAME",
-     .about = "over the whole store",
-     .json = "source",
-     .kind = TRM_OPTION_WORD,
-     TRM_FIELD(trm_cli, source),
-     .words = &trm_source_words,
-     .optional = true,
-     .sources = TRM_AT_WHOLE,
-     .decides = TRM_AT_ANY},
-    {.name = "triplets",
-     .value = "FILE",
-     .about = "triplets of row ids to evaluate, as mine writes them",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, triplets),
-     .sources = TRM_AT_GIVEN},
-};
-const trm_options trm_source_table = TRM_OPTIONS("Triplets", source_rows);
-
-static const trm_option whole_rows[] = {
-    {.name = "lone",
-     .about = "batch-hard: a row without a positive adds [margin - min d(a,n)]+",
-     .json = "lone",
-     .kind = TRM_OPTION_FLAG,
-     TRM_FIELD(trm_cli, lone),
-     .sources = TRM_AT_HARD,
-     .decides = TRM_AT_HARD},
-    {.name = "within",
-     .value = "M",
-     .about = "batch-all: only triplets with 0 < d(a,n) - d(a,p) <= M",
-     .json = "within",
-     .kind = TRM_OPTION_REAL,
-     TRM_FIELD(trm_cli, within),
-     .optional = true,
-     .sources = TRM_AT_WITHIN,
-     .decides = TRM_AT_WITHIN},
-};
-const trm_options trm_whole_table = TRM_OPTIONS("Loss", whole_rows);
-
-static const trm_word gradient_at[] = {
-    {.name = "stored", .about = "through the normalisation", .value = 0},
-    {.name = "normalized", .about = "with respect to the normalised rows", .value = 1},
-};
-static const trm_words gradient_at_words = TRM_WORDS("bool", gradient_at);
-
-static const trm_option gradient_rows[] = {
-    {.name = "gradient",
-     .about = "the gradient of the value with respect to every row",
-     .kind = TRM_OPTION_FLAG,
-     TRM_FIELD(trm_cli, gradient)},
-    {.name = "gradient-at",
-     .value = "WHICH",
-     .about = "of the rows as stored or, with --normalize, as used",
-     .json = "gradient_at",
-     .kind = TRM_OPTION_WORD,
-     TRM_FIELD(trm_cli, gradient_at_normalized),
-     .words = &gradient_at_words,
-     .sources = TRM_AT_ANY,
-     .decides = TRM_AT_ANY | TRM_WITH_GRADIENT},
-};
-const trm_options trm_gradient_table = TRM_OPTIONS("Loss", gradient_rows);
-
-static const trm_option compat_rows[] = {
-    {.name = "compat",
-     .value = "NAME",
-     .about = "options that reproduce another library's rule (see README)",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_cli, compat)},
-};
-const trm_options trm_compat_table = TRM_OPTIONS("Loss", compat_rows);
+#include <string.h>
 
 static const trm_option synthetic_rows[] = {
     {.name = "rows",
@@ -245,56 +34,6 @@ static const trm_option synthetic_rows[] = {
      .most = 1e100}, /* noise is squared and added up before rows are scaled to norm 1 */
 };
 const trm_options trm_synthetic_table = TRM_OPTIONS("Synthetic store", synthetic_rows);
-
-static const trm_option seed_rows[] = {
-    {.name = "seed",
-     .value = "S",
-     .about = "seed of everything random",
-     .json = "seed",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_cli, seed),
-     .most = TRM_MOST}, /* it decides where something is drawn: trm_cli_draws */
-};
-const trm_options trm_seed_table = TRM_OPTIONS("Random choices", seed_rows);
-
-static const trm_word replicate[] = {{.name = "auto", .about = "as many as pay", .value = 0}};
-static const trm_words replicate_words = TRM_WORDS("int", replicate);
-
-static const trm_option run_rows[] = {
-    {.name = "kernel",
-     .value = "NAME",
-     .about = "auto, blas or fp32",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_run_options, kernel)},
-    {.name = "threads",
-     .value = "T",
-     .about = "threads a rank (default: OMP_NUM_THREADS, else its share of the cores)",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_run_options, threads),
-     .least = 1,
-     .most = TRM_THREADS_MOST},
-    {.name = "replicate",
-     .value = "C",
-     .about = "ranks a team, auto or a divisor of the ranks",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_run_options, replicate),
-     .words = &replicate_words,
-     .least = 1,
-     .most = INT32_MAX},
-    {.name = "tile",
-     .value = "T",
-     .about = "rows and columns a tile, a multiple of 32",
-     .kind = TRM_OPTION_WHOLE,
-     TRM_FIELD(trm_run_options, tile),
-     .least = 1,
-     .most = INT32_MAX},
-    {.name = "mem-per-rank",
-     .value = "SIZE",
-     .about = "memory limit, such as 900M or 4G",
-     .kind = TRM_OPTION_SIZE,
-     TRM_FIELD(trm_run_options, mem_per_rank)},
-};
-const trm_options trm_run_table = TRM_OPTIONS("Run", run_rows);
 
 static const trm_word progress[] = {
     {.name = "auto", .about = "a bar on a terminal, else lines", .value = TRM_PROGRESS_AUTO},
@@ -329,3 +68,28 @@ static const trm_option report_rows[] = {
      TRM_FIELD(trm_cli, verbose)},
 };
 const trm_options trm_report_table = TRM_OPTIONS("Report", report_rows);
+
+static const trm_taken job_own[] = {TRM_OWN(trm_progress_table), TRM_OWN(trm_report_table)};
+const trm_takes trm_job_takes = TRM_TAKES(job_own);
+
+static const trm_takes *settings_of(const trm_command *command)
+{
+    if ((command->traits & TRM_IS_JOB) == 0)
+        return command->settings;
+    const trm_job_kind *const *kind = trm_job_kinds;
+    while (*kind != NULL && strcmp((*kind)->name, command->name) != 0)
+        kind++;
+    return &(*kind)->takes;
+}
+
+trm_walk trm_command_walk(const trm_command *command)
+{
+    static const trm_takes none;
+    const trm_takes *settings = settings_of(command);
+    return (trm_walk){.part = {settings != NULL ? settings : &none, command->own}};
+}
+
+void *trm_walk_settings(const trm_walk *walk, const trm_cli *cli)
+{
+    return (char *)(uintptr_t)(walk->which == 0 ? (const void *)cli->settings : cli) + walk->at;
+}

@@ -7,13 +7,10 @@
 #define TRM_PAR_AGREE_H
 
 #include "base/error.h"
+#include "trimine/run.h"
 
 #include <mpi.h>
 
-/* Collective on comm. local: this rank's status; err: its error object, or NULL. Returns TRM_OK iff every
- * rank passed TRM_OK; otherwise the status of the lowest failing rank on all ranks, and err holds that rank's
- * text, rank number and host. */
-trm_status trm_agree(MPI_Comm comm, trm_status local, trm_error *err) TRM_MUST_CHECK;
 #ifdef __clang_analyzer__ /* as in error.h: a failure here is one everywhere */
 static inline trm_status trm_agree_seen(MPI_Comm comm, trm_status local, trm_error *err)
 {

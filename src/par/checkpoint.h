@@ -7,6 +7,7 @@
 #define TRM_PAR_CHECKPOINT_H
 
 #include "base/error.h"
+#include "trimine/run.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,8 +19,6 @@ typedef struct trm_checkpoint_part {
     int64_t total, first, count;
     void *words; /* borrowed */
 } trm_checkpoint_part;
-
-enum { TRM_WISH_SAVE = 1, TRM_WISH_STOP = 2 };
 
 /* Volumes of what is kept: the state, and the finished pieces that it builds on, 0, 1, ... */
 enum { TRM_CHECKPOINT_STATE = -1 };

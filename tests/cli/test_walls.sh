@@ -60,7 +60,8 @@ declare -A public=(
     [run]="abi mpi status"
     [store]="abi mpi status"
     [packed]="abi batches loss metric mine mpi status"
-    [trimine]="abi batches loss metric mine mpi packed run status store version"
+    [job]="abi mpi run status"
+    [trimine]="abi batches job loss metric mine mpi packed run status store version"
 )
 
 code() { # the file without comments, preprocessor lines kept
@@ -115,6 +116,10 @@ reached() { # FILE...
         sed -e ':a' -e '/\\$/{N;s/\\\n//;ta' -e '}' | sed 's/^[^:]*: *//'
 }
 
+# The program is written on the public headers: of src/ its files reach base/ besides. These reach further: they read the
+# tables of options, or look inside for another reason.
+inside=(main options help cmd_options tables report say cmd_bench cmd_info cmd_synth clusters)
+
 used=()
 mapfile -t files < <(find . -name '*.[ch]' -printf '%P\n' | sort)
 reached "${files[@]}" >"$dir/reached"
@@ -141,6 +146,14 @@ while read -r file headers; do
         hdf5.h | */hdf5.h) [[ $folder == store ]] || wrong+=("hdf5.h: only store may") ;;
         *)
             [[ $header != /* && $room != "$folder" && -n ${height[$room]:-} ]] || continue
+            if [[ $folder == cli && $room != base ]]; then
+                stem=${file##*/}
+                if [[ " ${inside[*]} " == *" ${stem%.*} "* ]]; then
+                    used+=("${stem%.*}")
+                else
+                    wrong+=("$header: of the program only those listed in inside may")
+                fi
+            fi
             may_reach "$folder" "$room" && continue
             if [[ " ${exceptions[*]/%/;} " == *" $folder > $header; "* ]]; then
                 used+=("$folder > $header")
@@ -156,7 +169,7 @@ while read -r file headers; do
         fail "src/$file reaches $(printf '%s; ' "${wrong[@]}")"
     fi
 done <"$dir/reached"
-for one in "${exceptions[@]}" "${with_mpi[@]}"; do
+for one in "${exceptions[@]}" "${with_mpi[@]}" "${inside[@]}"; do
     if printf '%s\n' "${used[@]}" | grep -qxF "$one"; then pass; else fail "the exception '$one' is not needed any more"; fi
 done
 

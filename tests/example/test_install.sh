@@ -49,6 +49,20 @@ if [ -n "$cxx" ] && command -v mpicxx >/dev/null; then
     mpirun --bind-to none -n 1 "$work/spread_vectors"
 fi
 
+# A second program, with jobs of its own: the same file as the first one's, with a checkpoint that goes when it is done.
+mine=$work/mine_store
+OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/mine_store.c" $(pkg-config --cflags --libs trimine) -o "$mine"
+"$prefix/bin/trimine" synth "$work/store.h5" --rows 500 --dim 16 --classes 20 --quiet
+"$prefix/bin/trimine" mine "$work/store.h5" -o "$work/first.h5" --negatives topk:3 --json >"$work/first.json"
+mpirun --bind-to none -n 3 "$mine" "$work/store.h5" "$work/second.h5" negatives topk:3 >"$work/second.json"
+cmp "$work/first.h5" "$work/second.h5"
+hash_of() { grep -o '"result_hash": "[0-9a-f]*"' "$1"; }
+[ "$(hash_of "$work/first.json")" = "$(hash_of "$work/second.json")" ]
+[ ! -e "$work/second.h5.checkpoint" ]
+code=0
+mpirun --bind-to none -n 2 "$mine" "$work/store.h5" "$work/third.h5" negatives topk:0 2>"$work/refused" || code=$?
+[ $code = 64 ] && grep -q "^error: --negatives 'topk:0': must be" "$work/refused"
+
 if ! { "$cmake" -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     "$cmake" --build "$work/cmake"; } >"$work/log" 2>&1; then
     cat "$work/log"

@@ -11,7 +11,7 @@ shift 3
 mpi=()
 for folder in "$@"; do mpi+=(-isystem "$folder"); done
 
-needs_mpi=" packed run store trimine "
+needs_mpi=" job packed run store trimine "
 
 compiles() { # COMPILER STANDARD HEADER: included twice, as files of a program do
     local language=c with=()

@@ -1,5 +1,5 @@
 /* Tables of options: what a row does from text to report, and rules that hold for every row of every command. */
-#include "cli/cli.h"
+#include "cli/tables.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -305,7 +305,7 @@ static void check_row(const trm_walk *walk, const trm_cli *defaults)
     assert_true(trm_option_takes_value(option) == (option->value != NULL));
     if (option->kind == TRM_OPTION_WORD)
         assert_non_null(
-            trm_word_of(option->words, (int)trm_option_whole(option, (const char *)defaults + walk->at)));
+            trm_word_of(option->words, (int)trm_option_whole(option, trm_walk_settings(walk, defaults))));
 }
 
 static void rows_of_all_commands_are_sound(void **state)
@@ -314,10 +314,11 @@ static void rows_of_all_commands_are_sound(void **state)
     for (int i = 0; trm_commands[i] != NULL; i++) {
         trm_cli defaults;
         trm_cli_init(&defaults, trm_commands[i]);
-        for (trm_walk walk = {.command = trm_commands[i]}; trm_walk_next(&walk);) {
+        for (trm_walk walk = trm_command_walk(trm_commands[i]); trm_walk_next(&walk);) {
             assert_true(walk.number < TRM_OPTIONS_MOST);
             check_row(&walk, &defaults);
         }
+        trm_cli_free(&defaults);
     }
 }
 
@@ -330,7 +331,7 @@ static void names_letters_and_keys_are_unique_in_a_command(void **state)
 {
     (void)state;
     for (int i = 0; trm_commands[i] != NULL; i++)
-        for (trm_walk a = {.command = trm_commands[i]}; trm_walk_next(&a);)
+        for (trm_walk a = trm_command_walk(trm_commands[i]); trm_walk_next(&a);)
             for (trm_walk b = a; trm_walk_next(&b);)
                 if (same(a.option->name, b.option->name) || same(a.option->json, b.option->json) ||
                     (a.option->letter != '\0' && a.option->letter == b.option->letter))
@@ -343,9 +344,9 @@ static void an_option_takes_a_value_everywhere_or_nowhere(void **state)
 {
     (void)state;
     for (int i = 0; trm_commands[i] != NULL; i++)
-        for (trm_walk a = {.command = trm_commands[i]}; trm_walk_next(&a);)
+        for (trm_walk a = trm_command_walk(trm_commands[i]); trm_walk_next(&a);)
             for (int k = 0; k < i && a.option->name != NULL; k++) {
-                trm_walk b = {.command = trm_commands[k]};
+                trm_walk b = trm_command_walk(trm_commands[k]);
                 if (trm_walk_find(&b, a.option->name))
                     assert_true(trm_option_takes_value(a.option) == trm_option_takes_value(b.option) &&
                                 a.option->letter == b.option->letter);

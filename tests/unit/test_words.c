@@ -1,5 +1,6 @@
 /* Command lines, one a row: what is refused, in which words, and what is read as what. */
 #include "cli/cli.h"
+#include "job/inner.h"
 
 #include <regex.h>
 #include <setjmp.h>
@@ -126,14 +127,15 @@ static void margins_are_as_many_as_are_given(void **state)
     char line[512] = "mine s.h5 --margins 0";
     (void)state;
     assert_int_equal(parse("mine s.h5 --margins 0.5,0,1e-3", &cli, &err), TRM_OK);
-    assert_int_equal(cli.survey.margins, 3);
-    assert_true(cli.survey.margin[0] == 0.5 && cli.survey.margin[1] == 0.0 && cli.survey.margin[2] == 1e-3);
-    assert_int_equal(cli.mine.window, TRM_WINDOW_NONE);
+    assert_int_equal(cli.job->settings.survey.margins, 3);
+    assert_true(cli.job->settings.survey.margin[0] == 0.5 && cli.job->settings.survey.margin[1] == 0.0 &&
+                cli.job->settings.survey.margin[2] == 1e-3);
+    assert_int_equal(cli.job->settings.mine.window, TRM_WINDOW_NONE);
     done(&cli);
     for (int i = 1; i < TRM_MARGINS_MOST; i++)
         strcat(line, ",1");
     assert_int_equal(parse(line, &cli, &err), TRM_OK);
-    assert_int_equal(cli.survey.margins, TRM_MARGINS_MOST);
+    assert_int_equal(cli.job->settings.survey.margins, TRM_MARGINS_MOST);
     done(&cli);
     assert_int_equal(parse(strcat(line, ",1"), &cli, &err), TRM_ERR_USAGE);
     assert_true(matches("must be at most 100 numbers, with commas between$", err.text));
@@ -150,14 +152,14 @@ static void values_are_found_where_GNU_programs_have_them(void **state)
     assert_int_equal(cli.inputs, 3);
     assert_string_equal(cli.input[1], "b.h5");
     assert_string_equal(cli.input[2], "--c.h5");
-    assert_string_equal(cli.output, "t.h5");
+    assert_string_equal(cli.job->settings.output, "t.h5");
     assert_int_equal(cli.verbose, 2);
-    assert_true(cli.mine.margin == 0.25);
+    assert_true(cli.job->settings.mine.margin == 0.25);
     done(&cli);
     assert_int_equal(parse("mine a.h5 -ot.h5 --labels=--x --mem-per-rank 8B", &cli, &err), TRM_OK);
-    assert_string_equal(cli.output, "t.h5");
-    assert_string_equal(cli.store.labels, "--x");
-    assert_int_equal(cli.run.mem_per_rank, 8);
+    assert_string_equal(cli.job->settings.output, "t.h5");
+    assert_string_equal(cli.job->settings.store.labels, "--x");
+    assert_int_equal(cli.job->settings.run.mem_per_rank, 8);
     done(&cli);
 }
 

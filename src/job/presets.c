@@ -3,7 +3,7 @@
  *
  * tf.maximum(z, 0) passes the gradient on where z is exactly 0: --at-zero=whole for all that is TensorFlow's.
  */
-#include "cli/cli.h"
+#include "job/settings.h"
 
 #include "base/json.h"
 

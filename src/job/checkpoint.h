@@ -1,23 +1,20 @@
-/* Stopping a job and saving it: signals, the clock, and the checkpoint file behind the library's wishes
- * (par/checkpoint.h).
+/* A job's checkpoint: the hooks' wishes, the clock, and the files behind the interface (par/checkpoint.h).
  *
  * Finished pieces of a long job (the triplets of a panel of anchors) are files of their own beside the
- * checkpoint, PATH.piece-K, in the same form. They go when the checkpoint goes.
- *
- * SIGTERM, SIGINT, SIGHUP and SIGUSR1 ask for a checkpoint and the end, SIGUSR2 for a checkpoint. Launchers
- * may deliver a signal to a rank twice, directly and through mpirun; so only a second one that comes a second
- * later or more means impatience, and ends the rank at once. SIGINT and SIGHUP that were ignored when the
- * program was started (nohup, a shell's background job) stay ignored. */
-#ifndef TRM_CLI_CHECKPOINT_H
-#define TRM_CLI_CHECKPOINT_H
+ * checkpoint, PATH.piece-K, in the same form. They go when the checkpoint goes. */
+#ifndef TRM_JOB_CHECKPOINT_H
+#define TRM_JOB_CHECKPOINT_H
 
-#include "cli/cli.h"
+#include "job/settings.h"
+#include "job/voice.h"
 #include "par/checkpoint.h"
 #include "store/checkpoint_file.h"
 #include "store/result.h"
 
 typedef struct trm_job_checkpoint {
-    const trm_cli *cli;
+    const trm_settings *settings;
+    const trm_job_hooks *hooks;
+    trm_voice *voice;
     MPI_Comm comm;
     int rank;
     trm_checkpoint checkpoint;
@@ -36,30 +33,19 @@ typedef struct trm_job_checkpoint {
     bool resumed;
 } trm_job_checkpoint;
 
-/* Installs the signal handlers: before anything else, so that no signal is lost; and takes them back, for
- * work that is not kept. Not collective. */
-void trm_signals_listen(void);
-void trm_signals_ignore(void);
-
-/* STOPPED on all ranks if any was asked to stop. Collective. */
-trm_status trm_signals_stopped(MPI_Comm comm, trm_error *err) TRM_MUST_CHECK;
-
-/* Claims a path that must be none of the job's inputs. Collective. Errors: as trm_claim_take. */
-trm_status trm_claim_output(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
-                            bool overwrite, trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
-/* Says where another job's output was replaced; claim may be NULL. Rank 0's; not collective. */
-void trm_claim_tell_replaced(const trm_claim *claim);
-/* Claims --checkpoint, and checks what is there already. Collective. Errors: as trm_claim_take; CREATE (a
- * checkpoint, or a piece of one, that must not be written over). */
-trm_status trm_job_checkpoint_begin(const trm_cli *cli, MPI_Comm comm, trm_job_checkpoint *checkpoint,
-                                    trm_error *err) TRM_MUST_CHECK;
+/* Checks what is there already, under claim, which becomes its own; NULL where there is no checkpoint, and the job
+ * may only be stopped. settings, hooks and voice are borrowed. Collective. Errors: CREATE (a checkpoint, or a piece
+ * of one, that must not be written over). */
+trm_status trm_job_checkpoint_begin(trm_job_checkpoint *checkpoint, MPI_Comm comm,
+                                    const trm_settings *settings, const trm_job_hooks *hooks,
+                                    trm_voice *voice, trm_claim *claim, trm_error *err) TRM_MUST_CHECK;
+/* Refuses names of the checkpoint and the output that are the same. Rank 0's; not collective. Errors: USAGE. */
+trm_status trm_job_checkpoint_check(const trm_settings *settings, trm_error *err) TRM_MUST_CHECK;
 /* The store is read: opens what there is to go on from, or says that there is nothing. job: but for command,
  * version and options, which this fills in. Collective. Errors: as trm_checkpoint_file_open; no file is none,
  * unless there was one at the beginning (NO_INPUT). */
 trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpoint_job job,
                                      trm_error *err) TRM_MUST_CHECK;
-/* Between phases: STOPPED on all ranks if any was asked to. Collective. */
-trm_status trm_job_checkpoint_pause(const trm_job_checkpoint *checkpoint, trm_error *err) TRM_MUST_CHECK;
 /* Makes the error of a stopped job say what to do next. */
 trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status,
                                       trm_error *err) TRM_MUST_CHECK;

@@ -1,93 +1,27 @@
-/* Signals, clock and checkpoint; see checkpoint.h. */
-#include "cli/checkpoint.h"
+/* A job's checkpoint; see checkpoint.h. */
+#include "job/checkpoint.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "par/agree.h"
 #include "store/result.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* ---- signals ---- */
-
-static volatile sig_atomic_t stop_signal, save_asked;
-static struct timespec stop_time; /* written by the first stop signal, before stop_signal */
-
-static void on_stop(int number)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (stop_signal == 0) {
-        stop_time = now;
-        stop_signal = number;
-        return;
-    }
-    const double since =
-        (double)(now.tv_sec - stop_time.tv_sec) + 1e-9 * (double)(now.tv_nsec - stop_time.tv_nsec);
-    if (since < 1.0)
-        return;
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-static void on_save(int number)
-{
-    (void)number;
-    save_asked = 1;
-}
-
-static const struct listened {
-    int number;
-    void (*handler)(int);
-    bool may_be_ignored; /* by whoever started this process, as nohup does: then it stays so */
-} signals[] = {
-    {SIGTERM, on_stop, false}, {SIGUSR1, on_stop, false}, {SIGINT, on_stop, true},
-    {SIGHUP, on_stop, true},   {SIGUSR2, on_save, false},
-};
-enum { SIGNALS = sizeof signals / sizeof *signals };
-static struct sigaction before[SIGNALS];
-
-void trm_signals_listen(void)
-{
-    for (int i = 0; i < SIGNALS; i++) {
-        struct sigaction action = {.sa_handler = signals[i].handler, .sa_flags = SA_RESTART};
-        sigemptyset(&action.sa_mask);
-        sigaction(signals[i].number, NULL, &before[i]);
-        if (!signals[i].may_be_ignored || before[i].sa_handler != SIG_IGN)
-            sigaction(signals[i].number, &action, NULL);
-    }
-}
-
-void trm_signals_ignore(void)
-{
-    for (int i = 0; i < SIGNALS; i++)
-        sigaction(signals[i].number, &before[i], NULL);
-}
-
-trm_status trm_signals_stopped(MPI_Comm comm, trm_error *err)
-{
-    int stopped = stop_signal != 0;
-    MPI_Allreduce(MPI_IN_PLACE, &stopped, 1, MPI_INT, MPI_MAX, comm);
-    return stopped ? trm_fail(err, TRM_ERR_STOPPED,
-                              "stopped on a signal before there was anything to keep: run again")
-                   : TRM_OK;
-}
 
 /* ---- the library's wishes ---- */
 
 static int wish(void *context)
 {
     const trm_job_checkpoint *checkpoint = context;
-    int wishes = save_asked != 0 ? TRM_WISH_SAVE : 0;
-    if (stop_signal != 0)
-        wishes |= TRM_WISH_STOP;
-    const double every = checkpoint->cli->checkpoint_minutes * 60.0;
+    const trm_job_hooks *hooks = checkpoint->hooks;
+    int wishes = hooks->wish != NULL ? hooks->wish(hooks->context) : 0;
+    const double every = checkpoint->settings->checkpoint_minutes * 60.0;
     if (checkpoint->rank == 0 && every > 0.0 && trm_clock() - checkpoint->last >= every)
         wishes |= TRM_WISH_SAVE;
     return wishes;
@@ -110,13 +44,13 @@ static trm_status write_file(trm_job_checkpoint *checkpoint, trm_claim *claim, i
         trm_checkpoint_file_write(checkpoint->comm, claim, &checkpoint->job, parts, part, bytes, err);
     const double seconds = trm_clock() - start;
     checkpoint->write_s += seconds;
-    if (status == TRM_OK && checkpoint->rank == 0 && checkpoint->cli->verbose > 0)
-        trm_say(stderr, "checkpoint '%s': %.1f MB in %.2f s\n", trm_claim_target(claim), (double)*bytes / 1e6,
-                seconds);
+    if (status == TRM_OK && checkpoint->rank == 0)
+        trm_voice_say(checkpoint->voice, TRM_LINE_DETAIL, "checkpoint '%s': %.1f MB in %.2f s",
+                      trm_claim_target(claim), (double)*bytes / 1e6, seconds);
     return status;
 }
 
-/* A piece that can't be kept does not end the job either, but nothing that builds on it is worth checkpoint. */
+/* A piece that can't be kept does not end the job either, but nothing that builds on it is worth saving. */
 static trm_status set_aside(void *context, int64_t piece, int parts, const trm_checkpoint_part *part,
                             trm_error *err)
 {
@@ -131,7 +65,7 @@ static trm_status set_aside(void *context, int64_t piece, int parts, const trm_c
     if (status != TRM_OK) {
         checkpoint->piece_lost = true;
         if (checkpoint->rank == 0)
-            trm_warn("%s; going on without further checkpoints", why.text);
+            trm_warn(checkpoint->voice, "%s; going on without further checkpoints", why.text);
     }
     trm_claim_release(&claim);
     return TRM_OK;
@@ -146,10 +80,11 @@ static trm_status save(void *context, int parts, const trm_checkpoint_part *part
     if (checkpoint->piece_lost)
         status = trm_fail(&why, TRM_ERR_IO,
                           "checkpoint '%s': what was found before could not be kept, so neither can this be",
-                          checkpoint->cli->checkpoint);
+                          checkpoint->settings->checkpoint);
     else
         status = write_file(checkpoint, checkpoint->claim, parts, part, &checkpoint->bytes, &why);
-    save_asked = 0;
+    if (checkpoint->hooks->saved != NULL)
+        checkpoint->hooks->saved(checkpoint->hooks->context);
     checkpoint->last = trm_clock();
     if (status == TRM_OK) {
         checkpoint->written++;
@@ -163,7 +98,7 @@ static trm_status save(void *context, int parts, const trm_checkpoint_part *part
         return status;
     }
     if (checkpoint->rank == 0)
-        trm_warn("%s; going on without", why.text);
+        trm_warn(checkpoint->voice, "%s; going on without", why.text);
     return TRM_OK;
 }
 
@@ -199,49 +134,21 @@ static trm_status load(void *context, int64_t volume, int parts, const trm_check
 
 /* ---- the program's side ---- */
 
-trm_status trm_claim_output(const trm_cli *cli, MPI_Comm comm, const char *kind, const char *path,
-                            bool overwrite, trm_claim **claim, trm_error *err)
-{
-    const char *const list = cli->batches == 0 ? cli->batch_list : NULL; /* that is read */
-    const int inputs = cli->inputs + (cli->triplets != NULL ? 1 : 0) + (list != NULL ? 1 : 0);
-    const char **input = trm_alloc(inputs, sizeof *input);
-    trm_status status =
-        input == NULL ? trm_fail_memory(err, "the list of inputs", inputs, sizeof *input) : TRM_OK;
-    status = trm_agree(comm, status, err);
-    if (status == TRM_OK) {
-        memcpy(input, cli->input, (size_t)cli->inputs * sizeof *input);
-        if (cli->triplets != NULL)
-            input[cli->inputs] = cli->triplets;
-        if (list != NULL)
-            input[inputs - 1] = list;
-        status = trm_claim_take(comm, kind, path, overwrite, inputs, input, claim, err);
-    }
-    trm_free(input);
-    return status;
-}
-
-void trm_claim_tell_replaced(const trm_claim *claim)
-{
-    if (claim != NULL && trm_claim_replaced(claim))
-        trm_warn("another job wrote output '%s' while this one ran: replaced by this one's",
-                 trm_claim_target(claim));
-}
-
 /* Rank 0: what is there already, and may it be written over? */
 static trm_status check_existing(trm_job_checkpoint *checkpoint, trm_error *err)
 {
-    const trm_cli *cli = checkpoint->cli;
-    const char *path = cli->checkpoint, *target = trm_claim_target(checkpoint->claim);
+    const trm_settings *settings = checkpoint->settings;
+    const char *path = settings->checkpoint, *target = trm_claim_target(checkpoint->claim);
     struct stat about;
     checkpoint->found = lstat(target, &about) == 0;
     checkpoint->first_piece = trm_checkpoint_file_first_piece(checkpoint->claim);
-    if (checkpoint->found && !cli->resume && !cli->overwrite)
+    if (checkpoint->found && !settings->resume && !settings->overwrite)
         return trm_fail(
             err, TRM_ERR_CREATE,
             "checkpoint '%s' exists: give --resume to go on from it, or --overwrite to begin anew", path);
-    if (checkpoint->found && !cli->resume && trm_checkpoint_file_is_foreign(target))
+    if (checkpoint->found && !settings->resume && trm_checkpoint_file_is_foreign(target))
         return trm_fail(err, TRM_ERR_CREATE, "checkpoint '%s': there is a file of another kind", path);
-    if (!checkpoint->found && checkpoint->first_piece >= 0 && !cli->overwrite)
+    if (!checkpoint->found && checkpoint->first_piece >= 0 && !settings->overwrite)
         return trm_fail(err, TRM_ERR_CREATE,
                         "checkpoint '%s' is missing, but '%s.piece-%" PRId64
                         "', a piece of it, is there: put it back, or give --overwrite to begin anew",
@@ -249,42 +156,43 @@ static trm_status check_existing(trm_job_checkpoint *checkpoint, trm_error *err)
     return TRM_OK;
 }
 
-static trm_status check_same(const trm_cli *cli, trm_error *err)
+trm_status trm_job_checkpoint_check(const trm_settings *settings, trm_error *err)
 {
-    if (cli->output != NULL && trm_output_is_same(cli->checkpoint, cli->output))
-        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", cli->checkpoint);
-    const size_t length = strlen(cli->checkpoint);
-    if (cli->output != NULL && strncmp(cli->output, cli->checkpoint, length) == 0 &&
-        strncmp(cli->output + length, ".piece-", 7) == 0)
+    if (settings->output != NULL && trm_output_is_same(settings->checkpoint, settings->output))
+        return trm_fail(err, TRM_ERR_USAGE, "--checkpoint '%s' is the output, too", settings->checkpoint);
+    const size_t length = strlen(settings->checkpoint);
+    if (settings->output != NULL && strncmp(settings->output, settings->checkpoint, length) == 0 &&
+        strncmp(settings->output + length, ".piece-", 7) == 0)
         return trm_fail(err, TRM_ERR_USAGE, "output '%s' has the name of a piece of --checkpoint '%s'",
-                        cli->output, cli->checkpoint);
+                        settings->output, settings->checkpoint);
     return TRM_OK;
 }
 
-trm_status trm_job_checkpoint_begin(const trm_cli *cli, MPI_Comm comm, trm_job_checkpoint *checkpoint,
-                                    trm_error *err)
+trm_status trm_job_checkpoint_begin(trm_job_checkpoint *checkpoint, MPI_Comm comm,
+                                    const trm_settings *settings, const trm_job_hooks *hooks,
+                                    trm_voice *voice, trm_claim *claim, trm_error *err)
 {
-    *checkpoint = (trm_job_checkpoint){.cli = cli, .comm = comm, .last = trm_clock()};
+    *checkpoint = (trm_job_checkpoint){.settings = settings,
+                                       .hooks = hooks,
+                                       .voice = voice,
+                                       .comm = comm,
+                                       .claim = claim,
+                                       .last = trm_clock()};
     MPI_Comm_rank(comm, &checkpoint->rank);
     checkpoint->checkpoint = (trm_checkpoint){.wish = wish, .context = checkpoint};
-    if (cli->checkpoint == NULL)
+    if (claim == NULL)
         return TRM_OK;
     checkpoint->checkpoint.save = save;
     checkpoint->checkpoint.set_aside = set_aside;
     checkpoint->checkpoint.size = size;
     checkpoint->checkpoint.load = load;
-    trm_status status = trm_agree(comm, checkpoint->rank == 0 ? check_same(cli, err) : TRM_OK, err);
-    if (status == TRM_OK)
-        status = trm_claim_output(cli, comm, "checkpoint", cli->checkpoint, true, &checkpoint->claim, err);
-    return status == TRM_OK
-               ? trm_agree(comm, checkpoint->rank == 0 ? check_existing(checkpoint, err) : TRM_OK, err)
-               : status;
+    return trm_agree(comm, checkpoint->rank == 0 ? check_existing(checkpoint, err) : TRM_OK, err);
 }
 
 /* What tells that a job that begins with --resume was meant to go on; false where nothing does. */
 static bool was_begun(const trm_job_checkpoint *checkpoint, char *text, size_t size)
 {
-    const trm_cli *cli = checkpoint->cli;
+    const trm_settings *settings = checkpoint->settings;
     const char *restarts = getenv("SLURM_RESTART_COUNT");
     char *options = NULL;
     bool begun = true;
@@ -295,12 +203,12 @@ static bool was_begun(const trm_job_checkpoint *checkpoint, char *text, size_t s
         snprintf(text, size, "Slurm has restarted this job (SLURM_RESTART_COUNT is %.8s)", restarts);
     else if (trm_claim_after_kill(checkpoint->claim))
         snprintf(text, size, "a job with this checkpoint was killed");
-    else if (cli->output != NULL && trm_report_options_text(cli, &options, NULL) == TRM_OK &&
-             trm_output_holds(cli->output, trm_version(), options, checkpoint->job.store_fingerprint))
-        snprintf(text, size, "output '%s' holds this job's whole result", cli->output);
+    else if (settings->output != NULL && trm_settings_text(settings, &options, NULL) == TRM_OK &&
+             trm_output_holds(settings->output, trm_version(), options, checkpoint->job.store_fingerprint))
+        snprintf(text, size, "output '%s' holds this job's whole result", settings->output);
     else
         begun = false;
-    free(options);
+    trm_json_free(options);
     return begun;
 }
 
@@ -308,57 +216,54 @@ static void say_anew(const trm_job_checkpoint *checkpoint)
 {
     char why[512];
     if (was_begun(checkpoint, why, sizeof why))
-        trm_warn("--resume: there is no checkpoint '%s', although %s: from the beginning",
-                 checkpoint->cli->checkpoint, why);
-    else if (!checkpoint->cli->quiet)
-        trm_say(stderr, "resume     no checkpoint '%s' yet: from the beginning\n",
-                checkpoint->cli->checkpoint);
+        trm_warn(checkpoint->voice, "--resume: there is no checkpoint '%s', although %s: from the beginning",
+                 checkpoint->settings->checkpoint, why);
+    else
+        trm_voice_say(checkpoint->voice, TRM_LINE_STEP,
+                      "resume     no checkpoint '%s' yet: from the beginning",
+                      checkpoint->settings->checkpoint);
 }
 
 trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpoint_job job, trm_error *err)
 {
-    const trm_cli *cli = checkpoint->cli;
+    const trm_settings *settings = checkpoint->settings;
     struct stat about;
     trm_status status = TRM_OK;
-    if (cli->checkpoint == NULL)
+    if (settings->checkpoint == NULL)
         return TRM_OK;
     checkpoint->job = job;
-    checkpoint->job.command = cli->command->name;
+    checkpoint->job.command = settings->kind->name;
     checkpoint->job.version = trm_version();
-    checkpoint->job.options = trm_report_options(cli);
-    int there = cli->resume && checkpoint->rank == 0 && stat(cli->checkpoint, &about) == 0;
-    if (cli->resume && checkpoint->rank == 0 && !there && checkpoint->found)
+    checkpoint->job.options = trm_settings_json(settings);
+    int there = settings->resume && checkpoint->rank == 0 && stat(settings->checkpoint, &about) == 0;
+    if (settings->resume && checkpoint->rank == 0 && !there && checkpoint->found)
         status = trm_fail(err, TRM_ERR_NO_INPUT,
                           "checkpoint '%s' was there when this job began, and has vanished since",
-                          cli->checkpoint);
+                          settings->checkpoint);
     status = trm_agree(checkpoint->comm, status, err);
     if (status != TRM_OK)
         return status;
     MPI_Bcast(&there, 1, MPI_INT, 0, checkpoint->comm);
-    if (cli->resume && !there && checkpoint->rank == 0)
+    if (settings->resume && !there && checkpoint->rank == 0)
         say_anew(checkpoint);
     if (!there)
         return TRM_OK;
-    status =
-        trm_checkpoint_file_open(checkpoint->comm, cli->checkpoint, &checkpoint->job, &checkpoint->from, err);
+    status = trm_checkpoint_file_open(checkpoint->comm, settings->checkpoint, &checkpoint->job,
+                                      &checkpoint->from, err);
     if (status != TRM_OK)
         return status;
     checkpoint->resumed = checkpoint->checkpoint.resumes = true;
-    if (checkpoint->rank == 0 && !cli->quiet)
-        trm_say(stderr, "resume     from checkpoint '%s'\n", cli->checkpoint);
+    if (checkpoint->rank == 0)
+        trm_voice_say(checkpoint->voice, TRM_LINE_STEP, "resume     from checkpoint '%s'",
+                      settings->checkpoint);
     return TRM_OK;
-}
-
-trm_status trm_job_checkpoint_pause(const trm_job_checkpoint *checkpoint, trm_error *err)
-{
-    return trm_signals_stopped(checkpoint->comm, err);
 }
 
 trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status, trm_error *err)
 {
     if (status != TRM_ERR_STOPPED || err == NULL)
         return status;
-    const char *path = checkpoint->cli->checkpoint;
+    const char *path = checkpoint->settings->checkpoint;
     *err = (trm_error)TRM_ERROR_INIT;
     if (path == NULL)
         return trm_fail(err, status, "stopped on a signal; nothing was kept (--checkpoint PATH would have)");
@@ -369,13 +274,13 @@ trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_
 }
 
 /* Whether there was one to remove. */
-static bool remove_file(const trm_claim *claim)
+static bool remove_file(const trm_job_checkpoint *checkpoint, const trm_claim *claim)
 {
     if (trm_checkpoint_file_remove(claim))
         return true;
     if (errno != 0)
-        trm_warn("checkpoint '%s' is of no more use and can't be removed: %s", trm_claim_target(claim),
-                 strerror(errno));
+        trm_warn(checkpoint->voice, "checkpoint '%s' is of no more use and can't be removed: %s",
+                 trm_claim_target(claim), strerror(errno));
     return false;
 }
 
@@ -384,12 +289,12 @@ void trm_job_checkpoint_done(const trm_job_checkpoint *checkpoint)
     if (checkpoint->claim == NULL)
         return;
     if (checkpoint->rank == 0 && (checkpoint->written > 0 || checkpoint->resumed))
-        remove_file(checkpoint->claim);
+        remove_file(checkpoint, checkpoint->claim);
     int more = 1;
     for (int64_t piece = 0; more; piece++) {
         trm_claim *claim = NULL;
         more = claim_piece(checkpoint, piece, &claim, NULL) == TRM_OK && checkpoint->rank == 0 &&
-               remove_file(claim);
+               remove_file(checkpoint, claim);
         trm_claim_release(&claim);
         MPI_Bcast(&more, 1, MPI_INT, 0, checkpoint->comm);
     }
@@ -397,10 +302,10 @@ void trm_job_checkpoint_done(const trm_job_checkpoint *checkpoint)
 
 json_t *trm_job_checkpoint_report(const trm_job_checkpoint *checkpoint, int64_t reused)
 {
-    return json_pack("{s:o, s:b, s:I, s:i, s:I, s:f}", "path", trm_report_text(checkpoint->cli->checkpoint),
-                     "resumed", checkpoint->resumed, "reused_pairs", (json_int_t)reused, "written",
-                     checkpoint->written, "bytes", (json_int_t)checkpoint->bytes, "write_s",
-                     checkpoint->write_s);
+    return json_pack("{s:o, s:b, s:I, s:i, s:I, s:f}", "path",
+                     trm_json_text(checkpoint->settings->checkpoint), "resumed", checkpoint->resumed,
+                     "reused_pairs", (json_int_t)reused, "written", checkpoint->written, "bytes",
+                     (json_int_t)checkpoint->bytes, "write_s", checkpoint->write_s);
 }
 
 void trm_job_checkpoint_end(trm_job_checkpoint *checkpoint)

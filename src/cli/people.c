@@ -1,0 +1,297 @@
+/* A job's facts for people, on stderr; see trimine/job.h for where they come from. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+static double real(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+static int64_t whole(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* "" where there is none. */
+static const char *text(const json_t *object, const char *key)
+{
+    const char *value = json_string_value(json_object_get(object, key));
+    return value != NULL ? value : "";
+}
+
+static bool has(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return value != NULL && !json_is_null(value);
+}
+
+static bool is_mined(const json_t *facts)
+{
+    return strcmp(text(json_object_get(facts, "options"), "source"), "mined") == 0;
+}
+
+/* ---- what it is of ---- */
+
+static void print_packed(const json_t *packed)
+{
+    fprintf(stderr,
+            "packed     %" PRId64 " anchors, %" PRId64 " negatives each, %" PRId64
+            " dimensions, fingerprint %s\n",
+            whole(packed, "anchors"), whole(packed, "negatives"), whole(packed, "dim"),
+            text(packed, "fingerprint"));
+}
+
+static void print_batches(const json_t *facts)
+{
+    const json_t *batches = json_object_get(facts, "batches");
+    if (batches == NULL)
+        return;
+    if (has(batches, "classes_per_batch"))
+        fprintf(stderr,
+                "batches    %" PRId64 " of %" PRId64 " classes x %" PRId64 " rows, by seed %" PRId64
+                ": %" PRId64 " rows\n",
+                whole(batches, "count"), whole(batches, "classes_per_batch"),
+                whole(batches, "rows_per_class"), whole(json_object_get(facts, "options"), "seed"),
+                whole(batches, "rows"));
+    else
+        trm_say(stderr, "batches    %" PRId64 " from '%s': %" PRId64 " rows\n", whole(batches, "count"),
+                text(batches, "list"), whole(batches, "rows"));
+}
+
+static void print_store(const json_t *facts)
+{
+    const json_t *store = json_object_get(facts, "store"), *anchors = json_object_get(facts, "anchors");
+    fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes, fingerprint %s\n",
+            whole(store, "rows"), whole(store, "dim"), whole(store, "classes"), text(store, "fingerprint"));
+    print_batches(facts);
+    fprintf(stderr,
+            "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64
+            " without a negative, %" PRId64 " rows ignored)\n",
+            whole(anchors, "valid"), whole(anchors, "total"), whole(anchors, "no_positive"),
+            whole(anchors, "no_negative"), whole(anchors, "ignored"));
+}
+
+/* ---- what was found ---- */
+
+/* An option's name, of its key. */
+static const char *option_name(const char *key, char name[64])
+{
+    snprintf(name, 64, "%s", key);
+    for (char *at = name; *at != '\0'; at++)
+        *at = *at == '_' ? '-' : *at;
+    return name;
+}
+
+static void print_filters(const json_t *filters)
+{
+    const char *key, *between = "";
+    char name[64];
+    json_t *filter;
+    if (filters == NULL)
+        return;
+    fprintf(stderr, "filters    ");
+    json_object_foreach((json_t *)(uintptr_t)filters, key, filter)
+    {
+        if (!json_is_object(filter))
+            continue;
+        fprintf(stderr, "%s%s removed %" PRId64, between, option_name(key, name), whole(filter, "removed"));
+        between = ", ";
+    }
+    fprintf(stderr, "%s%" PRId64 " anchors came up short\n", between[0] != '\0' ? "; " : "",
+            whole(filters, "short_anchors"));
+}
+
+static void print_set(const json_t *set, int64_t pairs)
+{
+    fprintf(stderr, "set        %s: %" PRId64 " triplets from %" PRId64 " positive pairs%s\n",
+            text(set, "name"), whole(set, "count"), pairs,
+            json_is_true(json_object_get(set, "listed"))
+                ? ""
+                : ", counted, not listed: --emit -o FILE lists them");
+}
+
+static void print_triplets(const json_t *facts)
+{
+    const json_t *triplets = json_object_get(facts, "triplets");
+    const int64_t total = whole(triplets, "total"), semihard = whole(triplets, "semihard"),
+                  fallback = whole(triplets, "fallback"), skipped = whole(triplets, "skipped");
+    if (has(facts, "set"))
+        print_set(json_object_get(facts, "set"), whole(facts, "positive_pairs"));
+    else if (is_mined(facts)) {
+        fprintf(stderr,
+                "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback) from %" PRId64
+                " positive pairs, %" PRId64 " skipped\n",
+                total, semihard, fallback, whole(facts, "positive_pairs"), skipped);
+        print_filters(json_object_get(facts, "filters"));
+    } else if (has(facts, "packed") && semihard + fallback == total)
+        fprintf(stderr,
+                "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback), %" PRId64 " skipped\n",
+                total, semihard, fallback, skipped);
+    else
+        fprintf(stderr, "triplets   %" PRId64 "\n", total);
+}
+
+static void print_preset(const json_t *compat)
+{
+    size_t i;
+    json_t *name;
+    if (compat == NULL)
+        return;
+    fprintf(stderr, "preset     %s", text(compat, "name"));
+    json_array_foreach(json_object_get(compat, "overridden"), i, name)
+        fprintf(stderr, "%s--%s", i == 0 ? ", but for " : " ", json_string_value(name));
+    fprintf(stderr, "\n");
+}
+
+static void print_loss(const json_t *facts)
+{
+    const json_t *loss = json_object_get(facts, "loss"), *options = json_object_get(facts, "options"),
+                 *gradient = json_object_get(facts, "gradient");
+    const char *reduction = text(loss, "reduction");
+    const double margin = real(options, has(options, "loss_margin") ? "loss_margin" : "margin");
+    print_preset(json_object_get(options, "compat"));
+    fprintf(stderr, "loss       %s, %s, margin %g: %s %.9g; %" PRId64 " of %" PRId64 " triplets active",
+            text(loss, "name"), text(options, "metric"), margin, reduction, real(loss, "value"),
+            whole(loss, "active"), whole(loss, "count"));
+    if (strcmp(reduction, "mean_nonzero") != 0)
+        fprintf(stderr, ", mean over those %.9g", real(loss, "mean_nonzero"));
+    if (strcmp(reduction, "sum") != 0)
+        fprintf(stderr, "; sum %.17g", real(loss, "sum"));
+    fprintf(stderr, "\n");
+    if (gradient != NULL)
+        fprintf(stderr, "gradient   norm %.9g, largest %.9g\n", real(gradient, "norm"),
+                real(gradient, "max_abs"));
+}
+
+/* ---- statistics ---- */
+
+static void print_statistic(const char *name, const json_t *of)
+{
+    if (whole(of, "count") == 0)
+        return;
+    fprintf(stderr, "%-10s mean %.6g, std %.6g; min %.6g", name, real(of, "mean"), real(of, "std"),
+            real(of, "min"));
+    if (has(of, "median"))
+        fprintf(stderr, ", quartiles %.6g, %.6g, %.6g", real(of, "q1"), real(of, "median"), real(of, "q3"));
+    fprintf(stderr, ", max %.6g\n", real(of, "max"));
+}
+
+/* A line while it fits a terminal; more bins are for programs. */
+static void print_histogram(const char *name, const json_t *of)
+{
+    enum { FIT = 20 };
+    const json_t *edges = json_object_get(of, "edges"), *counts = json_object_get(of, "counts");
+    const size_t bins = json_array_size(counts);
+    if (bins > FIT)
+        return;
+    fprintf(stderr, "histogram  %s from %.6g to %.6g:", name, json_number_value(json_array_get(edges, 0)),
+            json_number_value(json_array_get(edges, bins)));
+    for (size_t i = 0; i < bins; i++)
+        fprintf(stderr, " %" PRId64, (int64_t)json_integer_value(json_array_get(counts, i)));
+    fprintf(stderr, "\n");
+}
+
+static void print_margin(const json_t *m)
+{
+    fprintf(stderr,
+            "margin     %g: %" PRId64 " semihard, %" PRId64
+            " active (%.4g %%), loss mean_all %.9g, mean over the active %.9g\n",
+            real(m, "margin"), whole(m, "semihard"), whole(m, "active"), 100.0 * real(m, "active_share"),
+            real(m, "mean_all"), real(m, "mean_nonzero"));
+}
+
+static void print_survey(const json_t *facts)
+{
+    const char *name;
+    json_t *of;
+    size_t i;
+    json_object_foreach(json_object_get(facts, "statistics"), name, of) print_statistic(name, of);
+    json_object_foreach(json_object_get(facts, "histogram"), name, of) print_histogram(name, of);
+    json_array_foreach(json_object_get(facts, "margins"), i, of) print_margin(of);
+}
+
+/* ---- how it ran ---- */
+
+/* How much the fast arithmetic ruled out, and in detail what was left for the exact one. */
+static void print_certify(const json_t *facts, bool detail)
+{
+    const json_t *certify = json_object_get(facts, "certify");
+    const double anchors = real(json_object_get(facts, "anchors"), "total"),
+                 elements = real(certify, "elements");
+    if (!(elements > 0.0))
+        return;
+    fprintf(stderr,
+            "certify    %.3g pairs of rows compared by the %s kernel, which ruled out all but %.3g %%\n",
+            elements, text(certify, "kernel"), 100.0 * real(certify, "survivors") / elements);
+    if (detail)
+        fprintf(stderr, "float64    %" PRId64 " pairs left, %" PRId64 " distances decided: %.1f an anchor\n",
+                whole(certify, "survivors"), whole(certify, "float64"),
+                anchors > 0.0 ? real(certify, "float64") / anchors : 0.0);
+}
+
+static void print_run(const json_t *facts)
+{
+    const json_t *run = json_object_get(facts, "run");
+    const double peak = real(run, "peak_rss_bytes"), base = real(run, "baseline_rss_bytes");
+    fprintf(stderr,
+            "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, answers %.2f, loss "
+            "%.2f, gradient %.2f, write %.2f\n",
+            real(run, "total_s"), real(run, "read_s"), real(run, "arrange_s"), real(run, "positives_s"),
+            real(run, "negatives_s"), real(run, "answers_s"), real(run, "loss_s"), real(run, "gradient_s"),
+            real(run, "write_s"));
+    if (real(run, "negatives_s") > 0.0)
+        fprintf(stderr, "speed      %.1f GFLOP/s effective on %" PRId64 " ranks x %" PRId64 " threads\n",
+                real(run, "gflops_effective"), whole(run, "ranks"), whole(run, "threads"));
+    fprintf(stderr,
+            "memory     %.0f MB a rank at most: %.0f for the work, of %.0f planned, and %.0f the program "
+            "itself\n",
+            peak / 1e6, (peak - base) / 1e6, real(run, "plan_bytes") / 1e6, base / 1e6);
+}
+
+static void print_checkpoint(const json_t *checkpoint)
+{
+    if (whole(checkpoint, "written") > 0 || json_is_true(json_object_get(checkpoint, "resumed")))
+        fprintf(stderr,
+                "checkpoint %" PRId64
+                " written, %.1f MB each, in %.2f s; %.3g pairs of an earlier run reused\n",
+                whole(checkpoint, "written"), real(checkpoint, "bytes") / 1e6, real(checkpoint, "write_s"),
+                real(checkpoint, "reused_pairs"));
+}
+
+static void print_ranks(const json_t *ranks)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(ranks, i, row) fprintf(
+        stderr,
+        "rank %-5zu %s: %" PRId64 " rows, %" PRId64 " triplets, loss %.9g, compute %.2f s, wait %.2f s\n", i,
+        text(row, "host"), whole(row, "rows"), whole(row, "triplets"), real(row, "loss_sum"),
+        real(row, "compute_s"), real(row, "wait_s"));
+}
+
+void trm_people_print(const json_t *facts, int verbose)
+{
+    const json_t *set = json_object_get(facts, "set"), *packed = json_object_get(facts, "packed");
+    if (packed != NULL)
+        print_packed(packed);
+    else
+        print_store(facts);
+    print_triplets(facts);
+    if (set == NULL || json_is_true(json_object_get(set, "listed"))) /* else a loss of nothing */
+        print_loss(facts);
+    print_survey(facts);
+    print_certify(facts, verbose > 0);
+    if (packed == NULL)
+        print_run(facts);
+    print_checkpoint(json_object_get(facts, "checkpoint"));
+    if (packed == NULL && is_mined(facts))
+        fprintf(stderr, "hash       %s\n", text(facts, "result_hash"));
+    if (has(facts, "output"))
+        trm_say(stderr, "written    %s\n", text(facts, "output"));
+    if (verbose > 0)
+        print_ranks(json_object_get(facts, "ranks"));
+}

@@ -1,0 +1,37 @@
+/* Commands and the tables of their options (options/option.h), for those who read them. */
+#ifndef TRM_CLI_TABLES_H
+#define TRM_CLI_TABLES_H
+
+#include "cli/cli.h"
+#include "job/settings.h"
+#include "job/voice.h"
+#include "options/suggest.h"
+#include "options/walk.h"
+
+/* A table whose settings are in trm_settings, or in a member of it. */
+#define TRM_SHARED(table)                                                                                    \
+    {                                                                                                        \
+        &(table), 0                                                                                          \
+    }
+#define TRM_SHARED_OF(table, member)                                                                         \
+    {                                                                                                        \
+        &(table), offsetof(trm_settings, member)                                                             \
+    }
+/* One whose settings are in trm_cli. */
+#define TRM_OWN(table)                                                                                       \
+    {                                                                                                        \
+        &(table), 0                                                                                          \
+    }
+
+/* All options of a command: those in trm_settings, then those in trm_cli. */
+trm_walk trm_command_walk(const trm_command *command);
+/* Where the settings of the walk's row are. */
+void *trm_walk_settings(const trm_walk *walk, const trm_cli *cli);
+
+/* The program's own options. */
+extern const trm_options trm_synthetic_table, trm_progress_table, trm_report_table;
+
+/* A voice that says what trm_cli_say prints. */
+trm_voice trm_cli_voice(const trm_cli *cli);
+
+#endif

@@ -1,0 +1,126 @@
+/* A job's inside; see trimine/job.h for its steps. */
+#ifndef TRM_JOB_INNER_H
+#define TRM_JOB_INNER_H
+
+#include "job/checkpoint.h"
+#include "job/settings.h"
+#include "job/voice.h"
+#include "mine/gaps.h"
+#include "store/batch_file.h"
+#include "store/labels.h"
+#include "store/result.h"
+
+typedef struct trm_packed_job trm_packed_job;
+
+struct trm_job {
+    /* as it is told, before it is opened */
+    trm_setting *given;
+    int given_count;
+    bool checked;
+    trm_settings settings;
+    /* since it was opened */
+    trm_job_hooks hooks;
+    trm_voice voice;
+    MPI_Comm comm; /* its own; MPI_COMM_NULL before */
+    int rank, ranks;
+    int64_t baseline_rss; /* bytes in use at the beginning */
+    double start, read_s, write_s, total_s;
+    trm_claim *claim;       /* of the output, or NULL */
+    const char *loss_name;  /* borrowed for ever */
+    trm_packed_job *packed; /* the whole of a job on packed triplets; NULL: it is one over a store */
+    /* over a store */
+    trm_run *run;
+    trm_store *store;  /* until its rows are here */
+    trm_labels labels; /* what they stand for, once they are read */
+    trm_rows *rows;
+    trm_job_checkpoint checkpoint;
+    trm_evaluate_options options;
+    trm_batch batch;     /* embeddings, labels and norms are this object's own; embeddings may be NULL */
+    float *gradient;     /* of this rank's rows, or NULL */
+    trm_batches batches; /* options.batches is NULL or this one */
+    int64_t batch_count, batch_rows;   /* of all ranks */
+    trm_claim *list_claim;             /* of the list of drawn batches, or NULL */
+    trm_triplets_origin list_origin;   /* what the list that was read says */
+    trm_triplets_origin given_origin;  /* what the list of triplets says */
+    trm_triplet_file *file;            /* that triplets go to, or NULL */
+    trm_batch_triplets batch_triplets; /* the same, of triplets in batches */
+    trm_mine_summary mined;
+    trm_loss_summary loss;
+    trm_loss_part part;
+    trm_survey survey; /* of triplets that are mined */
+    bool keeps;        /* it keeps what quartiles need: nobody else does, and there is room */
+    trm_gaps gaps;     /* where nearly no pair found a negative inside the margin; else none sampled */
+    int64_t store_rows, first; /* first: row id of this rank's first row */
+    char fingerprint[33];
+    char *told; /* the JSON, on rank 0; of jansson */
+};
+
+/* All but trm_job_writes and trm_job_names are collective. */
+
+/* ---- store.c: a job over a store ---- */
+
+/* Claims what the job writes, starts a run by the options, opens the store and reads its labels. */
+trm_status trm_job_open_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Plans the memory, and says so; refuses what can't fit. Of a job in batches these are drawn or read here. */
+trm_status trm_job_plan_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Reads the rows and arranges them, and evaluates. */
+trm_status trm_job_run_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Are triplets written? */
+bool trm_job_writes_triplets(const trm_job *job);
+/* Whether there are triplets to tell of; and mined negatives that are a set. */
+bool trm_job_has_triplets(const trm_job *job);
+bool trm_job_is_set(const trm_job *job);
+/* The names that labels stand for; NULL where they are numbers. */
+const trm_names *trm_job_names(const trm_job *job);
+/* An error of an item ("triplet ", "batch ") of an input file says which file it is in. */
+trm_status trm_job_name_file(const char *kind, const char *item, const char *path, trm_status status,
+                             trm_error *err);
+/* Claims a path that must be none of the job's inputs. Errors: as trm_claim_take. */
+trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
+                         trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
+/* STOPPED on all ranks if any was asked to stop. */
+trm_status trm_job_pause(const trm_job *job, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- labels.c ---- */
+
+/* The labels that --ignore-label means, new memory; warns of those that no row has. Errors: USAGE, MEMORY. */
+trm_status trm_job_ignored(trm_job *job, int64_t *count, int64_t **label, trm_error *err) TRM_MUST_CHECK;
+/* Warns of a class that holds nearly everything. */
+void trm_job_check_classes(trm_job *job);
+
+/* ---- batches.c ---- */
+
+/* Claims the file that drawn batches go to. */
+trm_status trm_job_claim_list(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Draws or reads the batches, once the rows are laid out. */
+trm_status trm_job_find_batches(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Once the rows are read: writes the list of drawn batches where that was asked for, or compares the fingerprint
+ * of the one that was read. */
+trm_status trm_job_settle_batches(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- packed.c: a job on packed triplets ---- */
+
+/* Is the input one? Sets settings.packed, and refuses options that do not apply. Errors: those of reading it. */
+trm_status trm_job_recognize(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_job_open_packed(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_job_run_packed(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_job_write_packed(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* On rank 0, but for the table of ranks (new reference). */
+json_t *trm_job_packed_facts(trm_job *job, int64_t peak_rss);
+const trm_loss_part *trm_job_packed_part(const trm_job *job);
+void trm_job_free_packed(trm_job *job);
+
+/* ---- write.c ---- */
+
+trm_status trm_job_write_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* A gradient file, with what it says of itself; of: what the gradient is of. */
+trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, int of_count,
+                                  const trm_attribute *of, int arrays, const trm_output_array *array,
+                                  const trm_names *names, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- facts.c ---- */
+
+/* Makes job->told. */
+trm_status trm_job_collect_facts(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+
+#endif

@@ -1,0 +1,260 @@
+/* Jobs; see trimine/job.h. */
+#include "job/facts.h"
+#include "job/inner.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/sized.h"
+#include "loss/options.h"
+#include "mine/options.h"
+#include "options/suggest.h"
+#include "par/agree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- kinds ---- */
+
+static trm_status check_loss(const trm_settings *settings, trm_error *err)
+{
+    if (settings->output != NULL && !settings->gradient)
+        return trm_fail(err, TRM_ERR_USAGE, "-o '%s': there is only a gradient to write, give --gradient",
+                        settings->output);
+    return TRM_OK;
+}
+
+#define TRM_OWN(table)                                                                                       \
+    {                                                                                                        \
+        &(table), 0                                                                                          \
+    }
+#define TRM_OF(table, member)                                                                                \
+    {                                                                                                        \
+        &(table), offsetof(trm_settings, member)                                                             \
+    }
+
+static const trm_taken mine_takes[] = {
+    TRM_OWN(trm_output_table),        TRM_OWN(trm_form_table),           TRM_OWN(trm_overwrite_table),
+    TRM_OWN(trm_checkpoint_table),    TRM_OWN(trm_dataset_table),        TRM_OWN(trm_batches_table),
+    TRM_OF(trm_mine_table, mine),     TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
+    TRM_OF(trm_filters_table, mine),  TRM_OF(trm_corner_table, loss),    TRM_OF(trm_loss_table, loss),
+    TRM_OWN(trm_gradient_table),      TRM_OWN(trm_compat_table),         TRM_OWN(trm_seed_table),
+    TRM_OF(trm_survey_table, survey), TRM_OWN(trm_rows_table),           TRM_OF(trm_run_table, run),
+};
+const trm_job_kind trm_job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
+
+static const trm_taken loss_takes[] = {
+    TRM_OWN(trm_output_table),
+    TRM_OWN(trm_overwrite_table),
+    TRM_OWN(trm_checkpoint_table),
+    TRM_OWN(trm_dataset_table),
+    TRM_OWN(trm_source_table),
+    TRM_OF(trm_mine_table, mine),
+    TRM_OF(trm_packed_policy_table, packed_options),
+    TRM_OF(trm_semihard_table, mine),
+    TRM_OWN(trm_whole_table),
+    TRM_OF(trm_corner_table, loss),
+    TRM_OF(trm_packed_table, packed_options),
+    TRM_OF(trm_loss_table, loss),
+    TRM_OWN(trm_gradient_table),
+    TRM_OWN(trm_compat_table),
+    TRM_OWN(trm_seed_table),
+    TRM_OF(trm_survey_table, survey),
+    TRM_OWN(trm_rows_table),
+    TRM_OF(trm_run_table, run),
+};
+const trm_job_kind trm_job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
+
+const trm_job_kind *const trm_job_kinds[] = {&trm_job_mine, &trm_job_loss, NULL};
+
+/* ---- hooks ---- */
+
+static const trm_sized hooks_type = {.name = "trm_job_hooks", .size = sizeof(trm_job_hooks)};
+
+void trm_job_hooks_init_sized(trm_job_hooks *hooks, size_t size)
+{
+    const trm_job_hooks own = {.size = sizeof own};
+    trm_sized_give(&hooks_type, &own, hooks, &size);
+}
+
+/* ---- as it is told ---- */
+
+trm_status trm_job_create(const char *kind, trm_job **job, trm_error *err)
+{
+    const trm_job_kind *const *at = trm_job_kinds;
+    *job = NULL;
+    while (*at != NULL && strcmp((*at)->name, kind) != 0)
+        at++;
+    if (*at == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "'%s': no such kind of job: mine or loss", kind);
+    *job = trm_alloc_zero(1, sizeof **job);
+    if (*job == NULL)
+        return trm_fail_memory(err, "a job", 1, sizeof **job);
+    (*job)->comm = MPI_COMM_NULL;
+    trm_settings_init(&(*job)->settings, *at);
+    return TRM_OK;
+}
+
+/* One more of an owned array. */
+static void *grow(void *array, int count, size_t size)
+{
+    void *grown = trm_alloc(count + 1, size);
+    if (grown != NULL && count > 0)
+        memcpy(grown, array, (size_t)count * size);
+    if (grown != NULL)
+        trm_free(array);
+    return grown;
+}
+
+trm_status trm_job_set(trm_job *job, const char *option, const char *value, trm_error *err)
+{
+    trm_walk walk = trm_walk_of(&job->settings.kind->takes);
+    if (!trm_walk_find(&walk, option))
+        return trm_fail(err, TRM_ERR_USAGE, "'%s': no option of %s", option, job->settings.kind->name);
+    if (trm_option_takes_value(walk.option) != (value != NULL))
+        return trm_fail(err, TRM_ERR_USAGE,
+                        value == NULL ? "'--%s': needs a value" : "'--%s': takes no value", option);
+    trm_setting *given = grow(job->given, job->given_count, sizeof *given);
+    if (given == NULL)
+        return trm_fail_memory(err, "options", job->given_count + 1, sizeof *given);
+    job->given = given;
+    trm_setting *setting = &given[job->given_count++];
+    *setting = (trm_setting){trm_format("%s", option), value != NULL ? trm_format("%s", value) : NULL};
+    return setting->option != NULL && (value == NULL || setting->value != NULL)
+               ? TRM_OK
+               : trm_fail_memory(err, "an option", 1, 1);
+}
+
+trm_status trm_job_add_input(trm_job *job, const char *path, trm_error *err)
+{
+    trm_settings *settings = &job->settings;
+    char **input = grow(settings->input, settings->inputs, sizeof *input);
+    if (input == NULL)
+        return trm_fail_memory(err, "the list of inputs", settings->inputs + 1, sizeof *input);
+    settings->input = input;
+    input[settings->inputs] = trm_format("%s", path);
+    return input[settings->inputs++] != NULL ? TRM_OK : trm_fail_memory(err, "a file name", 1, 1);
+}
+
+trm_status trm_job_check(trm_job *job, trm_error *err)
+{
+    if (job->checked)
+        return TRM_OK;
+    job->checked = true;
+    return trm_settings_take(&job->settings, job->given_count, job->given, err);
+}
+
+/* ---- its steps ---- */
+
+/* A job that was stopped says what to do next. */
+static trm_status end_step(trm_job *job, trm_status status, trm_error *err)
+{
+    return job->packed != NULL || job->run == NULL
+               ? status
+               : trm_job_checkpoint_explain(&job->checkpoint, status, err);
+}
+
+static trm_status take_hooks(trm_job *job, const trm_job_hooks *hooks, trm_error *err)
+{
+    trm_job_hooks_init(&job->hooks);
+    trm_status status = trm_sized_take(&hooks_type, &job->hooks, hooks, err);
+    job->voice.say = job->hooks.say;
+    job->voice.context = job->hooks.context;
+    job->settings.run.progress = job->hooks.progress;
+    job->settings.run.progress_context = job->hooks.progress_context;
+    return status;
+}
+
+trm_status trm_job_open(trm_job *job, MPI_Comm comm, const trm_job_hooks *hooks, trm_error *err)
+{
+    job->start = trm_clock();
+    job->baseline_rss = trm_rss_now();
+    MPI_Comm_dup(comm, &job->comm);
+    MPI_Comm_rank(job->comm, &job->rank);
+    MPI_Comm_size(job->comm, &job->ranks);
+    trm_status status = trm_job_check(job, err);
+    if (status == TRM_OK && job->settings.inputs == 0)
+        status = trm_fail(err, TRM_ERR_USAGE, "no store given");
+    if (status == TRM_OK)
+        status = take_hooks(job, hooks, err);
+    status = trm_agree(job->comm, status, err);
+    if (status == TRM_OK && !job->settings.kind->mines)
+        status = trm_job_recognize(job, err);
+    if (status == TRM_OK)
+        status = job->settings.packed ? trm_job_open_packed(job, err) : trm_job_open_store(job, err);
+    return end_step(job, status, err);
+}
+
+trm_status trm_job_plan(trm_job *job, trm_error *err)
+{
+    return end_step(job, job->packed != NULL ? TRM_OK : trm_job_plan_store(job, err), err);
+}
+
+trm_status trm_job_run(trm_job *job, trm_error *err)
+{
+    return end_step(job, job->packed != NULL ? trm_job_run_packed(job, err) : trm_job_run_store(job, err),
+                    err);
+}
+
+trm_status trm_job_write(trm_job *job, trm_error *err)
+{
+    const double start = trm_clock();
+    if (job->settings.output == NULL)
+        return TRM_OK;
+    trm_status status = job->packed != NULL ? trm_job_write_packed(job, err) : trm_job_write_store(job, err);
+    job->write_s += trm_clock() - start;
+    return end_step(job, status, err);
+}
+
+trm_status trm_job_tell(trm_job *job, const char **json, trm_error *err)
+{
+    trm_status status = trm_job_collect_facts(job, err);
+    *json = job->told;
+    return status;
+}
+
+void trm_job_done(trm_job *job)
+{
+    if (job->packed == NULL)
+        trm_job_checkpoint_done(&job->checkpoint);
+}
+
+static void close_store(trm_job *job)
+{
+    trm_survey_end(&job->survey);
+    trm_triplet_file_destroy(&job->file);
+    trm_batch_triplets_free(&job->batch_triplets);
+    trm_triplets_free(&job->options.given);
+    trm_job_checkpoint_end(&job->checkpoint);
+    trm_claim_release(&job->claim);
+    trm_claim_release(&job->list_claim);
+    trm_batches_free(&job->batches);
+    trm_store_close(&job->store);
+    trm_rows_destroy(&job->rows);
+    trm_labels_free(&job->labels);
+    trm_run_destroy(&job->run);
+    trm_free((void *)(uintptr_t)job->batch.embeddings);
+    trm_free((void *)(uintptr_t)job->batch.labels);
+    trm_free((void *)(uintptr_t)job->batch.norms);
+    trm_free(job->gradient);
+}
+
+void trm_job_destroy(trm_job **job)
+{
+    trm_job *own = *job;
+    if (own == NULL)
+        return;
+    trm_job_free_packed(own);
+    close_store(own);
+    for (int i = 0; i < own->given_count; i++) {
+        trm_free(own->given[i].option);
+        trm_free(own->given[i].value);
+    }
+    trm_free(own->given);
+    trm_settings_free(&own->settings);
+    trm_voice_free(&own->voice);
+    trm_json_free(own->told);
+    if (own->comm != MPI_COMM_NULL)
+        MPI_Comm_free(&own->comm);
+    trm_free(own);
+    *job = NULL;
+}

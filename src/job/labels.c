@@ -1,0 +1,95 @@
+/* --ignore-label, and what the labels of a store may say about it; see inner.h. */
+#include "job/inner.h"
+
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "rows/rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "'ant', 'bee', ...": the first labels of a store that has names, for those who spelled one wrong. */
+static const char *some_names(const trm_labels *labels, char *text, size_t size)
+{
+    enum { SHOWN = 5 };
+    char one[TRM_LABEL_TEXT];
+    size_t used = (size_t)snprintf(text, size, "%s", labels->names.count > 0 ? "; they are " : "");
+    for (int64_t i = 0; i < labels->names.count && used < size; i++) {
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "",
+                                 i < SHOWN ? trm_labels_text(labels, i, one) : "...");
+        if (i == SHOWN)
+            break;
+    }
+    return text;
+}
+
+static void warn_unknown(trm_job *job, const char *word)
+{
+    enum { SOME = 480 };
+    char some[SOME];
+    trm_warn(&job->voice, "--ignore-label '%s': no row of the store has this label%s", word,
+             some_names(&job->labels, some, sizeof some));
+}
+
+/* How many rows of all ranks have each of the labels. */
+static void count_rows(const trm_job *job, int64_t labels, const int64_t *label, int64_t *rows)
+{
+    for (int64_t i = 0; i < job->batch.count; i++)
+        for (int64_t k = 0; k < labels; k++)
+            rows[k] += job->batch.labels[i] == label[k];
+    if (labels > 0)
+        MPI_Allreduce(MPI_IN_PLACE, rows, (int)labels, MPI_INT64_T, MPI_SUM, job->comm);
+}
+
+trm_status trm_job_ignored(trm_job *job, int64_t *count, int64_t **label, trm_error *err)
+{
+    const trm_settings *settings = &job->settings;
+    int64_t *rows = trm_alloc_zero(settings->ignore.count, sizeof *rows);
+    const char **word = trm_alloc(settings->ignore.count, sizeof *word);
+    trm_status status = TRM_OK;
+    *count = 0;
+    *label = trm_alloc(settings->ignore.count, sizeof **label);
+    if (*label == NULL || rows == NULL || word == NULL)
+        status = trm_fail_memory(err, "labels to ignore", settings->ignore.count, sizeof **label);
+    for (int i = 0; i < settings->ignore.count && status == TRM_OK; i++) {
+        bool known = false;
+        word[*count] = settings->ignore.text[i];
+        status = trm_labels_parse(&job->labels, settings->ignore.text[i], &(*label)[*count], &known, err);
+        if (status == TRM_OK && !known && job->rank == 0)
+            warn_unknown(job, settings->ignore.text[i]);
+        *count += known && status == TRM_OK;
+    }
+    status = trm_agree(job->comm, status, err);
+    if (status == TRM_OK)
+        count_rows(job, *count, *label, rows);
+    for (int64_t k = 0; k < *count && status == TRM_OK && job->rank == 0; k++)
+        if (rows[k] == 0)
+            warn_unknown(job, word[k]);
+    trm_free(rows);
+    trm_free(word);
+    return status;
+}
+
+void trm_job_check_classes(trm_job *job)
+{
+    char text[TRM_LABEL_TEXT];
+    const trm_rows *rows = job->rows;
+    int64_t size = 0, most = 0, label = 0;
+    for (int64_t i = 0; i < rows->count; i++)
+        if (rows->class_size[i] > size) {
+            size = rows->class_size[i];
+            label = rows->label[i];
+        }
+    MPI_Allreduce(&size, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    int holder = size == most ? job->rank : job->ranks;
+    MPI_Allreduce(MPI_IN_PLACE, &holder, 1, MPI_INT, MPI_MIN, job->comm);
+    MPI_Bcast(&label, 1, MPI_INT64_T, holder, job->comm);
+    if (job->rank == 0)
+        trm_warn_of_class(&job->voice, most, rows->total, trm_labels_text(&job->labels, label, text));
+}
+
+const trm_names *trm_job_names(const trm_job *job)
+{
+    return job->labels.kind == TRM_LABELS_NAMED ? &job->labels.names : NULL;
+}

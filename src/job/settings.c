@@ -1,0 +1,421 @@
+/* Settings of a job; see settings.h. */
+#include "job/settings.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "loss/options.h"
+#include "mine/negatives.h"
+#include "mine/options.h"
+#include "options/suggest.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- by whom an option was given ---- */
+
+enum { BY_PRESET = 1, BY_USER = 2 };
+
+static trm_walk walk_of(const trm_settings *settings)
+{
+    return trm_walk_of(&settings->kind->takes);
+}
+
+bool trm_settings_given(const trm_settings *settings, const char *name)
+{
+    trm_walk walk = walk_of(settings);
+    return trm_walk_find(&walk, name) && settings->given[walk.number] != 0;
+}
+
+static trm_status set(trm_settings *settings, int by, const char *name, size_t length, const char *value,
+                      trm_error *err)
+{
+    trm_walk walk = walk_of(settings);
+    if (!trm_walk_find_part(&walk, name, length, '\0'))
+        return trm_fail(err, TRM_ERR_INTERNAL, "'%.*s': no option of a job", (int)length, name);
+    settings->given[walk.number] |= (unsigned char)by;
+    return trm_option_set(walk.option, (char *)settings + walk.at, value, err);
+}
+
+/* ---- where triplets come from ---- */
+
+static_assert(TRM_AT_MINED == 1 << TRM_SOURCE_MINED && TRM_AT_GIVEN == 1 << TRM_SOURCE_GIVEN &&
+                  TRM_AT_HARD == 1 << TRM_SOURCE_BATCH_HARD && TRM_AT_ALL == 1 << TRM_SOURCE_BATCH_ALL &&
+                  TRM_AT_WITHIN == 1 << TRM_SOURCE_WITHIN &&
+                  TRM_AT_PACKED_HARD == TRM_AT_PACKED_SEMIHARD << TRM_PACKED_HARD &&
+                  TRM_AT_PACKED_RANDOM == TRM_AT_PACKED_SEMIHARD << TRM_PACKED_RANDOM &&
+                  TRM_AT_PACKED_REVERSED == TRM_AT_PACKED_SEMIHARD << TRM_PACKED_REVERSED,
+              "a source is a bit");
+
+uint32_t trm_settings_source(const trm_settings *settings)
+{
+    return settings->packed ? (uint32_t)TRM_AT_PACKED_SEMIHARD << settings->packed_options.pick
+                            : UINT32_C(1) << settings->source;
+}
+
+const char *const *trm_settings_source_names(void)
+{
+    enum { STORES = TRM_SOURCE_WITHIN + 1 };
+    static char texts[TRM_AT_SOURCES][32];
+    static const char *names[TRM_AT_SOURCES];
+    for (int bit = 0; bit < TRM_AT_SOURCES; bit++) {
+        if (bit < STORES)
+            snprintf(texts[bit], sizeof texts[bit], "%s", trm_word_name(&trm_source_words, bit));
+        else
+            snprintf(texts[bit], sizeof texts[bit], "packed-%s",
+                     trm_word_name(&trm_packed_words, bit - STORES));
+        names[bit] = texts[bit];
+    }
+    return names;
+}
+
+/* As a user asks for it. */
+static const char *source_text(const trm_settings *settings, char text[64])
+{
+    const trm_source source = settings->source == TRM_SOURCE_WITHIN ? TRM_SOURCE_BATCH_ALL : settings->source;
+    if (settings->packed && settings->packed_options.pick == TRM_PACKED_SEMIHARD)
+        return "packed triplets";
+    if (!settings->packed && source == TRM_SOURCE_GIVEN)
+        return "--triplets";
+    snprintf(text, 64, "%s %s", settings->packed ? "packed triplets with --negatives" : "--loss",
+             settings->packed ? trm_word_name(&trm_packed_words, (int)settings->packed_options.pick)
+                              : trm_word_name(&trm_source_words, (int)source));
+    return text;
+}
+
+/* " (of --compat NAME)" where it is the preset alone that gave an option. */
+static const char *by_preset(const trm_settings *settings, const trm_walk *walk, char text[64])
+{
+    text[0] = '\0';
+    if (settings->given[walk->number] == BY_PRESET)
+        snprintf(text, 64, " (of --compat %s)", settings->compat);
+    return text;
+}
+
+trm_status trm_settings_check_applying(const trm_settings *settings, trm_error *err)
+{
+    char of_option[64], of_source[64], text[64];
+    trm_walk source = walk_of(settings);
+    const bool found = trm_walk_find(&source, settings->packed ? "negatives" : "loss");
+    for (trm_walk walk = walk_of(settings); trm_walk_next(&walk);)
+        if (settings->given[walk.number] != 0 &&
+            !trm_option_applies(walk.option, trm_settings_source(settings)))
+            return trm_fail(err, TRM_ERR_USAGE, "--%s%s does not apply to %s%s", walk.option->name,
+                            by_preset(settings, &walk, of_option), source_text(settings, text),
+                            found ? by_preset(settings, &source, of_source) : "");
+    return TRM_OK;
+}
+
+/* What a sweep of margins is of must be the same at every margin. */
+static trm_status check_margins(const trm_settings *settings, trm_error *err)
+{
+    const bool windowed = trm_settings_given(settings, "window");
+    const struct {
+        const char *option;
+        bool is;
+        const char *text;
+    } against[] = {{"window", windowed && settings->mine.window == TRM_WINDOW_LT, "window lt"},
+                   {"window", windowed && settings->mine.window == TRM_WINDOW_LE, "window le"},
+                   {"pick", settings->mine.pick == TRM_PICK_FARTHEST, "pick farthest"},
+                   {"pick", settings->mine.pick == TRM_PICK_RANDOM, "pick random"},
+                   {"soft", settings->loss.soft, "soft"},
+                   {"swap", settings->loss.swap, "swap"}};
+    char of_option[64];
+    for (size_t i = 0; i < sizeof against / sizeof *against && settings->survey.margins > 0; i++) {
+        trm_walk walk = walk_of(settings);
+        if (against[i].is && trm_walk_find(&walk, against[i].option))
+            return trm_fail(
+                err, TRM_ERR_USAGE,
+                "--margins is of the hinge on triplets of --window none and --pick nearest: --%s%s "
+                "does not go with it",
+                against[i].text, by_preset(settings, &walk, of_option));
+    }
+    return TRM_OK;
+}
+
+bool trm_settings_draw(const trm_settings *settings)
+{
+    const uint32_t source = trm_settings_source(settings);
+    const bool semihard =
+        settings->mine.pick == TRM_PICK_RANDOM || settings->mine.fallback == TRM_FALLBACK_RANDOM;
+    return (source == TRM_AT_MINED && (settings->batches > 0 || trm_mine_draws(&settings->mine))) ||
+           (source == TRM_AT_PACKED_SEMIHARD && semihard) || source == TRM_AT_PACKED_RANDOM;
+}
+
+bool trm_settings_in_batches(const trm_settings *settings)
+{
+    return settings->batches > 0 || settings->batch_list != NULL;
+}
+
+/* The three options of a draw go together, and batches with what they can do. */
+static trm_status check_batches(const trm_settings *settings, trm_error *err)
+{
+    const bool any = settings->batches > 0 || settings->classes_per_batch > 0 || settings->rows_per_class > 0;
+    const char *option = any ? "--batches" : "--batch-list";
+    const char *missing = settings->batches == 0             ? "batches"
+                          : settings->classes_per_batch == 0 ? "classes-per-batch"
+                          : settings->rows_per_class == 0    ? "rows-per-class"
+                                                             : NULL;
+    if (any && missing != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--%s is missing: --batches, --classes-per-batch and --rows-per-class go together",
+                        missing);
+    if (trm_settings_in_batches(settings) && settings->form != TRM_FORM_TRIPLETS)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--form %s does not go with %s: in batches there are triplets only",
+                        trm_form_name(settings->form), option);
+    if (trm_settings_in_batches(settings) && settings->checkpoint != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--checkpoint does not go with %s: a job in batches keeps no state", option);
+    return TRM_OK;
+}
+
+/* Negatives that are a set are counted, and listed with --emit, into a file. */
+static trm_status check_set(const trm_settings *settings, trm_error *err)
+{
+    const char *set = settings->mine.negatives;
+    const bool emit = settings->mine.emit_sets;
+    const char *given = emit ? "emit" : trm_settings_given(settings, "max-triplets") ? "max-triplets" : NULL;
+    if (settings->source != TRM_SOURCE_MINED || !trm_negatives_are_set(&settings->mine))
+        return given == NULL
+                   ? TRM_OK
+                   : trm_fail(err, TRM_ERR_USAGE,
+                              "--%s goes with --negatives that are a set: within-margin, hard-all, easy-all, "
+                              "violating or multisimilarity:E",
+                              given);
+    if (!emit && given != NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--max-triplets goes with --emit only");
+    if (emit && settings->output == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--emit goes with -o FILE only");
+    if (!emit && settings->output != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--negatives %s is counted only: -o needs --emit, which lists its triplets", set);
+    if (settings->form != TRM_FORM_TRIPLETS)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "--form %s does not go with --negatives %s: a set gives a pair any number of negatives",
+            trm_form_name(settings->form), set);
+    if (emit && trm_settings_in_batches(settings))
+        return trm_fail(err, TRM_ERR_USAGE, "--emit does not go with batches: there a set is counted only");
+    return TRM_OK;
+}
+
+/* Refuses what does not go together. */
+static trm_status check_job(const trm_settings *settings, trm_error *err)
+{
+    if (settings->output == NULL && trm_settings_given(settings, "form"))
+        return trm_fail(err, TRM_ERR_USAGE, "--form %s goes with -o FILE only",
+                        trm_form_name(settings->form));
+    if (settings->checkpoint == NULL &&
+        (settings->resume || trm_settings_given(settings, "checkpoint-every")))
+        return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --checkpoint FILE only",
+                        settings->resume ? "resume" : "checkpoint-every");
+    if (settings->gradient_at_normalized && !settings->normalize)
+        return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
+    if (settings->mine.ranks == NULL && trm_settings_given(settings, "rank-order"))
+        return trm_fail(err, TRM_ERR_USAGE, "--rank-order goes with --ranks only");
+    trm_status status =
+        settings->source == TRM_SOURCE_MINED ? trm_negatives_check(&settings->mine, err) : TRM_OK;
+    if (status == TRM_OK)
+        status = check_batches(settings, err);
+    if (status == TRM_OK)
+        status = check_set(settings, err);
+    return status == TRM_OK ? check_margins(settings, err) : status;
+}
+
+/* ---- presets ---- */
+
+/* Which preset is given; NULL: none. */
+static trm_status find_compat(int count, const trm_setting *given, const char **compat, trm_error *err)
+{
+    *compat = NULL;
+    for (int i = 0; i < count; i++) {
+        if (strcmp(given[i].option, trm_compat_table.option[0].name) != 0)
+            continue;
+        if (*compat != NULL)
+            return trm_fail(err, TRM_ERR_USAGE, "--compat %s and --compat %s: give one of them", *compat,
+                            given[i].value);
+        *compat = given[i].value;
+    }
+    return TRM_OK;
+}
+
+/* The preset's words, but for what the kind of job does not take because it is always so. */
+static trm_status take_preset(trm_settings *settings, trm_error *err)
+{
+    const trm_preset *preset = trm_preset_find(settings->compat);
+    const bool mines = settings->kind->mines;
+    char meant[TRM_SUGGESTION];
+    trm_status status = TRM_OK;
+    if (preset == NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--compat '%s': must be one of %s%s", settings->compat,
+                        trm_preset_names(), trm_suggest(settings->compat, "", trm_preset_names(), meant));
+    if (mines ? !preset->mine : !preset->loss)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--compat '%s' is for trimine loss: it makes no triplets to write", preset->name);
+    for (int i = 0; preset->words[i] != NULL && status == TRM_OK; i++) {
+        const char *name = preset->words[i] + 2, *equals = strchr(name, '=');
+        if (!mines || strcmp(name, "loss=mined") != 0)
+            status =
+                set(settings, BY_PRESET, name, strcspn(name, "="), equals != NULL ? equals + 1 : NULL, err);
+    }
+    return status;
+}
+
+void trm_settings_settle(trm_settings *settings)
+{
+    const bool margin_given = !isnan(settings->mine.margin);
+    if (!margin_given)
+        settings->mine.margin = trm_metric_default_margin(settings->mine.metric);
+    if (settings->survey.margins > 0)
+        settings->mine.window = TRM_WINDOW_NONE;
+    settings->mine.seed = (uint64_t)settings->seed;
+    settings->loss.metric = settings->mine.metric;
+    settings->loss.margin = settings->loss.soft && !margin_given ? 0.0 : settings->mine.margin;
+    if (!isnan(settings->within) && settings->source == TRM_SOURCE_BATCH_ALL)
+        settings->source = TRM_SOURCE_WITHIN;
+    if (settings->triplets != NULL)
+        settings->source = TRM_SOURCE_GIVEN;
+    if (settings->source != TRM_SOURCE_MINED) /* no window, so the margin is the loss's */
+        settings->mine.margin = settings->loss.margin;
+    if (settings->mine.metric != TRM_METRIC_COSINE)
+        settings->packed_options.norm_floor = 0.0;
+}
+
+/* Does an option, or a setting that follows from it, have another value than in rule? */
+static bool differs(const trm_settings *settings, const trm_settings *rule, const char *name, uint32_t at)
+{
+    bool same = true;
+    for (trm_walk walk = walk_of(settings); trm_walk_next(&walk);) {
+        const trm_option *option = walk.option;
+        const char *set_by = option->name != NULL ? option->name : option->follows;
+        if (set_by == NULL || strcmp(set_by, name) != 0 || option->json == NULL ||
+            !trm_option_decides(option, at))
+            continue;
+        json_t *is = trm_option_json(option, (const char *)settings + walk.at);
+        json_t *was = trm_option_json(option, (const char *)rule + walk.at);
+        same = same && json_equal(is, was) == 1;
+        json_decref(is);
+        json_decref(was);
+    }
+    return !same;
+}
+
+/* The options that the user gave and that set something else than the preset's rule does. A preset of packed
+ * triplets is for those only, and the others are not for them. */
+static json_t *list_overridden(const trm_settings *settings, const trm_settings *rule)
+{
+    trm_settings now = *settings;
+    json_t *names = json_array();
+    now.packed = trm_preset_find(settings->compat)->packed;
+    const uint32_t at = trm_settings_source(&now) | TRM_WITH_GRADIENT;
+    for (trm_walk walk = walk_of(settings); trm_walk_next(&walk);)
+        if ((settings->given[walk.number] & BY_USER) != 0 && differs(settings, rule, walk.option->name, at))
+            json_array_append_new(names, json_string(walk.option->name));
+    return names;
+}
+
+/* ---- all of it ---- */
+
+void trm_settings_init(trm_settings *settings, const trm_job_kind *kind)
+{
+    *settings = (trm_settings){.kind = kind, .within = NAN, .checkpoint_minutes = 10.0};
+    trm_store_options_init(&settings->store);
+    trm_mine_options_init(&settings->mine);
+    trm_loss_options_init(&settings->loss);
+    trm_packed_options_init(&settings->packed_options);
+    trm_run_options_init(&settings->run);
+    settings->mine.margin = NAN; /* until settled: it depends on the metric */
+}
+
+trm_status trm_settings_take(trm_settings *settings, int count, const trm_setting *given, trm_error *err)
+{
+    trm_status status = find_compat(count, given, &settings->compat, err);
+    if (status == TRM_OK && settings->compat != NULL)
+        status = take_preset(settings, err);
+    trm_settings rule = *settings;
+    trm_settings_settle(&rule);
+    for (int i = 0; i < count && status == TRM_OK; i++)
+        status = set(settings, BY_USER, given[i].option, strlen(given[i].option), given[i].value, err);
+    if (status == TRM_OK && settings->kind->check != NULL)
+        status = settings->kind->check(settings, err);
+    if (status == TRM_OK)
+        status = check_job(settings, err);
+    if (status == TRM_OK) {
+        trm_settings_settle(settings);
+        settings->overridden = settings->compat != NULL ? list_overridden(settings, &rule) : NULL;
+    }
+    return status;
+}
+
+void trm_settings_free(trm_settings *settings)
+{
+    for (int i = 0; i < settings->inputs; i++)
+        trm_free(settings->input[i]);
+    trm_free(settings->input);
+    trm_option_labels_free(&settings->ignore);
+    json_decref(settings->overridden);
+}
+
+/* ---- what decides a result ---- */
+
+/* The keys of the first version in their order, so that attributes of results stay the same bytes. Keys that
+ * come later need no place here: they follow in the order of the tables. */
+static const char *const first_keys[] = {
+    "metric",    "margin",      "loss_margin",  "positives",  "negatives", "window", "pick",
+    "fallback",  "normalize",   "ignore_label", "soft",       "swap",      "lone",   "within",
+    "reduction", "gradient_at", "at_zero",      "norm_floor", "seed",      "source",
+};
+
+/* No option says that triplets are packed: the file does. Nor does one of mine, whose triplets are mined. */
+static json_t *source_json(const trm_settings *settings)
+{
+    return json_string(settings->packed ? "packed" : trm_word_name(&trm_source_words, (int)settings->source));
+}
+
+static json_t *in_order(json_t *options)
+{
+    json_t *ordered = json_object();
+    for (size_t i = 0; i < sizeof first_keys / sizeof *first_keys; i++) {
+        json_t *value = json_object_get(options, first_keys[i]);
+        if (value != NULL)
+            trm_json_put(&ordered, first_keys[i], json_incref(value));
+    }
+    const bool all = options != NULL && json_object_update_missing(ordered, options) == 0;
+    json_decref(options);
+    if (all)
+        return ordered;
+    json_decref(ordered);
+    return NULL;
+}
+
+json_t *trm_settings_json(const trm_settings *settings)
+{
+    const uint32_t at = trm_settings_source(settings) | (settings->gradient ? TRM_WITH_GRADIENT : 0);
+    json_t *options = json_object();
+    trm_settings defaults;
+    trm_settings_init(&defaults, settings->kind);
+    for (int i = 0; i < settings->kind->takes.tables; i++) {
+        const trm_taken *taken = &settings->kind->takes.taken[i];
+        trm_options_report(taken->options, (const char *)settings + taken->at,
+                           (const char *)&defaults + taken->at, at, &options);
+    }
+    trm_json_put(&options, "source", source_json(settings));
+    if (trm_settings_draw(settings)) /* what its table row can't say: it decides what was drawn */
+        trm_json_put(&options, "seed", json_integer(settings->seed));
+    options = in_order(options);
+    if (settings->compat != NULL)
+        trm_json_put(&options, "compat",
+                     json_pack("{s:s, s:O}", "name", settings->compat, "overridden", settings->overridden));
+    return options;
+}
+
+trm_status trm_settings_text(const trm_settings *settings, char **text, trm_error *err)
+{
+    json_t *options = trm_settings_json(settings);
+    *text = json_dumps(options, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    json_decref(options);
+    return *text != NULL ? TRM_OK
+                         : trm_fail(err, TRM_ERR_INTERNAL, "the options could not be written as JSON");
+}

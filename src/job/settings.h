@@ -1,0 +1,114 @@
+/* What a job is told: settings of all its options, which may be given in any order, and what follows from them
+ * together. None of this is collective. */
+#ifndef TRM_JOB_SETTINGS_H
+#define TRM_JOB_SETTINGS_H
+
+#include "base/error.h"
+#include "loss/survey.h"
+#include "options/walk.h"
+#include "store/result.h"
+#include "trimine/trimine.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A kind of job: a row of trm_job_kinds. */
+typedef struct trm_settings trm_settings;
+typedef struct trm_job_kind {
+    const char *name;
+    const trm_takes takes; /* in trm_settings */
+    bool mines;            /* all that its options may say is mined, so --loss is not among them */
+    trm_status (*check)(const trm_settings *settings,
+                        trm_error *err); /* what the options alone tell; NULL: nothing */
+} trm_job_kind;
+extern const trm_job_kind trm_job_mine, trm_job_loss;
+extern const trm_job_kind *const trm_job_kinds[]; /* NULL-terminated */
+
+struct trm_settings {
+    const trm_job_kind *kind; /* NULL: of no job */
+    int inputs;
+    char **input; /* owned */
+    const char *output;
+    trm_form form;          /* of the output of mine */
+    const char *checkpoint; /* or NULL */
+    double checkpoint_minutes;
+    bool resume, overwrite;
+    trm_store_options store;
+    trm_mine_options mine;
+    trm_loss_options loss;
+    trm_packed_options packed_options; /* pick and norm_floor of it */
+    trm_source source;
+    bool lone, gradient, gradient_at_normalized, normalize;
+    double within;                                      /* NAN: not given */
+    const char *triplets;                               /* file of index triplets, or NULL */
+    int64_t batches, classes_per_batch, rows_per_class; /* 0: none are drawn */
+    const char *batch_list; /* where drawn batches go, or those to mine in are; or NULL */
+    const char *compat;     /* preset, or NULL */
+    json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
+    bool packed;        /* loss: the input holds packed triplets */
+    trm_survey_options survey;
+    trm_run_options run;
+    trm_option_labels ignore; /* its named is known once labels have been read */
+    int64_t seed;
+    unsigned char given[TRM_OPTIONS_MOST]; /* by whom each option was given, by its number in a trm_walk */
+};
+
+/* An option as it was given; both owned. */
+typedef struct trm_setting {
+    char *option, *value; /* value: NULL where it takes none */
+} trm_setting;
+
+/* Where nothing is given. */
+void trm_settings_init(trm_settings *settings, const trm_job_kind *kind);
+/* Sets what was given, after a preset among it, and checks it. settings: initialised, with its inputs. The texts of
+ * given are borrowed. Errors: USAGE, MEMORY. */
+trm_status trm_settings_take(trm_settings *settings, int count, const trm_setting *given,
+                             trm_error *err) TRM_MUST_CHECK;
+/* What follows from settings together, where no job does it: the margin's default by the metric, and the like. */
+void trm_settings_settle(trm_settings *settings);
+/* Frees what they own. */
+void trm_settings_free(trm_settings *settings);
+
+/* Was an option given, by the user or a preset? */
+bool trm_settings_given(const trm_settings *settings, const char *name);
+/* Refuses options that do not apply to where the triplets come from (source, packed). Errors: USAGE. */
+trm_status trm_settings_check_applying(const trm_settings *settings, trm_error *err) TRM_MUST_CHECK;
+/* Where the triplets come from, as TRM_AT_ bit; and the names of all such bits. */
+uint32_t trm_settings_source(const trm_settings *settings);
+const char *const *trm_settings_source_names(void);
+/* Is anything drawn by --seed? */
+bool trm_settings_draw(const trm_settings *settings);
+/* Are triplets mined inside batches? */
+bool trm_settings_in_batches(const trm_settings *settings);
+/* What decides a result: of all options those that do where the triplets come from, and the preset (new
+ * reference). */
+json_t *trm_settings_json(const trm_settings *settings);
+/* The same as text, for an attribute; the caller frees it with trm_json_free. Errors: INTERNAL. */
+trm_status trm_settings_text(const trm_settings *settings, char **text, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- tables.c ---- */
+
+extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
+    trm_checkpoint_table, trm_dataset_table, trm_rows_table, trm_source_table, trm_whole_table,
+    trm_gradient_table, trm_compat_table, trm_seed_table;
+extern const trm_options trm_run_table; /* of trm_run_options */
+
+/* ---- presets.c ---- */
+
+enum { TRM_PRESET_WORDS = 12 };
+/* Options of a preset (--compat), as words of a command line: "--loss=mined", "--lone". */
+typedef struct trm_preset {
+    const char *name;
+    bool mine, loss;                     /* the kinds of job that take it */
+    bool packed;                         /* for packed triplets only */
+    const char *words[TRM_PRESET_WORDS]; /* NULL-terminated */
+} trm_preset;
+/* By name, or NULL. */
+const trm_preset *trm_preset_find(const char *name);
+/* All names, "a b c"; borrowed for ever. */
+const char *trm_preset_names(void);
+/* All about them, as JSON (new reference). */
+json_t *trm_preset_schema(void);
+
+#endif

@@ -1,0 +1,589 @@
+/* A job over a store: open, plan, run; see inner.h. */
+#include "job/inner.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash_sum.h"
+#include "mine/gaps.h"
+#include "mine/negatives.h"
+#include "mine/positives.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "par/merge.h"
+#include "rows/rows.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *name_of_loss(const trm_settings *settings)
+{
+    switch (settings->source) {
+    case TRM_SOURCE_BATCH_HARD:
+        return settings->loss.soft ? "batch-hard-soft" : "batch-hard";
+    case TRM_SOURCE_BATCH_ALL:
+        return "batch-all";
+    case TRM_SOURCE_WITHIN:
+        return "within-margin";
+    default:
+        return settings->loss.soft ? "triplet-soft" : "triplet";
+    }
+}
+
+bool trm_job_writes_triplets(const trm_job *job)
+{
+    return job->settings.kind->mines && job->settings.output != NULL;
+}
+
+bool trm_job_has_triplets(const trm_job *job)
+{
+    return job->options.source == TRM_SOURCE_MINED || job->options.source == TRM_SOURCE_BATCH_HARD;
+}
+
+bool trm_job_is_set(const trm_job *job)
+{
+    return job->options.source == TRM_SOURCE_MINED && trm_negatives_are_set(&job->options.mine);
+}
+
+/* ---- what it writes ---- */
+
+trm_status trm_job_pause(const trm_job *job, trm_error *err)
+{
+    const trm_job_hooks *hooks = &job->hooks;
+    int stopped = hooks->wish != NULL && (hooks->wish(hooks->context) & TRM_WISH_STOP) != 0;
+    MPI_Allreduce(MPI_IN_PLACE, &stopped, 1, MPI_INT, MPI_MAX, job->comm);
+    return stopped ? trm_fail(err, TRM_ERR_STOPPED,
+                              "stopped on a signal before there was anything to keep: run again")
+                   : TRM_OK;
+}
+
+trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
+                         trm_claim **claim, trm_error *err)
+{
+    const trm_settings *settings = &job->settings;
+    const char *const list = settings->batches == 0 ? settings->batch_list : NULL; /* that is read */
+    const int inputs = settings->inputs + (settings->triplets != NULL ? 1 : 0) + (list != NULL ? 1 : 0);
+    const char **input = trm_alloc(inputs, sizeof *input);
+    trm_status status =
+        input == NULL ? trm_fail_memory(err, "the list of inputs", inputs, sizeof *input) : TRM_OK;
+    status = trm_agree(job->comm, status, err);
+    if (status == TRM_OK) {
+        for (int i = 0; i < settings->inputs; i++)
+            input[i] = settings->input[i];
+        if (settings->triplets != NULL)
+            input[settings->inputs] = settings->triplets;
+        if (list != NULL)
+            input[inputs - 1] = list;
+        status = trm_claim_take(job->comm, kind, path, overwrite, inputs, input, claim, err);
+    }
+    trm_free(input);
+    return status;
+}
+
+static trm_status claim_checkpoint(trm_job *job, trm_error *err)
+{
+    const trm_settings *settings = &job->settings;
+    trm_claim *claim = NULL;
+    trm_status status = TRM_OK;
+    if (settings->checkpoint != NULL) {
+        status = job->rank == 0 ? trm_job_checkpoint_check(settings, err) : TRM_OK;
+        status = trm_agree(job->comm, status, err);
+        if (status == TRM_OK)
+            status = trm_job_claim(job, "checkpoint", settings->checkpoint, true, &claim, err);
+    }
+    if (status != TRM_OK)
+        return status;
+    return trm_job_checkpoint_begin(&job->checkpoint, job->comm, settings, &job->hooks, &job->voice, claim,
+                                    err);
+}
+
+static trm_status claim_all(trm_job *job, trm_error *err)
+{
+    const trm_settings *settings = &job->settings;
+    trm_status status = claim_checkpoint(job, err);
+    if (status == TRM_OK && settings->output != NULL)
+        status = trm_job_claim(job, "output", settings->output, settings->overwrite, &job->claim, err);
+    if (status == TRM_OK && settings->batches > 0 && settings->batch_list != NULL)
+        status = trm_job_claim_list(job, err);
+    return status;
+}
+
+/* The run, and what is to be evaluated. */
+static trm_status begin(trm_job *job, trm_error *err)
+{
+    trm_settings *settings = &job->settings;
+    job->loss_name = name_of_loss(settings);
+    trm_evaluate_options_init(&job->options);
+    job->options.source = settings->source;
+    job->options.mine = settings->mine;
+    job->options.loss = settings->loss;
+    job->options.lone = settings->lone;
+    if (settings->source == TRM_SOURCE_WITHIN)
+        job->options.mine.margin = settings->within;
+    settings->run.checkpoint = &job->checkpoint.checkpoint;
+    trm_status status = trm_run_create(job->comm, &settings->run, &job->run, err);
+    if (status == TRM_OK && job->rank == 0)
+        trm_warn_of_blas(&job->voice, job->run);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* Over rows as they are used: after conversion, and normalisation where asked for. */
+static void take_fingerprint(trm_job *job, int64_t first, const float *x)
+{
+    const int dim = job->batch.dim;
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    for (int64_t i = 0; i < job->batch.count; i++) {
+        trm_hash_sum_add_keyed(&hash, first + i, x + i * dim, (size_t)dim * sizeof *x);
+        const int64_t label[2] = {first + i, job->batch.labels[i]};
+        trm_hash_sum_add(&hash, label, sizeof label);
+    }
+    trm_merge_hash_sum(job->comm, &hash);
+    trm_hash_sum_text(&hash, job->fingerprint);
+}
+
+static bool looks_at_rows_again(const trm_settings *settings)
+{
+    return settings->gradient || settings->loss.swap || settings->source == TRM_SOURCE_GIVEN ||
+           trm_settings_in_batches(settings);
+}
+
+static const char *label_text(const void *context, int64_t label, char text[TRM_LABEL_TEXT])
+{
+    return trm_labels_text(context, label, text);
+}
+
+static trm_status sort_rows(trm_job *job, trm_error *err)
+{
+    int64_t ignored = 0, *label = NULL;
+    trm_status status = trm_job_ignored(job, &ignored, &label, err);
+    if (status == TRM_OK)
+        status = trm_rows_sort(job->run, job->batch.count, job->batch.dim, job->batch.labels, ignored, label,
+                               looks_at_rows_again(&job->settings),
+                               trm_store_read_bytes(job->store, job->batch.count), &job->rows, err);
+    trm_free(label);
+    if (status == TRM_OK) {
+        job->rows->label_text = label_text;
+        job->rows->label_context = &job->labels;
+    }
+    return status;
+}
+
+static trm_status read_labels(trm_job *job, trm_error *err)
+{
+    int64_t last;
+    const int dim = trm_store_dim(job->store);
+    trm_share(job->store_rows, job->rank, job->ranks, &job->first, &last);
+    const int64_t count = last - job->first;
+    int64_t *labels = trm_alloc(count, sizeof *labels);
+    job->batch = (trm_batch){.count = count, .dim = dim, .labels = labels};
+    trm_status status = labels == NULL ? trm_fail_memory(err, "labels", count, sizeof *labels) : TRM_OK;
+    status = trm_agree(job->comm, status, err);
+    if (status == TRM_OK)
+        status = trm_store_read(job->store, job->first, count, NULL, NULL, labels, NULL, err);
+    if (status != TRM_OK)
+        return status;
+    job->labels = trm_store_take_labels(job->store);
+    job->settings.ignore.named = job->labels.kind == TRM_LABELS_NAMED;
+    return sort_rows(job, err);
+}
+
+/* Nothing that the store is read from may be written. */
+static trm_status check_claims(const trm_job *job, trm_error *err)
+{
+    const trm_claim *const claims[] = {job->claim, job->checkpoint.claim, job->list_claim};
+    trm_status status = TRM_OK;
+    for (size_t i = 0; i < sizeof claims / sizeof *claims && status == TRM_OK; i++)
+        if (claims[i] != NULL)
+            status = trm_claim_check_store(claims[i], job->store, err);
+    return status;
+}
+
+/* Opens the store and reads its labels. */
+static trm_status open_store(trm_job *job, trm_error *err)
+{
+    const trm_settings *settings = &job->settings;
+    const double start = trm_clock();
+    trm_status status = trm_store_open(job->comm, settings->inputs, (const char *const *)settings->input,
+                                       &settings->store, &job->store, err);
+    if (status == TRM_OK) {
+        if (job->rank == 0)
+            trm_warn_of_files(&job->voice, job->store);
+        job->store_rows = trm_store_rows(job->store);
+        status = check_claims(job, err);
+    }
+    if (status == TRM_OK) {
+        status = trm_agree(
+            job->comm, trm_rows_check_labels(job->run, job->store_rows, trm_store_dim(job->store), err), err);
+    }
+    if (status == TRM_OK)
+        status = trm_job_pause(job, err);
+    if (status == TRM_OK)
+        status = read_labels(job, err);
+    job->read_s = trm_clock() - start;
+    return status;
+}
+
+static trm_status read_triplets(trm_job *job, trm_error *err)
+{
+    const char *path = job->settings.triplets;
+    const trm_triplets_origin *origin = &job->given_origin;
+    int64_t first, total;
+    job->given_origin.store_rows = -1;
+    if (path == NULL)
+        return TRM_OK;
+    trm_status status =
+        trm_triplets_read(job->comm, path, &job->options.given, &first, &total, &job->given_origin, err);
+    if (status != TRM_OK)
+        return status;
+    if (origin->store_rows >= 0 && origin->store_rows != job->store_rows)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
+                          path, origin->store_rows, job->store_rows);
+    if (status == TRM_OK && total == 0 && job->rank == 0)
+        trm_warn(&job->voice, "triplets '%s': there are none: the loss and its gradient are 0", path);
+    return trm_agree(job->comm, status, err);
+}
+
+trm_status trm_job_open_store(trm_job *job, trm_error *err)
+{
+    trm_status status = claim_all(job, err);
+    if (status == TRM_OK)
+        status = begin(job, err);
+    if (status == TRM_OK)
+        status = open_store(job, err);
+    return status == TRM_OK ? read_triplets(job, err) : status;
+}
+
+static bool is_zero(const float *x, int dim)
+{
+    int k = 0;
+    while (k < dim && x[k] == 0.0F)
+        k++;
+    return k == dim;
+}
+
+/* A store that was laid out and not, or only in part, filled. Rows to be ignored may be anything. */
+static trm_status check_zero_rows(trm_job *job, const float *x, trm_error *err)
+{
+    int64_t zero = 0, first = INT64_MAX;
+    const int dim = job->batch.dim;
+    for (int64_t i = 0; i < job->batch.count; i++)
+        if (is_zero(x + i * dim, dim) && !trm_rows_ignore(job->rows, job->batch.labels[i])) {
+            zero++;
+            first = job->first + i < first ? job->first + i : first;
+        }
+    zero = trm_sum_int64(job->comm, zero);
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT64_T, MPI_MIN, job->comm);
+    if (zero > 0 && zero == job->rows->total)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "store '%s': all %" PRId64
+                        " rows are zero: it looks as if it was laid out and never filled",
+                        trm_file_of_row(job->store, first)->path, zero);
+    if (job->rank == 0)
+        trm_warn_of_zero_rows(&job->voice, job->store, zero, first, job->rows->total);
+    return TRM_OK;
+}
+
+static trm_status read_and_arrange(trm_job *job, trm_error *err)
+{
+    const trm_settings *settings = &job->settings;
+    const double start = trm_clock();
+    const int64_t count = job->batch.count;
+    const int dim = job->batch.dim;
+    float *x = trm_alloc(count * dim, sizeof *x);
+    double *norms = settings->normalize ? trm_alloc(count, sizeof *norms) : NULL;
+    job->batch.embeddings = x;
+    job->batch.norms = norms;
+    trm_status status = TRM_OK;
+    if (x == NULL || (settings->normalize && norms == NULL))
+        status = trm_fail_memory(err, "rows", count, (size_t)dim * sizeof *x);
+    status = trm_agree(job->comm, status, err);
+    trm_read_options options;
+    trm_read_options_init(&options);
+    options.normalize = settings->normalize;
+    options.refuse_zero_norm = settings->mine.metric == TRM_METRIC_COSINE;
+    options.norms = norms;
+    if (status == TRM_OK)
+        status = trm_store_read(job->store, job->first, count, &options, x, NULL, NULL, err);
+    if (status != TRM_OK)
+        return status;
+    status = check_zero_rows(job, x, err);
+    if (status != TRM_OK)
+        return status;
+    take_fingerprint(job, job->first, x);
+    job->read_s += trm_clock() - start;
+    status = trm_job_pause(job, err);
+    if (status != TRM_OK)
+        return status;
+    if (!trm_settings_in_batches(settings)) /* which are made from the rows as they are */
+        status = trm_rows_fill(job->run, job->rows, count, &x, err);
+    job->batch.embeddings = x;
+    if (settings->gradient_at_normalized) {
+        trm_free(norms);
+        job->batch.norms = NULL;
+    }
+    return status;
+}
+
+static trm_status make_gradient(trm_job *job, trm_error *err)
+{
+    const int64_t size = job->batch.count * job->batch.dim;
+    trm_status status = TRM_OK;
+    job->gradient = trm_alloc(size, sizeof *job->gradient);
+    if (job->gradient == NULL)
+        status = trm_fail_memory(err, "the gradient", size, sizeof *job->gradient);
+    return trm_agree(job->comm, status, err);
+}
+
+/* Reads the rows and arranges them, and makes room for the gradient. */
+static trm_status load_rows(trm_job *job, trm_error *err)
+{
+    trm_status status = read_and_arrange(job, err);
+    trm_store_close(&job->store);
+    const trm_checkpoint_job of = {.store_rows = job->store_rows,
+                                   .store_dim = job->batch.dim,
+                                   .store_fingerprint = job->fingerprint,
+                                   .threads = trm_run_threads(job->run)};
+    if (status == TRM_OK)
+        status = trm_job_checkpoint_resume(&job->checkpoint, of, err);
+    if (status == TRM_OK)
+        status = trm_job_pause(job, err);
+    return status == TRM_OK && job->settings.gradient ? make_gradient(job, err) : status;
+}
+
+/* ---- planning ---- */
+
+/* Collective. */
+static int64_t survey_bytes(const trm_job *job, int64_t triplets)
+{
+    int64_t bytes =
+        trm_survey_bytes(&job->settings.survey, job->run, job->rows, trm_sum_int64(job->comm, triplets));
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    return trm_job_has_triplets(job) ? bytes : 0;
+}
+
+/* What the file of triplets takes: no anchor has more pairs than positives, and those are of its class.
+ * Collective. */
+static int64_t file_bytes(const trm_job *job)
+{
+    trm_positives positives;
+    int64_t most = 0;
+    trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
+    for (int64_t row = 0; row < job->rows->count; row++) {
+        const int64_t pairs = trm_positives_pairs(&positives, job->rows->class_size[row]);
+        most = pairs > most ? pairs : most;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    const int64_t negatives = trm_mine_negatives(&job->options.mine);
+    return trm_triplet_file_bytes(job->settings.form, negatives, job->store_rows, most * negatives);
+}
+
+static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
+{
+    job->options.mine.reserve = reserve;
+    return trm_evaluate_plan(job->run, job->rows, &job->options, job->settings.gradient, &job->mined, err);
+}
+
+/* The batches are known, and so is what this rank needs for them; triplets that go to a file wait for the end, and
+ * without a file, what quartiles need, if there is room. */
+static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
+{
+    trm_status status = trm_rows_lay_out(job->run, job->rows, 1, err);
+    if (status == TRM_OK)
+        status = trm_job_find_batches(job, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t triplets = trm_evaluate_triplets(job->rows, &job->options);
+    const int64_t reserve =
+        trm_evaluate_bytes(job->run, job->rows, &job->batch, &job->options, job->settings.gradient) +
+        trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets) +
+        (file ? trm_batch_triplets_bytes(triplets) : 0);
+    trm_error unheard = TRM_ERROR_INIT;
+    const bool must = job->settings.survey.bins > 0;
+    job->keeps = !file;
+    if (job->keeps)
+        status = plan_with(job, reserve + triplets * TRM_KEPT_BYTES_A_TRIPLET, must ? err : &unheard);
+    if (job->keeps && (status == TRM_OK || must))
+        return status;
+    job->keeps = false;
+    return plan_with(job, reserve, err);
+}
+
+/* What is kept of the triplets of one panel needs no memory of its own: it is a part of the array that they
+ * came in, when what else the panel needed is free again. What is kept of several waits beside the next, and
+ * where there is no room for that, there are no quartiles; but a histogram was asked for. */
+static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *err)
+{
+    trm_status status = trm_rows_lay_out(job->run, job->rows, replicate, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t triplets = trm_evaluate_triplets(job->rows, &job->options);
+    const int64_t reserve =
+        trm_evaluate_bytes(job->run, job->rows, &job->batch, &job->options, job->settings.gradient) +
+        trm_names_bytes(&job->labels.names) + (file ? file_bytes(job) : 0) + survey_bytes(job, triplets);
+    int64_t kept = triplets * TRM_KEPT_BYTES_A_TRIPLET;
+    MPI_Allreduce(MPI_IN_PLACE, &kept, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    job->keeps = trm_job_has_triplets(job) && !file;
+    const bool must = job->keeps && job->settings.survey.bins > 0;
+    trm_error unheard = TRM_ERROR_INIT;
+    status = plan_with(job, reserve, must ? &unheard : err);
+    if (status == TRM_OK ? !job->keeps || job->mined.panels == 1 : !must)
+        return status;
+    if (must)
+        return plan_with(job, reserve + kept, err);
+    if (plan_with(job, reserve + kept, &unheard) == TRM_OK)
+        return TRM_OK;
+    job->keeps = false;
+    return plan_with(job, reserve, err);
+}
+
+/* Lays the rows out for the teams that need fewest panels, each of which is a sweep over everything; among
+ * those for the best ones. Where none fits, the error is that of those that need least. */
+static trm_status choose_teams(trm_job *job, bool file, trm_error *err)
+{
+    const int best = trm_rows_best_replicate(job->run, job->rows);
+    const int last = job->settings.run.replicate > 0 ? best : 1;
+    int chosen = 0, panels = 0;
+    int64_t least = INT64_MAX;
+    trm_error refusal = TRM_ERROR_INIT;
+    for (int c = best; c >= last && panels != 1; c--) {
+        trm_error why = TRM_ERROR_INIT;
+        if (job->ranks % c != 0)
+            continue;
+        const trm_status status = plan_teams(job, c, file, &why);
+        if (status == TRM_OK && (chosen == 0 || job->mined.panels < panels)) {
+            chosen = c;
+            panels = job->mined.panels;
+        }
+        if (status != TRM_OK && job->mined.memory_bytes < least) {
+            least = job->mined.memory_bytes;
+            refusal = why;
+        }
+        if (status != TRM_OK && status != TRM_ERR_MEMORY) {
+            *err = why;
+            return status;
+        }
+    }
+    if (chosen == 0) {
+        *err = refusal;
+        return refusal.status;
+    }
+    return job->rows->replicate == chosen ? TRM_OK : plan_teams(job, chosen, file, err);
+}
+
+trm_status trm_job_plan_store(trm_job *job, trm_error *err)
+{
+    const bool file = trm_job_writes_triplets(job);
+    trm_status status =
+        trm_settings_in_batches(&job->settings) ? plan_batches(job, file, err) : choose_teams(job, file, err);
+    if (status == TRM_OK && job->rank == 0)
+        trm_voice_say(&job->voice, TRM_LINE_STEP,
+                      "plan       %" PRId64
+                      " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s",
+                      job->store_rows, job->batch.dim, job->ranks, trm_run_threads(job->run),
+                      (double)job->mined.memory_bytes / 1e6, (double)trm_run_mem_per_rank(job->run) / 1e6,
+                      job->mined.panels > 1 ? ", anchors in panels" : "");
+    if (job->rank == 0)
+        trm_warn_of_threads(&job->voice, job->run);
+    if (status == TRM_OK)
+        trm_job_check_classes(job);
+    return status;
+}
+
+/* What the plan leaves when the work is done: all but the rows and the gradient. */
+static int64_t spare_bytes(const trm_job *job)
+{
+    const trm_batch *batch = &job->batch;
+    const int64_t arranged = job->rows->count * trm_rows_bytes_per_row(batch->dim);
+    const int64_t row = batch->dim * (int64_t)sizeof(float);
+    const int64_t given =
+        batch->count * (24 + (batch->embeddings != NULL ? row : 0) + (job->gradient != NULL ? row : 0));
+    return job->mined.memory_bytes - arranged - given;
+}
+
+/* ---- working ---- */
+
+trm_status trm_job_name_file(const char *kind, const char *item, const char *path, trm_status status,
+                             trm_error *err)
+{
+    if (status != TRM_ERR_DATA || strncmp(err->text, item, strlen(item)) != 0)
+        return status;
+    trm_error named = TRM_ERROR_INIT;
+    (void)trm_fail(&named, status, "%s '%s': %s", kind, path, err->text);
+    memcpy(err->text, named.text, sizeof named.text);
+    return status;
+}
+
+/* Who takes the triplets; all zero: nobody. */
+static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *err)
+{
+    const trm_mine_options *mine = &job->options.mine;
+    *taker = (trm_survey_taker){0};
+    if (!trm_job_writes_triplets(job))
+        return TRM_OK;
+    if (trm_settings_in_batches(&job->settings)) {
+        job->batch_triplets.budget =
+            trm_run_mem_per_rank(job->run) - job->mined.memory_bytes +
+            trm_batch_triplets_bytes(trm_evaluate_triplets(job->rows, &job->options));
+        *taker = (trm_survey_taker){trm_batch_triplets_add, trm_batch_triplets_walk, &job->batch_triplets};
+        return TRM_OK;
+    }
+    /* Triplets of several panels wait in files of their own; how many panels a set takes shows when it was counted. */
+    const bool spool = job->mined.panels > 1 || mine->emit_sets;
+    trm_status status =
+        trm_triplet_file_create(job->comm, job->claim, job->settings.form, trm_mine_negatives(mine),
+                                job->store_rows, spool, spare_bytes(job), &job->file, err);
+    *taker = (trm_survey_taker){trm_triplet_file_add, trm_triplet_file_walk, job->file};
+    return status;
+}
+
+static trm_status evaluate(trm_job *job, trm_error *err)
+{
+    const bool surveys = trm_job_has_triplets(job);
+    trm_survey_taker taker;
+    trm_status status = make_taker(job, &taker, err);
+    if (status == TRM_OK && surveys)
+        status = trm_survey_begin(&job->survey, job->comm, trm_run_threads(job->run), &job->settings.survey,
+                                  taker, job->keeps, err);
+    if (status == TRM_OK)
+        status =
+            trm_evaluate(job->run, job->rows, &job->batch, &job->options, surveys ? trm_survey_take : NULL,
+                         &job->survey, job->gradient, &job->mined, &job->loss, &job->part, err);
+    return status == TRM_OK && surveys ? trm_survey_finish(&job->survey, err) : status;
+}
+
+static void compare_fingerprints(trm_job *job)
+{
+    const char *mined_from = job->given_origin.store_fingerprint;
+    if (job->rank == 0 && mined_from[0] != '\0' && strcmp(mined_from, job->fingerprint) != 0)
+        trm_warn(&job->voice, "triplets '%s' were mined from rows with the fingerprint %s, these have %s",
+                 job->settings.triplets, mined_from, job->fingerprint);
+}
+
+/* What was given fits the rows? */
+static trm_status settle_given(trm_job *job, trm_error *err)
+{
+    if (trm_settings_in_batches(&job->settings))
+        return trm_job_settle_batches(job, err);
+    if (job->settings.triplets == NULL)
+        return TRM_OK;
+    if (job->hooks.not_saved != NULL)
+        job->hooks.not_saved(job->hooks.context);
+    compare_fingerprints(job);
+    return trm_job_pause(job, err);
+}
+
+trm_status trm_job_run_store(trm_job *job, trm_error *err)
+{
+    trm_status status = load_rows(job, err);
+    if (status == TRM_OK)
+        status = settle_given(job, err);
+    if (status == TRM_OK)
+        status = evaluate(job, err);
+    return job->settings.triplets == NULL
+               ? status
+               : trm_job_name_file("triplets", "triplet ", job->settings.triplets, status, err);
+}
