@@ -5,6 +5,7 @@
 #include "job/checkpoint.h"
 #include "job/settings.h"
 #include "job/voice.h"
+#include "loss/evaluation.h"
 #include "mine/gaps.h"
 #include "store/batch_file.h"
 #include "store/labels.h"
@@ -35,6 +36,7 @@ struct trm_job {
     trm_rows *rows;
     trm_job_checkpoint checkpoint;
     trm_evaluate_options options;
+    trm_evaluation *evaluation; /* with the plan that was taken */
     trm_batch batch;     /* embeddings, labels and norms are this object's own; embeddings may be NULL */
     float *gradient;     /* of this rank's rows, or NULL */
     trm_batches batches; /* options.batches is NULL or this one */

@@ -220,6 +220,7 @@ void trm_job_done(trm_job *job)
 
 static void close_store(trm_job *job)
 {
+    trm_evaluation_destroy(&job->evaluation);
     trm_survey_end(&job->survey);
     trm_triplet_file_destroy(&job->file);
     trm_batch_triplets_free(&job->batch_triplets);

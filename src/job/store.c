@@ -384,7 +384,9 @@ static int64_t file_bytes(const trm_job *job)
 static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
 {
     job->options.mine.reserve = reserve;
-    return trm_evaluate_plan(job->run, job->rows, &job->options, job->settings.gradient, &job->mined, err);
+    trm_evaluation_destroy(&job->evaluation);
+    return trm_evaluation_create(job->run, job->rows, &job->options, job->settings.gradient, &job->mined,
+                                 &job->evaluation, err);
 }
 
 /* The batches are known, and so is what this rank needs for them; triplets that go to a file wait for the end, and

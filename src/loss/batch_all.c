@@ -211,24 +211,29 @@ static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_cou
     mined->positives_s = seconds[1];
 }
 
-/* The anchors: every valid row with all its positives. mine: outlives them. */
-static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
-                       int64_t reserve, bool gradient, const trm_query *query, trm_mine_options *mine,
-                       trm_anchors *anchors, trm_mine_summary *mined, trm_error *err)
+struct trm_batch_all {
+    const trm_run *run;
+    trm_loss_options options;
+    counting counting;
+    trm_mine_options mine; /* the anchors: every valid row with all its positives */
+    trm_anchors anchors;
+    trm_sweep *sweep;
+    trm_sweep_counts counts;
+};
+
+static trm_status plan(trm_batch_all *all, const trm_rows *rows, bool gradient, trm_mine_summary *mined,
+                       trm_error *err)
 {
-    *mine = (trm_mine_options){
-        .metric = options->metric, .margin = options->margin, .positives = "all", .reserve = reserve};
-    *anchors = (trm_anchors){0};
+    trm_anchors *anchors = &all->anchors;
     trm_error why = TRM_ERROR_INIT;
-    trm_status status = trm_agree(run->comm, check(options, err), err);
-    if (status != TRM_OK)
-        return status;
-    status = trm_anchors_init(anchors, run, rows, mine, query, 0, NULL, false, &why);
+    trm_status status =
+        trm_anchors_init(anchors, all->run, rows, &all->mine, &all->counting.query, 0, NULL, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {
         mined->memory_bytes = trm_anchors_bytes(anchors, 1);
-        return trm_run_refuse(run, "the gradient of batch-all needs the thresholds of all anchors at once,",
+        return trm_run_refuse(all->run,
+                              "the gradient of batch-all needs the thresholds of all anchors at once,",
                               mined->memory_bytes, err);
     }
     if (status != TRM_OK && err != NULL)
@@ -236,60 +241,71 @@ static trm_status plan(const trm_run *run, const trm_rows *rows, const trm_loss_
     return status;
 }
 
-trm_status trm_batch_all_plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
-                              int64_t reserve, bool gradient, trm_mine_summary *mined, trm_error *err)
+trm_status trm_batch_all_create(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
+                                const double *within, int64_t reserve, bool gradient, trm_mine_summary *mined,
+                                trm_batch_all **made, trm_error *err)
 {
-    const trm_query query = {&trm_batch_all_query, NULL};
-    trm_mine_options mine;
-    trm_anchors anchors;
-    trm_status status = plan(run, rows, options, reserve, gradient, &query, &mine, &anchors, mined, err);
-    trm_anchors_destroy(&anchors);
-    return status;
+    trm_batch_all *all = *made = trm_alloc(1, sizeof **made);
+    trm_status status = all == NULL ? trm_fail_memory(err, "a job", 1, sizeof *all) : check(options, err);
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK) {
+        trm_free(all);
+        *made = NULL;
+        return status;
+    }
+    *all = (trm_batch_all){.run = run, .options = *options};
+    all->counting = (counting){.query = {&trm_batch_all_query, &all->counting},
+                               .threads = run->threads,
+                               .rule = {.margin = options->margin,
+                                        .limited = within != NULL,
+                                        .within = within != NULL ? *within : 0.0}};
+    all->mine = (trm_mine_options){
+        .metric = options->metric, .margin = options->margin, .positives = "all", .reserve = reserve};
+    return plan(all, rows, gradient, mined, err);
 }
 
-trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
-                         const double *within, int64_t reserve, double *gradient, trm_mine_summary *mined,
-                         trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+void trm_batch_all_destroy(trm_batch_all **made)
 {
-    counting c = {.query = {&trm_batch_all_query, &c},
-                  .threads = run->threads,
-                  .rule = {.margin = options->margin,
-                           .limited = within != NULL,
-                           .within = within != NULL ? *within : 0.0}};
-    trm_mine_options mine;
-    trm_anchors anchors;
-    trm_sweep *sweep = NULL;
-    trm_sweep_counts counts = {0};
+    trm_batch_all *all = *made;
+    if (all == NULL)
+        return;
+    trm_sweep_destroy(&all->sweep);
+    trm_anchors_destroy(&all->anchors);
+    trm_free(all->counting.tallies);
+    trm_free(all);
+    *made = NULL;
+}
+
+trm_status trm_batch_all_run(trm_batch_all *all, double *gradient, trm_mine_summary *mined,
+                             trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+{
+    const trm_run *run = all->run;
+    const trm_metric metric = all->options.metric;
+    trm_anchors *anchors = &all->anchors;
+    counting *c = &all->counting;
     trm_mine_checkpoint checkpoint;
     double sweep_s = 0.0;
+    c->tallies = trm_alloc_zero(run->threads, sizeof *c->tallies);
     trm_status status =
-        plan(run, rows, options, reserve, gradient != NULL, &c.query, &mine, &anchors, mined, err);
-    if (status == TRM_OK) {
-        c.tallies = trm_alloc_zero(run->threads, sizeof *c.tallies);
-        if (c.tallies == NULL)
-            status = trm_fail_memory(err, "sums", run->threads, sizeof *c.tallies);
-        status = trm_agree(run->comm, status, err);
-    }
+        c->tallies == NULL ? trm_fail_memory(err, "sums", run->threads, sizeof *c->tallies) : TRM_OK;
+    status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
-        status = trm_sweep_create(run, rows, NULL, options->metric, &sweep, err);
+        status = trm_sweep_create(run, anchors->rows, NULL, metric, &all->sweep, err);
     if (status == TRM_OK)
-        status = trm_mine_checkpoint_init(&checkpoint, &anchors, sweep, &counts,
-                                          (trm_totals){TOTAL_WORDS, give_totals, take_totals, &c}, err);
-    mined->panels = (int)anchors.panels;
-    for (int64_t index = 0; index < anchors.panels && status == TRM_OK; index++) {
+        status = trm_mine_checkpoint_init(&checkpoint, anchors, all->sweep, &all->counts,
+                                          (trm_totals){TOTAL_WORDS, give_totals, take_totals, c}, err);
+    mined->panels = (int)anchors->panels;
+    for (int64_t index = 0; index < anchors->panels && status == TRM_OK; index++) {
         trm_panel panel;
-        status = run_panel(&checkpoint, index, &c, &sweep_s, &panel, err);
+        status = run_panel(&checkpoint, index, c, &sweep_s, &panel, err);
         if (status == TRM_OK && gradient != NULL)
-            status = trm_batch_all_gradient(&checkpoint, options->metric, &c.rule, panel.negatives, gradient,
+            status = trm_batch_all_gradient(&checkpoint, metric, &c->rule, panel.negatives, gradient,
                                             &summary->gradient_s, err);
         trm_panel_close(&panel);
     }
     if (status == TRM_OK)
         mined->reused = trm_sum_int64(run->comm, checkpoint.reused);
     if (status == TRM_OK)
-        collect(&anchors, &c, &counts, sweep_s, mined, summary, part);
-    trm_sweep_destroy(&sweep);
-    trm_anchors_destroy(&anchors);
-    trm_free(c.tallies);
+        collect(anchors, c, &all->counts, sweep_s, mined, summary, part);
     return status;
 }

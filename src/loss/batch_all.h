@@ -17,19 +17,23 @@
 /* The query of its second sweep. */
 extern const trm_query_type trm_batch_all_query;
 
-/* within: NULL, or only triplets with 0 < d(a,n) - d(a,p) <= *within are there at all. Fills in sum, count,
- * active, pairs_multiplied, loss_s and gradient_s of the summary, memory of mined and this rank's part.
- * gradient: count x dim sums of the loss's gradient (not divided by anything) of this team's shard's rows in
- * arranged order that are this member's, [first, first + count) as trm_share gives them; owned by the caller;
- * NULL: none. Terms of a row are added in ascending (label, row id). Collective. Errors: USAGE (soft, swap),
- * MEMORY. */
-trm_status trm_batch_all(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
-                         const double *within, int64_t reserve, double *gradient, trm_mine_summary *mined,
-                         trm_loss_summary *summary, trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
+/* In two steps, as an evaluation has. */
+typedef struct trm_batch_all trm_batch_all;
 
-/* Checks the options and plans the memory: panels and memory_bytes of mined. Collective. Errors: as above. */
-trm_status trm_batch_all_plan(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
-                              int64_t reserve, bool gradient, trm_mine_summary *mined,
-                              trm_error *err) TRM_MUST_CHECK;
+/* Checks the options and plans the memory: panels and memory_bytes of mined. within: NULL, or only triplets with 0 <
+ * d(a,n) - d(a,p) <= *within are there at all. The caller owns *all, also after a failure. Collective. Errors: USAGE
+ * (soft, swap), MEMORY. */
+trm_status trm_batch_all_create(const trm_run *run, const trm_rows *rows, const trm_loss_options *options,
+                                const double *within, int64_t reserve, bool gradient, trm_mine_summary *mined,
+                                trm_batch_all **all, trm_error *err) TRM_MUST_CHECK;
+/* Fills in sum, count, active, pairs_multiplied, loss_s and gradient_s of the summary, memory of mined and this
+ * rank's part. gradient: count x dim sums of the loss's gradient (not divided by anything) of this team's shard's rows
+ * in arranged order that are this member's, [first, first + count) as trm_share gives them; owned by the caller; NULL:
+ * none. Terms of a row are added in ascending (label, row id). Once. Collective. Errors: MEMORY, STOPPED, those of a
+ * checkpoint. */
+trm_status trm_batch_all_run(trm_batch_all *all, double *gradient, trm_mine_summary *mined,
+                             trm_loss_summary *summary, trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
+/* Frees and sets to NULL; NULL is fine. Not collective. */
+void trm_batch_all_destroy(trm_batch_all **all);
 
 #endif

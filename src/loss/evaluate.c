@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/sized.h"
 #include "loss/batch_all.h"
+#include "loss/evaluation.h"
 #include "loss/options.h"
 #include "mine/negatives.h"
 #include "mine/positives.h"
@@ -10,6 +11,7 @@
 #include "loss/reduction.h"
 #include "loss/triplets.h"
 #include "mine/batches.h"
+#include "mine/mining.h"
 #include "mine/options.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -20,20 +22,24 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Everything one call works with. */
-typedef struct evaluation {
+struct trm_evaluation {
     trm_run *run;
     const trm_rows *rows;
-    const trm_batch *batch;
-    const trm_evaluate_options *options;
+    trm_evaluate_options options;
     bool wants_gradient; /* as any rank does */
+    trm_mine_summary planned;
+    /* what runs, by its plan; of triplets that are given, or mined in batches, neither */
+    trm_mining *mining;
+    trm_batch_all *batch_all;
+    /* while it runs */
+    const trm_batch *batch;
     trm_given *given;
     trm_gradient *gradient;
     trm_triplet_loss *loss;
     trm_triplet_fn emit;
     void *context;
     double loss_s, gradient_s;
-} evaluation;
+};
 
 static const trm_sized sized = {
     .name = "trm_evaluate_options",
@@ -197,24 +203,62 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
     return trm_arguments_agree(run->comm, &list, local, err);
 }
 
-trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *given,
+static trm_status plan(trm_evaluation *e, trm_error *err)
+{
+    const trm_evaluate_options *options = &e->options;
+    const trm_mine_options mine = mine_options_of(options);
+    if (is_whole_store(options->source))
+        return trm_batch_all_create(e->run, e->rows, &options->loss,
+                                    options->source == TRM_SOURCE_WITHIN ? &options->mine.margin : NULL,
+                                    mine.reserve, e->wants_gradient, &e->planned, &e->batch_all, err);
+    if (options->source == TRM_SOURCE_GIVEN)
+        return plan_given(e->run, e->rows, options, &e->planned, err);
+    if (options->batches != NULL)
+        return trm_batches_plan(e->run, e->rows, options->batches, &mine, &e->planned, err);
+    return trm_mining_create(e->run, e->rows, &mine, &e->planned, &e->mining, err);
+}
+
+trm_status trm_evaluation_create(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                                 bool gradient, trm_mine_summary *mined, trm_evaluation **evaluation,
+                                 trm_error *err)
+{
+    trm_evaluation *e = *evaluation = trm_alloc(1, sizeof **evaluation);
+    *mined = (trm_mine_summary){0};
+    trm_status status = e == NULL ? trm_fail_memory(err, "an evaluation", 1, sizeof *e) : TRM_OK;
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK) {
+        trm_free(e);
+        *evaluation = NULL;
+        return status;
+    }
+    *e = (trm_evaluation){.run = run, .rows = rows};
+    status = take_options(&e->options, options, err);
+    e->wants_gradient = trm_arguments_any(run->comm, gradient) != 0;
+    status = check_options(run, rows, &e->options, status, err);
+    if (status == TRM_OK)
+        status = plan(e, err);
+    *mined = e->planned;
+    return status;
+}
+
+void trm_evaluation_destroy(trm_evaluation **evaluation)
+{
+    trm_evaluation *e = *evaluation;
+    if (e == NULL)
+        return;
+    trm_mining_destroy(&e->mining);
+    trm_batch_all_destroy(&e->batch_all);
+    trm_free(e);
+    *evaluation = NULL;
+}
+
+trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                              bool gradient, trm_mine_summary *mined, trm_error *err)
 {
-    trm_evaluate_options options;
-    trm_status status = take_options(&options, given, err);
-    const trm_mine_options mine = mine_options_of(&options);
-    *mined = (trm_mine_summary){0};
-    gradient = trm_arguments_any(run->comm, gradient) != 0;
-    status = check_options(run, rows, &options, status, err);
-    if (status != TRM_OK)
-        return status;
-    if (is_whole_store(options.source))
-        return trm_batch_all_plan(run, rows, &options.loss, mine.reserve, gradient, mined, err);
-    if (options.source == TRM_SOURCE_GIVEN)
-        return plan_given(run, rows, &options, mined, err);
-    if (options.batches != NULL)
-        return trm_batches_plan(run, rows, options.batches, &mine, mined, err);
-    return trm_mine_plan(run, rows, &mine, mined, err);
+    trm_evaluation *e = NULL;
+    trm_status status = trm_evaluation_create(run, rows, options, gradient, mined, &e, err);
+    trm_evaluation_destroy(&e);
+    return status;
 }
 
 /* ---- given triplets ---- */
@@ -270,16 +314,16 @@ static trm_status check_triplet(const trm_rows *rows, const trm_pair *ap, const 
 }
 
 /* Measures, checks and adds triplets [from, from + count) of the list; bad: the first bad one's status. */
-static trm_status add_given_round(evaluation *e, int64_t from, int64_t count, int64_t index,
+static trm_status add_given_round(trm_evaluation *e, int64_t from, int64_t count, int64_t index,
                                   trm_triplet *triplets, trm_pair *pairs, trm_status *bad, trm_error *bad_err,
                                   trm_error *err)
 {
-    const trm_given_triplets *list = &e->options->given;
+    const trm_given_triplets *list = &e->options.given;
     for (int64_t k = 0; k < count; k++) {
         pairs[2 * k] = (trm_pair){.i = list->anchor[from + k], .j = list->positive[from + k]};
         pairs[2 * k + 1] = (trm_pair){.i = list->anchor[from + k], .j = list->negative[from + k]};
     }
-    trm_status status = trm_pairs_measure(e->given, e->options->loss.metric, 2 * count, pairs, err);
+    trm_status status = trm_pairs_measure(e->given, e->options.loss.metric, 2 * count, pairs, err);
     if (status != TRM_OK)
         return status;
     for (int64_t k = 0; k < count; k++) {
@@ -292,9 +336,9 @@ static trm_status add_given_round(evaluation *e, int64_t from, int64_t count, in
     return trm_triplet_loss_add(e->loss, triplets, count, err);
 }
 
-static trm_status add_given(evaluation *e, trm_error *err)
+static trm_status add_given(trm_evaluation *e, trm_error *err)
 {
-    const trm_given_triplets *list = &e->options->given;
+    const trm_given_triplets *list = &e->options.given;
     MPI_Comm comm = e->run->comm;
     const int64_t total = trm_given_total(e->given), first = trm_prefix_int64(comm, list->count);
     const int64_t good = lowest_bad_id(list, total);
@@ -328,7 +372,7 @@ static trm_status add_given(evaluation *e, trm_error *err)
 
 static trm_status add_mined(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
-    evaluation *e = context;
+    trm_evaluation *e = context;
     const double start = trm_clock();
     trm_status status = trm_triplet_loss_add(e->loss, *triplets, count, err);
     e->loss_s += trm_clock() - start;
@@ -337,23 +381,22 @@ static trm_status add_mined(void *context, trm_triplet **triplets, int64_t count
     return status;
 }
 
-static trm_status add_triplets(evaluation *e, trm_mine_summary *mined, trm_loss_part *part, trm_error *err)
+static trm_status add_triplets(trm_evaluation *e, trm_mine_summary *mined, trm_loss_part *part,
+                               trm_error *err)
 {
-    const trm_mine_options mine = mine_options_of(e->options);
+    const trm_mine_options mine = mine_options_of(&e->options);
     trm_mine_part mine_part = {0};
     trm_status status;
-    if (e->options->source == TRM_SOURCE_GIVEN) {
+    if (e->options.source == TRM_SOURCE_GIVEN) {
         const double start = trm_clock();
-        *mined = (trm_mine_summary){0};
-        status = plan_given(e->run, e->rows, e->options, mined, err);
-        if (status == TRM_OK)
-            status = add_given(e, err);
+        *mined = e->planned;
+        status = add_given(e, err);
         e->loss_s += trm_clock() - start;
-    } else if (e->options->batches != NULL) {
-        status = trm_batches_mine(e->run, e->rows, e->given, e->options->batches, &mine, add_mined, e, mined,
+    } else if (e->options.batches != NULL) {
+        status = trm_batches_mine(e->run, e->rows, e->given, e->options.batches, &mine, add_mined, e, mined,
                                   &mine_part, err);
     } else {
-        status = trm_mine(e->run, e->rows, &mine, add_mined, e, mined, &mine_part, err);
+        status = trm_mining_run(e->mining, add_mined, e, mined, &mine_part, err);
     }
     part->compute_s = mine_part.compute_s;
     part->wait_s = mine_part.wait_s;
@@ -363,7 +406,7 @@ static trm_status add_triplets(evaluation *e, trm_mine_summary *mined, trm_loss_
 /* ---- gradients ---- */
 
 /* A row's float64 sums on their way home: the row id, then dim doubles. */
-static trm_status send_home(const evaluation *e, const double *sum, int64_t denominator, float *gradient,
+static trm_status send_home(const trm_evaluation *e, const double *sum, int64_t denominator, float *gradient,
                             trm_error *err)
 {
     const trm_rows *rows = e->rows;
@@ -408,10 +451,10 @@ done:
 
 /* ---- the whole ---- */
 
-static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary *mined,
+static trm_status evaluate_list(trm_evaluation *e, float *gradient, trm_mine_summary *mined,
                                 trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
-    const trm_evaluate_options *o = e->options;
+    const trm_evaluate_options *o = &e->options;
     trm_status status = TRM_OK;
     if (e->wants_gradient)
         status = trm_gradient_create(e->given, o->loss.metric, !o->loss.soft, &e->gradient, err);
@@ -438,10 +481,10 @@ static trm_status evaluate_list(evaluation *e, float *gradient, trm_mine_summary
     return status;
 }
 
-static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summary *mined,
+static trm_status evaluate_whole(trm_evaluation *e, float *gradient, trm_mine_summary *mined,
                                  trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
-    const trm_evaluate_options *o = e->options;
+    const trm_evaluate_options *o = &e->options;
     const trm_rows *rows = e->rows;
     int64_t first, last;
     double *sum = NULL;
@@ -453,11 +496,9 @@ static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summar
             status = trm_fail_memory(err, "gradient sums", (last - first) * rows->dim, sizeof *sum);
     }
     status = trm_agree(e->run->comm, status, err);
-    *mined = (trm_mine_summary){0};
+    *mined = e->planned;
     if (status == TRM_OK)
-        status =
-            trm_batch_all(e->run, rows, &o->loss, o->source == TRM_SOURCE_WITHIN ? &o->mine.margin : NULL,
-                          o->mine.reserve, sum, mined, summary, part, err);
+        status = trm_batch_all_run(e->batch_all, sum, mined, summary, part, err);
     if (status == TRM_OK) {
         trm_mine_count_anchors(e->run, rows, mined);
         mined->arrange_s = rows->arrange_s;
@@ -476,7 +517,7 @@ static trm_status evaluate_whole(evaluation *e, float *gradient, trm_mine_summar
     return status;
 }
 
-static trm_status check_gradient(const evaluation *e, const float *gradient, trm_error *err)
+static trm_status check_gradient(const trm_evaluation *e, const float *gradient, trm_error *err)
 {
     const int64_t row = trm_gradient_unfit(gradient, e->batch->count, e->batch->dim);
     if (row < 0)
@@ -486,12 +527,12 @@ static trm_status check_gradient(const evaluation *e, const float *gradient, trm
 }
 
 /* The caller's arrays, on this rank. any_norms: some rank gave norms. Not collective. */
-static trm_status check_batch(const evaluation *e, const float *gradient, bool any_norms, trm_error *err)
+static trm_status check_batch(const trm_evaluation *e, const float *gradient, bool any_norms, trm_error *err)
 {
     const trm_batch *batch = e->batch;
-    const trm_given_triplets *list = &e->options->given;
-    const bool given = e->options->source == TRM_SOURCE_GIVEN;
-    const bool looks = looks_at_rows(e->options, e->wants_gradient);
+    const trm_given_triplets *list = &e->options.given;
+    const bool given = e->options.source == TRM_SOURCE_GIVEN;
+    const bool looks = looks_at_rows(&e->options, e->wants_gradient);
     const char *missing = NULL;
     if (batch->dim != e->rows->dim)
         return trm_fail(err, TRM_ERR_USAGE, "batch.dim %d: trm_rows_create was given %d", batch->dim,
@@ -520,57 +561,71 @@ static trm_status check_batch(const evaluation *e, const float *gradient, bool a
     return TRM_OK;
 }
 
-/* local: what is wrong with the options already. Collective. */
-static trm_status check(evaluation *e, const float *gradient, trm_status local, trm_error *err)
+/* Collective. */
+static trm_status check_arrays(const trm_evaluation *e, const float *gradient, trm_error *err)
 {
-    enum { GRADIENT = 1, NORMS = 2 };
     const trm_batch *batch = e->batch;
-    const int any = trm_arguments_any(e->run->comm,
-                                      (gradient != NULL ? GRADIENT : 0) | (batch->norms != NULL ? NORMS : 0));
-    e->wants_gradient = (any & GRADIENT) != 0;
-    trm_status status = local != TRM_OK ? local : check_batch(e, gradient, (any & NORMS) != 0, err);
+    const bool any_norms = trm_arguments_any(e->run->comm, batch->norms != NULL) != 0;
+    trm_status status = check_batch(e, gradient, any_norms, err);
     const int64_t first = trm_prefix_int64(e->run->comm, batch->count);
     if (status == TRM_OK && e->wants_gradient && batch->norms != NULL)
         status = trm_loss_check_norms(batch->count, batch->norms, "row", first, err);
-    return check_options(e->run, e->rows, e->options, status, err);
+    return trm_agree(e->run->comm, status, err);
 }
 
-trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
-                        const trm_evaluate_options *given, trm_triplet_fn emit, void *context,
-                        float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
-                        trm_loss_part *part, trm_error *err)
+/* What is yet to be done once the value and the gradient are there. */
+static void measure(trm_evaluation *e, float *gradient, trm_loss_summary *summary, trm_loss_part *part)
 {
-    trm_evaluate_options options;
-    evaluation e = {
-        .run = run, .rows = rows, .batch = batch, .options = &options, .emit = emit, .context = context};
+    const int64_t size = e->batch->count * e->batch->dim;
+    if (e->wants_gradient)
+        trm_gradient_measure(e->run->comm, 1, &gradient, &size, summary, part);
+    double seconds[2] = {e->loss_s, e->gradient_s};
+    MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, e->run->comm);
+    summary->loss_s = seconds[0];
+    summary->gradient_s = seconds[1];
+    part->compute_s -= *e->given->waited;
+    part->wait_s += *e->given->waited;
+}
+
+trm_status trm_evaluation_run(trm_evaluation *e, const trm_batch *batch, trm_triplet_fn emit, void *context,
+                              float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
+                              trm_loss_part *part, trm_error *err)
+{
     trm_loss_part own = {.rows = batch->count};
     *summary = (trm_loss_summary){0};
     *mined = (trm_mine_summary){0};
-    trm_status status = check(&e, gradient, take_options(&options, given, err), err);
+    e->batch = batch;
+    e->emit = emit;
+    e->context = context;
+    trm_status status = check_arrays(e, gradient, err);
     if (status == TRM_OK)
-        status =
-            trm_given_create(run, batch->count, batch->dim, batch->embeddings, batch->labels, &e.given, err);
+        status = trm_given_create(e->run, batch->count, batch->dim, batch->embeddings, batch->labels,
+                                  &e->given, err);
     if (status == TRM_OK)
-        status = is_whole_store(options.source) ? evaluate_whole(&e, gradient, mined, summary, &own, err)
-                                                : evaluate_list(&e, gradient, mined, summary, &own, err);
-    if (status == TRM_OK && e.wants_gradient)
-        status = trm_agree(run->comm, check_gradient(&e, gradient, err), err);
-    if (status == TRM_OK && e.wants_gradient) {
-        const int64_t size = batch->count * batch->dim;
-        trm_gradient_measure(run->comm, 1, &gradient, &size, summary, &own);
-    }
-    if (status == TRM_OK) {
-        double seconds[2] = {e.loss_s, e.gradient_s};
-        MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, run->comm);
-        summary->loss_s = seconds[0];
-        summary->gradient_s = seconds[1];
-        own.compute_s -= *e.given->waited;
-        own.wait_s += *e.given->waited;
-    }
+        status = is_whole_store(e->options.source) ? evaluate_whole(e, gradient, mined, summary, &own, err)
+                                                   : evaluate_list(e, gradient, mined, summary, &own, err);
+    if (status == TRM_OK && e->wants_gradient)
+        status = trm_agree(e->run->comm, check_gradient(e, gradient, err), err);
+    if (status == TRM_OK)
+        measure(e, gradient, summary, &own);
     if (status == TRM_OK && part != NULL)
         *part = own;
-    trm_triplet_loss_destroy(&e.loss);
-    trm_gradient_destroy(&e.gradient);
-    trm_given_destroy(&e.given);
+    trm_triplet_loss_destroy(&e->loss);
+    trm_gradient_destroy(&e->gradient);
+    trm_given_destroy(&e->given);
+    return status;
+}
+
+trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
+                        const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
+                        float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
+                        trm_loss_part *part, trm_error *err)
+{
+    trm_evaluation *e = NULL;
+    *summary = (trm_loss_summary){0};
+    trm_status status = trm_evaluation_create(run, rows, options, gradient != NULL, mined, &e, err);
+    if (status == TRM_OK)
+        status = trm_evaluation_run(e, batch, emit, context, gradient, mined, summary, part, err);
+    trm_evaluation_destroy(&e);
     return status;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash_sum.h"
 #include "mine/checkpoint.h"
+#include "mine/mining.h"
 #include "mine/options.h"
 #include "mine/negatives.h"
 #include "par/agree.h"
@@ -21,9 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Everything one call of trm_mine works with. */
-typedef struct trm_job {
-    const trm_run *run;
+struct trm_mining {
+    trm_run *run;
     const trm_rows *rows;
     trm_mine_options options;
     trm_anchors anchors;
@@ -40,7 +40,7 @@ typedef struct trm_job {
     int64_t removed[TRM_FILTERS], short_anchors; /* that answers showed; also an earlier run's */
     int64_t set_size;                            /* this member's part */
     trm_set_size *size;                          /* of each row of the shard, to list a set; else NULL */
-} trm_job;
+};
 
 /* ---- triplets, hash ---- */
 
@@ -91,7 +91,7 @@ static void sort_by_negative(trm_triplet *triplet, int64_t count)
 }
 
 /* Writes row's triplets, by ascending positive and negative, and returns how many. */
-static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64_t row, trm_triplet *out,
+static int64_t anchor_triplets(const trm_mining *job, const trm_panel *panel, int64_t row, trm_triplet *out,
                                const trm_scratch *scratch, trm_tally *tally)
 {
     const trm_negatives *negatives = &job->negatives;
@@ -129,7 +129,7 @@ static int64_t anchor_triplets(const trm_job *job, const trm_panel *panel, int64
     return count;
 }
 
-static void add_tally(trm_job *job, const trm_tally *tally)
+static void add_tally(trm_mining *job, const trm_tally *tally)
 {
     job->positive_pairs += tally->positive_pairs;
     job->semihard_count += tally->semihard;
@@ -153,7 +153,7 @@ static int compare_ids(const void *a, const void *b)
 }
 
 /* The triplets of all anchors of order, one after another, gaps closed; returns how many. */
-static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *order, int64_t anchors,
+static int64_t fill_triplets(trm_mining *job, const trm_panel *panel, order_item *order, int64_t anchors,
                              const trm_scratch *scratch, trm_triplet *triplets)
 {
 #pragma omp parallel num_threads(job->run->threads)
@@ -178,7 +178,7 @@ static int64_t fill_triplets(trm_job *job, const trm_panel *panel, order_item *o
     return count;
 }
 
-static trm_status emit_triplets(trm_job *job, trm_triplet **triplets, int64_t count, trm_error *err)
+static trm_status emit_triplets(trm_mining *job, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     trm_status status = job->emit != NULL ? job->emit(job->context, triplets, count, err) : TRM_OK;
     return trm_agree(job->run->comm, status, err); /* emit may be NULL on some ranks */
@@ -187,7 +187,7 @@ static trm_status emit_triplets(trm_job *job, trm_triplet **triplets, int64_t co
 /* What an earlier run found. A trm_mine_checkpoint_fn. */
 static trm_status take_kept(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
-    trm_job *job = context;
+    trm_mining *job = context;
     trm_tally tally = {.hash = TRM_HASH_SUM_INIT};
     for (int64_t i = 0; i < count; i++) {
         add_triplet(&tally, &(*triplets)[i]);
@@ -198,7 +198,7 @@ static trm_status take_kept(void *context, trm_triplet **triplets, int64_t count
 }
 
 /* The finished anchors of an earlier run, with and without triplets. */
-static trm_status replay(trm_job *job, trm_error *err)
+static trm_status replay(trm_mining *job, trm_error *err)
 {
     int64_t first, last;
     trm_share(job->rows->count, job->rows->member, job->rows->replicate, &first, &last);
@@ -213,7 +213,7 @@ static trm_status replay(trm_job *job, trm_error *err)
 
 /* Puts this member's part of the panel's triplets together, counts them and hands them on. Collective through
  * emit. */
-static trm_status emit_panel(trm_job *job, const trm_panel *panel, trm_error *err)
+static trm_status emit_panel(trm_mining *job, const trm_panel *panel, trm_error *err)
 {
     const double start = trm_clock();
     const trm_rows *rows = job->rows;
@@ -254,7 +254,7 @@ done:
 }
 
 /* Adds up what the panel's anchors get of a set; every member of a team knows it of all of them. */
-static void count_panel(trm_job *job, const trm_panel *panel)
+static void count_panel(trm_mining *job, const trm_panel *panel)
 {
     const trm_negatives *negatives = &job->negatives;
     const trm_rows *rows = job->rows;
@@ -276,12 +276,12 @@ static void count_panel(trm_job *job, const trm_panel *panel)
 }
 
 /* Is this round for counting a set? */
-static bool counts(const trm_job *job)
+static bool counts(const trm_mining *job)
 {
     return job->negatives.policy->size != NULL && job->anchors.size == NULL;
 }
 
-static trm_status run_panel(trm_job *job, int64_t index, trm_error *err)
+static trm_status run_panel(trm_mining *job, int64_t index, trm_error *err)
 {
     trm_panel panel;
     trm_status status = trm_mine_checkpoint_open(&job->checkpoint, index, &panel, err);
@@ -309,7 +309,7 @@ enum { TOTAL_SHORT = TRM_TALLY_WORDS + TRM_FILTERS, TOTAL_SET, TOTALS };
 /* This rank's tally of its sweeps, and what answers showed. */
 static void give_totals(void *context, int64_t *words)
 {
-    const trm_job *job = context;
+    const trm_mining *job = context;
     trm_sweep_tally(job->sweep, words);
     for (int f = 0; f < TRM_FILTERS; f++)
         words[TRM_TALLY_WORDS + f] = job->removed[f];
@@ -319,7 +319,7 @@ static void give_totals(void *context, int64_t *words)
 
 static void take_totals(void *context, const int64_t *words)
 {
-    trm_job *job = context;
+    trm_mining *job = context;
     trm_sweep_add_tally(job->sweep, words);
     for (int f = 0; f < TRM_FILTERS; f++)
         job->removed[f] += words[TRM_TALLY_WORDS + f];
@@ -328,7 +328,7 @@ static void take_totals(void *context, const int64_t *words)
 }
 
 /* Pairs of an anchor and a negative, on this rank. */
-static int64_t candidates_of(const trm_job *job)
+static int64_t candidates_of(const trm_mining *job)
 {
     int64_t first, last, candidates = 0;
     trm_share(job->rows->count, job->rows->member, job->rows->replicate, &first, &last);
@@ -338,7 +338,7 @@ static int64_t candidates_of(const trm_job *job)
     return candidates;
 }
 
-static void collect_filters(trm_job *job)
+static void collect_filters(trm_mining *job)
 {
     const trm_negatives *negatives = &job->negatives;
     int64_t words[TOTALS + 1];
@@ -367,7 +367,7 @@ void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_s
     summary->classes = rows->classes;
 }
 
-static void collect(trm_job *job, trm_mine_part *part)
+static void collect(trm_mining *job, trm_mine_part *part)
 {
     trm_mine_summary *summary = job->summary;
     MPI_Comm comm = job->run->comm;
@@ -409,7 +409,7 @@ static void collect(trm_job *job, trm_mine_part *part)
 }
 
 /* Collective. */
-static trm_status plan(trm_job *job, int64_t each, trm_error *err)
+static trm_status plan(trm_mining *job, int64_t each, trm_error *err)
 {
     trm_status status = trm_anchors_init(&job->anchors, job->run, job->rows, &job->options,
                                          &job->negatives.query, each, job->size, true, err);
@@ -419,7 +419,7 @@ static trm_status plan(trm_job *job, int64_t each, trm_error *err)
 }
 
 /* Checks the options, sets up policy and questions, and plans the memory. Collective. */
-static trm_status begin(trm_job *job, const trm_mine_options *given, trm_error *err)
+static trm_status begin(trm_mining *job, const trm_mine_options *given, trm_error *err)
 {
     const trm_mine_options *options = &job->options;
     trm_arguments list = {.count = 0};
@@ -439,17 +439,42 @@ static trm_status begin(trm_job *job, const trm_mine_options *given, trm_error *
     return plan(job, policy->most != NULL ? policy->most(&job->negatives) : 0, err);
 }
 
+trm_status trm_mining_create(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                             trm_mine_summary *summary, trm_mining **mining, trm_error *err)
+{
+    trm_mining *job = *mining = trm_alloc(1, sizeof **mining);
+    trm_status status = job == NULL ? trm_fail_memory(err, "a job", 1, sizeof *job) : TRM_OK;
+    *summary = (trm_mine_summary){0};
+    status = trm_agree(run->comm, status, err);
+    if (status != TRM_OK)
+        return status;
+    *job = (trm_mining){.run = run, .rows = rows, .summary = summary};
+    return begin(job, options, err);
+}
+
+void trm_mining_destroy(trm_mining **mining)
+{
+    trm_mining *job = *mining;
+    if (job == NULL)
+        return;
+    trm_sweep_destroy(&job->sweep);
+    trm_anchors_destroy(&job->anchors);
+    trm_free(job->size);
+    trm_free(job);
+    *mining = NULL;
+}
+
 trm_status trm_mine_plan(trm_run *run, const trm_rows *rows, const trm_mine_options *options,
                          trm_mine_summary *summary, trm_error *err)
 {
-    trm_job job = {.run = run, .rows = rows, .summary = summary};
-    trm_status status = begin(&job, options, err);
-    trm_anchors_destroy(&job.anchors);
+    trm_mining *job = NULL;
+    trm_status status = trm_mining_create(run, rows, options, summary, &job, err);
+    trm_mining_destroy(&job);
     return status;
 }
 
 /* All panels: panel by panel its triplets, or where it counts, their number. */
-static trm_status run_panels(trm_job *job, trm_error *err)
+static trm_status run_panels(trm_mining *job, trm_error *err)
 {
     trm_status status = TRM_OK;
     for (int64_t index = 0; index < job->anchors.panels && status == TRM_OK; index++)
@@ -458,7 +483,7 @@ static trm_status run_panels(trm_job *job, trm_error *err)
 }
 
 /* Counts a set that is to be listed, what each anchor gets of it and all of it; refuses too many. */
-static trm_status count_set(trm_job *job, trm_error *err)
+static trm_status count_set(trm_mining *job, trm_error *err)
 {
     const int64_t most = job->options.max_triplets;
     trm_mine_checkpoint_init_without(&job->checkpoint, &job->anchors, job->sweep, &job->counts);
@@ -480,7 +505,7 @@ static trm_status count_set(trm_job *job, trm_error *err)
 }
 
 /* Plans again for listing what was counted. */
-static trm_status plan_listing(trm_job *job, trm_error *err)
+static trm_status plan_listing(trm_mining *job, trm_error *err)
 {
     int64_t each = 1;
     for (int64_t row = 0; row < job->rows->count; row++)
@@ -491,33 +516,42 @@ static trm_status plan_listing(trm_job *job, trm_error *err)
     return plan(job, each, err);
 }
 
+trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, trm_mine_summary *summary,
+                          trm_mine_part *part, trm_error *err)
+{
+    const bool lists = job->negatives.policy->size != NULL && job->options.emit_sets;
+    job->emit = emit;
+    job->context = context;
+    job->summary = summary;
+    *summary =
+        (trm_mine_summary){.panels = (int)job->anchors.panels, .memory_bytes = job->anchors.memory_bytes};
+    trm_status status = trm_sweep_create(job->run, job->rows, NULL, job->options.metric, &job->sweep, err);
+    if (status == TRM_OK && lists)
+        status = count_set(job, err);
+    if (status == TRM_OK && lists)
+        status = plan_listing(job, err);
+    if (status == TRM_OK)
+        status = trm_mine_checkpoint_init(&job->checkpoint, &job->anchors, job->sweep, &job->counts,
+                                          (trm_totals){TOTALS, give_totals, take_totals, job}, err);
+    summary->panels = (int)job->anchors.panels;
+    if (status == TRM_OK)
+        status = replay(job, err);
+    if (status == TRM_OK)
+        status = run_panels(job, err);
+    if (status == TRM_OK) {
+        trm_mine_count_anchors(job->run, job->rows, summary);
+        collect(job, part);
+    }
+    return status;
+}
+
 trm_status trm_mine(trm_run *run, const trm_rows *rows, const trm_mine_options *options, trm_triplet_fn emit,
                     void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
 {
-    trm_job job = {.run = run, .rows = rows, .emit = emit, .context = context, .summary = summary};
-    trm_status status = begin(&job, options, err);
-    const bool set = job.negatives.policy != NULL && job.negatives.policy->size != NULL;
-    const bool lists = set && job.options.emit_sets;
+    trm_mining *job = NULL;
+    trm_status status = trm_mining_create(run, rows, options, summary, &job, err);
     if (status == TRM_OK)
-        status = trm_sweep_create(run, rows, NULL, job.options.metric, &job.sweep, err);
-    if (status == TRM_OK && lists)
-        status = count_set(&job, err);
-    if (status == TRM_OK && lists)
-        status = plan_listing(&job, err);
-    if (status == TRM_OK)
-        status = trm_mine_checkpoint_init(&job.checkpoint, &job.anchors, job.sweep, &job.counts,
-                                          (trm_totals){TOTALS, give_totals, take_totals, &job}, err);
-    summary->panels = (int)job.anchors.panels;
-    if (status == TRM_OK)
-        status = replay(&job, err);
-    if (status == TRM_OK)
-        status = run_panels(&job, err);
-    if (status == TRM_OK) {
-        trm_mine_count_anchors(run, rows, summary);
-        collect(&job, part);
-    }
-    trm_sweep_destroy(&job.sweep);
-    trm_anchors_destroy(&job.anchors);
-    trm_free(job.size);
+        status = trm_mining_run(job, emit, context, summary, part, err);
+    trm_mining_destroy(&job);
     return status;
 }

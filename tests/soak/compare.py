@@ -180,7 +180,7 @@ def contents(path):
 
 
 # What may differ between two runs of the same job.
-OF_A_RUN = ("run", "ranks", "certify", "checkpoint", "warnings")
+OF_A_RUN = ("run", "ranks", "certify", "checkpoint", "warnings", "output")
 
 
 def differing_runs(first, first_path, run, path):
