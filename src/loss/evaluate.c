@@ -218,6 +218,21 @@ static trm_status plan(trm_evaluation *e, trm_error *err)
     return trm_mining_create(e->run, e->rows, &mine, &e->planned, &e->mining, err);
 }
 
+/* The list of triplets, on this rank. Not collective. */
+static trm_status check_given(const trm_run *run, const trm_evaluate_options *options, trm_error *err)
+{
+    const trm_given_triplets *list = &options->given;
+    if (options->source != TRM_SOURCE_GIVEN)
+        return TRM_OK;
+    if (list->count < 0)
+        return trm_fail(err, TRM_ERR_USAGE, "given.count %" PRId64 ": must be at least 0", list->count);
+    if (list->count > 0 && (list->anchor == NULL || list->positive == NULL || list->negative == NULL))
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "given.anchor, positive, negative NULL on rank %d, which has %" PRId64 " triplets",
+                        run->rank, list->count);
+    return TRM_OK;
+}
+
 trm_status trm_evaluation_create(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                                  bool gradient, trm_mine_summary *mined, trm_evaluation **evaluation,
                                  trm_error *err)
@@ -233,6 +248,8 @@ trm_status trm_evaluation_create(trm_run *run, const trm_rows *rows, const trm_e
     }
     *e = (trm_evaluation){.run = run, .rows = rows};
     status = take_options(&e->options, options, err);
+    if (status == TRM_OK)
+        status = check_given(run, &e->options, err);
     e->wants_gradient = trm_arguments_any(run->comm, gradient) != 0;
     status = check_options(run, rows, &e->options, status, err);
     if (status == TRM_OK)
@@ -530,8 +547,6 @@ static trm_status check_gradient(const trm_evaluation *e, const float *gradient,
 static trm_status check_batch(const trm_evaluation *e, const float *gradient, bool any_norms, trm_error *err)
 {
     const trm_batch *batch = e->batch;
-    const trm_given_triplets *list = &e->options.given;
-    const bool given = e->options.source == TRM_SOURCE_GIVEN;
     const bool looks = looks_at_rows(&e->options, e->wants_gradient);
     const char *missing = NULL;
     if (batch->dim != e->rows->dim)
@@ -541,12 +556,7 @@ static trm_status check_batch(const trm_evaluation *e, const float *gradient, bo
         return trm_fail(err, TRM_ERR_USAGE,
                         "batch.count %" PRId64 ": trm_rows_create was given %" PRId64 " rows on rank %d",
                         batch->count, e->rows->given, e->run->rank);
-    if (given && list->count < 0)
-        return trm_fail(err, TRM_ERR_USAGE, "given.count %" PRId64 ": must be at least 0", list->count);
-    if (given && list->count > 0 &&
-        (list->anchor == NULL || list->positive == NULL || list->negative == NULL))
-        missing = "given.anchor, positive, negative";
-    else if (batch->count > 0 && looks && batch->embeddings == NULL)
+    if (batch->count > 0 && looks && batch->embeddings == NULL)
         missing = "batch.embeddings";
     else if (batch->count > 0 && looks && batch->labels == NULL)
         missing = "batch.labels";
