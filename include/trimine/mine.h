@@ -61,7 +61,7 @@ typedef struct trm_mine_options {
     const char *positives;
     /* What a pair gets: "semihard" (by window, pick and fallback), "hard" (the nearest negative of all, whatever
      * d(a,p)), "topk:K" (the K nearest), "random:K" (K of all, drawn by the seed), "weighted:K" (drawn with weights by
-     * distance; not with dot); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the margin),
+     * l2 distance); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the margin),
      * "hard-all" (at most 0), "easy-all" (more than the margin), "violating" (at most the margin), or
      * "multisimilarity:E" (Wang et al. 2019). Where semihard does not apply, kind is 0. Borrowed. */
     const char *negatives;
@@ -70,7 +70,7 @@ typedef struct trm_mine_options {
     trm_fallback fallback;
     bool lone;       /* a row without a positive makes a triplet too: positive -1, d_ap 0 */
     int64_t reserve; /* bytes of a rank's limit that the caller needs meanwhile, for the memory plan */
-    /* Of hard and topk; others refuse them. Only the negatives of these ranks by (d, id) may be chosen: "A-B", from
+    /* Of hard, topk, random and weighted; others refuse them. Only the negatives of these ranks by (d, id) may be chosen: "A-B", from
      * 1, both ends with them, or "A-", to the end. NULL: all. Borrowed. */
     const char *ranks;
     trm_rank_order rank_order;
@@ -127,7 +127,7 @@ typedef struct trm_mine_summary {
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
     struct {
         int64_t removed[TRM_FILTERS]; /* candidates, by the first filter that removes them */
-        int64_t short_anchors;        /* hard, topk:K: valid ones with fewer negatives than 1, K */
+        int64_t short_anchors;        /* valid ones with fewer negatives than asked for: K, hard: 1 */
     } filters;
     int64_t set_size; /* triplets of a policy of negatives that is a set, listed or not; else 0 */
 } trm_mine_summary;

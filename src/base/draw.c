@@ -1,6 +1,12 @@
 /* Lists of draws; see draw.h. */
 #include "base/draw.h"
 
+int trm_draw_compare(const void *a, const void *b)
+{
+    const trm_draw *x = a, *y = b;
+    return trm_draw_less(*x, *y) ? -1 : trm_draw_less(*y, *x);
+}
+
 bool trm_draw_insert(trm_draw *list, int64_t length, trm_draw draw)
 {
     int64_t at = length;

@@ -1,5 +1,7 @@
 /* A drawn row: what it was drawn by, and its distance, which an answer needs, too.
  *
+ * In a list of nearest ones the key is the distance, and d what else an answer needs.
+ *
  * As with candidates (candidate.h) the smallest (key, id) wins, so it does not matter who saw a row, in which
  * order, or how often. Merges of draws: merge.h. */
 #ifndef TRM_BASE_DRAW_H
@@ -36,6 +38,9 @@ static inline bool trm_draw_put(trm_draw *slot, trm_draw draw)
         *slot = draw;
     return wins;
 }
+
+/* For qsort: ascending (key, id). */
+int trm_draw_compare(const void *a, const void *b);
 
 /* Puts one draw into an ascending list: whether it was new and small enough. */
 bool trm_draw_insert(trm_draw *list, int64_t length, trm_draw draw);

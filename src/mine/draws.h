@@ -23,11 +23,10 @@ static inline trm_draw *trm_draws_of(const trm_state *state, int field, int64_t 
     return (trm_draw *)state->field[field] + trm_state_first(state, shape, row);
 }
 
-/* For negatives drawn once an anchor, whose list is field 0, of shape 0. Of a trm_query_type: */
-int64_t trm_draws_slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs);
-/* Of a trm_negatives_policy: */
+/* A query for K negatives an anchor of all there are, by the key of its policy: one ascending list of draws. */
+extern const trm_query_type trm_draws_query;
+/* Of a trm_negatives_policy with that query: hands on to choice.c where there are ranks or filters; K. */
+void trm_draws_begin(trm_negatives *negatives);
 int64_t trm_draws_most(const trm_negatives *negatives);
-int64_t trm_draws_answer(const trm_negatives *negatives, const trm_state *state, int64_t row,
-                         const trm_candidate *pair, int64_t i, trm_answer *answers);
 
 #endif

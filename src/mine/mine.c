@@ -433,8 +433,7 @@ static trm_status begin(trm_mining *job, const trm_mine_options *given, trm_erro
         status = trm_negatives_check(options, err); /* equal on all ranks now */
     if (status != TRM_OK)
         return status;
-    trm_negatives_choose(&job->negatives, options, job->rows->total);
-    job->negatives.dim = job->rows->dim;
+    trm_negatives_choose(&job->negatives, options, job->rows->total, job->rows->dim);
     const trm_negatives_policy *policy = job->negatives.policy;
     return plan(job, policy->most != NULL ? policy->most(&job->negatives) : 0, err);
 }

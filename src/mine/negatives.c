@@ -10,10 +10,10 @@ static const trm_word *const policies[] = {
     &trm_negatives_multisimilarity.word};
 const trm_words trm_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
 
-void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows)
+void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim)
 {
     trm_error unheard = TRM_ERROR_INIT;
-    *negatives = (trm_negatives){.options = *options, .rows = rows};
+    *negatives = (trm_negatives){.options = *options, .rows = rows, .dim = dim};
     trm_filters_choose(&negatives->filters, options);
     const trm_word *word = policies[0];
     if (trm_words_check(&trm_negatives_words, "", options->negatives, &word, &negatives->number, &unheard) !=
@@ -32,12 +32,7 @@ void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *opti
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err)
 {
     trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, INT64_MAX);
-    if ((negatives.policy->takes & TRM_TAKES_L2) != 0 && options->metric == TRM_METRIC_DOT)
-        return trm_fail(
-            err, TRM_ERR_USAGE,
-            "--negatives %s: is drawn by l2 distances, which dot does not give: take sql2, l2 or cosine",
-            options->negatives);
+    trm_negatives_choose(&negatives, options, INT64_MAX, 1);
     return trm_filters_check(options, (negatives.policy->takes & TRM_TAKES_FILTERS) != 0,
                              negatives.policy->word.name, err);
 }
@@ -45,7 +40,7 @@ trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err)
 bool trm_negatives_take(const trm_mine_options *options, unsigned what)
 {
     trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, INT64_MAX);
+    trm_negatives_choose(&negatives, options, INT64_MAX, 1);
     return (negatives.policy->takes & what) != 0;
 }
 
@@ -57,20 +52,20 @@ bool trm_negatives_ask_for_many(const trm_negatives_policy *policy)
 bool trm_negatives_may_come_short(const trm_mine_options *options)
 {
     trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, INT64_MAX);
+    trm_negatives_choose(&negatives, options, INT64_MAX, 1);
     return trm_negatives_ask_for_many(negatives.policy);
 }
 
 bool trm_negatives_are_set(const trm_mine_options *options)
 {
     trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, 0);
+    trm_negatives_choose(&negatives, options, 0, 1);
     return negatives.policy->size != NULL;
 }
 
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)
 {
     trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, rows);
+    trm_negatives_choose(&negatives, options, rows, 1);
     return negatives.policy->most != NULL ? negatives.policy->most(&negatives) : 0;
 }

@@ -26,8 +26,7 @@ typedef struct trm_set_size {
 enum {
     TRM_TAKES_WINDOW = 1 << 0,  /* window, pick, fallback */
     TRM_TAKES_FILTERS = 1 << 1, /* ranks, filters */
-    TRM_TAKES_SEED = 1 << 2,
-    TRM_TAKES_L2 = 1 << 3 /* no option: a metric that says how far apart rows are in l2, so not dot */
+    TRM_TAKES_SEED = 1 << 2
 };
 
 typedef struct trm_negatives_policy {
@@ -36,6 +35,10 @@ typedef struct trm_negatives_policy {
     unsigned takes;
     /* Makes what the query needs to know from the options, or hands on to another policy; NULL: nothing. */
     void (*begin)(trm_negatives *negatives);
+    /* Of a policy that draws K negatives for all pairs of an anchor: what candidate i is drawn by, the smallest (key, id)
+     * first; anything larger than worst where it is. INFINITY: never drawn. NULL: the nearest are chosen. */
+    double (*key)(const trm_negatives *negatives, int64_t anchor, const trm_seen *seen, int64_t i,
+                  double worst);
     /* The most negatives that a pair gets; NULL: of a set, which may be all. */
     int64_t (*most)(const trm_negatives *negatives);
     /* Of a set: the query above counts, and after its sweep this says what row gets, of so many negatives that it
@@ -75,12 +78,12 @@ struct trm_negatives {
     double number;   /* of a word with any other */
     int dim;         /* of the rows */
     int question[2]; /* the policy's own */
+    double bound;    /* so is this */
 };
 
-/* options->negatives is one of the words. rows: of the store that take part. */
-void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows);
-/* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Can it be asked with the
- * metric? Errors: USAGE. */
+/* options->negatives is one of the words. rows: of the store that take part, and the numbers in each. */
+void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim);
+/* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Errors: USAGE. */
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
 /* Does the policy take note of these options (TRM_TAKES_...)? */
 bool trm_negatives_take(const trm_mine_options *options, unsigned what);

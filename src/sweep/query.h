@@ -51,13 +51,20 @@ typedef struct trm_query {
     const void *settings; /* the type's own */
 } trm_query;
 
-/* n exact distances from an anchor to other rows. */
+/* A row, or consecutive ones, as the metric takes them. */
+typedef struct trm_row {
+    const float *x;
+    const double *norm2;
+} trm_row;
+
+/* n exact distances from an anchor to other rows, and the rows themselves for who needs more than that. */
 typedef struct trm_seen {
     int64_t n;
     const double *d;
     const int64_t *id;
     int64_t
         place; /* of the first in the anchor's class, the others follow; of one set and TRM_SAME_LABEL only */
+    trm_row anchor, other; /* other: the first of n, the others follow */
 } trm_seen;
 
 struct trm_query_type {

@@ -126,13 +126,23 @@ static void same_label_range(const int64_t *label, int64_t first, int64_t last, 
     *to = lo;
 }
 
+static trm_row row_of(const trm_tiles *tiles, const trm_side *side, int64_t row)
+{
+    return (trm_row){side->x + row * tiles->dim, side->norm2 + row};
+}
+
 /* Offers the distances d[0..) from row of side to the other's places [from, to). */
-static bool offer_range(trm_side *side, int64_t row, const trm_side *other, int64_t from, int64_t to,
-                        const double *d, trm_worker *worker)
+static bool offer_range(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
+                        int64_t from, int64_t to, const double *d, trm_worker *worker)
 {
     if (from >= to)
         return false;
-    const trm_seen seen = {to - from, d, other->id + from, other->first + from - side->class_first[row]};
+    const trm_seen seen = {.n = to - from,
+                           .d = d,
+                           .id = other->id + from,
+                           .place = other->first + from - side->class_first[row],
+                           .anchor = row_of(tiles, side, row),
+                           .other = row_of(tiles, other, from)};
     return side->query->type->offer(side->query, side->state, row, &seen, worker->tally);
 }
 
@@ -146,17 +156,17 @@ static void offer_line(const trm_tiles *tiles, trm_side *side, int64_t row, cons
     if (tiles->relation != TRM_ANY_OTHER)
         same_label_range(other->label, first, last, side->label[row], &from, &to);
     if (tiles->relation == TRM_OTHER_LABEL) {
-        offer_range(side, row, other, first, from, d, worker);
-        offer_range(side, row, other, to, last, d + (to - first), worker);
+        offer_range(tiles, side, row, other, first, from, d, worker);
+        offer_range(tiles, side, row, other, to, last, d + (to - first), worker);
         return;
     }
     /* where row itself would be in the other block */
     const int64_t self = tiles->one_set ? side->first + row - other->first : -1;
     if (self >= from && self < to) {
-        offer_range(side, row, other, from, self, d + (from - first), worker);
-        offer_range(side, row, other, self + 1, to, d + (self + 1 - first), worker);
+        offer_range(tiles, side, row, other, from, self, d + (from - first), worker);
+        offer_range(tiles, side, row, other, self + 1, to, d + (self + 1 - first), worker);
     } else {
-        offer_range(side, row, other, from, to, d + (from - first), worker);
+        offer_range(tiles, side, row, other, from, to, d + (from - first), worker);
     }
 }
 
@@ -325,7 +335,7 @@ static void offer_decided(const trm_tiles *tiles, trm_side *side, const trm_side
             continue;
         int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
         int64_t from = mark == WANTED_BY_A ? survivors[k].col : survivors[k].row;
-        if (offer_range(side, row, other, from, from + 1, &worker->decided[k], worker))
+        if (offer_range(tiles, side, row, other, from, from + 1, &worker->decided[k], worker))
             worker->changed[row - first] = 1;
     }
     for (int64_t i = 0; i < tiles->tile && first + i < side->count; i++) {

@@ -144,7 +144,7 @@ static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
         return;
     const bool counts = j->options.source == TRM_SOURCE_BATCH_ALL;
     const trm_query counting = {&trm_batch_all_query, NULL};
-    trm_negatives_choose(&negatives, &j->options.mine, rows->total);
+    trm_negatives_choose(&negatives, &j->options.mine, rows->total, rows->dim);
     if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? &counting : &negatives.query, 1,
                          NULL, !counts, NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
@@ -263,6 +263,7 @@ static const struct {
                {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true, false},
                {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false, false},
                {TRM_SOURCE_MINED, "random:3", "random:2", NULL, false, false},
+               {TRM_SOURCE_MINED, "hardest", "weighted:2", "3-", false, false},
                {TRM_SOURCE_MINED, "all", "semihard", NULL, false, true}};
 enum { SOURCES = sizeof sources / sizeof *sources };
 

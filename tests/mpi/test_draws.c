@@ -40,6 +40,8 @@ typedef struct job {
     uint64_t seed;
     double margin;
     int64_t mem_per_rank;
+    const char *ranks;   /* NULL: all */
+    double max_distance; /* 0: none */
 } job;
 
 static int place_of(const char *word, const char *const *words)
@@ -65,6 +67,9 @@ static trm_mine_options library_options(const job *j)
     options.window = (trm_window)place_of(j->window, windows);
     options.pick = (trm_pick)place_of(j->pick, picks);
     options.fallback = (trm_fallback)place_of(j->fallback, fallbacks);
+    options.ranks = j->ranks;
+    if (j->max_distance > 0.0)
+        options.max_distance = j->max_distance;
     return options;
 }
 
@@ -275,6 +280,22 @@ static void draws_are_as_often_as_their_weights_say(void **state)
     check_distribution(&store, &j, 1, weight);
     second_draw(weight, second);
     check_distribution(&store, &j, 2, second);
+    j.metric = TRM_METRIC_DOT; /* all dots are 0; weights go by the l2 distance all the same */
+    check_distribution(&store, &j, 1, weight);
+    j.metric = TRM_METRIC_L2;
+    j.ranks = "2-7"; /* the nearest and the farthest are out */
+    j.max_distance = 1.0;
+    for (int i = 0; i < OTHERS; i++)
+        weight[i] = i >= 1 && distance[i] <= 1.0 ? weight[i] : 0.0;
+    check_distribution(&store, &j, 1, weight);
+    second_draw(weight, second);
+    check_distribution(&store, &j, 2, second);
+    j.negatives = "random:2";
+    static const double left[OTHERS] = {0, 1, 1, 1, 1, 0, 0, 0};
+    check_distribution(&store, &j, 1, left);
+    j.ranks = "2-"; /* no end: drawn while they are seen */
+    check_distribution(&store, &j, 1, left);
+    check_distribution(&store, &j, 2, left);
     j = drawn_job(0);
     j.positives = "hardest";
     check_distribution(&store, &j, 1, even);
@@ -344,24 +365,6 @@ static void the_seed_matters_where_something_is_drawn(void **state)
     random_store_destroy(&store);
 }
 
-/* Weights go by l2 distances, which dot products alone do not give. */
-static void weights_with_dot_are_refused(void **state)
-{
-    (void)state;
-    static const double distance[OTHERS] = {1, 1, 1, 1, 1, 1, 1, 1};
-    random_store store = store_of_draws(distance);
-    trm_mine_summary summary = {0};
-    trm_error err = TRM_ERROR_INIT;
-    mined got;
-    job j = plain;
-    j.negatives = "weighted:2";
-    j.metric = TRM_METRIC_DOT;
-    assert_int_equal(mine(&store, &j, &got, &summary, &err), TRM_ERR_USAGE);
-    assert_non_null(strstr(err.text, "weighted:2"));
-    mined_destroy(&got);
-    random_store_destroy(&store);
-}
-
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
@@ -371,7 +374,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(draws_are_as_often_as_their_weights_say),
         cmocka_unit_test(positives_are_drawn_evenly),
         cmocka_unit_test(the_seed_matters_where_something_is_drawn),
-        cmocka_unit_test(weights_with_dot_are_refused),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();

@@ -77,18 +77,12 @@ static compared *line_of(const char *option, const char *word)
     return NULL;
 }
 
-/* What is drawn takes neither filters nor ranks, but for the draws of semihard, which has none of them anyway. */
-static bool is_drawn(const family_options *options)
-{
-    return strncmp(options->negatives, "random:", 7) == 0 || strncmp(options->negatives, "weighted:", 9) == 0;
-}
-
 static void leave_out_what_is_not_there(family_options *options)
 {
     for (int filter = 0; filter < FAMILY_FILTERS; filter++)
-        if (is_drawn(options) || line_of("filter", random_family_filters[filter]) == NULL)
+        if (line_of("filter", random_family_filters[filter]) == NULL)
             options->filter[filter].given = false;
-    if (is_drawn(options) || line_of("ranks", options->rank_order_after ? "after" : "before") == NULL) {
+    if (line_of("ranks", options->rank_order_after ? "after" : "before") == NULL) {
         options->rank_from = 1;
         options->rank_to = INT64_MAX;
         options->rank_order_after = false;
@@ -123,8 +117,7 @@ static int lines_of(const family_options *options, compared **of)
 static bool library_has(const family_options *options)
 {
     compared *of[LINES];
-    /* weights go by l2 distances, which dot does not give */
-    bool all = options->metric != TRM_METRIC_DOT || strncmp(options->negatives, "weighted", 8) != 0;
+    bool all = true;
     for (int count = lines_of(options, of), i = 0; i < count; i++)
         all = all && of[i] != NULL;
     return all;

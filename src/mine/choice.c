@@ -1,0 +1,288 @@
+/* A choice of negatives under ranks and filters; see choice.h. */
+#include "mine/choice.h"
+
+#include "mine/draws.h"
+
+#include <stdlib.h>
+
+enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELDS };
+
+/* In the place of what a negative in a list of nearest ones is chosen by: a filter removed it. */
+static const double filtered_out = -INFINITY;
+
+/* ---- which lists ---- */
+
+static bool has_end(const trm_negatives *negatives)
+{
+    return negatives->filters.last < INT64_MAX;
+}
+
+/* Are filters asked, and counted, in the sweep? */
+static bool asks_in_sweep(const trm_negatives *negatives)
+{
+    const trm_filters *filters = &negatives->filters;
+    return filters->any && (filters->after || !has_end(negatives));
+}
+
+/* Is the list by draws, not by distance? */
+static bool is_by_draw(const trm_negatives *negatives)
+{
+    return negatives->policy->key != NULL && !has_end(negatives);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t negatives_there(const trm_negatives *negatives, int64_t class_size)
+{
+    return negatives->rows > class_size ? negatives->rows - class_size : 1;
+}
+
+/* No more than there are negatives. */
+static int64_t list_length(const trm_negatives *negatives, int64_t class_size)
+{
+    const trm_filters *filters = &negatives->filters;
+    const int64_t there = negatives_there(negatives, class_size);
+    const int64_t before = smaller(filters->first - 1, there);
+    const int64_t chosen = smaller(negatives->policy->most(negatives), there);
+    const bool all_ranks =
+        has_end(negatives) && (negatives->policy->key != NULL || !asks_in_sweep(negatives));
+    return smaller(all_ranks ? filters->last : smaller(before + chosen, filters->last), there);
+}
+
+/* Of the second list. Nearest ones of which all are seen need none: a place in the list is a rank. */
+static int64_t nearer_length(const trm_negatives *negatives, int64_t class_size)
+{
+    const trm_filters *filters = &negatives->filters;
+    const bool place_is_rank = has_end(negatives) || (filters->after && !is_by_draw(negatives));
+    return place_is_rank ? 0 : smaller(filters->first - 1, negatives_there(negatives, class_size));
+}
+
+static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+{
+    const trm_negatives *negatives = query->settings;
+    if (pairs == 0)
+        return 0;
+    if (shape == FIELD_LIST)
+        return list_length(negatives, class_size);
+    return shape == FIELD_NEARER ? nearer_length(negatives, class_size) : negatives->filters.by_positive;
+}
+
+/* ---- filters ---- */
+
+/* Of the anchor's farthest positive; 0 where no filter asks. */
+static double d_pos_of(const trm_state *state, int64_t row)
+{
+    const double *d_pos = state->field[FIELD_D_POS];
+    return trm_state_count(state, FIELD_D_POS, row) > 0 ? d_pos[state->offset[FIELD_D_POS][row]] : 0.0;
+}
+
+static void give(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,
+                 int64_t pairs)
+{
+    (void)query;
+    double *d_pos = state->field[FIELD_D_POS];
+    if (trm_state_count(state, FIELD_D_POS, row) > 0)
+        d_pos[state->offset[FIELD_D_POS][row]] = pair[pairs - 1].key;
+}
+
+/* The first filter that removes what is seen; TRM_FILTERS_PASSED where none does. */
+static int removed_by(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                      const trm_seen *seen, int64_t i)
+{
+    return trm_filters_remove(&negatives->filters, d_pos_of(state, row), seen->d[i]);
+}
+
+/* ---- the sweep ---- */
+
+/* The largest distance that could still get into a list, or be counted. */
+static void window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
+{
+    const trm_negatives *negatives = query->settings;
+    const trm_filters *filters = &negatives->filters;
+    int64_t count, nearer_count;
+    const trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &nearer_count);
+    double end = is_by_draw(negatives) ? INFINITY : list[count - 1].key;
+    if (asks_in_sweep(negatives)) {
+        const double counted = trm_filters_end(filters, d_pos_of(state, row));
+        const bool limited = trm_filters_has(filters, TRM_FILTER_MAX_DISTANCE);
+        end = limited ? counted : fmax(end, counted); /* nothing that passes is farther than the limit */
+    }
+    *lo = -INFINITY;
+    *hi = nearer_count > 0 ? fmax(end, nearer[nearer_count - 1].key) : end;
+}
+
+static bool insert(trm_draw *list, int64_t count, double key, int64_t id, double d)
+{
+    return count > 0 && key <= list[count - 1].key && trm_draw_insert(list, count, (trm_draw){key, id, d});
+}
+
+static double key_of(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                     const trm_seen *seen, int64_t i, double worst)
+{
+    return negatives->policy->key != NULL ? negatives->policy->key(negatives, state->id[row], seen, i, worst)
+                                          : seen->d[i];
+}
+
+/* Into the list by draws, what passed. */
+static bool offer_draw(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                       const trm_seen *seen, int64_t i)
+{
+    int64_t count;
+    trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    const double key = key_of(negatives, state, row, seen, i, list[count - 1].key);
+    return key < INFINITY && insert(list, count, key, seen->id[i], seen->d[i]);
+}
+
+/* Into the list by distance, what passed or has not been asked about yet. */
+static bool offer_near(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                       const trm_seen *seen, int64_t i)
+{
+    int64_t count;
+    trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    if (seen->d[i] > list[count - 1].key)
+        return false;
+    const bool passed =
+        asks_in_sweep(negatives) || removed_by(negatives, state, row, seen, i) == TRM_FILTERS_PASSED;
+    return insert(list, count, seen->d[i], seen->id[i],
+                  passed ? key_of(negatives, state, row, seen, i, INFINITY) : filtered_out);
+}
+
+static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
+{
+    const trm_negatives *negatives = query->settings;
+    const bool asks = asks_in_sweep(negatives), by_draw = is_by_draw(negatives);
+    int64_t count;
+    trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &count);
+    bool changed = false;
+    for (int64_t i = 0; i < seen->n; i++) {
+        const int by = asks ? removed_by(negatives, state, row, seen, i) : TRM_FILTERS_PASSED;
+        const bool passed = by == TRM_FILTERS_PASSED;
+        if (asks)
+            tally[by]++;
+        if (passed || !negatives->filters.after)
+            changed |= insert(nearer, count, seen->d[i], seen->id[i], passed ? seen->d[i] : filtered_out);
+        if (passed)
+            changed |= by_draw ? offer_draw(negatives, state, row, seen, i)
+                               : offer_near(negatives, state, row, seen, i);
+    }
+    return changed;
+}
+
+/* ---- answers ---- */
+
+/* May place k of the list be chosen, by its rank? */
+static bool has_rank(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                     const trm_draw *list, int64_t k)
+{
+    int64_t count;
+    const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &count);
+    if (count == 0)
+        return k >= negatives->filters.first - 1;
+    const trm_draw one = {is_by_draw(negatives) ? list[k].d : list[k].key, list[k].id, 0.0};
+    return trm_draw_less(nearer[count - 1], one);
+}
+
+/* The list becomes one by what is chosen by, and what filters removed of it comes last, with a key of infinity. What has
+ * not the rank, or is never drawn, goes. */
+static void settle(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch)
+{
+    (void)scratch;
+    const trm_negatives *negatives = query->settings;
+    int64_t count, kept = 0;
+    trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    for (int64_t k = 0; k < count && trm_draw_exists(list[k]); k++) {
+        if (!has_rank(negatives, state, row, list, k))
+            continue;
+        trm_draw one = list[k];
+        if (!is_by_draw(negatives)) {
+            if (one.d == INFINITY)
+                continue;
+            one = (trm_draw){one.d == filtered_out ? INFINITY : one.d, one.id, one.key};
+        }
+        list[kept++] = one;
+    }
+    for (int64_t k = kept; k < count; k++)
+        list[k] = TRM_NO_DRAW;
+    if (kept > 1)
+        qsort(list, (size_t)kept, sizeof *list, trm_draw_compare);
+}
+
+int64_t trm_choice_answer(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                          const trm_candidate *pair, int64_t i, trm_answer *answers)
+{
+    (void)pair;
+    (void)i;
+    const int64_t most = negatives->policy->most(negatives);
+    int64_t room, count = 0;
+    const trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &room);
+    for (; count < room && count < most && list[count].key < INFINITY; count++)
+        answers[count] = (trm_answer){list[count].id, list[count].d, TRM_KIND_SEMIHARD};
+    return count;
+}
+
+/* Adds so many to the filter that removed a negative at distance d. */
+static void charge(const trm_negatives *negatives, const trm_state *state, int64_t row, double d,
+                   int64_t times, int64_t total[TRM_FILTERS])
+{
+    const int by = trm_filters_remove(&negatives->filters, d_pos_of(state, row), d);
+    total[by] += times;
+}
+
+/* Of ranks with an end, what filters removed of them; of others, less what was counted and is nearer. */
+void trm_choice_removed(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                        int64_t total[TRM_FILTERS])
+{
+    int64_t count;
+    if (!trm_choice_is_asked(negatives) || !negatives->filters.any)
+        return;
+    if (!asks_in_sweep(negatives)) {
+        const trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+        for (int64_t k = 0; k < count && trm_draw_exists(list[k]); k++)
+            if (list[k].key == INFINITY)
+                charge(negatives, state, row, list[k].d, 1, total);
+        return;
+    }
+    const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &count);
+    for (int64_t k = 0; k < count && trm_draw_exists(nearer[k]); k++)
+        if (nearer[k].d == filtered_out)
+            charge(negatives, state, row, nearer[k].key, -1, total);
+}
+
+void trm_choice_removed_in_sweeps(const trm_negatives *negatives, const int64_t *tally, int64_t candidates,
+                                  int64_t total[TRM_FILTERS])
+{
+    if (trm_choice_is_asked(negatives) && asks_in_sweep(negatives))
+        trm_filters_total(&negatives->filters, tally, candidates, total);
+}
+
+static const trm_query_type type = {
+    .name = "choice of negatives",
+    .relation = TRM_OTHER_LABEL,
+    .shapes = FIELDS,
+    .fields = FIELDS,
+    .field = {[FIELD_LIST] = {"negatives", TRM_FIELD_FOUND, FIELD_LIST, sizeof(trm_draw),
+                              &trm_merge_draw_list},
+              [FIELD_NEARER] = {"nearer", TRM_FIELD_FOUND, FIELD_NEARER, sizeof(trm_draw),
+                                &trm_merge_draw_list},
+              [FIELD_D_POS] = {"d_pos", TRM_FIELD_GIVEN, FIELD_D_POS, sizeof(double), NULL}},
+    .tally = TRM_FILTERS_WORDS,
+    .slots = slots,
+    .give = give,
+    .window = window,
+    .offer = offer,
+    .settle = settle,
+};
+
+void trm_choice_begin(trm_negatives *negatives)
+{
+    negatives->query.type = &type;
+}
+
+bool trm_choice_is_asked(const trm_negatives *negatives)
+{
+    return negatives->query.type == &type;
+}
