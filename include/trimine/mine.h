@@ -48,6 +48,7 @@ typedef enum trm_filter {
     TRM_FILTER_MAX_DISTANCE,
     TRM_FILTER_ABSOLUTE_MARGIN,
     TRM_FILTER_RELATIVE_MARGIN,
+    TRM_FILTER_NOT_NEAR_POSITIVE,
     TRM_FILTERS
 } trm_filter;
 
@@ -88,6 +89,9 @@ typedef struct trm_mine_options {
      * of the words of Philox 4x32-10 with the key (seed) and the counter (n, a), low words first. The smallest (u, n)
      * are drawn; weighted: the smallest (log(-log u) - log w, n). */
     uint64_t seed;
+    /* Another filter: only the negatives that are farther than this from every selected positive of the anchor; 0 drops
+     * the copies of positives. NAN: not given; 0 or more, unless dot. */
+    double not_near_positive;
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;

@@ -310,6 +310,32 @@ static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, bool s
     }
 }
 
+/* For the rows that pass by. */
+typedef struct giver {
+    const trm_anchors *anchors;
+    const trm_panel *panel;
+} giver;
+
+/* Gives each anchor those of its positives' rows that are in the part. A trm_rows_part_fn. */
+static void give_rows(void *context, const trm_rows_part *part)
+{
+    const giver *giving = context;
+    const trm_anchors *anchors = giving->anchors;
+    const trm_panel *panel = giving->panel;
+    const trm_rows *rows = anchors->rows;
+#pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
+    for (int64_t k = 0; k < panel->count; k++) {
+        const int64_t row = panel->row[k], pairs = trm_anchors_pairs(anchors, row);
+        const trm_candidate *pair = pairs > 0 ? trm_panel_pairs(panel, row) : NULL;
+        for (int64_t i = 0; i < pairs; i++) {
+            const int64_t at = trm_rows_part_find(part, rows->label[row], pair[i].id);
+            if (at >= 0)
+                anchors->negatives->type->give_row(anchors->negatives, panel->negatives, row, i,
+                                                   (trm_row){part->x + at * rows->dim, part->norm2 + at});
+        }
+    }
+}
+
 trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row)
 {
     const trm_state *state = panel->positives;
@@ -350,6 +376,9 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool s
         if (status == TRM_OK)
             set_pairs(anchors, panel, settled, scratch);
         trm_free(scratch);
+        if (status == TRM_OK && anchors->negatives->type->give_row != NULL)
+            status = trm_rows_visit_relatives(anchors->run, anchors->rows, give_rows,
+                                              &(giver){anchors, panel}, err);
         if (status != TRM_OK)
             return status;
     }

@@ -1,11 +1,14 @@
 /* A choice of negatives under ranks and filters; see choice.h. */
 #include "mine/choice.h"
 
+#include "metric/metric.h"
 #include "mine/draws.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELDS };
+/* The last one only where negatives near a positive are removed. */
+enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELD_POSITIVES, FIELDS };
 
 /* In the place of what a negative in a list of nearest ones is chosen by: a filter removed it. */
 static const double filtered_out = -INFINITY;
@@ -60,6 +63,23 @@ static int64_t nearer_length(const trm_negatives *negatives, int64_t class_size)
     return place_is_rank ? 0 : smaller(filters->first - 1, negatives_there(negatives, class_size));
 }
 
+/* A positive in the field of positives: as many slots as it takes. They are in the order of the pairs: d_ap ascends. */
+typedef struct positive {
+    double d_ap, norm2;
+    float x[];
+} positive;
+
+static int64_t positive_words(int dim)
+{
+    return (int64_t)(sizeof(positive) + (size_t)dim * sizeof(float) + 7) / 8;
+}
+
+static positive *positive_of(const trm_state *state, int64_t row, int64_t i, int dim)
+{
+    int64_t *words = (int64_t *)state->field[FIELD_POSITIVES] + state->offset[FIELD_POSITIVES][row];
+    return (positive *)(void *)(words + i * positive_words(dim));
+}
+
 static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
 {
     const trm_negatives *negatives = query->settings;
@@ -67,6 +87,8 @@ static int64_t slots(const trm_query *query, int shape, int64_t class_size, int6
         return 0;
     if (shape == FIELD_LIST)
         return list_length(negatives, class_size);
+    if (shape == FIELD_POSITIVES)
+        return pairs * positive_words(negatives->dim);
     return shape == FIELD_NEARER ? nearer_length(negatives, class_size) : negatives->filters.by_positive;
 }
 
@@ -88,11 +110,67 @@ static void give(const trm_query *query, trm_state *state, int64_t row, const tr
         d_pos[state->offset[FIELD_D_POS][row]] = pair[pairs - 1].key;
 }
 
+static void give_near(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,
+                      int64_t pairs)
+{
+    const trm_negatives *negatives = query->settings;
+    give(query, state, row, pair, pairs);
+    for (int64_t i = 0; i < pairs; i++) /* of a lone anchor there is none: near nothing */
+        positive_of(state, row, i, negatives->dim)->d_ap = pair[i].id >= 0 ? pair[i].key : NAN;
+}
+
+static void give_row(const trm_query *query, trm_state *state, int64_t row, int64_t i, trm_row given)
+{
+    const trm_negatives *negatives = query->settings;
+    positive *into = positive_of(state, row, i, negatives->dim);
+    into->norm2 = *given.norm2;
+    memcpy(into->x, given.x, (size_t)negatives->dim * sizeof *given.x);
+}
+
+/* The first of an anchor's positives with d_ap >= least. */
+static int64_t first_positive(const trm_state *state, int64_t row, int64_t count, int dim, double least)
+{
+    int64_t lo = 0, hi = count;
+    while (lo < hi) {
+        const int64_t middle = lo + (hi - lo) / 2;
+        if (positive_of(state, row, middle, dim)->d_ap < least)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo;
+}
+
+/* Is what is seen near any positive of the anchor? Only those as far from the anchor as it must be are measured. */
+static bool is_near(const trm_negatives *negatives, const trm_state *state, int64_t row, const trm_seen *seen,
+                    int64_t at)
+{
+    const trm_metric metric = negatives->options.metric;
+    const double radius = negatives->filters.bound[TRM_FILTER_NOT_NEAR_POSITIVE];
+    const int dim = negatives->dim;
+    const int64_t count = trm_state_count(state, FIELD_POSITIVES, row) / positive_words(dim);
+    double least, most;
+    trm_distance_range(metric, dim, seen->d[at], radius, &least, &most);
+    for (int64_t i = first_positive(state, row, count, dim, least); i < count; i++) {
+        const positive *one = positive_of(state, row, i, dim);
+        if (!(one->d_ap <= most))
+            break;
+        if (trm_distance(metric, one->x, one->norm2, seen->other.x + at * dim, seen->other.norm2[at], dim,
+                         NULL) <= radius)
+            return true;
+    }
+    return false;
+}
+
 /* The first filter that removes what is seen; TRM_FILTERS_PASSED where none does. */
 static int removed_by(const trm_negatives *negatives, const trm_state *state, int64_t row,
                       const trm_seen *seen, int64_t i)
 {
-    return trm_filters_remove(&negatives->filters, d_pos_of(state, row), seen->d[i]);
+    const int by = trm_filters_remove(&negatives->filters, d_pos_of(state, row), seen->d[i]);
+    if (by == TRM_FILTERS_PASSED && trm_filters_has(&negatives->filters, TRM_FILTER_NOT_NEAR_POSITIVE) &&
+        is_near(negatives, state, row, seen, i))
+        return TRM_FILTER_NOT_NEAR_POSITIVE;
+    return by;
 }
 
 /* ---- the sweep ---- */
@@ -107,7 +185,7 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &nearer_count);
     double end = is_by_draw(negatives) ? INFINITY : list[count - 1].key;
     if (asks_in_sweep(negatives)) {
-        const double counted = trm_filters_end(filters, d_pos_of(state, row));
+        const double counted = trm_filters_end(filters, negatives->dim, d_pos_of(state, row));
         const bool limited = trm_filters_has(filters, TRM_FILTER_MAX_DISTANCE);
         end = limited ? counted : fmax(end, counted); /* nothing that passes is farther than the limit */
     }
@@ -224,12 +302,12 @@ int64_t trm_choice_answer(const trm_negatives *negatives, const trm_state *state
     return count;
 }
 
-/* Adds so many to the filter that removed a negative at distance d. */
+/* Adds so many to the filter that removed a negative at distance d: if it was none of the distance, by a positive. */
 static void charge(const trm_negatives *negatives, const trm_state *state, int64_t row, double d,
                    int64_t times, int64_t total[TRM_FILTERS])
 {
     const int by = trm_filters_remove(&negatives->filters, d_pos_of(state, row), d);
-    total[by] += times;
+    total[by == TRM_FILTERS_PASSED ? TRM_FILTER_NOT_NEAR_POSITIVE : by] += times;
 }
 
 /* Of ranks with an end, what filters removed of them; of others, less what was counted and is nearer. */
@@ -259,16 +337,17 @@ void trm_choice_removed_in_sweeps(const trm_negatives *negatives, const int64_t 
         trm_filters_total(&negatives->filters, tally, candidates, total);
 }
 
+#define FILTER_FIELDS                                                                                        \
+    [FIELD_LIST] = {"negatives", TRM_FIELD_FOUND, FIELD_LIST, sizeof(trm_draw), &trm_merge_draw_list},       \
+    [FIELD_NEARER] = {"nearer", TRM_FIELD_FOUND, FIELD_NEARER, sizeof(trm_draw), &trm_merge_draw_list},      \
+    [FIELD_D_POS] = {"d_pos", TRM_FIELD_GIVEN, FIELD_D_POS, sizeof(double), NULL}
+
 static const trm_query_type type = {
     .name = "choice of negatives",
     .relation = TRM_OTHER_LABEL,
-    .shapes = FIELDS,
-    .fields = FIELDS,
-    .field = {[FIELD_LIST] = {"negatives", TRM_FIELD_FOUND, FIELD_LIST, sizeof(trm_draw),
-                              &trm_merge_draw_list},
-              [FIELD_NEARER] = {"nearer", TRM_FIELD_FOUND, FIELD_NEARER, sizeof(trm_draw),
-                                &trm_merge_draw_list},
-              [FIELD_D_POS] = {"d_pos", TRM_FIELD_GIVEN, FIELD_D_POS, sizeof(double), NULL}},
+    .shapes = FIELD_POSITIVES,
+    .fields = FIELD_POSITIVES,
+    .field = {FILTER_FIELDS},
     .tally = TRM_FILTERS_WORDS,
     .slots = slots,
     .give = give,
@@ -277,12 +356,29 @@ static const trm_query_type type = {
     .settle = settle,
 };
 
+static const trm_query_type type_near = {
+    .name = "choice of negatives that are near no positive",
+    .relation = TRM_OTHER_LABEL,
+    .shapes = FIELDS,
+    .fields = FIELDS,
+    .field = {FILTER_FIELDS, [FIELD_POSITIVES] = {"rows of positives", TRM_FIELD_GIVEN, FIELD_POSITIVES,
+                                                  sizeof(int64_t), NULL}},
+    .tally = TRM_FILTERS_WORDS,
+    .slots = slots,
+    .give = give_near,
+    .give_row = give_row,
+    .window = window,
+    .offer = offer,
+    .settle = settle,
+};
+
 void trm_choice_begin(trm_negatives *negatives)
 {
-    negatives->query.type = &type;
+    const bool near = trm_filters_has(&negatives->filters, TRM_FILTER_NOT_NEAR_POSITIVE);
+    negatives->query.type = near ? &type_near : &type;
 }
 
 bool trm_choice_is_asked(const trm_negatives *negatives)
 {
-    return negatives->query.type == &type;
+    return negatives->query.type == &type || negatives->query.type == &type_near;
 }

@@ -11,11 +11,15 @@
 #include <stdlib.h>
 
 static const char *const names[TRM_FILTERS] = {
-    [TRM_FILTER_MIN_DISTANCE] = "min-distance",
-    [TRM_FILTER_MAX_DISTANCE] = "max-distance",
-    [TRM_FILTER_ABSOLUTE_MARGIN] = "absolute-margin",
-    [TRM_FILTER_RELATIVE_MARGIN] = "relative-margin",
+    [TRM_FILTER_MIN_DISTANCE] = "min-distance",           [TRM_FILTER_MAX_DISTANCE] = "max-distance",
+    [TRM_FILTER_ABSOLUTE_MARGIN] = "absolute-margin",     [TRM_FILTER_RELATIVE_MARGIN] = "relative-margin",
+    [TRM_FILTER_NOT_NEAR_POSITIVE] = "not-near-positive",
 };
+
+/* Is the filter's bound a distance, and no difference or share? */
+static const bool is_distance[TRM_FILTERS] = {[TRM_FILTER_MIN_DISTANCE] = true,
+                                              [TRM_FILTER_MAX_DISTANCE] = true,
+                                              [TRM_FILTER_NOT_NEAR_POSITIVE] = true};
 
 static void bounds_of(const trm_mine_options *options, double bound[TRM_FILTERS])
 {
@@ -23,6 +27,7 @@ static void bounds_of(const trm_mine_options *options, double bound[TRM_FILTERS]
     bound[TRM_FILTER_MAX_DISTANCE] = options->max_distance;
     bound[TRM_FILTER_ABSOLUTE_MARGIN] = options->absolute_margin;
     bound[TRM_FILTER_RELATIVE_MARGIN] = options->relative_margin;
+    bound[TRM_FILTER_NOT_NEAR_POSITIVE] = options->not_near_positive;
 }
 
 /* ---- what was asked for ---- */
@@ -68,8 +73,8 @@ static trm_status check_bounds(const trm_mine_options *options, trm_error *err)
 {
     double bound[TRM_FILTERS];
     bounds_of(options, bound);
-    for (int f = TRM_FILTER_MIN_DISTANCE; f <= TRM_FILTER_MAX_DISTANCE; f++)
-        if (bound[f] < 0.0 && options->metric != TRM_METRIC_DOT)
+    for (int f = 0; f < TRM_FILTERS; f++)
+        if (is_distance[f] && bound[f] < 0.0 && options->metric != TRM_METRIC_DOT)
             return trm_fail(err, TRM_ERR_USAGE, "--%s %g: must be 0 or more: only dot has distances below 0",
                             names[f], bound[f]);
     return TRM_OK;
@@ -95,7 +100,8 @@ void trm_filters_choose(trm_filters *filters, const trm_mine_options *options)
     for (int f = 0; f < TRM_FILTERS; f++)
         filters->any = filters->any || trm_filters_has(filters, (trm_filter)f);
     filters->by_positive = trm_filters_has(filters, TRM_FILTER_ABSOLUTE_MARGIN) ||
-                           trm_filters_has(filters, TRM_FILTER_RELATIVE_MARGIN);
+                           trm_filters_has(filters, TRM_FILTER_RELATIVE_MARGIN) ||
+                           trm_filters_has(filters, TRM_FILTER_NOT_NEAR_POSITIVE);
     if (options->ranks == NULL || !read_ranks(options->ranks, &filters->first, &filters->last)) {
         filters->first = 1;
         filters->last = INT64_MAX;
@@ -108,7 +114,7 @@ void trm_filters_drop(trm_mine_options *options)
     options->ranks = NULL;
     options->rank_order = TRM_RANK_BEFORE;
     options->min_distance = options->max_distance = NAN;
-    options->absolute_margin = options->relative_margin = NAN;
+    options->absolute_margin = options->relative_margin = options->not_near_positive = NAN;
 }
 
 /* ---- what passes ---- */
@@ -148,7 +154,7 @@ int trm_filters_remove(const trm_filters *filters, double d_pos, double d)
     return TRM_FILTERS_PASSED;
 }
 
-double trm_filters_end(const trm_filters *filters, double d_pos)
+double trm_filters_end(const trm_filters *filters, int dim, double d_pos)
 {
     double end = fmax(filters->bound[TRM_FILTER_MIN_DISTANCE], filters->bound[TRM_FILTER_MAX_DISTANCE]);
     if (filters->by_positive)
@@ -161,6 +167,12 @@ double trm_filters_end(const trm_filters *filters, double d_pos)
         else if (filters->metric == TRM_METRIC_DOT)
             d = -bound;
         end = fmax(end, d);
+    }
+    if (trm_filters_has(filters, TRM_FILTER_NOT_NEAR_POSITIVE)) {
+        double least, most;
+        trm_distance_range(filters->metric, dim, d_pos, filters->bound[TRM_FILTER_NOT_NEAR_POSITIVE], &least,
+                           &most);
+        end = fmax(end, most);
     }
     return isnan(end) ? -INFINITY : end;
 }

@@ -1,8 +1,8 @@
 /* Filters and rank windows: which negatives of an anchor may be chosen at all (SEMANTICS: the README's "Filters").
  *
- * Every filter of distances removes what is nearer, or what is farther, than a bound; so those that pass are an interval
+ * Every filter of d(a,n) removes what is nearer, or what is farther, than a bound; so those that pass are an interval
  * of distances, and the counters need no look at what is beyond it: what is farther than --max-distance is all that was
- * not seen. All tests are made on float64 distances as they are written here, rounding included. */
+ * not seen. What is near a positive can't be far from the anchor, either, but under dot. All tests are made on float64 distances as they are written here, rounding included. */
 #ifndef TRM_MINE_FILTER_H
 #define TRM_MINE_FILTER_H
 
@@ -29,12 +29,13 @@ void trm_filters_drop(trm_mine_options *options);
 /* options have been checked. */
 void trm_filters_choose(trm_filters *filters, const trm_mine_options *options);
 
-/* The first filter that removes a distance, or TRM_FILTERS_PASSED. d_pos: of the anchor's farthest selected positive;
+/* The first filter that removes a distance, or TRM_FILTERS_PASSED. Whether a positive is near is not asked here: it takes
+ * more than the distance, and comes last. d_pos: of the anchor's farthest selected positive;
  * looked at by_positive only. */
 int trm_filters_remove(const trm_filters *filters, double d_pos, double d);
 /* What counters need to see: every distance that a filter removes lies at or below this, but for those that are
  * farther than the maximum; and, where there is one, every distance that passes. -INFINITY: none. */
-double trm_filters_end(const trm_filters *filters, double d_pos);
+double trm_filters_end(const trm_filters *filters, int dim, double d_pos);
 /* Adds what a whole job's sweeps counted, of so many candidates, to removed. */
 void trm_filters_total(const trm_filters *filters, const int64_t *tally, int64_t candidates,
                        int64_t removed[TRM_FILTERS]);

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRM_FIELDS = 6, TRM_SHAPES = 3, TRM_TALLY_WORDS = 8 };
+enum { TRM_FIELDS = 6, TRM_SHAPES = 4, TRM_TALLY_WORDS = 8 };
 
 /* Which rows an anchor is asked about; never itself. */
 typedef enum trm_relation { TRM_SAME_LABEL, TRM_OTHER_LABEL, TRM_ANY_OTHER } trm_relation;
@@ -81,6 +81,8 @@ struct trm_query_type {
      * without. */
     void (*give)(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,
                  int64_t pairs);
+    /* The same from the rows of its pairs: takes that of pair i. NULL for a query that needs no rows. */
+    void (*give_row)(const trm_query *query, trm_state *state, int64_t row, int64_t i, trm_row positive);
 
     /* Makes the MADE fields of a row; NULL for a query without. Called for every row before a sweep, and for a
      * visiting shard's rows when it comes. */

@@ -64,11 +64,6 @@ void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, i
 
 /* ---- the ring ---- */
 
-static bool may_share_label(const trm_shard *a, const trm_shard *b)
-{
-    return a->label_last >= b->label_first && b->label_last >= a->label_first;
-}
-
 trm_region trm_ring_region(const trm_ring *ring, int team, int member, int step)
 {
     const trm_sweep *sweep = ring->sweep;
@@ -78,7 +73,7 @@ trm_region trm_ring_region(const trm_ring *ring, int team, int member, int step)
     const trm_region none = {0, 0, 0, 0, false};
     if (a->count == 0 || b->count == 0)
         return none;
-    if (ring->relation == TRM_SAME_LABEL && !may_share_label(a, b))
+    if (ring->relation == TRM_SAME_LABEL && !trm_shards_may_share_label(a, b))
         return none;
     return sweep->schedule->region(rows->teams, rows->replicate, team, member, step,
                                    trm_tiles_of(a->count, ring->block), trm_tiles_of(b->count, ring->block));

@@ -283,6 +283,7 @@ static job make_job_of(int s, int replicate, int tile)
         j.options.mine.min_distance = 2.0;
         j.options.mine.max_distance = 9.0;
         j.options.mine.relative_margin = 0.01;
+        j.options.mine.not_near_positive = 1.0;
     }
     return j;
 }

@@ -59,6 +59,7 @@ static compared lines[] = {
     {.option = "filter", .word = "max-distance"},
     {.option = "filter", .word = "absolute-margin"},
     {.option = "filter", .word = "relative-margin"},
+    {.option = "filter", .word = "not-near-positive"},
     {.option = "ranks", .word = "before"},
     {.option = "ranks", .word = "after"},
 };
@@ -151,6 +152,7 @@ static trm_mine_options library_options(const family_options *family, char ranks
     options.max_distance = value_or_nan(family->filter[FAMILY_MAX_DISTANCE]);
     options.absolute_margin = value_or_nan(family->filter[FAMILY_ABSOLUTE_MARGIN]);
     options.relative_margin = value_or_nan(family->filter[FAMILY_RELATIVE_MARGIN]);
+    options.not_near_positive = value_or_nan(family->filter[FAMILY_NOT_NEAR_POSITIVE]);
     options.rank_order = family->rank_order_after ? TRM_RANK_AFTER : TRM_RANK_BEFORE;
     if (family->rank_to < INT64_MAX)
         snprintf(ranks_text, 64, "%lld-%lld", (long long)family->rank_from, (long long)family->rank_to);

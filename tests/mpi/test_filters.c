@@ -104,6 +104,8 @@ static trm_mine_options options_of(const random_family *family, char text[64])
         mine.absolute_margin = filter[FAMILY_ABSOLUTE_MARGIN].value;
     if (filter[FAMILY_RELATIVE_MARGIN].given)
         mine.relative_margin = filter[FAMILY_RELATIVE_MARGIN].value;
+    if (filter[FAMILY_NOT_NEAR_POSITIVE].given)
+        mine.not_near_positive = filter[FAMILY_NOT_NEAR_POSITIVE].value;
     if (from->rank_to < INT64_MAX)
         snprintf(text, 64, "%lld-%lld", (long long)from->rank_from, (long long)from->rank_to);
     else
@@ -217,7 +219,6 @@ static void filters_and_ranks_agree_with_the_reference(void **state)
         random_family family;
         random_store_create(number % 1009, &store);
         random_family_create(number, &store, &family);
-        family.options.filter[FAMILY_NOT_NEAR_POSITIVE].given = false;
         if (is_of_these(&family) && strncmp(family.positives, "random", 6) != 0)
             failures += !agrees(number, &store, &family, &found);
         random_store_destroy(&store);
@@ -232,6 +233,52 @@ static void filters_and_ranks_agree_with_the_reference(void **state)
         assert_true(found.removed[f] > 5);
 }
 
+/* Copies of a positive, and a row at distance 1 of one, with bounds around their distances. */
+static void what_is_near_a_positive_is_no_negative(void **state)
+{
+    (void)state;
+    /*               a  p  copy of p  1 from p  far */
+    float x[] = {0, 4, 4, 5, 20};
+    int64_t labels[] = {0, 0, 1, 2, 3};
+    random_store store = {5, 1, x, labels, 0, {0, 0, 0}, "near", false};
+    static const struct {
+        double radius; /* squared */
+        const char *negatives, *ranks;
+        int64_t removed, short_anchors, triplets;
+    } wants[] = {
+        {0.0, "topk:3", NULL, 1, 1, 5},     {0.0, "random:3", NULL, 1, 1, 5},
+        {0.999, "topk:3", NULL, 1, 1, 5},   {1.0, "topk:3", NULL, 2, 1, 4},
+        {1.0, "weighted:3", NULL, 2, 2, 2}, /* the far row is too far to be drawn */
+        {1.0, "hard", "1-1", 1, 1, 1},      {1.0, "random:1", "1-2", 2, 1, 1},
+        {1e30, "topk:3", NULL, 6, 2, 0},    {1e30, "random:3", NULL, 6, 2, 0},
+        {1e30, "topk:3", "2-", 4, 2, 0},    {1e30, "random:2", "3-", 2, 2, 0},
+    };
+    trm_run_options run;
+    trm_run_options_init(&run);
+    run.threads = 1;
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
+        trm_mine_options options;
+        bag b = {NULL, 0};
+        trm_mine_summary summary = {0};
+        trm_error err = TRM_ERROR_INIT;
+        trm_mine_options_init(&options);
+        options.negatives = wants[i].negatives;
+        options.ranks = wants[i].ranks;
+        options.not_near_positive = wants[i].radius;
+        assert_int_equal(mine(&store, &run, &options, &b, &summary, &err), TRM_OK);
+        free(b.items);
+        if (summary.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE] != wants[i].removed ||
+            summary.filters.short_anchors != wants[i].short_anchors ||
+            summary.triplets.total != wants[i].triplets)
+            fprintf(stderr, "line %d: %lld removed, %lld short, %lld triplets\n", (int)i,
+                    (long long)summary.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE],
+                    (long long)summary.filters.short_anchors, (long long)summary.triplets.total);
+        assert_int_equal(summary.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE], wants[i].removed);
+        assert_int_equal(summary.filters.short_anchors, wants[i].short_anchors);
+        assert_int_equal(summary.triplets.total, wants[i].triplets);
+    }
+}
+
 /* One rank and option after the other: what is refused, with what it names. */
 static void options_that_mean_nothing_are_refused(void **state)
 {
@@ -241,7 +288,7 @@ static void options_that_mean_nothing_are_refused(void **state)
     random_store store = {4, 1, x, labels, 0, {0, 0, 0}, "four", false};
     static const char *const bad_ranks[] = {
         "", "3", "-", "0-5", "5-4", "1-2-3", "a-b", " 1-2", "1-99999999999999999999"};
-    enum { RANKS = sizeof bad_ranks / sizeof *bad_ranks, BAD = RANKS + 6 };
+    enum { RANKS = sizeof bad_ranks / sizeof *bad_ranks, BAD = RANKS + 9 };
     trm_run_options run;
     trm_run_options_init(&run);
     run.threads = 1;
@@ -264,6 +311,16 @@ static void options_that_mean_nothing_are_refused(void **state)
         } else if (i == RANKS + 3) {
             options.max_distance = INFINITY;
             named = "max_distance";
+        } else if (i == RANKS + 6) {
+            options.not_near_positive = -0.5;
+            named = "--not-near-positive";
+        } else if (i == RANKS + 7) {
+            options.not_near_positive = INFINITY;
+            named = "not_near_positive";
+        } else if (i == RANKS + 8) {
+            options.negatives = "violating";
+            options.not_near_positive = 0.0;
+            named = "--not-near-positive does not apply to --negatives violating";
         } else if (i == RANKS + 4) {
             options.negatives = "semihard";
             options.ranks = "1-3";
@@ -294,6 +351,7 @@ int main(int argc, char **argv)
     must(MPI_Comm_size(MPI_COMM_WORLD, &ranks));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_and_ranks_agree_with_the_reference),
+        cmocka_unit_test(what_is_near_a_positive_is_no_negative),
         cmocka_unit_test(options_that_mean_nothing_are_refused),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
