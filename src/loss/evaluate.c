@@ -110,10 +110,10 @@ int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *
     if (options->source == TRM_SOURCE_GIVEN)
         return options->given.count;
     const trm_mine_options mine = mine_options_of(options);
+    if (options->batches != NULL)
+        return trm_batches_triplets(options->batches, &mine);
     if (trm_negatives_are_set(&mine))
         return set_triplets(rows, &mine);
-    if (options->batches != NULL)
-        return trm_batches_rows(options->batches) * trm_batches_triplets_a_row(options->batches, &mine);
     const int64_t each = trm_negatives_most(&mine, rows->total);
     trm_positives positives;
     trm_positives_choose(&positives, &mine, INT64_MAX);
@@ -177,8 +177,6 @@ static trm_status check_batches(const trm_run *run, const trm_evaluate_options *
         return trm_fail(err, TRM_ERR_USAGE, "batches NULL on rank %d: given elsewhere", run->rank);
     if (options->source != TRM_SOURCE_MINED)
         return trm_fail(err, TRM_ERR_USAGE, "batches: only for TRM_SOURCE_MINED");
-    if (options->mine.emit_sets && trm_negatives_are_set(&options->mine))
-        return trm_fail(err, TRM_ERR_USAGE, "batches: emit_sets is not for them");
     if (batches->count < 0 || (batches->count > 0 && (batches->start == NULL || batches->row == NULL)))
         return trm_fail(err, TRM_ERR_USAGE, "batches.count %" PRId64 ": needs start and row", batches->count);
     return TRM_OK;

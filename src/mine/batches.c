@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
+#include "mine/batch_checkpoint.h"
 #include "mine/negatives.h"
 #include "mine/positives.h"
 #include "par/agree.h"
@@ -36,9 +37,11 @@ typedef struct job {
     const trm_mine_options *options;
     trm_mine_summary *summary;
     trm_hash_sum hash;
-    int64_t first;    /* number of this rank's first batch */
-    int64_t done;     /* of this rank's batches */
-    bool labels_only; /* no rows are fetched */
+    int64_t first;        /* number of this rank's first batch */
+    int64_t done, reused; /* of this rank's batches, in the present pass; of these, by an earlier run */
+    bool labels_only;     /* no rows are fetched */
+    trm_batch_checkpoint checkpoint;
+    trm_mine_summary earlier; /* what earlier runs counted; rank 0's */
     trm_triplet_fn emit;
     void *context;
     /* a round: its rows, and the triplets found so far */
@@ -77,28 +80,47 @@ int64_t trm_batches_most(const trm_batches *batches)
 
 /* ---- rounds ---- */
 
-int64_t trm_batches_triplets_a_row(const trm_batches *batches, const trm_mine_options *options)
+/* Is the policy a set whose triplets are listed? */
+static bool lists_set(const trm_mine_options *options)
 {
-    const int64_t most = trm_batches_most(batches);
-    trm_positives positives;
-    trm_positives_choose(&positives, options, INT64_MAX);
-    return most > 1
-               ? trm_positives_pairs(&positives, most) * trm_negatives_most(options, largest_batch(batches))
-               : 0;
+    return options->emit_sets && trm_negatives_are_set(options);
 }
 
-/* Of a row as sent, as received and at its place, and of its triplets in an array that grows. */
-static int64_t bytes_a_row(const trm_batches *batches, const trm_mine_options *options, int dim)
+static int64_t triplets_a_row(const trm_batches *batches, const trm_mine_options *options)
+{
+    const int64_t most = trm_batches_most(batches), rows = largest_batch(batches);
+    const int64_t negatives = lists_set(options) ? rows - 1 : trm_negatives_most(options, rows);
+    trm_positives positives;
+    trm_positives_choose(&positives, options, INT64_MAX);
+    return most > 1 && rows > 1 ? trm_positives_pairs(&positives, most) * negatives : 0;
+}
+
+/* The most triplets of so many rows. */
+static int64_t triplets_of(const trm_batches *batches, const trm_mine_options *options, int64_t rows)
+{
+    const double each = (double)triplets_a_row(batches, options);
+    const double most = lists_set(options) ? (double)options->max_triplets : (double)INT64_MAX / 1024;
+    return (int64_t)(each * (double)rows < most ? each * (double)rows : most);
+}
+
+int64_t trm_batches_triplets(const trm_batches *batches, const trm_mine_options *options)
+{
+    return triplets_of(batches, options, trm_batches_rows(batches));
+}
+
+/* Of rows as sent, as received and at their places, and of their triplets in an array that grows. */
+static int64_t bytes_of_rows(const trm_batches *batches, const trm_mine_options *options, int dim,
+                             int64_t rows)
 {
     const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    return 3 * (row + (int64_t)sizeof(wish)) +
-           3 * trm_batches_triplets_a_row(batches, options) * (int64_t)sizeof(trm_triplet);
+    return 3 * rows * (row + (int64_t)sizeof(wish)) +
+           3 * triplets_of(batches, options, rows) * (int64_t)sizeof(trm_triplet);
 }
 
 /* Rows that a round has room for. */
 static int64_t rows_a_round(const trm_batches *batches, const trm_mine_options *options, int dim)
 {
-    return ROUND_BYTES / bytes_a_row(batches, options, dim);
+    return ROUND_BYTES / bytes_of_rows(batches, options, dim, 1);
 }
 
 /* The end of the round that begins with batch from: as many batches as fit, at least one. */
@@ -110,14 +132,20 @@ static int64_t end_of_round(const trm_batches *batches, int64_t most, int64_t fr
     return to;
 }
 
-/* What this rank has all the time: rows, lists, and a round. */
-static int64_t bytes_beside(const trm_rows *rows, const trm_batches *batches, const trm_mine_options *options)
+/* What this rank has all the time: rows, lists, and a round; and what waits for the checkpoint. */
+static int64_t bytes_beside(const trm_run *run, const trm_rows *rows, const trm_batches *batches,
+                            const trm_mine_options *options)
 {
+    const bool keeps = run->checkpoint != NULL && run->checkpoint->save != NULL;
     const int64_t fit = rows_a_round(batches, options, rows->dim), all = trm_batches_rows(batches);
     int64_t most = fit < all ? fit : all;
     most = largest_batch(batches) > most ? largest_batch(batches) : most;
-    return most * bytes_a_row(batches, options, rows->dim) + all * (int64_t)sizeof *batches->row +
-           2 * (batches->count + 1) * (int64_t)sizeof *batches->start + trm_rows_held_bytes(rows) +
+    const int64_t kept =
+        keeps ? trm_batch_checkpoint_bytes(batches->count, trm_batches_triplets(batches, options),
+                                           triplets_of(batches, options, most))
+              : 0;
+    return bytes_of_rows(batches, options, rows->dim, most) + all * (int64_t)sizeof *batches->row +
+           2 * (batches->count + 1) * (int64_t)sizeof *batches->start + trm_rows_held_bytes(rows) + kept +
            options->reserve;
 }
 
@@ -167,7 +195,7 @@ trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_
 {
     trm_mine_options own = *options;
     trm_status status = TRM_OK;
-    own.reserve = bytes_beside(rows, batches, options);
+    own.reserve = bytes_beside(run, rows, batches, options);
     if (batches->count > 0)
         status = plan_largest(run, batches, &own, rows->dim, summary, err);
     status = trm_agree(run->comm, status, err);
@@ -237,10 +265,25 @@ static trm_status answer(const job *j, int64_t asked, const int64_t *id, const i
     return status;
 }
 
-/* Brings the rows of batches [from, to) to this rank. Collective. */
+/* The row ids of the batches [from, to) that no earlier run has finished, one after the other; wishes NULL: only how
+ * many they are. */
+static int64_t wish_for(const job *j, int64_t from, int64_t to, wish *wishes)
+{
+    int64_t count = 0;
+    for (int64_t b = from; b < to; b++) {
+        if (trm_batch_checkpoint_has(&j->checkpoint, b))
+            continue;
+        for (int64_t i = j->batches->start[b]; i < j->batches->start[b + 1]; i++, count++)
+            if (wishes != NULL)
+                wishes[count] = (wish){j->batches->row[i], count};
+    }
+    return count;
+}
+
+/* Brings these rows to this rank. Collective. */
 static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
 {
-    const int64_t first = place_of(j->batches, from), count = place_of(j->batches, to) - first;
+    const int64_t count = wish_for(j, from, to, NULL);
     const int64_t row = row_bytes(j), size = row + (int64_t)sizeof(int64_t);
     wish *wishes = trm_alloc(count, sizeof *wishes);
     int64_t *counts = trm_alloc(3 * (int64_t)j->run->ranks, sizeof *counts), asked = 0;
@@ -252,8 +295,8 @@ static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
     if (wishes == NULL || counts == NULL || j->x == NULL || j->label == NULL)
         status = trm_fail_memory(err, "rows of batches", count, (size_t)size);
     status = trm_agree(j->run->comm, status, err);
-    for (int64_t i = 0; i < count && status == TRM_OK; i++)
-        wishes[i] = (wish){j->batches->row[first + i], i};
+    if (status == TRM_OK)
+        wish_for(j, from, to, wishes);
     int64_t *const send = counts, *const receive = send + j->run->ranks,
                    *const back = receive + j->run->ranks;
     if (status == TRM_OK)
@@ -286,10 +329,8 @@ static int compare_triplets(const void *a, const void *b)
     return x->negative < y->negative ? -1 : x->negative > y->negative;
 }
 
-/* A trm_triplet_fn. */
-static trm_status collect(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
+static trm_status append(job *j, const trm_triplet *triplets, int64_t count, trm_error *err)
 {
-    job *j = context;
     if (j->count + count > j->room) {
         const int64_t room = (j->count + count) * 3 / 2;
         trm_triplet *larger = trm_grown(j->triplets, j->count, room, sizeof *larger);
@@ -299,37 +340,83 @@ static trm_status collect(void *context, trm_triplet **triplets, int64_t count, 
         j->room = room;
     }
     if (count > 0)
-        memcpy(j->triplets + j->count, *triplets, (size_t)count * sizeof **triplets);
+        memcpy(j->triplets + j->count, triplets, (size_t)count * sizeof *triplets);
     j->count += count;
     return TRM_OK;
 }
 
-static void add_summary(trm_mine_summary *all, const trm_mine_summary *one)
+/* A trm_triplet_fn. */
+static trm_status collect(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
-    all->anchors.total += one->anchors.total;
-    all->anchors.valid += one->anchors.valid;
-    all->anchors.no_positive += one->anchors.no_positive;
-    all->anchors.no_negative += one->anchors.no_negative;
-    all->positive_pairs += one->positive_pairs;
-    all->triplets.total += one->triplets.total;
-    all->triplets.semihard += one->triplets.semihard;
-    all->triplets.fallback += one->triplets.fallback;
-    all->triplets.skipped += one->triplets.skipped;
+    return append(context, *triplets, count, err);
+}
+
+enum { COUNTS = 17 + TRM_FILTERS, SECONDS = 4 };
+
+/* What is counted, and added up over batches and ranks. */
+static void counts_of(trm_mine_summary *s, int64_t *count[COUNTS])
+{
+    int64_t *const counts[] = {&s->anchors.total,
+                               &s->anchors.valid,
+                               &s->anchors.no_positive,
+                               &s->anchors.no_negative,
+                               &s->positive_pairs,
+                               &s->triplets.total,
+                               &s->triplets.semihard,
+                               &s->triplets.fallback,
+                               &s->triplets.skipped,
+                               &s->set_size,
+                               &s->filters.short_anchors,
+                               &s->certify.elements,
+                               &s->certify.survivors,
+                               &s->certify.float64,
+                               &s->certify_positives.elements,
+                               &s->certify_positives.survivors,
+                               &s->certify_positives.float64};
+    memcpy(count, counts, sizeof counts);
     for (int f = 0; f < TRM_FILTERS; f++)
-        all->filters.removed[f] += one->filters.removed[f];
-    all->filters.short_anchors += one->filters.short_anchors;
-    all->set_size += one->set_size;
-    all->certify.elements += one->certify.elements;
-    all->certify.survivors += one->certify.survivors;
-    all->certify.float64 += one->certify.float64;
-    all->certify_positives.elements += one->certify_positives.elements;
-    all->certify_positives.survivors += one->certify_positives.survivors;
-    all->certify_positives.float64 += one->certify_positives.float64;
-    all->arrange_s += one->arrange_s;
-    all->positives_s += one->positives_s;
-    all->negatives_s += one->negatives_s;
-    all->answers_s += one->answers_s;
+        count[COUNTS - TRM_FILTERS + f] = &s->filters.removed[f];
+}
+
+static void seconds_of(trm_mine_summary *s, double *second[SECONDS])
+{
+    double *const seconds[] = {&s->arrange_s, &s->positives_s, &s->negatives_s, &s->answers_s};
+    memcpy(second, seconds, sizeof seconds);
+}
+
+static void add_summary(trm_mine_summary *all, trm_mine_summary *one)
+{
+    int64_t *count[COUNTS], *more[COUNTS];
+    double *second[SECONDS], *longer[SECONDS];
+    counts_of(all, count);
+    counts_of(one, more);
+    seconds_of(all, second);
+    seconds_of(one, longer);
+    for (int i = 0; i < COUNTS; i++)
+        *count[i] += *more[i];
+    for (int i = 0; i < SECONDS; i++)
+        *second[i] += *longer[i];
     all->memory_bytes = one->memory_bytes > all->memory_bytes ? one->memory_bytes : all->memory_bytes;
+}
+
+/* Totals for the checkpoint: what this rank and, on rank 0, earlier runs counted. */
+static void give_totals(void *context, int64_t *words)
+{
+    job *j = context;
+    int64_t *count[COUNTS], *earlier[COUNTS];
+    counts_of(j->summary, count);
+    counts_of(&j->earlier, earlier);
+    for (int i = 0; i < COUNTS; i++)
+        words[i] = *count[i] + *earlier[i];
+}
+
+static void take_totals(void *context, const int64_t *words)
+{
+    job *j = context;
+    int64_t *earlier[COUNTS];
+    counts_of(&j->earlier, earlier);
+    for (int i = 0; i < COUNTS; i++)
+        *earlier[i] += words[i];
 }
 
 static trm_status check_labels(const job *j, int64_t batch, const int64_t *label, trm_error *err)
@@ -371,28 +458,50 @@ static trm_status mine_batch(job *j, int64_t batch, int64_t from, trm_error *err
         return status;
     if (one.panels > 1) /* each was sorted */
         qsort(j->triplets + before, (size_t)(j->count - before), sizeof *j->triplets, compare_triplets);
-    for (int64_t i = before; i < j->count; i++)
-        trm_hash_sum_add_keyed(&j->hash, j->first + batch, &j->triplets[i], offsetof(trm_triplet, rank));
     add_summary(j->summary, &one);
-    return TRM_OK;
+    return trm_batch_checkpoint_add(&j->checkpoint, batch, j->triplets + before, j->count - before, err);
+}
+
+/* What an earlier run found in it. */
+static trm_status take_batch(job *j, int64_t batch, trm_error *err)
+{
+    int64_t count = 0;
+    if (j->checkpoint.pass == TRM_BATCHES_COUNT)
+        return TRM_OK;
+    const trm_triplet *kept = trm_batch_checkpoint_triplets(&j->checkpoint, batch, &count);
+    return append(j, kept, count, err);
 }
 
 /* ---- the whole ---- */
 
+static void tell_progress(job *j, bool reused)
+{
+    const double all = (double)j->batches->count;
+    j->done++;
+    j->reused += reused;
+    if (j->run->progress != NULL)
+        j->run->progress(j->run->progress_context,
+                         j->checkpoint.pass == TRM_BATCHES_COUNT ? "batches, counting" : "batches",
+                         (double)j->done / all, (double)j->reused / all);
+}
+
 static trm_status mine_round(job *j, int64_t from, int64_t to, trm_error *err)
 {
     trm_status status = TRM_OK;
-    const int64_t first = place_of(j->batches, from);
+    int64_t place = 0;
     for (int64_t b = from; b < to && status == TRM_OK; b++) {
         trm_error why = TRM_ERROR_INIT;
-        status = mine_batch(j, b, j->batches->start[b] - first, &why);
+        const int64_t before = j->count;
+        const bool had = trm_batch_checkpoint_has(&j->checkpoint, b);
+        status = had ? take_batch(j, b, &why) : mine_batch(j, b, place, &why);
         if (status != TRM_OK)
             return name_batch(j, b, &why, err);
+        place += had ? 0 : j->batches->start[b + 1] - j->batches->start[b];
+        for (int64_t i = before; i < j->count; i++)
+            trm_hash_sum_add_keyed(&j->hash, j->first + b, &j->triplets[i], offsetof(trm_triplet, rank));
         if (j->batches->triplets != NULL)
             j->batches->triplets[b + 1] = j->emitted + j->count;
-        if (j->run->progress != NULL)
-            j->run->progress(j->run->progress_context, "batches",
-                             (double)++j->done / (double)j->batches->count, 0.0);
+        tell_progress(j, had);
     }
     return status;
 }
@@ -402,6 +511,8 @@ static trm_status run_round(job *j, int64_t from, int64_t to, trm_error *err)
 {
     double start = trm_clock();
     trm_status status = fetch(j, from, to, err);
+    if (status == TRM_OK)
+        status = trm_batch_checkpoint_load(&j->checkpoint, from, to, err);
     j->wait_s += trm_clock() - start;
     start = trm_clock();
     if (status == TRM_OK)
@@ -420,7 +531,8 @@ static trm_status run_round(job *j, int64_t from, int64_t to, trm_error *err)
     j->count = j->room = 0;
     status = j->emit != NULL ? j->emit(j->context, &triplets, count, err) : TRM_OK;
     trm_free(triplets);
-    return trm_agree(j->run->comm, status, err);
+    status = trm_agree(j->run->comm, status, err);
+    return status == TRM_OK ? trm_batch_checkpoint_pause(&j->checkpoint, to, err) : status;
 }
 
 /* As many rounds as the rank with most batches has; most: rows that one has room for. Collective. */
@@ -487,55 +599,29 @@ trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_
     return status;
 }
 
-static void total_filters(job *j)
-{
-    int64_t sums[TRM_FILTERS + 1];
-    for (int f = 0; f < TRM_FILTERS; f++)
-        sums[f] = j->summary->filters.removed[f];
-    sums[TRM_FILTERS] = j->summary->filters.short_anchors;
-    MPI_Allreduce(MPI_IN_PLACE, sums, TRM_FILTERS + 1, MPI_INT64_T, MPI_SUM, j->run->comm);
-    memcpy(j->summary->filters.removed, sums, sizeof j->summary->filters.removed);
-    j->summary->filters.short_anchors = sums[TRM_FILTERS];
-}
-
 /* Sums over the ranks. */
 static void total(job *j, trm_mine_part *part)
 {
     trm_mine_summary *s = j->summary;
     MPI_Comm comm = j->run->comm;
-    int64_t *const counts[] = {&s->anchors.total,
-                               &s->anchors.valid,
-                               &s->anchors.no_positive,
-                               &s->anchors.no_negative,
-                               &s->positive_pairs,
-                               &s->triplets.total,
-                               &s->triplets.semihard,
-                               &s->triplets.fallback,
-                               &s->triplets.skipped,
-                               &s->set_size,
-                               &s->certify.elements,
-                               &s->certify.survivors,
-                               &s->certify.float64,
-                               &s->certify_positives.elements,
-                               &s->certify_positives.survivors,
-                               &s->certify_positives.float64};
-    double *const seconds[] = {&s->arrange_s, &s->positives_s, &s->negatives_s, &s->answers_s};
-    enum { COUNTS = sizeof counts / sizeof *counts, SECONDS = sizeof seconds / sizeof *seconds };
-    int64_t sums[COUNTS];
-    double most[SECONDS];
-    total_filters(j);
+    int64_t *count[COUNTS], sums[COUNTS];
+    double *second[SECONDS], most[SECONDS];
     if (part != NULL)
-        *part = (trm_mine_part){s->anchors.total, s->triplets.total, j->compute_s, j->wait_s};
+        *part = (trm_mine_part){s->anchors.total, j->emitted, j->compute_s, j->wait_s};
+    s->reused = trm_sum_int64(comm, j->earlier.certify.elements + j->earlier.certify_positives.elements);
+    add_summary(s, &j->earlier);
+    counts_of(s, count);
+    seconds_of(s, second);
     for (int i = 0; i < COUNTS; i++)
-        sums[i] = *counts[i];
+        sums[i] = *count[i];
     for (int i = 0; i < SECONDS; i++)
-        most[i] = *seconds[i];
+        most[i] = *second[i];
     MPI_Allreduce(MPI_IN_PLACE, sums, COUNTS, MPI_INT64_T, MPI_SUM, comm);
     MPI_Allreduce(MPI_IN_PLACE, most, SECONDS, MPI_DOUBLE, MPI_MAX, comm);
     for (int i = 0; i < COUNTS; i++)
-        *counts[i] = sums[i];
+        *count[i] = sums[i];
     for (int i = 0; i < SECONDS; i++)
-        *seconds[i] = most[i];
+        *second[i] = most[i];
     MPI_Allreduce(MPI_IN_PLACE, &s->memory_bytes, 1, MPI_INT64_T, MPI_MAX, comm);
     s->anchors.ignored = j->rows->store_rows - j->rows->total;
     s->classes = j->rows->classes;
@@ -544,12 +630,38 @@ static void total(job *j, trm_mine_part *part)
     trm_hash_sum_text(&j->hash, s->result_hash);
 }
 
+/* Where a set is to be listed: counts it in all batches first, and refuses too many; then nothing of it stays.
+ * Collective. */
+static trm_status count_sets(job *j, int64_t most, trm_error *err)
+{
+    trm_mine_options counting = *j->options;
+    const trm_mine_options *listing = j->options;
+    const trm_triplet_fn emit = j->emit;
+    int64_t *const triplets = j->batches->triplets;
+    counting.emit_sets = false;
+    j->options = &counting;
+    j->emit = NULL;
+    j->batches->triplets = NULL;
+    trm_status status = each_round(j, most, run_round, err);
+    j->options = listing;
+    j->emit = emit;
+    j->batches->triplets = triplets;
+    if (status == TRM_OK)
+        status = trm_negatives_check_listed(
+            listing, trm_sum_int64(j->run->comm, j->summary->set_size + j->earlier.set_size), err);
+    *j->summary = j->earlier = (trm_mine_summary){0};
+    j->hash = (trm_hash_sum)TRM_HASH_SUM_INIT;
+    j->done = j->reused = j->emitted = 0;
+    trm_batch_checkpoint_next(&j->checkpoint, TRM_BATCHES_MINE);
+    return status;
+}
+
 trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_given *given,
                             trm_batches *batches, const trm_mine_options *options, trm_triplet_fn emit,
                             void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
 {
     trm_mine_options own = *options;
-    own.reserve = bytes_beside(rows, batches, options);
+    own.reserve = bytes_beside(run, rows, batches, options);
     job j = {.run = run,
              .rows = rows,
              .given = given,
@@ -559,16 +671,25 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
              .emit = emit,
              .context = context,
              .first = trm_prefix_int64(run->comm, batches->count)};
+    const bool singly = run->checkpoint != NULL && run->checkpoint->unit_tiles > 0;
+    const int64_t most = singly ? 0 : rows_a_round(batches, &own, given->dim);
+    const trm_totals totals = {COUNTS, give_totals, take_totals, &j};
     *summary = (trm_mine_summary){0};
     trm_status status = check_list(&j, err);
     if (status == TRM_OK)
         status = begin_alone(run, batches, given->dim, &j.alone, err);
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
-        status = each_round(&j, rows_a_round(batches, &own, given->dim), run_round, err);
+        status = trm_batch_checkpoint_init(
+            &j.checkpoint, run, batches, lists_set(&own) ? TRM_BATCHES_COUNT : TRM_BATCHES_MINE, totals, err);
+    if (status == TRM_OK && j.checkpoint.pass == TRM_BATCHES_COUNT)
+        status = count_sets(&j, most, err);
+    if (status == TRM_OK)
+        status = each_round(&j, most, run_round, err);
     if (status == TRM_OK)
         total(&j, part);
     trm_free(j.triplets);
+    trm_batch_checkpoint_free(&j.checkpoint);
     trm_run_destroy(&j.alone);
     return status;
 }

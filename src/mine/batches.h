@@ -16,8 +16,9 @@ uint64_t trm_batches_seed(uint64_t seed, int64_t batch);
  * is in a batch, classes are those of the whole store, and result_hash is the sum of XXH3-128 over (number of
  * the batch, triplet). emit gets this rank's triplets in the order of the batches, and inside a batch by
  * (anchor, positive, negative). given has the embeddings of all rows; rows says which take part, and need not
- * have been filled. Collective. Errors: as trm_mine; DATA (a batch without rows, a row id out of range or
- * order, twice, or of a row that takes no part), each with the batch; MEMORY. */
+ * have been filled. A set that is to be listed is counted in all batches first. Collective. Errors: as trm_mine; DATA (a batch without rows, a row id out of range or
+ * order, twice, or of a row that takes no part), each with the batch; DATA (a set to be listed of more than max_triplets
+ * in all); MEMORY; STOPPED by the run's checkpoint, between two rounds of batches. */
 trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_given *given,
                             trm_batches *batches, const trm_mine_options *options, trm_triplet_fn emit,
                             void *context, trm_mine_summary *summary, trm_mine_part *part,
@@ -38,7 +39,7 @@ trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_
  * this rank. Not collective. */
 int64_t trm_batches_most(const trm_batches *batches);
 int64_t trm_batches_rows(const trm_batches *batches);
-/* The most triplets of one row in a batch of this rank. Not collective. */
-int64_t trm_batches_triplets_a_row(const trm_batches *batches, const trm_mine_options *options);
+/* The most triplets that the batches of this rank can have; of a set, 0 where it is not listed. Not collective. */
+int64_t trm_batches_triplets(const trm_batches *batches, const trm_mine_options *options);
 
 #endif

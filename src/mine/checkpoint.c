@@ -80,12 +80,16 @@ static trm_places *places_of(const trm_mine_checkpoint *checkpoint, int64_t from
     return places;
 }
 
+trm_checkpoint_part trm_checkpoint_words(const trm_run *run, const char *name, int64_t count, void *words)
+{
+    return (trm_checkpoint_part){name, trm_sum_int64(run->comm, count), trm_prefix_int64(run->comm, count),
+                                 count, words};
+}
+
 static trm_checkpoint_part places_part(const trm_mine_checkpoint *checkpoint, const char *name,
                                        trm_places *places, int64_t count)
 {
-    MPI_Comm comm = checkpoint->anchors->run->comm;
-    return (trm_checkpoint_part){name, PLACES_WORDS * trm_sum_int64(comm, count),
-                                 PLACES_WORDS * trm_prefix_int64(comm, count), PLACES_WORDS * count, places};
+    return trm_checkpoint_words(checkpoint->anchors->run, name, PLACES_WORDS * count, places);
 }
 
 /* ---- saving ---- */
@@ -163,13 +167,10 @@ static trm_status save_with(trm_mine_checkpoint *checkpoint, const trm_done *don
     trm_checkpoint_part part[PARTS_MAX];
     int parts = 0;
     part[parts++] = (trm_checkpoint_part){"job", JOB_WORDS, 0, run->rank == 0 ? JOB_WORDS : 0, job};
-    part[parts++] = (trm_checkpoint_part){"totals", (int64_t)words * run->ranks, (int64_t)words * run->rank,
-                                          words, lists.totals};
+    part[parts++] = trm_checkpoint_words(run, "totals", words, lists.totals);
     part[parts++] = places_part(checkpoint, "finished", lists.finished, lists.finished_count);
     part[parts++] = places_part(checkpoint, "begun", lists.begun, lists.begun_count);
-    part[parts++] = (trm_checkpoint_part){"done", RECTANGLE_WORDS * trm_sum_int64(run->comm, done->count),
-                                          RECTANGLE_WORDS * trm_prefix_int64(run->comm, done->count),
-                                          RECTANGLE_WORDS * done->count, done->rectangle};
+    part[parts++] = trm_checkpoint_words(run, "done", RECTANGLE_WORDS * done->count, done->rectangle);
     if (checkpoint->panel->positives != NULL) /* from which what is given can be made again */
         parts += parts_of(checkpoint, checkpoint->panel->positives, TRM_FIELD_FOUND, false, part + parts);
     else
@@ -219,11 +220,10 @@ trm_status trm_mine_checkpoint_answered(trm_mine_checkpoint *checkpoint, trm_tri
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK) {
         int64_t size[2];
-        const trm_checkpoint_part part[] = {{"size", 2, 0, run->rank == 0 ? 2 : 0, size},
-                                            places_part(checkpoint, "places", places, places_count),
-                                            {"triplets", TRIPLET_WORDS * trm_sum_int64(run->comm, count),
-                                             TRIPLET_WORDS * trm_prefix_int64(run->comm, count),
-                                             TRIPLET_WORDS * count, triplets}};
+        const trm_checkpoint_part part[] = {
+            {"size", 2, 0, run->rank == 0 ? 2 : 0, size},
+            places_part(checkpoint, "places", places, places_count),
+            trm_checkpoint_words(run, "triplets", TRIPLET_WORDS * count, triplets)};
         size[0] = part[1].total;
         size[1] = part[2].total;
         status = run->checkpoint->set_aside(run->checkpoint->context, checkpoint->pieces, 3, part, err);
@@ -242,39 +242,38 @@ static trm_status load(const trm_mine_checkpoint *checkpoint, int64_t volume, in
     return place->load(place->context, volume, parts, part, err);
 }
 
-/* The whole of an array of total words, in new memory of all ranks. */
-static trm_status load_whole(const trm_mine_checkpoint *checkpoint, int64_t volume, const char *name,
-                             int64_t total, int64_t **words, trm_error *err)
+trm_status trm_checkpoint_load_whole(const trm_run *run, int64_t volume, const char *name, int64_t total,
+                                     int64_t **words, trm_error *err)
 {
-    const trm_run *run = checkpoint->anchors->run;
     trm_status status = TRM_OK;
     *words = trm_alloc(total, sizeof **words);
     if (*words == NULL)
         status = trm_fail_memory(err, "the checkpoint's lists", total, sizeof **words);
     status = trm_agree(run->comm, status, err);
     const trm_checkpoint_part part = {name, total, 0, total, *words};
-    return status == TRM_OK ? load(checkpoint, volume, 1, &part, err) : status;
+    return status == TRM_OK ? run->checkpoint->load(run->checkpoint->context, volume, 1, &part, err) : status;
 }
 
-/* The same, of the state, and of a length that only the kept state knows: a multiple of so many words. */
-static trm_status load_list(const trm_mine_checkpoint *checkpoint, const char *name, int64_t multiple,
-                            int64_t **words, int64_t *count, trm_error *err)
+trm_status trm_checkpoint_load_list(const trm_run *run, const char *name, int64_t multiple, int64_t **words,
+                                    int64_t *count, trm_error *err)
 {
-    const trm_checkpoint *place = checkpoint->anchors->run->checkpoint;
+    const trm_checkpoint *place = run->checkpoint;
     *words = NULL;
     *count = place->size(place->context, name);
     if (*count < 0 || *count % multiple != 0)
         return trm_fail(err, TRM_ERR_DATA, "checkpoint: array '%s' is missing or has a wrong length", name);
-    return load_whole(checkpoint, TRM_CHECKPOINT_STATE, name, *count, words, err);
+    return trm_checkpoint_load_whole(run, TRM_CHECKPOINT_STATE, name, *count, words, err);
 }
 
 /* Which anchors were finished, and which begun; the rest is planned anew. */
 static trm_status take_anchors(trm_mine_checkpoint *checkpoint, trm_error *err)
 {
     int64_t *finished = NULL, *begun = NULL, finished_words = 0, begun_words = 0;
-    trm_status status = load_list(checkpoint, "finished", PLACES_WORDS, &finished, &finished_words, err);
+    trm_status status = trm_checkpoint_load_list(checkpoint->anchors->run, "finished", PLACES_WORDS,
+                                                 &finished, &finished_words, err);
     if (status == TRM_OK)
-        status = load_list(checkpoint, "begun", PLACES_WORDS, &begun, &begun_words, err);
+        status = trm_checkpoint_load_list(checkpoint->anchors->run, "begun", PLACES_WORDS, &begun,
+                                          &begun_words, err);
     if (status == TRM_OK)
         status = trm_anchors_resume(checkpoint->anchors, finished_words / PLACES_WORDS,
                                     (const trm_places *)finished, begun_words / PLACES_WORDS,
@@ -299,7 +298,7 @@ static trm_status take_place(trm_mine_checkpoint *checkpoint, trm_error *err)
     checkpoint->pieces = job[JOB_PIECES];
     status = take_anchors(checkpoint, err);
     if (status == TRM_OK)
-        status = load_list(checkpoint, "totals", words, &totals, &count, err);
+        status = trm_checkpoint_load_list(checkpoint->anchors->run, "totals", words, &totals, &count, err);
     for (int64_t i = 0; i < count && status == TRM_OK && checkpoint->anchors->run->rank == 0; i += words)
         take_totals(checkpoint, totals + i);
     trm_free(totals);
@@ -389,7 +388,7 @@ static trm_status replay_piece(const trm_mine_checkpoint *checkpoint, int64_t pi
     const trm_checkpoint_part part = {"size", 2, 0, 2, size};
     trm_status status = load(checkpoint, piece, 1, &part, err);
     if (status == TRM_OK)
-        status = load_whole(checkpoint, piece, "places", size[0], &places, err);
+        status = trm_checkpoint_load_whole(run, piece, "places", size[0], &places, err);
     if (status == TRM_OK &&
         !mark_replayed(checkpoint->anchors, size[0] / PLACES_WORDS, (const trm_places *)places, replayed))
         status =
@@ -426,7 +425,8 @@ trm_status trm_mine_checkpoint_replay(trm_mine_checkpoint *checkpoint, trm_mine_
 static trm_status take_done(trm_mine_checkpoint *checkpoint, trm_error *err)
 {
     int64_t *words = NULL, count = 0;
-    trm_status status = load_list(checkpoint, "done", RECTANGLE_WORDS, &words, &count, err);
+    trm_status status =
+        trm_checkpoint_load_list(checkpoint->anchors->run, "done", RECTANGLE_WORDS, &words, &count, err);
     if (status == TRM_OK) {
         const trm_done done = {.rectangle = (trm_rectangle *)words, .count = count / RECTANGLE_WORDS};
         status =

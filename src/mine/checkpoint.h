@@ -16,6 +16,16 @@ typedef struct trm_totals {
     void *context;
 } trm_totals;
 
+/* Words of this rank as a part, the ranks' one after the other. Collective. */
+trm_checkpoint_part trm_checkpoint_words(const trm_run *run, const char *name, int64_t count, void *words);
+/* The whole of an array of a volume, in new memory of all ranks; the caller owns *words, also after a failure.
+ * Collective. Errors: DATA, IO, MEMORY. */
+trm_status trm_checkpoint_load_whole(const trm_run *run, int64_t volume, const char *name, int64_t total,
+                                     int64_t **words, trm_error *err) TRM_MUST_CHECK;
+/* The same, of the state, and of a length that only the kept state knows: a multiple of so many words. */
+trm_status trm_checkpoint_load_list(const trm_run *run, const char *name, int64_t multiple, int64_t **words,
+                                    int64_t *count, trm_error *err) TRM_MUST_CHECK;
+
 typedef enum trm_mine_phase {
     TRM_PHASE_POSITIVES,
     TRM_PHASE_NEGATIVES, /* the thresholds are known, the second sweep is on */

@@ -484,7 +484,6 @@ static trm_status run_panels(trm_mining *job, trm_error *err)
 /* Counts a set that is to be listed, what each anchor gets of it and all of it; refuses too many. */
 static trm_status count_set(trm_mining *job, trm_error *err)
 {
-    const int64_t most = job->options.max_triplets;
     trm_mine_checkpoint_init_without(&job->checkpoint, &job->anchors, job->sweep, &job->counts);
     job->size = trm_alloc_zero(job->rows->count, sizeof *job->size);
     trm_status status =
@@ -496,11 +495,7 @@ static trm_status count_set(trm_mining *job, trm_error *err)
         return status;
     const int64_t found = trm_sum_int64(job->run->comm, job->set_size);
     job->positive_pairs = 0; /* they are counted again */
-    return found <= most ? TRM_OK
-                         : trm_fail(err, TRM_ERR_DATA,
-                                    "negatives %s: %" PRId64 " triplets, more than the %" PRId64
-                                    " that may be listed (--max-triplets)",
-                                    job->options.negatives, found, most);
+    return trm_negatives_check_listed(&job->options, found, err);
 }
 
 /* Plans again for listing what was counted. */

@@ -3,6 +3,8 @@
 
 #include "options/option.h"
 
+#include <inttypes.h>
+
 static const trm_word *const policies[] = {
     &trm_negatives_semihard.word,       &trm_negatives_hard.word,     &trm_negatives_topk.word,
     &trm_negatives_random.word,         &trm_negatives_weighted.word, &trm_negatives_within_margin.word,
@@ -35,6 +37,16 @@ trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err)
     trm_negatives_choose(&negatives, options, INT64_MAX, 1);
     return trm_filters_check(options, (negatives.policy->takes & TRM_TAKES_FILTERS) != 0,
                              negatives.policy->word.name, err);
+}
+
+trm_status trm_negatives_check_listed(const trm_mine_options *options, int64_t triplets, trm_error *err)
+{
+    if (triplets <= options->max_triplets)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA,
+                    "negatives %s: %" PRId64 " triplets, more than the %" PRId64
+                    " that may be listed (--max-triplets)",
+                    options->negatives, triplets, options->max_triplets);
 }
 
 bool trm_negatives_take(const trm_mine_options *options, unsigned what)

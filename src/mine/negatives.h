@@ -85,6 +85,9 @@ struct trm_negatives {
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim);
 /* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Errors: USAGE. */
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
+/* May so many triplets of a set be listed? Errors: DATA. */
+trm_status trm_negatives_check_listed(const trm_mine_options *options, int64_t triplets,
+                                      trm_error *err) TRM_MUST_CHECK;
 /* Does the policy take note of these options (TRM_TAKES_...)? */
 bool trm_negatives_take(const trm_mine_options *options, unsigned what);
 /* Does an anchor get so many negatives, whatever the pair, so that it may come up short of them? */

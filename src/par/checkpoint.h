@@ -39,7 +39,7 @@ struct trm_checkpoint {
                        trm_error *err);
     void *context;
     bool resumes;       /* there is a state to go on from */
-    int64_t unit_tiles; /* tiles a unit; 0: about a second's work */
+    int64_t unit_tiles; /* tiles a unit, and of a job in batches one batch; 0: about a second's work */
 };
 
 #endif

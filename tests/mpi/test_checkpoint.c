@@ -2,6 +2,7 @@
  * of the job that was left alone. Jobs run on part of the ranks (a communicator of the first q), so that one
  * test sees several numbers of them; what stops them is a wish of one rank at its nth unit. */
 #include "base/error.h"
+#include "base/hash_sum.h"
 #include "loss/batch_all.h"
 #include "mine/anchors.h"
 #include "mine/negatives.h"
@@ -123,7 +124,8 @@ typedef struct job {
     int replicate, tile, threads;
     const char *name;
     bool gradient;
-    int percent; /* of the memory that the state of all anchors would need; 0: no limit */
+    int percent;                  /* of the memory that the state of all anchors would need; 0: no limit */
+    const trm_draw_options *draw; /* of batches; NULL: in the whole store */
 } job;
 
 typedef struct outcome {
@@ -133,6 +135,7 @@ typedef struct outcome {
     trm_loss_summary loss;
     int saved, pieces;
     uint64_t gradient_hash; /* of its bytes, in the order of row ids */
+    char batched[33];       /* of batches: of each triplet with its batch and its place in there */
 } outcome;
 
 /* So that the anchors go through in panels. Collective. */
@@ -163,6 +166,38 @@ static uint64_t hash_gradient(MPI_Comm comm, int64_t first, int64_t count, const
     }
     MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_UINT64_T, MPI_SUM, comm);
     return sum;
+}
+
+/* The triplets of a rank, in the order that they came in. */
+typedef struct bag {
+    trm_triplet *items;
+    int64_t count;
+} bag;
+
+static trm_status put_in_bag(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
+{
+    bag *b = context;
+    (void)err;
+    b->items = realloc(b->items, (size_t)(b->count + count + 1) * sizeof *b->items);
+    if (b->items == NULL)
+        abort();
+    if (count > 0)
+        memcpy(b->items + b->count, *triplets, (size_t)count * sizeof **triplets);
+    b->count += count;
+    return TRM_OK;
+}
+
+static void hash_batched(MPI_Comm comm, const trm_batches *batches, const bag *b, char text[33])
+{
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    int64_t first = 0;
+    MPI_Exscan(&batches->count, &first, 1, MPI_INT64_T, MPI_SUM, comm);
+    for (int64_t k = 0; k < batches->count; k++)
+        for (int64_t i = batches->triplets[k]; i < batches->triplets[k + 1] && i < b->count; i++)
+            trm_hash_sum_add_keyed(&hash, (first + k) * 1000000 + i - batches->triplets[k], &b->items[i],
+                                   sizeof *b->items);
+    MPI_Allreduce(MPI_IN_PLACE, hash.digit, 4, MPI_UINT64_T, MPI_SUM, comm);
+    trm_hash_sum_text(&hash, text);
 }
 
 /* at: the unit at which rank `who` wishes. Collective on the first q ranks; the others learn the outcome. */
@@ -207,9 +242,19 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
                 trm_rows_create(run, count, DIM, batch.embeddings, batch.labels, 0, NULL, &rows, &o.err);
         if (o.status == TRM_OK)
             limit_memory(run, rows, j);
+        trm_evaluate_options evaluated = j->options;
+        trm_batches batches = {0};
+        bag b = {0};
+        if (o.status == TRM_OK && j->draw != NULL)
+            o.status = trm_batches_draw(run, rows, j->draw, &batches, &o.err);
+        evaluated.batches = j->draw != NULL ? &batches : NULL;
         if (o.status == TRM_OK)
-            o.status = trm_evaluate(run, rows, &batch, &j->options, NULL, NULL, j->gradient ? gradient : NULL,
-                                    &o.mined, &o.loss, NULL, &o.err);
+            o.status = trm_evaluate(run, rows, &batch, &evaluated, j->draw != NULL ? put_in_bag : NULL, &b,
+                                    j->gradient ? gradient : NULL, &o.mined, &o.loss, NULL, &o.err);
+        if (o.status == TRM_OK && j->draw != NULL)
+            hash_batched(comm, &batches, &b, o.batched);
+        free(b.items);
+        trm_batches_free(&batches);
         if (o.status == TRM_OK && j->gradient)
             o.gradient_hash = hash_gradient(comm, first * DIM, count * DIM, gradient);
         o.saved = k.saved;
@@ -232,7 +277,8 @@ static bool same(const outcome *a, const outcome *b)
            memcmp(&a->mined.triplets, &b->mined.triplets, sizeof a->mined.triplets) == 0 &&
            memcmp(&a->mined.filters, &b->mined.filters, sizeof a->mined.filters) == 0 &&
            a->mined.positive_pairs == b->mined.positive_pairs && a->mined.set_size == b->mined.set_size &&
-           a->gradient_hash == b->gradient_hash;
+           memcmp(&a->mined.anchors, &b->mined.anchors, sizeof a->mined.anchors) == 0 &&
+           a->gradient_hash == b->gradient_hash && strcmp(a->batched, b->batched) == 0;
 }
 
 static job make_job(trm_source source, const char *positives, int replicate, int tile)
@@ -381,6 +427,102 @@ static void a_job_that_saves_on_its_way_ends_with_the_same_result(void **state)
         }
 }
 
+/* ---- batches ---- */
+
+static const trm_draw_options draw = {.size = sizeof draw, .batches = 9, .classes = 4, .rows = 5, .seed = 2};
+
+/* Those of the sources that batches are for: counted, listed, drawn, with filters. */
+static job make_batches_job(int s)
+{
+    job j = make_job_of(s, 1, 32);
+    j.draw = &draw;
+    j.gradient = !sources[s].listed;
+    return j;
+}
+
+static void a_job_in_batches_that_is_stopped_after_any_ends_with_the_same_result(void **state)
+{
+    (void)state;
+    int stops = 0, pieces = 0, goes_on = 0;
+    for (int s = 0; s < SOURCES; s++) {
+        if (sources[s].source != TRM_SOURCE_MINED)
+            continue;
+        const job j = make_batches_job(s);
+        const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
+        const char *path = in_folder("batches");
+        outcome o = {.status = TRM_ERR_STOPPED};
+        int q = ranks, saved = 0;
+        for (int turn = 0; o.status == TRM_ERR_STOPPED && turn < 200; turn++) {
+            o = run_job(&j, q, (s + turn) % q, s % 3 + turn, TRM_WISH_STOP, saved > 0, path);
+            saved += o.saved;
+            stops += o.status == TRM_ERR_STOPPED;
+            pieces += o.pieces;
+            goes_on += o.mined.reused > 0;
+            q = q == 1 ? ranks : q - 1;
+        }
+        if (!same(&alone, &o))
+            fprintf(stderr, "source %d: status %d %s\n", s, (int)o.status, o.err.text);
+        assert_true(everywhere(same(&alone, &o)));
+    }
+    assert_true(stops > SOURCES / 2 && pieces > SOURCES / 2 && goes_on > 3);
+}
+
+/* Saved now and then, and killed after that: what comes after a state, also a piece, is as if it had not been. */
+static void a_job_in_batches_that_saves_on_its_way_can_go_on_from_each_state(void **state)
+{
+    (void)state;
+    for (int s = 0; s < SOURCES; s++) {
+        if (sources[s].source != TRM_SOURCE_MINED)
+            continue;
+        const job j = make_batches_job(s);
+        const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
+        /* a set that is to be listed is counted first, in as many rounds */
+        const int at = sources[s].listed ? ((int)draw.batches + ranks - 1) / ranks : 0;
+        outcome o = run_job(&j, ranks, ranks - 1, at, TRM_WISH_SAVE, false, in_folder("saved"));
+        assert_true(everywhere(same(&alone, &o)) && o.saved > 1 && o.pieces > 1);
+        for (int q = 1; q <= ranks; q++) {
+            o = run_job(&j, q, 0, q % 2 == 0 ? 2 : NEVER, TRM_WISH_SAVE, true, in_folder("saved"));
+            if (!same(&alone, &o) || o.mined.reused == 0)
+                fprintf(stderr, "source %d on %d ranks: status %d %s, reused %d\n", s, q, (int)o.status,
+                        o.err.text, (int)o.mined.reused);
+            assert_true(everywhere(same(&alone, &o)) && o.mined.reused > 0);
+        }
+    }
+}
+
+static void a_checkpoint_of_other_batches_is_refused(void **state)
+{
+    (void)state;
+    trm_draw_options other = draw;
+    job j = make_batches_job(0);
+    outcome o = run_job(&j, ranks, 0, 1, TRM_WISH_STOP, false, in_folder("others"));
+    assert_int_equal(o.status, TRM_ERR_STOPPED);
+    other.seed++;
+    j.draw = &other;
+    o = run_job(&j, ranks, 0, NEVER, 0, true, in_folder("others"));
+    assert_int_equal(o.status, TRM_ERR_DATA);
+    assert_non_null(strstr(o.err.text, "is of other batches"));
+}
+
+static void a_set_of_all_batches_that_is_too_large_is_refused_with_its_size(void **state)
+{
+    (void)state;
+    char want[80];
+    job j = make_batches_job(9);
+    assert_true(sources[9].listed);
+    const outcome whole = run_job(&j, ranks, 0, NEVER, 0, false, NULL);
+    assert_true(whole.status == TRM_OK && whole.mined.set_size > 100);
+    j.options.mine.max_triplets = whole.mined.set_size;
+    outcome o = run_job(&j, ranks, 0, NEVER, 0, false, NULL);
+    assert_true(everywhere(same(&whole, &o)));
+    j.options.mine.max_triplets--;
+    o = run_job(&j, ranks, 0, NEVER, 0, false, NULL);
+    snprintf(want, sizeof want, "%d triplets, more than the %d", (int)whole.mined.set_size,
+             (int)whole.mined.set_size - 1);
+    assert_int_equal(o.status, TRM_ERR_DATA);
+    assert_non_null(strstr(o.err.text, want));
+}
+
 static void a_job_without_a_place_to_keep_its_state_stops_as_well(void **state)
 {
     (void)state;
@@ -472,6 +614,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_job_that_is_stopped_at_any_unit_ends_with_the_same_result),
         cmocka_unit_test(a_job_in_panels_that_is_stopped_at_any_unit_ends_with_the_same_result),
         cmocka_unit_test(a_job_that_saves_on_its_way_ends_with_the_same_result),
+        cmocka_unit_test(a_job_in_batches_that_is_stopped_after_any_ends_with_the_same_result),
+        cmocka_unit_test(a_job_in_batches_that_saves_on_its_way_can_go_on_from_each_state),
+        cmocka_unit_test(a_checkpoint_of_other_batches_is_refused),
+        cmocka_unit_test(a_set_of_all_batches_that_is_too_large_is_refused_with_its_size),
         cmocka_unit_test(a_job_without_a_place_to_keep_its_state_stops_as_well),
         cmocka_unit_test(another_option_is_refused_and_named),
         cmocka_unit_test(a_flipped_bit_anywhere_is_found),
