@@ -13,6 +13,7 @@
 #include "metric/isa.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "rows/pass.h"
 
 #include <omp.h>
 #include <string.h>
@@ -124,10 +125,8 @@ static void add_rows(const double *b, const float *x, int count, int dim, double
 
 /* Rows on their way, with their thresholds: the same arrays on every rank. */
 typedef struct passing {
-    int64_t first, count; /* arranged places */
-    float *x;
-    int64_t *label;
-    double *norm2;
+    trm_pass pass;
+    trm_piece piece; /* in arranged places */
     trm_state state; /* of these rows, in the message and made */
     void *message, *made;
     int64_t room; /* thresholds that fit */
@@ -208,17 +207,18 @@ static void weigh_block(const gradient_job *job, int64_t first, int count, const
 {
     const passing *pass = job->pass;
     const int64_t *own_label = job->rows->label + first;
-    const int64_t place = job->rows->first + first - pass->first; /* of the first own row among the passing */
+    const int64_t place =
+        job->rows->first + first - pass->piece.first; /* of the first own row among the passing */
     double line[OWN_ROWS];
     memset(s->a, 0, (size_t)count * PIECE_ROWS * sizeof *s->a);
     for (int i = 0; i < count; i++)
-        weigh_line(job->state, first + i, job->rule, pass->label, pass->count, own_label[i], place + i,
-                   s->d + i * PIECE_ROWS, s->a + i * PIECE_ROWS, 1);
-    for (int64_t j = 0; j < pass->count; j++) {
+        weigh_line(job->state, first + i, job->rule, pass->piece.label, pass->piece.count, own_label[i],
+                   place + i, s->d + i * PIECE_ROWS, s->a + i * PIECE_ROWS, 1);
+    for (int64_t j = 0; j < pass->piece.count; j++) {
         for (int i = 0; i < count; i++)
             line[i] = s->d[i * PIECE_ROWS + j];
-        weigh_line(&pass->state, j, job->rule, own_label, count, pass->label[j], j - place, line, s->a + j,
-                   PIECE_ROWS);
+        weigh_line(&pass->state, j, job->rule, own_label, count, pass->piece.label[j], j - place, line,
+                   s->a + j, PIECE_ROWS);
     }
 }
 
@@ -228,33 +228,25 @@ static void run_block(const gradient_job *job, int64_t first, int count, const s
     const trm_rows *rows = job->rows;
     const trm_metric metric = job->metric;
     const float *x = rows->x + first * rows->dim;
-    trm_distance_tile(metric, x, rows->norm2 + first, count, pass->x, pass->norm2, (int)pass->count,
-                      rows->dim, s->d, s->g, PIECE_ROWS);
+    trm_distance_tile(metric, x, rows->norm2 + first, count, pass->piece.x, pass->piece.norm2,
+                      (int)pass->piece.count, rows->dim, s->d, s->g, PIECE_ROWS);
     weigh_block(job, first, count, s);
     for (int i = 0; i < count; i++) {
         double along = job->along[first - job->first + i];
-        for (int64_t at = (int64_t)i * PIECE_ROWS; at < i * PIECE_ROWS + pass->count; at++) {
+        for (int64_t at = (int64_t)i * PIECE_ROWS; at < i * PIECE_ROWS + pass->piece.count; at++) {
             const trm_term term = trm_term_of(metric, s->a[at], s->g[at], s->d[at], rows->norm2[first + i],
-                                              pass->norm2[at - (int64_t)i * PIECE_ROWS]);
+                                              pass->piece.norm2[at - (int64_t)i * PIECE_ROWS]);
             along += term.a;
             s->b[at] = term.b;
         }
         job->along[first - job->first + i] = along;
     }
     for (int i = 0; i < count; i += 4)
-        add_rows(s->b + i * PIECE_ROWS, pass->x, (int)pass->count, rows->dim,
+        add_rows(s->b + i * PIECE_ROWS, pass->piece.x, (int)pass->piece.count, rows->dim,
                  job->sum + (first - job->first + i) * rows->dim, count - i < 4 ? count - i : 4);
 }
 
 /* ---- the walk ---- */
-
-static void broadcast(void *data, int64_t bytes, int root, MPI_Comm comm)
-{
-    const int64_t most = INT64_C(1) << 30;
-    for (int64_t done = 0; done < bytes; done += most)
-        MPI_Bcast((char *)data + done, (int)(bytes - done < most ? bytes - done : most), MPI_BYTE, root,
-                  comm);
-}
 
 /* The state of rows [first, first + count) of the own shard, copied into the message that passes. */
 static void pack_state(const gradient_job *job, int64_t first, int64_t count)
@@ -279,27 +271,19 @@ static void pass_rows(const gradient_job *job, int team, int64_t first, int64_t 
     const trm_query_type *type = job->state->type;
     passing *pass = job->pass;
     const int root = team * rows->replicate;
-    MPI_Comm comm = job->run->comm;
-    pass->first = rows->shards[team].first + first;
-    pass->count = count;
     int64_t slots = 0;
+    pass->piece = (trm_piece){.first = rows->shards[team].first + first, .count = count};
+    if (job->run->rank == root)
+        pass->piece = (trm_piece){pass->piece.first, count, rows->x + first * rows->dim, rows->label + first,
+                                  rows->norm2 + first};
     if (rows->team == team)
         slots = job->state->offset[0][first + count] - job->state->offset[0][first];
-    if (job->run->ranks > 1)
-        MPI_Bcast(&slots, 1, MPI_INT64_T, root, comm);
-    pass->state = trm_state_view(type, count, NULL, pass->label, &slots, pass->message, pass->made);
-    if (rows->team == team) {
-        memcpy(pass->x, rows->x + first * rows->dim, (size_t)(count * rows->dim) * sizeof *pass->x);
-        memcpy(pass->label, rows->label + first, (size_t)count * sizeof *pass->label);
-        memcpy(pass->norm2, rows->norm2 + first, (size_t)count * sizeof *pass->norm2);
+    trm_pass_bytes(&pass->pass, root, &slots, (int64_t)sizeof slots);
+    trm_pass_rows(&pass->pass, root, &pass->piece);
+    pass->state = trm_state_view(type, count, NULL, pass->piece.label, &slots, pass->message, pass->made);
+    if (rows->team == team)
         pack_state(job, first, count);
-    }
-    if (job->run->ranks > 1) {
-        broadcast(pass->x, count * rows->dim * (int64_t)sizeof *pass->x, root, comm);
-        broadcast(pass->label, count * 8, root, comm);
-        broadcast(pass->norm2, count * 8, root, comm);
-        broadcast(pass->message, trm_state_message_bytes(type, count, &slots), root, comm);
-    }
+    trm_pass_bytes(&pass->pass, root, pass->message, trm_state_message_bytes(type, count, &slots));
 #pragma omp parallel for schedule(dynamic, 8) num_threads(job->run->threads)
     for (int64_t row = 0; row < count; row++)
         trm_thresholds_prepare(NULL, &pass->state, row);
@@ -367,16 +351,12 @@ static int64_t most_thresholds(const gradient_job *job)
 static trm_status allocate(gradient_job *job, trm_error *err)
 {
     passing *pass = job->pass;
-    const int64_t dim = job->rows->dim, slots = pass->room, area = (int64_t)OWN_ROWS * PIECE_ROWS;
-    pass->x = trm_alloc(PIECE_ROWS * dim, sizeof *pass->x);
-    pass->label = trm_alloc(PIECE_ROWS, sizeof *pass->label);
-    pass->norm2 = trm_alloc(PIECE_ROWS, sizeof *pass->norm2);
+    const int64_t slots = pass->room, area = (int64_t)OWN_ROWS * PIECE_ROWS;
     pass->message = trm_alloc(trm_state_message_bytes(job->state->type, PIECE_ROWS, &slots), 1);
     pass->made = trm_alloc(trm_fields_bytes(job->state->type, TRM_FIELD_MADE, &slots), 1);
     job->along = trm_alloc_zero(job->last - job->first, sizeof *job->along);
     job->scratches = trm_alloc_zero(job->run->threads, sizeof *job->scratches);
-    bool all =
-        pass->x && pass->label && pass->norm2 && pass->message && pass->made && job->along && job->scratches;
+    bool all = pass->message && pass->made && job->along && job->scratches;
     for (int k = 0; k < job->run->threads && all; k++) {
         double *memory = trm_alloc(4 * area, sizeof *memory);
         all = memory != NULL;
@@ -389,9 +369,7 @@ static trm_status allocate(gradient_job *job, trm_error *err)
 static void release(gradient_job *job)
 {
     passing *pass = job->pass;
-    trm_free(pass->x);
-    trm_free(pass->label);
-    trm_free(pass->norm2);
+    trm_pass_end(&pass->pass);
     trm_free(pass->message);
     trm_free(pass->made);
     trm_free(job->along);
@@ -413,7 +391,9 @@ trm_status trm_batch_all_gradient(trm_mine_checkpoint *checkpoint, trm_metric me
     trm_share(rows->count, rows->member, rows->replicate, &job.first, &job.last);
     memset(sum, 0, (size_t)((job.last - job.first) * rows->dim) * sizeof *sum);
     pass.room = most_thresholds(&job);
-    trm_status status = trm_agree(run->comm, allocate(&job, err), err);
+    trm_status status = trm_pass_begin(&pass.pass, run->comm, rows->dim, PIECE_ROWS, err);
+    if (status == TRM_OK)
+        status = trm_agree(run->comm, allocate(&job, err), err);
     if (status == TRM_OK)
         status = walk(&job, checkpoint, err);
     if (status == TRM_OK)

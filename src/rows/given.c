@@ -83,54 +83,28 @@ static int64_t piece_rows(int dim)
 
 int64_t trm_given_walk_bytes(int dim)
 {
-    return piece_rows(dim) * ((int64_t)dim * (int64_t)sizeof(float) + 16);
-}
-
-/* A piece's arrays on their way: one row of each after the other would be another copy, so three messages. */
-static void pass_on(const trm_given *given, int owner, trm_piece *piece, float *x, int64_t *label,
-                    double *norm2)
-{
-    const int64_t at = piece->first - given->first[owner];
-    if (owner == given->rank) {
-        piece->x = given->x + at * given->dim;
-        piece->label = given->label + at;
-        piece->norm2 = given->norm2 + at;
-    } else {
-        piece->x = x;
-        piece->label = label;
-        piece->norm2 = norm2;
-    }
-    if (given->ranks == 1)
-        return;
-    const double start = trm_clock();
-    /* The owner sends from where the rows are: MPI_Bcast takes no const, and does not write at its root. */
-    MPI_Bcast((void *)(uintptr_t)piece->x, (int)(piece->count * given->dim), MPI_FLOAT, owner, given->comm);
-    MPI_Bcast((void *)(uintptr_t)piece->label, (int)piece->count, MPI_INT64_T, owner, given->comm);
-    MPI_Bcast((void *)(uintptr_t)piece->norm2, (int)piece->count, MPI_DOUBLE, owner, given->comm);
-    *given->waited += trm_clock() - start;
+    return trm_pass_room(dim, piece_rows(dim));
 }
 
 trm_status trm_given_walk(const trm_given *given, trm_piece_fn visit, void *context, trm_error *err)
 {
-    const int64_t step = piece_rows(given->dim);
-    const int64_t room = given->ranks > 1 ? step : 0;
-    float *x = trm_alloc(room * given->dim, sizeof *x);
-    int64_t *label = trm_alloc(room, sizeof *label);
-    double *norm2 = trm_alloc(room, sizeof *norm2);
-    trm_status status = TRM_OK;
-    if (x == NULL || label == NULL || norm2 == NULL)
-        status = trm_fail_memory(err, "a piece of rows", room * given->dim, sizeof *x);
-    status = trm_agree(given->comm, status, err);
+    const int64_t step = piece_rows(given->dim), own = given->first[given->rank];
+    trm_pass pass;
+    trm_status status = trm_pass_begin(&pass, given->comm, given->dim, step, err);
+    pass.waited = given->waited;
     for (int owner = 0; owner < given->ranks && status == TRM_OK; owner++)
         for (int64_t first = given->first[owner]; first < given->first[owner + 1]; first += step) {
             const int64_t left = given->first[owner + 1] - first;
             trm_piece piece = {.first = first, .count = left < step ? left : step};
-            pass_on(given, owner, &piece, x, label, norm2);
+            if (owner == given->rank) {
+                piece.x = given->x + (first - own) * given->dim;
+                piece.label = given->label + (first - own);
+                piece.norm2 = given->norm2 + (first - own);
+            }
+            trm_pass_rows(&pass, owner, &piece);
             visit(context, &piece);
         }
-    trm_free(x);
-    trm_free(label);
-    trm_free(norm2);
+    trm_pass_end(&pass);
     return status;
 }
 

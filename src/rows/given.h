@@ -2,11 +2,11 @@
  *
  * Losses live here, not in the arrangement by label: a triplet names rows by id, and a gradient belongs to
  * the caller's own rows. What a rank needs of other ranks' rows passes by in a walk: all rows, in ascending
- * row id, piece by piece through all ranks. So sums over rows come out in one order on any number of ranks,
- * and no rank holds more than its own rows and a piece. */
+ * row id, piece by piece through all ranks (pass.h). */
 #ifndef TRM_ROWS_GIVEN_H
 #define TRM_ROWS_GIVEN_H
 
+#include "rows/pass.h"
 #include "rows/run.h"
 
 #include <stddef.h>
@@ -33,14 +33,6 @@ void trm_given_destroy(trm_given **given);
 int64_t trm_given_total(const trm_given *given);
 /* The rank that has row id, 0 <= id < total. */
 int trm_given_owner(const trm_given *given, int64_t id);
-
-/* Consecutive rows [first, first + count), on every rank at once. Borrowed for the visit. */
-typedef struct trm_piece {
-    int64_t first, count;
-    const float *x;
-    const int64_t *label;
-    const double *norm2;
-} trm_piece;
 
 typedef void (*trm_piece_fn)(void *context, const trm_piece *piece);
 
