@@ -245,13 +245,15 @@ static void what_is_near_a_positive_is_no_negative(void **state)
         double radius; /* squared */
         const char *negatives, *ranks;
         int64_t removed, short_anchors, triplets;
+        bool lone; /* anchors without a positive, too: near none */
     } wants[] = {
-        {0.0, "topk:3", NULL, 1, 1, 5},     {0.0, "random:3", NULL, 1, 1, 5},
-        {0.999, "topk:3", NULL, 1, 1, 5},   {1.0, "topk:3", NULL, 2, 1, 4},
-        {1.0, "weighted:3", NULL, 2, 2, 2}, /* the far row is too far to be drawn */
-        {1.0, "hard", "1-1", 1, 1, 1},      {1.0, "random:1", "1-2", 2, 1, 1},
-        {1e30, "topk:3", NULL, 6, 2, 0},    {1e30, "random:3", NULL, 6, 2, 0},
-        {1e30, "topk:3", "2-", 4, 2, 0},    {1e30, "random:2", "3-", 2, 2, 0},
+        {0.0, "topk:3", NULL, 1, 1, 5, false},     {0.0, "random:3", NULL, 1, 1, 5, false},
+        {0.999, "topk:3", NULL, 1, 1, 5, false},   {1.0, "topk:3", NULL, 2, 1, 4, false},
+        {1.0, "weighted:3", NULL, 2, 2, 2, false}, /* the far row is too far to be drawn */
+        {1.0, "hard", "1-1", 1, 1, 1, false},      {1.0, "random:1", "1-2", 2, 1, 1, false},
+        {1e30, "topk:3", NULL, 6, 2, 0, false},    {1e30, "random:3", NULL, 6, 2, 0, false},
+        {1e30, "topk:3", "2-", 4, 2, 0, false},    {1e30, "random:2", "3-", 2, 2, 0, false},
+        {1e30, "topk:3", NULL, 6, 2, 9, true},
     };
     trm_run_options run;
     trm_run_options_init(&run);
@@ -265,6 +267,7 @@ static void what_is_near_a_positive_is_no_negative(void **state)
         options.negatives = wants[i].negatives;
         options.ranks = wants[i].ranks;
         options.not_near_positive = wants[i].radius;
+        options.lone = wants[i].lone;
         assert_int_equal(mine(&store, &run, &options, &b, &summary, &err), TRM_OK);
         free(b.items);
         if (summary.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE] != wants[i].removed ||
