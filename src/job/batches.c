@@ -73,7 +73,7 @@ trm_status trm_job_find_batches(trm_job *job, trm_error *err)
     return status;
 }
 
-static trm_status write_list(const trm_job *job, trm_error *err)
+trm_status trm_job_write_list(const trm_job *job, trm_error *err)
 {
     const trm_settings *settings = &job->settings;
     const trm_attribute attributes[] = {
@@ -87,17 +87,16 @@ static trm_status write_list(const trm_job *job, trm_error *err)
         {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->batch.dim, 0.0},
         {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->fingerprint, 0, 0.0},
     };
-    return trm_batches_write(job->comm, job->list_claim, &job->batches, NULL, 0, NULL, NULL,
+    if (job->list_claim == NULL)
+        return TRM_OK;
+    return trm_batches_write(job->comm, job->list_claim, &job->batches,
                              (int)(sizeof attributes / sizeof *attributes), attributes, err);
 }
 
-trm_status trm_job_settle_batches(trm_job *job, trm_error *err)
+void trm_job_compare_list(trm_job *job)
 {
     const char *drawn_from = job->list_origin.store_fingerprint;
-    if (job->list_claim != NULL)
-        return write_list(job, err);
     if (job->rank == 0 && drawn_from[0] != '\0' && strcmp(drawn_from, job->fingerprint) != 0)
         trm_warn(&job->voice, "batches '%s' were drawn from rows with the fingerprint %s, these have %s",
                  job->settings.batch_list, drawn_from, job->fingerprint);
-    return TRM_OK;
 }

@@ -96,9 +96,10 @@ void trm_job_check_classes(trm_job *job);
 trm_status trm_job_claim_list(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Draws or reads the batches, once the rows are laid out. */
 trm_status trm_job_find_batches(trm_job *job, trm_error *err) TRM_MUST_CHECK;
-/* Once the rows are read: writes the list of drawn batches where that was asked for, or compares the fingerprint
- * of the one that was read. */
-trm_status trm_job_settle_batches(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Once the rows are read: compares their fingerprint with that of the list that was read, and warns. */
+void trm_job_compare_list(trm_job *job);
+/* Writes the list of drawn batches where that was asked for. */
+trm_status trm_job_write_list(const trm_job *job, trm_error *err) TRM_MUST_CHECK;
 
 /* ---- packed.c: a job on packed triplets ---- */
 

@@ -148,11 +148,10 @@ bool trm_settings_in_batches(const trm_settings *settings)
     return settings->batches > 0 || settings->batch_list != NULL;
 }
 
-/* The three options of a draw go together, and batches with what they can do. */
+/* The three options of a draw go together. */
 static trm_status check_batches(const trm_settings *settings, trm_error *err)
 {
     const bool any = settings->batches > 0 || settings->classes_per_batch > 0 || settings->rows_per_class > 0;
-    const char *option = any ? "--batches" : "--batch-list";
     const char *missing = settings->batches == 0             ? "batches"
                           : settings->classes_per_batch == 0 ? "classes-per-batch"
                           : settings->rows_per_class == 0    ? "rows-per-class"
@@ -161,13 +160,6 @@ static trm_status check_batches(const trm_settings *settings, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE,
                         "--%s is missing: --batches, --classes-per-batch and --rows-per-class go together",
                         missing);
-    if (trm_settings_in_batches(settings) && settings->form != TRM_FORM_TRIPLETS)
-        return trm_fail(err, TRM_ERR_USAGE,
-                        "--form %s does not go with %s: in batches there are triplets only",
-                        trm_form_name(settings->form), option);
-    if (trm_settings_in_batches(settings) && settings->checkpoint != NULL)
-        return trm_fail(err, TRM_ERR_USAGE,
-                        "--checkpoint does not go with %s: a job in batches keeps no state", option);
     return TRM_OK;
 }
 
@@ -196,8 +188,6 @@ static trm_status check_set(const trm_settings *settings, trm_error *err)
             err, TRM_ERR_USAGE,
             "--form %s does not go with --negatives %s: a set gives a pair any number of negatives",
             trm_form_name(settings->form), set);
-    if (emit && trm_settings_in_batches(settings))
-        return trm_fail(err, TRM_ERR_USAGE, "--emit does not go with batches: there a set is counted only");
     return TRM_OK;
 }
 

@@ -389,6 +389,13 @@ static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
                                  &job->evaluation, err);
 }
 
+/* What the triplets of all batches take until they are written. Not collective. */
+static int64_t batched_bytes(const trm_job *job)
+{
+    return trm_batch_triplets_bytes(job->settings.form, trm_mine_negatives(&job->options.mine),
+                                    trm_evaluate_triplets(job->rows, &job->options));
+}
+
 /* The batches are known, and so is what this rank needs for them; triplets that go to a file wait for the end, and
  * without a file, what quartiles need, if there is room. */
 static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
@@ -401,8 +408,7 @@ static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
     const int64_t triplets = trm_evaluate_triplets(job->rows, &job->options);
     const int64_t reserve =
         trm_evaluate_bytes(job->run, job->rows, &job->batch, &job->options, job->settings.gradient) +
-        trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets) +
-        (file ? trm_batch_triplets_bytes(triplets) : 0);
+        trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets) + (file ? batched_bytes(job) : 0);
     trm_error unheard = TRM_ERROR_INIT;
     const bool must = job->settings.survey.bins > 0;
     job->keeps = !file;
@@ -528,8 +534,7 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
         return TRM_OK;
     if (trm_settings_in_batches(&job->settings)) {
         job->batch_triplets.budget =
-            trm_run_mem_per_rank(job->run) - job->mined.memory_bytes +
-            trm_batch_triplets_bytes(trm_evaluate_triplets(job->rows, &job->options));
+            trm_run_mem_per_rank(job->run) - job->mined.memory_bytes + batched_bytes(job);
         *taker = (trm_survey_taker){trm_batch_triplets_add, trm_batch_triplets_walk, &job->batch_triplets};
         return TRM_OK;
     }
@@ -569,7 +574,7 @@ static void compare_fingerprints(trm_job *job)
 static trm_status settle_given(trm_job *job, trm_error *err)
 {
     if (trm_settings_in_batches(&job->settings))
-        return trm_job_settle_batches(job, err);
+        trm_job_compare_list(job);
     if (job->settings.triplets == NULL)
         return TRM_OK;
     if (job->hooks.not_saved != NULL)
@@ -585,6 +590,8 @@ trm_status trm_job_run_store(trm_job *job, trm_error *err)
         status = settle_given(job, err);
     if (status == TRM_OK)
         status = evaluate(job, err);
+    if (status == TRM_OK) /* not before: a job that is stopped and goes on must find nothing in its way */
+        status = trm_job_write_list(job, err);
     return job->settings.triplets == NULL
                ? status
                : trm_job_name_file("triplets", "triplet ", job->settings.triplets, status, err);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "mine/options.h"
 #include "par/agree.h"
 #include "store/loss_files.h"
 
@@ -71,8 +72,9 @@ static trm_status finish_triplets(trm_job *job, trm_error *err)
     const int arrays = arrays_of(job, array);
     enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
     if (status == TRM_OK && trm_settings_in_batches(&job->settings))
-        status = trm_batches_write(job->comm, job->claim, &job->batches, &job->batch_triplets, arrays, array,
-                                   trm_job_names(job), ATTRIBUTES, attributes, err);
+        status = trm_batches_write_triplets(
+            job->comm, job->claim, job->settings.form, trm_mine_negatives(&job->settings.mine), &job->batches,
+            &job->batch_triplets, arrays, array, trm_job_names(job), ATTRIBUTES, attributes, err);
     else if (status == TRM_OK)
         status = trm_triplet_file_finish(job->file, arrays, array, trm_job_names(job), ATTRIBUTES, attributes,
                                          err);

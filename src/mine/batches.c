@@ -42,6 +42,7 @@ typedef struct job {
     bool labels_only;     /* no rows are fetched */
     trm_batch_checkpoint checkpoint;
     trm_mine_summary earlier; /* what earlier runs counted; rank 0's */
+    int64_t counted;          /* elements of theirs while a set was counted */
     trm_triplet_fn emit;
     void *context;
     /* a round: its rows, and the triplets found so far */
@@ -599,6 +600,11 @@ trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_
     return status;
 }
 
+static int64_t elements_of(const trm_mine_summary *s)
+{
+    return s->certify.elements + s->certify_positives.elements;
+}
+
 /* Sums over the ranks. */
 static void total(job *j, trm_mine_part *part)
 {
@@ -608,7 +614,7 @@ static void total(job *j, trm_mine_part *part)
     double *second[SECONDS], most[SECONDS];
     if (part != NULL)
         *part = (trm_mine_part){s->anchors.total, j->emitted, j->compute_s, j->wait_s};
-    s->reused = trm_sum_int64(comm, j->earlier.certify.elements + j->earlier.certify_positives.elements);
+    s->reused = trm_sum_int64(comm, j->counted + elements_of(&j->earlier));
     add_summary(s, &j->earlier);
     counts_of(s, count);
     seconds_of(s, second);
@@ -649,6 +655,7 @@ static trm_status count_sets(job *j, int64_t most, trm_error *err)
     if (status == TRM_OK)
         status = trm_negatives_check_listed(
             listing, trm_sum_int64(j->run->comm, j->summary->set_size + j->earlier.set_size), err);
+    j->counted = elements_of(&j->earlier);
     *j->summary = j->earlier = (trm_mine_summary){0};
     j->hash = (trm_hash_sum)TRM_HASH_SUM_INIT;
     j->done = j->reused = j->emitted = 0;

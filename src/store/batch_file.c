@@ -1,7 +1,7 @@
 /* Writing and reading batches; see batch_file.h.
  *
- * Rank order is the order of the batches, and inside a batch triplets come sorted: so every rank writes what it
- * has as it has it, and nothing has to be exchanged. */
+ * Rank order is the order of the batches: so every rank writes what it has where the lower ranks leave off, and
+ * nothing has to be exchanged. */
 #include "store/batch_file.h"
 
 #include "base/alloc.h"
@@ -20,39 +20,24 @@ static const char start_name[] = "/batches/start", row_name[] = "/batches/row";
 
 /* ---- triplets ---- */
 
-enum { BYTES_A_TRIPLET = 6 * 8 + 1, BYTES_OF_BATCH = 8 };
-
-static bool grow(void **column, int64_t used, int64_t room, size_t size)
-{
-    void *larger = trm_grown(*column, used, room, size);
-    *column = larger != NULL ? larger : *column;
-    return larger != NULL;
-}
+enum { BUFFER_BYTES_A_TRIPLET = 8, BUFFER_BYTES_MOST = 8 << 20 }; /* of a column while it is written */
 
 static trm_status make_room(trm_batch_triplets *t, int64_t more, trm_error *err)
 {
-    if (t->count + more <= t->room)
-        return TRM_OK;
-    const int64_t room = (t->count + more) * 5 / 4, each = BYTES_A_TRIPLET + BYTES_OF_BATCH;
-    if (t->budget > 0 && room > t->budget / each)
+    const int64_t bytes = (t->count + more) * (int64_t)(sizeof(trm_triplet) + BUFFER_BYTES_A_TRIPLET);
+    if (t->budget > 0 && bytes > t->budget)
         return trm_fail(
             err, TRM_ERR_MEMORY,
             "the triplets of all batches need more than the %.0f MB a rank that the limit leaves: give "
             "more --mem-per-rank, use more ranks or fewer batches",
             (double)t->budget / 1e6);
-    void *columns[] = {t->anchor, t->positive, t->negative, t->d_ap, t->d_an, t->rank, t->kind};
-    bool good = true;
-    for (int c = 0; c < 7; c++)
-        good = good && grow(&columns[c], t->count, room, c < 6 ? 8 : 1);
-    t->anchor = columns[0];
-    t->positive = columns[1];
-    t->negative = columns[2];
-    t->d_ap = columns[3];
-    t->d_an = columns[4];
-    t->rank = columns[5];
-    t->kind = columns[6];
-    if (!good)
-        return trm_fail_memory(err, "triplets of batches", room, BYTES_A_TRIPLET);
+    if (t->blocks < t->room)
+        return TRM_OK;
+    const int64_t room = 2 * t->room + 8;
+    struct trm_batch_block *larger = trm_grown(t->block, t->blocks, room, sizeof *larger);
+    if (larger == NULL)
+        return trm_fail_memory(err, "triplets of batches", room, sizeof *larger);
+    t->block = larger;
     t->room = room;
     return TRM_OK;
 }
@@ -60,66 +45,46 @@ static trm_status make_room(trm_batch_triplets *t, int64_t more, trm_error *err)
 trm_status trm_batch_triplets_add(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
 {
     trm_batch_triplets *t = context;
+    if (count == 0)
+        return TRM_OK;
     trm_status status = make_room(t, count, err);
-    for (int64_t i = 0; i < count && status == TRM_OK; i++) {
-        const trm_triplet *one = *triplets + i;
-        const int64_t at = t->count++;
-        t->anchor[at] = one->anchor;
-        t->positive[at] = one->positive;
-        t->negative[at] = one->negative;
-        t->d_ap[at] = one->d_ap;
-        t->d_an[at] = one->d_an;
-        t->rank[at] = one->rank;
-        t->kind[at] = (uint8_t)one->kind;
-    }
-    return status;
+    if (status != TRM_OK)
+        return status;
+    t->block[t->blocks++] = (struct trm_batch_block){*triplets, count};
+    t->count += count;
+    *triplets = NULL;
+    return TRM_OK;
 }
 
 trm_status trm_batch_triplets_walk(void *triplets,
                                    void (*look)(void *looker, const trm_triplet *triplets, int64_t count),
                                    void *looker, trm_error *err)
 {
-    enum { AT_ONCE = 1 << 12 };
     const trm_batch_triplets *t = triplets;
-    trm_triplet *some = trm_alloc(AT_ONCE, sizeof *some);
-    if (some == NULL)
-        return trm_fail_memory(err, "triplets to look at", AT_ONCE, sizeof *some);
-    for (int64_t from = 0; from < t->count; from += AT_ONCE) {
-        const int64_t count = t->count - from < AT_ONCE ? t->count - from : AT_ONCE;
-        for (int64_t i = 0; i < count; i++)
-            some[i] = (trm_triplet){.anchor = t->anchor[from + i],
-                                    .positive = t->positive[from + i],
-                                    .negative = t->negative[from + i],
-                                    .d_ap = t->d_ap[from + i],
-                                    .d_an = t->d_an[from + i],
-                                    .kind = t->kind[from + i],
-                                    .rank = t->rank[from + i]};
-        look(looker, some, count);
-    }
-    trm_free(some);
+    (void)err;
+    for (int64_t i = 0; i < t->blocks; i++)
+        look(looker, t->block[i].triplets, t->block[i].count);
     return TRM_OK;
 }
 
-int64_t trm_batch_triplets_bytes(int64_t triplets)
+int64_t trm_batch_triplets_bytes(trm_form form, int64_t negatives, int64_t triplets)
 {
-    return triplets * (BYTES_A_TRIPLET + BYTES_OF_BATCH) * 5 / 4;
+    const int64_t buffer = triplets * BUFFER_BYTES_A_TRIPLET;
+    return triplets * (int64_t)sizeof(trm_triplet) +
+           (buffer < BUFFER_BYTES_MOST ? buffer : BUFFER_BYTES_MOST) + trm_form_buffer_bytes(form, negatives);
 }
 
 void trm_batch_triplets_free(trm_batch_triplets *t)
 {
-    trm_free(t->anchor);
-    trm_free(t->positive);
-    trm_free(t->negative);
-    trm_free(t->d_ap);
-    trm_free(t->d_an);
-    trm_free(t->rank);
-    trm_free(t->kind);
+    for (int64_t i = 0; i < t->blocks; i++)
+        trm_free(t->block[i].triplets);
+    trm_free(t->block);
     *t = (trm_batch_triplets){.budget = t->budget};
 }
 
 /* ---- writing ---- */
 
-enum { LISTS = 2, COLUMNS = 8 };
+enum { LISTS = 2 };
 
 /* Where this rank's part of an array is, as all are laid out: rank by rank. Collective. */
 static trm_output_array column_of(MPI_Comm comm, const char *name, trm_array_type type, int64_t count,
@@ -144,55 +109,78 @@ static void list_arrays(MPI_Comm comm, const trm_batches *batches, int64_t *star
     array[1] = column_of(comm, row_name, TRM_ARRAY_INT64, rows, batches->row);
 }
 
-static const char *path_of(trm_form_column column)
+trm_status trm_batches_write(MPI_Comm comm, trm_claim *claim, const trm_batches *batches, int attributes,
+                             const trm_attribute *attribute, trm_error *err)
 {
-    return trm_form_path(TRM_FORM_TRIPLETS, column);
-}
-
-/* batch: the number of the batch of each triplet. */
-static void triplet_arrays(MPI_Comm comm, const trm_batches *batches, const trm_batch_triplets *t,
-                           int64_t *batch, trm_output_array *array)
-{
-    static const trm_attribute kinds = {"kinds", TRM_ATTRIBUTE_TEXT, "0 semihard, 1 fallback", 0, 0.0};
-    const int64_t first = trm_prefix_int64(comm, batches->count);
-    for (int64_t b = 0; b < batches->count; b++)
-        for (int64_t i = batches->triplets[b]; i < batches->triplets[b + 1]; i++)
-            batch[i] = first + b;
-    array[0] = column_of(comm, "/triplets/batch", TRM_ARRAY_INT64, t->count, batch);
-    array[1] = column_of(comm, path_of(TRM_COLUMN_ANCHOR), TRM_ARRAY_INT64, t->count, t->anchor);
-    array[2] = column_of(comm, path_of(TRM_COLUMN_POSITIVE), TRM_ARRAY_INT64, t->count, t->positive);
-    array[3] = column_of(comm, path_of(TRM_COLUMN_NEGATIVE), TRM_ARRAY_INT64, t->count, t->negative);
-    array[4] = column_of(comm, path_of(TRM_COLUMN_D_AP), TRM_ARRAY_FLOAT64, t->count, t->d_ap);
-    array[5] = column_of(comm, path_of(TRM_COLUMN_D_AN), TRM_ARRAY_FLOAT64, t->count, t->d_an);
-    array[6] = column_of(comm, path_of(TRM_COLUMN_KIND), TRM_ARRAY_UINT8, t->count, t->kind);
-    array[6].about = &kinds;
-    array[7] = column_of(comm, path_of(TRM_COLUMN_RANK), TRM_ARRAY_INT64, t->count, t->rank);
-}
-
-trm_status trm_batches_write(MPI_Comm comm, trm_claim *claim, const trm_batches *batches,
-                             const trm_batch_triplets *triplets, int arrays, const trm_output_array *array,
-                             const trm_names *names, int attributes, const trm_attribute *attribute,
-                             trm_error *err)
-{
-    int count = LISTS + (triplets != NULL ? COLUMNS : 0);
+    trm_output_array array[LISTS];
     int64_t *starts = trm_alloc(batches->count + 1, sizeof *starts);
-    int64_t *batch = trm_alloc(triplets != NULL ? triplets->count : 0, sizeof *batch);
-    trm_output_array *all = trm_alloc(count + arrays, sizeof *all);
-    trm_status status = TRM_OK;
-    if (starts == NULL || batch == NULL || all == NULL)
-        status = trm_fail_memory(err, "the batches of triplets", triplets != NULL ? triplets->count : 0,
-                                 sizeof *batch);
+    trm_status status = starts == NULL
+                            ? trm_fail_memory(err, "the list of batches", batches->count + 1, sizeof *starts)
+                            : TRM_OK;
     status = trm_agree(comm, status, err);
     if (status == TRM_OK) {
+        list_arrays(comm, batches, starts, array);
+        status = trm_gradient_write(comm, claim, LISTS, array, NULL, attributes, attribute, err);
+    }
+    trm_free(starts);
+    return status;
+}
+
+/* What fill needs. */
+typedef struct batched {
+    const trm_batches *batches;
+    trm_batch_triplets *triplets;
+    int64_t lines;
+} batched;
+
+/* Block by block. A trm_form_fill_fn. */
+static trm_status fill(void *context, trm_form_writer *writer, trm_error *err)
+{
+    const batched *all = context;
+    const trm_batches *batches = all->batches;
+    MPI_Comm comm = writer->out->comm;
+    const int64_t first = trm_prefix_int64(comm, batches->count);
+    int64_t line = trm_prefix_int64(comm, all->lines), from = 0, at = 0;
+    trm_status status = TRM_OK;
+    for (int64_t i = 0; i < all->triplets->blocks && status == TRM_OK; i++) {
+        const struct trm_batch_block *block = &all->triplets->block[i];
+        int64_t to = from;
+        at += block->count;
+        while (to < batches->count && batches->triplets[to + 1] <= at)
+            to++;
+        status = trm_form_write_batches(writer, block->triplets,
+                                        (trm_form_batches){first + from, to - from, batches->triplets + from},
+                                        &line, err);
+        from = to;
+    }
+    return trm_agree(comm, status, err);
+}
+
+trm_status trm_batches_write_triplets(MPI_Comm comm, trm_claim *claim, trm_form form, int64_t negatives,
+                                      const trm_batches *batches, trm_batch_triplets *triplets, int arrays,
+                                      const trm_output_array *array, const trm_names *names, int attributes,
+                                      const trm_attribute *attribute, trm_error *err)
+{
+    batched of = {batches, triplets, 0};
+    int64_t *starts = trm_alloc(batches->count + 1, sizeof *starts);
+    trm_output_array *all = trm_alloc(LISTS + arrays, sizeof *all);
+    trm_status status = TRM_OK;
+    if (starts == NULL || all == NULL)
+        status = trm_fail_memory(err, "the list of batches", batches->count + 1, sizeof *starts);
+    status = trm_agree(comm, status, err);
+    for (int64_t i = 0; i < triplets->blocks; i++)
+        for (int64_t k = 0; k < triplets->block[i].count; k++)
+            of.lines += trm_form_begins(form, &triplets->block[i].triplets[k]);
+    if (status == TRM_OK) {
+        trm_form_writer writer = {
+            .form = form, .negatives = negatives, .batched = true, .lines = trm_sum_int64(comm, of.lines)};
         list_arrays(comm, batches, starts, all);
-        if (triplets != NULL)
-            triplet_arrays(comm, batches, triplets, batch, all + LISTS);
         for (int a = 0; a < arrays; a++)
-            all[count++] = array[a];
-        status = trm_gradient_write(comm, claim, count, all, names, attributes, attribute, err);
+            all[LISTS + a] = array[a];
+        status = trm_form_result(comm, claim, &writer, fill, &of, LISTS + arrays, all, names, attributes,
+                                 attribute, err);
     }
     trm_free(all);
-    trm_free(batch);
     trm_free(starts);
     return status;
 }
@@ -216,10 +204,14 @@ static trm_status check_format(const trm_named_file *about, hid_t file, trm_erro
         return TRM_OK;
     if (!trm_h5_attribute_text(file, "format", format, sizeof format))
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is not a text", kind, about->path);
-    if (strcmp(format, TRM_BATCH_LIST_FORMAT) == 0 || strcmp(format, trm_form_format(TRM_FORM_TRIPLETS)) == 0)
+    for (trm_form form = 0; form < TRM_FORMS; form++)
+        if (strcmp(format, trm_form_format(form)) == 0)
+            return TRM_OK;
+    if (strcmp(format, TRM_BATCH_LIST_FORMAT) == 0)
         return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'format' is '%s', needs '%s' or '%s'", kind,
-                    about->path, format, trm_form_format(TRM_FORM_TRIPLETS), TRM_BATCH_LIST_FORMAT);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "%s '%s': attribute 'format' is '%s', needs '%s' or that of a result of mine", kind,
+                    about->path, format, TRM_BATCH_LIST_FORMAT);
 }
 
 static trm_status inspect_lists(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,

@@ -42,6 +42,7 @@ static const struct form {
     const char *group, *format;
     const char *path[TRM_COLUMNS]; /* NULL: this form has none */
     const char *starts;            /* dataset of where each anchor's lines begin, or NULL */
+    const char *batch;             /* of batches: dataset of each line's batch */
 } forms[] = {
     [TRM_FORM_TRIPLETS] = {"/triplets",
                            "trimine-triplets",
@@ -52,7 +53,8 @@ static const struct form {
                             [TRM_COLUMN_D_AN] = "/triplets/d_an",
                             [TRM_COLUMN_KIND] = "/triplets/kind",
                             [TRM_COLUMN_RANK] = "/triplets/rank"},
-                           "/triplets/anchor_start"},
+                           "/triplets/anchor_start",
+                           "/triplets/batch"},
     [TRM_FORM_LISTS] = {"/lists",
                         "trimine-lists",
                         {[TRM_COLUMN_ANCHOR] = "/lists/anchor",
@@ -60,7 +62,8 @@ static const struct form {
                          [TRM_COLUMN_NEGATIVE] = "/lists/negative",
                          [TRM_COLUMN_D_AP] = "/lists/d_ap",
                          [TRM_COLUMN_D_AN] = "/lists/d_an"},
-                        NULL},
+                        NULL,
+                        "/lists/batch"},
 };
 
 const char *trm_form_name(trm_form form)
@@ -101,13 +104,19 @@ static int64_t bytes_a_value(int column)
     return columns[column].type == COLUMN_KIND ? 1 : 8;
 }
 
-int64_t trm_form_file_bytes(trm_form form, int64_t negatives, int64_t anchors, int64_t lines)
+/* Has the file a dataset of where each anchor's lines begin? */
+static bool has_starts(const trm_form_writer *writer)
 {
-    int64_t line = 0;
+    return forms[writer->form].starts != NULL && !writer->batched;
+}
+
+int64_t trm_form_file_bytes(const trm_form_writer *writer)
+{
+    int64_t line = writer->batched ? 8 : 0;
     for (int c = 0; c < TRM_COLUMNS; c++)
-        if (forms[form].path[c] != NULL)
-            line += values_a_line(form, negatives, c) * bytes_a_value(c);
-    return line * lines + (forms[form].starts != NULL ? 8 * (anchors + 1) : 0);
+        if (forms[writer->form].path[c] != NULL)
+            line += values_a_line(writer->form, writer->negatives, c) * bytes_a_value(c);
+    return line * writer->lines + (has_starts(writer) ? 8 * (writer->anchors + 1) : 0);
 }
 
 static int64_t least_values(trm_form form, int64_t negatives)
@@ -134,11 +143,12 @@ static trm_status create_column(trm_form_writer *writer, int column, trm_error *
                               &writer->place[column], err);
 }
 
-trm_status trm_form_create(trm_form_writer *writer, trm_error *err)
+/* Makes the datasets. */
+static trm_status create(trm_form_writer *writer, trm_error *err)
 {
     static const trm_attribute kinds = {"kinds", TRM_ATTRIBUTE_TEXT, "0 semihard, 1 fallback", 0, 0.0};
     const struct form *form = &forms[writer->form];
-    const hsize_t starts = (hsize_t)writer->anchors + 1;
+    const hsize_t starts = (hsize_t)writer->anchors + 1, lines = (hsize_t)writer->lines;
     writer->written = 0;
     trm_status status = trm_output_group(writer->out, form->group, err);
     for (int c = 0; c < TRM_COLUMNS && status == TRM_OK; c++)
@@ -146,21 +156,27 @@ trm_status trm_form_create(trm_form_writer *writer, trm_error *err)
             status = create_column(writer, c, err);
     if (status == TRM_OK && form->path[TRM_COLUMN_KIND] != NULL)
         status = trm_output_attribute(writer->out, form->path[TRM_COLUMN_KIND], &kinds, err);
-    if (status == TRM_OK && form->starts != NULL)
+    if (status == TRM_OK && has_starts(writer))
         status =
             trm_output_dataset(writer->out, form->starts, H5T_STD_I64LE, 1, &starts, &writer->starts, err);
+    if (status == TRM_OK && writer->batched)
+        status = trm_output_dataset(writer->out, form->batch, H5T_STD_I64LE, 1, &lines, &writer->batch, err);
     return status;
 }
 
-int trm_form_items(const trm_form_writer *writer, trm_output_check_item item[TRM_COLUMNS + 1])
+/* What must be found again in the finished file. */
+enum { ITEMS = TRM_COLUMNS + 2 };
+static int items_of(const trm_form_writer *writer, trm_output_check_item item[ITEMS])
 {
     const struct form *form = &forms[writer->form];
     int items = 0;
     for (int c = 0; c < TRM_COLUMNS; c++)
         if (form->path[c] != NULL)
             item[items++] = (trm_output_check_item){form->path[c], writer->lines};
-    if (form->starts != NULL)
+    if (has_starts(writer))
         item[items++] = (trm_output_check_item){form->starts, writer->anchors + 1};
+    if (writer->batched)
+        item[items++] = (trm_output_check_item){form->batch, writer->lines};
     return items;
 }
 
@@ -252,8 +268,23 @@ static int64_t extract(const trm_form_writer *writer, int column, const trm_trip
     return i < count ? lines : line + 1;
 }
 
+/* The batch of each line, of which triplet from of the batches begins the first. */
+static void extract_batches(const trm_form_writer *writer, trm_form_batches batches,
+                            const trm_triplet *triplets, int64_t from, int64_t to, int64_t *values)
+{
+    int64_t b = 0, line = 0;
+    for (int64_t i = from; i < to; i++) {
+        while (batches.start[b + 1] - batches.start[0] <= i)
+            b++;
+        if (trm_form_begins(writer->form, &triplets[i]))
+            values[line++] = batches.first + b;
+    }
+}
+
+/* batches: those of the triplets, or of none. */
 static trm_status write_columns(trm_form_writer *writer, const trm_triplet *triplets, int64_t count,
-                                int64_t first, void *values, int64_t room, trm_error *err)
+                                trm_form_batches batches, int64_t first, void *values, int64_t room,
+                                trm_error *err)
 {
     const int64_t widest = values_a_line(writer->form, writer->negatives, TRM_COLUMN_NEGATIVE);
     const int64_t most = room / widest;
@@ -266,6 +297,10 @@ static trm_status write_columns(trm_form_writer *writer, const trm_triplet *trip
             lines = extract(writer, c, triplets + from, count - from, most, values, &taken);
             status =
                 trm_output_write(writer->out, writer->place[c], first * width, lines * width, values, err);
+        }
+        if (status == TRM_OK && writer->batched) {
+            extract_batches(writer, batches, triplets, from, from + taken, values);
+            status = trm_output_write(writer->out, writer->batch, first, lines, values, err);
         }
         first += lines;
     }
@@ -290,15 +325,30 @@ static trm_status write_starts(trm_form_writer *writer, const trm_triplet *tripl
     return status;
 }
 
+/* Values of a buffer for the columns of so many triplets. */
+static int64_t room_for(const trm_form_writer *writer, int64_t count)
+{
+    const int64_t least = least_values(writer->form, writer->negatives);
+    const int64_t wanted = count < MOST_VALUES ? count : MOST_VALUES;
+    return wanted > least ? wanted : least;
+}
+
+/* Sorts triplets and counts their lines. */
+static trm_status put_in_order(const trm_form_writer *writer, trm_triplet *triplets, int64_t count,
+                               int64_t *lines, trm_error *err)
+{
+    sort(triplets, count, writer->form == TRM_FORM_LISTS ? by_rank : by_negative);
+    return count_lines(writer, triplets, count, lines, err);
+}
+
 trm_status trm_form_write(trm_form_writer *writer, trm_triplet *triplets, int64_t count, int64_t from,
                           int64_t to, trm_error *err)
 {
     MPI_Comm comm = writer->out->comm;
-    const int64_t least = least_values(writer->form, writer->negatives);
-    const int64_t wanted = count < MOST_VALUES ? count : MOST_VALUES, room = wanted > least ? wanted : least;
+    const int64_t room = room_for(writer, count);
+    const trm_form_batches none = {0, 0, NULL};
     int64_t lines = 0;
-    sort(triplets, count, writer->form == TRM_FORM_LISTS ? by_rank : by_negative);
-    trm_status status = count_lines(writer, triplets, count, &lines, err);
+    trm_status status = put_in_order(writer, triplets, count, &lines, err);
     void *values = trm_alloc(room, 8);
     if (status == TRM_OK && values == NULL)
         status = trm_fail_memory(err, "a write buffer", room, 8);
@@ -306,9 +356,56 @@ trm_status trm_form_write(trm_form_writer *writer, trm_triplet *triplets, int64_
     const int64_t first = writer->written + trm_prefix_int64(comm, lines);
     writer->written += trm_sum_int64(comm, lines);
     if (status == TRM_OK)
-        status = write_columns(writer, triplets, count, first, values, room, err);
-    if (status == TRM_OK && forms[writer->form].starts != NULL)
+        status = write_columns(writer, triplets, count, none, first, values, room, err);
+    if (status == TRM_OK && has_starts(writer))
         status = write_starts(writer, triplets, count, first, from, to, values, room, err);
     trm_free(values);
     return trm_agree(comm, status, err);
+}
+
+trm_status trm_form_write_batches(trm_form_writer *writer, trm_triplet *triplets, trm_form_batches batches,
+                                  int64_t *line, trm_error *err)
+{
+    const int64_t *start = batches.start, count = start[batches.count] - start[0];
+    const int64_t room = room_for(writer, count);
+    int64_t all = 0, lines = 0;
+    void *values = trm_alloc(room, 8);
+    trm_status status = values == NULL ? trm_fail_memory(err, "a write buffer", room, 8) : TRM_OK;
+    for (int64_t b = 0; b < batches.count && status == TRM_OK; b++, all += lines)
+        status = put_in_order(writer, triplets + start[b] - start[0], start[b + 1] - start[b], &lines, err);
+    if (status == TRM_OK)
+        status = write_columns(writer, triplets, count, batches, *line, values, room, err);
+    *line += all;
+    trm_free(values);
+    return status;
+}
+
+trm_status trm_form_result(MPI_Comm comm, trm_claim *claim, trm_form_writer *writer, trm_form_fill_fn fill,
+                           void *context, int arrays, const trm_output_array *array, const trm_names *names,
+                           int attributes, const trm_attribute *attribute, trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT;
+    err = err == NULL ? &own : err;
+    trm_h5_handler handler = trm_h5_silence();
+    trm_output out = TRM_OUTPUT_INIT;
+    writer->out = &out;
+    trm_status status = trm_output_create(
+        comm, claim,
+        trm_form_file_bytes(writer) + trm_output_arrays_bytes(arrays, array) + trm_output_names_bytes(names),
+        &out, err);
+    if (status == TRM_OK)
+        status = create(writer, err);
+    if (status == TRM_OK)
+        status = fill(context, writer, err);
+    if (status == TRM_OK)
+        status = trm_output_arrays_write(&out, arrays, array, err);
+    if (status == TRM_OK) {
+        trm_output_check_item item[ITEMS];
+        const int items = items_of(writer, item);
+        status =
+            trm_output_arrays_commit(&out, items, item, arrays, array, names, attributes, attribute, err);
+    }
+    trm_output_close(&out);
+    trm_h5_restore(handler);
+    return status;
 }

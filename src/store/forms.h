@@ -24,26 +24,33 @@ typedef enum trm_form_column {
  * all others have a value a line. */
 const char *trm_form_path(trm_form form, trm_form_column column);
 
-/* Writing: made by trm_form_create, then one trm_form_write a chunk of anchors, in ascending order. */
+/* Writing: inside trm_form_result, one trm_form_write a chunk of anchors, in ascending order; or of batches, parts in
+ * any order. */
 typedef struct trm_form_writer {
     trm_output *out; /* borrowed */
     trm_form form;
     int64_t negatives; /* K of lists */
     int64_t anchors;   /* row ids that an anchor may have: 0 to anchors - 1 */
     int64_t lines;     /* in all */
-    int64_t written;   /* lines of the chunks before */
-    trm_output_place place[TRM_COLUMNS], starts;
+    bool
+        batched; /* lines are of batches, and in their order: each has its batch's number, anchors have no starts */
+    int64_t written; /* lines of the chunks before */
+    trm_output_place place[TRM_COLUMNS], starts, batch;
 } trm_form_writer;
+
+/* Batches first, first + 1, ... of those in the file: batch k of count has triplets start[k] - start[0] to
+ * start[k + 1] - start[0] - 1 of those that are being written. */
+typedef struct trm_form_batches {
+    int64_t first, count;
+    const int64_t *start;
+} trm_form_batches;
 
 /* Does the triplet begin a line? Each line has exactly one that does, its first in rank. */
 bool trm_form_begins(trm_form form, const trm_triplet *triplet);
 
 /* Bytes of the datasets in the file; the least bytes in memory that a write takes beside the triplets. */
-int64_t trm_form_file_bytes(trm_form form, int64_t negatives, int64_t anchors, int64_t lines);
+int64_t trm_form_file_bytes(const trm_form_writer *writer);
 int64_t trm_form_buffer_bytes(trm_form form, int64_t negatives);
-
-/* Makes the datasets. The caller fills in the writer up to lines. Collective. Errors: IO. */
-trm_status trm_form_create(trm_form_writer *writer, trm_error *err) TRM_MUST_CHECK;
 
 /* Writes the triplets of the anchors [from, to), count of them, all of these anchors that there are; sorts
  * them. Each rank has anchors of its own, rank r's above those of rank r - 1; a rank may have none. Collective.
@@ -51,7 +58,17 @@ trm_status trm_form_create(trm_form_writer *writer, trm_error *err) TRM_MUST_CHE
 trm_status trm_form_write(trm_form_writer *writer, trm_triplet *triplets, int64_t count, int64_t from,
                           int64_t to, trm_error *err) TRM_MUST_CHECK;
 
-/* What must be found again in the finished file: returns how many, at most TRM_COLUMNS + 1. */
-int trm_form_items(const trm_form_writer *writer, trm_output_check_item item[TRM_COLUMNS + 1]);
+/* Writes the triplets of whole batches, of which this rank may write several parts; sorts them in each batch. *line: where
+ * the first line goes, and after it where the next one does. Not collective: the caller agrees. Errors: as above. */
+trm_status trm_form_write_batches(trm_form_writer *writer, trm_triplet *triplets, trm_form_batches batches,
+                                  int64_t *line, trm_error *err) TRM_MUST_CHECK;
+
+/* A whole result: makes the file and the datasets, has fill write the triplets, then writes the arrays (0, NULL for
+ * none), names and attributes, and puts it in place. The caller fills in the writer from form to batched. Collective.
+ * Errors: IO, MEMORY, what fill returns. */
+typedef trm_status (*trm_form_fill_fn)(void *context, trm_form_writer *writer, trm_error *err);
+trm_status trm_form_result(MPI_Comm comm, trm_claim *claim, trm_form_writer *writer, trm_form_fill_fn fill,
+                           void *context, int arrays, const trm_output_array *array, const trm_names *names,
+                           int attributes, const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
 
 #endif

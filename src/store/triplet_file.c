@@ -365,8 +365,10 @@ static trm_status write_chunks(trm_triplet_file *file, trm_form_writer *writer, 
     return status;
 }
 
-static trm_status fill_output(trm_triplet_file *file, trm_form_writer *writer, trm_error *err)
+/* A trm_form_fill_fn. */
+static trm_status fill_output(void *context, trm_form_writer *writer, trm_error *err)
 {
+    trm_triplet_file *file = context;
     int ranks = 0;
     MPI_Comm_size(file->comm, &ranks);
     chunk part = {.owner = trm_alloc(file->bins, sizeof(int)),
@@ -377,8 +379,6 @@ static trm_status fill_output(trm_triplet_file *file, trm_form_writer *writer, t
     if (part.owner == NULL || part.send_counts == NULL || part.place == NULL || part.receive_counts == NULL)
         status = trm_fail_memory(err, "owners of triplets", file->bins, sizeof(int));
     status = trm_agree(file->comm, status, err);
-    if (status == TRM_OK)
-        status = trm_form_create(writer, err);
     if (status == TRM_OK)
         status = write_chunks(file, writer, &part, err);
     trm_free(part.owner);
@@ -408,33 +408,14 @@ trm_status trm_triplet_file_finish(trm_triplet_file *file, int arrays, const trm
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
-    trm_h5_handler handler = trm_h5_silence();
-    trm_output out = TRM_OUTPUT_INIT;
-    trm_form_writer writer = {.out = &out,
-                              .form = file->form,
+    trm_form_writer writer = {.form = file->form,
                               .negatives = file->negatives,
                               .anchors = file->anchors,
                               .lines = trm_sum_int64(file->comm, file->lines)};
     trm_status status = count_all(file, err);
-    if (status == TRM_OK)
-        status = trm_output_create(
-            file->comm, file->claim,
-            trm_form_file_bytes(writer.form, writer.negatives, writer.anchors, writer.lines) +
-                trm_output_arrays_bytes(arrays, array) + trm_output_names_bytes(names),
-            &out, err);
-    if (status == TRM_OK)
-        status = fill_output(file, &writer, err);
-    if (status == TRM_OK)
-        status = trm_output_arrays_write(&out, arrays, array, err);
-    if (status == TRM_OK) {
-        trm_output_check_item item[TRM_COLUMNS + 1];
-        const int items = trm_form_items(&writer, item);
-        status =
-            trm_output_arrays_commit(&out, items, item, arrays, array, names, attributes, attribute, err);
-    }
-    trm_output_close(&out);
-    trm_h5_restore(handler);
-    return status;
+    return status == TRM_OK ? trm_form_result(file->comm, file->claim, &writer, fill_output, file, arrays,
+                                              array, names, attributes, attribute, err)
+                            : status;
 }
 
 void trm_triplet_file_destroy(trm_triplet_file **file)

@@ -89,6 +89,85 @@ expect "a list of other rows is warned of" grep -q "^trimine: warning: batches '
 quickly loss "$store" --triplets "$dir/t1.h5" --json
 expect "loss reads the triplets" test "$(value "$dir/stdout" loss.sum)" = "$(value "$dir/drawn.json" loss.sum)"
 
+# --- lists of negatives, and sets
+for ranks in 1 3; do
+    on "$ranks" mine "$store" "${draw[@]}" --positives all --negatives topk:40 --form lists -o "$dir/k$ranks.h5" --quiet 2>"$dir/stderr" || fail "lists" "$dir/stderr"
+    on "$ranks" mine "$store" "${draw[@]}" --positives all --negatives violating --emit -o "$dir/v$ranks.h5" --json >"$dir/v$ranks.json" 2>"$dir/stderr" || fail "a set" "$dir/stderr"
+done
+expect "the same lists on any ranks" h5diff "$dir/k1.h5" "$dir/k3.h5"
+expect "the same set on any ranks" h5diff "$dir/v1.h5" "$dir/v3.h5"
+on 2 mine "$store" "${draw[@]}" --positives all --negatives topk:40 -o "$dir/kt.h5" --quiet 2>"$dir/stderr" || fail "topk" "$dir/stderr"
+quickly mine "$store" "${draw[@]}" --positives all --negatives violating --json
+expect "what is listed is what is counted" test "$(value "$dir/stdout" set.count),$(value "$dir/v1.json" set.count),$(value "$dir/v1.json" triplets.total)" = "$(value "$dir/v3.json" set.count),$(value "$dir/v3.json" triplets.total),$(value "$dir/stdout" set.count)"
+expect "lists are the triplets of the same batches, and a set is all that violate" "$python" - "$dir/k1.h5" "$dir/kt.h5" "$dir/v1.h5" "$store" <<'PY'
+import h5py, sys
+import numpy as np
+l, t, v, s = (h5py.File(p) for p in sys.argv[1:5])
+assert l.attrs["format"] == b"trimine-lists" and set(l["lists"]) == {"batch", "anchor", "positive", "negative", "d_ap", "d_an"}
+c = {k: l["lists"][k][:] for k in l["lists"]}
+assert c["negative"].shape == c["d_an"].shape == (len(c["batch"]), 40)
+assert (np.lexsort((c["positive"], c["anchor"], c["batch"])) == np.arange(len(c["batch"]))).all()
+there = c["negative"] >= 0
+assert (np.diff(c["d_an"], axis=1)[there[:, 1:]] >= 0).all() and np.isinf(c["d_an"][~there]).all() and not there.all()
+def rows(batch, anchor, positive, negative, d_an):
+    order = np.lexsort((negative, positive, anchor, batch))
+    return [x[order] for x in (batch, anchor, positive, negative, d_an)]
+wide = [np.repeat(c[k], 40)[there.ravel()] for k in ("batch", "anchor", "positive")]
+flat = {k: t["triplets"][k][:] for k in t["triplets"]}
+assert "anchor_start" not in flat
+for a, b in zip(rows(*wide, c["negative"][there], c["d_an"][there]), rows(*(flat[k] for k in ("batch", "anchor", "positive", "negative", "d_an")))):
+    assert (a == b).all()
+x, y = s["embeddings"][:].astype(float), s["labels"][:]
+start, row, n = v["batches/start"][:], v["batches/row"][:], 0
+got = {k: v["triplets"][k][:] for k in v["triplets"]}
+for b in range(30):
+    r = row[start[b] : start[b + 1]]
+    d = ((x[r][:, None] - x[r][None]) ** 2).sum(2)
+    same = y[r][:, None] == y[r][None]
+    pair = same & ~np.eye(len(r), dtype=bool)
+    a, p, k = np.nonzero(pair[:, :, None] & ~same[:, None, :] & (d[:, None, :] - d[:, :, None] <= 1.0))
+    here = got["batch"] == b
+    assert here.sum() == len(a)
+    for name, at in (("anchor", a), ("positive", p), ("negative", k)):
+        assert (got[name][here] == r[at]).all()
+PY
+quickly mine "$store" --batch-list "$dir/k1.h5" "${policy[@]}" --json
+expect "a result in lists is a list of batches, too" test "$(value "$dir/stdout" result_hash)" = "$(value "$dir/drawn.json" result_hash)"
+quickly loss "$store" --triplets "$dir/k1.h5" --json
+expect "loss reads the lists" test "$(value "$dir/stdout" loss.count)" -gt 1000
+size=$(value "$dir/v1.json" set.count)
+refused "a set that is larger than may be listed" 65 "violating: $size triplets, more than the $((size - 1)) that may be listed" -- mine "$store" "${draw[@]}" --positives all --negatives violating --emit --max-triplets $((size - 1)) -o "$out/t.h5"
+
+# --- killed and gone on with, on other ranks
+c=$dir/c
+"$program" synth "$dir/wide.h5" --rows 200 --dim 2048 --classes 8 --quiet || exit 2 # a few batches are a round
+many=(mine "$dir/wide.h5" --batches 240 --classes-per-batch 8 --rows-per-class 5 --seed 3)
+kinds=("--positives hardest --window none --fallback random" "--negatives topk:7 --form lists" "--positives easiest --negatives violating --emit")
+held_at=("0 rename 4 $c" "0 rename 2 $c.piece" "0 rename 5 $c")
+for i in 0 1 2; do
+    read -ra kind <<<"${kinds[i]}"
+    on 3 "${many[@]}" "${kind[@]}" -o "$dir/right$i.h5" --batch-list "$dir/rightl$i.h5" --quiet 2>"$dir/stderr" || fail "undisturbed $i" "$dir/stderr"
+    starts_held "${held_at[i]}" 2 "${many[@]}" "${kind[@]}" --checkpoint "$c" --checkpoint-every 0.00001 -o "$dir/o$i.h5" --batch-list "$dir/ol$i.h5"
+    kill -9 "$held"
+    wait "$launcher"
+    expect "a killed job in batches leaves its checkpoint, and no list" test -s "$c" -a ! -e "$dir/ol$i.h5"
+    for ranks in 3 1; do # stopped once more on its way
+        starts_held "0 rename 2 $c" "$ranks" "${many[@]}" "${kind[@]}" --checkpoint "$c" --resume --checkpoint-every 0.00001 -o "$dir/o$i.h5" --batch-list "$dir/ol$i.h5"
+        kill -9 "$held"
+        wait "$launcher"
+    done
+    on 2 "${many[@]}" "${kind[@]}" --checkpoint "$c" --resume -o "$dir/o$i.h5" --batch-list "$dir/ol$i.h5" --json >"$dir/again.json" 2>"$dir/stderr" || fail "going on with batches $i" "$dir/stderr"
+    expect "it went on" test "$(value "$dir/again.json" checkpoint.resumed),$(($(value "$dir/again.json" checkpoint.reused_pairs) > 0))" = true,1
+    expect "to the same bytes: ${kinds[i]}" cmp "$dir/right$i.h5" "$dir/o$i.h5"
+    expect "and the same list" cmp "$dir/rightl$i.h5" "$dir/ol$i.h5"
+    expect "and leaves no checkpoint" test -z "$(ls "$dir" | grep -E '^c(\.piece|$)')"
+done
+starts_held "0 rename 3 $c" 2 mine "$dir/wide.h5" --batch-list "$dir/ol0.h5" --checkpoint "$c" --checkpoint-every 0.00001
+kill -9 "$held"
+wait "$launcher"
+"$program" mine "$dir/wide.h5" --batches 240 --classes-per-batch 8 --rows-per-class 5 --seed 4 --batch-list "$dir/ol0.h5" --overwrite --quiet 2>"$dir/stderr" || fail "another list" "$dir/stderr"
+refused "a checkpoint of a list that has changed since" 65 "checkpoint: is of other batches" -- mine "$dir/wide.h5" --batch-list "$dir/ol0.h5" --checkpoint "$c" --resume
+
 # --- what is refused
 list() { # NAME PATTERN...: a list is refused as bad data, and named
     local name=$1
@@ -105,7 +184,7 @@ list back "'/batches/start', row 2: 2 is not between 3 and the number of rows, 4
 list late "'/batches/start' begins with 1, needs 0"
 list early "'/batches/start' ends with 3, '/batches/row' has 4"
 list floats "/batches/row"
-list gradient "'format' is 'trimine-gradient', needs 'trimine-triplets' or 'trimine-batches'"
+list gradient "'format' is 'trimine-gradient', needs 'trimine-batches' or that of a result of mine"
 list unfinished "not complete"
 list elsewhere "were drawn from a store of 99 rows, this one has 100"
 list rowless "/batches/row"
@@ -119,8 +198,6 @@ refused "more classes than take part" 64 "12 classes a batch: the store has 11" 
 refused "no rows of a class" 64 "rows-per-class '0'" -- mine "$store" --batches 2 --classes-per-batch 2 --rows-per-class 0
 refused "half a draw" 64 "--rows-per-class is missing" -- mine "$store" --batches 2 --classes-per-batch 2
 refused "a draw without a number" 64 "--batches is missing" -- mine "$store" --classes-per-batch 2 --batch-list "$out/l.h5"
-refused "lists" 64 "--form lists does not go with --batches" -- mine "$store" "${draw[@]}" --form lists -o "$out/t.h5"
-refused "a checkpoint" 64 "--checkpoint does not go with --batches" -- mine "$store" "${draw[@]}" --checkpoint "$out/c" -o "$out/t.h5"
 refused "too little memory" 71 "mem-per-rank" -- mine "$store" --batches 100000 --classes-per-batch 5 --rows-per-class 3 --mem-per-rank 1M -o "$out/t.h5"
 refused "not of loss" 64 "not an option of trimine loss" -- loss "$store" --loss mined "${draw[@]}"
 quickly mine "$store" --batches 4 --classes-per-batch 3 --rows-per-class 1
