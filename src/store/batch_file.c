@@ -8,6 +8,7 @@
 #include "base/order.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "store/batch_text.h"
 #include "store/forms.h"
 #include "store/result_root.h"
 #include "store/store_inner.h"
@@ -191,14 +192,18 @@ static const char kind[] = "batches";
 
 /* What rank 0 finds; travels as bytes. */
 typedef struct survey {
+    bool text;
     int64_t batches, rows;
     trm_element start, row;
     trm_triplets_origin origin;
 } survey;
 
-/* A file of ours must be a list or a result of mine. */
-static trm_status check_format(const trm_named_file *about, hid_t file, trm_error *err)
+/* A file of ours must be a list or a result of mine. A trm_result_look_fn. */
+static trm_status check_format(const trm_named_file *about, trm_sources *sources, hid_t file, void *found,
+                               trm_error *err)
 {
+    (void)sources;
+    (void)found;
     char format[64] = {0};
     if (H5Aexists(file, "format") <= 0)
         return TRM_OK;
@@ -214,9 +219,11 @@ static trm_status check_format(const trm_named_file *about, hid_t file, trm_erro
                     about->path, format, TRM_BATCH_LIST_FORMAT);
 }
 
-static trm_status inspect_lists(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,
+/* A trm_result_look_fn. */
+static trm_status inspect_lists(const trm_named_file *about, trm_sources *sources, hid_t file, void *context,
                                 trm_error *err)
 {
+    survey *found = context;
     hsize_t starts = 0, rows = 0;
     trm_status status = trm_inspect_named(about, sources, file, start_name, 1, TRM_WANT_INTEGERS,
                                           &found->start, &starts, err);
@@ -235,21 +242,13 @@ static trm_status inspect_lists(const trm_named_file *about, trm_sources *source
 static trm_status inspect(const char *path, trm_sources *sources, survey *found, trm_error *err)
 {
     const trm_named_file about = {kind, path};
-    hid_t file = -1;
-    trm_status status = trm_sources_add_input(sources, &about, err);
+    trm_status status = trm_batch_text_recognize(&about, &found->text, err);
+    if (status == TRM_OK && !found->text)
+        return trm_result_inspect(&about, sources, check_format, inspect_lists, found, &found->origin, err);
+    found->origin = (trm_triplets_origin){.store_rows = -1, .store_dim = -1};
     if (status == TRM_OK)
-        status = trm_inspect_open(&about, &file, err);
-    if (status == TRM_OK)
-        status = check_format(&about, file, err);
-    if (status == TRM_OK)
-        status = trm_result_check_complete(&about, file, err);
-    if (status == TRM_OK)
-        status = trm_result_read_origin(&about, file, &found->origin, err);
-    if (status == TRM_OK)
-        status = inspect_lists(&about, sources, file, found, err);
-    if (file >= 0)
-        H5Fclose(file);
-    return status;
+        status = trm_sources_add_input(sources, &about, err);
+    return status == TRM_OK ? trm_batch_text_count(&about, &found->batches, err) : status;
 }
 
 /* Values [first, first + count) of a dataset, in new memory. Collective. */
@@ -295,7 +294,8 @@ static trm_status check_starts(const char *path, const survey *found, int64_t fi
     return TRM_OK;
 }
 
-static trm_status read_share(MPI_Comm comm, const char *path, const survey *found, trm_batches *batches,
+/* This rank's batches: starts, from 0 on, and rows. */
+static trm_status read_lists(MPI_Comm comm, const char *path, const survey *found, trm_batches *batches,
                              trm_error *err)
 {
     int rank = 0, ranks = 0;
@@ -312,16 +312,24 @@ static trm_status read_share(MPI_Comm comm, const char *path, const survey *foun
     const int64_t from = batches->start[0], rows = batches->start[last - first] - from;
     status = read_values(comm, path, row_name, &found->row, from, rows, &batches->row, err);
     batches->count = last - first;
+    for (int64_t b = 0; b <= batches->count; b++)
+        batches->start[b] -= from;
+    return status;
+}
+
+static trm_status read_share(MPI_Comm comm, const char *path, const survey *found, trm_batches *batches,
+                             trm_error *err)
+{
+    const trm_named_file about = {kind, path};
+    trm_status status = found->text ? trm_batch_text_read(comm, &about, found->batches, batches, err)
+                                    : read_lists(comm, path, found, batches, err);
     batches->triplets = trm_alloc_zero(batches->count + 1, sizeof *batches->triplets);
     if (status == TRM_OK && batches->triplets == NULL)
         status = trm_fail_memory(err, "the list of batches", batches->count + 1, sizeof *batches->triplets);
     status = trm_agree(comm, status, err);
-    for (int64_t b = 0; b <= batches->count && status == TRM_OK; b++) {
-        batches->start[b] -= from;
-        if (b > 0)
-            qsort(batches->row + batches->start[b - 1], (size_t)(batches->start[b] - batches->start[b - 1]),
-                  sizeof *batches->row, trm_compare_whole);
-    }
+    for (int64_t b = 0; b < batches->count && status == TRM_OK; b++)
+        qsort(batches->row + batches->start[b], (size_t)(batches->start[b + 1] - batches->start[b]),
+              sizeof *batches->row, trm_compare_whole);
     return status;
 }
 

@@ -46,7 +46,7 @@ trm_status trm_batches_write_triplets(MPI_Comm comm, trm_claim *claim, trm_form 
                                       const trm_attribute *attribute, trm_error *err) TRM_MUST_CHECK;
 
 /* Reads the lists of such a file, or of one that somebody else made with these two datasets, of any integer
- * type. Each rank gets its trm_share of the batches, whose rows are sorted. Row ids are not checked against
+ * type; or of a text file (batch_text.h). Each rank gets its trm_share of the batches, whose rows are sorted. Row ids are not checked against
  * anything. Collective. The caller owns what is in *batches (trm_batches_free). Errors: as trm_triplets_read,
  * and DATA for starts that do not ascend from 0 to the number of rows. */
 trm_status trm_batches_read(MPI_Comm comm, const char *path, trm_batches *batches, int64_t *total,

@@ -6,11 +6,15 @@
 #include "store/loss_files.h"
 #include "store/sources.h"
 
-/* A file without attributes may come from anywhere; one that says that it is not complete is refused. Errors: DATA. */
-trm_status trm_result_check_complete(const trm_named_file *about, hid_t file, trm_error *err) TRM_MUST_CHECK;
+/* Looks at a part of an open file and notes what it finds. Errors: DATA. */
+typedef trm_status (*trm_result_look_fn)(const trm_named_file *about, trm_sources *sources, hid_t file,
+                                         void *found, trm_error *err);
 
-/* What it says of the store that it was made from. Errors: DATA. */
-trm_status trm_result_read_origin(const trm_named_file *about, hid_t file, trm_triplets_origin *origin,
-                                  trm_error *err) TRM_MUST_CHECK;
+/* Opens an input, looks at its format and then at its contents; it may come from anywhere, but one that says that it is
+ * not complete is refused. origin: what it says of the store that it was made from. Errors: as trm_inspect_open, DATA,
+ * what the looks return. */
+trm_status trm_result_inspect(const trm_named_file *about, trm_sources *sources, trm_result_look_fn format,
+                              trm_result_look_fn contents, void *found, trm_triplets_origin *origin,
+                              trm_error *err) TRM_MUST_CHECK;
 
 #endif

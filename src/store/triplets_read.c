@@ -51,45 +51,15 @@ static trm_status guess_form(const trm_named_file *about, hid_t file, trm_form *
     return TRM_OK;
 }
 
-/* A file without attributes may come from anywhere; one with ours must be whole and of this kind. */
-static trm_status check_root(const trm_named_file *about, hid_t file, survey *found, trm_error *err)
+/* A trm_result_look_fn. */
+static trm_status find_form(const trm_named_file *about, trm_sources *sources, hid_t file, void *context,
+                            trm_error *err)
 {
+    survey *found = context;
+    (void)sources;
     found->ours = H5Aexists(file, "format") > 0;
-    trm_status status =
-        found->ours ? named_form(about, file, &found->form, err) : guess_form(about, file, &found->form, err);
-    return status == TRM_OK ? trm_result_check_complete(about, file, err) : status;
-}
-
-trm_status trm_result_check_complete(const trm_named_file *about, hid_t file, trm_error *err)
-{
-    int64_t complete = 0;
-    if (H5Aexists(file, "complete") > 0 &&
-        (!trm_h5_attribute_int(file, "complete", &complete) || complete != 1))
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': file is not complete (attribute 'complete' is not 1)",
-                        about->kind, about->path);
-    return TRM_OK;
-}
-
-trm_status trm_result_read_origin(const trm_named_file *about, hid_t file, trm_triplets_origin *origin,
-                                  trm_error *err)
-{
-    const struct {
-        const char *name;
-        int64_t *value;
-    } numbers[] = {{"store_rows", &origin->store_rows}, {"store_dim", &origin->store_dim}};
-    for (int i = 0; i < 2; i++) {
-        *numbers[i].value = -1;
-        if (H5Aexists(file, numbers[i].name) > 0 &&
-            !trm_h5_attribute_int(file, numbers[i].name, numbers[i].value))
-            return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute '%s' is not an integer", about->kind,
-                            about->path, numbers[i].name);
-    }
-    if (H5Aexists(file, "store_fingerprint") > 0 &&
-        !trm_h5_attribute_text(file, "store_fingerprint", origin->store_fingerprint,
-                               sizeof origin->store_fingerprint))
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'store_fingerprint' is not a text",
-                        about->kind, about->path);
-    return TRM_OK;
+    return found->ours ? named_form(about, file, &found->form, err)
+                       : guess_form(about, file, &found->form, err);
 }
 
 /* A list has several negatives. */
@@ -98,9 +68,11 @@ static int dimensions(trm_form form, int column)
     return form == TRM_FORM_LISTS && wanted[column] == TRM_COLUMN_NEGATIVE ? 2 : 1;
 }
 
-static trm_status check_columns(const trm_named_file *about, trm_sources *sources, hid_t file, survey *found,
+/* A trm_result_look_fn. */
+static trm_status check_columns(const trm_named_file *about, trm_sources *sources, hid_t file, void *context,
                                 trm_error *err)
 {
+    survey *found = context;
     for (int c = 0; c < COLUMNS; c++) {
         const char *path = trm_form_path(found->form, wanted[c]);
         hsize_t size[2] = {0, 1};
@@ -124,19 +96,7 @@ static trm_status check_columns(const trm_named_file *about, trm_sources *source
 static trm_status inspect(const char *path, trm_sources *sources, survey *found, trm_error *err)
 {
     const trm_named_file about = {kind, path};
-    hid_t file = -1;
-    trm_status status = trm_sources_add_input(sources, &about, err);
-    if (status == TRM_OK)
-        status = trm_inspect_open(&about, &file, err);
-    if (status == TRM_OK)
-        status = check_root(&about, file, found, err);
-    if (status == TRM_OK)
-        status = trm_result_read_origin(&about, file, &found->origin, err);
-    if (status == TRM_OK)
-        status = check_columns(&about, sources, file, found, err);
-    if (file >= 0)
-        H5Fclose(file);
-    return status;
+    return trm_result_inspect(&about, sources, find_form, check_columns, found, &found->origin, err);
 }
 
 static trm_status read_columns(MPI_Comm comm, const char *path, const survey *found, int64_t first,

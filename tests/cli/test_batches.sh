@@ -33,6 +33,15 @@ batches("floats", [0, 2], [1.0, 2.0])
 batches("gradient", [0, 4], one, format="trimine-gradient")
 batches("unfinished", [0, 4], one, format="trimine-batches", complete=0)
 batches("elsewhere", [0, 4], one, store_rows=99)
+from pathlib import Path
+text = lambda name, lines: Path(f"{folder}/{name}.h5").write_text(lines)
+text("words", "# rows\n1 2 7\n\n3 4 x5 6\n")
+text("minus", "1 2\n3,-4\n")
+text("halves", "1.5 2\n")
+text("much", "1 2\n3 99999999999999999999\n")
+text("nobody", "# none\n\n   \n")
+text("textfar", "1 2\n\n3 100\n")
+text("texttwice", "1,2\n7 8,7\n")
 with h5py.File(f"{folder}/rowless.h5", "w") as f:
     f["batches/start"] = [0, 1]
 PY
@@ -84,6 +93,20 @@ quickly mine "$store" --batch-list "$dir/t1.h5" "${policy[@]}" --json
 expect "a result is a list, too" test "$(value "$dir/stdout" result_hash)" = "$(value "$dir/drawn.json" result_hash)"
 quickly mine "$store" --batch-list "$in/two.h5" --window none --fallback hardest --json
 expect "rows of a list in any order, of any integer type" test "$(value "$dir/stdout" triplets.total),$(value "$dir/stdout" anchors.total)" = 6,7
+"$python" - "$dir/l1.h5" "$dir/l.txt" <<'PY' || exit 2
+import h5py, sys
+with h5py.File(sys.argv[1]) as f, open(sys.argv[2], "w", newline="") as out:
+    start, row = f["batches/start"][:], f["batches/row"][:]
+    out.write("# the same batches\n")
+    for b in range(30): # in every way to separate them, the last line without an end
+        ids = [str(i) for i in row[start[b] : start[b + 1]][::-1]]
+        out.write(("  " if b % 2 else "") + (" ", ", ", ",", "\t")[b % 4].join(ids) + ("" if b == 29 else "\r\n" if b % 5 == 0 else "\n\n"))
+PY
+for ranks in 1 3 5; do
+    on "$ranks" mine "$store" --batch-list "$dir/l.txt" "${policy[@]}" -o "$dir/text$ranks.h5" --quiet 2>"$dir/stderr" || fail "text on $ranks ranks" "$dir/stderr"
+    expect "a list as text gives the same triplets on $ranks ranks" h5diff "$dir/t1.h5" "$dir/text$ranks.h5" /triplets
+    expect "and the same batches" h5diff "$dir/t1.h5" "$dir/text$ranks.h5" /batches
+done
 quickly mine "$in/other.h5" --batch-list "$dir/l1.h5"
 expect "a list of other rows is warned of" grep -q "^trimine: warning: batches '.*l1.h5' were drawn from rows with the fingerprint" "$dir/stderr"
 quickly loss "$store" --triplets "$dir/t1.h5" --json
@@ -188,6 +211,13 @@ list gradient "'format' is 'trimine-gradient', needs 'trimine-batches' or that o
 list unfinished "not complete"
 list elsewhere "were drawn from a store of 99 rows, this one has 100"
 list rowless "/batches/row"
+list words "line 4: 'x5' is not a row id"
+list minus "line 2: '-4' is not a row id"
+list halves "line 1: '1.5' is not a row id"
+list much "line 2: '99999999999999999999' is not a row id"
+list nobody "has no batches"
+list textfar "batch 1: 100 is not a row id, which go from 0 to 99"
+list texttwice "batch 1: row 7 is in it twice"
 refused "a list that is not there" 66 "absent.h5" -- mine "$store" --batch-list "$in/absent.h5"
 refused "a list that is the output" 64 "is one of the inputs" -- mine "$store" --batch-list "$in/two.h5" -o "$in/two.h5" --overwrite
 refused "a drawn list that is the output" 64 "is the output, too" -- mine "$store" "${draw[@]}" --batch-list "$out/t.h5" -o "$out/t.h5"
