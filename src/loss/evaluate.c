@@ -139,7 +139,8 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
         sums += rows->count / rows->replicate * 2 * row;
     } else if (gradient &&
                options->batches == NULL) { /* they come when the sweeps have given their memory back */
-        sums -= trm_sweep_bytes(run, rows, rows->count) - rows->count * trm_rows_bytes_per_row(rows->dim);
+        sums -= trm_sweep_bytes(run, rows, rows->count, NULL, 0) -
+                rows->count * trm_rows_bytes_per_row(rows->dim);
     }
     bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source))

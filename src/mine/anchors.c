@@ -102,9 +102,10 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
     const int64_t state = given + trm_fields_bytes(second, TRM_FIELD_FOUND, size->negatives) +
                           trm_fields_bytes(second, TRM_FIELD_MADE, size->negatives);
     const int64_t scratch = most_slots(anchors) * anchors->run->threads * candidate;
-    const int64_t positives = trm_sweep_state_bytes(rows, first, size->positives);
+    const int64_t positives = trm_sweep_state_bytes(rows, (trm_sweep_size){first, size->positives}, NULL);
     const int64_t thresholds = found + given + scratch;
-    const int64_t negatives = kept + trm_sweep_state_bytes(rows, second, size->negatives) +
+    const int64_t negatives = kept +
+                              trm_sweep_state_bytes(rows, (trm_sweep_size){second, size->negatives}, NULL) +
                               trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
     const int64_t triplets =
         anchors->keep
@@ -146,8 +147,8 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
     /* offsets of both states, those being made, those that travel; and which panel a row is in */
     const int64_t shapes = anchors->negatives->type->shapes,
                   tables = rows->teams > 1 ? 5 * shapes : 2 * shapes, counted = anchors->size != NULL ? 2 : 0;
-    int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard) + (tables + 3 + counted) * 8 * (shard + 1) +
-                    anchors->options->reserve;
+    int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard, NULL, 0) +
+                    (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
     return bytes;
 }

@@ -199,12 +199,28 @@ void trm_side_take(trm_side *side, trm_rows_part part)
     side->norm2 = part.norm2;
 }
 
+/* A tile pairs rows of one member's shard with rows of another's: both sets need the same dim and the same teams. */
+static trm_status check_sets(const trm_rows *rows, const trm_rows *other, trm_error *err)
+{
+    if (other->dim != rows->dim)
+        return trm_fail(err, TRM_ERR_INTERNAL, "sweep: rows of %d dimensions with rows of %d", rows->dim,
+                        other->dim);
+    if (other->teams != rows->teams || other->replicate != rows->replicate || other->team != rows->team ||
+        other->member != rows->member)
+        return trm_fail(err, TRM_ERR_INTERNAL,
+                        "sweep: rows on %d teams of %d ranks with rows on %d teams of %d: lay them out alike",
+                        rows->teams, rows->replicate, other->teams, other->replicate);
+    return TRM_OK;
+}
+
 trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_rows *other,
                             trm_metric metric, trm_sweep **result, trm_error *err)
 {
     trm_sweep *sweep = trm_alloc_zero(1, sizeof *sweep);
-    trm_status status =
-        trm_agree(run->comm, sweep == NULL ? trm_fail_memory(err, "sweep", 1, sizeof *sweep) : TRM_OK, err);
+    trm_status status = sweep == NULL ? trm_fail_memory(err, "sweep", 1, sizeof *sweep) : TRM_OK;
+    if (status == TRM_OK && other != NULL)
+        status = check_sets(rows, other, err);
+    status = trm_agree(run->comm, status, err);
     *result = NULL;
     if (status != TRM_OK) {
         trm_free(sweep);
@@ -284,27 +300,48 @@ int trm_visitors_of(const trm_schedule *schedule, int teams)
     return schedule->steps(teams) > 2 ? 2 : 1;
 }
 
-int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard)
+int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard, const trm_rows *other,
+                        int64_t other_shard)
 {
-    const int tile = trm_run_tile(run, rows->dim);
-    const int64_t packed = trm_block_bytes(run->kernel, shard, rows->dim) + shard * 8;
-    const int64_t visiting = rows->teams > 1 ? packed + trm_visitors_of(&trm_half_ring, rows->teams) * shard *
-                                                            trm_rows_bytes_per_row(rows->dim)
-                                             : 0;
-    return shard * trm_rows_bytes_per_row(rows->dim) + packed + visiting +
-           run->threads * trm_worker_bytes(tile);
+    const bool two = other != NULL;
+    const int64_t row = trm_rows_bytes_per_row(rows->dim), travels = two ? other_shard : shard,
+                  largest = travels > shard ? travels : shard;
+    const int64_t packed = trm_block_bytes(run->kernel, largest, rows->dim) + largest * 8;
+    const trm_schedule *schedule = two ? &trm_full_ring : &trm_half_ring;
+    int64_t visiting = rows->teams > 1 || two ? packed : 0;
+    if (rows->teams > 1)
+        visiting += trm_visitors_of(schedule, rows->teams) * travels * row;
+    return (shard + (two ? other_shard : 0)) * row + packed + visiting +
+           run->threads * trm_worker_bytes(trm_run_tile(run, rows->dim));
 }
 
-int64_t trm_sweep_state_bytes(const trm_rows *rows, const trm_query_type *type, const int64_t *slots)
+static int64_t kept_bytes(trm_sweep_size size)
 {
-    const int64_t own = trm_fields_bytes(type, TRM_FIELD_GIVEN, slots) +
-                        trm_fields_bytes(type, TRM_FIELD_FOUND, slots),
-                  made = trm_fields_bytes(type, TRM_FIELD_MADE, slots);
+    return trm_fields_bytes(size.type, TRM_FIELD_GIVEN, size.slots) +
+           trm_fields_bytes(size.type, TRM_FIELD_FOUND, size.slots);
+}
+
+/* Visitors and what is made for one; the snapshot that is being sent and what comes home. */
+static int64_t travel_bytes(const trm_rows *rows, const trm_schedule *schedule, trm_sweep_size size)
+{
     if (rows->teams == 1)
-        return own + made;
-    /* visitors and what is made for one; the snapshot that is being sent and what comes home */
-    return 2 * (own + made) + trm_visitors_of(&trm_half_ring, rows->teams) * own +
-           trm_fields_bytes(type, TRM_FIELD_FOUND, slots);
+        return 0;
+    return (1 + trm_visitors_of(schedule, rows->teams)) * kept_bytes(size) +
+           trm_fields_bytes(size.type, TRM_FIELD_MADE, size.slots) +
+           trm_fields_bytes(size.type, TRM_FIELD_FOUND, size.slots);
+}
+
+int64_t trm_sweep_state_bytes(const trm_rows *rows, trm_sweep_size own, const trm_sweep_size *other)
+{
+    const trm_sweep_size *travels = other == NULL ? &own : other;
+    int64_t bytes = 0;
+    if (own.type != NULL)
+        bytes += kept_bytes(own) + trm_fields_bytes(own.type, TRM_FIELD_MADE, own.slots);
+    if (other != NULL && other->type != NULL)
+        bytes += kept_bytes(*other) + trm_fields_bytes(other->type, TRM_FIELD_MADE, other->slots);
+    if (travels->type != NULL)
+        bytes += travel_bytes(rows, other == NULL ? &trm_half_ring : &trm_full_ring, *travels);
+    return bytes;
 }
 
 /* Rows of a block of tiles where anchors have that many slots between them. As long as their tables stay in a

@@ -23,8 +23,8 @@ typedef struct trm_sweep_counts {
 /* What sweeps over the same rows share: the map, the packed shard, threads' scratch. */
 typedef struct trm_sweep trm_sweep;
 
-/* other: the rows that travel; NULL: the same. Both lie on the same teams. Collective; run and rows are borrowed
- * until destroy. Errors: MEMORY. */
+/* other: the rows that travel; NULL: the same. Collective; run and rows are borrowed until destroy. Errors: MEMORY;
+ * INTERNAL (sets of different dim, or laid out for different teams). */
 trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_rows *other,
                             trm_metric metric, trm_sweep **sweep, trm_error *err) TRM_MUST_CHECK;
 void trm_sweep_destroy(trm_sweep **sweep);
@@ -65,10 +65,19 @@ void trm_sweep_on_save(trm_sweep *sweep, trm_sweep_save_fn save, void *context);
  * there, on member 0 alone in the case of counts. Errors: MEMORY. */
 trm_status trm_sweep_skip(trm_sweep *sweep, const trm_done *done, trm_error *err) TRM_MUST_CHECK;
 
-/* Bytes a rank needs: without state, and the visiting copies of a state with so many slots of each shape. shard:
- * the rows of the largest one. */
-int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard);
-int64_t trm_sweep_state_bytes(const trm_rows *rows, const trm_query_type *type, const int64_t *slots);
+/* Bytes a rank needs without state, and other NULL for a set with itself, else for one with another; the rows of both are
+ * in it. shard, other_shard: the rows of the largest one of each. */
+int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard, const trm_rows *other,
+                        int64_t other_shard);
+
+/* A state with so many slots of each shape; type NULL: none. */
+typedef struct trm_sweep_size {
+    const trm_query_type *type;
+    const int64_t *slots;
+} trm_sweep_size;
+
+/* Bytes of the states, and of the visiting copies of what travels, which is other's, or where that is NULL own's. */
+int64_t trm_sweep_state_bytes(const trm_rows *rows, trm_sweep_size own, const trm_sweep_size *other);
 /* And of scratch more, where the shard's anchors have that many thresholds. */
 int64_t trm_sweep_block_bytes(const trm_run *run, const trm_rows *rows, int64_t slots);
 

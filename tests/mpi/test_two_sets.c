@@ -12,6 +12,7 @@
 #include "support/scratch.h"
 #include "sweep/sweep.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <mpi.h>
 #include <setjmp.h>
@@ -521,6 +522,126 @@ static void a_sweep_that_was_stopped_goes_on_in_another_cut(void **state)
     run_cases(TRM_WISH_STOP, CASES / 2, true);
 }
 
+/* ---- memory ---- */
+
+static int64_t memory_of_this_process(const char *key)
+{
+    char line[256];
+    int64_t kilobytes = -1;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, key, strlen(key)) == 0)
+            kilobytes = strtoll(line + strlen(key), NULL, 10);
+    if (file != NULL)
+        fclose(file);
+    return 1024 * kilobytes;
+}
+
+/* The peak of memory begins anew. Whether that can be. */
+static bool forget_peak(void)
+{
+    FILE *file = fopen("/proc/self/clear_refs", "w");
+    const bool good = file != NULL && fputs("5", file) >= 0;
+    return (file == NULL || fclose(file) == 0) && good;
+}
+
+/* Rows that need no store of their own: short ones of a small class each. */
+static void fill(random_store *store, int64_t rows, int dim)
+{
+    test_random random = {5};
+    *store = (random_store){.rows = rows, .dim = dim, .flavour = "many"};
+    store->embeddings = room(rows * dim, sizeof *store->embeddings);
+    store->labels = room(rows, sizeof *store->labels);
+    for (int64_t i = 0; i < rows * dim; i++)
+        store->embeddings[i] = test_random_unit(&random);
+    for (int64_t i = 0; i < rows; i++)
+        store->labels[i] = i % (rows / 5);
+}
+
+/* What a sweep takes beside rows and states is no more than was planned. */
+static void the_plan_of_two_sets_is_kept(void **state)
+{
+    (void)state;
+    enum { BASE = 6000000 }; /* of MPI and the C library */
+    static const struct {
+        int64_t own, other;
+        int dim;
+        bool asks[2];
+    } cases[] = {{1000, 20000, 256, {true, false}}, /* the rows weigh */
+                 {20000, 1000, 256, {false, true}}, /* those that stay */
+                 {50, 200000, 2, {false, true}}};   /* states that travel */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sweep_case c = {.type = &types[0], .metric = TRM_METRIC_SQL2, .radius = 0.0};
+        trm_error err = TRM_ERROR_INIT;
+        setup s;
+        fill(&c.store, cases[i].own + cases[i].other, cases[i].dim);
+        memcpy(c.asks, cases[i].asks, sizeof c.asks);
+        c.count[0] = c.begin[1] = cases[i].own;
+        c.count[1] = cases[i].other;
+        trm_run_options_init(&c.run.options);
+        c.run.options.threads = c.run.options.replicate = 1;
+        saver k = saver_that(0, NEVER);
+        k.checkpoint.context = &k;
+        trm_status status = set_up(&c, &c.run, &k, &s, &err);
+        assert_true(everywhere(status == TRM_OK));
+        trm_sweep_destroy(&s.sweep);
+        trm_sweep_size size[2] = {{NULL, NULL}, {NULL, NULL}};
+        int64_t slots[2][TRM_SHAPES] = {{0}}, held = 0, plan = 0;
+        for (int set = 0; set < 2; set++) {
+            const int64_t shard = trm_rows_largest_shard(s.rows[set]);
+            slots[set][SHAPE_LIST] = shard * NEAREST;
+            slots[set][SHAPE_ONE] = shard;
+            if (c.asks[set])
+                size[set] = (trm_sweep_size){c.type, slots[set]};
+            held += shard * trm_rows_bytes_per_row(c.store.dim);
+            for (int kind = TRM_FIELD_FOUND; kind <= TRM_FIELD_MADE && c.asks[set]; kind++)
+                held += trm_fields_bytes(c.type, (trm_field_kind)kind, slots[set]);
+        }
+        plan = trm_sweep_bytes(s.run, s.rows[0], trm_rows_largest_shard(s.rows[0]), s.rows[1],
+                               trm_rows_largest_shard(s.rows[1])) +
+               trm_sweep_state_bytes(s.rows[0], size[0], &size[1]) - held;
+        malloc_trim(0);
+        const bool peaks = forget_peak();
+        const int64_t before = memory_of_this_process("VmRSS:");
+        trm_sweep_counts counts = {0};
+        trm_query query = {c.type, NULL};
+        status = trm_sweep_create(s.run, s.rows[0], s.rows[1], c.metric, &s.sweep, &err);
+        if (status == TRM_OK)
+            status = trm_sweep_run(s.sweep, "test", (trm_asked){c.asks[0] ? &query : NULL, s.state[0]},
+                                   (trm_asked){c.asks[1] ? &query : NULL, s.state[1]}, &counts, &err);
+        const int64_t took = memory_of_this_process("VmHWM:") - before;
+        const bool good = status == TRM_OK && took < plan * 105 / 100 + BASE;
+        if (!good)
+            fprintf(stderr, "case %d: %s %lld bytes taken, %lld planned\n", (int)i, err.text, (long long)took,
+                    (long long)plan);
+        take_down(&s);
+        random_store_destroy(&c.store);
+        assert_true(everywhere(good || (!peaks && status == TRM_OK)));
+    }
+}
+
+static void sets_on_different_teams_are_refused(void **state)
+{
+    (void)state;
+    sweep_case c = {.type = &types[1], .metric = TRM_METRIC_SQL2};
+    trm_error err = TRM_ERROR_INIT;
+    setup s;
+    trm_sweep *sweep = NULL;
+    fill(&c.store, 100, 3);
+    c.count[0] = c.count[1] = c.begin[1] = 50;
+    trm_run_options_init(&c.run.options);
+    saver k = saver_that(0, NEVER);
+    assert_true(everywhere(set_up(&c, &c.run, &k, &s, &err) == TRM_OK));
+    const int teams = s.rows[1]->teams;
+    s.rows[1]->teams = teams + (rank == ranks - 1);
+    const trm_status status = trm_sweep_create(s.run, s.rows[0], s.rows[1], c.metric, &sweep, &err);
+    s.rows[1]->teams = teams;
+    assert_true(everywhere(status == TRM_ERR_INTERNAL && sweep == NULL &&
+                           strstr(err.text, "lay them out alike") != NULL));
+    take_down(&s);
+    random_store_destroy(&c.store);
+}
+
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
@@ -528,6 +649,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_found_is_what_there_is),
         cmocka_unit_test(saving_changes_nothing),
         cmocka_unit_test(a_sweep_that_was_stopped_goes_on_in_another_cut),
+        cmocka_unit_test(the_plan_of_two_sets_is_kept),
+        cmocka_unit_test(sets_on_different_teams_are_refused),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
