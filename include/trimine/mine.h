@@ -52,7 +52,7 @@ typedef enum trm_filter {
     TRM_FILTERS
 } trm_filter;
 
-/* Equal on all ranks, but for reserve. */
+/* Equal on all ranks, but for what is reserved. */
 typedef struct trm_mine_options {
     size_t size; /* set by trm_mine_options_init */
     trm_metric metric;
@@ -92,6 +92,9 @@ typedef struct trm_mine_options {
     /* Another filter: only the negatives that are farther than this from every selected positive of the anchor; 0 drops
      * the copies of positives. NAN: not given; 0 or more, unless dot. */
     double not_near_positive;
+    /* Of a set that is listed: further bytes that the caller needs for each triplet of the anchor that has most of them,
+     * which shows when the set was counted. */
+    int64_t reserve_a_triplet;
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;

@@ -117,20 +117,20 @@ static void print_set(const json_t *set, int64_t pairs)
 static void print_triplets(const json_t *facts)
 {
     const json_t *triplets = json_object_get(facts, "triplets");
-    const int64_t total = whole(triplets, "total"), semihard = whole(triplets, "semihard"),
+    const int64_t total = whole(triplets, "total"), picked = whole(triplets, "picked"),
                   fallback = whole(triplets, "fallback"), skipped = whole(triplets, "skipped");
     if (has(facts, "set"))
         print_set(json_object_get(facts, "set"), whole(facts, "positive_pairs"));
     else if (is_mined(facts)) {
         fprintf(stderr,
-                "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback) from %" PRId64
+                "triplets   %" PRId64 " (%" PRId64 " picked, %" PRId64 " fallback) from %" PRId64
                 " positive pairs, %" PRId64 " skipped\n",
-                total, semihard, fallback, whole(facts, "positive_pairs"), skipped);
+                total, picked, fallback, whole(facts, "positive_pairs"), skipped);
         print_filters(json_object_get(facts, "filters"));
-    } else if (has(facts, "packed") && semihard + fallback == total)
+    } else if (has(facts, "packed") && whole(triplets, "semihard") + fallback == total)
         fprintf(stderr,
-                "triplets   %" PRId64 " (%" PRId64 " semihard, %" PRId64 " fallback), %" PRId64 " skipped\n",
-                total, semihard, fallback, skipped);
+                "triplets   %" PRId64 " (%" PRId64 " picked, %" PRId64 " fallback), %" PRId64 " skipped\n",
+                total, picked, fallback, skipped);
     else
         fprintf(stderr, "triplets   %" PRId64 "\n", total);
 }

@@ -28,8 +28,9 @@ json_t *trm_anchors_json(const trm_mine_summary *summary)
 
 json_t *trm_triplets_json(int64_t total, int64_t semihard, int64_t fallback, int64_t skipped)
 {
-    return json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "semihard", (json_int_t)semihard,
-                     "fallback", (json_int_t)fallback, "skipped", (json_int_t)skipped);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)total, "picked",
+                     (json_int_t)(total - fallback), "semihard", (json_int_t)semihard, "fallback",
+                     (json_int_t)fallback, "skipped", (json_int_t)skipped);
 }
 
 json_t *trm_gradient_json(const trm_loss_summary *loss)

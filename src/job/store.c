@@ -381,6 +381,13 @@ static int64_t file_bytes(const trm_job *job)
     return trm_triplet_file_bytes(job->settings.form, negatives, job->store_rows, most * negatives);
 }
 
+/* And for each triplet of the anchor that has most of a set, which nobody knows yet. Not collective. */
+static int64_t file_bytes_a_triplet(const trm_job *job)
+{
+    return trm_triplet_file_bytes(job->settings.form, 1, job->store_rows, 1) -
+           trm_triplet_file_bytes(job->settings.form, 1, job->store_rows, 0);
+}
+
 static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
 {
     job->options.mine.reserve = reserve;
@@ -433,6 +440,7 @@ static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *
         trm_evaluate_bytes(job->run, job->rows, &job->batch, &job->options, job->settings.gradient) +
         trm_names_bytes(&job->labels.names) + (file ? file_bytes(job) : 0) + survey_bytes(job, triplets);
     int64_t kept = triplets * TRM_KEPT_BYTES_A_TRIPLET;
+    job->options.mine.reserve_a_triplet = file ? file_bytes_a_triplet(job) : 0;
     MPI_Allreduce(MPI_IN_PLACE, &kept, 1, MPI_INT64_T, MPI_MAX, job->comm);
     job->keeps = trm_job_has_triplets(job) && !file;
     const bool must = job->keeps && job->settings.survey.bins > 0;

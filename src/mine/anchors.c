@@ -138,6 +138,16 @@ static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t t
     return largest;
 }
 
+/* The most triplets of an anchor, where they have been counted to be listed. Collective. */
+static int64_t most_listed(const trm_anchors *anchors)
+{
+    int64_t most = 0;
+    for (int64_t row = 0; row < anchors->rows->count && anchors->size != NULL; row++)
+        most = anchors->size[row].triplets > most ? anchors->size[row].triplets : most;
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
+    return most;
+}
+
 /* What a rank needs beside a panel's state while it sweeps; the most of any, as threads and reserve may
  * differ. Collective. */
 static int64_t fixed_bytes(const trm_anchors *anchors)
@@ -148,7 +158,8 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
     const int64_t shapes = anchors->negatives->type->shapes,
                   tables = rows->teams > 1 ? 5 * shapes : 2 * shapes, counted = anchors->size != NULL ? 2 : 0;
     int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard, NULL, 0) +
-                    (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve;
+                    (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve +
+                    anchors->options->reserve_a_triplet * most_listed(anchors);
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
     return bytes;
 }

@@ -145,7 +145,7 @@ listed = {
 for name, keys in listed.items():
     r = read(name)
     assert set(r["options"]) - {"gradient_at", "at_zero"} == keys, (name, set(r["options"]) ^ keys)
-    assert set(r["triplets"]) == {"total", "semihard", "fallback", "skipped"}, (name, r["triplets"])
+    assert set(r["triplets"]) == {"total", "picked", "semihard", "fallback", "skipped"}, (name, r["triplets"])
     assert {"total", "valid", "no_positive", "no_negative", "ignored"} == set(r["anchors"]), (name, r["anchors"])
     for rank in r["ranks"]:
         assert rank["compute_s"] > 0, (name, rank)
@@ -154,7 +154,7 @@ for name, keys in listed.items():
 wanted("hard", read("hard")["triplets"], total=60, semihard=0, fallback=0, skipped=0)
 wanted("given", read("given")["triplets"], total=2, semihard=0, fallback=0, skipped=0)
 mined = read("mined")["triplets"]
-assert mined["semihard"] == mined["total"] > 0, mined
+assert mined["picked"] == mined["semihard"] == mined["total"] > 0, mined
 
 r = read("packed")
 wanted("packed", r["anchors"], total=10, valid=10)

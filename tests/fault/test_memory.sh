@@ -82,6 +82,23 @@ for ranks in 1 2; do
     done
 done
 
+# A set, nearly all of whose triplets are one anchor's, which the file takes at once: 1,000 rows close together with one of
+# theirs amid 1,000 of another class.
+"$python" - "$dir/outlier.h5" <<'PY' || exit 2
+import h5py, numpy as np, sys
+rng = np.random.default_rng(3)
+x = rng.standard_normal((2000, 2)).astype("f4")
+x[1:1000] = x[1:1000] * 0.001 + 100
+with h5py.File(sys.argv[1], "w") as f:
+    f["embeddings"], f["labels"] = x, np.repeat([0, 1], 1000)
+PY
+for ranks in 1 2; do
+    on "$ranks" mine "$dir/outlier.h5" --positives all --negatives hard-all --emit --json --quiet --overwrite -o "$dir/o.h5" >"$dir/out.json" 2>"$dir/stderr" || fail "a set" "$dir/stderr"
+    plan=$(value "$dir/out.json" run.plan_bytes)
+    held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
+    expect "a set of one anchor on $ranks ranks: $held held, $plan planned" test "$held" -lt $((plan * 105 / 100 + base))
+done
+
 # What can't fit is not read: a value that would be refused is not seen.
 "$python" - "$dir/s.h5" <<'PY'
 import h5py, sys
