@@ -31,6 +31,7 @@ exceptions=(
     "loss > mine/batches.h"    # an evaluation may be inside batches
     "loss > mine/filter.h"     # by negatives.h
     "loss > mine/checkpoint.h"       # and its panels
+    "loss > mine/mining.h"     # an evaluation plans, and later runs, what it mines
     "loss > mine/negatives.h"  # how many triplets a pair can have
     "loss > mine/options.h"    # an evaluation has the options of its mining checked
     "loss > mine/positives.h"  # by anchors.h
