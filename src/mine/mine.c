@@ -445,8 +445,11 @@ trm_status trm_mining_create(trm_run *run, const trm_rows *rows, const trm_mine_
     trm_status status = job == NULL ? trm_fail_memory(err, "a job", 1, sizeof *job) : TRM_OK;
     *summary = (trm_mine_summary){0};
     status = trm_agree(run->comm, status, err);
-    if (status != TRM_OK)
+    if (status != TRM_OK) {
+        trm_free(job);
+        *mining = NULL;
         return status;
+    }
     *job = (trm_mining){.run = run, .rows = rows, .summary = summary};
     return begin(job, options, err);
 }
