@@ -9,15 +9,29 @@
 #include "mine/gaps.h"
 #include "store/batch_file.h"
 #include "store/labels.h"
+#include "store/loss_files.h"
 #include "store/result.h"
 
 typedef struct trm_packed_job trm_packed_job;
 
+/* The last step that went well. */
+typedef enum trm_job_state {
+    TRM_JOB_NEW,
+    TRM_JOB_CHECKED,
+    TRM_JOB_OPEN,
+    TRM_JOB_PLANNED,
+    TRM_JOB_RUN,
+    TRM_JOB_WRITTEN,
+    TRM_JOB_TOLD,
+    TRM_JOB_DONE,
+    TRM_JOB_FAILED /* one did not */
+} trm_job_state;
+
 struct trm_job {
-    /* as it is told, before it is opened */
+    trm_job_state state;
+    /* as it is told, before it is checked */
     trm_setting *given;
     int given_count;
-    bool checked;
     trm_settings settings;
     /* since it was opened */
     trm_job_hooks hooks;
@@ -28,6 +42,7 @@ struct trm_job {
     double start, read_s, write_s, total_s;
     trm_claim *claim;       /* of the output, or NULL */
     const char *loss_name;  /* borrowed for ever */
+    trm_packed_form form;   /* of the input */
     trm_packed_job *packed; /* the whole of a job on packed triplets; NULL: it is one over a store */
     /* over a store */
     trm_run *run;
@@ -58,6 +73,13 @@ struct trm_job {
 };
 
 /* All but trm_job_writes and trm_job_names are collective. */
+
+/* ---- told.c ---- */
+
+/* Were all ranks told the same, in the same order? Not so how each is to run (trm_run_table): what must be equal of
+ * that is looked at with the run. local: what this rank found itself, which comes first. Errors: USAGE, and local;
+ * agreed. */
+trm_status trm_job_compare_told(const trm_job *job, trm_status local, trm_error *err) TRM_MUST_CHECK;
 
 /* ---- store.c: a job over a store ---- */
 

@@ -105,8 +105,18 @@ static void *grow(void *array, int count, size_t size)
     return grown;
 }
 
+static trm_status refuse_late(const trm_job *job, const char *what, trm_error *err)
+{
+    return job->state == TRM_JOB_NEW
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_USAGE, "'%s': a job is told before it is checked and opened", what);
+}
+
 trm_status trm_job_set(trm_job *job, const char *option, const char *value, trm_error *err)
 {
+    trm_status status = refuse_late(job, option, err);
+    if (status != TRM_OK)
+        return status;
     trm_walk walk = trm_walk_of(&job->settings.kind->takes);
     if (!trm_walk_find(&walk, option))
         return trm_fail(err, TRM_ERR_USAGE, "'%s': no option of %s", option, job->settings.kind->name);
@@ -117,40 +127,80 @@ trm_status trm_job_set(trm_job *job, const char *option, const char *value, trm_
     if (given == NULL)
         return trm_fail_memory(err, "options", job->given_count + 1, sizeof *given);
     job->given = given;
-    trm_setting *setting = &given[job->given_count++];
-    *setting = (trm_setting){trm_format("%s", option), value != NULL ? trm_format("%s", value) : NULL};
-    return setting->option != NULL && (value == NULL || setting->value != NULL)
-               ? TRM_OK
-               : trm_fail_memory(err, "an option", 1, 1);
+    const trm_setting setting = {trm_format("%s", option), value != NULL ? trm_format("%s", value) : NULL};
+    if (setting.option == NULL || (value != NULL && setting.value == NULL)) {
+        trm_free(setting.option);
+        trm_free(setting.value);
+        return trm_fail_memory(err, "an option", 1, 1);
+    }
+    given[job->given_count++] = setting;
+    return TRM_OK;
 }
 
 trm_status trm_job_add_input(trm_job *job, const char *path, trm_error *err)
 {
     trm_settings *settings = &job->settings;
+    trm_status status = refuse_late(job, path, err);
+    if (status != TRM_OK)
+        return status;
     char **input = grow(settings->input, settings->inputs, sizeof *input);
     if (input == NULL)
         return trm_fail_memory(err, "the list of inputs", settings->inputs + 1, sizeof *input);
     settings->input = input;
     input[settings->inputs] = trm_format("%s", path);
-    return input[settings->inputs++] != NULL ? TRM_OK : trm_fail_memory(err, "a file name", 1, 1);
+    if (input[settings->inputs] == NULL)
+        return trm_fail_memory(err, "a file name", 1, 1);
+    settings->inputs++;
+    return TRM_OK;
 }
 
 trm_status trm_job_check(trm_job *job, trm_error *err)
 {
-    if (job->checked)
+    if (job->state == TRM_JOB_FAILED)
+        return trm_fail(err, TRM_ERR_USAGE, "a job that has failed can only be destroyed");
+    if (job->state != TRM_JOB_NEW)
         return TRM_OK;
-    job->checked = true;
-    return trm_settings_take(&job->settings, job->given_count, job->given, err);
+    trm_status status = trm_settings_take(&job->settings, job->given_count, job->given, err);
+    job->state = status == TRM_OK ? TRM_JOB_CHECKED : TRM_JOB_FAILED;
+    return status;
 }
 
 /* ---- its steps ---- */
 
-/* A job that was stopped says what to do next. */
-static trm_status end_step(trm_job *job, trm_status status, trm_error *err)
+/* The step that leads to state is what comes next? The same on all ranks, since they agree on how each step ends. */
+static trm_status check_order(const trm_job *job, trm_job_state state, trm_error *err)
 {
+    static const char *const names[] = {
+        [TRM_JOB_OPEN] = "trm_job_open", [TRM_JOB_PLANNED] = "trm_job_plan",
+        [TRM_JOB_RUN] = "trm_job_run",   [TRM_JOB_WRITTEN] = "trm_job_write",
+        [TRM_JOB_TOLD] = "trm_job_tell",
+    };
+    if (job->state == state - 1)
+        return TRM_OK;
+    if (job->state == TRM_JOB_FAILED)
+        return trm_fail(err, TRM_ERR_USAGE, "%s: a job that has failed can only be destroyed", names[state]);
+    return job->state >= state ? trm_fail(err, TRM_ERR_USAGE, "%s: was called before", names[state])
+                               : trm_fail(err, TRM_ERR_USAGE, "%s: comes after %s", names[state],
+                                          state == TRM_JOB_OPEN ? "trm_job_check" : names[state - 1]);
+}
+
+/* A step has ended. A job that was stopped says what to do next. */
+static trm_status end_step(trm_job *job, trm_job_state state, trm_status status, trm_error *err)
+{
+    job->state = status == TRM_OK ? state : TRM_JOB_FAILED;
     return job->packed != NULL || job->run == NULL
                ? status
                : trm_job_checkpoint_explain(&job->checkpoint, status, err);
+}
+
+/* Takes the step that leads to state. */
+static trm_status take_step(trm_job *job, trm_job_state state, trm_status (*step)(trm_job *, trm_error *),
+                            trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT; /* steps write into it, whoever listens */
+    err = err == NULL ? &own : err;
+    trm_status status = check_order(job, state, err);
+    return status == TRM_OK ? end_step(job, state, step(job, err), err) : status;
 }
 
 static trm_status take_hooks(trm_job *job, const trm_job_hooks *hooks, trm_error *err)
@@ -164,56 +214,92 @@ static trm_status take_hooks(trm_job *job, const trm_job_hooks *hooks, trm_error
     return status;
 }
 
+/* What this rank finds before anything is opened. */
+static trm_status begin(trm_job *job, const trm_job_hooks *hooks, trm_error *err)
+{
+    trm_status status = trm_job_check(job, err);
+    if (status == TRM_OK && job->settings.inputs == 0)
+        status = trm_fail(err, TRM_ERR_USAGE, "no store given");
+    return status == TRM_OK ? take_hooks(job, hooks, err) : status;
+}
+
+static trm_status open_inputs(trm_job *job, trm_error *err)
+{
+    trm_status status = job->settings.kind->mines ? TRM_OK : trm_job_recognize(job, err);
+    if (status != TRM_OK)
+        return status;
+    return job->settings.packed ? trm_job_open_packed(job, err) : trm_job_open_store(job, err);
+}
+
 trm_status trm_job_open(trm_job *job, MPI_Comm comm, const trm_job_hooks *hooks, trm_error *err)
 {
+    if (comm == MPI_COMM_NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "trm_job_open: comm is MPI_COMM_NULL");
+    if (job->comm != MPI_COMM_NULL) /* on all ranks: only this step makes one */
+        return check_order(job, TRM_JOB_OPEN, err);
     job->start = trm_clock();
     job->baseline_rss = trm_rss_now();
     MPI_Comm_dup(comm, &job->comm);
     MPI_Comm_rank(job->comm, &job->rank);
     MPI_Comm_size(job->comm, &job->ranks);
-    trm_status status = trm_job_check(job, err);
-    if (status == TRM_OK && job->settings.inputs == 0)
-        status = trm_fail(err, TRM_ERR_USAGE, "no store given");
-    if (status == TRM_OK)
-        status = take_hooks(job, hooks, err);
-    status = trm_agree(job->comm, status, err);
-    if (status == TRM_OK && !job->settings.kind->mines)
-        status = trm_job_recognize(job, err);
-    if (status == TRM_OK)
-        status = job->settings.packed ? trm_job_open_packed(job, err) : trm_job_open_store(job, err);
-    return end_step(job, status, err);
+    trm_error own = TRM_ERROR_INIT;
+    err = err == NULL ? &own : err;
+    trm_status status = trm_job_compare_told(job, begin(job, hooks, err), err);
+    if (status != TRM_OK) {
+        job->state = TRM_JOB_FAILED;
+        return status;
+    }
+    return take_step(job, TRM_JOB_OPEN, open_inputs, err);
+}
+
+static trm_status plan(trm_job *job, trm_error *err)
+{
+    return job->packed != NULL ? TRM_OK : trm_job_plan_store(job, err);
 }
 
 trm_status trm_job_plan(trm_job *job, trm_error *err)
 {
-    return end_step(job, job->packed != NULL ? TRM_OK : trm_job_plan_store(job, err), err);
+    return take_step(job, TRM_JOB_PLANNED, plan, err);
+}
+
+static trm_status run(trm_job *job, trm_error *err)
+{
+    return job->packed != NULL ? trm_job_run_packed(job, err) : trm_job_run_store(job, err);
 }
 
 trm_status trm_job_run(trm_job *job, trm_error *err)
 {
-    return end_step(job, job->packed != NULL ? trm_job_run_packed(job, err) : trm_job_run_store(job, err),
-                    err);
+    return take_step(job, TRM_JOB_RUN, run, err);
+}
+
+static trm_status write_output(trm_job *job, trm_error *err)
+{
+    if (job->settings.output == NULL)
+        return TRM_OK;
+    const double start = trm_clock();
+    trm_status status = job->packed != NULL ? trm_job_write_packed(job, err) : trm_job_write_store(job, err);
+    job->write_s += trm_clock() - start;
+    return status;
 }
 
 trm_status trm_job_write(trm_job *job, trm_error *err)
 {
-    const double start = trm_clock();
-    if (job->settings.output == NULL)
-        return TRM_OK;
-    trm_status status = job->packed != NULL ? trm_job_write_packed(job, err) : trm_job_write_store(job, err);
-    job->write_s += trm_clock() - start;
-    return end_step(job, status, err);
+    return take_step(job, TRM_JOB_WRITTEN, write_output, err);
 }
 
 trm_status trm_job_tell(trm_job *job, const char **json, trm_error *err)
 {
-    trm_status status = trm_job_collect_facts(job, err);
-    *json = job->told;
+    const bool again = job->state == TRM_JOB_TOLD || job->state == TRM_JOB_DONE;
+    trm_status status = again ? TRM_OK : take_step(job, TRM_JOB_TOLD, trm_job_collect_facts, err);
+    *json = status == TRM_OK ? job->told : NULL;
     return status;
 }
 
 void trm_job_done(trm_job *job)
 {
+    if (job->state != TRM_JOB_TOLD)
+        return;
+    job->state = TRM_JOB_DONE;
     if (job->packed == NULL)
         trm_job_checkpoint_done(&job->checkpoint);
 }

@@ -72,9 +72,9 @@ static trm_status check_source(const trm_job *job, trm_packed_form form, trm_err
 
 trm_status trm_job_recognize(trm_job *job, trm_error *err)
 {
-    const trm_packed_form form = trm_packed_recognize(job->comm, job->settings.input[0]);
-    job->settings.packed = form == TRM_PACKED_NEGATIVE || form == TRM_PACKED_NEGATIVES;
-    return check_source(job, form, err);
+    job->form = trm_packed_recognize(job->comm, job->settings.input[0]);
+    job->settings.packed = job->form == TRM_PACKED_NEGATIVE || job->form == TRM_PACKED_NEGATIVES;
+    return check_source(job, job->form, err);
 }
 
 /* ---- the work ---- */
@@ -164,7 +164,7 @@ trm_status trm_job_write_packed(trm_job *job, trm_error *err)
                                        .first = work->first,
                                        .count = packed->count,
                                        .data = work->gradient[k]};
-    if (trm_packed_recognize(job->comm, job->settings.input[0]) == TRM_PACKED_NEGATIVES) {
+    if (job->form == TRM_PACKED_NEGATIVES) {
         arrays[2].name = "/gradient/negatives";
         arrays[2].rank = 3;
         arrays[2].size[1] = packed->negatives;
@@ -188,7 +188,6 @@ static trm_status take_threads(trm_job *job, trm_error *err)
     job->packed->threads = trm_run_threads(run);
     if (job->rank == 0)
         trm_warn_of_threads(&job->voice, run);
-    omp_set_num_threads(job->packed->threads);
     trm_run_destroy(&run);
     return TRM_OK;
 }
@@ -219,8 +218,13 @@ trm_status trm_job_open_packed(trm_job *job, trm_error *err)
 
 trm_status trm_job_run_packed(trm_job *job, trm_error *err)
 {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(job->packed->threads);
     trm_status status = load(job, err);
-    return status == TRM_OK ? evaluate(job, err) : status;
+    if (status == TRM_OK)
+        status = evaluate(job, err);
+    omp_set_num_threads(before); /* it is the caller's */
+    return status;
 }
 
 /* ---- what it tells ---- */
