@@ -6,23 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* From the end: what must move is looked at anyway. */
 bool trm_candidate_insert(trm_candidate *list, int64_t length, trm_candidate candidate)
 {
-    if (length == 0 || !trm_candidate_less(candidate, list[length - 1]))
+    int64_t at = length;
+    while (at > 0 && trm_candidate_less(candidate, list[at - 1]))
+        at--;
+    if (at == length || (at > 0 && list[at - 1].id == candidate.id && list[at - 1].key == candidate.key))
         return false;
-    int64_t lo = 0, hi = length - 1; /* the first place whose candidate is not smaller */
-    while (lo < hi) {
-        int64_t middle = lo + (hi - lo) / 2;
-        if (trm_candidate_less(list[middle], candidate))
-            lo = middle + 1;
-        else
-            hi = middle;
-    }
-    if (list[lo].id == candidate.id && list[lo].key == candidate.key)
-        return false;
-    for (int64_t i = length - 1; i > lo; i--)
+    for (int64_t i = length - 1; i > at; i--)
         list[i] = list[i - 1];
-    list[lo] = candidate;
+    list[at] = candidate;
     return true;
 }
 

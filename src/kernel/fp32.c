@@ -39,14 +39,14 @@ typedef struct edges {
     const float *row_near, *row_term, *col_near, *col_term;
 } edges;
 
-/* Multiplies STRIP rows (a: their first float of k = 0) with GROUP columns. Where a pair may be near enough:
- * writes all products to out and returns true. */
-typedef bool micro_kernel(const float *a, const float *b, int dim, edges e, float *out);
+/* Multiplies STRIP rows (a: their first float of k = 0) with GROUP columns. Returns the rows of which a pair may be
+ * near enough, a bit each; where there are any, all products are in out. */
+typedef uint32_t micro_kernel(const float *a, const float *b, int dim, edges e, float *out);
 
 /* Rows two at a time, so that the accumulators of a row are a few registers. */
-static bool micro_portable(const float *a, const float *b, int dim, edges e, float *out)
+static uint32_t micro_portable(const float *a, const float *b, int dim, edges e, float *out)
 {
-    int left = 0;
+    uint32_t rows = 0;
     for (int i = 0; i < STRIP; i += 2) {
         for (int h = 0; h < GROUP; h += 8) {
             float s0[8] = {0}, s1[8] = {0};
@@ -63,18 +63,20 @@ static bool micro_portable(const float *a, const float *b, int dim, edges e, flo
         }
     }
     for (int i = 0; i < STRIP; i++) {
+        int left = 0;
         for (int j = 0; j < GROUP; j++) {
             const float by_row = e.row_near[i] + e.col_term[j], by_col = e.col_near[j] + e.row_term[i];
             left |= !(out[i * GROUP + j] <= (by_row < by_col ? by_row : by_col));
         }
+        rows |= (uint32_t)left << i;
     }
-    return left != 0;
+    return rows;
 }
 
 #if TRM_HAVE_X86
 #define EACH_ROW(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-TRM_TARGET_AVX512 static bool micro_avx512(const float *a, const float *b, int dim, edges e, float *out)
+TRM_TARGET_AVX512 static uint32_t micro_avx512(const float *a, const float *b, int dim, edges e, float *out)
 {
 #define START(i) __m512 s##i = _mm512_setzero_ps(), t##i = s##i;
     EACH_ROW(START)
@@ -94,30 +96,34 @@ TRM_TARGET_AVX512 static bool micro_avx512(const float *a, const float *b, int d
     }
     const __m512 n0 = _mm512_loadu_ps(e.col_near), n1 = _mm512_loadu_ps(e.col_near + 16);
     const __m512 c0 = _mm512_loadu_ps(e.col_term), c1 = _mm512_loadu_ps(e.col_term + 16);
-    unsigned left = 0;
 #define TEST(i)                                                                                              \
+    unsigned left##i;                                                                                        \
     {                                                                                                        \
         const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]);             \
         const __m512 m0 = _mm512_min_ps(_mm512_add_ps(near, c0), _mm512_add_ps(n0, term));                   \
         const __m512 m1 = _mm512_min_ps(_mm512_add_ps(near, c1), _mm512_add_ps(n1, term));                   \
-        left |= (unsigned)_mm512_cmp_ps_mask(s##i, m0, _CMP_NLE_UQ);                                         \
-        left |= (unsigned)_mm512_cmp_ps_mask(t##i, m1, _CMP_NLE_UQ);                                         \
+        left##i = (unsigned)_mm512_cmp_ps_mask(s##i, m0, _CMP_NLE_UQ) |                                      \
+                  (unsigned)_mm512_cmp_ps_mask(t##i, m1, _CMP_NLE_UQ);                                       \
     }
     EACH_ROW(TEST)
 #undef TEST
-    if (__builtin_expect(left == 0, 1))
-        return false;
+#define ALSO(i) | left##i
+    if (__builtin_expect((0 EACH_ROW(ALSO)) == 0, 1))
+        return 0;
+#undef ALSO
 #define STORE(i)                                                                                             \
     _mm512_storeu_ps(out + (i)*GROUP, s##i);                                                                 \
     _mm512_storeu_ps(out + (i)*GROUP + 16, t##i);
     EACH_ROW(STORE)
 #undef STORE
-    return true;
+#define BIT(i) | (uint32_t)(left##i != 0) << (i)
+    return 0 EACH_ROW(BIT);
+#undef BIT
 }
 
 /* Four rows by 16 columns: eight accumulators, as many as the latency of two multiply-adds a cycle needs. */
-TRM_TARGET_AVX2 static inline __attribute__((always_inline)) int quarter_avx2(const float *a, const float *b,
-                                                                              int dim, edges e, float *out)
+TRM_TARGET_AVX2 static inline __attribute__((always_inline)) uint32_t
+quarter_avx2(const float *a, const float *b, int dim, edges e, float *out)
 {
 #define EACH_OF_4(DO) DO(0) DO(1) DO(2) DO(3)
 #define START(i) __m256 s##i = _mm256_setzero_ps(), t##i = s##i;
@@ -138,34 +144,38 @@ TRM_TARGET_AVX2 static inline __attribute__((always_inline)) int quarter_avx2(co
     }
     const __m256 n0 = _mm256_loadu_ps(e.col_near), n1 = _mm256_loadu_ps(e.col_near + 8);
     const __m256 c0 = _mm256_loadu_ps(e.col_term), c1 = _mm256_loadu_ps(e.col_term + 8);
-    __m256 left = _mm256_setzero_ps();
 #define TEST(i)                                                                                              \
+    __m256 left##i;                                                                                          \
     {                                                                                                        \
         const __m256 near = _mm256_broadcast_ss(e.row_near + (i)),                                           \
                      term = _mm256_broadcast_ss(e.row_term + (i));                                           \
         const __m256 m0 = _mm256_min_ps(_mm256_add_ps(near, c0), _mm256_add_ps(n0, term));                   \
         const __m256 m1 = _mm256_min_ps(_mm256_add_ps(near, c1), _mm256_add_ps(n1, term));                   \
-        left = _mm256_or_ps(left, _mm256_cmp_ps(s##i, m0, _CMP_NLE_UQ));                                     \
-        left = _mm256_or_ps(left, _mm256_cmp_ps(t##i, m1, _CMP_NLE_UQ));                                     \
+        left##i = _mm256_or_ps(_mm256_cmp_ps(s##i, m0, _CMP_NLE_UQ), _mm256_cmp_ps(t##i, m1, _CMP_NLE_UQ));  \
         _mm256_storeu_ps(out + (i)*GROUP, s##i);                                                             \
         _mm256_storeu_ps(out + (i)*GROUP + 8, t##i);                                                         \
     }
     EACH_OF_4(TEST)
 #undef TEST
+    if (__builtin_expect(
+            _mm256_movemask_ps(_mm256_or_ps(_mm256_or_ps(left0, left1), _mm256_or_ps(left2, left3))) == 0, 1))
+        return 0;
+#define BIT(i) | (uint32_t)(_mm256_movemask_ps(left##i) != 0) << (i)
+    return 0 EACH_OF_4(BIT);
+#undef BIT
 #undef EACH_OF_4
-    return _mm256_movemask_ps(left);
 }
 
-TRM_TARGET_AVX2 static bool micro_avx2(const float *a, const float *b, int dim, edges e, float *out)
+TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int dim, edges e, float *out)
 {
-    int left = 0;
+    uint32_t rows = 0;
     for (int i = 0; i < STRIP; i += 4) {
         for (int j = 0; j < GROUP; j += 16) {
             const edges part = {e.row_near + i, e.row_term + i, e.col_near + j, e.col_term + j};
-            left |= quarter_avx2(a + i, b + j, dim, part, out + i * GROUP + j);
+            rows |= quarter_avx2(a + i, b + j, dim, part, out + i * GROUP + j) << i;
         }
     }
-    return left != 0;
+    return rows;
 }
 #endif
 
@@ -196,10 +206,13 @@ static void tile_fp32(const trm_tile *tile, trm_workspace *work)
             const float *a = tile->a->packed + row / GROUP * GROUP * dim + row % GROUP;
             const edges e = {tile->a_bounds->near + (row - tile->a_bounds->first), tile->a->near_term + row,
                              tile->b_bounds->near + (col - tile->b_bounds->first), tile->b->near_term + col};
-            if (!micro(a, b, dim, e, out))
-                continue;
-            const int rows = row_end - row < STRIP ? (int)(row_end - row) : STRIP;
-            scan(tile, out, GROUP, row, rows, col, cols, work);
+            uint32_t rows = micro(a, b, dim, e, out);
+            if (row_end - row < STRIP)
+                rows &= (1U << (row_end - row)) - 1U;
+            for (; rows != 0; rows &= rows - 1) {
+                const int i = __builtin_ctz(rows);
+                scan(tile, out + i * GROUP, GROUP, row + i, 1, col, cols, work);
+            }
         }
     }
     trm_scan_finish(tile, work, from);

@@ -305,20 +305,50 @@ static void run_dense(const trm_tiles *tiles, const trm_area *whole, trm_worker 
         offer_side(tiles, whole, tiles->b, whole->col, whole->col_end, worker, offer_columns);
 }
 
-/* Marks the survivors that a side wants; under its lock, because another thread may be moving its state. */
-static void mark_wanted(trm_side *side, int64_t lock, trm_worker *worker, uint8_t mark)
+static int64_t wanting_row(const trm_survivor *survivor, uint8_t mark)
+{
+    return mark == WANTED_BY_A ? survivor->row : survivor->col;
+}
+
+/* Of a query whose window says it all, and so many survivors that each row's is better taken once. */
+static void mark_in_windows(const trm_side *side, int64_t first, int64_t rows, trm_worker *worker,
+                            uint8_t mark)
 {
     const trm_survivor *survivors = worker->work->survivors;
+    for (int64_t i = 0; i < rows; i++) {
+        worker->lo[i] = INFINITY;
+        worker->hi[i] = -INFINITY;
+        if (has_slots(side, first + i, first + i + 1))
+            side->query->type->window(side->query, side->state, first + i, &worker->lo[i], &worker->hi[i]);
+    }
+    for (int64_t k = 0; k < worker->work->count; k++) {
+        const int64_t i = wanting_row(&survivors[k], mark) - first;
+        if (!((double)survivors[k].lo > worker->hi[i]) && !((double)survivors[k].hi < worker->lo[i]))
+            worker->wanted[k] |= mark; /* what can't be compared is wanted */
+    }
+}
+
+/* Marks the survivors that a side wants; under its lock, because another thread may be moving its state. */
+static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t tile_row, trm_worker *worker,
+                        uint8_t mark)
+{
+    const trm_survivor *survivors = worker->work->survivors;
+    const int64_t first = tile_row * tiles->tile, rows = tile_end(first, tiles->tile, side->count) - first;
     if (side->query == NULL)
         return;
-    omp_set_lock(&side->locks[lock]);
-    for (int64_t k = 0; k < worker->work->count; k++) {
-        int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
-        if (has_slots(side, row, row + 1) &&
-            trm_query_wants(side->query, side->state, row, (double)survivors[k].lo, (double)survivors[k].hi))
-            worker->wanted[k] |= mark;
+    omp_set_lock(&side->locks[tile_row]);
+    if (side->query->type->wants == NULL && worker->work->count >= rows) {
+        mark_in_windows(side, first, rows, worker, mark);
+    } else {
+        for (int64_t k = 0; k < worker->work->count; k++) {
+            const int64_t row = wanting_row(&survivors[k], mark);
+            if (has_slots(side, row, row + 1) &&
+                trm_query_wants(side->query, side->state, row, (double)survivors[k].lo,
+                                (double)survivors[k].hi))
+                worker->wanted[k] |= mark;
+        }
     }
-    omp_unset_lock(&side->locks[lock]);
+    omp_unset_lock(&side->locks[tile_row]);
 }
 
 /* Offers the decided survivors to a side and moves the windows of the rows that changed. */
@@ -403,8 +433,8 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, const 
     if (work->count > (int64_t)tile->rows * tile->cols / ASK_UP_TO_ONE_IN)
         return -1;
     memset(worker->wanted, 0, (size_t)work->count);
-    mark_wanted(a, tile_a, worker, WANTED_BY_A);
-    mark_wanted(b, tile_b, worker, WANTED_BY_B);
+    mark_wanted(tiles, a, tile_a, worker, WANTED_BY_A);
+    mark_wanted(tiles, b, tile_b, worker, WANTED_BY_B);
     int64_t decided = 0;
     for (int64_t k = 0; k < work->count; k++) {
         if (!worker->wanted[k])
@@ -457,19 +487,9 @@ static void run_classes(const trm_tiles *tiles, const trm_area *area, trm_worker
         run_dense(tiles, &part, worker);
 }
 
-/* A tile of an area, by the filter, or dense where the filter has just shown to be of no use. */
-static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *area, trm_worker *worker)
+/* A part of a tile by the filter, or dense where that rules out too little. Was the filter worth it? */
+static bool run_area(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
 {
-    (void)whole;
-    if (tiles->relation == TRM_SAME_LABEL && (tiles->every_pair || has_small_classes(tiles, area))) {
-        run_classes(tiles, area, worker);
-        return;
-    }
-    if (worker->dense_left > 0) {
-        worker->dense_left--;
-        run_dense(tiles, area, worker);
-        return;
-    }
     /* what is left of a tile may begin anywhere; the kernel goes by whole groups of rows */
     const int64_t row = area->row / TRM_TILE_ALIGN * TRM_TILE_ALIGN,
                   col = area->col / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
@@ -482,11 +502,48 @@ static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_ar
                            .rows = (int)(area->row_end - row),
                            .cols = (int)(area->col_end - col)};
     const int64_t decided = run_filtered(tiles, &tile, area, worker);
-    judge_filter(worker, decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN);
     if (decided >= 0)
         worker->counts.elements += pairs_of(area);
     else
         run_dense(tiles, area, worker);
+    return decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN;
+}
+
+/* A tile in strips of one group of rows: those that have seen nothing yet want every distance, and after a strip they
+ * may want few. The strips lie across the side whose anchors ask. Once the first of a tile shows no need of it, the
+ * rest is one. Was the filter of any use? */
+static bool run_strips(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
+{
+    trm_area strip = *area;
+    const bool by_rows = tiles->b->query != NULL;
+    int64_t *from = by_rows ? &strip.row : &strip.col, *to = by_rows ? &strip.row_end : &strip.col_end;
+    const int64_t first = *from, last = *to;
+    bool of_use = false;
+    for (; *from < last; *from = *to) {
+        const int64_t next = (*from / TRM_TILE_ALIGN + 1) * TRM_TILE_ALIGN;
+        *to = !worker->wary || next > last ? last : next;
+        const bool worth_it = run_area(tiles, &strip, worker);
+        if (*from == first)
+            worker->wary = !worth_it;
+        of_use = of_use || worth_it;
+    }
+    return of_use;
+}
+
+/* A tile of an area, by the filter, or dense where the filter has just shown to be of no use. */
+static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *area, trm_worker *worker)
+{
+    (void)whole;
+    if (tiles->relation == TRM_SAME_LABEL && (tiles->every_pair || has_small_classes(tiles, area))) {
+        run_classes(tiles, area, worker);
+    } else if (worker->dense_left > 0) {
+        worker->dense_left--;
+        run_dense(tiles, area, worker);
+    } else if (worker->wary && !area->diagonal) {
+        judge_filter(worker, run_strips(tiles, area, worker));
+    } else {
+        worker->wary = !run_area(tiles, area, worker);
+    }
 }
 
 /* A block, or what is left of it, on its way through trm_done_left. */
