@@ -5,6 +5,8 @@ import math
 import h5py
 import numpy as np
 
+from draw import FILTERS
+
 TRIPLET = np.dtype([("anchor", "i8"), ("positive", "i8"), ("negative", "i8"), ("d_ap", "f8"), ("d_an", "f8"), ("kind", "i8"), ("rank", "i8")])
 
 
@@ -15,6 +17,12 @@ class Expected:
         with open(f"{job.folder}/expected.json") as f:
             self.numbers = json.load(f)
         self.triplets = np.fromfile(f"{job.folder}/triplets.out", TRIPLET)
+        self.family = self.numbers.get("family")
+        if self.family:
+            lines, width = self.family["lines"], self.family["width"]
+            lists = np.fromfile(f"{job.folder}/lists.out", "i8")
+            ends = np.cumsum([lines, lines, lines * width, lines])
+            self.lists = dict(zip(("anchor", "positive", "negative", "d_ap", "d_an"), np.split(lists, ends)))
         self.gradient = None
         if job.gradient:
             shape = (job.spec["rows"], job.spec["dim"])
@@ -22,6 +30,10 @@ class Expected:
             self.size = np.fromfile(f"{job.folder}/size.out")
             with np.errstate(over="ignore"):
                 self.rounded = self.gradient.astype("f4")
+
+    def is_too_long(self):
+        """A set of more triplets than may be listed."""
+        return self.family is not None and self.family["count"] != self.family["total"]
 
     def overflows(self):
         return self.gradient is not None and not np.isfinite(self.rounded).all()
@@ -87,6 +99,21 @@ def differing_triplets(expected, report, file):
     return wrong
 
 
+def differing_lists(expected, file):
+    wrong = []
+    lines, width = expected.family["lines"], expected.family["width"]
+    for name, wanted in expected.lists.items():
+        wanted = wanted.view("f8") if name.startswith("d_") else wanted
+        wanted = wanted.reshape(lines, width) if name in ("negative", "d_an") else wanted
+        got = file["lists"][name][...]
+        if got.dtype != wanted.dtype or got.shape != wanted.shape:
+            wrong.append(f"lists/{name} is {got.dtype} {got.shape}, not {wanted.dtype} {wanted.shape}")
+        elif got.tobytes() != wanted.tobytes():
+            at = tuple(int(i) for i in np.argwhere(got.view("i8") != wanted.view("i8"))[0])
+            wrong.append(f"lists/{name}{list(at)} is {got[at]!r}, not {wanted[at]!r}")
+    return wrong
+
+
 def differing_names(job, file):
     """Labels that are names are kept with the result."""
     if job.store.kind not in ("S", "text", "enum"):
@@ -122,11 +149,33 @@ def differing_report(job, expected, report):
                                          report["packed"])
     wrong += differing_numbers("anchors", numbers["anchors"], report["anchors"])
     wrong += differing_numbers("store", dict(rows=job.store.count, dim=job.store.dim, classes=numbers["classes"]), report["store"])
+    if expected.family:
+        return wrong + differing_family(job, expected, report)
     if source == "mined":
         wrong += differing_numbers("triplets", numbers["triplets"], report["triplets"])
         wrong += differing_numbers("report", dict(positive_pairs=numbers["positive_pairs"]), report)
     else:
         wrong += differing_numbers("triplets", dict(total=numbers["loss"]["count"]), report["triplets"])
+    return wrong
+
+
+def differing_family(job, expected, report):
+    family, asked = expected.family, job.spec["family"]
+    counts = dict(total=family["total"], semihard=family["total"] - family["fallback"], fallback=family["fallback"],
+                  skipped=family["skipped"])
+    wrong = differing_numbers("triplets", counts, report["triplets"])
+    wrong += differing_numbers("report", dict(positive_pairs=family["positive_pairs"]), report)
+    for name, wanted in family["statistics"].items():
+        if wanted["count"] == 0:  # no values
+            wanted = {key: 0 if key == "count" else None for key in wanted}
+        wrong += differing_numbers(f"statistics.{name}", wanted, report["statistics"][name])
+    if asked["emit"]:
+        wrong += differing_numbers("set", dict(count=family["total"], listed=True), report["set"])
+    elif asked["negatives"] != "semihard":
+        wrong += differing_numbers("filters", dict(short_anchors=family["short_anchors"]), report["filters"])
+    for name, removed in zip(FILTERS, family["removed"]):
+        if name in asked["filters"]:
+            wrong += differing_numbers(f"filters.{name}", dict(removed=removed), report["filters"][name.replace("-", "_")])
     return wrong
 
 
@@ -154,8 +203,11 @@ def judge_run(job, expected, run, path):
         with h5py.File(path, "r") as file:
             if file.attrs.get("complete") != 1:
                 wrong.append("the file is not complete")
-            if job.command == "mine":
+            if job.command == "mine" and job.spec.get("family", {}).get("lists"):
+                wrong += differing_lists(expected, file)
+            elif job.command == "mine":
                 wrong += differing_triplets(expected, report, file)
+            if job.command == "mine":
                 wrong += differing_names(job, file)
             drawn = job.spec["source"] == "packed" and job.spec["choice"] == "random" and job.spec["negatives"] > 1
             if job.gradient and not drawn:

@@ -350,7 +350,7 @@ def draw_margin(r, metric, rows):
     return float(round(scale)) if scale > 1.5 and r.random() < 0.7 else scale
 
 
-def draw_given(r, source, choice, preset, rows):
+def draw_given(r, source, choice, preset, rows, family):
     """Options of the command line, as far as they apply to where the triplets come from."""
     given = {}
 
@@ -364,12 +364,13 @@ def draw_given(r, source, choice, preset, rows):
     maybe("reduction", REDUCTIONS, 0.7)
     maybe("normalize", (True,), 0.2)
     if source == "mined":
-        if r.random() < (0.7 if preset is None else 0.1):
+        if r.random() < (0.7 if preset is None else 0.1) and not family:
             given["positives"] = draw_positives(r)
     if source == "mined" or (source == "packed" and choice == "semihard"):
         maybe("window", ("lt", "le", "none", "none"), 0.8)
-        maybe("pick", ("nearest", "farthest"), 0.4)
-        maybe("fallback", ("skip", "farthest-inside", "hardest"), 0.6)
+        if not family:
+            maybe("pick", ("nearest", "farthest"), 0.4)
+            maybe("fallback", ("skip", "farthest-inside", "hardest"), 0.6)
     if source in ("mined", "given", "batch-hard") or (source == "packed" and choice != "reversed"):
         maybe("soft", (True,), 0.2)
         maybe("swap", (True,), 0.25)
@@ -384,6 +385,76 @@ def draw_given(r, source, choice, preset, rows):
     if source == "packed" and preset is None and choice != "semihard":
         given["negatives"] = choice
     return given
+
+
+# ---- policies of the whole family ----
+
+SETS = ("within-margin", "hard-all", "easy-all", "violating", "multisimilarity")
+FILTERS = ("min-distance", "max-distance", "absolute-margin", "relative-margin", "not-near-positive")
+LIST_AT_MOST = 60000
+
+
+def some_distance(r, metric, rows, gap=False):
+    """Near one that occurs; gap: a difference of two."""
+    x = rows[[r.randrange(len(rows)) for _ in range(3)]].astype("f8")
+    with np.errstate(all="ignore"):
+        a, b, c = x if metric != "cosine" else x / np.linalg.norm(x, axis=1, keepdims=True)
+        near, far = (-float(p @ q) if metric == "dot" else 1 - float(p @ q) if metric == "cosine"
+                     else float(((p - q) ** 2).sum()) ** (0.5 if metric == "l2" else 1) for p, q in ((a, b), (a, c)))
+    value = near - far if gap else near if metric == "dot" else abs(near)
+    return value if np.isfinite(value) else 1.0
+
+
+def draw_filters(r, metric, rows):
+    many, one, filters = r.randrange(4), r.choice(FILTERS), {}
+    for name in FILTERS:
+        if r.random() < 0.5 if many > 2 else many > 0 and name == one:
+            filters[name] = (r.choice((0.0, 0.05, 0.5)) if name == "relative-margin"
+                             else some_distance(r, metric, rows, name == "absolute-margin"))
+    return filters
+
+
+def draw_ranks(r, rows):
+    if r.random() > 0.35:
+        return {}
+    first = r.randint(1, 1 + rows // 4)
+    return dict(rank_from=first, rank_to=first + r.randint(0, rows // 2) if r.random() < 0.7 else None, after=r.random() < 0.5)
+
+
+def draw_family(r, metric, rows):
+    """A policy for positives and for negatives with what goes with them, as the judge has it. Counts are often more than there is."""
+    count = lambda: r.choice((1, 2, 3, 5, 10, 1000 if len(rows) <= 60 else 4))
+    family = dict(positives=r.choice(("all", "hardest", "easiest", f"nearest:{count()}", f"random:{count()}", f"random:{count()}")),
+                  negatives="semihard", pick="nearest", fallback="skip", seed=r.choice((0, 1, r.randrange(2**62))),
+                  rank_from=1, rank_to=None, after=False, filters={}, lists=False, emit=False, list_at_most=10**9)
+    word = r.choice(("semihard", "hard", "topk", "topk", "random", "random", "weighted", *SETS))
+    family["negatives"] = f"{word}:{count()}" if word in ("topk", "random", "weighted") else word
+    if word == "multisimilarity":
+        family["negatives"] = f"{word}:{r.choice((0.0, 0.1, 0.5, abs(some_distance(r, metric, rows, True))))!r}"
+    if word == "semihard":
+        family.update(pick=r.choice(("nearest", "farthest", "random")),
+                      fallback=r.choice(("skip", "farthest-inside", "hardest", "random")))
+    elif word not in SETS:
+        family.update(filters=draw_filters(r, metric, rows), **draw_ranks(r, len(rows)))
+    if word in SETS:
+        family.update(emit=True, list_at_most=LIST_AT_MOST)
+    else:
+        family["lists"] = r.random() < 0.3
+    return family
+
+
+def words_of_family(family):
+    words = [f"--{key}={family[key]}" for key in ("positives", "negatives", "seed")]
+    if family["negatives"] == "semihard":
+        words += [f"--{key}={family[key]}" for key in ("pick", "fallback")]
+    words += [f"--{name}={value!r}" for name, value in family["filters"].items()]
+    if family["rank_from"] > 1 or family["rank_to"] is not None or family["after"]:
+        words.append(f"--ranks={family['rank_from']}-{family['rank_to'] or ''}")
+    if family["after"]:
+        words.append("--rank-order=after")
+    if family["emit"]:
+        words += ["--emit", f"--max-triplets={family['list_at_most']}"]
+    return words + (["--form=lists"] if family["lists"] else [])
 
 
 def words_of(given):
@@ -464,7 +535,7 @@ class Job:
         zeros = r.random() < 0.06
         most = 70 if self.source == "batch-all" else 300
         self.store = Packed(r, n, folder, zeros) if self.source == "packed" else Store(r, n, folder, most, zeros)
-        self.given = draw_given(r, self.source, self.choice, self.preset, self.store.rows)
+        self.given = draw_given(r, self.source, self.choice, self.preset, self.store.rows, self.of_family)
         options = dict(DEFAULTS, source=self.source)
         if self.preset:
             options.update(PRESETS[self.preset])
@@ -473,6 +544,16 @@ class Job:
         if options["normalize"] and r.random() < 0.4:
             options["gradient_at"] = self.given["gradient_at"] = r.choice(("stored", "normalized"))
         self.spec = settle(options)
+        self.family = None
+        if self.of_family:
+            rows = self.store.rows
+            if self.spec["normalize"]:
+                with np.errstate(all="ignore"):
+                    rows = rows / np.linalg.norm(rows.astype("f8"), axis=1, keepdims=True)
+            self.family = self.spec["family"] = draw_family(r, self.spec["metric"], rows)
+            if self.family["negatives"] != "semihard":
+                self.given.pop("window", None)
+                self.spec["window"] = "lt"
         self.spec.update(rows=len(self.store.rows), dim=self.store.dim, gradient=self.gradient)
         if self.source == "packed":
             self.spec.update(anchors=self.store.count, negatives=self.store.negatives)
@@ -501,6 +582,7 @@ class Job:
             if self.source == "packed":
                 self.choice = r.choice(("semihard", "semihard", "hard", "random", "reversed"))
         self.command = "mine" if self.source == "mined" and r.random() < 0.8 else "loss"
+        self.of_family = self.command == "mine" and self.preset is None and r.random() < 0.8
 
     def draw_given_triplets(self, r):
         triplets = draw_triplets(r, self.store.classes())
@@ -553,6 +635,7 @@ class Job:
     def words(self):
         """The command line but for the output and the configuration."""
         words = [self.command, *self.store.inputs, *self.store.words, *words_of(self.given)]
+        words += words_of_family(self.family) if self.family else []
         if self.preset:
             words.append(f"--compat={self.preset}")
         elif self.source == "given":

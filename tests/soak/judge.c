@@ -3,9 +3,11 @@
  * FOLDER has job.json (the options, all of them said; presets and defaults are not known here), rows.bin
  * (float32, as they were stored) and labels.bin (int64; -1 takes no part), or for given triplets also
  * triplets.bin (int64: all anchors, positives, negatives). Packed triplets come as rows, too: all anchors,
- * then all positives, then all negatives, without labels. Written are expected.json, and by name triplets.out
- * (trm_triplet), gradient.out and size.out (float64; see reference_loss). */
+ * then all positives, then all negatives, without labels. Where job.json has "family", its policies are those of
+ * reference_family. Written are expected.json, and by name triplets.out (trm_triplet), gradient.out and size.out
+ * (float64; see reference_loss), and lists.out (int64 anchors, positives, negatives, then float64 d_ap, d_an). */
 #include "support/reference.h"
+#include "support/reference_family.h"
 #include "support/reference_loss.h"
 
 #include <jansson.h>
@@ -96,6 +98,74 @@ static int64_t integer_of(const job *j, const char *key)
 static bool flag_of(const job *j, const char *key)
 {
     return json_is_true(json_object_get(j->text, key));
+}
+
+/* ---- policies of the whole family ---- */
+
+static double real_of(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+static void read_family(const job *j, const json_t *text, family_options *options)
+{
+    static const char *const filters[FAMILY_FILTERS] = {"min-distance", "max-distance", "absolute-margin",
+                                                        "relative-margin", "not-near-positive"};
+    const json_t *given = json_object_get(text, "filters");
+    family_options_init(options);
+    options->metric = j->evaluate.mine.metric;
+    options->margin = j->evaluate.mine.margin;
+    options->positives = json_string_value(json_object_get(text, "positives"));
+    options->negatives = json_string_value(json_object_get(text, "negatives"));
+    options->window = word_of(j, "window");
+    options->pick = json_string_value(json_object_get(text, "pick"));
+    options->fallback = json_string_value(json_object_get(text, "fallback"));
+    options->seed = (uint64_t)json_integer_value(json_object_get(text, "seed"));
+    options->rank_from = json_integer_value(json_object_get(text, "rank_from"));
+    if (json_is_integer(json_object_get(text, "rank_to")))
+        options->rank_to = json_integer_value(json_object_get(text, "rank_to"));
+    options->rank_order_after = json_is_true(json_object_get(text, "after"));
+    for (int f = 0; f < FAMILY_FILTERS; f++) {
+        options->filter[f].given = json_is_number(json_object_get(given, filters[f]));
+        options->filter[f].value = real_of(given, filters[f]);
+    }
+    options->lists = json_is_true(json_object_get(text, "lists"));
+    options->list_at_most = json_integer_value(json_object_get(text, "list_at_most"));
+}
+
+/* The triplets of a family's result as if they were given. */
+static void give_triplets(job *j, const family_result *result)
+{
+    int64_t *ids = need(3 * result->count, sizeof *ids);
+    for (int64_t k = 0; k < result->count; k++) {
+        ids[k] = result->triplets[k].anchor;
+        ids[result->count + k] = result->triplets[k].positive;
+        ids[2 * result->count + k] = result->triplets[k].negative;
+    }
+    j->evaluate.source = TRM_SOURCE_GIVEN;
+    j->evaluate.given =
+        (trm_given_triplets){result->count, ids, ids + result->count, ids + 2 * result->count};
+}
+
+static json_t *statistics_json(const family_statistics *of)
+{
+    return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "count", (json_int_t)of->count, "mean",
+                     of->mean, "median", of->median, "std", of->std, "min", of->min, "q1", of->lower_quartile,
+                     "q3", of->upper_quartile, "max", of->max);
+}
+
+static json_t *family_json(const family_result *r)
+{
+    json_t *removed = json_array();
+    for (int f = 0; f < FAMILY_FILTERS; f++)
+        json_array_append_new(removed, json_integer((json_int_t)r->removed[f]));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:{s:o, s:o, s:o}}", "positive_pairs",
+                     (json_int_t)r->positive_pairs, "total", (json_int_t)r->total, "count",
+                     (json_int_t)r->count, "fallback", (json_int_t)r->fallback, "skipped",
+                     (json_int_t)r->skipped, "short_anchors", (json_int_t)r->anchors.fell_short, "removed",
+                     removed, "lines", (json_int_t)r->lists.lines, "width", (json_int_t)r->lists.width,
+                     "statistics", "d_ap", statistics_json(&r->d_ap), "d_an", statistics_json(&r->d_an),
+                     "gap", statistics_json(&r->gap));
 }
 
 static void read_options(job *j)
@@ -306,6 +376,26 @@ static json_t *counts_json(const job *j, const trm_mine_summary *s)
         (json_int_t)(s->triplets.fallback + j->fallback), "skipped", (json_int_t)s->triplets.skipped);
 }
 
+static void write_lists(const job *j, const family_result *r)
+{
+    const int64_t lines = r->lists.lines, slots = lines * r->lists.width;
+    FILE *file = open_in(j->folder, "lists.out", "wb");
+    const struct {
+        const void *data;
+        int64_t count;
+    } parts[] = {{r->lists.anchor, lines},
+                 {r->lists.positive, lines},
+                 {r->lists.negative, slots},
+                 {r->lists.d_ap, lines},
+                 {r->lists.d_an, slots}};
+    for (int i = 0; i < 5; i++)
+        if (parts[i].count > 0 &&
+            fwrite(parts[i].data, 8, (size_t)parts[i].count, file) != (size_t)parts[i].count)
+            die("lists.out", "can't be written");
+    if (fclose(file) != 0)
+        die("lists.out", "can't be written");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2)
@@ -326,17 +416,28 @@ int main(int argc, char **argv)
     reference_result mined = {0};
     if (!j.packed)
         reference_mine(&j.store, &j.evaluate.mine, &mined);
+    family_result family = {0};
+    const json_t *text = json_object_get(j.text, "family");
+    if (text) {
+        family_options options;
+        read_family(&j, text, &options);
+        family_mine(&j.store, &options, &family);
+        give_triplets(&j, &family);
+    }
     reference_loss loss;
     const bool exactly = evaluate(&j, &loss);
     json_t *expected = counts_json(&j, &mined.summary);
     json_object_set_new(expected, "loss", loss_json(&loss));
     json_object_set_new(expected, "exactly", json_boolean(exactly));
+    if (text)
+        json_object_set_new(expected, "family", family_json(&family));
     FILE *out = open_in(j.folder, "expected.json", "w");
     if (json_dumpf(expected, out, JSON_REAL_PRECISION(17)) != 0 || fclose(out) != 0)
         die("expected.json", "can't be written");
     trm_triplet *triplets = need(loss.count, sizeof *triplets);
     for (int64_t k = 0; k < loss.count; k++)
-        triplets[k] = loss.terms[k].triplet;
+        triplets[k] = text ? family.triplets[k] : loss.terms[k].triplet;
+    write_lists(&j, &family);
     write_all(j.folder, "triplets.out", triplets, loss.count, sizeof *triplets);
     write_all(j.folder, "gradient.out", loss.gradient, j.gradient ? loss.rows * loss.dim : 0, sizeof(double));
     write_all(j.folder, "size.out", loss.size, j.gradient ? loss.rows : 0, sizeof(double));

@@ -31,7 +31,7 @@ except ImportError as missing:
 
 
 ENOUGH = 50  # so many jobs must try everything
-TRIED = ("runs in panels", "limits too small", "refusals", "stops", "kills", "resumed")
+TRIED = ("runs in panels", "limits too small", "refusals", "stops", "kills", "resumed", "jobs of the family")
 
 
 class Soak:
@@ -69,8 +69,10 @@ class Trial:
         if self.job.code in (0, 73):
             subprocess.run([self.soak.judge, self.folder], check=True, timeout=300)
             self.expected = compare.Expected(self.job)
-            if self.expected.overflows():
-                self.job.code = 65  # a gradient beyond float32
+            if self.expected.overflows() or self.expected.is_too_long():
+                self.job.code = 65  # a gradient beyond float32, a set that is not to be listed
+            if self.expected.family:
+                self.soak.count("jobs of the family")
             if self.expected.numbers["loss"]["count"] > 0:
                 self.soak.count("jobs with triplets")
         return self.job.code != 0
