@@ -57,6 +57,7 @@ typedef struct trm_loss_summary {
     double gradient_norm, gradient_max_abs; /* over all rows, of what is given back; 0 without a gradient */
     double loss_s, gradient_s;              /* largest of any rank */
     int64_t pairs_multiplied;               /* pairs of rows, in float64; batch-all only */
+    int64_t skipped;                        /* packed triplets only: anchors without a triplet */
 } trm_loss_summary;
 
 /* One rank's part of the work. The parts' triplets add up to count, their loss_sum to sum (up to the rounding

@@ -61,8 +61,8 @@ typedef struct trm_mine_options {
      * "nearest:K" (the K smallest), "random:K" (K drawn by the seed). Borrowed. */
     const char *positives;
     /* What a pair gets: "semihard" (by window, pick and fallback), "hard" (the nearest negative of all, whatever
-     * d(a,p)), "topk:K" (the K nearest), "random:K" (K of all, drawn by the seed), "weighted:K" (drawn with weights by
-     * l2 distance); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the margin),
+     * d(a,p)), "topk:K" (the K nearest), "random:K" (K of all, drawn by the seed; "random": one), "weighted:K"
+     * (drawn with weights by l2 distance); or a set, by d(a,n) - d(a,p): "within-margin" (more than 0, at most the margin),
      * "hard-all" (at most 0), "easy-all" (more than the margin), "violating" (at most the margin), or
      * "multisimilarity:E" (Wang et al. 2019). Where semihard does not apply, kind is 0. Borrowed. */
     const char *negatives;

@@ -33,6 +33,11 @@ const trm_word *trm_word_find(const trm_words *words, const char *text, size_t l
     return NULL;
 }
 
+const char *trm_word_colon(const trm_word *word)
+{
+    return word->number == NULL ? "" : word->usual > 0.0 ? "[:" : ":";
+}
+
 int trm_words_last(const trm_words *words)
 {
     int last = 0;
@@ -48,9 +53,9 @@ const char *trm_words_list(const trm_words *words, char *text, size_t size)
     for (int i = 0; i < words->count && used < size; i++) {
         const trm_word *word = trm_word_at(words, i);
         if (!word->derived)
-            used +=
-                (size_t)snprintf(text + used, size - used, "%s%s%s%s", used > 0 ? " " : "", word->name,
-                                 word->number != NULL ? ":" : "", word->number != NULL ? word->number : "");
+            used += (size_t)snprintf(text + used, size - used, "%s%s%s%s%s", used > 0 ? " " : "", word->name,
+                                     trm_word_colon(word), word->number != NULL ? word->number : "",
+                                     word->usual > 0.0 ? "]" : "");
     }
     return text;
 }

@@ -13,6 +13,7 @@ typedef struct trm_word {
     const char *number; /* "K" where a number follows, as in "nearest:K"; else NULL */
     bool real;          /* of that number: may it be other than whole? */
     double least, most;
+    double usual; /* where none follows; 0: one must */
 } trm_word;
 
 typedef struct trm_words {
@@ -40,9 +41,12 @@ const trm_word *trm_word_of(const trm_words *words, int value);
 const char *trm_word_name(const trm_words *words, int value);
 /* The word whose name is the first length bytes of text, or NULL; a derived one is not found. */
 const trm_word *trm_word_find(const trm_words *words, const char *text, size_t length);
+/* What stands between a word and what its number is called: ":", "[:" where the number may be left out (then "]" ends
+ * it), or nothing. */
+const char *trm_word_colon(const trm_word *word);
 /* The largest value. */
 int trm_words_last(const trm_words *words);
-/* The names that can be given, as "a b nearest:K". Returns text. */
+/* The names that can be given, as "a b nearest:K random[:K]". Returns text. */
 const char *trm_words_list(const trm_words *words, char *text, size_t size);
 
 #endif

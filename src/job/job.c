@@ -49,7 +49,7 @@ static const trm_taken loss_takes[] = {
     TRM_OWN(trm_dataset_table),
     TRM_OWN(trm_source_table),
     TRM_OF(trm_mine_table, mine),
-    TRM_OF(trm_packed_policy_table, packed_options),
+    TRM_OF(trm_loss_negatives_table, mine),
     TRM_OF(trm_semihard_table, mine),
     TRM_OWN(trm_whole_table),
     TRM_OF(trm_corner_table, loss),

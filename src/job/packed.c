@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/hash_sum.h"
 #include "job/facts.h"
+#include "mine/negatives.h"
 #include "par/agree.h"
 #include "par/merge.h"
 #include "store/loss_files.h"
@@ -53,14 +54,14 @@ static trm_status check_source(const trm_job *job, trm_packed_form form, trm_err
             err, TRM_ERR_USAGE,
             "--compat %s is for packed triplets (/anchor, /positive, /negative), which '%s' is not",
             preset->name, settings->input[0]);
-    if (form == TRM_PACKED_NEGATIVE && settings->packed_options.pick == TRM_PACKED_REVERSED)
+    if (form == TRM_PACKED_NEGATIVE && trm_negatives_are_reversed(&settings->mine))
         return trm_fail(err, TRM_ERR_USAGE,
                         "'%s' has /negative (B x D), and --negatives reversed%s takes /negatives (B x K x D) "
                         "only: the published "
                         "code would broadcast /negative to all B x B pairs of anchors and negatives",
                         settings->input[0],
                         preset != NULL && strcmp(preset->name, "guide-3") == 0 ? " (--compat guide-3)" : "");
-    if (!settings->packed && settings->packed_options.pick != TRM_PACKED_SEMIHARD)
+    if (!settings->packed && strcmp(settings->mine.negatives, "semihard") != 0)
         return trm_fail(err, TRM_ERR_USAGE,
                         "--negatives: only semihard over a store; hard is --loss batch-hard");
     if (!settings->packed && !asked)
@@ -141,9 +142,10 @@ static trm_status evaluate(trm_job *job, trm_error *err)
     trm_packed packed = work->packed;
     trm_packed_options options = settings->packed_options;
     options.loss = settings->loss;
+    options.negatives = settings->mine.negatives;
     options.window = settings->mine.window;
     options.window_margin = settings->mine.margin;
-    options.semihard_pick = settings->mine.pick;
+    options.pick = settings->mine.pick;
     options.fallback = settings->mine.fallback;
     options.seed = (uint64_t)settings->seed;
     if (settings->gradient_at_normalized)
@@ -200,10 +202,9 @@ trm_status trm_job_open_packed(trm_job *job, trm_error *err)
     job->packed = trm_alloc_zero(1, sizeof *job->packed);
     trm_status status = job->packed == NULL ? trm_fail_memory(err, "a job", 1, sizeof *job->packed) : TRM_OK;
     status = trm_agree(job->comm, status, err);
-    job->loss_name = settings->packed_options.pick == TRM_PACKED_REVERSED ? "reversed"
-                     : settings->loss.soft                                ? "triplet-soft"
-                                                                          : "triplet";
-    if (status == TRM_OK && job->rank == 0 && settings->packed_options.pick == TRM_PACKED_REVERSED)
+    const bool reversed = trm_negatives_are_reversed(&settings->mine);
+    job->loss_name = reversed ? "reversed" : settings->loss.soft ? "triplet-soft" : "triplet";
+    if (status == TRM_OK && job->rank == 0 && reversed)
         trm_warn(
             &job->voice,
             "--negatives reversed (--compat guide-3) is a published formula, min over k of "
@@ -244,7 +245,7 @@ json_t *trm_job_packed_facts(trm_job *job, int64_t peak_rss)
         trm_version(), "command", "loss", "packed", "anchors", (json_int_t)work->total, "negatives",
         (json_int_t)work->packed.negatives, "dim", work->packed.dim, "fingerprint", work->fingerprint,
         "options", trm_settings_json(&job->settings), "anchors", trm_anchors_json(&counts), "triplets",
-        trm_triplets_json(loss->count, loss->semihard, loss->fallback, work->total - loss->count), "loss",
+        trm_triplets_json(loss->count, loss->semihard, loss->fallback, loss->skipped), "loss",
         trm_loss_json(job->loss_name, loss, job->settings.loss.reduction));
     if (job->settings.gradient)
         trm_json_put(&object, "gradient", trm_gradient_json(loss));

@@ -42,31 +42,25 @@ static trm_status set(trm_settings *settings, int by, const char *name, size_t l
 
 static_assert(TRM_AT_MINED == 1 << TRM_SOURCE_MINED && TRM_AT_GIVEN == 1 << TRM_SOURCE_GIVEN &&
                   TRM_AT_HARD == 1 << TRM_SOURCE_BATCH_HARD && TRM_AT_ALL == 1 << TRM_SOURCE_BATCH_ALL &&
-                  TRM_AT_WITHIN == 1 << TRM_SOURCE_WITHIN &&
-                  TRM_AT_PACKED_HARD == TRM_AT_PACKED_SEMIHARD << TRM_PACKED_HARD &&
-                  TRM_AT_PACKED_RANDOM == TRM_AT_PACKED_SEMIHARD << TRM_PACKED_RANDOM &&
-                  TRM_AT_PACKED_REVERSED == TRM_AT_PACKED_SEMIHARD << TRM_PACKED_REVERSED,
+                  TRM_AT_WITHIN == 1 << TRM_SOURCE_WITHIN,
               "a source is a bit");
 
 uint32_t trm_settings_source(const trm_settings *settings)
 {
-    return settings->packed ? (uint32_t)TRM_AT_PACKED_SEMIHARD << settings->packed_options.pick
-                            : UINT32_C(1) << settings->source;
+    if (!settings->packed)
+        return UINT32_C(1) << settings->source;
+    if (trm_negatives_are_reversed(&settings->mine))
+        return TRM_AT_PACKED_REVERSED;
+    return trm_negatives_take(&settings->mine, TRM_TAKES_WINDOW) ? TRM_AT_PACKED_SEMIHARD
+                                                                 : TRM_AT_PACKED_OTHER;
 }
 
 const char *const *trm_settings_source_names(void)
 {
-    enum { STORES = TRM_SOURCE_WITHIN + 1 };
-    static char texts[TRM_AT_SOURCES][32];
-    static const char *names[TRM_AT_SOURCES];
-    for (int bit = 0; bit < TRM_AT_SOURCES; bit++) {
-        if (bit < STORES)
-            snprintf(texts[bit], sizeof texts[bit], "%s", trm_word_name(&trm_source_words, bit));
-        else
-            snprintf(texts[bit], sizeof texts[bit], "packed-%s",
-                     trm_word_name(&trm_packed_words, bit - STORES));
-        names[bit] = texts[bit];
-    }
+    static const char *names[TRM_AT_SOURCES] = {
+        [TRM_SOURCE_WITHIN + 1] = "packed-semihard", "packed-other", "packed-reversed"};
+    for (int source = 0; source <= TRM_SOURCE_WITHIN; source++)
+        names[source] = trm_word_name(&trm_source_words, source);
     return names;
 }
 
@@ -74,13 +68,12 @@ const char *const *trm_settings_source_names(void)
 static const char *source_text(const trm_settings *settings, char text[64])
 {
     const trm_source source = settings->source == TRM_SOURCE_WITHIN ? TRM_SOURCE_BATCH_ALL : settings->source;
-    if (settings->packed && settings->packed_options.pick == TRM_PACKED_SEMIHARD)
+    if (trm_settings_source(settings) == TRM_AT_PACKED_SEMIHARD)
         return "packed triplets";
     if (!settings->packed && source == TRM_SOURCE_GIVEN)
         return "--triplets";
     snprintf(text, 64, "%s %s", settings->packed ? "packed triplets with --negatives" : "--loss",
-             settings->packed ? trm_word_name(&trm_packed_words, (int)settings->packed_options.pick)
-                              : trm_word_name(&trm_source_words, (int)source));
+             settings->packed ? settings->mine.negatives : trm_word_name(&trm_source_words, (int)source));
     return text;
 }
 
@@ -136,11 +129,9 @@ static trm_status check_margins(const trm_settings *settings, trm_error *err)
 
 bool trm_settings_draw(const trm_settings *settings)
 {
-    const uint32_t source = trm_settings_source(settings);
-    const bool semihard =
-        settings->mine.pick == TRM_PICK_RANDOM || settings->mine.fallback == TRM_FALLBACK_RANDOM;
-    return (source == TRM_AT_MINED && (settings->batches > 0 || trm_mine_draws(&settings->mine))) ||
-           (source == TRM_AT_PACKED_SEMIHARD && semihard) || source == TRM_AT_PACKED_RANDOM;
+    if (settings->packed)
+        return trm_negatives_take(&settings->mine, TRM_TAKES_SEED);
+    return settings->source == TRM_SOURCE_MINED && (settings->batches > 0 || trm_mine_draws(&settings->mine));
 }
 
 bool trm_settings_in_batches(const trm_settings *settings)

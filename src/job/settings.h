@@ -37,7 +37,7 @@ struct trm_settings {
     trm_store_options store;
     trm_mine_options mine;
     trm_loss_options loss;
-    trm_packed_options packed_options; /* pick and norm_floor of it */
+    trm_packed_options packed_options; /* norm_floor of it */
     trm_source source;
     bool lone, gradient, gradient_at_normalized, normalize;
     double within;                                      /* NAN: not given */

@@ -5,6 +5,7 @@
 #include "loss/reduction.h"
 #include "loss/survey.h"
 #include "metric/metric.h"
+#include "mine/negatives.h"
 #include "mine/options.h"
 
 #include <inttypes.h>
@@ -29,14 +30,6 @@ static const trm_word sources[] = {
     {.name = "within-margin", .value = TRM_SOURCE_WITHIN, .derived = true},
 };
 const trm_words trm_source_words = TRM_WORDS("trm_source", sources);
-
-static const trm_word packed_picks[] = {
-    {.name = "semihard", .about = "by --window, --pick and --fallback", .value = TRM_PACKED_SEMIHARD},
-    {.name = "hard", .about = "the nearest", .value = TRM_PACKED_HARD},
-    {.name = "random", .about = "by --seed", .value = TRM_PACKED_RANDOM},
-    {.name = "reversed", .about = "guide-3's rule, no triplet loss", .value = TRM_PACKED_REVERSED},
-};
-const trm_words trm_packed_words = TRM_WORDS("trm_packed_pick", packed_picks);
 
 static const trm_word zero_words[] = {
     {.name = "none", .about = "no gradient", .value = 0},
@@ -92,23 +85,25 @@ static const trm_option loss_rows[] = {
 };
 const trm_options trm_loss_table = TRM_OPTIONS("Loss", loss_rows);
 
-static const trm_option packed_policy_rows[] = {
+/* What loss takes: whether there is a store or packed triplets shows later. */
+static const trm_option negatives_rows[] = {
     {.name = "negatives",
      .value = "POLICY",
-     .about = "of an anchor's own K in packed triplets; over a store semihard only",
+     .about = "which negatives each pair gets; in packed triplets, of an anchor's own K",
      .json = "negatives",
-     .kind = TRM_OPTION_WORD,
-     TRM_FIELD(trm_packed_options, pick),
-     .words = &trm_packed_words,
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_mine_options, negatives),
+     .words = &trm_own_negatives_words,
      .sources = TRM_AT_MINED | TRM_AT_PACKED,
      .decides = TRM_AT_MINED | TRM_AT_PACKED},
 };
-const trm_options trm_packed_policy_table = TRM_OPTIONS("Triplets", packed_policy_rows);
+const trm_options trm_loss_negatives_table = TRM_OPTIONS("Triplets", negatives_rows);
 
 static const trm_option packed_rows[] = {
+    {.kind = TRM_OPTION_TEXT, TRM_FIELD(trm_packed_options, negatives), .words = &trm_own_negatives_words},
     {.kind = TRM_OPTION_WORD, TRM_FIELD(trm_packed_options, window), .words = &trm_window_words},
     {.kind = TRM_OPTION_REAL, TRM_FIELD(trm_packed_options, window_margin)},
-    {.kind = TRM_OPTION_WORD, TRM_FIELD(trm_packed_options, semihard_pick), .words = &trm_pick_words},
+    {.kind = TRM_OPTION_WORD, TRM_FIELD(trm_packed_options, pick), .words = &trm_pick_words},
     {.kind = TRM_OPTION_WORD, TRM_FIELD(trm_packed_options, fallback), .words = &trm_fallback_words},
     {.kind = TRM_OPTION_WHOLE, TRM_FIELD(trm_packed_options, seed), .least = -TRM_MOST, .most = TRM_MOST},
     {.name = "norm-floor",
@@ -156,7 +151,6 @@ void trm_loss_arguments(trm_arguments *list, const trm_loss_options *options)
 
 void trm_packed_arguments(trm_arguments *list, const trm_packed_options *options)
 {
-    trm_arguments_options(list, &trm_packed_policy_table, options);
     trm_arguments_options(list, &trm_packed_table, options);
 }
 

@@ -8,12 +8,14 @@
 
 /* Of trm_loss_options: the loss, and its gradient at the hinge's corner. */
 extern const trm_options trm_loss_table, trm_corner_table;
-/* Of trm_packed_options, but for its loss: which negative, and the rest. */
-extern const trm_options trm_packed_policy_table, trm_packed_table;
+/* Of trm_packed_options, but for its loss. */
+extern const trm_options trm_packed_table;
+/* Of trm_mine_options: the policy of negatives, over a store or in packed triplets. */
+extern const trm_options trm_loss_negatives_table;
 /* Of trm_survey_options: what is told of the triplets beside the loss. */
 extern const trm_options trm_survey_table;
-/* Of trm_source, of trm_packed_pick, and those of the latter that there are over a store. */
-extern const trm_words trm_source_words, trm_packed_words;
+/* Of trm_source. */
+extern const trm_words trm_source_words;
 
 /* Add all but trm_packed_options.loss. Not collective. */
 void trm_loss_arguments(trm_arguments *list, const trm_loss_options *options);

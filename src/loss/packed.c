@@ -1,16 +1,16 @@
 /* Losses on packed triplets: every anchor has its own rows, so each rank works alone and only sums travel.
  *
- * A gradient row is a sum of at most two terms, always added positive first, then negative: the same bits for
- * any ranks and threads. Distances are the canonical float64 ones. */
+ * A gradient row is a sum over the anchor's triplets in the order of their ranks, of each the positive's term first,
+ * then the negative's: the same bits for any ranks and threads. Distances are the canonical float64 ones. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/exact_sum.h"
-#include "base/random.h"
 #include "base/sized.h"
 #include "loss/gradient.h"
 #include "loss/options.h"
 #include "loss/reduction.h"
 #include "loss/term.h"
+#include "mine/own.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
@@ -18,6 +18,7 @@
 
 #include <inttypes.h>
 #include <limits.h>
+#include <omp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +32,7 @@ static const trm_sized sized = {
 void trm_packed_options_init_sized(trm_packed_options *options, size_t size, size_t loss_size)
 {
     trm_packed_options own = {
-        .size = sizeof own, .pick = TRM_PACKED_SEMIHARD, .window = TRM_WINDOW_LT, .window_margin = 1.0};
+        .size = sizeof own, .negatives = "semihard", .window = TRM_WINDOW_LT, .window_margin = 1.0};
     trm_loss_options_init(&own.loss);
     trm_sized_give(&sized, &own, options, (const size_t[]){size, loss_size});
 }
@@ -43,17 +44,25 @@ typedef struct measured {
     bool floor_x, floor_y; /* a norm is the floor: a constant */
 } measured;
 
+/* A negative that was chosen: its place among the anchor's own. */
+typedef struct packed_choice {
+    int negative; /* -1: none */
+    trm_kind kind;
+} packed_choice;
+
 /* One call, on one rank. */
 typedef struct packed_job {
     const trm_packed *packed;
     const trm_packed_options *options;
-    int64_t first;       /* this rank's first anchor among all */
-    int *chosen;         /* of each anchor, or -1 */
-    bool wants_gradient; /* as any rank does */
+    trm_negatives negatives;
+    int64_t first;         /* this rank's first anchor among all */
+    int64_t most;          /* triplets of an anchor */
+    packed_choice *chosen; /* `most` of each anchor, in the order of ranks; none after the last */
+    bool wants_gradient;   /* as any rank does */
 } packed_job;
 
 /* Of one rank, and then of all. */
-enum { COUNT_ALL, COUNT_ACTIVE, COUNT_FALLBACK, COUNTS };
+enum { COUNT_ALL, COUNT_ACTIVE, COUNT_FALLBACK, COUNT_SKIPPED, COUNTS };
 
 /* The squared norm that counts; whether that is the floor. */
 static double norm2_of(const packed_job *job, const float *x, bool *is_floor)
@@ -79,113 +88,77 @@ static const float *negative_of(const trm_packed *packed, int64_t anchor, int64_
     return packed->negative + (anchor * packed->negatives + k) * packed->dim;
 }
 
-static double distance_to(const packed_job *job, int64_t anchor, int64_t k)
-{
-    const trm_packed *packed = job->packed;
-    return measure(job, packed->anchor + anchor * packed->dim, negative_of(packed, anchor, k)).d;
-}
-
 /* ---- which of an anchor's own negatives ---- */
 
-static bool inside_window(const trm_packed_options *options, double gap)
+static bool is_reversed(const packed_job *job)
 {
-    return options->window == TRM_WINDOW_NONE || gap < options->window_margin ||
-           (options->window == TRM_WINDOW_LE && gap == options->window_margin);
+    return job->negatives.policy == &trm_negatives_reversed;
 }
 
-/* A negative's standing in a choice: whether it may be chosen, and the key whose least value wins. */
-typedef bool (*standing_fn)(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
-                            double *key);
-
-static bool stands_random(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
-                          double *key)
+static bool is_semihard(const packed_job *job)
 {
-    (void)d;
-    (void)d_ap;
-    *key = trm_random_uniform(job->options->seed, (uint64_t)(job->first + anchor), (uint64_t)k);
-    return true;
+    return (job->negatives.policy->takes & TRM_TAKES_WINDOW) != 0;
 }
 
-static bool stands_semihard(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
-                            double *key)
+/* Is the one negative taken, whatever it is? */
+static bool is_ready(const packed_job *job)
 {
-    *key = job->options->semihard_pick == TRM_PICK_NEAREST ? d : -d;
-    if (job->options->semihard_pick == TRM_PICK_RANDOM)
-        stands_random(job, anchor, k, d, d_ap, key);
-    return d > d_ap && inside_window(job->options, d - d_ap);
+    return is_semihard(job) && job->packed->negatives == 1;
 }
 
-static bool stands_inside(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
-                          double *key)
+/* The policy, and how many triplets an anchor may get of it. Errors: USAGE. */
+static trm_status settle_policy(packed_job *job, trm_error *err)
 {
-    (void)job;
-    (void)anchor;
-    (void)k;
-    *key = -d;
-    return d <= d_ap;
+    const trm_packed_options *o = job->options;
+    trm_mine_options mine;
+    trm_mine_options_init(&mine);
+    mine.metric = o->loss.metric;
+    mine.negatives = o->negatives;
+    mine.window = o->window;
+    mine.margin = o->window_margin;
+    mine.pick = o->pick;
+    mine.fallback = o->fallback;
+    mine.seed = o->seed;
+    trm_own_policy(&job->negatives, &mine, job->packed->negatives, job->packed->dim);
+    if (is_reversed(job)) /* its rule is the loss itself */
+        job->negatives.options.margin = o->loss.margin;
+    job->most = is_ready(job) ? 1 : trm_own_most(&job->negatives, job->packed->negatives);
+    if (is_reversed(job) && (o->loss.soft || o->loss.swap))
+        return trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
+    return trm_negatives_check(&mine, err);
 }
 
-static bool stands_hard(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap, double *key)
+/* An anchor's choices, and how many there are. */
+static packed_choice *chosen_of(const packed_job *job, int64_t anchor, int64_t *count)
 {
-    (void)job;
-    (void)anchor;
-    (void)k;
-    (void)d_ap;
-    *key = d;
-    return true;
+    packed_choice *chosen = job->chosen + anchor * job->most;
+    *count = 0;
+    while (*count < job->most && chosen[*count].negative >= 0)
+        ++*count;
+    return chosen;
 }
 
-static bool stands_reversed(const packed_job *job, int64_t anchor, int64_t k, double d, double d_ap,
-                            double *key)
+static void choose(const packed_job *job, int64_t anchor, trm_own *own)
 {
-    (void)anchor;
-    (void)k;
-    const double z = trm_term_z(d, d_ap, job->options->loss.margin);
-    *key = z > 0.0 ? z : 0.0;
-    return true;
-}
-
-/* The first of the least keys, or -1. */
-static int least(const packed_job *job, int64_t anchor, double d_ap, standing_fn stands)
-{
-    int best = -1;
-    double best_key = 0.0;
-    for (int64_t k = 0; k < job->packed->negatives; k++) {
-        double key;
-        if (!stands(job, anchor, k, distance_to(job, anchor, k), d_ap, &key))
-            continue;
-        if (best < 0 || key < best_key) {
-            best = (int)k;
-            best_key = key;
+    const trm_packed *packed = job->packed;
+    const float *a = packed->anchor + anchor * packed->dim, *p = packed->positive + anchor * packed->dim;
+    packed_choice *chosen = job->chosen + anchor * job->most;
+    int64_t count = 1;
+    chosen[0] = (packed_choice){0, TRM_KIND_SEMIHARD};
+    if (!is_ready(job)) {
+        const measured ap = measure(job, a, p);
+        for (int64_t k = 0; k < packed->negatives; k++) {
+            const measured an = measure(job, a, negative_of(packed, anchor, k));
+            own->d[k] = an.d;
+            own->norm2[k] = an.norm2_y;
         }
+        count = trm_own_choose(own, job->first + anchor, (trm_row){a, &ap.norm2_x}, ap.d,
+                               negative_of(packed, anchor, 0));
+        for (int64_t i = 0; i < count; i++)
+            chosen[i] = (packed_choice){(int)own->answer[i].id, own->answer[i].kind};
     }
-    return best;
-}
-
-static bool chooses_semihard(const packed_job *job)
-{
-    return job->options->pick == TRM_PACKED_SEMIHARD && job->packed->negatives > 1;
-}
-
-/* fallback: left alone where the rule itself found one. */
-static int choose(const packed_job *job, int64_t anchor, double d_ap, bool *fallback)
-{
-    if (job->options->pick == TRM_PACKED_REVERSED)
-        return least(job, anchor, d_ap, stands_reversed);
-    if (job->packed->negatives == 1)
-        return 0;
-    if (job->options->pick == TRM_PACKED_HARD)
-        return least(job, anchor, d_ap, stands_hard);
-    if (job->options->pick == TRM_PACKED_RANDOM)
-        return least(job, anchor, d_ap, stands_random);
-    const int found = least(job, anchor, d_ap, stands_semihard);
-    if (found >= 0 || job->options->fallback == TRM_FALLBACK_SKIP)
-        return found;
-    *fallback = true;
-    if (job->options->fallback == TRM_FALLBACK_RANDOM)
-        return least(job, anchor, d_ap, stands_random);
-    return least(job, anchor, d_ap,
-                 job->options->fallback == TRM_FALLBACK_HARDEST ? stands_hard : stands_inside);
+    if (count < job->most)
+        chosen[count].negative = -1;
 }
 
 /* ---- one anchor's triplet ---- */
@@ -209,7 +182,7 @@ static packed_triplet triplet_of(const packed_job *job, int64_t anchor, int chos
         t.swapped = pn.d < t.far.d;
         t.far = t.swapped ? pn : t.far;
     }
-    if (job->options->pick == TRM_PACKED_REVERSED) {
+    if (is_reversed(job)) {
         const measured other = t.near;
         t.near = t.far;
         t.far = other;
@@ -246,37 +219,48 @@ static void add_term(trm_metric metric, const measured *m, double weight, const 
     trm_term_add(term, row, first ? m->y : m->x, dim, sum);
 }
 
-/* The gradient of one row of the triplet. */
-static void write_row(const packed_job *job, const packed_triplet *t, const float *row, const double *norm,
-                      int64_t denominator, double *sum, float *out)
+/* Adds the triplet's part of the gradient of one of its rows. */
+static void add_to_row(const packed_job *job, const packed_triplet *t, const float *row, double *sum)
 {
     const int dim = job->packed->dim;
-    memset(sum, 0, (size_t)dim * sizeof *sum);
-    if (t->weight != 0.0) {
-        add_term(job->options->loss.metric, &t->near, t->weight, row, dim, sum);
-        add_term(job->options->loss.metric, &t->far, -t->weight, row, dim, sum);
-    }
-    trm_gradient_round(sum, row, dim, denominator, norm, out);
+    if (t->weight == 0.0)
+        return;
+    add_term(job->options->loss.metric, &t->near, t->weight, row, dim, sum);
+    add_term(job->options->loss.metric, &t->far, -t->weight, row, dim, sum);
 }
 
+/* The gradient of an anchor's rows. sum: room for three. */
 static void write_anchor(const packed_job *job, int64_t anchor, int64_t denominator, double *sum,
                          float *const gradient[3])
 {
     const trm_packed *packed = job->packed;
-    const int64_t dim = packed->dim, k = job->chosen[anchor], at = anchor * packed->negatives;
-    memset(gradient[0] + anchor * dim, 0, (size_t)dim * sizeof(float));
-    memset(gradient[1] + anchor * dim, 0, (size_t)dim * sizeof(float));
-    memset(gradient[2] + at * dim, 0, (size_t)(packed->negatives * dim) * sizeof(float));
-    if (k < 0)
-        return;
-    const packed_triplet t = triplet_of(job, anchor, (int)k);
+    const int64_t at = anchor * packed->negatives;
+    const int dim = packed->dim;
+    const float *a = packed->anchor + anchor * dim, *p = packed->positive + anchor * dim;
+    float *of_a = gradient[0] + anchor * dim, *of_p = gradient[1] + anchor * dim;
+    int64_t count;
+    const packed_choice *chosen = chosen_of(job, anchor, &count);
     const bool norms = packed->anchor_norms != NULL;
-    write_row(job, &t, packed->anchor + anchor * dim, norms ? packed->anchor_norms + anchor : NULL,
-              denominator, sum, gradient[0] + anchor * dim);
-    write_row(job, &t, packed->positive + anchor * dim, norms ? packed->positive_norms + anchor : NULL,
-              denominator, sum, gradient[1] + anchor * dim);
-    write_row(job, &t, negative_of(packed, anchor, k), norms ? packed->negative_norms + at + k : NULL,
-              denominator, sum, gradient[2] + (at + k) * dim);
+    double *sum_p = sum + dim, *sum_n = sum_p + dim;
+    memset(sum, 0, (size_t)dim * 2 * sizeof *sum);
+    memset(of_a, 0, (size_t)dim * sizeof(float));
+    memset(of_p, 0, (size_t)dim * sizeof(float));
+    memset(gradient[2] + at * dim, 0, (size_t)(packed->negatives * dim) * sizeof(float));
+    if (count == 0)
+        return;
+    for (int64_t i = 0; i < count; i++) {
+        const int k = chosen[i].negative;
+        const packed_triplet t = triplet_of(job, anchor, k);
+        const float *n = negative_of(packed, anchor, k);
+        memset(sum_n, 0, (size_t)dim * sizeof *sum_n);
+        add_to_row(job, &t, a, sum);
+        add_to_row(job, &t, p, sum_p);
+        add_to_row(job, &t, n, sum_n);
+        trm_gradient_round(sum_n, n, dim, denominator, norms ? packed->negative_norms + at + k : NULL,
+                           gradient[2] + (at + k) * dim);
+    }
+    trm_gradient_round(sum, a, dim, denominator, norms ? packed->anchor_norms + anchor : NULL, of_a);
+    trm_gradient_round(sum_p, p, dim, denominator, norms ? packed->positive_norms + anchor : NULL, of_p);
 }
 
 /* ---- all of them ---- */
@@ -390,11 +374,11 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     list.owner = "loss.";
     trm_loss_arguments(&list, &o->loss);
     trm_status status = local;
-    if (status == TRM_OK && o->pick == TRM_PACKED_REVERSED && (o->loss.soft || o->loss.swap))
-        status = trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
     if (status == TRM_OK)
         status = check_arrays(job, gradient, (any & NORMS) != 0, rank, err);
     status = trm_arguments_agree(comm, &list, status, err);
+    if (status == TRM_OK)
+        status = settle_policy(job, err); /* options are equal on all ranks now */
     if (status != TRM_OK)
         return status;
     if (*total == 0)
@@ -405,35 +389,62 @@ static trm_status check(MPI_Comm comm, packed_job *job, float *const gradient[3]
     return trm_agree(comm, status, err);
 }
 
-/* Chooses and adds up, this rank's. */
-static void evaluate(const packed_job *job, trm_exact_sum *sum, int64_t counts[COUNTS])
+/* What chooses and adds up, a thread's each. */
+typedef struct worker {
+    trm_own own;
+    trm_exact_sum sum;
+    int64_t count[COUNTS];
+} worker;
+
+static void evaluate_anchor(const packed_job *job, int64_t anchor, worker *mine)
 {
-    int64_t count = 0, active = 0, fallbacks = 0;
-    const trm_packed *packed = job->packed;
-#pragma omp parallel reduction(+ : count, active, fallbacks)
-    {
-        trm_exact_sum own;
-        trm_exact_sum_clear(&own);
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < packed->count; i++) {
-            const double d_ap =
-                measure(job, packed->anchor + i * packed->dim, packed->positive + i * packed->dim).d;
-            bool fallback = false;
-            job->chosen[i] = choose(job, i, d_ap, &fallback);
-            if (job->chosen[i] < 0)
-                continue;
-            const packed_triplet t = triplet_of(job, i, job->chosen[i]);
-            add_value(job, &t, &own);
-            count++;
-            active += t.active;
-            fallbacks += fallback;
-        }
-#pragma omp critical(trimine_packed)
-        trm_exact_sum_merge(sum, &own);
+    int64_t count;
+    choose(job, anchor, &mine->own);
+    const packed_choice *chosen = chosen_of(job, anchor, &count);
+    for (int64_t i = 0; i < count; i++) {
+        const packed_triplet t = triplet_of(job, anchor, chosen[i].negative);
+        add_value(job, &t, &mine->sum);
+        mine->count[COUNT_ACTIVE] += t.active;
+        mine->count[COUNT_FALLBACK] += chosen[i].kind == TRM_KIND_FALLBACK;
     }
-    counts[COUNT_ALL] = count;
-    counts[COUNT_ACTIVE] = active;
-    counts[COUNT_FALLBACK] = fallbacks;
+    mine->count[COUNT_ALL] += count;
+    mine->count[COUNT_SKIPPED] += count == 0;
+}
+
+/* Chooses and adds up, this rank's. */
+static void evaluate(const packed_job *job, int threads, worker *workers, trm_exact_sum *sum,
+                     int64_t counts[COUNTS])
+{
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t i = 0; i < job->packed->count; i++)
+        evaluate_anchor(job, i, &workers[omp_get_thread_num()]);
+    for (int t = 0; t < threads; t++) {
+        trm_exact_sum_merge(sum, &workers[t].sum);
+        for (int c = 0; c < COUNTS; c++)
+            counts[c] += workers[t].count[c];
+    }
+}
+
+/* Room for choices and for work, on this rank. */
+static trm_status begin_workers(packed_job *job, int threads, worker *workers, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    const int64_t slots = job->packed->count * job->most;
+    job->chosen = trm_alloc(slots, sizeof *job->chosen);
+    if (job->chosen == NULL || workers == NULL)
+        status = trm_fail_memory(err, "choices", slots, sizeof *job->chosen);
+    for (int t = 0; t < threads && status == TRM_OK; t++) {
+        trm_exact_sum_clear(&workers[t].sum);
+        status = trm_own_begin(&workers[t].own, &job->negatives, job->packed->negatives, err);
+    }
+    return status;
+}
+
+static void end_workers(int threads, worker *workers)
+{
+    for (int t = 0; t < threads && workers != NULL; t++)
+        trm_own_end(&workers[t].own);
+    trm_free(workers);
 }
 
 static trm_status total_up(MPI_Comm comm, const packed_job *job, trm_exact_sum *sum, int64_t counts[COUNTS],
@@ -443,14 +454,15 @@ static trm_status total_up(MPI_Comm comm, const packed_job *job, trm_exact_sum *
         .rows = job->packed->count, .triplets = counts[COUNT_ALL], .loss_sum = trm_exact_sum_value(sum)};
     MPI_Allreduce(MPI_IN_PLACE, counts, COUNTS, MPI_INT64_T, MPI_SUM, comm);
     trm_merge_exact_sum(comm, sum);
-    *summary =
-        (trm_loss_summary){.sum = trm_exact_sum_value(sum),
-                           .count = counts[COUNT_ALL],
-                           .active = counts[COUNT_ACTIVE],
-                           .semihard = chooses_semihard(job) ? counts[COUNT_ALL] - counts[COUNT_FALLBACK] : 0,
-                           .fallback = counts[COUNT_FALLBACK],
-                           .valid = total,
-                           .rows = total};
+    *summary = (trm_loss_summary){
+        .sum = trm_exact_sum_value(sum),
+        .count = counts[COUNT_ALL],
+        .active = counts[COUNT_ACTIVE],
+        .semihard = is_semihard(job) && !is_ready(job) ? counts[COUNT_ALL] - counts[COUNT_FALLBACK] : 0,
+        .fallback = counts[COUNT_FALLBACK],
+        .skipped = counts[COUNT_SKIPPED],
+        .valid = total,
+        .rows = total};
     return trm_loss_reduce(summary, &job->options->loss, err);
 }
 
@@ -493,18 +505,68 @@ static trm_status measure_gradient(MPI_Comm comm, const packed_job *job, float *
     return status;
 }
 
+/* ---- the triplets, for those who want to see them ---- */
+
+/* Those of anchors [from, to); returns how many. */
+static int64_t list_triplets(const packed_job *job, int64_t from, int64_t to, trm_triplet *triplets)
+{
+    const trm_packed *packed = job->packed;
+    int64_t all = 0, count;
+    for (int64_t i = from; i < to; i++) {
+        const float *a = packed->anchor + i * packed->dim, *p = packed->positive + i * packed->dim;
+        const packed_choice *chosen = chosen_of(job, i, &count);
+        const int64_t anchor = job->first + i;
+        for (int64_t k = 0; k < count; k++)
+            triplets[all++] =
+                (trm_triplet){.anchor = anchor,
+                              .positive = anchor,
+                              .negative = anchor * packed->negatives + chosen[k].negative,
+                              .d_ap = measure(job, a, p).d,
+                              .d_an = measure(job, a, negative_of(packed, i, chosen[k].negative)).d,
+                              .kind = chosen[k].kind,
+                              .rank = k + 1};
+    }
+    return all;
+}
+
+/* Some anchors at a time, so that it takes little memory. Collective. */
+static trm_status emit_triplets(MPI_Comm comm, const packed_job *job, trm_error *err)
+{
+    enum { TRIPLETS_A_ROUND = 1 << 16 };
+    const trm_packed_options *o = job->options;
+    const int64_t count = job->packed->count,
+                  step = job->most < TRIPLETS_A_ROUND ? TRIPLETS_A_ROUND / job->most : 1;
+    int64_t most[2] = {o->emit != NULL, count}; /* of any rank */
+    trm_status status = TRM_OK;
+    MPI_Allreduce(MPI_IN_PLACE, most, 2, MPI_INT64_T, MPI_MAX, comm);
+    for (int64_t done = 0; most[0] && done < most[1] && status == TRM_OK; done += step) {
+        const int64_t from = done < count ? done : count, to = from + step < count ? from + step : count;
+        trm_triplet *triplets = trm_alloc((to - from) * job->most, sizeof *triplets);
+        if (triplets == NULL)
+            status = trm_fail_memory(err, "triplets", (to - from) * job->most, sizeof *triplets);
+        status = trm_agree(comm, status, err);
+        if (status == TRM_OK && o->emit != NULL)
+            status = o->emit(o->context, &triplets, list_triplets(job, from, to, triplets), err);
+        trm_free(triplets);
+        status = trm_agree(comm, status, err);
+    }
+    return status;
+}
+
 /* Evaluates, and takes the times: work on the one side, what is collective on the other. */
-static trm_status work(MPI_Comm comm, const packed_job *job, int64_t total, double *row,
-                       float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
+static trm_status work(MPI_Comm comm, const packed_job *job, int threads, worker *workers, int64_t total,
+                       double *row, float *const gradient[3], trm_loss_summary *summary, trm_loss_part *part,
                        trm_error *err)
 {
     trm_exact_sum sum;
-    int64_t counts[COUNTS];
+    int64_t counts[COUNTS] = {0};
     trm_exact_sum_clear(&sum);
     const double start = trm_clock();
-    evaluate(job, &sum, counts);
+    evaluate(job, threads, workers, &sum, counts);
     const double evaluated = trm_clock();
     trm_status status = total_up(comm, job, &sum, counts, total, summary, part, err);
+    if (status == TRM_OK)
+        status = emit_triplets(comm, job, err);
     const double totalled = trm_clock();
     if (status == TRM_OK && job->wants_gradient)
         write_gradient(job, trm_loss_denominator(summary, job->options->loss.reduction), row, gradient);
@@ -531,22 +593,25 @@ static trm_status run(MPI_Comm comm, const trm_packed *packed, const trm_packed_
     packed_job job = {.packed = packed, .options = &options};
     trm_loss_part own;
     int64_t total;
-    double *row = NULL;
     *summary = (trm_loss_summary){0};
     trm_packed_options_init(&options);
     trm_status status = trm_sized_take(&sized, &options, given, err);
     status = check(comm, &job, gradient, &total, status, err);
     if (status != TRM_OK)
         return status;
-    job.chosen = trm_alloc(packed->count, sizeof *job.chosen);
-    row = trm_alloc(packed->dim, sizeof *row);
-    if (job.chosen == NULL || row == NULL)
-        status = trm_fail_memory(err, "choices", packed->count + packed->dim, sizeof *row);
+    const int threads = omp_get_max_threads();
+    worker *workers = trm_alloc_zero(threads, sizeof *workers);
+    double *row = trm_alloc(3 * (int64_t)packed->dim, sizeof *row);
+    status = begin_workers(&job, threads, workers, err);
+    if (status == TRM_OK && row == NULL)
+        status = trm_fail_memory(err, "sums", packed->dim, sizeof *row);
     status = trm_agree(comm, status, err);
     if (status == TRM_OK)
-        status = work(comm, &job, total, row, gradient != NULL ? gradient : none, summary, &own, err);
+        status = work(comm, &job, threads, workers, total, row, gradient != NULL ? gradient : none, summary,
+                      &own, err);
     if (status == TRM_OK && part != NULL)
         *part = own;
+    end_workers(threads, workers);
     trm_free(job.chosen);
     trm_free(row);
     return status;

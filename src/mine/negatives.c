@@ -5,12 +5,17 @@
 
 #include <inttypes.h>
 
-static const trm_word *const policies[] = {
-    &trm_negatives_semihard.word,       &trm_negatives_hard.word,     &trm_negatives_topk.word,
-    &trm_negatives_random.word,         &trm_negatives_weighted.word, &trm_negatives_within_margin.word,
-    &trm_negatives_hard_all.word,       &trm_negatives_easy_all.word, &trm_negatives_violating.word,
-    &trm_negatives_multisimilarity.word};
-const trm_words trm_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
+static const trm_word *const policies[] = {&trm_negatives_semihard.word, &trm_negatives_hard.word,
+                                           &trm_negatives_topk.word, &trm_negatives_random.word,
+                                           &trm_negatives_weighted.word, &trm_negatives_within_margin.word,
+                                           &trm_negatives_hard_all.word, &trm_negatives_easy_all.word,
+                                           &trm_negatives_violating.word, &trm_negatives_multisimilarity.word,
+                                           /* those that a store does not have come last */
+                                           &trm_negatives_reversed.word};
+enum { POLICIES = sizeof policies / sizeof *policies, OVER_A_STORE = POLICIES - 1 };
+const trm_words trm_negatives_words = {
+    .type = "policy of negatives", .words = policies, .count = OVER_A_STORE};
+const trm_words trm_own_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
 
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim)
 {
@@ -18,8 +23,8 @@ void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *opti
     *negatives = (trm_negatives){.options = *options, .rows = rows, .dim = dim};
     trm_filters_choose(&negatives->filters, options);
     const trm_word *word = policies[0];
-    if (trm_words_check(&trm_negatives_words, "", options->negatives, &word, &negatives->number, &unheard) !=
-        TRM_OK)
+    if (trm_words_check(&trm_own_negatives_words, "", options->negatives, &word, &negatives->number,
+                        &unheard) != TRM_OK)
         word = policies[0];
     if (word->number != NULL && !word->real) {
         const int64_t count = (int64_t)negatives->number, most = rows > 0 ? rows : 1;
@@ -73,6 +78,13 @@ bool trm_negatives_are_set(const trm_mine_options *options)
     trm_negatives negatives;
     trm_negatives_choose(&negatives, options, 0, 1);
     return negatives.policy->size != NULL;
+}
+
+bool trm_negatives_are_reversed(const trm_mine_options *options)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, 0, 1);
+    return negatives.policy == &trm_negatives_reversed;
 }
 
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)

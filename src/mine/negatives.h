@@ -62,10 +62,12 @@ typedef struct trm_negatives_policy {
 extern const trm_negatives_policy trm_negatives_semihard, trm_negatives_hard, trm_negatives_topk,
     trm_negatives_within_margin, trm_negatives_hard_all, trm_negatives_easy_all, trm_negatives_violating,
     trm_negatives_multisimilarity, trm_negatives_random, trm_negatives_weighted;
+/* Of packed triplets only. */
+extern const trm_negatives_policy trm_negatives_reversed;
 /* Semihard where it draws: its begin hands on to this one. */
 extern const trm_negatives_policy trm_negatives_semihard_random;
-/* The table: their words. */
-extern const trm_words trm_negatives_words;
+/* The table: the words that there are over a store, and those for an anchor's own negatives. */
+extern const trm_words trm_negatives_words, trm_own_negatives_words;
 
 /* A policy with what it was asked for: settings of its query. */
 struct trm_negatives {
@@ -81,7 +83,7 @@ struct trm_negatives {
     double bound;    /* so is this */
 };
 
-/* options->negatives is one of the words. rows: of the store that take part, and the numbers in each. */
+/* options->negatives is one of the words, of either table. rows: of the store that take part, and the numbers in each. */
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim);
 /* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Errors: USAGE. */
 trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err) TRM_MUST_CHECK;
@@ -95,6 +97,8 @@ bool trm_negatives_ask_for_many(const trm_negatives_policy *policy);
 bool trm_negatives_may_come_short(const trm_mine_options *options);
 /* Is the policy a set: counted, and listed only where the options say so? */
 bool trm_negatives_are_set(const trm_mine_options *options);
+/* Is it the one that is no triplet loss? */
+bool trm_negatives_are_reversed(const trm_mine_options *options);
 /* The most negatives that a pair gets; 0: of a set, of which it may be any number. */
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows);
 

@@ -181,10 +181,14 @@ trm_status trm_words_check(const trm_words *words, const char *name, const char 
     int64_t whole = 0;
     if (word != NULL)
         *word = found;
-    if (found == NULL || (found->number != NULL) != (text[length] == ':'))
+    const bool numbered = text[length] == ':';
+    if (found == NULL || (numbered ? found->number == NULL : found->number != NULL && !(found->usual > 0.0)))
         return refuse_word(words, name, text, err);
-    if (found->number == NULL)
+    if (!numbered) {
+        if (number != NULL)
+            *number = found->usual;
         return TRM_OK;
+    }
     snprintf(of_number, sizeof of_number, "%s %s", name, found->name);
     const char *const behind = text + length + 1;
     const trm_status status = found->real

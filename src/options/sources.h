@@ -8,15 +8,14 @@ enum {
     TRM_AT_HARD = 1 << 2,
     TRM_AT_ALL = 1 << 3,
     TRM_AT_WITHIN = 1 << 4,
-    TRM_AT_PACKED_SEMIHARD = 1 << 5, /* packed triplets, by how the negative is chosen */
-    TRM_AT_PACKED_HARD = 1 << 6,
-    TRM_AT_PACKED_RANDOM = 1 << 7,
-    TRM_AT_PACKED_REVERSED = 1 << 8,
-    TRM_AT_SOURCES = 9, /* so many bits */
+    TRM_AT_PACKED_SEMIHARD = 1 << 5, /* packed triplets, by a policy of negatives with a window, */
+    TRM_AT_PACKED_OTHER = 1 << 6,    /* without one, */
+    TRM_AT_PACKED_REVERSED = 1 << 7, /* or that is no triplet loss */
+    TRM_AT_SOURCES = 8,              /* so many bits */
 
     TRM_AT_STORE = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD | TRM_AT_ALL | TRM_AT_WITHIN,
     TRM_AT_WHOLE = TRM_AT_STORE & ~TRM_AT_GIVEN,
-    TRM_AT_PACKED_LOSS = TRM_AT_PACKED_SEMIHARD | TRM_AT_PACKED_HARD | TRM_AT_PACKED_RANDOM,
+    TRM_AT_PACKED_LOSS = TRM_AT_PACKED_SEMIHARD | TRM_AT_PACKED_OTHER,
     TRM_AT_PACKED = TRM_AT_PACKED_LOSS | TRM_AT_PACKED_REVERSED,
     TRM_AT_SEMIHARD = TRM_AT_MINED | TRM_AT_PACKED_SEMIHARD,
     TRM_AT_TRIPLETS = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD | TRM_AT_PACKED_LOSS,

@@ -170,8 +170,9 @@ static void add_words(const trm_option *option, json_t *usual, char text[TRM_OPT
             continue;
         add(text, said == 0 ? "" : i == last ? " or " : ", ");
         add(text, word->name);
-        add(text, word->number != NULL ? ":" : "");
+        add(text, trm_word_colon(word));
         add(text, word->number != NULL ? word->number : "");
+        add(text, word->usual > 0.0 ? "]" : "");
         add(text, is_default(word, usual) ? " (default)" : "");
         said++;
     }
@@ -242,6 +243,8 @@ static json_t *words_json(const trm_words *words)
                       "number", trm_json_text_or_null(word->number));
         if (word->number != NULL)
             put_bounds(&one, word->least, word->most, word->real);
+        if (word->usual > 0.0)
+            trm_json_put(&one, "usual", json_real(word->usual));
         trm_json_append(&all, one);
     }
     return all;

@@ -257,6 +257,68 @@ for ranks in 1 3; do
     loss "packed$ranks" "$ranks" "$in/packed_many.h5" --negatives semihard --gradient -o "$dir/packed$ranks.h5"
 done
 expect "packed: the same on 1 and 3 ranks" h5diff "$dir/packed1.h5" "$dir/packed3.h5"
+# --seed: a plain program draws by the rule of the README, the keys by Philox 4x32-10.
+cat >"$dir/draws.py" <<'PY'
+import json
+import sys
+import h5py
+import numpy as np
+
+packed, folder = sys.argv[1:]
+with h5py.File(packed) as f:
+    a, p, n = (f[k][:].astype(np.float64) for k in ("anchor", "positive", "negatives"))
+M0, M1, W0, W1, LOW = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, 0xFFFFFFFF
+
+
+def key(seed, anchor, row):
+    c, k = [row & LOW, row >> 32, anchor & LOW, anchor >> 32], [seed & LOW, seed >> 32]
+    for _ in range(10):
+        high0, low0, high1, low1 = M0 * c[0] >> 32, M0 * c[0] & LOW, M1 * c[2] >> 32, M1 * c[2] & LOW
+        c = [high1 ^ c[1] ^ k[0], low1, high0 ^ c[3] ^ k[1], low0]
+        k = [k[0] + W0 & LOW, k[1] + W1 & LOW]
+    return ((c[0] << 32 | c[1]) >> 11) + 0.5
+
+
+def smallest(seed, anchor, rows):
+    return min(rows, key=lambda row: key(seed, anchor, row))
+
+
+def loss(seed, way):
+    total = count = fallback = 0
+    for i in range(len(a)):
+        d_ap, d = ((a[i] - p[i]) ** 2).sum(), ((a[i] - n[i]) ** 2).sum(-1)
+        inside = [k for k in range(len(d)) if 0 < d[k] - d_ap < 1]
+        if way == "random":
+            k = smallest(seed, i, range(len(d)))
+        elif inside:
+            k = smallest(seed, i, inside) if way == "pick" else min(inside, key=lambda k: d[k])
+        else:
+            k, fallback = smallest(seed, i, range(len(d))), fallback + 1
+        total, count = total + max(0, d_ap - d[k] + 1), count + 1
+    return total, fallback
+
+
+seen = set()
+for seed in 3, 2**40 + 5:
+    for way in "random", "pick", "fallback":
+        want, fallback = loss(seed, way)
+        for ranks in 1, 3:
+            with open(f"{folder}/draw.{way}.{seed}.{ranks}.json") as f:
+                r = json.load(f)
+            assert r["options"]["seed"] == seed, r["options"]
+            assert abs(r["loss"]["sum"] - want) <= 1e-9 * want, (way, seed, ranks, r["loss"], want)
+            assert r["triplets"]["fallback"] == fallback and (fallback > 0 or way == "random"), (way, r["triplets"])
+            seen.add((way, r["loss"]["sum"]))
+assert len(seen) == 6, seen
+PY
+for ranks in 1 3; do
+    for seed in 3 $(((1 << 40) + 5)); do
+        loss "draw.random.$seed.$ranks" "$ranks" "$in/packed_many.h5" --negatives random --seed "$seed"
+        loss "draw.pick.$seed.$ranks" "$ranks" "$in/packed_many.h5" --pick random --fallback random --seed "$seed"
+        loss "draw.fallback.$seed.$ranks" "$ranks" "$in/packed_many.h5" --fallback random --seed "$seed"
+    done
+done
+expect "packed: what --seed draws" "$python" "$dir/draws.py" "$in/packed_many.h5" "$dir"
 expect "packed: the gradient has the input's shapes" "$python" -c '
 import h5py, sys
 with h5py.File(sys.argv[1]) as f:

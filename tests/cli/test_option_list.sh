@@ -81,7 +81,10 @@ words = {w["name"]: w for w in commands["mine"]["positives"]["words"]}
 assert list(words)[:2] == ["all", "hardest"], words
 assert words["nearest"]["number"] == "K" and words["nearest"]["least"] == 1, words
 assert [w["name"] for w in commands["mine"]["negatives"]["words"]][:2] == ["semihard", "hard"]
-assert [w["name"] for w in commands["loss"]["negatives"]["words"]] == ["semihard", "hard", "random", "reversed"]
+store_words, words_of_loss = ([w["name"] for w in commands[c]["negatives"]["words"]] for c in ("mine", "loss"))
+assert words_of_loss == store_words + ["reversed"], words_of_loss
+random = next(w for w in commands["mine"]["negatives"]["words"] if w["name"] == "random")
+assert (random["least"], random["usual"]) == (1, 1), random
 assert [w["name"] for w in commands["loss"]["loss"]["words"]] == ["batch-hard", "batch-all", "mined"]
 presets = {p["name"]: p for p in schema["presets"]}
 assert presets["facenet"]["mine"] and "--margin=0.2" in presets["facenet"]["words"], presets["facenet"]

@@ -29,6 +29,7 @@ may_reach() { # FROM TO
 exceptions=(
     "loss > mine/anchors.h"    # batch-all keeps its anchors' thresholds as mining does
     "loss > mine/batches.h"    # an evaluation may be inside batches
+    "loss > mine/own.h"        # packed triplets go by the policies of a store
     "loss > mine/filter.h"     # by negatives.h
     "loss > mine/checkpoint.h"       # and its panels
     "loss > mine/mining.h"     # an evaluation plans, and later runs, what it mines

@@ -472,9 +472,9 @@ CHANGE(packed_metric, c->packed_options.loss.metric = (trm_metric)17)
 CHANGE(ignored_negative, c->ignore_count = -1)
 CHANGE(ignored_null, c->ignore_label = NULL)
 CHANGE(packed_reduction, c->packed_options.loss.reduction = (trm_reduction)17)
-CHANGE(packed_pick, c->packed_options.pick = (trm_packed_pick)9)
+CHANGE(packed_policy, c->packed_options.negatives = "hardest")
 CHANGE(packed_window, c->packed_options.window = (trm_window)9)
-CHANGE(packed_semihard_pick, c->packed_options.semihard_pick = (trm_pick)9)
+CHANGE(packed_pick, c->packed_options.pick = (trm_pick)9)
 CHANGE(packed_fallback, c->packed_options.fallback = (trm_fallback)9)
 CHANGE(packed_count, c->packed.count = -1)
 CHANGE(packed_negatives, c->packed.negatives = 0)
@@ -519,9 +519,9 @@ static const change bad_values[] = {
     {MINE, ignored_null, "ignore_label NULL: ignore_count is 2"},
     {PACKED, packed_metric, "loss.metric 17"},
     {PACKED, packed_reduction, "loss.reduction 17"},
-    {PACKED, packed_pick, "pick 9: must be a trm_packed_pick"},
+    {PACKED, packed_policy, "negatives 'hardest': must be one of"},
     {PACKED, packed_window, "window 9"},
-    {PACKED, packed_semihard_pick, "semihard_pick 9"},
+    {PACKED, packed_pick, "pick 9"},
     {PACKED, packed_fallback, "fallback 9"},
     {PACKED, packed_count, "count -1"},
     {PACKED, packed_negatives, "negatives 0: must be at least 1"},
@@ -579,7 +579,7 @@ CHANGE(fewer_ignored, c->ignore_count = 1)
 CHANGE(other_ignored, c->ignore_label = other_nowhere)
 CHANGE(other_packed_dim, c->packed.dim = 1 << 24)
 CHANGE(other_packed_negatives, c->packed.negatives = K - 1)
-CHANGE(other_packed_pick, c->packed_options.pick = TRM_PACKED_HARD)
+CHANGE(other_packed_policy, c->packed_options.negatives = "hard")
 CHANGE(other_packed_seed, c->packed_options.seed = 1)
 CHANGE(other_packed_margin, c->packed_options.loss.margin = 0.5)
 CHANGE(other_packed_window_margin, c->packed_options.window_margin = 0.5)
@@ -611,7 +611,7 @@ static const change differences[] = {
     {MINE, other_ignored, "ignore_label[1]: -9 on rank "},
     {PACKED, other_packed_dim, "dim: 16777216 on rank "},
     {PACKED, other_packed_negatives, "negatives: 2 on rank "},
-    {PACKED, other_packed_pick, "pick: "},
+    {PACKED, other_packed_policy, "negatives: "},
     {PACKED, other_packed_seed, "seed: 1 on rank "},
     {PACKED, other_packed_margin, "loss.margin: "},
     {PACKED, other_packed_window_margin, "window_margin: 0.5 on rank "},

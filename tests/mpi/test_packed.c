@@ -80,7 +80,7 @@ static int64_t choose(const trm_packed_options *options, int64_t i, int64_t nega
     for (int64_t k = 0; k < negatives; k++) {
         const double d = distance(options->loss.metric, anchor + i * DIM, negative + (i * K + k) * DIM);
         const bool fits =
-            negatives == 1 || options->pick == TRM_PACKED_HARD ||
+            negatives == 1 || strcmp(options->negatives, "hard") == 0 ||
             (d > d_ap && (options->window == TRM_WINDOW_NONE || d - d_ap < options->window_margin));
         if (fits && d < least) {
             least = d;
@@ -93,7 +93,7 @@ static int64_t choose(const trm_packed_options *options, int64_t i, int64_t nega
 static void values_are_those_of_the_chosen_triplets(void **state)
 {
     (void)state;
-    static const trm_packed_pick picks[] = {TRM_PACKED_SEMIHARD, TRM_PACKED_HARD};
+    static const char *const policies[] = {"semihard", "hard"};
     for (int metric = 0; metric < 4; metric++)
         for (int p = 0; p < 2; p++)
             for (int64_t negatives = 1; negatives <= K; negatives += K - 1)
@@ -103,7 +103,7 @@ static void values_are_those_of_the_chosen_triplets(void **state)
                     options.loss.metric = (trm_metric)metric;
                     options.loss.margin = 0.75;
                     options.window_margin = 1.25;
-                    options.pick = picks[p];
+                    options.negatives = policies[p];
                     options.window = window ? TRM_WINDOW_NONE : TRM_WINDOW_LT;
                     double sum = 0.0;
                     int64_t count = 0, active = 0;
@@ -131,17 +131,20 @@ static void values_are_those_of_the_chosen_triplets(void **state)
 static void ranks_change_nothing(void **state)
 {
     (void)state;
-    static const trm_packed_pick picks[] = {TRM_PACKED_SEMIHARD, TRM_PACKED_HARD, TRM_PACKED_RANDOM,
-                                            TRM_PACKED_REVERSED};
+    static const char *const policies[] = {"semihard",   "hard",     "random",    "topk:3",
+                                           "weighted:2", "random:2", "violating", "reversed"};
+    enum { POLICIES = sizeof policies / sizeof *policies };
     for (int metric = 0; metric < 4; metric++)
-        for (int p = 0; p < 4; p++)
+        for (int p = 0; p < POLICIES; p++)
             for (int way = 0; way < 2; way++) {
                 trm_packed_options options;
                 trm_packed_options_init(&options);
                 options.loss.metric = (trm_metric)metric;
-                options.loss.soft = picks[p] != TRM_PACKED_REVERSED && way == 1;
-                options.pick = picks[p];
+                options.loss.soft = strcmp(policies[p], "reversed") != 0 && way == 1;
+                options.negatives = policies[p];
                 options.window = TRM_WINDOW_NONE;
+                options.pick = way == 0 ? TRM_PICK_NEAREST : TRM_PICK_RANDOM;
+                options.fallback = way == 0 ? TRM_FALLBACK_SKIP : TRM_FALLBACK_RANDOM;
                 options.seed = 9;
                 const outcome alone = evaluate(MPI_COMM_SELF, &options, K, 0);
                 const outcome o = evaluate(MPI_COMM_WORLD, &options, K, way);
@@ -268,7 +271,7 @@ static void the_gradient_at_exactly_zero_is_none_or_whole(void **state)
                 options.loss.metric = (trm_metric)metric;
                 options.loss.margin = 0.0;
                 options.loss.whole_at_zero = whole;
-                options.pick = pick ? TRM_PACKED_REVERSED : TRM_PACKED_SEMIHARD;
+                options.negatives = pick ? "reversed" : "semihard";
                 assert_int_equal(
                     trm_packed_loss(MPI_COMM_SELF, &packed, &options, gradient, &summary[whole], NULL, NULL),
                     TRM_OK);
