@@ -189,11 +189,9 @@ static trm_status check(const trm_cli *cli, trm_error *err)
 }
 
 static const trm_taken shared[] = {
-    TRM_SHARED_OF(trm_mine_table, mine),
-    TRM_SHARED_OF(trm_negatives_table, mine),
-    TRM_SHARED_OF(trm_semihard_table, mine),
-    TRM_SHARED_OF(trm_filters_table, mine),
-    TRM_SHARED(trm_seed_table),
+    TRM_SHARED_OF(trm_mine_table, mine),    TRM_SHARED_OF(trm_negatives_table, mine),
+    TRM_SHARED_OF(trm_set_table, mine),     TRM_SHARED_OF(trm_semihard_table, mine),
+    TRM_SHARED_OF(trm_filters_table, mine), TRM_SHARED(trm_seed_table),
     TRM_SHARED_OF(trm_run_table, run),
 };
 static const trm_taken own[] = {TRM_OWN(trm_synthetic_table), TRM_OWN(trm_progress_table),

@@ -35,10 +35,11 @@ static trm_status check_loss(const trm_settings *settings, trm_error *err)
 static const trm_taken mine_takes[] = {
     TRM_OWN(trm_output_table),        TRM_OWN(trm_form_table),           TRM_OWN(trm_overwrite_table),
     TRM_OWN(trm_checkpoint_table),    TRM_OWN(trm_dataset_table),        TRM_OWN(trm_batches_table),
-    TRM_OF(trm_mine_table, mine),     TRM_OF(trm_negatives_table, mine), TRM_OF(trm_semihard_table, mine),
-    TRM_OF(trm_filters_table, mine),  TRM_OF(trm_corner_table, loss),    TRM_OF(trm_loss_table, loss),
-    TRM_OWN(trm_gradient_table),      TRM_OWN(trm_compat_table),         TRM_OWN(trm_seed_table),
-    TRM_OF(trm_survey_table, survey), TRM_OWN(trm_rows_table),           TRM_OF(trm_run_table, run),
+    TRM_OF(trm_mine_table, mine),     TRM_OF(trm_negatives_table, mine), TRM_OF(trm_set_table, mine),
+    TRM_OF(trm_semihard_table, mine), TRM_OF(trm_filters_table, mine),   TRM_OF(trm_corner_table, loss),
+    TRM_OF(trm_loss_table, loss),     TRM_OWN(trm_gradient_table),       TRM_OWN(trm_compat_table),
+    TRM_OWN(trm_seed_table),          TRM_OF(trm_survey_table, survey),  TRM_OWN(trm_rows_table),
+    TRM_OF(trm_run_table, run),
 };
 const trm_job_kind trm_job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
 
@@ -50,7 +51,9 @@ static const trm_taken loss_takes[] = {
     TRM_OWN(trm_source_table),
     TRM_OF(trm_mine_table, mine),
     TRM_OF(trm_loss_negatives_table, mine),
+    TRM_OF(trm_set_table, mine),
     TRM_OF(trm_semihard_table, mine),
+    TRM_OF(trm_filters_table, mine),
     TRM_OWN(trm_whole_table),
     TRM_OF(trm_corner_table, loss),
     TRM_OF(trm_packed_table, packed_options),

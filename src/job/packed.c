@@ -61,9 +61,9 @@ static trm_status check_source(const trm_job *job, trm_packed_form form, trm_err
                         "code would broadcast /negative to all B x B pairs of anchors and negatives",
                         settings->input[0],
                         preset != NULL && strcmp(preset->name, "guide-3") == 0 ? " (--compat guide-3)" : "");
-    if (!settings->packed && strcmp(settings->mine.negatives, "semihard") != 0)
-        return trm_fail(err, TRM_ERR_USAGE,
-                        "--negatives: only semihard over a store; hard is --loss batch-hard");
+    if (!settings->packed && trm_negatives_are_reversed(&settings->mine))
+        return trm_fail(err, TRM_ERR_USAGE, "--negatives reversed is for packed triplets, which '%s' is not",
+                        settings->input[0]);
     if (!settings->packed && !asked)
         return trm_fail(err, TRM_ERR_USAGE,
                         "'%s': give --triplets FILE, or --loss batch-hard, batch-all or mined",

@@ -154,22 +154,35 @@ static trm_status check_batches(const trm_settings *settings, trm_error *err)
     return TRM_OK;
 }
 
-/* Negatives that are a set are counted, and listed with --emit, into a file. */
+/* Is it told already that triplets are mined? Without --loss, a job of loss may be on packed triplets. */
+static bool is_mined(const trm_settings *settings)
+{
+    return settings->source == TRM_SOURCE_MINED && settings->triplets == NULL &&
+           (settings->kind->mines || trm_settings_given(settings, "loss"));
+}
+
+/* Negatives that are a set are counted; with --emit they are listed, by mine into a file. */
 static trm_status check_set(const trm_settings *settings, trm_error *err)
 {
     const char *set = settings->mine.negatives;
     const bool emit = settings->mine.emit_sets;
     const char *given = emit ? "emit" : trm_settings_given(settings, "max-triplets") ? "max-triplets" : NULL;
-    if (settings->source != TRM_SOURCE_MINED || !trm_negatives_are_set(&settings->mine))
+    const bool writes = settings->kind->mines;
+    if (!trm_negatives_are_set(&settings->mine))
         return given == NULL
                    ? TRM_OK
                    : trm_fail(err, TRM_ERR_USAGE,
                               "--%s goes with --negatives that are a set: within-margin, hard-all, easy-all, "
                               "violating or multisimilarity:E",
                               given);
+    if (!is_mined(settings)) /* what does not apply is refused when the source is known */
+        return TRM_OK;
     if (!emit && given != NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--max-triplets goes with --emit only");
-    if (emit && settings->output == NULL)
+    if (!emit && !writes)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--negatives %s is counted only: a loss needs --emit, which lists its triplets", set);
+    if (emit && writes && settings->output == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--emit goes with -o FILE only");
     if (!emit && settings->output != NULL)
         return trm_fail(err, TRM_ERR_USAGE,
@@ -196,8 +209,7 @@ static trm_status check_job(const trm_settings *settings, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "--gradient-at normalized goes with --normalize only");
     if (settings->mine.ranks == NULL && trm_settings_given(settings, "rank-order"))
         return trm_fail(err, TRM_ERR_USAGE, "--rank-order goes with --ranks only");
-    trm_status status =
-        settings->source == TRM_SOURCE_MINED ? trm_negatives_check(&settings->mine, err) : TRM_OK;
+    trm_status status = is_mined(settings) ? trm_negatives_check(&settings->mine, err) : TRM_OK;
     if (status == TRM_OK)
         status = check_batches(settings, err);
     if (status == TRM_OK)

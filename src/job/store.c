@@ -427,6 +427,12 @@ static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
     return plan_with(job, reserve, err);
 }
 
+/* Do all triplets come at once? How many panels a set takes that is listed shows when it was counted. */
+static bool is_one_panel(const trm_job *job)
+{
+    return job->mined.panels == 1 && !(trm_job_is_set(job) && job->options.mine.emit_sets);
+}
+
 /* What is kept of the triplets of one panel needs no memory of its own: it is a part of the array that they
  * came in, when what else the panel needed is free again. What is kept of several waits beside the next, and
  * where there is no room for that, there are no quartiles; but a histogram was asked for. */
@@ -446,7 +452,7 @@ static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *
     const bool must = job->keeps && job->settings.survey.bins > 0;
     trm_error unheard = TRM_ERROR_INIT;
     status = plan_with(job, reserve, must ? &unheard : err);
-    if (status == TRM_OK ? !job->keeps || job->mined.panels == 1 : !must)
+    if (status == TRM_OK ? !job->keeps || is_one_panel(job) : !must)
         return status;
     if (must)
         return plan_with(job, reserve + kept, err);

@@ -121,6 +121,10 @@ static const trm_option negatives_rows[] = {
      .words = &trm_negatives_words,
      .sources = TRM_AT_MINED,
      .decides = TRM_AT_MINED},
+};
+const trm_options trm_negatives_table = TRM_OPTIONS("Triplets", negatives_rows);
+
+static const trm_option set_rows[] = {
     {.name = "emit",
      .about = "list the triplets of a set, which otherwise is counted only",
      .json = "emit",
@@ -138,7 +142,7 @@ static const trm_option negatives_rows[] = {
      .most = TRM_MOST,
      .sources = TRM_AT_MINED},
 };
-const trm_options trm_negatives_table = TRM_OPTIONS("Triplets", negatives_rows);
+const trm_options trm_set_table = TRM_OPTIONS("Triplets", set_rows);
 
 static const trm_option semihard_rows[] = {
     {.name = "window",
@@ -257,6 +261,7 @@ void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
     trm_arguments_options(list, &trm_mine_table, options);
     trm_arguments_options(list, &trm_negatives_table, options);
+    trm_arguments_options(list, &trm_set_table, options);
     trm_arguments_options(list, &trm_semihard_table, options);
     trm_arguments_options(list, &trm_filters_table, options);
 }

@@ -8,8 +8,9 @@
 
 /* Of trm_mine_options: what every policy takes, what only the semihard one does, and what only hard and topk do: a row
  * a filter, in their order, then the ranks. */
-extern const trm_options trm_negatives_table; /* over a store; packed triplets have other words */
-extern const trm_options trm_mine_table, trm_semihard_table, trm_filters_table;
+extern const trm_options trm_mine_table, trm_negatives_table, trm_semihard_table, trm_filters_table;
+/* And what only those do that are sets. */
+extern const trm_options trm_set_table;
 extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words, trm_rank_order_words;
 
 /* The caller's options, over the defaults. Not collective. Errors: USAGE, as trm_sized_take. */

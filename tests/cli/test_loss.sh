@@ -319,6 +319,24 @@ for ranks in 1 3; do
     done
 done
 expect "packed: what --seed draws" "$python" "$dir/draws.py" "$in/packed_many.h5" "$dir"
+for ranks in 1 3; do
+    loss "several$ranks" "$ranks" "$in/packed_many.h5" --negatives violating --margin 20 --gradient -o "$dir/several$ranks.h5"
+done
+expect "packed: several triplets an anchor, the same on 1 and 3 ranks" h5diff "$dir/several1.h5" "$dir/several3.h5"
+refused "packed, filters" 64 'min-distance does not apply to packed triplets with --negatives hard' -- \
+    loss "$in/packed_many.h5" --negatives hard --min-distance 1
+refused "packed, --emit" 64 'emit does not apply to packed triplets with --negatives violating' -- \
+    loss "$in/packed_many.h5" --negatives violating --emit
+refused "reversed over a store" 64 'reversed is for packed triplets' -- loss "$in/store.h5" --loss mined --negatives reversed
+refused "the loss of a set that is counted only" 64 'hard-all is counted only: a loss needs --emit' -- \
+    loss "$in/store.h5" --loss mined --negatives hard-all
+refused "--emit without a set" 64 'emit goes with --negatives that are a set' -- loss "$in/store.h5" --loss mined --emit
+refused "policies of given triplets" 64 'negatives does not apply to --triplets' -- \
+    loss "$in/store.h5" --triplets "$in/good.h5" --negatives topk:2
+refused "filters of batch-hard" 64 'min-distance does not apply to --loss batch-hard' -- \
+    loss "$in/store.h5" --loss batch-hard --min-distance 1
+refused "a set too large" 65 'negatives easy-all: [0-9]+ triplets, more than the 5' -- \
+    loss "$in/store.h5" --loss mined --negatives easy-all --emit --max-triplets 5
 expect "packed: the gradient has the input's shapes" "$python" -c '
 import h5py, sys
 with h5py.File(sys.argv[1]) as f:
