@@ -162,7 +162,8 @@ TRM_API trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const t
 
 /* Evaluates a loss over rows (made from batch, on the same run). Collective; options equal on all ranks,
  * except given and mine.reserve; so value is one number. emit: also gets the triplets of TRM_SOURCE_MINED and
- * TRM_SOURCE_BATCH_HARD, see trm_mine; may be NULL. gradient: count x dim float32 of this rank's rows, owned
+ * TRM_SOURCE_BATCH_HARD, see trm_mine, and those of TRM_SOURCE_GIVEN on the rank that gave them, in their order, with kind
+ * 0 and rank 1, before it is known that all are right; may be NULL. gradient: count x dim float32 of this rank's rows, owned
  * by the caller; NULL on all ranks: none is wanted. One that is not NULL on any rank asks all ranks for it; a
  * rank without rows may still have NULL, one with rows not. mined: as trm_mine fills it in (for other
  * sources: anchors and classes only). part: may be NULL, on some ranks or all.

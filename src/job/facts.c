@@ -141,7 +141,7 @@ static json_t *margins_json(const trm_survey *survey)
     return margins;
 }
 
-static json_t *survey_json(const trm_survey *survey)
+json_t *trm_survey_json(const trm_survey *survey)
 {
     const trm_statistics_summary *found = &survey->found;
     json_t *object = json_object(), *statistics = json_object(), *histogram = json_object();
@@ -285,7 +285,7 @@ static json_t *report_json(trm_job *job, int64_t peak_rss)
     if (job->gradient != NULL)
         trm_json_put(&object, "gradient", trm_gradient_json(&job->loss));
     if (trm_job_has_triplets(job))
-        trm_json_put_all(&object, survey_json(&job->survey));
+        trm_json_put_all(&object, trm_survey_json(&job->survey));
     trm_json_put(&object, "warnings", trm_voice_warnings(&job->voice));
     trm_json_put(&object, "run", run_json(job, peak_rss));
     if (job->settings.checkpoint != NULL)
@@ -362,8 +362,10 @@ static json_t *store_facts(trm_job *job, int64_t peak_rss)
     if (trm_job_has_triplets(job) && !job->survey.found.ordered)
         trm_warn(&job->voice,
                  "no quartiles: what they need of the triplets, %d bytes each, does not fit the memory "
-                 "limit beside the panels; give -o FILE or a larger --mem-per-rank",
-                 TRM_KEPT_BYTES_A_TRIPLET);
+                 "limit%s; give %sa larger --mem-per-rank",
+                 TRM_KEPT_BYTES_A_TRIPLET,
+                 job->options.source == TRM_SOURCE_GIVEN ? "" : " beside the panels",
+                 job->settings.kind->mines ? "-o FILE or " : "");
     if (job->mined.anchors.valid == 0 && job->loss.count == 0)
         trm_warn(&job->voice, "no anchor has both a positive and a negative: no triplets");
     json_t *object = report_json(job, peak_rss);

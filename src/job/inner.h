@@ -64,7 +64,7 @@ struct trm_job {
     trm_mine_summary mined;
     trm_loss_summary loss;
     trm_loss_part part;
-    trm_survey survey; /* of triplets that are mined */
+    trm_survey survey; /* of triplets that are listed */
     bool keeps;        /* it keeps what quartiles need: nobody else does, and there is room */
     trm_gaps gaps;     /* where nearly no pair found a negative inside the margin; else none sampled */
     int64_t store_rows, first; /* first: row id of this rank's first row */
@@ -138,6 +138,9 @@ void trm_job_free_packed(trm_job *job);
 /* ---- write.c ---- */
 
 trm_status trm_job_write_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Adds the histograms to arrays for an output; how many there are then. */
+enum { TRM_JOB_HISTOGRAMS = 2 * TRM_SERIES };
+int trm_job_add_histograms(const trm_job *job, int count, trm_output_array *array);
 /* A gradient file, with what it says of itself; of: what the gradient is of. */
 trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, int of_count,
                                   const trm_attribute *of, int arrays, const trm_output_array *array,

@@ -150,7 +150,13 @@ static trm_status evaluate(trm_job *job, trm_error *err)
     options.seed = (uint64_t)settings->seed;
     if (settings->gradient_at_normalized)
         packed.anchor_norms = packed.positive_norms = packed.negative_norms = NULL;
-    return trm_packed_loss(job->comm, &packed, &options, work->gradient, &work->loss, &work->part, err);
+    options.emit = trm_survey_take;
+    options.context = &job->survey;
+    trm_status status = trm_survey_begin(&job->survey, job->comm, work->threads, &settings->survey,
+                                         (trm_survey_taker){0}, true, err);
+    if (status == TRM_OK)
+        status = trm_packed_loss(job->comm, &packed, &options, work->gradient, &work->loss, &work->part, err);
+    return status == TRM_OK ? trm_survey_finish(&job->survey, err) : status;
 }
 
 /* /gradient/negative, or /gradient/negatives where the input has /negatives. */
@@ -158,7 +164,7 @@ trm_status trm_job_write_packed(trm_job *job, trm_error *err)
 {
     const trm_packed_job *work = job->packed;
     const trm_packed *packed = &work->packed;
-    trm_output_array arrays[3];
+    trm_output_array arrays[3 + TRM_JOB_HISTOGRAMS];
     for (int k = 0; k < 3; k++)
         arrays[k] = (trm_output_array){.name = packed_names[k],
                                        .rank = 2,
@@ -178,7 +184,8 @@ trm_status trm_job_write_packed(trm_job *job, trm_error *err)
         {"dim", TRM_ATTRIBUTE_INT, NULL, packed->dim, 0.0},
         {"packed_fingerprint", TRM_ATTRIBUTE_TEXT, work->fingerprint, 0, 0.0},
     };
-    return trm_job_write_gradient(job, &work->loss, 4, of, 3, arrays, NULL, err);
+    return trm_job_write_gradient(job, &work->loss, 4, of, trm_job_add_histograms(job, 3, arrays), arrays,
+                                  NULL, err);
 }
 
 static trm_status take_threads(trm_job *job, trm_error *err)
@@ -249,6 +256,7 @@ json_t *trm_job_packed_facts(trm_job *job, int64_t peak_rss)
         trm_loss_json(job->loss_name, loss, job->settings.loss.reduction));
     if (job->settings.gradient)
         trm_json_put(&object, "gradient", trm_gradient_json(loss));
+    trm_json_put_all(&object, trm_survey_json(&job->survey));
     trm_json_put(&object, "warnings", trm_voice_warnings(&job->voice));
     trm_json_put(&object, "run",
                  json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "ranks", job->ranks, "threads",

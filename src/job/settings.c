@@ -115,6 +115,12 @@ static trm_status check_margins(const trm_settings *settings, trm_error *err)
                    {"soft", settings->loss.soft, "soft"},
                    {"swap", settings->loss.swap, "swap"}};
     char of_option[64];
+    if (settings->survey.margins > 0 && trm_negatives_take(&settings->mine, TRM_TAKES_MARGIN))
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "--margins is of triplets that are the same at every margin: --negatives %s does not go "
+            "with it",
+            settings->mine.negatives);
     for (size_t i = 0; i < sizeof against / sizeof *against && settings->survey.margins > 0; i++) {
         trm_walk walk = walk_of(settings);
         if (against[i].is && trm_walk_find(&walk, against[i].option))

@@ -38,7 +38,8 @@ bool trm_job_writes_triplets(const trm_job *job)
 
 bool trm_job_has_triplets(const trm_job *job)
 {
-    return job->options.source == TRM_SOURCE_MINED || job->options.source == TRM_SOURCE_BATCH_HARD;
+    return job->packed != NULL || job->options.source == TRM_SOURCE_MINED ||
+           job->options.source == TRM_SOURCE_GIVEN || job->options.source == TRM_SOURCE_BATCH_HARD;
 }
 
 bool trm_job_is_set(const trm_job *job)
@@ -360,7 +361,8 @@ static trm_status load_rows(trm_job *job, trm_error *err)
 static int64_t survey_bytes(const trm_job *job, int64_t triplets)
 {
     int64_t bytes =
-        trm_survey_bytes(&job->settings.survey, job->run, job->rows, trm_sum_int64(job->comm, triplets));
+        trm_survey_bytes(&job->settings.survey, job->run, job->rows, job->options.source != TRM_SOURCE_GIVEN,
+                         trm_sum_int64(job->comm, triplets));
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, job->comm);
     return trm_job_has_triplets(job) ? bytes : 0;
 }
@@ -427,10 +429,12 @@ static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
     return plan_with(job, reserve, err);
 }
 
-/* Do all triplets come at once? How many panels a set takes that is listed shows when it was counted. */
+/* Do all triplets come at once? Those of a file do not, and how many panels a set takes that is listed shows when it was
+ * counted. */
 static bool is_one_panel(const trm_job *job)
 {
-    return job->mined.panels == 1 && !(trm_job_is_set(job) && job->options.mine.emit_sets);
+    return job->mined.panels == 1 && job->options.source != TRM_SOURCE_GIVEN &&
+           !(trm_job_is_set(job) && job->options.mine.emit_sets);
 }
 
 /* What is kept of the triplets of one panel needs no memory of its own: it is a part of the array that they

@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { ARRAYS = 1 + 2 * TRM_SERIES, ATTRIBUTES_MOST = 16 };
+enum { ARRAYS = 1 + TRM_JOB_HISTOGRAMS, ATTRIBUTES_MOST = 16 };
 
 /* Rank 0 writes what all ranks have. */
 static void histogram_arrays(const trm_job *job, trm_output_array *array)
@@ -33,6 +33,14 @@ static void histogram_arrays(const trm_job *job, trm_output_array *array)
         }
 }
 
+int trm_job_add_histograms(const trm_job *job, int count, trm_output_array *array)
+{
+    if (job->survey.found.bins == 0)
+        return count;
+    histogram_arrays(job, array + count);
+    return count + TRM_JOB_HISTOGRAMS;
+}
+
 /* The gradient and the histograms as output arrays; how many there are. */
 static int arrays_of(const trm_job *job, trm_output_array *array)
 {
@@ -44,11 +52,7 @@ static int arrays_of(const trm_job *job, trm_output_array *array)
                                             .first = job->first,
                                             .count = job->batch.count,
                                             .data = job->gradient};
-    if (job->survey.found.bins > 0) {
-        histogram_arrays(job, array + count);
-        count += 2 * TRM_SERIES;
-    }
-    return count;
+    return trm_job_add_histograms(job, count, array);
 }
 
 /* Attributes say what the result is and what it is of; nothing of how, where or when it was made. */

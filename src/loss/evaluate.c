@@ -352,6 +352,17 @@ static trm_status add_given_round(trm_evaluation *e, int64_t from, int64_t count
     return trm_triplet_loss_add(e->loss, triplets, count, err);
 }
 
+/* Shows triplets of a list to those who want to see them, who may take the array: then there is a new one. Collective. */
+static trm_status show_given(trm_evaluation *e, trm_triplet **triplets, int64_t count, trm_error *err)
+{
+    trm_status status = e->emit != NULL ? e->emit(e->context, triplets, count, err) : TRM_OK;
+    if (*triplets == NULL)
+        *triplets = trm_alloc(GIVEN_A_ROUND, sizeof **triplets);
+    if (status == TRM_OK && *triplets == NULL)
+        status = trm_fail_memory(err, "given triplets", GIVEN_A_ROUND, sizeof **triplets);
+    return trm_agree(e->run->comm, status, err);
+}
+
 static trm_status add_given(trm_evaluation *e, trm_error *err)
 {
     const trm_given_triplets *list = &e->options.given;
@@ -369,8 +380,10 @@ static trm_status add_given(trm_evaluation *e, trm_error *err)
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, comm);
     for (int64_t done = 0; done < most && status == TRM_OK; done += GIVEN_A_ROUND) {
         const int64_t from = done < good ? done : good, left = good - from;
-        status = add_given_round(e, from, left < GIVEN_A_ROUND ? left : GIVEN_A_ROUND, first + from, triplets,
-                                 pairs, &bad, &bad_err, err);
+        const int64_t count = left < GIVEN_A_ROUND ? left : GIVEN_A_ROUND;
+        status = add_given_round(e, from, count, first + from, triplets, pairs, &bad, &bad_err, err);
+        if (status == TRM_OK)
+            status = show_given(e, &triplets, count, err);
     }
     trm_free(triplets);
     trm_free(pairs);

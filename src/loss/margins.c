@@ -93,9 +93,10 @@ static int place_of(const trm_margins *m, double gap)
 
 static void add_triplet(const trm_margins *m, place *tally, const trm_triplet *triplet)
 {
-    place *to = &tally[place_of(m, triplet->d_an - triplet->d_ap)];
+    const double gap = triplet->d_an - triplet->d_ap;
+    place *to = &tally[place_of(m, gap)];
     to->count++;
-    to->semihard += triplet->kind == TRM_KIND_SEMIHARD;
+    to->semihard += triplet->kind == TRM_KIND_SEMIHARD && gap > 0.0;
     trm_exact_sum_add(&to->sum, triplet->d_ap);
     trm_exact_sum_add(&to->sum, -triplet->d_an);
 }

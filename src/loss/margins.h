@@ -16,10 +16,11 @@
 /* What a margin comes to. A mean over nothing is 0. */
 typedef struct trm_margin {
     double margin;
-    int64_t count;    /* triplets, the same at every margin */
-    int64_t semihard; /* of those of kind semihard, the ones inside the margin: d(a,n) - d(a,p) < margin */
-    int64_t active;   /* of all */
-    double sum;       /* exact sum of d(a,p), -d(a,n) and margin over the active, rounded once */
+    int64_t count; /* triplets, the same at every margin */
+    int64_t
+        semihard;   /* of those of kind semihard, the ones inside the margin: 0 < d(a,n) - d(a,p) < margin */
+    int64_t active; /* of all */
+    double sum;     /* exact sum of d(a,p), -d(a,n) and margin over the active, rounded once */
     double active_share, mean_all, mean_nonzero;
 } trm_margin;
 

@@ -6,7 +6,7 @@
 #include "sweep/sweep.h"
 
 int64_t trm_survey_bytes(const trm_survey_options *options, const trm_run *run, const trm_rows *rows,
-                         int64_t triplets)
+                         bool swept, int64_t triplets)
 {
     const int threads = run->threads;
     const int64_t during = trm_statistics_bytes(threads) +
@@ -14,7 +14,7 @@ int64_t trm_survey_bytes(const trm_survey_options *options, const trm_run *run, 
     /* the end comes when the sweeps have given their memory back */
     const int64_t freed =
         trm_sweep_bytes(run, rows, rows->count, NULL, 0) - rows->count * trm_rows_bytes_per_row(rows->dim);
-    const int64_t end = trm_statistics_finish_bytes(threads, triplets, options->bins) - freed;
+    const int64_t end = trm_statistics_finish_bytes(threads, triplets, options->bins) - (swept ? freed : 0);
     return during + (end > 0 ? end : 0);
 }
 

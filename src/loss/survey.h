@@ -35,9 +35,9 @@ typedef struct trm_survey {
 } trm_survey;
 
 /* Bytes that it needs on this rank beside mining, for so many triplets of all ranks; but for those that it keeps:
- * a rank's triplets x TRM_KEPT_BYTES_A_TRIPLET. Not collective. */
+ * a rank's triplets x TRM_KEPT_BYTES_A_TRIPLET. swept: sweeps have given back their memory in the end. Not collective. */
 int64_t trm_survey_bytes(const trm_survey_options *options, const trm_run *run, const trm_rows *rows,
-                         int64_t triplets);
+                         bool swept, int64_t triplets);
 
 /* keeps: where taker is all zero. taker's context is borrowed. Begin with all zero. Collective. Errors: MEMORY. */
 trm_status trm_survey_begin(trm_survey *survey, MPI_Comm comm, int threads, const trm_survey_options *options,

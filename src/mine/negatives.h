@@ -26,7 +26,8 @@ typedef struct trm_set_size {
 enum {
     TRM_TAKES_WINDOW = 1 << 0,  /* window, pick, fallback */
     TRM_TAKES_FILTERS = 1 << 1, /* ranks, filters */
-    TRM_TAKES_SEED = 1 << 2
+    TRM_TAKES_SEED = 1 << 2,
+    TRM_TAKES_MARGIN = 1 << 3 /* also where there is no window */
 };
 
 typedef struct trm_negatives_policy {

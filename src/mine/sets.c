@@ -231,8 +231,8 @@ static void begin_violating(trm_negatives *negatives)
 
 #define SET(word_name, word_about, begin_fn)                                                                 \
     {                                                                                                        \
-        .word = {.name = (word_name), .about = (word_about)}, .query = &counting, .begin = (begin_fn),       \
-        .size = size, .listing = &listing, .answer = answer                                                  \
+        .word = {.name = (word_name), .about = (word_about)}, .query = &counting, .takes = TRM_TAKES_MARGIN, \
+        .begin = (begin_fn), .size = size, .listing = &listing, .answer = answer                             \
     }
 
 const trm_negatives_policy trm_negatives_within_margin = SET(

@@ -19,6 +19,8 @@ enum {
     TRM_AT_PACKED = TRM_AT_PACKED_LOSS | TRM_AT_PACKED_REVERSED,
     TRM_AT_SEMIHARD = TRM_AT_MINED | TRM_AT_PACKED_SEMIHARD,
     TRM_AT_TRIPLETS = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD | TRM_AT_PACKED_LOSS,
+    TRM_AT_LISTED =
+        TRM_AT_TRIPLETS | TRM_AT_PACKED_REVERSED, /* one after the other, so that they can be told of */
     TRM_AT_ANY = TRM_AT_STORE | TRM_AT_PACKED,
 
     TRM_WITH_GRADIENT = 1 << 30 /* beside sources: only where a gradient is asked for */

@@ -323,6 +323,40 @@ for ranks in 1 3; do
     loss "several$ranks" "$ranks" "$in/packed_many.h5" --negatives violating --margin 20 --gradient -o "$dir/several$ranks.h5"
 done
 expect "packed: several triplets an anchor, the same on 1 and 3 ranks" h5diff "$dir/several1.h5" "$dir/several3.h5"
+for ranks in 1 3; do
+    loss "told$ranks" "$ranks" "$in/packed_many.h5" --negatives topk:100 --histogram 5 --margins 5,100 --gradient -o "$dir/told$ranks.h5"
+done
+expect "packed: what is told of the triplets, as numpy has it" "$python" -c '
+import json, sys
+import h5py
+import numpy as np
+with h5py.File(sys.argv[1]) as f:
+    a, p, n = (f[k][:].astype(np.float64) for k in ("anchor", "positive", "negatives"))
+an = ((a[:, None] - n) ** 2).sum(-1)
+ap = np.repeat(((a - p) ** 2).sum(-1)[:, None], 100, axis=1)
+for path in sys.argv[2:]:
+    with open(path + ".json") as f:
+        r = json.load(f)
+    with h5py.File(path + ".h5") as f:
+        written = f["histogram/gap/counts"][:].tolist()
+    for name, x in ("d_ap", ap), ("d_an", an), ("gap", an - ap):
+        s = r["statistics"][name]
+        want = [x.size, x.mean(), np.median(x), x.std(), x.min(), *np.quantile(x, (0.25, 0.75)), x.max()]
+        assert np.allclose([s[k] for k in ("count", "mean", "median", "std", "min", "q1", "q3", "max")], want, rtol=1e-12), name
+        assert r["histogram"][name]["counts"] == np.histogram(x, 5)[0].tolist(), name
+    assert written == np.histogram(an - ap, 5)[0].tolist()
+    for m in r["margins"]:
+        gap = an - ap
+        z = m["margin"] - gap
+        assert (m["triplets"], m["active"]) == (1000, (z > 0).sum()), m
+        assert m["semihard"] == ((gap > 0) & (z > 0)).sum() and np.isclose(m["loss_sum"], z[z > 0].sum(), rtol=1e-12), m
+    assert 0 < r["margins"][0]["active"] < r["margins"][1]["active"], r["margins"]' \
+    "$in/packed_many.h5" "$dir/told1" "$dir/told3"
+refused "batch-all, statistics" 64 'histogram does not apply to --loss batch-all' -- loss "$in/store.h5" --loss batch-all --histogram 5
+refused "margins of a set by the margin" 64 'margins is of triplets .*--negatives violating does not go' -- \
+    loss "$in/packed_many.h5" --negatives violating --margins 1,2
+refused "margins of reversed" 64 'margins does not apply to packed triplets with --negatives reversed' -- \
+    loss "$in/packed_many.h5" --negatives reversed --margins 1,2
 refused "packed, filters" 64 'min-distance does not apply to packed triplets with --negatives hard' -- \
     loss "$in/packed_many.h5" --negatives hard --min-distance 1
 refused "packed, --emit" 64 'emit does not apply to packed triplets with --negatives violating' -- \

@@ -119,6 +119,7 @@ while read -r code words; do
     *--batches*) words+=" --classes-per-batch 1 --rows-per-class 1" ;;
     *--classes-per-batch*) words+=" --batches 1 --rows-per-class 1" ;;
     *--rows-per-class*) words+=" --batches 1 --classes-per-batch 1" ;;
+    loss*--max-triplets*) words+=" --negatives violating --emit" ;;
     *--max-triplets*) words+=" --negatives violating --emit -o $out/o.h5" ;;
     *--rank-order*) words+=" --negatives hard --ranks 1-" ;;
     *--relative-margin*) words+=" --negatives hard" ;;

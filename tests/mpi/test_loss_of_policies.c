@@ -1,5 +1,5 @@
 /* The loss of what a policy mines is that of the triplets which mine writes with the same options: value, counts and
- * gradient, bit for bit. Jobs as the program runs them, in one start of MPI. */
+ * gradient, bit for bit, and so are statistics. Jobs as the program runs them, in one start of MPI. */
 #include "job/inner.h"
 #include "mine/negatives.h"
 #include "mine/positives.h"
@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 90, DIM = 4, CLASSES = 7 };
+enum { ROWS = 90, DIM = 4, CLASSES = 7, BINS = 6 };
 
 /* ---- jobs ---- */
 
@@ -169,21 +169,54 @@ static bool is_same_gradient(const trm_job *x, const trm_job *y)
     return x->batch.count == y->batch.count && memcmp(x->gradient, y->gradient, bytes) == 0;
 }
 
+static bool is_same_statistic(const trm_statistic *x, const trm_statistic *y, int64_t bins)
+{
+    return x->count == y->count && x->mean == y->mean && x->std == y->std && x->min == y->min &&
+           x->q1 == y->q1 && x->median == y->median && x->q3 == y->q3 && x->max == y->max &&
+           memcmp(x->edges, y->edges, (size_t)(bins + 1) * sizeof *x->edges) == 0 &&
+           memcmp(x->bin, y->bin, (size_t)bins * sizeof *x->bin) == 0;
+}
+
+static bool is_same_survey(const trm_survey *x, const trm_survey *y)
+{
+    bool same = x->found.ordered && y->found.ordered && x->found.bins == BINS && y->found.bins == BINS;
+    for (int k = 0; k < TRM_SERIES && same; k++)
+        same = is_same_statistic(&x->found.of[k], &y->found.of[k], BINS);
+    for (int i = 0; i < x->options.margins && same; i++)
+        same = x->margin[i].count == y->margin[i].count && x->margin[i].active == y->margin[i].active &&
+               x->margin[i].semihard == y->margin[i].semihard && x->margin[i].sum == y->margin[i].sum;
+    return same && x->options.margins == y->options.margins;
+}
+
+/* A sweep of margins, where there may be one, of triplets without a fallback. */
+static const char *margins_of(const char *line)
+{
+    static const char *const against[] = {"fallback", "soft", "swap", "pick", "margin=", "-all", "normalize"};
+    for (size_t i = 0; i < sizeof against / sizeof *against; i++)
+        if (strstr(line, against[i]) != NULL)
+            return "";
+    return "margins=0.2,1,0.05";
+}
+
 static void the_loss_of_a_policy_is_that_of_its_triplets(void **state)
 {
     (void)state;
     for (int i = 0; i < LINES; i++) {
         char options[900], of_given[400] = "";
-        snprintf(options, sizeof options, "%s gradient output=%s overwrite", lines[i], in_folder("mined.h5"));
+        const char *margins = margins_of(lines[i]);
+        snprintf(options, sizeof options, "%s %s gradient histogram=6 output=%s overwrite", lines[i], margins,
+                 in_folder("mined.h5"));
         trm_job *mine = run("mine", options);
-        snprintf(options, sizeof options, "%s loss=mined gradient", lines[i]);
+        snprintf(options, sizeof options, "%s %s loss=mined gradient histogram=6", lines[i], margins);
         trm_job *mined = run("loss", options);
         options_of_given(lines[i], of_given);
-        snprintf(options, sizeof options, "%s triplets=%s gradient", of_given, in_folder("mined.h5"));
+        snprintf(options, sizeof options, "%s %s triplets=%s gradient histogram=6", of_given, margins,
+                 in_folder("mined.h5"));
         trm_job *given = run("loss", options);
         const bool good =
             is_same_loss(&mined->loss, &given->loss) && is_same_loss(&mined->loss, &mine->loss) &&
             is_same_gradient(mined, given) && is_same_gradient(mined, mine) && mined->loss.count > 0 &&
+            is_same_survey(&mined->survey, &given->survey) && is_same_survey(&mined->survey, &mine->survey) &&
             mined->loss.gradient_norm > 0.0 && strcmp(mined->mined.result_hash, mine->mined.result_hash) == 0;
         if (!good)
             fprintf(stderr, "rank %d, '%s': %lld and %lld triplets, losses %.17g and %.17g\n", rank, lines[i],
