@@ -276,28 +276,36 @@ static const char *differing_gradient(const reference_loss *want, const outcome 
     return NULL;
 }
 
-static const char *differing_list(const reference_loss *want, const outcome *got, bool emitted)
+static const char *differing_list(const reference_loss *want, const outcome *got, bool emitted, bool given)
 {
     if (!emitted)
-        return got->count == 0 ? NULL : "triplets were emitted that the caller has, or that are no list";
+        return got->count == 0 ? NULL : "triplets were emitted that are no list";
     if (got->count != want->count)
         return "the number of emitted triplets differs";
-    for (int64_t k = 0; k < want->count; k++)
-        if (memcmp(&want->terms[k].triplet, &got->triplets[k], sizeof(trm_triplet)) != 0)
-            return "an emitted triplet differs";
-    return NULL;
+    trm_triplet *wanted = calloc((size_t)want->count + 1, sizeof *wanted);
+    if (wanted == NULL)
+        return "out of memory";
+    for (int64_t k = 0; k < want->count; k++) {
+        wanted[k] = want->terms[k].triplet;
+        if (given) /* of which nothing else is known */
+            wanted[k].rank = 1;
+    }
+    qsort(wanted, (size_t)want->count, sizeof *wanted, reference_compare_triplets); /* as those that we got */
+    const bool same =
+        want->count == 0 || memcmp(wanted, got->triplets, (size_t)want->count * sizeof *wanted) == 0;
+    free(wanted);
+    return same ? NULL : "an emitted triplet differs";
 }
 
 static const char *compare(const reference_loss *want, const outcome *got, const job *j)
 {
     const trm_source source = j->evaluate.source;
-    const bool emitted = source == TRM_SOURCE_MINED || source == TRM_SOURCE_BATCH_HARD;
-    const bool exactly = emitted || source == TRM_SOURCE_GIVEN;
+    const bool emitted = source != TRM_SOURCE_BATCH_ALL && source != TRM_SOURCE_WITHIN;
     const char *wrong = differing_number(want, &got->summary);
     if (!wrong)
-        wrong = differing_list(want, got, emitted);
+        wrong = differing_list(want, got, emitted, source == TRM_SOURCE_GIVEN);
     if (!wrong && j->gradient)
-        wrong = differing_gradient(want, got, exactly);
+        wrong = differing_gradient(want, got, emitted);
     if (!wrong && !j->gradient &&
         !(same_bits(got->summary.gradient_norm, 0.0) && same_bits(got->summary.gradient_max_abs, 0.0)))
         wrong = "there is a gradient_norm without a gradient";

@@ -376,7 +376,7 @@ static trm_margin plain_margin(sort kind, int64_t triplets, double margin)
     long double sum = 0.0L;
     for (int64_t i = 0; i < triplets; i++) {
         const trm_triplet t = triplet_at(kind, i);
-        m.semihard += t.kind == TRM_KIND_SEMIHARD && t.d_an - t.d_ap < margin;
+        m.semihard += t.kind == TRM_KIND_SEMIHARD && t.d_an > t.d_ap && t.d_an - t.d_ap < margin;
         if ((t.d_ap - t.d_an) + margin > 0.0) {
             m.active++;
             sum += ((long double)t.d_ap - (long double)t.d_an) + (long double)margin;
