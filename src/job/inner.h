@@ -72,7 +72,8 @@ struct trm_job {
     char *told; /* the JSON, on rank 0; of jansson */
 };
 
-/* All but trm_job_writes and trm_job_names are collective. */
+/* All are collective but those that only ask what a job is: trm_job_writes_triplets, trm_job_has_triplets, trm_job_is_set,
+ * trm_job_name_of_loss and trm_job_names. */
 
 /* ---- told.c ---- */
 
@@ -94,6 +95,8 @@ bool trm_job_writes_triplets(const trm_job *job);
 /* Whether there are triplets to tell of; and mined negatives that are a set. */
 bool trm_job_has_triplets(const trm_job *job);
 bool trm_job_is_set(const trm_job *job);
+/* What the job's loss is called in reports and result files; borrowed for ever. */
+const char *trm_job_name_of_loss(const trm_settings *settings);
 /* The names that labels stand for; NULL where they are numbers. */
 const trm_names *trm_job_names(const trm_job *job);
 /* An error of an item ("triplet ", "batch ") of an input file says which file it is in. */

@@ -10,6 +10,7 @@
 #include "options/suggest.h"
 #include "par/agree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ static const trm_taken mine_takes[] = {
     TRM_OWN(trm_seed_table),          TRM_OF(trm_survey_table, survey),  TRM_OWN(trm_rows_table),
     TRM_OF(trm_run_table, run),
 };
-const trm_job_kind trm_job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
+static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
 
 static const trm_taken loss_takes[] = {
     TRM_OWN(trm_output_table),
@@ -65,9 +66,9 @@ static const trm_taken loss_takes[] = {
     TRM_OWN(trm_rows_table),
     TRM_OF(trm_run_table, run),
 };
-const trm_job_kind trm_job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
+static const trm_job_kind job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
 
-const trm_job_kind *const trm_job_kinds[] = {&trm_job_mine, &trm_job_loss, NULL};
+const trm_job_kind *const trm_job_kinds[] = {&job_mine, &job_loss, NULL};
 
 /* ---- hooks ---- */
 
@@ -81,6 +82,16 @@ void trm_job_hooks_init_sized(trm_job_hooks *hooks, size_t size)
 
 /* ---- as it is told ---- */
 
+static trm_status refuse_kind(const char *name, trm_error *err)
+{
+    char names[200] = "";
+    for (int i = 0; trm_job_kinds[i] != NULL; i++) {
+        const size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%s", i == 0 ? "" : " or ", trm_job_kinds[i]->name);
+    }
+    return trm_fail(err, TRM_ERR_USAGE, "'%s': no such kind of job: %s", name, names);
+}
+
 trm_status trm_job_create(const char *kind, trm_job **job, trm_error *err)
 {
     const trm_job_kind *const *at = trm_job_kinds;
@@ -88,7 +99,7 @@ trm_status trm_job_create(const char *kind, trm_job **job, trm_error *err)
     while (*at != NULL && strcmp((*at)->name, kind) != 0)
         at++;
     if (*at == NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "'%s': no such kind of job: mine or loss", kind);
+        return refuse_kind(kind, err);
     *job = trm_alloc_zero(1, sizeof **job);
     if (*job == NULL)
         return trm_fail_memory(err, "a job", 1, sizeof **job);

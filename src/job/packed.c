@@ -210,7 +210,7 @@ trm_status trm_job_open_packed(trm_job *job, trm_error *err)
     trm_status status = job->packed == NULL ? trm_fail_memory(err, "a job", 1, sizeof *job->packed) : TRM_OK;
     status = trm_agree(job->comm, status, err);
     const bool reversed = trm_negatives_are_reversed(&settings->mine);
-    job->loss_name = reversed ? "reversed" : settings->loss.soft ? "triplet-soft" : "triplet";
+    job->loss_name = trm_job_name_of_loss(settings);
     if (status == TRM_OK && job->rank == 0 && reversed)
         trm_warn(
             &job->voice,

@@ -22,7 +22,6 @@ typedef struct trm_job_kind {
     trm_status (*check)(const trm_settings *settings,
                         trm_error *err); /* what the options alone tell; NULL: nothing */
 } trm_job_kind;
-extern const trm_job_kind trm_job_mine, trm_job_loss;
 extern const trm_job_kind *const trm_job_kinds[]; /* NULL-terminated */
 
 struct trm_settings {

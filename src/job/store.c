@@ -17,9 +17,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *name_of_loss(const trm_settings *settings)
+const char *trm_job_name_of_loss(const trm_settings *settings)
 {
-    switch (settings->source) {
+    if (settings->packed && trm_negatives_are_reversed(&settings->mine))
+        return "reversed";
+    switch (settings->packed ? TRM_SOURCE_GIVEN : settings->source) {
     case TRM_SOURCE_BATCH_HARD:
         return settings->loss.soft ? "batch-hard-soft" : "batch-hard";
     case TRM_SOURCE_BATCH_ALL:
@@ -114,7 +116,7 @@ static trm_status claim_all(trm_job *job, trm_error *err)
 static trm_status begin(trm_job *job, trm_error *err)
 {
     trm_settings *settings = &job->settings;
-    job->loss_name = name_of_loss(settings);
+    job->loss_name = trm_job_name_of_loss(settings);
     trm_evaluate_options_init(&job->options);
     job->options.source = settings->source;
     job->options.mine = settings->mine;

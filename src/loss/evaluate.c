@@ -5,14 +5,15 @@
 #include "loss/batch_all.h"
 #include "loss/evaluation.h"
 #include "loss/options.h"
-#include "mine/negatives.h"
-#include "mine/positives.h"
 #include "loss/pairs.h"
 #include "loss/reduction.h"
+#include "loss/term.h"
 #include "loss/triplets.h"
 #include "mine/batches.h"
 #include "mine/mining.h"
+#include "mine/negatives.h"
 #include "mine/options.h"
+#include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "rows/rows.h"
@@ -486,7 +487,8 @@ static trm_status evaluate_list(trm_evaluation *e, float *gradient, trm_mine_sum
     const trm_evaluate_options *o = &e->options;
     trm_status status = TRM_OK;
     if (e->wants_gradient)
-        status = trm_gradient_create(e->given, o->loss.metric, !o->loss.soft, &e->gradient, err);
+        status = trm_gradient_create(e->given, o->loss.metric, trm_term_slopes_are_whole(&o->loss),
+                                     &e->gradient, err);
     if (status == TRM_OK)
         status = trm_triplet_loss_create(e->given, &o->loss, e->gradient, &e->loss, err);
     if (status == TRM_OK)

@@ -188,20 +188,9 @@ static packed_triplet triplet_of(const packed_job *job, int64_t anchor, int chos
         t.far = other;
     }
     t.z = trm_term_z(t.near.d, t.far.d, loss->margin);
-    t.active = loss->soft || t.z > 0.0;
+    t.active = trm_term_active(loss, t.z);
     t.weight = trm_term_slope(loss, t.z);
     return t;
-}
-
-static void add_value(const packed_job *job, const packed_triplet *t, trm_exact_sum *sum)
-{
-    if (job->options->loss.soft) {
-        trm_exact_sum_add(sum, trm_term_softplus(t->z));
-    } else if (t->active) {
-        trm_exact_sum_add(sum, t->near.d);
-        trm_exact_sum_add(sum, -t->far.d);
-        trm_exact_sum_add(sum, job->options->loss.margin);
-    }
 }
 
 /* Adds weight * dd/dx for whichever end of the pair row is. A norm that is a constant has no derivative: what
@@ -403,7 +392,7 @@ static void evaluate_anchor(const packed_job *job, int64_t anchor, worker *mine)
     const packed_choice *chosen = chosen_of(job, anchor, &count);
     for (int64_t i = 0; i < count; i++) {
         const packed_triplet t = triplet_of(job, anchor, chosen[i].negative);
-        add_value(job, &t, &mine->sum);
+        trm_term_add_loss(&job->options->loss, t.near.d, t.far.d, t.z, &mine->sum);
         mine->count[COUNT_ACTIVE] += t.active;
         mine->count[COUNT_FALLBACK] += chosen[i].kind == TRM_KIND_FALLBACK;
     }

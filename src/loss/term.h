@@ -1,7 +1,9 @@
-/* One triplet's loss and one pair's gradient term: the formulas that all losses share. Pure C. */
+/* One triplet's loss and one pair's gradient term: the formulas that all losses share. All that tells one loss
+ * of a triplet from another is here. Pure C. */
 #ifndef TRM_LOSS_TERM_H
 #define TRM_LOSS_TERM_H
 
+#include "base/exact_sum.h"
 #include "metric/metric.h"
 #include "trimine/loss.h"
 
@@ -25,6 +27,32 @@ static inline double trm_term_sigmoid(double z)
 {
     const double e = exp(-fabs(z));
     return (z >= 0.0 ? 1.0 : e) / (1.0 + e);
+}
+
+/* Whether a triplet counts as active. */
+static inline bool trm_term_active(const trm_loss_options *loss, double z)
+{
+    return loss->soft || z > 0.0;
+}
+
+/* Adds a triplet's loss to an exact sum: of the hinge its three parts, which lose nothing to rounding. */
+static inline void trm_term_add_loss(const trm_loss_options *loss, double d_ap, double d_an, double z,
+                                     trm_exact_sum *sum)
+{
+    if (loss->soft) {
+        trm_exact_sum_add(sum, trm_term_softplus(z));
+    } else if (z > 0.0) {
+        trm_exact_sum_add(sum, d_ap);
+        trm_exact_sum_add(sum, -d_an);
+        trm_exact_sum_add(sum, loss->margin);
+    }
+}
+
+/* Whether every slope is a whole number: their sum then does not depend on the order, so equal pairs may be
+ * added up early. */
+static inline bool trm_term_slopes_are_whole(const trm_loss_options *loss)
+{
+    return !loss->soft;
 }
 
 /* The derivative of a triplet's loss by z. */

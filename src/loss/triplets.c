@@ -66,21 +66,13 @@ static void set_weights(trm_weight *w, const trm_triplet *t, double weight, bool
 static bool evaluate(const trm_triplet_loss *loss, const trm_round *round, int64_t k, trm_exact_sum *sum)
 {
     const trm_triplet *t = &round->triplets[k];
-    const double margin = loss->options.margin;
     const bool swap = round->swapped != NULL && round->swapped[k].d < t->d_an;
     const double d_an = swap ? round->swapped[k].d : t->d_an;
-    const double z = trm_term_z(t->d_ap, d_an, margin);
-    const bool active = loss->options.soft || z > 0.0;
-    if (loss->options.soft) {
-        trm_exact_sum_add(sum, trm_term_softplus(z));
-    } else if (active) {
-        trm_exact_sum_add(sum, t->d_ap);
-        trm_exact_sum_add(sum, -d_an);
-        trm_exact_sum_add(sum, margin);
-    }
+    const double z = trm_term_z(t->d_ap, d_an, loss->options.margin);
+    trm_term_add_loss(&loss->options, t->d_ap, d_an, z, sum);
     if (round->weights != NULL)
         set_weights(round->weights + k * WEIGHTS_A_TRIPLET, t, trm_term_slope(&loss->options, z), swap);
-    return active;
+    return trm_term_active(&loss->options, z);
 }
 
 static void evaluate_all(trm_triplet_loss *loss, const trm_round *round)

@@ -23,7 +23,8 @@ refused "an unknown option, with JSON" 64 "'--jsn': unknown option, did you mean
 "$program" options >"$dir/table"
 "$program" options --json >"$dir/options.json"
 expect "--json is one line" test "$(wc -l <"$dir/options.json")" = 1
-for command in mine loss bench synth info options; do
+mapfile -t commands < <("$python" -c 'import json, sys; print(*(c["name"] for c in json.load(sys.stdin)["commands"]), sep="\n")' <"$dir/options.json")
+for command in "${commands[@]}"; do
     "$program" "$command" --help >"$dir/$command.help"
 done
 
