@@ -108,17 +108,6 @@ trm_status trm_job_create(const char *kind, trm_job **job, trm_error *err)
     return TRM_OK;
 }
 
-/* One more of an owned array. */
-static void *grow(void *array, int count, size_t size)
-{
-    void *grown = trm_alloc(count + 1, size);
-    if (grown != NULL && count > 0)
-        memcpy(grown, array, (size_t)count * size);
-    if (grown != NULL)
-        trm_free(array);
-    return grown;
-}
-
 static trm_status refuse_late(const trm_job *job, const char *what, trm_error *err)
 {
     return job->state == TRM_JOB_NEW
@@ -137,7 +126,7 @@ trm_status trm_job_set(trm_job *job, const char *option, const char *value, trm_
     if (trm_option_takes_value(walk.option) != (value != NULL))
         return trm_fail(err, TRM_ERR_USAGE,
                         value == NULL ? "'--%s': needs a value" : "'--%s': takes no value", option);
-    trm_setting *given = grow(job->given, job->given_count, sizeof *given);
+    trm_setting *given = trm_grown(job->given, job->given_count, job->given_count + 1, sizeof *given);
     if (given == NULL)
         return trm_fail_memory(err, "options", job->given_count + 1, sizeof *given);
     job->given = given;
@@ -157,7 +146,7 @@ trm_status trm_job_add_input(trm_job *job, const char *path, trm_error *err)
     trm_status status = refuse_late(job, path, err);
     if (status != TRM_OK)
         return status;
-    char **input = grow(settings->input, settings->inputs, sizeof *input);
+    char **input = trm_grown(settings->input, settings->inputs, settings->inputs + 1, sizeof *input);
     if (input == NULL)
         return trm_fail_memory(err, "the list of inputs", settings->inputs + 1, sizeof *input);
     settings->input = input;
