@@ -131,6 +131,8 @@ static void print_triplets(const json_t *facts)
         fprintf(stderr,
                 "triplets   %" PRId64 " (%" PRId64 " picked, %" PRId64 " fallback), %" PRId64 " skipped\n",
                 total, picked, fallback, skipped);
+    else if (has(facts, "packed"))
+        fprintf(stderr, "triplets   %" PRId64 ", %" PRId64 " anchors skipped\n", total, skipped);
     else
         fprintf(stderr, "triplets   %" PRId64 "\n", total);
 }
