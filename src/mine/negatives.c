@@ -17,6 +17,12 @@ const trm_words trm_negatives_words = {
     .type = "policy of negatives", .words = policies, .count = OVER_A_STORE};
 const trm_words trm_own_negatives_words = TRM_WORDS_OF("policy of negatives", policies);
 
+int64_t trm_negatives_one(const trm_negatives *negatives)
+{
+    (void)negatives;
+    return 1;
+}
+
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim)
 {
     trm_error unheard = TRM_ERROR_INIT;

@@ -84,6 +84,9 @@ struct trm_negatives {
     double bound;    /* so is this */
 };
 
+/* The most negatives of a policy that gives a pair one. */
+int64_t trm_negatives_one(const trm_negatives *negatives);
+
 /* options->negatives is one of the words, of either table. rows: of the store that take part, and the numbers in each. */
 void trm_negatives_choose(trm_negatives *negatives, const trm_mine_options *options, int64_t rows, int dim);
 /* Do ranks and filters apply to the policy, if there are any, and are they what they can be? Errors: USAGE. */

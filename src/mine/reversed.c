@@ -51,14 +51,8 @@ static const trm_query_type type = {
     .offer = offer,
 };
 
-static int64_t most(const trm_negatives *negatives)
-{
-    (void)negatives;
-    return 1;
-}
-
 const trm_negatives_policy trm_negatives_reversed = {
     .word = {.name = "reversed", .about = "packed triplets: guide-3's rule, no triplet loss"},
     .query = &type,
-    .most = most,
+    .most = trm_negatives_one,
     .answer = trm_choice_answer};

@@ -10,9 +10,7 @@
  * left. farthest within: behind means that d - t_i is outside the window. Both tests are monotone in d and in
  * t also in float64, because rounding is monotone. The same as above. Ties: candidates compare by (key, row
  * id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
-#include "mine/negatives.h"
-#include "mine/thresholds.h"
-#include "mine/window.h"
+#include "mine/semihard.h"
 
 /* One question about the negatives of an anchor with thresholds t_1 <= ... <= t_K. */
 typedef enum trm_question {
@@ -23,8 +21,6 @@ typedef enum trm_question {
     TRM_ASK_NEAREST,         /* once: the smallest d */
     TRM_ASK_FARTHEST         /* once: the largest d */
 } trm_question;
-
-enum { TRM_QUESTIONS = 2 }; /* what is picked, and the fallback */
 
 static trm_question question_of(const trm_negatives *semihard, int set)
 {
@@ -88,18 +84,16 @@ static void question_window(const trm_negatives *semihard, int set, const trm_ca
     }
 }
 
-static void window_of(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
+/* A trm_semihard_window_fn. */
+static void window_of(const trm_negatives *semihard, const trm_state *state, int64_t row, int set,
+                      trm_thresholds a, double *lo, double *hi)
 {
-    const trm_negatives *semihard = query->settings;
-    const trm_thresholds a = trm_thresholds_of(state, row);
-    *lo = INFINITY;
-    *hi = -INFINITY;
-    for (int set = 0; set < TRM_QUESTIONS && a.count > 0; set++) {
-        double from = INFINITY, to = -INFINITY;
-        question_window(semihard, set, found_of(state, set, row), a, &from, &to);
-        *lo = fmin(*lo, from);
-        *hi = fmax(*hi, to);
-    }
+    question_window(semihard, set, found_of(state, set, row), a, lo, hi);
+}
+
+static void window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
+{
+    trm_semihard_window(query, state, row, window_of, lo, hi);
 }
 
 /* Could a distance in [lo, hi] improve a bucket of one question? Looks at the few buckets it may fall into.
@@ -274,7 +268,7 @@ static const trm_query_type type = {
     .slots = slots,
     .give = trm_thresholds_give,
     .prepare = trm_thresholds_prepare,
-    .window = window_of,
+    .window = window,
     .wants = wants,
     .offer = offer,
     .settle = settle,
@@ -299,31 +293,23 @@ static void begin(trm_negatives *semihard)
         semihard->question[1] = TRM_ASK_NEAREST;
 }
 
-static int64_t most(const trm_negatives *semihard)
+/* A trm_semihard_found_fn. */
+static bool found_for(const trm_negatives *semihard, const trm_state *state, int64_t row, int set, int64_t i,
+                      int64_t *id, double *d)
 {
-    (void)semihard;
-    return 1;
+    const trm_question question = question_of(semihard, set);
+    if (question == TRM_ASK_NOTHING)
+        return false;
+    const trm_candidate found = found_of(state, set, row)[is_single(question) ? 0 : i];
+    *id = found.id;
+    *d = is_nearest(question) ? found.key : 0.0 - found.key;
+    return trm_candidate_exists(found);
 }
 
-/* By pick, window and fallback; none where the pair is skipped. */
 static int64_t answer(const trm_negatives *semihard, const trm_state *state, int64_t row,
                       const trm_candidate *pair, int64_t i, trm_answer *answers)
 {
-    const double d_ap = pair[i].key;
-    for (int set = 0; set < TRM_QUESTIONS; set++) {
-        const trm_question question = question_of(semihard, set);
-        if (question == TRM_ASK_NOTHING)
-            continue;
-        const trm_candidate found = found_of(state, set, row)[is_single(question) ? 0 : i];
-        if (!trm_candidate_exists(found))
-            continue;
-        const double d = is_nearest(question) ? found.key : 0.0 - found.key;
-        if (set == 0 && !(d > d_ap && trm_window_has(&semihard->options, d, d_ap)))
-            continue;
-        *answers = (trm_answer){found.id, d, set == 0 ? TRM_KIND_SEMIHARD : TRM_KIND_FALLBACK};
-        return 1;
-    }
-    return 0;
+    return trm_semihard_answer(semihard, state, row, pair[i].key, i, found_for, answers);
 }
 
 const trm_negatives_policy trm_negatives_semihard = {
@@ -332,5 +318,5 @@ const trm_negatives_policy trm_negatives_semihard = {
     .query = &type,
     .takes = TRM_TAKES_WINDOW,
     .begin = begin,
-    .most = most,
+    .most = trm_negatives_one,
     .answer = answer};

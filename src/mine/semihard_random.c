@@ -16,8 +16,7 @@
  * A slot keeps a minimum, so the order of updates does not matter. A random number is asked for only where there
  * is a range; it costs as much as a few dozen dimensions of a distance. */
 #include "mine/draws.h"
-#include "mine/thresholds.h"
-#include "mine/window.h"
+#include "mine/semihard.h"
 
 typedef enum trm_range {
     TRM_RANGE_NONE,
@@ -27,8 +26,6 @@ typedef enum trm_range {
     TRM_RANGE_ALL
 } trm_range;
 typedef enum trm_key { TRM_KEY_NEAR, TRM_KEY_FAR, TRM_KEY_RANDOM } trm_key;
-
-enum { TRM_QUESTIONS = 2 }; /* what is picked, and the fallback */
 
 /* A question: whom a candidate is for, and by what it is chosen. */
 typedef struct trm_question {
@@ -109,17 +106,18 @@ static void question_window(const trm_negatives *semihard, int set, trm_threshol
     }
 }
 
+/* A trm_semihard_window_fn. */
+static void window_of(const trm_negatives *semihard, const trm_state *state, int64_t row, int set,
+                      trm_thresholds a, double *lo, double *hi)
+{
+    (void)state;
+    (void)row;
+    question_window(semihard, set, a, lo, hi);
+}
+
 static void window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
 {
-    const trm_thresholds a = trm_thresholds_of(state, row);
-    *lo = INFINITY;
-    *hi = -INFINITY;
-    for (int set = 0; set < TRM_QUESTIONS && a.count > 0; set++) {
-        double from = INFINITY, to = -INFINITY;
-        question_window(query->settings, set, a, &from, &to);
-        *lo = fmin(*lo, from);
-        *hi = fmax(*hi, to);
-    }
+    trm_semihard_window(query, state, row, window_of, lo, hi);
 }
 
 static bool wants(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi)
@@ -245,33 +243,29 @@ static const trm_query_type type = {
     .settle = settle,
 };
 
-static int64_t most(const trm_negatives *semihard)
+/* A trm_semihard_found_fn. */
+static bool found_for(const trm_negatives *semihard, const trm_state *state, int64_t row, int set, int64_t i,
+                      int64_t *id, double *d)
 {
-    (void)semihard;
-    return 1;
+    const trm_range range = question_of(semihard, set).range;
+    if (range == TRM_RANGE_NONE)
+        return false;
+    const int64_t count = trm_thresholds_of(state, row).count;
+    const int64_t slot = range == TRM_RANGE_ALL ? 0 : range == TRM_RANGE_WITHIN ? count + i - 1 : i;
+    const trm_draw found = found_of(state, set, row)[slot];
+    *id = found.id;
+    *d = found.d;
+    return trm_draw_exists(found);
 }
 
 static int64_t answer(const trm_negatives *semihard, const trm_state *state, int64_t row,
                       const trm_candidate *pair, int64_t i, trm_answer *answers)
 {
-    const double d_ap = pair[i].key;
-    for (int set = 0; set < TRM_QUESTIONS; set++) {
-        const trm_range range = question_of(semihard, set).range;
-        if (range == TRM_RANGE_NONE)
-            continue;
-        const int64_t count = trm_thresholds_of(state, row).count;
-        const int64_t slot = range == TRM_RANGE_ALL ? 0 : range == TRM_RANGE_WITHIN ? count + i - 1 : i;
-        const trm_draw found = found_of(state, set, row)[slot];
-        if (!trm_draw_exists(found) || (set == 0 && !trm_window_has(&semihard->options, found.d, d_ap)))
-            continue;
-        *answers = (trm_answer){found.id, found.d, set == 0 ? TRM_KIND_SEMIHARD : TRM_KIND_FALLBACK};
-        return 1;
-    }
-    return 0;
+    return trm_semihard_answer(semihard, state, row, pair[i].key, i, found_for, answers);
 }
 
 const trm_negatives_policy trm_negatives_semihard_random = {.word = {.name = "semihard"},
                                                             .query = &type,
                                                             .takes = TRM_TAKES_WINDOW | TRM_TAKES_SEED,
-                                                            .most = most,
+                                                            .most = trm_negatives_one,
                                                             .answer = answer};
