@@ -60,11 +60,17 @@ trm_status trm_negatives_check_listed(const trm_mine_options *options, int64_t t
                     options->negatives, triplets, options->max_triplets);
 }
 
-bool trm_negatives_take(const trm_mine_options *options, unsigned what)
+/* The policy itself, which may have handed on to another. */
+static const trm_negatives_policy *policy_of(const trm_mine_options *options)
 {
     trm_negatives negatives;
     trm_negatives_choose(&negatives, options, INT64_MAX, 1);
-    return (negatives.policy->takes & what) != 0;
+    return negatives.policy;
+}
+
+bool trm_negatives_take(const trm_mine_options *options, unsigned what)
+{
+    return (policy_of(options)->takes & what) != 0;
 }
 
 bool trm_negatives_ask_for_many(const trm_negatives_policy *policy)
@@ -74,23 +80,17 @@ bool trm_negatives_ask_for_many(const trm_negatives_policy *policy)
 
 bool trm_negatives_may_come_short(const trm_mine_options *options)
 {
-    trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, INT64_MAX, 1);
-    return trm_negatives_ask_for_many(negatives.policy);
+    return trm_negatives_ask_for_many(policy_of(options));
 }
 
 bool trm_negatives_are_set(const trm_mine_options *options)
 {
-    trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, 0, 1);
-    return negatives.policy->size != NULL;
+    return policy_of(options)->size != NULL;
 }
 
 bool trm_negatives_are_reversed(const trm_mine_options *options)
 {
-    trm_negatives negatives;
-    trm_negatives_choose(&negatives, options, 0, 1);
-    return negatives.policy == &trm_negatives_reversed;
+    return policy_of(options) == &trm_negatives_reversed;
 }
 
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)

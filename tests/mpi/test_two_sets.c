@@ -537,9 +537,16 @@ static int64_t memory_of_this_process(const char *key)
     return 1024 * kilobytes;
 }
 
-/* The peak of memory begins anew. Whether that can be. */
+/* The peak of memory begins anew. Whether that can be; and whether it is the program's, not a sanitizer's. */
 static bool forget_peak(void)
 {
+#if defined __SANITIZE_ADDRESS__
+    return false;
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+    return false;
+#endif
+#endif
     FILE *file = fopen("/proc/self/clear_refs", "w");
     const bool good = file != NULL && fputs("5", file) >= 0;
     return (file == NULL || fclose(file) == 0) && good;
