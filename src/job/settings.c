@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "loss/options.h"
+#include "loss/term.h"
 #include "mine/negatives.h"
 #include "mine/options.h"
 #include "options/suggest.h"
@@ -104,6 +105,7 @@ trm_status trm_settings_check_applying(const trm_settings *settings, trm_error *
 static trm_status check_margins(const trm_settings *settings, trm_error *err)
 {
     const bool windowed = trm_settings_given(settings, "window");
+    const char *other = trm_term_other(&settings->loss);
     const struct {
         const char *option;
         bool is;
@@ -112,7 +114,7 @@ static trm_status check_margins(const trm_settings *settings, trm_error *err)
                    {"window", windowed && settings->mine.window == TRM_WINDOW_LE, "window le"},
                    {"pick", settings->mine.pick == TRM_PICK_FARTHEST, "pick farthest"},
                    {"pick", settings->mine.pick == TRM_PICK_RANDOM, "pick random"},
-                   {"soft", settings->loss.soft, "soft"},
+                   {other, other != NULL, other},
                    {"swap", settings->loss.swap, "swap"}};
     char of_option[64];
     if (settings->survey.margins > 0 && trm_negatives_take(&settings->mine, TRM_TAKES_MARGIN))

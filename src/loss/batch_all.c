@@ -176,8 +176,9 @@ static void take_totals(void *context, const int64_t *words)
 
 static trm_status check(const trm_loss_options *options, trm_error *err)
 {
-    if (options->soft)
-        return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --soft: there is only the hinge");
+    const char *other = trm_term_other(options);
+    if (other != NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --%s: there is only the hinge", other);
     if (options->swap)
         return trm_fail(err, TRM_ERR_USAGE, "--loss batch-all with --swap: every triplet counts as it is");
     if (options->whole_at_zero)

@@ -123,8 +123,9 @@ static trm_status settle_policy(packed_job *job, trm_error *err)
     if (is_reversed(job)) /* its rule is the loss itself */
         job->negatives.options.margin = o->loss.margin;
     job->most = is_ready(job) ? 1 : trm_own_most(&job->negatives, job->packed->negatives);
-    if (is_reversed(job) && (o->loss.soft || o->loss.swap))
-        return trm_fail(err, TRM_ERR_USAGE, "--negatives reversed has neither --soft nor --swap");
+    if (is_reversed(job) && (trm_term_other(&o->loss) != NULL || o->loss.swap))
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--negatives reversed has neither --soft nor --swap: it is of the hinge");
     return trm_negatives_check(&mine, err);
 }
 

@@ -29,6 +29,12 @@ static inline double trm_term_sigmoid(double z)
     return (z >= 0.0 ? 1.0 : e) / (1.0 + e);
 }
 
+/* The option that makes it another loss than the hinge, or NULL: for all that is of the hinge alone. */
+static inline const char *trm_term_other(const trm_loss_options *loss)
+{
+    return loss->soft ? "soft" : NULL;
+}
+
 /* Whether a triplet counts as active. */
 static inline bool trm_term_active(const trm_loss_options *loss, double z)
 {
