@@ -42,7 +42,9 @@ with open(f"{folder}/table") as f:
 with open(readme) as f:
     text = f.read()
 commands = {c["name"]: {o["name"]: o for o in c["options"]} for c in schema["commands"]}
-assert list(commands) == ["mine", "loss", "bench", "synth", "info", "options"], list(commands)
+assert list(commands)[:2] == ["mine", "loss"], list(commands)
+for command in commands:
+    assert f"`trimine {command} " in text, f"the README says nothing of trimine {command}"
 for c in schema["commands"]:
     assert c["about"] and c["needs_mpi"] == (c["name"] != "options"), c["name"]
 for command, options in commands.items():
