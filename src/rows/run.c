@@ -83,9 +83,10 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     made->replicate = options->replicate;
     made->tile = options->tile;
     made->free_memory = trm_host_memory_a_rank(host.ranks);
-    /* Hosts may differ in memory; the panels must not. */
+    /* Hosts, and what each rank was given, may differ in memory; the panels must not. */
     MPI_Allreduce(MPI_IN_PLACE, &made->free_memory, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
+    MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->kernel = trm_kernel_find(options->kernel);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
