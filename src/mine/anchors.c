@@ -232,7 +232,12 @@ trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_
     if (anchors->panel_of == NULL)
         status = trm_fail_memory(err, "panels", rows->count, sizeof *anchors->panel_of);
     status = trm_agree(run->comm, status, err);
-    return status == TRM_OK ? trm_agree(run->comm, plan(anchors, 0, err), err) : status;
+    if (status != TRM_OK) {
+        trm_anchors_destroy(
+            anchors); /* on all ranks: who looks whether there is one sees the same everywhere */
+        return status;
+    }
+    return trm_agree(run->comm, plan(anchors, 0, err), err);
 }
 
 void trm_anchors_destroy(trm_anchors *anchors)

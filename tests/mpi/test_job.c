@@ -5,6 +5,7 @@
 
 #include "support/scratch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -387,6 +388,100 @@ static void steps_out_of_turn_are_refused(void **state)
     assert_true(is_clean());
 }
 
+/* ---- without memory ---- */
+
+static int64_t allocations, fails_at; /* 0: none */
+
+/* The linker puts this before the library's only allocator (tests/CMakeLists.txt). */
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
+{
+    const bool fails = fails_at > 0 && __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED) == fails_at;
+    return fails ? ENOMEM : __real_posix_memalign(memory, alignment, size);
+}
+
+static void a_job_that_can_not_be_told_says_so(void **state)
+{
+    (void)state;
+    trm_status status = TRM_ERR_MEMORY;
+    for (int n = 1; status == TRM_ERR_MEMORY; n++) {
+        trm_job *job = NULL;
+        allocations = 0;
+        fails_at = n;
+        status = trm_job_create("mine", &job, NULL);
+        if (status == TRM_OK)
+            status = trm_job_add_input(job, "store", NULL);
+        if (status == TRM_OK)
+            status = trm_job_set(job, "ignore-label", "1", NULL);
+        if (status == TRM_OK)
+            status = trm_job_set(job, "soft", NULL, NULL);
+        if (status == TRM_OK)
+            status = trm_job_check(job, NULL);
+        fails_at = 0;
+        trm_job_destroy(&job);
+        assert_true(n > 7 || status == TRM_ERR_MEMORY);
+    }
+    assert_int_equal(status, TRM_OK);
+}
+
+/* Memory that one rank can't have, at each place where it asks for some: all ranks end together. But for sweeps, in
+ * the middle of which such a rank ends the program. */
+static void no_memory_on_one_rank_ends_all(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *kind, *input, *options;
+        int last;
+    } jobs[] = {
+        {"mine", "store", "output=@out checkpoint=@kept margins=0.1,0.2", 2},
+        {"mine", "store", "output=@out overwrite batches=3 classes-per-batch=3 rows-per-class=4", 2},
+        {"loss", "store", "loss=batch-all gradient output=@out overwrite", 2},
+        {"loss", "packed", "gradient output=@out overwrite", 5},
+    };
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
+        for (int victim = 0; victim<ranks; victim += ranks> 1 ? ranks - 1 : 1) {
+            bool failed = true;
+            for (int64_t n = 1; failed; n++) {
+                trm_error err = TRM_ERROR_INIT;
+                trm_job *job = told(jobs[i].kind, jobs[i].input, jobs[i].options);
+                allocations = 0;
+                fails_at = rank == victim ? n : 0;
+                const trm_status status = steps(job, jobs[i].last, MPI_COMM_WORLD, NULL, &err);
+                failed = !everywhere(rank != victim || allocations < n);
+                fails_at = 0;
+                trm_job_destroy(&job);
+                int least = (int)status;
+                MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+                if ((int)status != least)
+                    fprintf(stderr, "rank %d, job %d, allocation %d of rank %d: status %d, '%s'\n", rank,
+                            (int)i, (int)n, victim, (int)status, err.text);
+                assert_true(everywhere((int)status == least) && is_clean());
+            }
+            drop("out");
+        }
+}
+
+/* Ranks may have limits of their own: the least one counts. */
+static void the_least_limit_counts(void **state)
+{
+    (void)state;
+    trm_error err = TRM_ERROR_INIT;
+    char options[100] = "mem-per-rank=1K";
+    for (int enough = 0; enough < 2; enough++) {
+        trm_job *job = told("mine", "store", rank == ranks - 1 ? options : "mem-per-rank=1G");
+        const trm_status status = steps(job, 5, MPI_COMM_WORLD, NULL, &err);
+        assert_true(everywhere(
+            enough ? is(status, &err, TRM_OK, "")
+                   : is(status, &err, TRM_ERR_MEMORY, "the limit is 1.0 KB: give --mem-per-rank")));
+        trm_job_destroy(&job);
+        if (!enough)
+            snprintf(options, sizeof options, "mem-per-rank=%dK",
+                     atoi(strstr(err.text, "--mem-per-rank") + 15));
+        err = (trm_error)TRM_ERROR_INIT;
+    }
+}
+
 /* A failure in each step: all ranks know it, it ends the job, and nothing is left of it. */
 static void a_failure_ends_a_job(void **state)
 {
@@ -751,6 +846,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(ranks_are_told_the_same),
         cmocka_unit_test(steps_out_of_turn_are_refused),
         cmocka_unit_test(a_failure_ends_a_job),
+        cmocka_unit_test(a_job_that_can_not_be_told_says_so),
+        cmocka_unit_test(no_memory_on_one_rank_ends_all),
+        cmocka_unit_test(the_least_limit_counts),
         cmocka_unit_test(an_output_that_came_meanwhile_stays),
         cmocka_unit_test(a_path_has_one_job_at_a_time),
         cmocka_unit_test(a_job_has_one_result_on_any_ranks),
