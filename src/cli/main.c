@@ -44,8 +44,7 @@ static trm_status check_launch(const trm_launch *launch, trm_error *err)
 
 static trm_status run_command(const trm_launch *launch, int argc, char **argv, trm_error *err)
 {
-    trm_cli cli;
-    trm_cli_init(&cli, NULL);
+    trm_cli cli = {.command = NULL}; /* to be freed, whether it comes to a parse or not */
     trm_status status = check_launch(launch, err);
     if (status == TRM_OK)
         status = trm_cli_parse(argc, argv, &cli, err);
