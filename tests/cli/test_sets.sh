@@ -114,7 +114,6 @@ refused "--emit goes with --negatives that are a set" --emit -o "$dir/no.h5"
 refused "--max-triplets goes with --negatives that are a set" --negatives topk:2 --max-triplets 5
 refused "--max-triplets goes with --emit only" --negatives violating --max-triplets 5
 refused "--form lists does not go with --negatives hard-all" --negatives hard-all --emit --form lists -o "$dir/no.h5"
-refused "--emit does not go with batches" --negatives hard-all --emit --batches 1 --classes-per-batch 2 --rows-per-class 2 -o "$dir/no.h5"
 refused "must be a finite number, 0 or more" --negatives multisimilarity:-1
 refused "must be one of" --negatives multisimilarity
 refused "max-triplets" --negatives violating --emit --max-triplets -1 -o "$dir/no.h5"

@@ -74,7 +74,8 @@ int main(int argc, char **argv)
     trm_job *job = NULL;
     trm_error err = TRM_ERROR_INIT;
     signal(SIGTERM, on_stop);
-    MPI_Init(&argc, &argv);
+    int provided = 0;
+    MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     trm_status status = trm_job_create("mine", &job, &err);
     if (argc < 3)

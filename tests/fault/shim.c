@@ -54,7 +54,7 @@ static void note(const char *variable, long number)
         return;
     fprintf(file, "%ld\n", number);
     if (fclose(file) == 0)
-        syscall(SYS_rename, next, path); /* not the one below */
+        syscall(SYS_renameat, AT_FDCWD, next, AT_FDCWD, path); /* not the one below */
 }
 
 /* Does this call fail? */
