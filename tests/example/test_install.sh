@@ -61,7 +61,7 @@ hash_of() { grep -o '"result_hash": "[0-9a-f]*"' "$1"; }
 [ ! -e "$work/second.h5.checkpoint" ]
 code=0
 mpirun --bind-to none -n 2 "$mine" "$work/store.h5" "$work/third.h5" negatives topk:0 2>"$work/refused" || code=$?
-[ $code = 64 ] && grep -q "^error: --negatives 'topk:0': must be" "$work/refused"
+[ $code = 64 ] && grep -q "^error: --negatives topk '0': must be" "$work/refused"
 
 if ! { "$cmake" -S "$here" -B "$work/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     "$cmake" --build "$work/cmake"; } >"$work/log" 2>&1; then
