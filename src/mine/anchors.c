@@ -174,6 +174,18 @@ static int64_t most_undecided(const trm_anchors *anchors, int64_t base)
     return rows;
 }
 
+/* What needs that much. A set that is to be listed is planned twice: what listing takes shows when it was counted. */
+static const char *what_needs(const trm_anchors *anchors, bool resumed)
+{
+    if (resumed)
+        return "to go on from the checkpoint needs at least";
+    if (anchors->size != NULL)
+        return "the set was counted; to list it needs at least";
+    return anchors->options->emit_sets && anchors->each == 0
+               ? "to count the set, before it is listed, needs at least"
+               : "the job needs at least";
+}
+
 /* The fewest panels whose state fits, after base panels that are given. Collective. */
 static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
 {
@@ -196,10 +208,7 @@ static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
     anchors->memory_bytes = fixed + state > arranging ? fixed + state : arranging;
     const int64_t need = rows->sorted != NULL ? anchors->memory_bytes : fixed + state; /* yet to come */
     if (need > limit)
-        return trm_run_refuse(anchors->run,
-                              given == state && base > 0 ? "to go on from the checkpoint needs at least"
-                                                         : "the job needs at least",
-                              need, err);
+        return trm_run_refuse(anchors->run, what_needs(anchors, given == state && base > 0), need, err);
     return TRM_OK;
 }
 

@@ -86,7 +86,7 @@ typedef struct family_result {
         int64_t *negative; /* lines x width, in order of rank, -1 where there is none */
         double *d_ap;
         double *d_an; /* lines x width, infinity where there is none */
-    } lists;          /* by (anchor, positive); owned */
+    } lists; /* by (anchor, positive), of pairs without a negative, too, which results leave out; owned */
 } family_result;
 
 /* Everything as by default: sql2, margin 1, all positives, semihard, window lt, nearest, skip, no ranks, no
