@@ -354,7 +354,7 @@ const trm_triplet *trm_batch_checkpoint_triplets(const trm_batch_checkpoint *che
 {
     const trm_batch_kept *kept = &checkpoint->kept[batch];
     *count = kept->count;
-    return checkpoint->loaded + kept->at;
+    return kept->count > 0 ? checkpoint->loaded + kept->at : NULL;
 }
 
 void trm_batch_checkpoint_free(trm_batch_checkpoint *checkpoint)

@@ -457,10 +457,12 @@ static trm_status mine_batch(job *j, int64_t batch, int64_t from, trm_error *err
     trm_rows_destroy(&rows);
     if (status != TRM_OK)
         return status;
-    if (one.panels > 1) /* each was sorted */
-        qsort(j->triplets + before, (size_t)(j->count - before), sizeof *j->triplets, compare_triplets);
+    const int64_t found = j->count - before;
+    trm_triplet *triplets = found > 0 ? j->triplets + before : NULL; /* there may be no array yet */
+    if (one.panels > 1 && found > 0)                                 /* each was sorted */
+        qsort(triplets, (size_t)found, sizeof *triplets, compare_triplets);
     add_summary(j->summary, &one);
-    return trm_batch_checkpoint_add(&j->checkpoint, batch, j->triplets + before, j->count - before, err);
+    return trm_batch_checkpoint_add(&j->checkpoint, batch, triplets, found, err);
 }
 
 /* What an earlier run found in it. */

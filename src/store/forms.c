@@ -372,7 +372,8 @@ trm_status trm_form_write_batches(trm_form_writer *writer, trm_triplet *triplets
     void *values = trm_alloc(room, 8);
     trm_status status = values == NULL ? trm_fail_memory(err, "a write buffer", room, 8) : TRM_OK;
     for (int64_t b = 0; b < batches.count && status == TRM_OK; b++, all += lines)
-        status = put_in_order(writer, triplets + start[b] - start[0], start[b + 1] - start[b], &lines, err);
+        status = put_in_order(writer, start[b] > start[0] ? triplets + (start[b] - start[0]) : triplets,
+                              start[b + 1] - start[b], &lines, err);
     if (status == TRM_OK)
         status = write_columns(writer, triplets, count, batches, *line, values, room, err);
     *line += all;
