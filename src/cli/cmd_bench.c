@@ -189,13 +189,13 @@ static trm_status check(const trm_cli *cli, trm_error *err)
 }
 
 static const trm_taken shared[] = {
-    TRM_SHARED_OF(trm_mine_table, mine),    TRM_SHARED_OF(trm_negatives_table, mine),
-    TRM_SHARED_OF(trm_set_table, mine),     TRM_SHARED_OF(trm_semihard_table, mine),
-    TRM_SHARED_OF(trm_filters_table, mine), TRM_SHARED(trm_seed_table),
-    TRM_SHARED_OF(trm_run_table, run),
+    TRM_TAKE_OF(trm_mine_table, trm_settings, mine),    TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_set_table, trm_settings, mine),     TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_filters_table, trm_settings, mine), TRM_TAKE(trm_seed_table),
+    TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
-static const trm_taken own[] = {TRM_OWN(trm_synthetic_table), TRM_OWN(trm_progress_table),
-                                TRM_OWN(trm_report_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_synthetic_table), TRM_TAKE(trm_progress_table),
+                                TRM_TAKE(trm_report_table)};
 static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_bench = {

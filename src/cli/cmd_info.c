@@ -378,8 +378,8 @@ static trm_status run(trm_cli *cli, trm_error *err)
     return status;
 }
 
-static const trm_taken shared[] = {TRM_SHARED(trm_dataset_table)};
-static const trm_taken own[] = {TRM_OWN(trm_report_table)};
+static const trm_taken shared[] = {TRM_TAKE(trm_dataset_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_report_table)};
 static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_info = {

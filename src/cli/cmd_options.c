@@ -116,7 +116,7 @@ static trm_status check(const trm_cli *cli, trm_error *err)
                             : trm_fail(err, TRM_ERR_USAGE, "options takes no store: '%s'", cli->input[0]);
 }
 
-static const trm_taken own[] = {TRM_OWN(trm_report_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_report_table)};
 static const trm_takes own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_options = {

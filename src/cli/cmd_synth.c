@@ -54,8 +54,8 @@ static trm_status check(const trm_cli *cli, trm_error *err)
     return cli->inputs == 1 ? TRM_OK : trm_fail(err, TRM_ERR_USAGE, "synth takes one output file");
 }
 
-static const trm_taken shared[] = {TRM_SHARED(trm_overwrite_table), TRM_SHARED(trm_seed_table)};
-static const trm_taken own[] = {TRM_OWN(trm_synthetic_table), TRM_OWN(trm_report_table)};
+static const trm_taken shared[] = {TRM_TAKE(trm_overwrite_table), TRM_TAKE(trm_seed_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_synthetic_table), TRM_TAKE(trm_report_table)};
 static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_synth = {

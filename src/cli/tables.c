@@ -2,8 +2,6 @@
  * Settings of all of them are in trm_cli. */
 #include "cli/tables.h"
 
-#include <string.h>
-
 static const trm_option synthetic_rows[] = {
     {.name = "rows",
      .value = "N",
@@ -69,17 +67,12 @@ static const trm_option report_rows[] = {
 };
 const trm_options trm_report_table = TRM_OPTIONS("Report", report_rows);
 
-static const trm_taken job_own[] = {TRM_OWN(trm_progress_table), TRM_OWN(trm_report_table)};
+static const trm_taken job_own[] = {TRM_TAKE(trm_progress_table), TRM_TAKE(trm_report_table)};
 const trm_takes trm_job_takes = TRM_TAKES(job_own);
 
 static const trm_takes *settings_of(const trm_command *command)
 {
-    if ((command->traits & TRM_IS_JOB) == 0)
-        return command->settings;
-    const trm_job_kind *const *kind = trm_job_kinds;
-    while (*kind != NULL && strcmp((*kind)->name, command->name) != 0)
-        kind++;
-    return &(*kind)->takes;
+    return (command->traits & TRM_IS_JOB) != 0 ? &trm_job_kind_find(command->name)->takes : command->settings;
 }
 
 trm_walk trm_command_walk(const trm_command *command)

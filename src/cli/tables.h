@@ -8,21 +8,6 @@
 #include "options/suggest.h"
 #include "options/walk.h"
 
-/* A table whose settings are in trm_settings, or in a member of it. */
-#define TRM_SHARED(table)                                                                                    \
-    {                                                                                                        \
-        &(table), 0                                                                                          \
-    }
-#define TRM_SHARED_OF(table, member)                                                                         \
-    {                                                                                                        \
-        &(table), offsetof(trm_settings, member)                                                             \
-    }
-/* One whose settings are in trm_cli. */
-#define TRM_OWN(table)                                                                                       \
-    {                                                                                                        \
-        &(table), 0                                                                                          \
-    }
-
 /* All options of a command: those in trm_settings, then those in trm_cli. */
 trm_walk trm_command_walk(const trm_command *command);
 /* Where the settings of the walk's row are. */

@@ -6,8 +6,6 @@
 #include "par/exchange.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 trm_status trm_job_claim_list(trm_job *job, trm_error *err)

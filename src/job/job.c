@@ -7,11 +7,9 @@
 #include "base/sized.h"
 #include "loss/options.h"
 #include "mine/options.h"
-#include "options/suggest.h"
 #include "par/agree.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- kinds ---- */
@@ -24,51 +22,62 @@ static trm_status check_loss(const trm_settings *settings, trm_error *err)
     return TRM_OK;
 }
 
-#define TRM_OWN(table)                                                                                       \
-    {                                                                                                        \
-        &(table), 0                                                                                          \
-    }
-#define TRM_OF(table, member)                                                                                \
-    {                                                                                                        \
-        &(table), offsetof(trm_settings, member)                                                             \
-    }
-
 static const trm_taken mine_takes[] = {
-    TRM_OWN(trm_output_table),        TRM_OWN(trm_form_table),           TRM_OWN(trm_overwrite_table),
-    TRM_OWN(trm_checkpoint_table),    TRM_OWN(trm_dataset_table),        TRM_OWN(trm_batches_table),
-    TRM_OF(trm_mine_table, mine),     TRM_OF(trm_negatives_table, mine), TRM_OF(trm_set_table, mine),
-    TRM_OF(trm_semihard_table, mine), TRM_OF(trm_filters_table, mine),   TRM_OF(trm_corner_table, loss),
-    TRM_OF(trm_loss_table, loss),     TRM_OWN(trm_gradient_table),       TRM_OWN(trm_compat_table),
-    TRM_OWN(trm_seed_table),          TRM_OF(trm_survey_table, survey),  TRM_OWN(trm_rows_table),
-    TRM_OF(trm_run_table, run),
+    TRM_TAKE(trm_output_table),
+    TRM_TAKE(trm_form_table),
+    TRM_TAKE(trm_overwrite_table),
+    TRM_TAKE(trm_checkpoint_table),
+    TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_batches_table),
+    TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_set_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_filters_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_corner_table, trm_settings, loss),
+    TRM_TAKE_OF(trm_loss_table, trm_settings, loss),
+    TRM_TAKE(trm_gradient_table),
+    TRM_TAKE(trm_compat_table),
+    TRM_TAKE(trm_seed_table),
+    TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
+    TRM_TAKE(trm_rows_table),
+    TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
 
 static const trm_taken loss_takes[] = {
-    TRM_OWN(trm_output_table),
-    TRM_OWN(trm_overwrite_table),
-    TRM_OWN(trm_checkpoint_table),
-    TRM_OWN(trm_dataset_table),
-    TRM_OWN(trm_source_table),
-    TRM_OF(trm_mine_table, mine),
-    TRM_OF(trm_loss_negatives_table, mine),
-    TRM_OF(trm_set_table, mine),
-    TRM_OF(trm_semihard_table, mine),
-    TRM_OF(trm_filters_table, mine),
-    TRM_OWN(trm_whole_table),
-    TRM_OF(trm_corner_table, loss),
-    TRM_OF(trm_packed_table, packed_options),
-    TRM_OF(trm_loss_table, loss),
-    TRM_OWN(trm_gradient_table),
-    TRM_OWN(trm_compat_table),
-    TRM_OWN(trm_seed_table),
-    TRM_OF(trm_survey_table, survey),
-    TRM_OWN(trm_rows_table),
-    TRM_OF(trm_run_table, run),
+    TRM_TAKE(trm_output_table),
+    TRM_TAKE(trm_overwrite_table),
+    TRM_TAKE(trm_checkpoint_table),
+    TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_source_table),
+    TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_loss_negatives_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_set_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_filters_table, trm_settings, mine),
+    TRM_TAKE(trm_whole_table),
+    TRM_TAKE_OF(trm_corner_table, trm_settings, loss),
+    TRM_TAKE_OF(trm_packed_table, trm_settings, packed_options),
+    TRM_TAKE_OF(trm_loss_table, trm_settings, loss),
+    TRM_TAKE(trm_gradient_table),
+    TRM_TAKE(trm_compat_table),
+    TRM_TAKE(trm_seed_table),
+    TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
+    TRM_TAKE(trm_rows_table),
+    TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_kind job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
 
 const trm_job_kind *const trm_job_kinds[] = {&job_mine, &job_loss, NULL};
+
+const trm_job_kind *trm_job_kind_find(const char *name)
+{
+    for (int i = 0; trm_job_kinds[i] != NULL; i++)
+        if (strcmp(trm_job_kinds[i]->name, name) == 0)
+            return trm_job_kinds[i];
+    return NULL;
+}
 
 /* ---- hooks ---- */
 
@@ -94,17 +103,15 @@ static trm_status refuse_kind(const char *name, trm_error *err)
 
 trm_status trm_job_create(const char *kind, trm_job **job, trm_error *err)
 {
-    const trm_job_kind *const *at = trm_job_kinds;
+    const trm_job_kind *found = trm_job_kind_find(kind);
     *job = NULL;
-    while (*at != NULL && strcmp((*at)->name, kind) != 0)
-        at++;
-    if (*at == NULL)
+    if (found == NULL)
         return refuse_kind(kind, err);
     *job = trm_alloc_zero(1, sizeof **job);
     if (*job == NULL)
         return trm_fail_memory(err, "a job", 1, sizeof **job);
     (*job)->comm = MPI_COMM_NULL;
-    trm_settings_init(&(*job)->settings, *at);
+    trm_settings_init(&(*job)->settings, found);
     return TRM_OK;
 }
 

@@ -5,7 +5,6 @@
 #include "par/agree.h"
 #include "rows/rows.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -23,6 +23,8 @@ typedef struct trm_job_kind {
                         trm_error *err); /* what the options alone tell; NULL: nothing */
 } trm_job_kind;
 extern const trm_job_kind *const trm_job_kinds[]; /* NULL-terminated */
+/* By name, or NULL. */
+const trm_job_kind *trm_job_kind_find(const char *name);
 
 struct trm_settings {
     const trm_job_kind *kind; /* NULL: of no job */

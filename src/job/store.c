@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/hash_sum.h"
-#include "mine/gaps.h"
 #include "mine/negatives.h"
 #include "mine/positives.h"
 #include "par/agree.h"
@@ -13,8 +12,6 @@
 #include "rows/rows.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 const char *trm_job_name_of_loss(const trm_settings *settings)

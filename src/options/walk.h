@@ -15,6 +15,16 @@ typedef struct trm_taken {
     size_t at;
 } trm_taken;
 
+/* One whose settings are the struct itself, or a member of it. */
+#define TRM_TAKE(table)                                                                                      \
+    {                                                                                                        \
+        &(table), 0                                                                                          \
+    }
+#define TRM_TAKE_OF(table, settings, member)                                                                 \
+    {                                                                                                        \
+        &(table), offsetof(settings, member)                                                                 \
+    }
+
 /* Tables in the order of --help, of checks and, for new keys, of reports. */
 typedef struct trm_takes {
     const trm_taken *taken;
