@@ -53,6 +53,11 @@ json_t *trm_json_text_or_null(const char *text)
     return text != NULL ? trm_json_text(text) : json_null();
 }
 
+char *trm_json_dump(const json_t *object)
+{
+    return json_dumps(object, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+}
+
 void trm_json_free(char *text)
 {
     free(text);

@@ -16,7 +16,9 @@ json_t *trm_json_text(const char *text);
 /* Text or, for NULL, null. New reference. */
 json_t *trm_json_text_or_null(const char *text);
 
-/* Frees text that jansson made (json_dumps); NULL is fine. */
+/* As text on one line, keys in their order and reals with 17 digits, in new memory; NULL where there is none, or no object.
+ * trm_json_free frees it; NULL is fine. */
+char *trm_json_dump(const json_t *object);
 void trm_json_free(char *text);
 
 #endif

@@ -1,6 +1,8 @@
 /* Printable text; see visible.h. */
 #include "base/visible.h"
 
+#include "base/alloc.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,4 +63,23 @@ void trm_visible(const char *text, char *to, size_t size)
         text += bytes > 0 ? bytes : 1;
     }
     to[used] = '\0';
+}
+
+char *trm_visible_format(const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    const int length = vsnprintf(NULL, 0, format, args);
+    const int64_t room = length < 0 ? -1 : ESCAPE_BYTES * (int64_t)length + 1;
+    char *text = trm_alloc(length < 0 ? -1 : length + 1, 1), *shown = trm_alloc(room, 1);
+    if (text != NULL && shown != NULL) {
+        vsnprintf(text, (size_t)length + 1, format, again);
+        trm_visible(text, shown, (size_t)room);
+    } else {
+        trm_free(shown);
+        shown = NULL;
+    }
+    va_end(again);
+    trm_free(text);
+    return shown;
 }

@@ -88,9 +88,8 @@ bool trm_cli_wants_json(int argc, char **argv);
 void trm_cli_answer_help(int argc, char **argv, bool speaks);
 /* ---- say.c ---- */
 
-/* Prints at most one line, in which a newline is the last of format; all other control characters, which
- * names of files, datasets and labels may hold, are shown as their codes. Whatever has such a name in it is
- * printed by this. */
+/* Prints a line; format has not its end. Control characters, which names of files, datasets and labels may hold, are
+ * shown as their codes. Whatever has such a name in it is printed by this. */
 void trm_say(FILE *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Prints JSON (valid UTF-8, with control characters below 32 escaped) with those that a terminal must not
  * get, either, as \\uNNNN: the same JSON. */
@@ -101,6 +100,8 @@ void trm_say_json(FILE *stream, const char *text);
 /* Prints one JSON object on stdout and frees it. Rank 0 only. Errors: IO when stdout is full or closed;
  * INTERNAL where there is no object. */
 trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
+/* The same of an object that is text already. */
+trm_status trm_report_print_text(const char *text, trm_error *err) TRM_MUST_CHECK;
 /* Prints the version on stdout; all: also what the program is made of and what it works with here. */
 void trm_report_version(bool all);
 /* Puts a failure on stdout as the one JSON object, unless a report went there already. */

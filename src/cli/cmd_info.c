@@ -280,7 +280,7 @@ static void print_file(const inspection *in, const trm_store_file *file)
                  file->first + file->rows - 1);
     trm_say(stdout,
             "file        %s: %s; embeddings '%s' %" PRId64 " x %d %s; labels '%s' %" PRId64
-            " %s; ids %s%s%s%s%s\n",
+            " %s; ids %s%s%s%s%s",
             file->path, rows, file->embeddings, file->rows, trm_store_dim(in->store), file->embeddings_type,
             file->labels, file->rows, file->labels_type, file->ids == NULL ? "none" : file->ids,
             file->ids == NULL ? "" : " ", file->ids_type, file->ids_left_aside == NULL ? "" : " left aside: ",
@@ -325,7 +325,7 @@ static trm_status print_people(const inspection *in, int64_t singletons, trm_err
         const trm_store_file *file = trm_file_of_row(in->store, f->first_non_finite);
         trm_say(stdout,
                 "non-finite  %" PRId64 " rows, as float32; the first is row %" PRId64 ", row %" PRId64
-                " of '%s': mine will refuse this store\n",
+                " of '%s': mine will refuse this store",
                 f->non_finite, f->first_non_finite, f->first_non_finite - file->first, file->path);
     } else
         printf("non-finite  none\n");

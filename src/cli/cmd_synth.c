@@ -41,7 +41,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
                                            "spread", cli->spread, "seed", (json_int_t)cli->settings->seed),
                                  err);
         else if (!cli->quiet)
-            trm_say(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes\n",
+            trm_say(stderr, "wrote      %s: %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes",
                     cli->input[0], cli->rows, cli->dim, cli->classes);
     }
     trm_claim_release(&claim);

@@ -35,9 +35,11 @@ static trm_status report(const trm_cli *cli, const char *told, trm_error *err)
 {
     if (told == NULL || (cli->quiet && !cli->json)) /* other ranks have nothing to tell */
         return TRM_OK;
+    if (cli->json)
+        return trm_report_print_text(told, err);
     json_t *facts = json_loads(told, 0, NULL);
-    if (cli->json || facts == NULL)
-        return trm_report_print(facts, err);
+    if (facts == NULL)
+        return trm_report_print(NULL, err);
     trm_people_print(facts, cli->verbose);
     json_decref(facts);
     return TRM_OK;

@@ -58,7 +58,7 @@ static void print_batches(const json_t *facts)
                 whole(batches, "rows_per_class"), whole(json_object_get(facts, "options"), "seed"),
                 whole(batches, "rows"));
     else
-        trm_say(stderr, "batches    %" PRId64 " from '%s': %" PRId64 " rows\n", whole(batches, "count"),
+        trm_say(stderr, "batches    %" PRId64 " from '%s': %" PRId64 " rows", whole(batches, "count"),
                 text(batches, "list"), whole(batches, "rows"));
 }
 
@@ -293,7 +293,7 @@ void trm_people_print(const json_t *facts, int verbose)
     if (packed == NULL && is_mined(facts))
         fprintf(stderr, "hash       %s\n", text(facts, "result_hash"));
     if (has(facts, "output"))
-        trm_say(stderr, "written    %s\n", text(facts, "output"));
+        trm_say(stderr, "written    %s", text(facts, "output"));
     if (verbose > 0)
         print_ranks(json_object_get(facts, "ranks"));
 }

@@ -51,20 +51,26 @@ void trm_report_version(bool all)
 /* Whether something went to stdout: it gets one object, whatever comes of it. */
 static bool printed;
 
-/* Frees object. */
-static trm_status print_object(json_t *object, trm_error *err)
+trm_status trm_report_print_text(const char *text, trm_error *err)
 {
-    char *text = json_dumps(object, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
-    json_decref(object);
-    if (text == NULL)
-        return trm_fail_memory(err, "the report", 1, 1);
     printed = true;
     trm_say_json(stdout, text);
-    free(text);
     const bool failed = putchar('\n') == EOF || fflush(stdout) != 0 || ferror(stdout) != 0;
     return failed ? trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output: %s",
                              strerror(errno))
                   : TRM_OK;
+}
+
+/* Frees object. */
+static trm_status print_object(json_t *object, trm_error *err)
+{
+    char *text = trm_json_dump(object);
+    json_decref(object);
+    if (text == NULL)
+        return trm_fail_memory(err, "the report", 1, 1);
+    trm_status status = trm_report_print_text(text, err);
+    trm_json_free(text);
+    return status;
 }
 
 trm_status trm_report_print(json_t *object, trm_error *err)

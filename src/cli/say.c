@@ -6,29 +6,16 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void trm_say(FILE *stream, const char *format, ...)
 {
-    enum { WIDEST = 4 }; /* what a byte may become: \xNN */
-    va_list args, again;
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    const int length = vsnprintf(NULL, 0, format, args);
+    char *text = trm_visible_format(format, args);
     va_end(args);
-    const size_t room = length < 0 ? 0 : WIDEST * (size_t)length + 1;
-    char *text = trm_alloc(length < 0 ? -1 : length + 1, 1), *shown = trm_alloc((int64_t)room, 1);
-    if (text != NULL && shown != NULL) {
-        vsnprintf(text, (size_t)length + 1, format, again);
-        const bool ends = length > 0 && text[length - 1] == '\n';
-        if (ends)
-            text[length - 1] = '\0';
-        trm_visible(text, shown, room);
-        fprintf(stream, "%s%s", shown, ends ? "\n" : "");
-    }
-    va_end(again);
+    if (text != NULL)
+        fprintf(stream, "%s\n", text);
     trm_free(text);
-    trm_free(shown);
 }
 
 /* A character of valid UTF-8 as JSON writes it in ASCII. */

@@ -378,7 +378,7 @@ static trm_status dump(trm_job *job, json_t *object, trm_error *err)
 {
     if (job->rank != 0)
         return TRM_OK;
-    job->told = object == NULL ? NULL : json_dumps(object, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    job->told = trm_json_dump(object);
     return job->told != NULL
                ? TRM_OK
                : trm_fail(err, TRM_ERR_INTERNAL, "the report could not be made: something in it is not JSON");

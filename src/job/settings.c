@@ -415,7 +415,7 @@ json_t *trm_settings_json(const trm_settings *settings)
 trm_status trm_settings_text(const trm_settings *settings, char **text, trm_error *err)
 {
     json_t *options = trm_settings_json(settings);
-    *text = json_dumps(options, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(17));
+    *text = trm_json_dump(options);
     json_decref(options);
     return *text != NULL ? TRM_OK
                          : trm_fail(err, TRM_ERR_INTERNAL, "the options could not be written as JSON");

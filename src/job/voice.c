@@ -8,35 +8,13 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
-
-/* format's text as a terminal may get it, new memory; NULL where there is none. */
-static char *shown_text(const char *format, va_list args)
-{
-    enum { WIDEST = 4 }; /* what a byte may become: \xNN */
-    va_list again;
-    va_copy(again, args);
-    const int length = vsnprintf(NULL, 0, format, args);
-    const int64_t room = length < 0 ? -1 : WIDEST * (int64_t)length + 1;
-    char *text = trm_alloc(length < 0 ? -1 : length + 1, 1), *shown = trm_alloc(room, 1);
-    if (text != NULL && shown != NULL) {
-        vsnprintf(text, (size_t)length + 1, format, again);
-        trm_visible(text, shown, (size_t)room);
-    } else {
-        trm_free(shown);
-        shown = NULL;
-    }
-    va_end(again);
-    trm_free(text);
-    return shown;
-}
 
 void trm_voice_say(const trm_voice *voice, trm_line line, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = shown_text(format, args);
+    char *text = trm_visible_format(format, args);
     va_end(args);
     if (text != NULL && voice->say != NULL)
         voice->say(voice->context, line, text);
@@ -47,7 +25,7 @@ void trm_warn(trm_voice *voice, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char *text = shown_text(format, args);
+    char *text = trm_visible_format(format, args);
     va_end(args);
     if (text == NULL)
         return;
