@@ -44,6 +44,23 @@ bool trm_batch_checkpoint_has(const trm_batch_checkpoint *checkpoint, int64_t ba
 
 /* ---- saving ---- */
 
+trm_status trm_triplets_append(trm_triplet **list, int64_t *used, int64_t *room, const trm_triplet *triplets,
+                               int64_t count, trm_error *err)
+{
+    if (*used + count > *room) {
+        const int64_t wanted = (*used + count) * 3 / 2;
+        trm_triplet *larger = trm_grown(*list, *used, wanted, sizeof *larger);
+        if (larger == NULL)
+            return trm_fail_memory(err, "triplets of batches", wanted, sizeof *larger);
+        *list = larger;
+        *room = wanted;
+    }
+    if (count > 0)
+        memcpy(*list + *used, triplets, (size_t)count * sizeof *triplets);
+    *used += count;
+    return TRM_OK;
+}
+
 trm_status trm_batch_checkpoint_add(trm_batch_checkpoint *checkpoint, int64_t batch,
                                     const trm_triplet *triplets, int64_t count, trm_error *err)
 {
@@ -57,19 +74,12 @@ trm_status trm_batch_checkpoint_add(trm_batch_checkpoint *checkpoint, int64_t ba
         checkpoint->mined = larger;
         checkpoint->mined_room = room;
     }
-    if (checkpoint->count + count > checkpoint->room) {
-        const int64_t room = (checkpoint->count + count) * 3 / 2;
-        trm_triplet *larger = trm_grown(checkpoint->triplets, checkpoint->count, room, sizeof *larger);
-        if (larger == NULL)
-            return trm_fail_memory(err, "triplets for the checkpoint", room, sizeof *larger);
-        checkpoint->triplets = larger;
-        checkpoint->room = room;
-    }
+    trm_status status = trm_triplets_append(&checkpoint->triplets, &checkpoint->count, &checkpoint->room,
+                                            triplets, count, err);
+    if (status != TRM_OK)
+        return status;
     checkpoint->mined[checkpoint->mined_words++] = checkpoint->first + batch;
     checkpoint->mined[checkpoint->mined_words++] = count;
-    if (count > 0)
-        memcpy(checkpoint->triplets + checkpoint->count, triplets, (size_t)count * sizeof *triplets);
-    checkpoint->count += count;
     return TRM_OK;
 }
 

@@ -57,6 +57,10 @@ trm_status trm_batch_checkpoint_load(trm_batch_checkpoint *checkpoint, int64_t f
 const trm_triplet *trm_batch_checkpoint_triplets(const trm_batch_checkpoint *checkpoint, int64_t batch,
                                                  int64_t *count);
 
+/* Appends a copy of count triplets to a list that has room for so many; it grows. Not collective. Errors: MEMORY. */
+trm_status trm_triplets_append(trm_triplet **list, int64_t *used, int64_t *room, const trm_triplet *triplets,
+                               int64_t count, trm_error *err) TRM_MUST_CHECK;
+
 /* Takes a copy of the triplets of a batch that was mined. Not collective. Errors: MEMORY. */
 trm_status trm_batch_checkpoint_add(trm_batch_checkpoint *checkpoint, int64_t batch,
                                     const trm_triplet *triplets, int64_t count,

@@ -332,18 +332,7 @@ static int compare_triplets(const void *a, const void *b)
 
 static trm_status append(job *j, const trm_triplet *triplets, int64_t count, trm_error *err)
 {
-    if (j->count + count > j->room) {
-        const int64_t room = (j->count + count) * 3 / 2;
-        trm_triplet *larger = trm_grown(j->triplets, j->count, room, sizeof *larger);
-        if (larger == NULL)
-            return trm_fail_memory(err, "triplets of batches", room, sizeof *larger);
-        j->triplets = larger;
-        j->room = room;
-    }
-    if (count > 0)
-        memcpy(j->triplets + j->count, triplets, (size_t)count * sizeof *triplets);
-    j->count += count;
-    return TRM_OK;
+    return trm_triplets_append(&j->triplets, &j->count, &j->room, triplets, count, err);
 }
 
 /* A trm_triplet_fn. */
