@@ -477,11 +477,12 @@ trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *la
                            .team_comm = MPI_COMM_NULL,
                            .sorted = sorted};
         sorted->send = trm_alloc_zero(2 * (int64_t)run->ranks, sizeof *sorted->send);
-        sorted->receive = sorted->send + run->ranks;
-        if (sorted->send == NULL)
+        if (sorted->send == NULL) {
             status = trm_fail_memory(err, "row table", 2 * run->ranks, sizeof *sorted->send);
-        else
+        } else {
+            sorted->receive = sorted->send + run->ranks;
             status = keep_ignored(rows, ignore_count, ignore_label, err);
+        }
     }
     const int64_t first_id = trm_prefix_int64(run->comm, count);
     if (status == TRM_OK)
