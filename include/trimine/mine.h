@@ -20,6 +20,12 @@
 extern "C" {
 #endif
 
+/* What all of it works on: run.h. */
+typedef struct trm_run trm_run;
+
+/* The rows of a store, spread over the ranks and arranged by label. Opaque. */
+typedef struct trm_rows trm_rows;
+
 typedef enum trm_window {
     TRM_WINDOW_NONE, /* any farther negative */
     TRM_WINDOW_LT,   /* d(a,n) - d(a,p) < margin */
@@ -52,7 +58,13 @@ typedef enum trm_filter {
     TRM_FILTERS
 } trm_filter;
 
-/* Equal on all ranks, but for what is reserved. */
+/* This rank's part of a list of pairs: row ids of a query and of a row of the store that is its positive. Borrowed. */
+typedef struct trm_pair_list {
+    int64_t count;
+    const int64_t *query, *positive;
+} trm_pair_list;
+
+/* Equal on all ranks, but for what is reserved, and the rows and pairs that each has. */
 typedef struct trm_mine_options {
     size_t size; /* set by trm_mine_options_init */
     trm_metric metric;
@@ -95,6 +107,13 @@ typedef struct trm_mine_options {
     /* Of a set that is listed: further bytes that the caller needs for each triplet of the anchor that has most of them,
      * which shows when the set was counted. */
     int64_t reserve_a_triplet;
+    /* Two sets: anchors are these rows, made by trm_rows_create_queries, positives and negatives rows of the store: none is a
+     * row's own by its place. NULL: one set. On all ranks or none; borrowed. */
+    const trm_rows *queries;
+    /* Positives are exactly the listed ones, and all other rows of the store negatives, whatever labels say; a repeated pair
+     * counts once. The store was made by trm_rows_create_by_id. NULL: by label. On all ranks or none; borrowed. */
+    const trm_pair_list *pairs;
+    bool and_labels; /* with pairs: a row of the store with the query's label is no negative, either */
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;
@@ -110,13 +129,13 @@ typedef struct trm_triplet {
 /* Everything counted, equal on all ranks. */
 typedef struct trm_mine_summary {
     struct {
-        int64_t total;       /* rows that take part */
+        int64_t total;       /* rows that take part; of two sets, queries */
         int64_t valid;       /* with at least one positive and one negative */
-        int64_t no_positive; /* alone in their class */
-        int64_t no_negative; /* with a positive, but no row has another label */
+        int64_t no_positive; /* without a positive */
+        int64_t no_negative; /* with a positive, but without a negative */
         int64_t ignored;     /* rows dropped by their label */
     } anchors;
-    int64_t classes;        /* among the rows that take part */
+    int64_t classes;        /* among the store's rows that take part; 0: arranged by id */
     int64_t positive_pairs; /* selected ordered pairs of valid anchors */
     struct {
         int64_t total, semihard, fallback, skipped;
@@ -136,7 +155,8 @@ typedef struct trm_mine_summary {
         int64_t removed[TRM_FILTERS]; /* candidates, by the first filter that removes them */
         int64_t short_anchors;        /* valid ones with fewer negatives than asked for: K, hard: 1 */
     } filters;
-    int64_t set_size; /* triplets of a policy of negatives that is a set, listed or not; else 0 */
+    int64_t set_size;       /* triplets of a policy of negatives that is a set, listed or not; else 0 */
+    int64_t repeated_pairs; /* pairs of trm_mine_options.pairs that were in the list before */
 } trm_mine_summary;
 
 /* One rank's part, for the report. */
@@ -144,12 +164,6 @@ typedef struct trm_mine_part {
     int64_t rows, triplets;
     double compute_s, wait_s;
 } trm_mine_part;
-
-/* What all of it works on: run.h. */
-typedef struct trm_run trm_run;
-
-/* The rows of a store, spread over the ranks and arranged by label. Opaque. */
-typedef struct trm_rows trm_rows;
 
 /* Arranges rows that each rank has in memory. Rank r's rows follow rank r-1's: their row ids count on.
  * Collective on the run's communicator. embeddings: count x dim, float32, row-major, finite; labels: count;
@@ -162,6 +176,19 @@ typedef struct trm_rows trm_rows;
 TRM_API trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
                                    const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
                                    trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
+
+/* The same for a store that lists of pairs are about: its rows are arranged by their row ids. labels: NULL on all
+ * ranks where there are none, else as above; only trm_mine_options.and_labels looks at them. Collective. Errors: as above. */
+TRM_API trm_status trm_rows_create_by_id(trm_run *run, int64_t count, int dim, const float *embeddings,
+                                         const int64_t *labels, trm_rows **rows,
+                                         trm_error *err) TRM_MUST_CHECK;
+
+/* The queries that are mined against a store: rows of its dimension, arranged and spread over the ranks as its rows
+ * are, on the same run. labels: as of the store; what the store ignores is ignored here. The store's rows are not looked at
+ * again. Collective. Errors: as trm_rows_create. */
+TRM_API trm_status trm_rows_create_queries(trm_run *run, const trm_rows *store, int64_t count,
+                                           const float *embeddings, const int64_t *labels, trm_rows **queries,
+                                           trm_error *err) TRM_MUST_CHECK;
 
 /* Ranks a team, as chosen. Not collective. */
 TRM_API int trm_rows_replicate(const trm_rows *rows);
@@ -187,7 +214,7 @@ static inline void trm_mine_options_init(trm_mine_options *options)
  * collective. */
 TRM_API int64_t trm_mine_negatives(const trm_mine_options *options);
 
-/* Fills in summary->anchors and summary->classes. Collective. */
+/* Fills in summary->anchors and summary->classes, of one set. Collective. */
 TRM_API void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary);
 
 /* What trm_mine would need: fills in summary->memory_bytes and panels; of a set, what counting it needs, since

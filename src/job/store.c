@@ -161,7 +161,7 @@ static trm_status sort_rows(trm_job *job, trm_error *err)
     trm_status status = trm_job_ignored(job, &ignored, &label, err);
     if (status == TRM_OK)
         status = trm_rows_sort(job->run, job->batch.count, job->batch.dim, job->batch.labels, ignored, label,
-                               looks_at_rows_again(&job->settings),
+                               false, looks_at_rows_again(&job->settings),
                                trm_store_read_bytes(job->store, job->batch.count), &job->rows, err);
     trm_free(label);
     if (status == TRM_OK) {
@@ -374,7 +374,7 @@ static int64_t file_bytes(const trm_job *job)
     int64_t most = 0;
     trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
     for (int64_t row = 0; row < job->rows->count; row++) {
-        const int64_t pairs = trm_positives_pairs(&positives, job->rows->class_size[row]);
+        const int64_t pairs = trm_positives_pairs(&positives, job->rows->class_size[row] - 1);
         most = pairs > most ? pairs : most;
     }
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);

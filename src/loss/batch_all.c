@@ -76,11 +76,11 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
     return false;
 }
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
     (void)shape;
-    (void)class_size;
+    (void)there;
     return pairs;
 }
 
@@ -217,6 +217,7 @@ struct trm_batch_all {
     trm_loss_options options;
     counting counting;
     trm_mine_options mine; /* the anchors: every valid row with all its positives */
+    trm_pool pool;
     trm_anchors anchors;
     trm_sweep *sweep;
     trm_sweep_counts counts;
@@ -227,8 +228,9 @@ static trm_status plan(trm_batch_all *all, const trm_rows *rows, bool gradient, 
 {
     trm_anchors *anchors = &all->anchors;
     trm_error why = TRM_ERROR_INIT;
-    trm_status status =
-        trm_anchors_init(anchors, all->run, rows, &all->mine, &all->counting.query, 0, NULL, false, &why);
+    all->pool = trm_pool_of_one(all->run, rows);
+    trm_status status = trm_anchors_init(anchors, all->run, &all->pool, &all->mine, &all->counting.query, 0,
+                                         NULL, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {

@@ -97,7 +97,7 @@ static int64_t set_triplets(const trm_rows *rows, const trm_mine_options *mine)
     trm_positives positives;
     trm_positives_choose(&positives, mine, INT64_MAX);
     for (int64_t i = 0; i < rows->count && mine->emit_sets; i++)
-        all += (double)trm_positives_pairs(&positives, rows->class_size[i]) *
+        all += (double)trm_positives_pairs(&positives, rows->class_size[i] - 1) *
                (double)(rows->total - rows->class_size[i]);
     return all < (double)mine->max_triplets ? (int64_t)all : mine->emit_sets ? mine->max_triplets : 0;
 }
@@ -120,7 +120,7 @@ int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *
     trm_positives_choose(&positives, &mine, INT64_MAX);
     int64_t pairs = 0;
     for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++)
-        pairs += trm_positives_pairs(&positives, rows->class_size[i]);
+        pairs += trm_positives_pairs(&positives, rows->class_size[i] - 1);
     return pairs * each / rows->replicate;
 }
 

@@ -2,29 +2,26 @@
 #include "mine/anchors.h"
 
 #include "base/alloc.h"
+#include "mine/listing.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 
 #include <omp.h>
-
-bool trm_anchors_valid(const trm_rows *rows, int64_t row)
-{
-    return rows->class_size[row] > 1 && rows->class_size[row] < rows->total;
-}
+#include <string.h>
 
 /* An anchor that makes a triplet without a positive. */
 static bool is_lone(const trm_anchors *anchors, int64_t row)
 {
-    return anchors->options->lone && anchors->rows->class_size[row] == 1 && anchors->rows->total > 1;
+    const trm_there there = trm_pool_there(anchors->pool, row);
+    return anchors->options->lone && there.positives == 0 && there.negatives > 0;
 }
 
 int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row)
 {
+    const trm_there there = trm_pool_there(anchors->pool, row);
     if (is_lone(anchors, row))
         return 1;
-    return trm_anchors_valid(anchors->rows, row)
-               ? trm_positives_pairs(&anchors->positives, anchors->rows->class_size[row])
-               : 0;
+    return trm_anchors_valid(there) ? trm_positives_pairs(&anchors->positives, there.positives) : 0;
 }
 
 int64_t trm_anchors_triplets(const trm_anchors *anchors, int64_t row)
@@ -40,22 +37,48 @@ static int64_t positives_slots(const trm_anchors *anchors, int64_t row, int shap
     const int64_t pairs = trm_anchors_pairs(anchors, row);
     if (is_lone(anchors, row))
         return 1;
-    return pairs > 0 ? query->type->slots(query, shape, anchors->rows->class_size[row], pairs) : 0;
+    return pairs > 0 ? query->type->slots(query, shape, trm_pool_there(anchors->pool, row), pairs) : 0;
 }
 
 static int64_t negatives_slots(const trm_anchors *anchors, int64_t row, int shape)
 {
     const trm_query *query = anchors->negatives;
     const int64_t pairs = trm_anchors_pairs(anchors, row);
-    if (anchors->size != NULL && shape == query->type->shapes - 1)
+    if (anchors->size != NULL && shape == TRM_LISTING_SHAPE)
         return anchors->size[row].negatives;
-    return pairs > 0 ? query->type->slots(query, shape, anchors->rows->class_size[row], pairs) : 0;
+    if (pairs > 0 && query->type->listed && shape == query->type->shapes - 1)
+        return trm_pool_there(anchors->pool, row).positives;
+    return pairs > 0 ? query->type->slots(query, shape, trm_pool_there(anchors->pool, row), pairs) : 0;
 }
 
 /* Of any anchor: a list of all positives has a place for the anchor itself, which stays empty. */
 static int64_t most_slots(const trm_anchors *anchors)
 {
     return anchors->longest + 1;
+}
+
+/* ---- one set or two ---- */
+
+/* The smaller set does. */
+static bool anchors_travel(const trm_pool *pool)
+{
+    return !trm_pool_is_one_set(pool) && pool->anchors->total < pool->store->total;
+}
+
+trm_status trm_pool_sweep_create(const trm_pool *pool, trm_metric metric, trm_sweep **sweep, trm_error *err)
+{
+    if (trm_pool_is_one_set(pool))
+        return trm_sweep_create(pool->run, pool->anchors, NULL, metric, sweep, err);
+    return anchors_travel(pool) ? trm_sweep_create(pool->run, pool->store, pool->anchors, metric, sweep, err)
+                                : trm_sweep_create(pool->run, pool->anchors, pool->store, metric, sweep, err);
+}
+
+trm_status trm_anchors_sweep(const trm_anchors *anchors, trm_sweep *sweep, const char *phase, trm_asked asked,
+                             trm_sweep_counts *counts, trm_error *err)
+{
+    const trm_asked nothing = {NULL, NULL};
+    return anchors_travel(anchors->pool) ? trm_sweep_run(sweep, phase, nothing, asked, counts, err)
+                                         : trm_sweep_run(sweep, phase, asked, nothing, counts, err);
 }
 
 /* ---- memory plan ---- */
@@ -89,6 +112,17 @@ static void add_row(const trm_anchors *anchors, int64_t row, sizes *size)
     size->triplets += trm_anchors_triplets(anchors, row);
 }
 
+/* Bytes of a state while it is asked: of the set that travels, or of the one that stays. */
+static int64_t sweep_bytes_of(const trm_anchors *anchors, trm_sweep_size size)
+{
+    const trm_pool *pool = anchors->pool;
+    const trm_sweep_size nothing = {NULL, NULL};
+    if (trm_pool_is_one_set(pool))
+        return trm_sweep_state_bytes(pool->anchors, size, NULL);
+    return anchors_travel(pool) ? trm_sweep_state_bytes(pool->store, nothing, &size)
+                                : trm_sweep_state_bytes(pool->anchors, size, &nothing);
+}
+
 /* Bytes of a panel's state on this rank: the positives sweep with its visiting copies; then positives that
  * stay, negatives and their visiting copies; or the triplets being put together. */
 static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
@@ -102,10 +136,9 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
     const int64_t state = given + trm_fields_bytes(second, TRM_FIELD_FOUND, size->negatives) +
                           trm_fields_bytes(second, TRM_FIELD_MADE, size->negatives);
     const int64_t scratch = most_slots(anchors) * anchors->run->threads * candidate;
-    const int64_t positives = trm_sweep_state_bytes(rows, (trm_sweep_size){first, size->positives}, NULL);
+    const int64_t positives = sweep_bytes_of(anchors, (trm_sweep_size){first, size->positives});
     const int64_t thresholds = found + given + scratch;
-    const int64_t negatives = kept +
-                              trm_sweep_state_bytes(rows, (trm_sweep_size){second, size->negatives}, NULL) +
+    const int64_t negatives = kept + sweep_bytes_of(anchors, (trm_sweep_size){second, size->negatives}) +
                               trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
     const int64_t triplets =
         anchors->keep
@@ -152,14 +185,17 @@ static int64_t most_listed(const trm_anchors *anchors)
  * differ. Collective. */
 static int64_t fixed_bytes(const trm_anchors *anchors)
 {
-    const trm_rows *rows = anchors->rows;
-    const int64_t shard = trm_rows_largest_shard(rows);
+    const trm_rows *rows = anchors->rows, *store = anchors->pool->store;
+    const int64_t shard = trm_rows_largest_shard(rows), other = trm_rows_largest_shard(store);
     /* offsets of both states, those being made, those that travel; and which panel a row is in */
     const int64_t shapes = anchors->negatives->type->shapes,
                   tables = rows->teams > 1 ? 5 * shapes : 2 * shapes, counted = anchors->size != NULL ? 2 : 0;
-    int64_t bytes = trm_sweep_bytes(anchors->run, rows, shard, NULL, 0) +
-                    (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve +
-                    anchors->options->reserve_a_triplet * most_listed(anchors);
+    int64_t bytes = trm_pool_is_one_set(anchors->pool) ? trm_sweep_bytes(anchors->run, rows, shard, NULL, 0)
+                    : anchors_travel(anchors->pool)
+                        ? trm_sweep_bytes(anchors->run, store, other, rows, shard)
+                        : trm_sweep_bytes(anchors->run, rows, shard, store, other);
+    bytes += trm_pool_bytes(anchors->pool) + (tables + 3 + counted) * 8 * (shard + 1) +
+             anchors->options->reserve + anchors->options->reserve_a_triplet * most_listed(anchors);
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
     return bytes;
 }
@@ -186,11 +222,22 @@ static const char *what_needs(const trm_anchors *anchors, bool resumed)
                : "the job needs at least";
 }
 
+/* While rows are read and arranged; the anchors', of two sets, beside the store's, which are there by then. */
+static int64_t arrange_bytes(const trm_pool *pool)
+{
+    const trm_rows *store = pool->store;
+    if (trm_pool_is_one_set(pool))
+        return store->arrange_bytes;
+    const int64_t after =
+        pool->anchors->arrange_bytes + trm_rows_largest_shard(store) * trm_rows_bytes_per_row(store->dim);
+    return after > store->arrange_bytes ? after : store->arrange_bytes;
+}
+
 /* The fewest panels whose state fits, after base panels that are given. Collective. */
 static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
 {
     const trm_rows *rows = anchors->rows;
-    const int64_t arranging = rows->arrange_bytes;
+    const int64_t arranging = arrange_bytes(anchors->pool);
     const int64_t fixed = fixed_bytes(anchors), limit = anchors->run->mem_per_rank;
     const int64_t most = most_undecided(anchors, base), given = largest_panel(anchors, 0, base);
     int64_t state, panels = most > 0 || base == 0;
@@ -216,14 +263,17 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 {
     deal(anchors, 0, panels);
     const int64_t sweeping = fixed_bytes(anchors) + largest_panel(anchors, 0, panels);
-    return sweeping > anchors->rows->arrange_bytes ? sweeping : anchors->rows->arrange_bytes;
+    const int64_t arranging = arrange_bytes(anchors->pool);
+    return sweeping > arranging ? sweeping : arranging;
 }
 
-trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
+trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
                             const trm_set_size *size, bool keep, trm_error *err)
 {
+    const trm_rows *rows = pool->anchors;
     *anchors = (trm_anchors){.run = run,
+                             .pool = pool,
                              .rows = rows,
                              .options = options,
                              .negatives = negatives,
@@ -231,9 +281,11 @@ trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_
                              .size = size,
                              .keep = keep};
     trm_status status = TRM_OK;
-    for (int64_t row = 0; row < rows->count; row++)
-        if (trm_anchors_valid(rows, row) && rows->class_size[row] - 1 > anchors->longest)
-            anchors->longest = rows->class_size[row] - 1;
+    for (int64_t row = 0; row < rows->count; row++) {
+        const trm_there there = trm_pool_there(pool, row);
+        if (trm_anchors_valid(there) && there.positives > anchors->longest)
+            anchors->longest = there.positives;
+    }
     anchors->longest = options->lone && anchors->longest < 1 ? 1 : anchors->longest;
     MPI_Allreduce(MPI_IN_PLACE, &anchors->longest, 1, MPI_INT64_T, MPI_MAX, run->comm);
     trm_positives_choose(&anchors->positives, options, anchors->longest);
@@ -315,6 +367,16 @@ static trm_status create_state(const trm_anchors *anchors, const trm_panel *pane
     return trm_agree(anchors->run->comm, status, err);
 }
 
+/* The store's rows that are listed for the anchor: they are no negatives. */
+static void give_list(const trm_pool *pool, const trm_state *state, int64_t row)
+{
+    const trm_query_type *type = state->type;
+    const int64_t first = pool->start[row], count = pool->start[row + 1] - first;
+    if (count > 0)
+        memcpy((int64_t *)state->field[type->fields - 1] + state->offset[type->shapes - 1][row],
+               pool->id + first, (size_t)count * sizeof *pool->id);
+}
+
 /* Settles each anchor's positives, which then are its pairs by (d, id), and gives them to the second query. */
 static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, bool settled,
                       trm_candidate *scratch)
@@ -333,6 +395,8 @@ static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, bool s
                                     scratch + omp_get_thread_num() * most_slots(anchors));
         if (negatives->type->give != NULL)
             negatives->type->give(negatives, panel->negatives, row, pair, pairs);
+        if (negatives->type->listed)
+            give_list(anchors->pool, panel->negatives, row);
     }
 }
 

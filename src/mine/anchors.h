@@ -4,6 +4,7 @@
 #define TRM_MINE_ANCHORS_H
 
 #include "mine/negatives.h"
+#include "mine/pool.h"
 #include "mine/positives.h"
 #include "rows/rows.h"
 #include "rows/run.h"
@@ -11,7 +12,8 @@
 
 typedef struct trm_anchors {
     const trm_run *run;
-    const trm_rows *rows;
+    const trm_pool *pool; /* borrowed */
+    const trm_rows *rows; /* the pool's anchors */
     const trm_mine_options *options;
     trm_positives positives;
     const trm_query *negatives; /* what the second sweep asks; borrowed */
@@ -41,11 +43,11 @@ typedef struct trm_panel {
     trm_state *negatives; /* what is given, such as thresholds; nothing found yet */
 } trm_panel;
 
-/* Plans the memory. options have been checked, and are borrowed, as are negatives and size. each: the most
+/* Plans the memory. options have been checked, and are borrowed, as are pool, negatives and size. each: the most
  * triplets that come of a pair. size: NULL, or what each row of the shard gets of a set, all of whose pairs'
  * negatives are in the last shape of the query's slots. *anchors must stay where it is.
  * Collective. Errors: MEMORY, with the smallest limit that would do. */
-trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_rows *rows,
+trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
                             const trm_set_size *size, bool keep, trm_error *err) TRM_MUST_CHECK;
 void trm_anchors_destroy(trm_anchors *anchors);
@@ -57,11 +59,21 @@ trm_status trm_anchors_resume(trm_anchors *anchors, int64_t finished, const trm_
                               int64_t begun, const trm_places *begun_places, trm_error *err) TRM_MUST_CHECK;
 
 /* At least one positive and one negative. */
-bool trm_anchors_valid(const trm_rows *rows, int64_t row);
+static inline bool trm_anchors_valid(trm_there there)
+{
+    return there.positives > 0 && there.negatives > 0;
+}
 /* Pairs that row ends up with; 0 for one that is no anchor. */
 int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row);
 /* The most triplets that row ends up with. */
 int64_t trm_anchors_triplets(const trm_anchors *anchors, int64_t row);
+
+/* Runs a sweep over the pool in which the anchors ask. Arguments and errors as of trm_sweep_run. Collective. */
+trm_status trm_anchors_sweep(const trm_anchors *anchors, trm_sweep *sweep, const char *phase, trm_asked asked,
+                             trm_sweep_counts *counts, trm_error *err) TRM_MUST_CHECK;
+/* A sweep over the pool, of which the smaller set travels. Collective. */
+trm_status trm_pool_sweep_create(const trm_pool *pool, trm_metric metric, trm_sweep **sweep,
+                                 trm_error *err) TRM_MUST_CHECK;
 
 /* Opens panel index: a state for the positives sweep. Collective. The caller closes the panel, also after a
  * failure. Errors: MEMORY. */

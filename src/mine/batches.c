@@ -180,7 +180,7 @@ static trm_status plan_largest(const trm_run *run, const trm_batches *batches,
     for (int64_t i = 0; i < count && status == TRM_OK; i++)
         label[i] = i / most;
     if (status == TRM_OK)
-        status = trm_rows_sort(alone, count, dim, label, 0, NULL, true, 0, &rows, err);
+        status = trm_rows_sort(alone, count, dim, label, 0, NULL, false, true, 0, &rows, err);
     if (status == TRM_OK)
         status = trm_rows_lay_out(alone, rows, 1, err);
     if (status == TRM_OK)

@@ -462,8 +462,12 @@ static trm_status find_thresholds(trm_mine_checkpoint *checkpoint, bool here, tr
                                   trm_error *err)
 {
     trm_anchors *anchors = checkpoint->anchors;
-    const trm_asked asked = {&anchors->positives.query, panel->positives}, nothing = {NULL, NULL};
+    const trm_asked asked = {&anchors->positives.query, panel->positives};
     trm_status status = TRM_OK;
+    if (trm_pool_is_listed(anchors->pool)) {
+        status = trm_pool_measure(anchors->pool, anchors->options->metric, asked.query, asked.state, err);
+        return status == TRM_OK ? trm_panel_settle(anchors, panel, false, err) : status;
+    }
     if (here) {
         checkpoint->resumes = false;
         status = load_fields(checkpoint, panel->positives, TRM_FIELD_FOUND, err);
@@ -471,7 +475,7 @@ static trm_status find_thresholds(trm_mine_checkpoint *checkpoint, bool here, tr
             status = take_done(checkpoint, err);
     }
     if (status == TRM_OK)
-        status = trm_sweep_run(checkpoint->sweep, "positives", asked, nothing, &anchors->counts, err);
+        status = trm_anchors_sweep(anchors, checkpoint->sweep, "positives", asked, &anchors->counts, err);
     return status == TRM_OK ? trm_panel_settle(anchors, panel, false, err) : status;
 }
 
@@ -511,7 +515,7 @@ static trm_status take_found(const trm_mine_checkpoint *checkpoint, const trm_st
 trm_status trm_mine_checkpoint_sweep(trm_mine_checkpoint *checkpoint, trm_error *err)
 {
     const trm_query *query = checkpoint->anchors->negatives;
-    const trm_asked asked = {query, checkpoint->panel->negatives}, nothing = {NULL, NULL};
+    const trm_asked asked = {query, checkpoint->panel->negatives};
     trm_status status = TRM_OK;
     checkpoint->phase = TRM_PHASE_NEGATIVES;
     if (checkpoint->resumes && checkpoint->index == 0) {
@@ -525,7 +529,8 @@ trm_status trm_mine_checkpoint_sweep(trm_mine_checkpoint *checkpoint, trm_error 
         status = take_done(checkpoint, err);
     }
     if (status == TRM_OK)
-        status = trm_sweep_run(checkpoint->sweep, "negatives", asked, nothing, checkpoint->counts, err);
+        status = trm_anchors_sweep(checkpoint->anchors, checkpoint->sweep, "negatives", asked,
+                                   checkpoint->counts, err);
     if (status == TRM_OK)
         trm_sweep_settle(checkpoint->sweep, query, asked.state);
     return status;

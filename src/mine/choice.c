@@ -38,16 +38,10 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t negatives_there(const trm_negatives *negatives, int64_t class_size)
-{
-    return negatives->rows > class_size ? negatives->rows - class_size : 1;
-}
-
 /* No more than there are negatives. */
-static int64_t list_length(const trm_negatives *negatives, int64_t class_size)
+static int64_t list_length(const trm_negatives *negatives, int64_t there)
 {
     const trm_filters *filters = &negatives->filters;
-    const int64_t there = negatives_there(negatives, class_size);
     const int64_t before = smaller(filters->first - 1, there);
     const int64_t chosen = smaller(negatives->policy->most(negatives), there);
     const bool all_ranks =
@@ -56,11 +50,11 @@ static int64_t list_length(const trm_negatives *negatives, int64_t class_size)
 }
 
 /* Of the second list. Nearest ones of which all are seen need none: a place in the list is a rank. */
-static int64_t nearer_length(const trm_negatives *negatives, int64_t class_size)
+static int64_t nearer_length(const trm_negatives *negatives, int64_t there)
 {
     const trm_filters *filters = &negatives->filters;
     const bool place_is_rank = has_end(negatives) || (filters->after && !is_by_draw(negatives));
-    return place_is_rank ? 0 : smaller(filters->first - 1, negatives_there(negatives, class_size));
+    return place_is_rank ? 0 : smaller(filters->first - 1, there);
 }
 
 /* A positive in the field of positives: as many slots as it takes. They are in the order of the pairs: d_ap ascends. */
@@ -80,16 +74,16 @@ static positive *positive_of(const trm_state *state, int64_t row, int64_t i, int
     return (positive *)(void *)(words + i * positive_words(dim));
 }
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     const trm_negatives *negatives = query->settings;
     if (pairs == 0)
         return 0;
     if (shape == FIELD_LIST)
-        return list_length(negatives, class_size);
+        return list_length(negatives, there.negatives);
     if (shape == FIELD_POSITIVES)
         return pairs * positive_words(negatives->dim);
-    return shape == FIELD_NEARER ? nearer_length(negatives, class_size) : negatives->filters.by_positive;
+    return shape == FIELD_NEARER ? nearer_length(negatives, there.negatives) : negatives->filters.by_positive;
 }
 
 /* ---- filters ---- */
@@ -380,5 +374,5 @@ void trm_choice_begin(trm_negatives *negatives)
 
 bool trm_choice_is_asked(const trm_negatives *negatives)
 {
-    return negatives->query.type == &type || negatives->query.type == &type_near;
+    return negatives->query.type->settle == settle; /* also where lists were added to it */
 }

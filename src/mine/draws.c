@@ -7,10 +7,10 @@ int64_t trm_draws_most(const trm_negatives *negatives)
     return negatives->count;
 }
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)shape;
-    (void)class_size;
+    (void)there;
     return pairs > 0 ? trm_draws_most(query->settings) : 0;
 }
 

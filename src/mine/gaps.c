@@ -36,8 +36,9 @@ typedef struct gaps_job {
 
 static int64_t pairs_of(const gaps_job *job, int64_t row)
 {
-    return trm_anchors_valid(job->rows, row)
-               ? trm_positives_pairs(&job->positives, job->rows->class_size[row])
+    const trm_rows *rows = job->rows;
+    return rows->class_size[row] < rows->total
+               ? trm_positives_pairs(&job->positives, rows->class_size[row] - 1)
                : 0;
 }
 

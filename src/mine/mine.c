@@ -24,10 +24,12 @@
 
 struct trm_mining {
     trm_run *run;
-    const trm_rows *rows;
+    trm_pool pool;
+    const trm_rows *rows; /* the anchors' */
     trm_mine_options options;
     trm_anchors anchors;
     trm_negatives negatives;
+    trm_query_type listed; /* what the negatives' query becomes where positives are listed */
     trm_sweep *sweep;
     trm_mine_checkpoint checkpoint;
     trm_sweep_counts counts;
@@ -257,7 +259,6 @@ done:
 static void count_panel(trm_mining *job, const trm_panel *panel)
 {
     const trm_negatives *negatives = &job->negatives;
-    const trm_rows *rows = job->rows;
     int64_t first, last;
     trm_panel_share(&job->anchors, panel, &first, &last);
     for (int64_t k = 0; k < panel->count; k++) {
@@ -267,7 +268,7 @@ static void count_panel(trm_mining *job, const trm_panel *panel)
             continue;
         const trm_set_size size =
             negatives->policy->size(negatives, panel->negatives, row, trm_panel_pairs(panel, row), pairs,
-                                    rows->total - rows->class_size[row]);
+                                    trm_pool_there(&job->pool, row).negatives);
         job->set_size += mine ? size.triplets : 0;
         job->positive_pairs += mine ? pairs : 0;
         if (job->size != NULL)
@@ -334,7 +335,7 @@ static int64_t candidates_of(const trm_mining *job)
     trm_share(job->rows->count, job->rows->member, job->rows->replicate, &first, &last);
     for (int64_t row = first; row < last; row++)
         if (trm_anchors_pairs(&job->anchors, row) > 0)
-            candidates += job->rows->total - job->rows->class_size[row];
+            candidates += trm_pool_there(&job->pool, row).negatives;
     return candidates;
 }
 
@@ -352,19 +353,29 @@ static void collect_filters(trm_mining *job)
         negatives->policy->removed_in_sweeps(negatives, words, words[TOTALS], removed);
 }
 
-void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary)
+static void count_anchors(const trm_run *run, const trm_pool *pool, trm_mine_summary *summary)
 {
+    const trm_rows *rows = pool->anchors;
     int64_t first, last, counts[3] = {0, 0, 0};
     trm_share(rows->count, rows->member, rows->replicate, &first, &last);
-    for (int64_t row = first; row < last; row++)
-        counts[rows->class_size[row] < 2 ? 1 : rows->class_size[row] == rows->total ? 2 : 0]++;
+    for (int64_t row = first; row < last; row++) {
+        const trm_there there = trm_pool_there(pool, row);
+        counts[there.positives == 0 ? 1 : there.negatives == 0 ? 2 : 0]++;
+    }
     MPI_Allreduce(MPI_IN_PLACE, counts, 3, MPI_INT64_T, MPI_SUM, run->comm);
     summary->anchors.total = rows->total;
     summary->anchors.valid = counts[0];
     summary->anchors.no_positive = counts[1];
     summary->anchors.no_negative = counts[2];
     summary->anchors.ignored = rows->store_rows - rows->total;
-    summary->classes = rows->classes;
+    summary->classes = pool->store->by_id ? 0 : pool->store->classes;
+    summary->repeated_pairs = pool->repeats;
+}
+
+void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary)
+{
+    const trm_pool pool = trm_pool_of_one(run, rows);
+    count_anchors(run, &pool, summary);
 }
 
 static void collect(trm_mining *job, trm_mine_part *part)
@@ -398,7 +409,9 @@ static void collect(trm_mining *job, trm_mine_part *part)
     summary->certify_positives.elements = sums[7];
     summary->certify_positives.survivors = sums[8];
     summary->certify_positives.float64 = sums[9];
-    double seconds[] = {job->rows->arrange_s, job->anchors.seconds, job->negatives_s, job->answers_s};
+    const double arranging =
+        job->pool.store->arrange_s + (trm_pool_is_one_set(&job->pool) ? 0.0 : job->rows->arrange_s);
+    double seconds[] = {arranging, job->anchors.seconds, job->negatives_s, job->answers_s};
     MPI_Allreduce(MPI_IN_PLACE, seconds, 4, MPI_DOUBLE, MPI_MAX, comm);
     summary->arrange_s = seconds[0];
     summary->positives_s = seconds[1];
@@ -408,10 +421,25 @@ static void collect(trm_mining *job, trm_mine_part *part)
     trm_hash_sum_text(&job->hash, summary->result_hash);
 }
 
+/* The negatives' query of two sets with a list asks for what is not in it, and has the list of each anchor. */
+static void take_lists(trm_mining *job)
+{
+    trm_query_type *type = &job->listed;
+    if (!trm_pool_is_listed(&job->pool) || job->negatives.query.type == type)
+        return;
+    *type = *job->negatives.query.type;
+    type->relation = job->pool.relation;
+    type->listed = true;
+    type->field[type->fields++] =
+        (trm_field){"listed positives", TRM_FIELD_GIVEN, type->shapes++, sizeof(int64_t), NULL};
+    job->negatives.query.type = type;
+}
+
 /* Collective. */
 static trm_status plan(trm_mining *job, int64_t each, trm_error *err)
 {
-    trm_status status = trm_anchors_init(&job->anchors, job->run, job->rows, &job->options,
+    take_lists(job);
+    trm_status status = trm_anchors_init(&job->anchors, job->run, &job->pool, &job->options,
                                          &job->negatives.query, each, job->size, true, err);
     job->summary->panels = (int)job->anchors.panels;
     job->summary->memory_bytes = job->anchors.memory_bytes;
@@ -426,14 +454,20 @@ static trm_status begin(trm_mining *job, const trm_mine_options *given, trm_erro
     *job->summary = (trm_mine_summary){0};
     trm_status status = trm_mine_options_take(&job->options, given, err);
     if (status == TRM_OK)
-        status = trm_rows_check_metric(job->rows, options->metric, err);
+        status = trm_rows_check_metric(job->pool.store, options->metric, err);
+    if (status == TRM_OK && options->queries != NULL)
+        status = trm_rows_check_metric(options->queries, options->metric, err);
     trm_mine_arguments(&list, options);
     status = trm_arguments_agree(job->run->comm, &list, status, err);
     if (status == TRM_OK)
         status = trm_negatives_check(options, err); /* equal on all ranks now */
     if (status != TRM_OK)
         return status;
-    trm_negatives_choose(&job->negatives, options, job->rows->total, job->rows->dim);
+    status = trm_pool_create(&job->pool, job->run, job->pool.store, options, err);
+    if (status != TRM_OK)
+        return status;
+    job->rows = job->pool.anchors;
+    trm_negatives_choose(&job->negatives, options, job->pool.store->total, job->rows->dim);
     const trm_negatives_policy *policy = job->negatives.policy;
     return plan(job, policy->most != NULL ? policy->most(&job->negatives) : 0, err);
 }
@@ -450,7 +484,7 @@ trm_status trm_mining_create(trm_run *run, const trm_rows *rows, const trm_mine_
         *mining = NULL;
         return status;
     }
-    *job = (trm_mining){.run = run, .rows = rows, .summary = summary};
+    *job = (trm_mining){.run = run, .pool = trm_pool_of_one(run, rows), .rows = rows, .summary = summary};
     return begin(job, options, err);
 }
 
@@ -461,6 +495,7 @@ void trm_mining_destroy(trm_mining **mining)
         return;
     trm_sweep_destroy(&job->sweep);
     trm_anchors_destroy(&job->anchors);
+    trm_pool_free(&job->pool);
     trm_free(job->size);
     trm_free(job);
     *mining = NULL;
@@ -522,7 +557,7 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
     job->summary = summary;
     *summary =
         (trm_mine_summary){.panels = (int)job->anchors.panels, .memory_bytes = job->anchors.memory_bytes};
-    trm_status status = trm_sweep_create(job->run, job->rows, NULL, job->options.metric, &job->sweep, err);
+    trm_status status = trm_pool_sweep_create(&job->pool, job->options.metric, &job->sweep, err);
     if (status == TRM_OK && lists)
         status = count_set(job, err);
     if (status == TRM_OK && lists)
@@ -536,7 +571,7 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
     if (status == TRM_OK)
         status = run_panels(job, err);
     if (status == TRM_OK) {
-        trm_mine_count_anchors(job->run, job->rows, summary);
+        count_anchors(job->run, &job->pool, summary);
         collect(job, part);
     }
     return status;

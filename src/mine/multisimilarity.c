@@ -33,11 +33,11 @@ static bool keeps_positive(const trm_negatives *negatives, double d, double near
     return similarity(negatives, d) - negatives->number < similarity(negatives, nearest);
 }
 
-static int64_t count_slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t count_slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
     (void)shape;
-    (void)class_size;
+    (void)there;
     return pairs > 0 ? 1 : 0;
 }
 
@@ -99,9 +99,9 @@ static trm_set_size size(const trm_negatives *negatives, const trm_state *state,
     return (trm_set_size){positives * kept, positives > 0 ? kept : 0};
 }
 
-static int64_t list_slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t list_slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
-    return shape == 0 ? count_slots(query, shape, class_size, pairs) : 0;
+    return shape == 0 ? count_slots(query, shape, there, pairs) : 0;
 }
 
 static void list_window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)

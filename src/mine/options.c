@@ -257,6 +257,18 @@ static const trm_option filter_rows[] = {
 };
 const trm_options trm_filters_table = TRM_OPTIONS("Triplets", filter_rows);
 
+static const trm_option sets_rows[] = {
+    {.name = "and-labels",
+     .about = "with --pairs: a row of the store that shares the query's label is no negative, either",
+     .json = "and_labels",
+     .kind = TRM_OPTION_FLAG,
+     TRM_FIELD(trm_mine_options, and_labels),
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED,
+     .sparse = true},
+};
+const trm_options trm_sets_table = TRM_OPTIONS("Two sets", sets_rows);
+
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
     trm_arguments_options(list, &trm_mine_table, options);
@@ -264,4 +276,7 @@ void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
     trm_arguments_options(list, &trm_set_table, options);
     trm_arguments_options(list, &trm_semihard_table, options);
     trm_arguments_options(list, &trm_filters_table, options);
+    trm_arguments_options(list, &trm_sets_table, options);
+    trm_arguments_whole(list, "queries", options->queries != NULL, 0, 1);
+    trm_arguments_whole(list, "pairs", options->pairs != NULL, 0, 1);
 }

@@ -8,7 +8,8 @@
 
 /* Of trm_mine_options: what every policy takes, what only the semihard one does, and what only hard and topk do: a row
  * a filter, in their order, then the ranks. */
-extern const trm_options trm_mine_table, trm_negatives_table, trm_semihard_table, trm_filters_table;
+extern const trm_options trm_mine_table, trm_negatives_table, trm_semihard_table, trm_filters_table,
+    trm_sets_table;
 /* And what only those do that are sets. */
 extern const trm_options trm_set_table;
 extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words, trm_rank_order_words;

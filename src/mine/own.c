@@ -2,12 +2,11 @@
 #include "mine/own.h"
 
 #include "base/alloc.h"
-
-enum { CLASS = 2 }; /* the anchor and its positive */
+#include "mine/listing.h"
 
 void trm_own_policy(trm_negatives *negatives, const trm_mine_options *options, int64_t candidates, int dim)
 {
-    trm_negatives_choose(negatives, options, CLASS + candidates, dim);
+    trm_negatives_choose(negatives, options, candidates, dim);
 }
 
 int64_t trm_own_most(const trm_negatives *negatives, int64_t candidates)
@@ -17,17 +16,18 @@ int64_t trm_own_most(const trm_negatives *negatives, int64_t candidates)
     return most < candidates ? most : candidates;
 }
 
-/* slots_of_last: of a listing, as how many it may have shows later; else negative. */
-static trm_status make_state(trm_own *own, const trm_query_type *type, int64_t slots_of_last,
+/* slots_of_list: of a listing, as how many it may have shows later; else negative. */
+static trm_status make_state(trm_own *own, const trm_query_type *type, int64_t slots_of_list,
                              trm_state **state, trm_error *err)
 {
     const trm_query query = {type, own->negatives};
+    const trm_there there = {1, 1, own->candidates > 0 ? own->candidates : 1};
     int64_t slots[TRM_SHAPES][2] = {{0}};
     const int64_t *offset[TRM_SHAPES] = {NULL};
     for (int s = 0; s < type->shapes; s++) {
-        slots[s][1] = type->slots(&query, s, CLASS, 1);
-        if (s == type->shapes - 1 && slots_of_last >= 0)
-            slots[s][1] = slots_of_last;
+        slots[s][1] = type->slots(&query, s, there, 1);
+        if (s == TRM_LISTING_SHAPE && slots_of_list >= 0)
+            slots[s][1] = slots_of_list;
         offset[s] = slots[s];
     }
     trm_status status = trm_state_create(type, 1, &own->anchor, &own->label, offset, state, err);

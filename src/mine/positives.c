@@ -24,7 +24,7 @@ void trm_positives_choose(trm_positives *positives, const trm_mine_options *opti
     positives->most = positives->most > 0 ? positives->most : 1;
 }
 
-int64_t trm_positives_pairs(const trm_positives *positives, int64_t class_size)
+int64_t trm_positives_pairs(const trm_positives *positives, int64_t there)
 {
-    return class_size - 1 < positives->count ? class_size - 1 : positives->count;
+    return there < positives->count ? there : positives->count;
 }

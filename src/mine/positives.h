@@ -31,8 +31,8 @@ typedef struct trm_positives {
 
 /* options->positives is one of the words. longest: the most pairs that any anchor could have. */
 void trm_positives_choose(trm_positives *positives, const trm_mine_options *options, int64_t longest);
-/* Pairs that an anchor in a class of that size ends up with. */
-int64_t trm_positives_pairs(const trm_positives *positives, int64_t class_size);
+/* Pairs that an anchor ends up with for which there are so many positives. */
+int64_t trm_positives_pairs(const trm_positives *positives, int64_t there);
 /* The slots of row; every row that is asked about has one. */
 static inline trm_candidate *trm_positives_slots(const trm_state *state, int64_t row, int64_t *count)
 {

@@ -4,11 +4,11 @@
  * one rank and the minimum merges them. */
 #include "mine/positives.h"
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
     (void)shape;
-    return pairs > 0 ? class_size : 0;
+    return pairs > 0 ? there.places : 0;
 }
 
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)

@@ -1,11 +1,11 @@
 /* --positives hardest: the largest d(a,p), the lower row id of equal ones; kept as the smallest -d. */
 #include "mine/positives.h"
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
     (void)shape;
-    (void)class_size;
+    (void)there;
     return pairs;
 }
 

@@ -1,10 +1,10 @@
 /* --positives nearest:K, and easiest, which is nearest:1: an ascending list of the K smallest d(a,p). */
 #include "mine/positives.h"
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)shape;
-    (void)class_size;
+    (void)there;
     const trm_positives *positives = query->settings;
     return pairs > 0 ? positives->most : 0;
 }

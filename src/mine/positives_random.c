@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
     (void)shape;
-    (void)class_size;
+    (void)there;
     return pairs;
 }
 

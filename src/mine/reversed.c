@@ -15,11 +15,11 @@ static void give(const trm_query *query, trm_state *state, int64_t row, const tr
 }
 
 /* The slots are one a pair: packed triplets have one. */
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
     (void)shape;
-    (void)class_size;
+    (void)there;
     return pairs > 0 ? 1 : 0;
 }
 

@@ -245,9 +245,9 @@ static void settle(const trm_query *query, trm_state *state, int64_t row, trm_ca
     }
 }
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
-    (void)class_size;
+    (void)there;
     const trm_negatives *semihard = query->settings;
     if (shape == 0)
         return pairs;

@@ -64,9 +64,9 @@ static trm_draw *found_of(const trm_state *state, int set, int64_t row)
     return trm_draws_of(state, TRM_FIELD_BEYOND_THRESHOLDS + set, row, &count);
 }
 
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
-    (void)class_size;
+    (void)there;
     if (shape == 0 || pairs == 0)
         return pairs;
     switch (question_of(query->settings, shape - 1).range) {

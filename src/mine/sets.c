@@ -73,10 +73,10 @@ static trm_set counted_of(const trm_negatives *negatives)
     return set_of(negatives) == EASY_ALL ? VIOLATING : set_of(negatives);
 }
 
-static int64_t count_slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t count_slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)query;
-    (void)class_size;
+    (void)there;
     return shape == 0 ? pairs : pairs > 0 ? COUNTED : 0;
 }
 

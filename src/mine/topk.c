@@ -14,15 +14,14 @@ static int64_t smaller(int64_t a, int64_t b)
 }
 
 /* No more than there are negatives. */
-static int64_t slots(const trm_query *query, int shape, int64_t class_size, int64_t pairs)
+static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     (void)shape;
     const trm_negatives *negatives = query->settings;
     const trm_filters *filters = &negatives->filters;
-    const int64_t there = negatives->rows > class_size ? negatives->rows - class_size : 1;
-    const int64_t before = smaller(filters->first - 1, there);
-    const int64_t needed = smaller(before + smaller(most(negatives), there), filters->last);
-    return pairs > 0 ? smaller(needed, there) : 0;
+    const int64_t before = smaller(filters->first - 1, there.negatives);
+    const int64_t needed = smaller(before + smaller(most(negatives), there.negatives), filters->last);
+    return pairs > 0 ? smaller(needed, there.negatives) : 0;
 }
 
 static trm_candidate *list_of(const trm_state *state, int64_t row, int64_t *count)

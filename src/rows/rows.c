@@ -317,7 +317,7 @@ static trm_status agree_on_ignored(const trm_run *run, int64_t count, const int6
 }
 
 /* Collective. Errors: USAGE, MEMORY. */
-static trm_status check_given(const trm_run *run, int64_t count, int dim, const float *embeddings,
+static trm_status check_given(const trm_run *run, int64_t count, int dim, const float *embeddings, bool by_id,
                               const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
                               trm_error *err)
 {
@@ -327,7 +327,7 @@ static trm_status check_given(const trm_run *run, int64_t count, int dim, const 
     trm_arguments_whole(&list, "ignore_count", ignore_count, 0, INT_MAX);
     if (count < 0)
         status = trm_fail(err, TRM_ERR_USAGE, "count %" PRId64 ": must be at least 0", count);
-    else if (count > 0 && (embeddings == NULL || labels == NULL))
+    else if (count > 0 && (embeddings == NULL || (labels == NULL && !by_id)))
         status = trm_fail(err, TRM_ERR_USAGE, "%s NULL: rank %d has %" PRId64 " rows",
                           embeddings == NULL ? "embeddings" : "labels", run->rank, count);
     else if (ignore_count > 0 && ignore_label == NULL)
@@ -420,8 +420,8 @@ static trm_status sort_own(const trm_rows *rows, int64_t first_id, int64_t count
         return trm_fail_memory(err, "labels to send", count, sizeof **keys);
     int64_t n = 0;
     for (int64_t i = 0; i < count; i++)
-        if (!trm_rows_ignore(rows, labels[i]))
-            (*keys)[n++] = (key){labels[i], first_id + i, i};
+        if (rows->by_id || !trm_rows_ignore(rows, labels[i]))
+            (*keys)[n++] = (key){rows->by_id ? 0 : labels[i], first_id + i, i};
     qsort(*keys, (size_t)n, sizeof **keys, compare_keys);
     for (int64_t i = 0; i < n; i++)
         sorted->order[i] = (*keys)[i].place;
@@ -455,8 +455,8 @@ static trm_status exchange_keys(const trm_run *run, const trm_rows *rows, key **
 }
 
 trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels, int64_t ignore_count,
-                         const int64_t *ignore_label, bool kept, int64_t read_bytes, trm_rows **result,
-                         trm_error *err)
+                         const int64_t *ignore_label, bool by_id, bool kept, int64_t read_bytes,
+                         trm_rows **result, trm_error *err)
 {
     const double start = trm_clock();
     key *keys = NULL;
@@ -473,6 +473,8 @@ trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *la
                            .given = count,
                            .zero_row = INT64_MAX,
                            .kept = kept,
+                           .by_id = by_id,
+                           .marks = by_id ? labels : NULL,
                            .read_bytes = read_bytes,
                            .team_comm = MPI_COMM_NULL,
                            .sorted = sorted};
@@ -537,6 +539,32 @@ static void find_starts(const trm_run *run, const trm_rows *rows, int64_t *start
     }
 }
 
+/* Of rows by id that have labels: brings these where the rows go. Collective. */
+static trm_status place_labels(const trm_run *run, const trm_rows *rows, const int64_t *starts,
+                               trm_error *err)
+{
+    const trm_sorted *sorted = rows->sorted;
+    int64_t *labels = trm_alloc(sorted->kept, sizeof *labels);
+    void *received = NULL;
+    trm_status status =
+        labels == NULL ? trm_fail_memory(err, "labels to send", sorted->kept, sizeof *labels) : TRM_OK;
+    for (int64_t i = 0; i < sorted->kept && status == TRM_OK; i++)
+        labels[i] = rows->marks[sorted->order[i]];
+    status = trm_agree(run->comm, status, err);
+    if (status == TRM_OK)
+        status = trm_exchange_items(run->comm, labels, sorted->send, sizeof *labels, &received,
+                                    sorted->receive, err);
+    trm_free(labels);
+    if (status != TRM_OK)
+        return status;
+    const int64_t *label = received;
+    for (int64_t i = 0; i < sorted->own; i++)
+        rows->label[starts[rows->member] + i] = label[sorted->keys[i].place];
+    trm_free(received);
+    share_part(rows, rows->label, sizeof *rows->label, starts);
+    return TRM_OK;
+}
+
 trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, trm_error *err)
 {
     const double start = trm_clock();
@@ -575,6 +603,11 @@ trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, t
     share_part(rows, rows->label, sizeof *rows->label, starts);
     share_part(rows, rows->id, sizeof *rows->id, starts);
     status = find_classes(run, rows, err);
+    int has_labels = rows->marks != NULL; /* a rank without rows may have none */
+    MPI_Allreduce(MPI_IN_PLACE, &has_labels, 1, MPI_INT, MPI_MAX, run->comm);
+    rows->labelled = !rows->by_id || has_labels != 0;
+    if (status == TRM_OK && has_labels != 0)
+        status = place_labels(run, rows, starts, err);
     rows->arrange_s += trm_clock() - start;
 done:
     trm_free(starts);
@@ -681,6 +714,7 @@ trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, floa
     share_part(rows, rows->x, (size_t)dim * sizeof *rows->x, starts);
     share_part(rows, rows->norm2, sizeof *rows->norm2, starts);
     free_sorted(rows);
+    rows->marks = NULL;
     rows->arrange_s += trm_clock() - start;
 done:
     trm_free(starts);
@@ -698,22 +732,47 @@ static int choose_replicate(const trm_run *run, const trm_rows *rows)
     return c;
 }
 
-trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
-                           const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
-                           trm_rows **result, trm_error *err)
+/* Of rows in memory. replicate 0: as many ranks a team as pay. Collective. */
+static trm_status create(trm_run *run, int64_t count, int dim, const float *embeddings, bool by_id,
+                         const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
+                         int replicate, trm_rows **result, trm_error *err)
 {
     float *borrowed = (float *)(uintptr_t)embeddings; /* kept: not written and not freed */
     *result = NULL;
-    trm_status status = check_given(run, count, dim, embeddings, labels, ignore_count, ignore_label, err);
+    trm_status status =
+        check_given(run, count, dim, embeddings, by_id, labels, ignore_count, ignore_label, err);
     if (status == TRM_OK)
-        status = trm_rows_sort(run, count, dim, labels, ignore_count, ignore_label, true, 0, result, err);
+        status =
+            trm_rows_sort(run, count, dim, labels, ignore_count, ignore_label, by_id, true, 0, result, err);
     if (status == TRM_OK)
-        status = trm_rows_lay_out(run, *result, choose_replicate(run, *result), err);
+        status =
+            trm_rows_lay_out(run, *result, replicate > 0 ? replicate : choose_replicate(run, *result), err);
     if (status == TRM_OK)
         status = trm_rows_fill(run, *result, count, &borrowed, err);
     if (status != TRM_OK)
         trm_rows_destroy(result);
     return status;
+}
+
+trm_status trm_rows_create(trm_run *run, int64_t count, int dim, const float *embeddings,
+                           const int64_t *labels, int64_t ignore_count, const int64_t *ignore_label,
+                           trm_rows **result, trm_error *err)
+{
+    return create(run, count, dim, embeddings, false, labels, ignore_count, ignore_label, 0, result, err);
+}
+
+trm_status trm_rows_create_by_id(trm_run *run, int64_t count, int dim, const float *embeddings,
+                                 const int64_t *labels, trm_rows **result, trm_error *err)
+{
+    return create(run, count, dim, embeddings, true, labels, 0, NULL, 0, result, err);
+}
+
+trm_status trm_rows_create_queries(trm_run *run, const trm_rows *store, int64_t count,
+                                   const float *embeddings, const int64_t *labels, trm_rows **result,
+                                   trm_error *err)
+{
+    return create(run, count, store->dim, embeddings, store->by_id, labels, store->ignored,
+                  store->ignored_label, store->replicate, result, err);
 }
 
 int64_t trm_rows_held_bytes(const trm_rows *rows)

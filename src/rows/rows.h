@@ -48,24 +48,29 @@ struct trm_rows {
     int64_t first, count;  /* this team's shard */
     int64_t arrange_bytes; /* what a rank needs while rows are read and arranged; equal on all */
     bool kept;             /* the caller keeps its rows */
-    int64_t read_bytes;    /* of a buffer that the caller reads with */
-    trm_sorted *sorted;    /* until the embeddings are here */
-    void *message;         /* x, norm2, label, id and class_first as they travel, in one piece */
-    float *x;              /* count x dim */
-    int64_t *label, *id;   /* count; ids are row ids of the store */
-    double *norm2;         /* count: canonical dot of the row with itself */
-    int64_t *class_first;  /* count: arranged place of the row's class's first row */
-    int64_t *class_size;   /* count */
+    bool by_id;    /* arranged by row id alone, so that a row's place is its id; then label is what was given,
+                              0 where nothing was, and of classes there is nothing to say */
+    bool labelled; /* there are labels */
+    const int64_t *marks; /* by_id: the labels given, until rows are filled; borrowed; or NULL */
+    int64_t read_bytes;   /* of a buffer that the caller reads with */
+    trm_sorted *sorted;   /* until the embeddings are here */
+    void *message;        /* x, norm2, label, id and class_first as they travel, in one piece */
+    float *x;             /* count x dim */
+    int64_t *label, *id;  /* count; ids are row ids of the store */
+    double *norm2;        /* count: canonical dot of the row with itself */
+    int64_t *class_first; /* count: arranged place of the row's class's first row */
+    int64_t *class_size;  /* count */
 };
 
 /* trm_rows_create in three steps, so that a job can be planned when only the labels have been read.
  *
  * First, where every row will go, from the labels alone. kept: the caller will keep its embeddings.
- * read_bytes: what it needs to read them, for the plan. Collective. The caller owns *rows. Errors: MEMORY,
+ * read_bytes: what it needs to read them, for the plan. by_id: arranged by row id, none ignored; labels may be NULL
+ * then, on all ranks, else they stay where they are until the rows are filled. Collective. The caller owns *rows. Errors: MEMORY,
  * DATA. */
 trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *labels, int64_t ignore_count,
-                         const int64_t *ignore_label, bool kept, int64_t read_bytes, trm_rows **rows,
-                         trm_error *err) TRM_MUST_CHECK;
+                         const int64_t *ignore_label, bool by_id, bool kept, int64_t read_bytes,
+                         trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
 /* Then the teams, of so many ranks, and all of rows but x and norm2. May be done again. Collective. Errors:
  * MEMORY. */
 trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, trm_error *err) TRM_MUST_CHECK;

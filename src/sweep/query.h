@@ -15,10 +15,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRM_FIELDS = 6, TRM_SHAPES = 4, TRM_TALLY_WORDS = 8 };
+enum { TRM_FIELDS = 7, TRM_SHAPES = 5, TRM_TALLY_WORDS = 8 };
 
 /* Which rows an anchor is asked about; never itself. */
-typedef enum trm_relation { TRM_SAME_LABEL, TRM_OTHER_LABEL, TRM_ANY_OTHER } trm_relation;
+typedef enum trm_relation {
+    TRM_SAME_LABEL,
+    TRM_OTHER_LABEL,
+    TRM_ANY_OTHER,
+    TRM_NOT_LISTED,            /* those whose row ids are not in the list of the anchor; rows by id only */
+    TRM_NOT_LISTED_OTHER_LABEL /* and of another label, too */
+} trm_relation;
 
 typedef enum trm_field_kind {
     TRM_FIELD_FOUND, /* by the sweep: goes out with the rows, comes home, is merged */
@@ -62,21 +68,29 @@ typedef struct trm_seen {
     int64_t n;
     const double *d;
     const int64_t *id;
-    int64_t
-        place; /* of the first in the anchor's class, the others follow; of one set and TRM_SAME_LABEL only */
+    int64_t place;         /* of the first in the anchor's class, the others follow; TRM_SAME_LABEL only */
     trm_row anchor, other; /* other: the first of n, the others follow */
 } trm_seen;
+
+/* The rows that there are for an anchor. */
+typedef struct trm_there {
+    int64_t positives; /* that it could be paired with */
+    int64_t places; /* in a list of all of these: of one set the anchor itself has one, which stays empty */
+    int64_t negatives;
+} trm_there;
 
 struct trm_query_type {
     const char *name;
     trm_relation relation;
+    bool
+        listed; /* the last field, of the last shape, is the anchor's list of row ids (int64), ascending: given */
     bool every_pair; /* all distances matter: no filter, all in float64 */
     int shapes, fields;
     trm_field field[TRM_FIELDS];
     int tally; /* words of whole numbers that a thread counts in, at most TRM_TALLY_WORDS */
 
-    /* Slots of a shape that an anchor needs, in a class of so many rows and with so many pairs. */
-    int64_t (*slots)(const trm_query *query, int shape, int64_t class_size, int64_t pairs);
+    /* Slots of a shape that an anchor needs for which there are so many rows, and with so many pairs. */
+    int64_t (*slots)(const trm_query *query, int shape, trm_there there, int64_t pairs);
     /* Fills in the GIVEN fields of a row from its pairs: the positives by ascending (d, id). NULL for a query
      * without. */
     void (*give)(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,

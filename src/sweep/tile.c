@@ -131,19 +131,62 @@ static trm_row row_of(const trm_tiles *tiles, const trm_side *side, int64_t row)
     return (trm_row){side->x + row * tiles->dim, side->norm2 + row};
 }
 
+static bool is_listed_relation(trm_relation relation)
+{
+    return relation == TRM_NOT_LISTED || relation == TRM_NOT_LISTED_OTHER_LABEL;
+}
+
 /* Offers the distances d[0..) from row of side to the other's places [from, to). */
-static bool offer_range(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
-                        int64_t from, int64_t to, const double *d, trm_worker *worker)
+static bool offer_all(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
+                      int64_t from, int64_t to, const double *d, trm_worker *worker)
 {
     if (from >= to)
         return false;
     const trm_seen seen = {.n = to - from,
                            .d = d,
                            .id = other->id + from,
-                           .place = other->first + from - side->class_first[row],
+                           .place = other->first + from - other->class_first[from],
                            .anchor = row_of(tiles, side, row),
                            .other = row_of(tiles, other, from)};
     return side->query->type->offer(side->query, side->state, row, &seen, worker->tally);
+}
+
+/* The first of row's list that is not below id, which is at this place or behind it. */
+static const int64_t *first_listed(const int64_t *listed, const int64_t *end, int64_t id)
+{
+    while (listed < end) {
+        const int64_t *middle = listed + (end - listed) / 2;
+        if (*middle < id)
+            listed = middle + 1;
+        else
+            end = middle;
+    }
+    return end;
+}
+
+/* The same without those that are listed for row, in stretches between these. Rows by id: ids ascend. */
+static bool offer_range(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
+                        int64_t from, int64_t to, const double *d, trm_worker *worker)
+{
+    if (from >= to || !is_listed_relation(tiles->relation))
+        return offer_all(tiles, side, row, other, from, to, d, worker);
+    const trm_query_type *type = side->query->type;
+    const int64_t *offset = side->state->offset[type->shapes - 1],
+                  *list = side->state->field[type->fields - 1], *end = list + offset[row + 1],
+                  *next = first_listed(list + offset[row], end, other->id[from]);
+    const bool by_label = tiles->relation == TRM_NOT_LISTED_OTHER_LABEL;
+    bool changed = false;
+    int64_t at = from;
+    for (int64_t i = from; i < to; i++) {
+        while (next < end && *next < other->id[i])
+            next++;
+        const bool listed = next < end && *next == other->id[i];
+        if (!listed && !(by_label && other->label[i] == side->label[row]))
+            continue;
+        changed |= offer_all(tiles, side, row, other, at, i, d + (at - from), worker);
+        at = i + 1;
+    }
+    return offer_all(tiles, side, row, other, at, to, d + (at - from), worker) || changed;
 }
 
 /* One row of a dense tile: distances d[0..last - first) to the other's places [first, last). */
@@ -153,7 +196,7 @@ static void offer_line(const trm_tiles *tiles, trm_side *side, int64_t row, cons
     int64_t from = first, to = last;
     if (!has_slots(side, row, row + 1))
         return;
-    if (tiles->relation != TRM_ANY_OTHER)
+    if (tiles->relation == TRM_SAME_LABEL || tiles->relation == TRM_OTHER_LABEL)
         same_label_range(other->label, first, last, side->label[row], &from, &to);
     if (tiles->relation == TRM_OTHER_LABEL) {
         offer_range(tiles, side, row, other, first, from, d, worker);
@@ -386,7 +429,8 @@ static void drop_unfit(const trm_tiles *tiles, const trm_area *area, trm_workspa
         if (s.row < area->row || s.col < area->col || (area->diagonal && s.col <= s.row))
             continue;
         const bool same = tiles->a->label[s.row] == tiles->b->label[s.col];
-        if (tiles->relation == TRM_ANY_OTHER || same == (tiles->relation == TRM_SAME_LABEL))
+        if (tiles->relation == TRM_ANY_OTHER || is_listed_relation(tiles->relation) ||
+            same == (tiles->relation == TRM_SAME_LABEL))
             work->survivors[kept++] = s;
     }
     work->count = kept;

@@ -35,6 +35,7 @@ exceptions=(
     "loss > mine/mining.h"     # an evaluation plans, and later runs, what it mines
     "loss > mine/negatives.h"  # how many triplets a pair can have
     "loss > mine/options.h"    # an evaluation has the options of its mining checked
+    "loss > mine/pool.h"       # by anchors.h
     "loss > mine/positives.h"  # by anchors.h
     "loss > mine/quantiles.h"  # the distances of a loss's triplets are told as those of mined ones
     "loss > mine/statistics.h"
@@ -47,7 +48,7 @@ exceptions=(
 # The files (.h, .c) of mine, loss and sweep that reach mpi.h: those that bring ranks together. All others, so each new
 # policy, query and loss, are plain C.
 with_mpi=(
-    mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/mine mine/options mine/quantiles mine/statistics
+    mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/measure mine/mine mine/options mine/pool mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/survey loss/triplets
     sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units

@@ -143,12 +143,13 @@ static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
 {
     trm_anchors anchors;
     trm_negatives negatives;
+    const trm_pool pool = trm_pool_of_one(run, rows);
     if (j->percent == 0)
         return;
     const bool counts = j->options.source == TRM_SOURCE_BATCH_ALL;
     const trm_query counting = {&trm_batch_all_query, NULL};
     trm_negatives_choose(&negatives, &j->options.mine, rows->total, rows->dim);
-    if (trm_anchors_init(&anchors, run, rows, &j->options.mine, counts ? &counting : &negatives.query, 1,
+    if (trm_anchors_init(&anchors, run, &pool, &j->options.mine, counts ? &counting : &negatives.query, 1,
                          NULL, !counts, NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
     const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
