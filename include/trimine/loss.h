@@ -29,7 +29,7 @@ typedef enum trm_reduction {
     TRM_REDUCTION_SUM,
     TRM_REDUCTION_MEAN_NONZERO, /* sum / active triplets */
     TRM_REDUCTION_MEAN_VALID,   /* sum / valid anchors */
-    TRM_REDUCTION_MEAN_ROWS     /* sum / rows of the store */
+    TRM_REDUCTION_MEAN_ROWS     /* sum / rows of the store; of two sets: sum / queries */
 } trm_reduction;
 
 /* Equal on all ranks. */
@@ -48,16 +48,18 @@ typedef struct trm_loss_options {
 /* Sums and means, equal on all ranks. A mean over nothing is 0. */
 typedef struct trm_loss_summary {
     double sum; /* hinge: exact sum of d(a,p), -d(a,n), margin over the active; soft: of the terms */
-    int64_t count, active;      /* triplets */
-    int64_t valid, rows;        /* the denominators of mean_valid and mean_rows */
+    int64_t count, active; /* triplets */
+    int64_t valid, rows;   /* the denominators of mean_valid and mean_rows; of two sets both count queries */
     int64_t semihard, fallback; /* packed triplets only: of count, those chosen so; 0 where nothing is chosen
                                  * by these rules */
     double mean_all, mean_nonzero, mean_valid, mean_rows;
-    double value;                           /* the one that reduction names */
-    double gradient_norm, gradient_max_abs; /* over all rows, of what is given back; 0 without a gradient */
-    double loss_s, gradient_s;              /* largest of any rank */
-    int64_t pairs_multiplied;               /* pairs of rows, in float64; batch-all only */
-    int64_t skipped;                        /* packed triplets only: anchors without a triplet */
+    double value; /* the one that reduction names */
+    double gradient_norm,
+        gradient_max_abs;      /* over all rows, of both sets where there are two, of what is given
+                                             * back; 0 without a gradient */
+    double loss_s, gradient_s; /* largest of any rank */
+    int64_t pairs_multiplied;  /* pairs of rows, in float64; batch-all only */
+    int64_t skipped;           /* packed triplets only: anchors without a triplet */
 } trm_loss_summary;
 
 /* One rank's part of the work. The parts' triplets add up to count, their loss_sum to sum (up to the rounding
@@ -74,10 +76,10 @@ typedef struct trm_loss_summary {
  * meanwhile.
  */
 typedef struct trm_loss_part {
-    int64_t rows;     /* that this rank gave; packed: anchors */
+    int64_t rows;     /* that this rank gave, with its queries; packed: anchors */
     int64_t triplets; /* counted on this rank */
     double loss_sum;
-    double gradient_norm; /* of the gradient of this rank's rows */
+    double gradient_norm; /* of the gradient of this rank's rows, of both sets */
     double compute_s, wait_s;
 } trm_loss_part;
 
@@ -108,23 +110,12 @@ typedef enum trm_source {
                        * PyTorch Metric Learning calls semihard) */
 } trm_source;
 
-/* A rank's part of a list of triplets, in row ids; rank r's follow rank r-1's. Borrowed. */
+/* A rank's part of a list of triplets, in row ids, the anchors' those of queries where there are some; rank r's follow
+ * rank r-1's. Borrowed. */
 typedef struct trm_given_triplets {
     int64_t count;
     const int64_t *anchor, *positive, *negative;
 } trm_given_triplets;
-
-typedef struct trm_evaluate_options {
-    size_t size; /* set by trm_evaluate_options_init, as those of mine and loss are */
-    trm_source source;
-    trm_mine_options mine; /* policies of TRM_SOURCE_MINED; metric: loss's is taken; margin: of the window */
-    trm_loss_options loss;
-    bool lone; /* batch-hard: a row without a positive adds [margin - min d(a,n)]+ (TensorFlow Addons) */
-    trm_given_triplets given;
-    trm_batches *batches; /* with TRM_SOURCE_MINED: mined inside each of these, not in the whole store; the
-                           * denominators of mean_valid and mean_rows then count an anchor, a row, as often as
-                           * it is in a batch. By all ranks or by none; NULL: the whole store. Borrowed */
-} trm_evaluate_options;
 
 /* The rows that each rank has, as it gave them to trm_rows_create. All borrowed. A rank without rows may have
  * NULL everywhere. */
@@ -138,6 +129,28 @@ typedef struct trm_batch {
                           * then with respect to those; NULL: with respect to embeddings. By all ranks with
                           * rows or by none; finite, above 0 */
 } trm_batch;
+
+typedef struct trm_evaluate_options {
+    size_t size; /* set by trm_evaluate_options_init, as those of mine and loss are */
+    trm_source source;
+    trm_mine_options mine; /* policies of TRM_SOURCE_MINED; metric: loss's is taken; margin: of the window */
+    trm_loss_options loss;
+    bool lone; /* batch-hard: a row without a positive adds [margin - min d(a,n)]+ (TensorFlow Addons) */
+    trm_given_triplets given;
+    trm_batches *batches; /* with TRM_SOURCE_MINED: mined inside each of these, not in the whole store; the
+                           * denominators of mean_valid and mean_rows then count an anchor, a row, as often as
+                           * it is in a batch. By all ranks or by none; NULL: the whole store. Borrowed */
+    /* Two sets: the rows that anchors are, in the same form; rows and batch are then the store's, whose rows positives and
+     * negatives are, and no row of the store is an anchor. One dim; norms are each set's own. By all ranks or by none; NULL:
+     * one set. Not with batches, TRM_SOURCE_BATCH_ALL and TRM_SOURCE_WITHIN. Borrowed; to plan, count and dim are enough */
+    const trm_batch *queries;
+    float *
+        queries_gradient; /* two sets, where a gradient is asked for: count x dim float32 of this rank's queries,
+                              * owned by the caller; the rules of trm_evaluate's gradient are its, too */
+    bool
+        given_unlabelled; /* two sets: labels of given triplets are not compared, and need not be there: who gave them
+                              * knows who is positive. A query then is valid that is the anchor of one */
+} trm_evaluate_options;
 
 /* Defaults: mined, and what the two parts default to. Not collective. */
 TRM_API void trm_evaluate_options_init_sized(trm_evaluate_options *options, size_t size, size_t mine_size,
@@ -166,14 +179,14 @@ TRM_API trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const t
  * 0 and rank 1, before it is known that all are right; may be NULL. gradient: count x dim float32 of this rank's rows, owned
  * by the caller; NULL on all ranks: none is wanted. One that is not NULL on any rank asks all ranks for it; a
  * rank without rows may still have NULL, one with rows not. mined: as trm_mine fills it in (for other
- * sources: anchors and classes only). part: may be NULL, on some ranks or all.
+ * sources: anchors and classes only, of two sets the store's classes). part: may be NULL, on some ranks or all.
  *
  * Errors: USAGE (a value that is none, options that differ, count or dim that are not those of rows, an array
  * that is NULL on a rank with rows and needed, or given on another), DATA (cosine and a row of norm 0, a norm
- * that is no number above 0; a given triplet out of range, with a = p or with labels that contradict; the
- * first one is named; a batch without rows, or with a row id that is out of range or order, twice in it, or of a row
+ * that is no number above 0; a given triplet out of range, with a = p, of two sets p = n, or with labels that
+ * contradict; the first one is named; a query that is not finite; a batch without rows, or with a row id that is out of range or order, twice in it, or of a row
  * that takes no part: it is named; a loss beyond float64; a gradient beyond float32, whose first row is named),
- * MEMORY, and whatever emit returns. That rows are finite is checked by trm_rows_create. */
+ * MEMORY, and whatever emit returns. That rows are finite is checked by trm_rows_create, that queries are here. */
 TRM_API trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
                                 const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
                                 float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,

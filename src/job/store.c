@@ -573,8 +573,9 @@ static trm_status evaluate(trm_job *job, trm_error *err)
         status = trm_survey_begin(&job->survey, job->comm, trm_run_threads(job->run), &job->settings.survey,
                                   taker, job->keeps, err);
     if (status == TRM_OK)
-        status = trm_evaluation_run(job->evaluation, &job->batch, surveys ? trm_survey_take : NULL,
-                                    &job->survey, job->gradient, &job->mined, &job->loss, &job->part, err);
+        status =
+            trm_evaluation_run(job->evaluation, &job->batch, surveys ? trm_survey_take : NULL, &job->survey,
+                               job->gradient, NULL, &job->mined, &job->loss, &job->part, err);
     return status == TRM_OK && surveys ? trm_survey_finish(&job->survey, err) : status;
 }
 

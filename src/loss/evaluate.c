@@ -6,6 +6,7 @@
 #include "loss/evaluation.h"
 #include "loss/options.h"
 #include "loss/pairs.h"
+#include "loss/queries.h"
 #include "loss/reduction.h"
 #include "loss/term.h"
 #include "loss/triplets.h"
@@ -34,13 +35,17 @@ struct trm_evaluation {
     trm_batch_all *batch_all;
     /* while it runs */
     const trm_batch *batch;
-    trm_given *given;
-    trm_gradient *gradient;
+    float *gradient, *queries_gradient; /* the caller's */
+    int given_by_any;                   /* bits of what any rank gave */
+    trm_given *given, *queries;         /* queries NULL: one set */
     trm_triplet_loss *loss;
     trm_triplet_fn emit;
     void *context;
     double loss_s, gradient_s;
 };
+
+/* What some rank with rows gave, and so all have to. */
+enum { NORMS = 1, QUERIES_NORMS = 2, LABELS = 4, QUERIES_LABELS = 8 };
 
 static const trm_sized sized = {
     .name = "trm_evaluate_options",
@@ -132,10 +137,11 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
         trm_evaluate_options_init(&own);
     const trm_evaluate_options *options = &own;
     const int64_t dim = rows->dim, row = dim * (int64_t)sizeof(float);
-    int64_t bytes = batch->count * 24; /* labels and norms */
+    const int64_t all = batch->count + (options->queries != NULL ? options->queries->count : 0);
+    int64_t bytes = all * 24; /* labels and norms */
     if (looks_at_rows(options, gradient) || batch->embeddings != NULL)
-        bytes += batch->count * row + trm_given_walk_bytes(rows->dim);
-    int64_t sums = gradient ? batch->count * 3 * row : 0; /* in float64, and rounded */
+        bytes += all * row + trm_given_walk_bytes(rows->dim);
+    int64_t sums = gradient ? all * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += rows->count / rows->replicate * 2 * row;
     } else if (gradient &&
@@ -193,6 +199,7 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
     trm_arguments_enum(&list, "source", trm_source_words.type, options->source,
                        (unsigned)trm_words_last(&trm_source_words));
     trm_arguments_whole(&list, "lone", options->lone, 0, 1);
+    trm_arguments_whole(&list, "given_unlabelled", options->given_unlabelled, 0, 1);
     list.owner = "loss.";
     trm_loss_arguments(&list, &options->loss);
     list.owner = "mine.";
@@ -200,6 +207,7 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
     if (local == TRM_OK)
         local = trm_rows_check_metric(rows, options->loss.metric, err);
     local = check_batches(run, options, local, err);
+    local = trm_queries_check_options(run, rows, options, local, err);
     return trm_arguments_agree(run->comm, &list, local, err);
 }
 
@@ -280,53 +288,93 @@ trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const trm_evalu
 
 /* ---- given triplets ---- */
 
-static int64_t lowest_bad_id(const trm_given_triplets *list, int64_t total)
+/* The rows that anchors are. */
+static const trm_given *anchors_of(const trm_evaluation *e)
 {
-    for (int64_t k = 0; k < list->count; k++) {
-        const int64_t ids[] = {list->anchor[k], list->positive[k], list->negative[k]};
-        for (int i = 0; i < 3; i++)
-            if (ids[i] < 0 || ids[i] >= total)
-                return k;
-    }
-    return list->count;
+    return e->queries != NULL ? e->queries : e->given;
 }
 
-static trm_status refuse_id(const trm_given_triplets *list, int64_t k, int64_t first, int64_t total,
-                            trm_error *err)
+/* Whether a triplet's row ids are of rows that there are; bad: the first of the three that is not. */
+static bool is_in_range(const trm_evaluation *e, int64_t k, int *bad)
 {
-    static const char *const roles[] = {"anchor", "positive", "negative"};
+    const trm_given_triplets *list = &e->options.given;
     const int64_t ids[] = {list->anchor[k], list->positive[k], list->negative[k]};
     for (int i = 0; i < 3; i++)
-        if (ids[i] < 0 || ids[i] >= total)
-            return trm_fail(err, TRM_ERR_DATA,
-                            "triplet %" PRId64 ": %s %" PRId64
-                            " is not a row id, which go from 0 to %" PRId64,
-                            first + k, roles[i], ids[i], total - 1);
-    return TRM_OK;
+        if (ids[i] < 0 || ids[i] >= trm_given_total(i == 0 ? anchors_of(e) : e->given)) {
+            *bad = i;
+            return false;
+        }
+    return true;
+}
+
+static int64_t lowest_bad_id(const trm_evaluation *e)
+{
+    int64_t k = 0;
+    for (int bad; k < e->options.given.count && is_in_range(e, k, &bad); k++)
+        continue;
+    return k;
+}
+
+static trm_status refuse_id(const trm_evaluation *e, int64_t k, int64_t first, trm_error *err)
+{
+    static const char *const roles[] = {"anchor", "positive", "negative"};
+    const trm_given_triplets *list = &e->options.given;
+    int i = 0;
+    if (is_in_range(e, k, &i))
+        return TRM_OK;
+    const int64_t ids[] = {list->anchor[k], list->positive[k], list->negative[k]};
+    return trm_fail(err, TRM_ERR_DATA,
+                    "triplet %" PRId64 ": %s %" PRId64 " is not a row id%s, which go from 0 to %" PRId64,
+                    first + k, roles[i], ids[i],
+                    e->queries == NULL ? ""
+                    : i == 0           ? " of the queries"
+                                       : " of the store",
+                    trm_given_total(i == 0 ? anchors_of(e) : e->given) - 1);
+}
+
+/* Whether rows of a triplet have a label that takes no part: the first such label. Where there are none, none has. */
+static bool has_ignored(const trm_evaluation *e, const trm_pair *ap, const trm_pair *an, int64_t *label)
+{
+    const bool of_anchor = (e->given_by_any & (e->queries != NULL ? QUERIES_LABELS : LABELS)) != 0;
+    const bool of_others = (e->given_by_any & LABELS) != 0;
+    const int64_t labels[] = {ap->label_i, ap->label_j, an->label_j};
+    for (int i = 0; i < 3; i++)
+        if ((i == 0 ? of_anchor : of_others) && trm_rows_ignore(e->rows, labels[i])) {
+            *label = labels[i];
+            return true;
+        }
+    return false;
 }
 
 /* ap, an: the triplet's two pairs, measured. */
-static trm_status check_triplet(const trm_rows *rows, const trm_pair *ap, const trm_pair *an, int64_t index,
-                                trm_error *err)
+static trm_status check_triplet(const trm_evaluation *e, const trm_pair *ap, const trm_pair *an,
+                                int64_t index, trm_error *err)
 {
+    const bool two = e->queries != NULL, labels = !e->options.given_unlabelled;
+    const char *const anchor = two ? "query" : "anchor";
+    const trm_rows *rows = e->rows;
     char here[TRM_ROWS_LABEL], there[TRM_ROWS_LABEL];
-    if (ap->i == ap->j)
+    int64_t ignored = 0;
+    if (!two && ap->i == ap->j)
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": anchor and positive are the same row, %" PRId64, index, ap->i);
-    if (ap->label_i != ap->label_j)
-        return trm_fail(
-            err, TRM_ERR_DATA,
-            "triplet %" PRId64 ": anchor %" PRId64 " has label %s, its positive %" PRId64 " has %s", index,
-            ap->i, trm_rows_label(rows, ap->label_i, here), ap->j, trm_rows_label(rows, ap->label_j, there));
-    if (an->label_i == an->label_j)
+    if (two && ap->j == an->j)
         return trm_fail(err, TRM_ERR_DATA,
-                        "triplet %" PRId64 ": negative %" PRId64 " has the label of anchor %" PRId64 ", %s",
-                        index, an->j, an->i, trm_rows_label(rows, an->label_i, here));
-    const bool anchor = trm_rows_ignore(rows, ap->label_i);
-    if (anchor || trm_rows_ignore(rows, an->label_j))
+                        "triplet %" PRId64 ": positive and negative are the same row, %" PRId64, index,
+                        ap->j);
+    if (labels && ap->label_i != ap->label_j)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplet %" PRId64 ": %s %" PRId64 " has label %s, its positive %" PRId64 " has %s",
+                        index, anchor, ap->i, trm_rows_label(rows, ap->label_i, here), ap->j,
+                        trm_rows_label(rows, ap->label_j, there));
+    if (labels && an->label_i == an->label_j)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplet %" PRId64 ": negative %" PRId64 " has the label of %s %" PRId64 ", %s",
+                        index, an->j, anchor, an->i, trm_rows_label(rows, an->label_i, here));
+    if (has_ignored(e, ap, an, &ignored))
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": has a row with the label %s, which is to be ignored", index,
-                        trm_rows_label(rows, anchor ? ap->label_i : an->label_j, here));
+                        trm_rows_label(rows, ignored, here));
     return TRM_OK;
 }
 
@@ -340,13 +388,14 @@ static trm_status add_given_round(trm_evaluation *e, int64_t from, int64_t count
         pairs[2 * k] = (trm_pair){.i = list->anchor[from + k], .j = list->positive[from + k]};
         pairs[2 * k + 1] = (trm_pair){.i = list->anchor[from + k], .j = list->negative[from + k]};
     }
-    trm_status status = trm_pairs_measure(e->given, e->options.loss.metric, 2 * count, pairs, err);
+    trm_status status =
+        trm_pairs_measure(anchors_of(e), e->given, e->options.loss.metric, 2 * count, pairs, err);
     if (status != TRM_OK)
         return status;
     for (int64_t k = 0; k < count; k++) {
         const trm_pair *ap = &pairs[2 * k], *an = &pairs[2 * k + 1];
         if (*bad == TRM_OK)
-            *bad = check_triplet(e->rows, ap, an, index + k, bad_err);
+            *bad = check_triplet(e, ap, an, index + k, bad_err);
         triplets[k] = (trm_triplet){
             .anchor = ap->i, .positive = ap->j, .negative = an->j, .d_ap = ap->d, .d_an = an->d, .rank = 1};
     }
@@ -368,8 +417,7 @@ static trm_status add_given(trm_evaluation *e, trm_error *err)
 {
     const trm_given_triplets *list = &e->options.given;
     MPI_Comm comm = e->run->comm;
-    const int64_t total = trm_given_total(e->given), first = trm_prefix_int64(comm, list->count);
-    const int64_t good = lowest_bad_id(list, total);
+    const int64_t first = trm_prefix_int64(comm, list->count), good = lowest_bad_id(e);
     int64_t most = good;
     trm_error bad_err = TRM_ERROR_INIT;
     trm_status bad = TRM_OK, status = TRM_OK;
@@ -391,7 +439,7 @@ static trm_status add_given(trm_evaluation *e, trm_error *err)
     if (status != TRM_OK)
         return status;
     if (bad == TRM_OK && good < list->count)
-        bad = refuse_id(list, good, first, total, &bad_err);
+        bad = refuse_id(e, good, first, &bad_err);
     status = trm_agree(comm, bad, &bad_err);
     if (status != TRM_OK && err != NULL)
         *err = bad_err;
@@ -481,39 +529,61 @@ done:
 
 /* ---- the whole ---- */
 
-static trm_status evaluate_list(trm_evaluation *e, float *gradient, trm_mine_summary *mined,
-                                trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+/* Anchors and classes, where mining did not count them. Collective. */
+static trm_status count_anchors(trm_evaluation *e, trm_mine_summary *mined, trm_error *err)
 {
     const trm_evaluate_options *o = &e->options;
-    trm_status status = TRM_OK;
-    if (e->wants_gradient)
-        status = trm_gradient_create(e->given, o->loss.metric, trm_term_slopes_are_whole(&o->loss),
-                                     &e->gradient, err);
-    if (status == TRM_OK)
-        status = trm_triplet_loss_create(e->given, &o->loss, e->gradient, &e->loss, err);
-    if (status == TRM_OK)
-        status = add_triplets(e, mined, part, err);
-    if (status != TRM_OK)
-        return status;
-    part->compute_s += e->loss_s;
-    trm_triplet_loss_total(e->loss, summary, part);
-    if (o->batches == NULL)
+    if (o->batches != NULL)
+        return TRM_OK;
+    if (e->queries == NULL)
         trm_mine_count_anchors(e->run, e->rows, mined);
-    summary->valid = mined->anchors.valid;
-    summary->rows = o->batches == NULL ? e->rows->store_rows : mined->anchors.total;
-    status = trm_loss_reduce(summary, &o->loss, err);
-    if (status != TRM_OK || !e->wants_gradient)
-        return status;
+    else if (o->source == TRM_SOURCE_GIVEN)
+        return o->given_unlabelled ? trm_queries_count_named(e->rows, e->queries, &o->given, mined, err)
+                                   : trm_queries_count(e->rows, e->queries, mined, err);
+    return TRM_OK;
+}
+
+/* Of both sets. Collective. */
+static trm_status finish_gradients(trm_evaluation *e, const trm_loss_summary *summary, trm_loss_part *part,
+                                   trm_error *err)
+{
+    const int64_t denominator = trm_loss_denominator(summary, e->options.loss.reduction);
     const double start = trm_clock();
-    status = trm_gradient_finish(e->gradient, trm_loss_denominator(summary, o->loss.reduction),
-                                 e->batch->norms, gradient, err);
+    trm_status status = TRM_OK;
+    if (e->queries != NULL)
+        status = trm_triplet_loss_gradient(e->loss, e->queries, denominator, e->options.queries->norms,
+                                           e->queries_gradient, err);
+    if (status == TRM_OK)
+        status = trm_triplet_loss_gradient(e->loss, e->given, denominator, e->batch->norms, e->gradient, err);
     e->gradient_s += trm_clock() - start;
     part->compute_s += e->gradient_s;
     return status;
 }
 
-static trm_status evaluate_whole(trm_evaluation *e, float *gradient, trm_mine_summary *mined,
-                                 trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
+static trm_status evaluate_list(trm_evaluation *e, trm_mine_summary *mined, trm_loss_summary *summary,
+                                trm_loss_part *part, trm_error *err)
+{
+    const trm_evaluate_options *o = &e->options;
+    trm_status status =
+        trm_triplet_loss_create(anchors_of(e), e->given, &o->loss, e->wants_gradient, &e->loss, err);
+    if (status == TRM_OK)
+        status = add_triplets(e, mined, part, err);
+    if (status == TRM_OK)
+        status = count_anchors(e, mined, err);
+    if (status != TRM_OK)
+        return status;
+    part->compute_s += e->loss_s;
+    trm_triplet_loss_total(e->loss, summary, part);
+    summary->valid = mined->anchors.valid;
+    summary->rows = o->batches != NULL   ? mined->anchors.total
+                    : e->queries != NULL ? trm_given_total(e->queries)
+                                         : e->rows->store_rows;
+    status = trm_loss_reduce(summary, &o->loss, err);
+    return status == TRM_OK && e->wants_gradient ? finish_gradients(e, summary, part, err) : status;
+}
+
+static trm_status evaluate_whole(trm_evaluation *e, trm_mine_summary *mined, trm_loss_summary *summary,
+                                 trm_loss_part *part, trm_error *err)
 {
     const trm_evaluate_options *o = &e->options;
     const trm_rows *rows = e->rows;
@@ -541,68 +611,119 @@ static trm_status evaluate_whole(trm_evaluation *e, float *gradient, trm_mine_su
     }
     const double start = trm_clock();
     if (status == TRM_OK && e->wants_gradient)
-        status = send_home(e, sum, trm_loss_denominator(summary, o->loss.reduction), gradient, err);
+        status = send_home(e, sum, trm_loss_denominator(summary, o->loss.reduction), e->gradient, err);
     e->gradient_s += trm_clock() - start;
     part->compute_s += e->gradient_s;
     trm_free(sum);
     return status;
 }
 
-static trm_status check_gradient(const trm_evaluation *e, const float *gradient, trm_error *err)
+/* The first row of a gradient beyond float32 is named. Collective. */
+static trm_status check_gradient(const trm_evaluation *e, const float *gradient, const trm_given *of,
+                                 trm_error *err)
 {
-    const int64_t row = trm_gradient_unfit(gradient, e->batch->count, e->batch->dim);
-    if (row < 0)
-        return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA, "gradient of row %" PRId64 " does not fit float32",
-                    e->given->first[e->run->rank] + row);
+    const int64_t row = trm_gradient_unfit(gradient, of->count, of->dim);
+    trm_status status = TRM_OK;
+    if (row >= 0)
+        status = trm_fail(err, TRM_ERR_DATA, "gradient of %s %" PRId64 " does not fit float32",
+                          of == e->queries ? "query" : "row", of->first[of->rank] + row);
+    return trm_agree(e->run->comm, status, err);
 }
 
-/* The caller's arrays, on this rank. any_norms: some rank gave norms. Not collective. */
-static trm_status check_batch(const trm_evaluation *e, const float *gradient, bool any_norms, trm_error *err)
+static trm_status check_gradients(const trm_evaluation *e, trm_error *err)
 {
-    const trm_batch *batch = e->batch;
-    const bool looks = looks_at_rows(&e->options, e->wants_gradient);
-    const char *missing = NULL;
-    if (batch->dim != e->rows->dim)
+    trm_status status = TRM_OK;
+    if (e->queries != NULL)
+        status = check_gradient(e, e->queries_gradient, e->queries, err);
+    return status == TRM_OK ? check_gradient(e, e->gradient, e->given, err) : status;
+}
+
+/* What of a rank's rows, which are of the store or queries, is missing here and has to be there; NULL: nothing. */
+static const char *missing_array(const trm_evaluation *e, const trm_batch *batch, bool queries)
+{
+    const trm_source source = e->options.source;
+    const bool looks = looks_at_rows(&e->options, e->wants_gradient), two = e->options.queries != NULL;
+    const bool labels = two ? source == TRM_SOURCE_GIVEN && !e->options.given_unlabelled : looks;
+    const bool any_labels = two && (e->given_by_any & (queries ? QUERIES_LABELS : LABELS)) != 0;
+    const bool any_norms = (e->given_by_any & (queries ? QUERIES_NORMS : NORMS)) != 0;
+    if (looks && batch->embeddings == NULL)
+        return queries ? "queries.embeddings" : "batch.embeddings";
+    if ((labels || any_labels) && batch->labels == NULL)
+        return queries ? "queries.labels" : "batch.labels";
+    if (e->wants_gradient && (queries ? e->queries_gradient : e->gradient) == NULL)
+        return queries ? "queries_gradient" : "gradient";
+    if (e->wants_gradient && any_norms && batch->norms == NULL)
+        return queries ? "queries.norms" : "batch.norms";
+    return NULL;
+}
+
+/* The caller's arrays, on this rank. Not collective. */
+static trm_status check_batch(const trm_evaluation *e, const trm_batch *batch, bool queries, trm_error *err)
+{
+    const char *const missing = batch->count > 0 ? missing_array(e, batch, queries) : NULL;
+    if (!queries && batch->dim != e->rows->dim)
         return trm_fail(err, TRM_ERR_USAGE, "batch.dim %d: trm_rows_create was given %d", batch->dim,
                         e->rows->dim);
-    if (batch->count != e->rows->given)
+    if (!queries && batch->count != e->rows->given)
         return trm_fail(err, TRM_ERR_USAGE,
                         "batch.count %" PRId64 ": trm_rows_create was given %" PRId64 " rows on rank %d",
                         batch->count, e->rows->given, e->run->rank);
-    if (batch->count > 0 && looks && batch->embeddings == NULL)
-        missing = "batch.embeddings";
-    else if (batch->count > 0 && looks && batch->labels == NULL)
-        missing = "batch.labels";
-    else if (batch->count > 0 && e->wants_gradient && gradient == NULL)
-        missing = "gradient";
-    else if (batch->count > 0 && e->wants_gradient && any_norms && batch->norms == NULL)
-        missing = "batch.norms";
     if (missing != NULL)
         return trm_fail(err, TRM_ERR_USAGE,
-                        "%s NULL on rank %d, which has %" PRId64 " rows: needed here, or given elsewhere",
-                        missing, e->run->rank, batch->count);
+                        "%s NULL on rank %d, which has %" PRId64 " %s: needed here, or given elsewhere",
+                        missing, e->run->rank, batch->count, queries ? "queries" : "rows");
     return TRM_OK;
 }
 
-/* Collective. */
-static trm_status check_arrays(const trm_evaluation *e, const float *gradient, trm_error *err)
+static int given_arrays(const trm_batch *batch, int norms, int labels)
 {
-    const trm_batch *batch = e->batch;
-    const bool any_norms = trm_arguments_any(e->run->comm, batch->norms != NULL) != 0;
-    trm_status status = check_batch(e, gradient, any_norms, err);
+    return (batch->norms != NULL ? norms : 0) | (batch->labels != NULL && batch->count > 0 ? labels : 0);
+}
+
+/* Collective. */
+static trm_status check_arrays(trm_evaluation *e, trm_error *err)
+{
+    const trm_batch *batch = e->batch, *queries = e->options.queries;
+    int bits = given_arrays(batch, NORMS, LABELS);
+    if (queries != NULL)
+        bits |= given_arrays(queries, QUERIES_NORMS, QUERIES_LABELS);
+    e->given_by_any = trm_arguments_any(e->run->comm, bits);
+    trm_status status = check_batch(e, batch, false, err);
+    if (status == TRM_OK && queries != NULL)
+        status = check_batch(e, queries, true, err);
     const int64_t first = trm_prefix_int64(e->run->comm, batch->count);
+    const int64_t first_query = trm_prefix_int64(e->run->comm, queries != NULL ? queries->count : 0);
+    if (status == TRM_OK && e->wants_gradient && queries != NULL && queries->norms != NULL)
+        status = trm_loss_check_norms(queries->count, queries->norms, "query", first_query, err);
     if (status == TRM_OK && e->wants_gradient && batch->norms != NULL)
         status = trm_loss_check_norms(batch->count, batch->norms, "row", first, err);
     return trm_agree(e->run->comm, status, err);
 }
 
-/* What is yet to be done once the value and the gradient are there. */
-static void measure(trm_evaluation *e, float *gradient, trm_loss_summary *summary, trm_loss_part *part)
+/* The second set, as it is given. Collective. */
+static trm_status take_queries(trm_evaluation *e, trm_error *err)
 {
-    const int64_t size = e->batch->count * e->batch->dim;
+    const trm_batch *queries = e->options.queries;
+    trm_status status = trm_given_create(e->run, queries->count, queries->dim, queries->embeddings,
+                                         queries->labels, &e->queries, err);
+    if (status != TRM_OK)
+        return status;
+    e->queries->waited = e->given->waited;
+    if (looks_at_rows(&e->options, e->wants_gradient))
+        status = trm_queries_check_rows(e->rows, e->queries, (e->given_by_any & QUERIES_LABELS) != 0,
+                                        e->options.loss.metric, err);
+    return trm_agree(e->run->comm, status, err);
+}
+
+/* What is yet to be done once the value and the gradient are there. */
+static void measure(trm_evaluation *e, trm_loss_summary *summary, trm_loss_part *part)
+{
+    const trm_batch *queries = e->options.queries;
+    float *const gradient[] = {e->gradient, e->queries_gradient};
+    const int64_t size[] = {e->batch->count * e->batch->dim,
+                            queries != NULL ? queries->count * queries->dim : 0};
     if (e->wants_gradient)
-        trm_gradient_measure(e->run->comm, 1, &gradient, &size, summary, part);
+        trm_gradient_measure(e->run->comm, 2, gradient, size, summary, part);
     double seconds[2] = {e->loss_s, e->gradient_s};
     MPI_Allreduce(MPI_IN_PLACE, seconds, 2, MPI_DOUBLE, MPI_MAX, e->run->comm);
     summary->loss_s = seconds[0];
@@ -612,31 +733,36 @@ static void measure(trm_evaluation *e, float *gradient, trm_loss_summary *summar
 }
 
 trm_status trm_evaluation_run(trm_evaluation *e, const trm_batch *batch, trm_triplet_fn emit, void *context,
-                              float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,
-                              trm_loss_part *part, trm_error *err)
+                              float *gradient, float *queries_gradient, trm_mine_summary *mined,
+                              trm_loss_summary *summary, trm_loss_part *part, trm_error *err)
 {
-    trm_loss_part own = {.rows = batch->count};
+    const trm_batch *queries = e->options.queries;
+    trm_loss_part own = {.rows = batch->count + (queries != NULL ? queries->count : 0)};
     *summary = (trm_loss_summary){0};
     *mined = (trm_mine_summary){0};
     e->batch = batch;
     e->emit = emit;
     e->context = context;
-    trm_status status = check_arrays(e, gradient, err);
+    e->gradient = gradient;
+    e->queries_gradient = queries_gradient;
+    trm_status status = check_arrays(e, err);
     if (status == TRM_OK)
         status = trm_given_create(e->run, batch->count, batch->dim, batch->embeddings, batch->labels,
                                   &e->given, err);
+    if (status == TRM_OK && queries != NULL)
+        status = take_queries(e, err);
     if (status == TRM_OK)
-        status = is_whole_store(e->options.source) ? evaluate_whole(e, gradient, mined, summary, &own, err)
-                                                   : evaluate_list(e, gradient, mined, summary, &own, err);
+        status = is_whole_store(e->options.source) ? evaluate_whole(e, mined, summary, &own, err)
+                                                   : evaluate_list(e, mined, summary, &own, err);
     if (status == TRM_OK && e->wants_gradient)
-        status = trm_agree(e->run->comm, check_gradient(e, gradient, err), err);
+        status = check_gradients(e, err);
     if (status == TRM_OK)
-        measure(e, gradient, summary, &own);
+        measure(e, summary, &own);
     if (status == TRM_OK && part != NULL)
         *part = own;
     trm_triplet_loss_destroy(&e->loss);
-    trm_gradient_destroy(&e->gradient);
     trm_given_destroy(&e->given);
+    trm_given_destroy(&e->queries);
     return status;
 }
 
@@ -647,9 +773,15 @@ trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *bat
 {
     trm_evaluation *e = NULL;
     *summary = (trm_loss_summary){0};
-    trm_status status = trm_evaluation_create(run, rows, options, gradient != NULL, mined, &e, err);
+    trm_evaluate_options own;
+    const trm_status taken =
+        take_options(&own, options, NULL); /* a refusal comes from trm_evaluation_create */
+    float *const queries_gradient = taken == TRM_OK ? own.queries_gradient : NULL;
+    trm_status status = trm_evaluation_create(run, rows, options,
+                                              gradient != NULL || queries_gradient != NULL, mined, &e, err);
     if (status == TRM_OK)
-        status = trm_evaluation_run(e, batch, emit, context, gradient, mined, summary, part, err);
+        status = trm_evaluation_run(e, batch, emit, context, gradient, queries_gradient, mined, summary, part,
+                                    err);
     trm_evaluation_destroy(&e);
     return status;
 }

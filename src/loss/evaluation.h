@@ -13,10 +13,11 @@ typedef struct trm_evaluation trm_evaluation;
 trm_status trm_evaluation_create(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                                  bool gradient, trm_mine_summary *mined, trm_evaluation **evaluation,
                                  trm_error *err) TRM_MUST_CHECK;
-/* As trm_evaluate, once. Collective. */
+/* As trm_evaluate, once; queries_gradient takes the place of the options'. Collective. */
 trm_status trm_evaluation_run(trm_evaluation *evaluation, const trm_batch *batch, trm_triplet_fn emit,
-                              void *context, float *gradient, trm_mine_summary *mined,
-                              trm_loss_summary *summary, trm_loss_part *part, trm_error *err) TRM_MUST_CHECK;
+                              void *context, float *gradient, float *queries_gradient,
+                              trm_mine_summary *mined, trm_loss_summary *summary, trm_loss_part *part,
+                              trm_error *err) TRM_MUST_CHECK;
 /* Frees and sets to NULL; NULL is fine. Not collective. */
 void trm_evaluation_destroy(trm_evaluation **evaluation);
 

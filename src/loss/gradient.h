@@ -2,7 +2,9 @@
  *
  * A triplet loss depends on distances, so its gradient is a sum of dd(i,j)/dx_i, each times how often the
  * pair is an active (anchor, positive) less how often it is an active (anchor, negative). What travels is (i,
- * j, weight), not vectors. Row i's owner adds its terms in ascending j as the rows j pass by. */
+ * j, weight), not vectors. Row i's owner adds its terms in ascending j as the rows j pass by.
+ *
+ * Rows i are of one set, rows j of the same or of another: those of each set j are a list of weights of their own. */
 #ifndef TRM_LOSS_GRADIENT_H
 #define TRM_LOSS_GRADIENT_H
 
@@ -19,14 +21,17 @@ typedef struct trm_weight {
 
 typedef struct trm_gradient trm_gradient;
 
-/* integers: all weights are whole numbers, so that equal pairs may be added up early. given is borrowed.
- * Collective. Errors: MEMORY. */
-trm_status trm_gradient_create(const trm_given *given, trm_metric metric, bool integers,
-                               trm_gradient **gradient, trm_error *err) TRM_MUST_CHECK;
+enum { TRM_GRADIENT_LISTS = 2 };
+
+/* The gradient of the rows `of`; list k, of at most TRM_GRADIENT_LISTS, has pairs with the rows by[k], and is added
+ * after list k - 1. integers: all weights are whole numbers, so that equal pairs may be added up early. Rows are
+ * borrowed, and have one dim. Collective. Errors: MEMORY. */
+trm_status trm_gradient_create(const trm_given *of, int lists, const trm_given *const *by, trm_metric metric,
+                               bool integers, trm_gradient **gradient, trm_error *err) TRM_MUST_CHECK;
 void trm_gradient_destroy(trm_gradient **gradient);
 
-/* Takes count weights from this rank, of any rows; they are reordered. Collective. Errors: MEMORY. */
-trm_status trm_gradient_add(trm_gradient *gradient, trm_weight *weights, int64_t count,
+/* Takes count weights of a list from this rank, of any rows; they are reordered. Collective. Errors: MEMORY. */
+trm_status trm_gradient_add(trm_gradient *gradient, int list, trm_weight *weights, int64_t count,
                             trm_error *err) TRM_MUST_CHECK;
 
 /* out: count x dim of this rank's rows: the sums over denominator (0: all zero), through the normalisation

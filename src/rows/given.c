@@ -28,8 +28,11 @@ trm_status trm_given_create(const trm_run *run, int64_t count, int dim, const fl
         made->waited = &made->waited_s;
         made->first = trm_alloc_zero((int64_t)made->ranks + 1, sizeof *made->first);
         made->norm2 = trm_alloc(count, sizeof *made->norm2);
+        made->no_label = trm_alloc_zero(label == NULL ? count : 0, sizeof *made->no_label);
+        if (label == NULL)
+            made->label = made->no_label;
     }
-    if (made == NULL || made->first == NULL || made->norm2 == NULL)
+    if (made == NULL || made->first == NULL || made->norm2 == NULL || made->no_label == NULL)
         status = trm_fail_memory(err, "rows as given", count, sizeof(double));
     status = trm_agree(run->comm, status, err);
     if (status != TRM_OK) {
@@ -53,6 +56,7 @@ void trm_given_destroy(trm_given **given)
         return;
     trm_free((*given)->first);
     trm_free((*given)->norm2);
+    trm_free((*given)->no_label);
     trm_free(*given);
     *given = NULL;
 }

@@ -17,14 +17,16 @@ typedef struct trm_given {
     int rank, ranks, threads, dim;
     int64_t *first; /* ranks + 1: rank r has rows [first[r], first[r + 1]) */
     int64_t count;
-    const float *x; /* count x dim, borrowed */
-    const int64_t *label;
-    double *norm2;  /* count: canonical dot of the row with itself */
-    double *waited; /* seconds of walks and routes that went on messages; &waited_s */
+    const float *x;       /* count x dim, borrowed */
+    const int64_t *label; /* all 0 where there are none */
+    double *norm2;        /* count: canonical dot of the row with itself */
+    double *waited;       /* seconds of walks and routes that went on messages; &waited_s, or another's */
     double waited_s;
+    int64_t *no_label;
 } trm_given;
 
-/* Collective. x and label are borrowed until destroy; x may be NULL where nothing walks. Errors: MEMORY. */
+/* Collective. x and label are borrowed until destroy; x may be NULL where nothing walks, label where rows have none.
+ * Errors: MEMORY. */
 trm_status trm_given_create(const trm_run *run, int64_t count, int dim, const float *x, const int64_t *label,
                             trm_given **given, trm_error *err) TRM_MUST_CHECK;
 /* Not collective. */

@@ -50,7 +50,7 @@ exceptions=(
 with_mpi=(
     mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/measure mine/mine mine/options mine/pool mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
-    loss/survey loss/triplets
+    loss/queries loss/survey loss/triplets
     sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
 )
 

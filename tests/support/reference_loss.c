@@ -81,12 +81,13 @@ static trm_triplet *mined(const reference_store *store, const double *d, const t
     return result.triplets;
 }
 
+/* first: the row that is the first of those that positives and negatives are. */
 static trm_triplet *given(const reference_store *store, const double *d, const trm_given_triplets *list,
-                          int64_t *count)
+                          int64_t first, int64_t *count)
 {
     trm_triplet *triplets = need(list->count, sizeof *triplets);
     for (int64_t k = 0; k < list->count; k++) {
-        const int64_t a = list->anchor[k], p = list->positive[k], n = list->negative[k];
+        const int64_t a = list->anchor[k], p = first + list->positive[k], n = first + list->negative[k];
         triplets[k] = (trm_triplet){a, p, n, d[a * store->rows + p], d[a * store->rows + n], 0, 1};
     }
     *count = list->count;
@@ -151,7 +152,7 @@ static trm_triplet *triplets_of(const reference_store *store, const double *d,
     case TRM_SOURCE_MINED:
         return mined(store, d, &mine, count);
     case TRM_SOURCE_GIVEN:
-        return given(store, d, &options->given, count);
+        return given(store, d, &options->given, 0, count);
     case TRM_SOURCE_BATCH_HARD:
         return batch_hard(store, d, options->lone, count);
     case TRM_SOURCE_BATCH_ALL:
@@ -172,18 +173,31 @@ trm_triplet *reference_loss_triplets(const reference_store *store, const trm_eva
     return triplets;
 }
 
-static int64_t count_valid(const reference_store *store)
+/* Anchors are the rows before last, their positives and negatives those from first on. */
+static int64_t count_valid(const reference_store *store, int64_t last, int64_t first)
 {
     int64_t valid = 0;
-    for (int64_t a = 0; a < store->rows; a++) {
+    for (int64_t a = 0; a < last; a++) {
         bool positive = false, negative = false;
-        for (int64_t i = 0; i < store->rows; i++) {
+        for (int64_t i = first; i < store->rows; i++) {
             positive = positive || is_positive(store, a, i);
             negative = negative || is_negative(store, a, i);
         }
         valid += positive && negative;
     }
     return valid;
+}
+
+static int64_t count_named(int64_t queries, const trm_given_triplets *list)
+{
+    int64_t named = 0;
+    for (int64_t a = 0; a < queries; a++) {
+        bool is_anchor = false;
+        for (int64_t k = 0; k < list->count; k++)
+            is_anchor = is_anchor || list->anchor[k] == a;
+        named += is_anchor;
+    }
+    return named;
 }
 
 /* ---- the value ---- */
@@ -228,7 +242,7 @@ static int64_t denominator_of(const reference_loss *loss)
     case TRM_REDUCTION_MEAN_VALID:
         return loss->valid;
     case TRM_REDUCTION_MEAN_ROWS:
-        return loss->rows;
+        return loss->counted;
     }
     return 0;
 }
@@ -255,7 +269,7 @@ static void add_up(reference_loss *loss, const double *d)
     loss->mean_all = mean(loss->sum, loss->count);
     loss->mean_nonzero = mean(loss->sum, loss->active);
     loss->mean_valid = mean(loss->sum, loss->valid);
-    loss->mean_rows = mean(loss->sum, loss->rows);
+    loss->mean_rows = mean(loss->sum, loss->counted);
     loss->value = mean(loss->sum, denominator_of(loss));
 }
 
@@ -374,19 +388,41 @@ static void differentiate(const reference_store *store, const double *norms, con
     free(dots);
 }
 
-void reference_loss_evaluate(const reference_store *store, const trm_evaluate_options *options,
-                             const double *norms, reference_loss *loss)
+/* Takes over triplets. counted, valid and options are there. */
+static void evaluate(const reference_store *store, const double *norms, const double *d,
+                     trm_triplet *triplets, reference_loss *loss)
 {
-    *loss = (reference_loss){.options = options->loss, .rows = store->rows, .dim = store->dim};
-    double *d = table_of(store, options->loss.metric, 1.0);
-    trm_triplet *triplets = triplets_of(store, d, options, &loss->count);
+    loss->rows = store->rows;
+    loss->dim = store->dim;
     loss->terms = need(loss->count, sizeof *loss->terms);
     for (int64_t k = 0; k < loss->count; k++)
         loss->terms[k] = term_of(&loss->options, d, loss->rows, &triplets[k]);
-    loss->valid = count_valid(store);
     add_up(loss, d);
     differentiate(store, norms, d, loss);
     free(triplets);
+}
+
+void reference_loss_evaluate(const reference_store *store, const trm_evaluate_options *options,
+                             const double *norms, reference_loss *loss)
+{
+    *loss = (reference_loss){.options = options->loss, .counted = store->rows};
+    double *d = table_of(store, options->loss.metric, 1.0);
+    trm_triplet *triplets = triplets_of(store, d, options, &loss->count);
+    loss->valid = count_valid(store, store->rows, 0);
+    evaluate(store, norms, d, triplets, loss);
+    free(d);
+}
+
+void reference_loss_of_two_sets(const reference_store *both, int64_t queries,
+                                const trm_evaluate_options *options, const double *norms,
+                                reference_loss *loss)
+{
+    *loss = (reference_loss){.options = options->loss, .counted = queries};
+    double *d = table_of(both, options->loss.metric, 1.0);
+    trm_triplet *triplets = given(both, d, &options->given, queries, &loss->count);
+    loss->valid = options->given_unlabelled ? count_named(queries, &options->given)
+                                            : count_valid(both, queries, queries);
+    evaluate(both, norms, d, triplets, loss);
     free(d);
 }
 

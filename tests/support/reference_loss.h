@@ -23,7 +23,7 @@ typedef struct reference_term {
 
 typedef struct reference_loss {
     trm_loss_options options;
-    int64_t rows; /* also the denominator of mean_rows */
+    int64_t rows, counted; /* counted: the denominator of mean_rows */
     int dim;
     reference_term *terms; /* owned */
     int64_t count, active, valid;
@@ -41,6 +41,12 @@ trm_triplet *reference_loss_triplets(const reference_store *store, const trm_eva
 /* norms: rows, NULL or of the rows before they were normalised. The caller owns *loss. */
 void reference_loss_evaluate(const reference_store *store, const trm_evaluate_options *options,
                              const double *norms, reference_loss *loss);
+/* The same of two sets, whose rows are in one store, first those that are queries, then the others; options->given has
+ * the triplets, with row ids of each set, from 0. What is found is of the rows of both, as they are in the store, which
+ * is also the order that terms are added in. */
+void reference_loss_of_two_sets(const reference_store *both, int64_t queries,
+                                const trm_evaluate_options *options, const double *norms,
+                                reference_loss *loss);
 void reference_loss_destroy(reference_loss *loss);
 
 /* The value at other rows (rows x dim, float64), by distances that are computed another way. Triplets and

@@ -1,0 +1,390 @@
+/* Losses over two sets against brute force: anchors are rows of queries, positives and negatives rows of a store, each
+ * dealt to the ranks in its own way. Values and gradients of both sets to the bit, on any number of ranks and threads; so
+ * none of these matters. A failure prints the case's number, which is its seed; TRIMINE_TEST_CASE runs that one. */
+#include "support/mined.h"
+#include "support/random_store.h"
+#include "support/reference_loss.h"
+#include "support/scratch.h"
+#include "trimine/loss.h"
+#include "trimine/run.h"
+
+#include <math.h>
+#include <mpi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CASES = 4 * 2 * 2 * 5 * 2, MOST_TRIPLETS = 200 };
+
+static void *need(int64_t count, size_t size)
+{
+    void *memory = calloc(count > 0 ? (size_t)count : 1, size);
+    if (!memory)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    return memory;
+}
+
+/* ---- a case ---- */
+
+/* The rows of both sets are in one store: first the queries, then the others. */
+typedef struct two_sets {
+    random_store both;
+    int64_t queries;
+    double *norms; /* of both, or NULL */
+    bool bare[2];  /* queries, the store: without labels */
+    random_run run;
+    trm_evaluate_options options; /* given: all triplets */
+    bool gradient;
+    int64_t *first[3]; /* where each rank's queries, rows of the store, and triplets begin */
+    int64_t *ids;      /* of the triplets */
+} two_sets;
+
+enum { QUERIES, STORE, TRIPLETS };
+
+static int64_t rows_of(const two_sets *c)
+{
+    return c->both.rows - c->queries;
+}
+
+static bool takes_part(const two_sets *c, int64_t row)
+{
+    const reference_store view = random_store_view(&c->both);
+    return reference_takes_part(&view, row);
+}
+
+/* A row of the store that may be the positive (like) or the negative of query a, but not `not`; -1: none was met. */
+static int64_t a_partner(test_random *random, const two_sets *c, int64_t a, bool like, int64_t not )
+{
+    const int64_t *labels = c->both.labels;
+    for (int attempt = 0; attempt < 60 && rows_of(c) > 0; attempt++) {
+        const int64_t i = test_random_below(random, rows_of(c)), row = c->queries + i;
+        const bool fits = c->options.given_unlabelled || (labels[row] == labels[a]) == like;
+        if (i != not &&fits && takes_part(c, row))
+            return i;
+    }
+    return -1;
+}
+
+/* Good triplets in no order, some of them twice. */
+static void draw_triplets(test_random *random, two_sets *c, int64_t wanted)
+{
+    int64_t *anchor = c->ids = need(3 * wanted, sizeof *c->ids), at = 0;
+    int64_t *positive = anchor + wanted, *negative = positive + wanted;
+    for (int64_t k = 0; k < wanted && c->queries > 0; k++) {
+        const int64_t a = test_random_below(random, c->queries);
+        const int64_t p = a_partner(random, c, a, true, -1), n = a_partner(random, c, a, false, p);
+        const int64_t again =
+            test_random_below(random, 8) == 0 && at > 0 ? test_random_below(random, at) : -1;
+        if (p < 0 || n < 0 || !takes_part(c, a))
+            continue;
+        anchor[at] = again < 0 ? a : anchor[again];
+        positive[at] = again < 0 ? p : positive[again];
+        negative[at++] = again < 0 ? n : negative[again];
+    }
+    c->options.given = (trm_given_triplets){at, anchor, positive, negative};
+}
+
+static void deal(test_random *random, two_sets *c)
+{
+    const int64_t counts[3] = {c->queries, rows_of(c), c->options.given.count};
+    for (int k = 0; k < 3; k++) {
+        random_run way = c->run;
+        way.deal = (int)test_random_below(random, 6);
+        c->first[k] = need(ranks + 1, sizeof *c->first[k]);
+        random_run_deal(random, &way, counts[k], c->first[k]);
+    }
+}
+
+/* The case's number walks the product of the rules; its random numbers choose the rest. */
+static void draw_case(int number, test_random *random, two_sets *c)
+{
+    static const double margins[] = {0.0, 0.25, 1.0, 7.0, 1e6};
+    *c = (two_sets){.gradient = test_random_below(random, 8) > 0};
+    random_store_create((uint64_t)number + 70000, &c->both);
+    c->queries = test_random_below(random, c->both.rows + 1);
+    if (test_random_below(random, 3) > 0) /* seldom all or none */
+        c->queries = (c->queries + c->both.rows) / 3;
+    random_run_draw(random, &c->run);
+    trm_evaluate_options *o = &c->options;
+    trm_evaluate_options_init(o);
+    o->source = TRM_SOURCE_GIVEN;
+    o->loss.metric = (trm_metric)(number % 4);
+    o->loss.soft = number / 4 % 2;
+    o->loss.swap = number / 8 % 2;
+    o->loss.reduction = (trm_reduction)(number / 16 % 5);
+    o->loss.margin = margins[test_random_below(random, 5)];
+    o->loss.whole_at_zero = test_random_below(random, 2);
+    o->given_unlabelled = number / 80 % 2;
+    c->gradient = c->gradient && !(c->both.denormal && o->loss.metric == TRM_METRIC_COSINE);
+    if (test_random_below(random, 3) == 0 && !c->both.denormal) {
+        c->norms = need(c->both.rows, sizeof *c->norms);
+        if (trm_normalize(c->both.rows, c->both.dim, c->both.embeddings, c->both.embeddings, c->norms) >= 0)
+            MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    for (int k = 0; k < 2; k++)
+        c->bare[k] = o->given_unlabelled && test_random_below(random, 2);
+    draw_triplets(random, c,
+                  test_random_below(random, 4) == 0 ? test_random_below(random, 4) : MOST_TRIPLETS);
+    deal(random, c);
+}
+
+static void destroy_case(two_sets *c)
+{
+    random_store_destroy(&c->both);
+    for (int k = 0; k < 3; k++)
+        free(c->first[k]);
+    free(c->norms);
+    free(c->ids);
+}
+
+static void describe(const char *what, int number, const two_sets *c)
+{
+    const trm_loss_options *loss = &c->options.loss;
+    fprintf(
+        stderr,
+        "case %d: %s\n  %lld queries, %lld rows x %d, %s; %lld triplets\n  metric %s, margin %g, soft %d, "
+        "swap %d, reduction %d, normalize %d, gradient %d, unlabelled %d (bare %d, %d)\n",
+        number, what, (long long)c->queries, (long long)rows_of(c), c->both.dim, c->both.flavour,
+        (long long)c->options.given.count, trm_metric_name(loss->metric), loss->margin, loss->soft,
+        loss->swap, (int)loss->reduction, c->norms != NULL, c->gradient, c->options.given_unlabelled,
+        c->bare[0], c->bare[1]);
+    random_run_describe(&c->run);
+}
+
+/* ---- running ---- */
+
+typedef struct outcome {
+    trm_status status;
+    trm_error err;
+    trm_mine_summary mined;
+    trm_loss_summary loss;
+    trm_loss_part part;
+    trm_triplet *triplets; /* this rank's */
+    int64_t count;
+    float *gradient[2]; /* this rank's */
+} outcome;
+
+static trm_status keep(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
+{
+    outcome *o = context;
+    (void)err;
+    o->triplets = realloc(o->triplets, (size_t)(o->count + count + 1) * sizeof *o->triplets);
+    if (!o->triplets)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    for (int64_t k = 0; k < count; k++)
+        o->triplets[o->count++] = (*triplets)[k];
+    return TRM_OK;
+}
+
+/* This rank's part of a set. */
+static trm_batch batch_of(const two_sets *c, int set)
+{
+    const int64_t begin = set == QUERIES ? 0 : c->queries, first = c->first[set][rank];
+    const int64_t count = c->first[set][rank + 1] - first, row = begin + first;
+    const int64_t *labels = c->both.labels + row;
+    return (trm_batch){count, c->both.dim, c->both.embeddings + row * c->both.dim,
+                       c->bare[set] ? NULL : labels, c->norms ? c->norms + row : NULL};
+}
+
+typedef void (*spoil_fn)(trm_batch *queries, trm_batch *batch, trm_evaluate_options *options,
+                         float **gradient);
+
+/* spoil: changes what the call gets; NULL: nothing. Collective. */
+static void evaluate(const two_sets *c, spoil_fn spoil, outcome *o)
+{
+    trm_run *run = NULL;
+    trm_rows *rows = NULL;
+    const int64_t from = c->first[TRIPLETS][rank];
+    trm_batch queries = batch_of(c, QUERIES), batch = batch_of(c, STORE);
+    trm_evaluate_options options = c->options;
+    *o = (outcome){.err = TRM_ERROR_INIT};
+    for (int k = 0; k < 2; k++) {
+        const int64_t values = (k == QUERIES ? queries : batch).count * c->both.dim;
+        o->gradient[k] = need(values, sizeof(float));
+        memset(o->gradient[k], 0xff, (size_t)values * sizeof(float)); /* not a number */
+    }
+    float *gradient[2] = {c->gradient ? o->gradient[0] : NULL, c->gradient ? o->gradient[1] : NULL};
+    options.given = (trm_given_triplets){c->first[TRIPLETS][rank + 1] - from, c->options.given.anchor + from,
+                                         c->options.given.positive + from, c->options.given.negative + from};
+    options.queries = &queries;
+    const trm_batch made_of = {batch.count, batch.dim, batch.embeddings,
+                               c->both.labels + c->queries + c->first[STORE][rank], NULL};
+    if (spoil)
+        spoil(&queries, &batch, &options, gradient);
+    options.queries_gradient = gradient[QUERIES];
+    o->status = trm_run_create(MPI_COMM_WORLD, &c->run.options, &run, &o->err);
+    if (o->status == TRM_OK)
+        o->status = trm_rows_create(run, made_of.count, made_of.dim, made_of.embeddings, made_of.labels,
+                                    c->both.ignore_count, c->both.ignore_label, &rows, &o->err);
+    if (o->status == TRM_OK)
+        o->status = trm_evaluate(run, rows, &batch, &options, keep, o, gradient[STORE], &o->mined, &o->loss,
+                                 &o->part, &o->err);
+    trm_rows_destroy(&rows);
+    trm_run_destroy(&run);
+}
+
+static void destroy_outcome(outcome *o)
+{
+    free(o->triplets);
+    free(o->gradient[0]);
+    free(o->gradient[1]);
+}
+
+/* ---- comparing ---- */
+
+static bool same_bits(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+static const char *differing_number(const reference_loss *want, const outcome *got)
+{
+    const trm_loss_summary *loss = &got->loss;
+    if (loss->count != want->count || loss->active != want->active)
+        return "count or active";
+    if (loss->valid != want->valid || got->mined.anchors.valid != want->valid || loss->rows != want->counted)
+        return "valid or rows";
+    if (!same_bits(loss->sum, want->sum) || !same_bits(loss->value, want->value))
+        return "sum or value";
+    if (!same_bits(loss->mean_all, want->mean_all) || !same_bits(loss->mean_nonzero, want->mean_nonzero) ||
+        !same_bits(loss->mean_valid, want->mean_valid) || !same_bits(loss->mean_rows, want->mean_rows))
+        return "a mean";
+    return NULL;
+}
+
+static const char *differing_triplets(const two_sets *c, const reference_loss *want, const outcome *got)
+{
+    const int64_t from = c->first[TRIPLETS][rank], count = c->first[TRIPLETS][rank + 1] - from;
+    if (got->count != count || got->part.triplets != count)
+        return "the number of triplets";
+    for (int64_t k = 0; k < count; k++) {
+        trm_triplet wanted = want->terms[from + k].triplet;
+        wanted.positive -= c->queries;
+        wanted.negative -= c->queries;
+        wanted.rank = 1;
+        if (memcmp(&wanted, &got->triplets[k], sizeof wanted) != 0)
+            return "a triplet";
+    }
+    return NULL;
+}
+
+/* Of this rank's rows of a set. */
+static const char *differing_gradient(const two_sets *c, const reference_loss *want, const outcome *got,
+                                      int set)
+{
+    const int64_t row = (set == QUERIES ? 0 : c->queries) + c->first[set][rank];
+    const int64_t values = (c->first[set][rank + 1] - c->first[set][rank]) * want->dim;
+    for (int64_t k = 0; k < values; k++) {
+        const float wanted = (float)want->gradient[row * want->dim + k];
+        if (memcmp(&wanted, &got->gradient[set][k], sizeof wanted) != 0) {
+            fprintf(stderr, "  row %lld, element %lld: want %a, got %a\n", (long long)(row + k / want->dim),
+                    (long long)(k % want->dim), (double)wanted, (double)got->gradient[set][k]);
+            return set == QUERIES ? "the gradient of queries" : "the gradient of the store";
+        }
+    }
+    return NULL;
+}
+
+/* gradient_norm and gradient_max_abs, of both sets and all ranks. */
+static const char *differing_size(const reference_loss *want, const outcome *got, bool gradient)
+{
+    double largest = 0.0, squares = 0.0;
+    for (int64_t k = 0; k < want->rows * want->dim && gradient; k++) {
+        const double g = (double)(float)want->gradient[k];
+        largest = fmax(largest, fabs(g));
+        squares += g * g;
+    }
+    if (!same_bits(got->loss.gradient_max_abs, largest))
+        return "gradient_max_abs";
+    return fabs(got->loss.gradient_norm - sqrt(squares)) <= 1e-12 * sqrt(squares) ? NULL : "gradient_norm";
+}
+
+/* What must be so, whatever the reference says: gradients of l2 and sql2 add up to 0 over both sets, those of cosine are
+ * orthogonal to their row; but for what rounding to float32 leaves. */
+static const char *broken_invariant(const two_sets *c, const reference_loss *want)
+{
+    const trm_metric metric = c->options.loss.metric;
+    double size = 0.0, sum = 0.0;
+    for (int64_t i = 0; i < want->rows; i++) {
+        double along = 0.0, length = 0.0;
+        for (int k = 0; k < want->dim; k++) {
+            const double x = (double)c->both.embeddings[i * want->dim + k];
+            along += x * (double)(float)want->gradient[i * want->dim + k];
+            length += x * x;
+        }
+        if (metric == TRM_METRIC_COSINE &&
+            !(fabs(along) <= 0x1p-22 * (want->size[i] + 0x1p-120) * want->dim * sqrt(length)))
+            return "a gradient of cosine is not orthogonal to its row";
+        size += want->size[i];
+        sum += (double)(float)want->gradient[i * want->dim];
+    }
+    if ((metric == TRM_METRIC_L2 || metric == TRM_METRIC_SQL2) && !c->norms &&
+        !(fabs(sum) <= 0x1p-22 * size + 0x1p-149 * (double)want->rows))
+        return "the gradients do not add up to 0";
+    return NULL;
+}
+
+/* Whether the library agrees with brute force; the same answer on all ranks. Collective. */
+static bool agrees(int number, const two_sets *c, int *active)
+{
+    const reference_store view = random_store_view(&c->both);
+    reference_loss want;
+    outcome got;
+    const char *wrong = NULL;
+    reference_loss_of_two_sets(&view, c->queries, &c->options, c->norms, &want);
+    evaluate(c, NULL, &got);
+    if (got.status != TRM_OK) {
+        fprintf(stderr, "  status %d: %s\n", (int)got.status, got.err.text);
+        wrong = "an error";
+    }
+    if (!wrong)
+        wrong = differing_number(&want, &got);
+    if (!wrong)
+        wrong = differing_triplets(c, &want, &got);
+    for (int set = 0; set < 2 && !wrong && c->gradient; set++)
+        wrong = differing_gradient(c, &want, &got, set);
+    if (!wrong)
+        wrong = differing_size(&want, &got, c->gradient);
+    if (!wrong && c->gradient)
+        wrong = broken_invariant(c, &want);
+    *active += got.loss.active > 0;
+    if (wrong)
+        describe(wrong, number, c);
+    reference_loss_destroy(&want);
+    destroy_outcome(&got);
+    return everywhere(wrong == NULL);
+}
+
+static void random_sets_agree_with_brute_force(void **state)
+{
+    (void)state;
+    int failures = 0, active = 0;
+    const char *only = getenv("TRIMINE_TEST_CASE");
+    const int from = only ? atoi(only) : 0, to = only ? from + 1 : CASES;
+    for (int number = from; number < to && failures < 3; number++) {
+        test_random random = {(uint64_t)number + UINT64_C(7000003)};
+        two_sets c;
+        draw_case(number, &random, &c);
+        failures += !agrees(number, &c, &active);
+        destroy_case(&c);
+    }
+    assert_int_equal(failures, 0);
+    assert_true(only || active > CASES / 3);
+}
+
+int main(int argc, char **argv)
+{
+    start_mpi(&argc, &argv, 1200);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_sets_agree_with_brute_force),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
