@@ -1,0 +1,44 @@
+/* Text files of row ids, read number by number: lines of whole numbers that are separated by spaces, tabs or commas.
+ * Lines without anything and lines that begin with # have none; the line ends of Windows are fine. Not collective. */
+#ifndef TRM_STORE_TEXT_SCAN_H
+#define TRM_STORE_TEXT_SCAN_H
+
+#include "store/sources.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { TRM_TEXT_PIECE = 1 << 16 };
+
+/* A place in a file that is read from there on. */
+typedef struct trm_text_scan {
+    const trm_named_file *about;
+    int file;
+    int64_t bytes, at, line; /* of the file; the next one; its line, from 1 on */
+    int64_t piece_at, have;  /* what is in piece */
+    int commas;              /* passed by the last trm_text_next before what it found */
+    char piece[TRM_TEXT_PIECE];
+} trm_text_scan;
+
+/* What a line has next. */
+typedef enum trm_text_token { TRM_TEXT_NUMBER, TRM_TEXT_LINE, TRM_TEXT_FILE } trm_text_token;
+
+/* New memory that reads the file from its beginning; NULL after a failure. The caller owns it, as about is borrowed.
+ * Errors: MEMORY, as trm_inspect_regular. */
+trm_status trm_text_begin(const trm_named_file *about, trm_text_scan **scan, trm_error *err) TRM_MUST_CHECK;
+/* Frees and sets *scan to NULL; NULL is fine. */
+void trm_text_end(trm_text_scan **scan);
+
+/* A number, or the end of the line, after which the next one begins, or that of the file; comments are passed over.
+ * begins_line: the line had no number yet. Errors: IO; DATA: what is no row id, with its line. */
+trm_status trm_text_next(trm_text_scan *scan, bool begins_line, trm_text_token *what, int64_t *value,
+                         trm_error *err) TRM_MUST_CHECK;
+
+/* Where the first line begins that does so at `from` or behind it; where none does, the end of the file. Errors: IO. */
+trm_status trm_text_line_start(trm_text_scan *scan, int64_t from, int64_t *start,
+                               trm_error *err) TRM_MUST_CHECK;
+/* The lines that end in bytes [from, to). Errors: IO. */
+trm_status trm_text_count_lines(trm_text_scan *scan, int64_t from, int64_t to, int64_t *lines,
+                                trm_error *err) TRM_MUST_CHECK;
+
+#endif
