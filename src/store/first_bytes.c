@@ -126,6 +126,14 @@ static bool fits(const format *f, const unsigned char *head, int64_t count)
            (f->inside == NULL || memmem(head, (size_t)count, f->inside, strlen(f->inside)) != NULL);
 }
 
+static const format *find_format(const unsigned char *head, int64_t count)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (fits(&formats[i], head, count))
+            return &formats[i];
+    return NULL;
+}
+
 /* Formats of nearest-neighbour benchmarks have no mark; their sizes are telling enough. */
 static bool is_vectors(const unsigned char *head, int64_t count, int64_t bytes, const char **what,
                        const char **remedy)
@@ -167,13 +175,11 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
         *remedy = "its writer failed, or has not written yet";
         return;
     }
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        const format *f = &formats[i];
-        if (fits(f, head, count)) {
-            *what = f->what;
-            *remedy = f->remedy;
-            return;
-        }
+    const format *known = find_format(head, count);
+    if (known != NULL) {
+        *what = known->what;
+        *remedy = known->remedy;
+        return;
     }
     if (all_zero(head, count)) {
         *what = "a file that begins with zeros";
@@ -184,4 +190,11 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
     } else {
         is_vectors(head, count, bytes, what, remedy);
     }
+}
+
+const char *trm_first_bytes_known(int file, int64_t bytes)
+{
+    unsigned char head[HEAD];
+    const format *known = bytes > 0 ? find_format(head, read_at(file, head, sizeof head, 0)) : NULL;
+    return known == NULL ? NULL : known->what;
 }

@@ -24,4 +24,8 @@ trm_superblock trm_superblock_look(int file, int64_t bytes);
  * Not collective. */
 void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const char **remedy);
 
+/* What a file is by a mark that it begins with ("a gzip file"), borrowed for ever; NULL where it has none that is known:
+ * it may be text. Not collective. */
+const char *trm_first_bytes_known(int file, int64_t bytes);
+
 #endif

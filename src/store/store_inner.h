@@ -100,6 +100,7 @@ typedef struct trm_column {
     float *floats;            /* either, */
     double *norms;            /* with the norms of the items before they were normalised, or NULL, */
     int64_t *integers;        /* or */
+    bool wraps;               /* of integers: one over INT64_MAX becomes negative; else it is refused */
     trm_label_column *labels; /* with these: numbers of any type, or names; else integers alone */
 } trm_column;
 

@@ -115,7 +115,7 @@ static trm_status accept_integers(const trm_reader *in, const trm_column *col, c
     trm_element_order(col->element, in->bounce, values);
     int64_t bad =
         trm_element_to_int64(col->element, in->bounce, values, col->integers + piece->done * col->width);
-    if (bad < 0 || col->element->class == TRM_ELEMENT_SIGNED)
+    if (bad < 0 || col->element->class == TRM_ELEMENT_SIGNED || col->wraps)
         return TRM_OK;
     return trm_fail(
         in->err, TRM_ERR_DATA,
