@@ -161,8 +161,9 @@ static inline void trm_evaluate_options_init(trm_evaluate_options *options)
 }
 
 /* The triplets that emit gets on this rank, at most, by the layout of rows; of TRM_SOURCE_GIVEN those that are
- * given here, where there is no list 0. Not collective. */
-TRM_API int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *options);
+ * given here, where there is no list 0. Collective on the run. */
+TRM_API int64_t trm_evaluate_triplets(const trm_run *run, const trm_rows *rows,
+                                      const trm_evaluate_options *options);
 /* Bytes of a rank's limit that an evaluation needs beside mining: for trm_mine_options.reserve before
  * trm_evaluate_plan. Options of a wrong size count as the defaults: trm_evaluate_plan refuses them. Collective. */
 TRM_API int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,

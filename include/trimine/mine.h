@@ -104,7 +104,7 @@ typedef struct trm_mine_options {
     /* Another filter: only the negatives that are farther than this from every selected positive of the anchor; 0 drops
      * the copies of positives. NAN: not given; 0 or more, unless dot. */
     double not_near_positive;
-    /* Of a set that is listed: further bytes that the caller needs for each triplet of the anchor that has most of them,
+    /* Of a set that is listed, and of queries: further bytes that the caller needs for each triplet of the anchor that has most of them,
      * which shows when the set was counted. */
     int64_t reserve_a_triplet;
     /* Two sets: anchors are these rows, made by trm_rows_create_queries, positives and negatives rows of the store: none is a

@@ -28,6 +28,8 @@ typedef struct trm_store_options {
     const char *embeddings;
     const char *labels;
     const char *ids;
+    bool unlabelled; /* labels are not looked at: there may be none, and none can be read */
+    int queries; /* two sets in one: the last so many paths are files of queries, whose rows follow the others */
 } trm_store_options;
 
 /* What is done to rows, and what is refused, while they are read. */
@@ -54,8 +56,8 @@ static inline void trm_read_options_init(trm_read_options *options)
 /* What was recognised in one file. */
 typedef struct trm_store_file {
     char *path;
-    char *embeddings; /* dataset path */
-    char *labels;
+    char *embeddings;         /* dataset path */
+    char *labels;             /* NULL where they were not looked at */
     char *ids;                /* NULL where there is none */
     char embeddings_type[32]; /* e.g. "float32", "uint8", "float64-be", "bfloat16" */
     char labels_type[32];     /* also "strings", "strings of 5 bytes", "enum of int8" */
@@ -87,6 +89,8 @@ TRM_API trm_status trm_store_open(MPI_Comm comm, int count, const char *const *p
 
 /* Not collective. */
 TRM_API int64_t trm_store_rows(const trm_store *store);
+/* Rows before those of queries; without queries all. */
+TRM_API int64_t trm_store_base_rows(const trm_store *store);
 TRM_API int trm_store_dim(const trm_store *store);
 TRM_API int trm_store_file_count(const trm_store *store);
 /* 0 <= index < trm_store_file_count. Borrowed until the store is closed. Not collective. */

@@ -62,11 +62,24 @@ static void print_batches(const json_t *facts)
                 text(batches, "list"), whole(batches, "rows"));
 }
 
+static void print_queries(const json_t *facts)
+{
+    const json_t *queries = json_object_get(facts, "queries"), *pairs = json_object_get(facts, "pairs");
+    if (queries == NULL)
+        return;
+    fprintf(stderr, "queries    %" PRId64 " rows, fingerprint %s\n", whole(queries, "rows"),
+            text(queries, "fingerprint"));
+    if (pairs != NULL)
+        trm_say(stderr, "pairs      %" PRId64 " of '%s', %" PRId64 " of them repeated", whole(pairs, "count"),
+                text(pairs, "file"), whole(pairs, "repeated"));
+}
+
 static void print_store(const json_t *facts)
 {
     const json_t *store = json_object_get(facts, "store"), *anchors = json_object_get(facts, "anchors");
     fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes, fingerprint %s\n",
             whole(store, "rows"), whole(store, "dim"), whole(store, "classes"), text(store, "fingerprint"));
+    print_queries(facts);
     print_batches(facts);
     fprintf(stderr,
             "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64

@@ -33,17 +33,17 @@ static trm_status draw(trm_job *job, trm_error *err)
     options.classes = settings->classes_per_batch;
     options.rows = settings->rows_per_class;
     options.seed = (uint64_t)settings->seed;
-    return trm_batches_draw(job->run, job->rows, &options, &job->batches, err);
+    return trm_batches_draw(job->run, job->base.rows, &options, &job->batches, err);
 }
 
 /* Is it one for this store? Before the rows are read. */
 static trm_status look_at_list(trm_job *job, trm_error *err)
 {
     trm_given *given = NULL;
-    trm_status status =
-        trm_given_create(job->run, job->batch.count, job->batch.dim, NULL, job->batch.labels, &given, err);
+    trm_status status = trm_given_create(job->run, job->base.batch.count, job->base.batch.dim, NULL,
+                                         job->base.batch.labels, &given, err);
     if (status == TRM_OK)
-        status = trm_batches_look(job->run, job->rows, given, &job->batches, err);
+        status = trm_batches_look(job->run, job->base.rows, given, &job->batches, err);
     trm_given_destroy(&given);
     return trm_job_name_file("batches", "batch ", job->settings.batch_list, status, err);
 }
@@ -54,10 +54,10 @@ static trm_status read_list(trm_job *job, trm_error *err)
     const trm_triplets_origin *origin = &job->list_origin;
     trm_status status =
         trm_batches_read(job->comm, path, &job->batches, &job->batch_count, &job->list_origin, err);
-    if (status == TRM_OK && origin->store_rows >= 0 && origin->store_rows != job->store_rows)
+    if (status == TRM_OK && origin->store_rows >= 0 && origin->store_rows != job->base.total)
         status = trm_fail(err, TRM_ERR_DATA,
                           "batches '%s': were drawn from a store of %" PRId64 " rows, this one has %" PRId64,
-                          path, origin->store_rows, job->store_rows);
+                          path, origin->store_rows, job->base.total);
     return status == TRM_OK ? look_at_list(job, err) : status;
 }
 
@@ -81,9 +81,9 @@ trm_status trm_job_write_list(const trm_job *job, trm_error *err)
         {"classes_per_batch", TRM_ATTRIBUTE_INT, NULL, settings->classes_per_batch, 0.0},
         {"rows_per_class", TRM_ATTRIBUTE_INT, NULL, settings->rows_per_class, 0.0},
         {"seed", TRM_ATTRIBUTE_INT, NULL, settings->seed, 0.0},
-        {"store_rows", TRM_ATTRIBUTE_INT, NULL, job->store_rows, 0.0},
-        {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->batch.dim, 0.0},
-        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->fingerprint, 0, 0.0},
+        {"store_rows", TRM_ATTRIBUTE_INT, NULL, job->base.total, 0.0},
+        {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->base.batch.dim, 0.0},
+        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->base.fingerprint, 0, 0.0},
     };
     if (job->list_claim == NULL)
         return TRM_OK;
@@ -94,7 +94,7 @@ trm_status trm_job_write_list(const trm_job *job, trm_error *err)
 void trm_job_compare_list(trm_job *job)
 {
     const char *drawn_from = job->list_origin.store_fingerprint;
-    if (job->rank == 0 && drawn_from[0] != '\0' && strcmp(drawn_from, job->fingerprint) != 0)
+    if (job->rank == 0 && drawn_from[0] != '\0' && strcmp(drawn_from, job->base.fingerprint) != 0)
         trm_warn(&job->voice, "batches '%s' were drawn from rows with the fingerprint %s, these have %s",
-                 job->settings.batch_list, drawn_from, job->fingerprint);
+                 job->settings.batch_list, drawn_from, job->base.fingerprint);
 }

@@ -232,7 +232,7 @@ static double matrix(const trm_job *job)
 static double effective_gflops(const trm_job *job)
 {
     const double s = job->mined.negatives_s;
-    return s > 0.0 ? 2.0 * matrix(job) * job->batch.dim / s / 1e9 : 0.0;
+    return s > 0.0 ? 2.0 * matrix(job) * job->base.batch.dim / s / 1e9 : 0.0;
 }
 
 static json_t *run_json(const trm_job *job, int64_t peak_rss)
@@ -240,9 +240,9 @@ static json_t *run_json(const trm_job *job, int64_t peak_rss)
     const trm_mine_summary *s = &job->mined;
     const double n = (double)s->anchors.total;
     json_t *run = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", job->ranks, "threads",
-                            trm_run_threads(job->run), "replicate", trm_rows_replicate(job->rows), "tile",
-                            trm_run_tile(job->run, job->batch.dim), "panels", s->panels, "kernel",
-                            trm_run_kernel(job->run), "isa", trm_run_isa(job->run));
+                            trm_run_threads(job->run), "replicate", trm_rows_replicate(job->base.rows),
+                            "tile", trm_run_tile(job->run, job->base.batch.dim), "panels", s->panels,
+                            "kernel", trm_run_kernel(job->run), "isa", trm_run_isa(job->run));
     json_t *more =
         json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s",
                   job->read_s, "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s",
@@ -263,8 +263,8 @@ static json_t *report_json(trm_job *job, int64_t peak_rss)
     const bool semihard = source == TRM_SOURCE_MINED;
     json_t *object = json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:o, s:o}", "program", "trimine",
                                "version", trm_version(), "command", job->settings.kind->name, "store", "rows",
-                               (json_int_t)job->store_rows, "dim", job->batch.dim, "classes",
-                               (json_int_t)s->classes, "fingerprint", job->fingerprint, "options",
+                               (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes",
+                               (json_int_t)s->classes, "fingerprint", job->base.fingerprint, "options",
                                trm_settings_json(&job->settings), "anchors", trm_anchors_json(s), "triplets",
                                trm_triplets_json(job->loss.count, semihard ? s->triplets.semihard : 0,
                                                  s->triplets.fallback, s->triplets.skipped));
@@ -281,6 +281,14 @@ static json_t *report_json(trm_job *job, int64_t peak_rss)
                                (json_int_t)s->set_size, "listed", job->options.mine.emit_sets));
     if (trm_settings_in_batches(&job->settings))
         trm_json_put(&object, "batches", batches_json(job));
+    if (trm_settings_in_two_sets(&job->settings))
+        trm_json_put(&object, "queries",
+                     json_pack("{s:I, s:s}", "rows", (json_int_t)job->queries.total, "fingerprint",
+                               job->queries.fingerprint));
+    if (job->settings.pairs != NULL)
+        trm_json_put(&object, "pairs",
+                     json_pack("{s:I, s:I, s:o}", "count", (json_int_t)job->pairs.total, "repeated",
+                               (json_int_t)s->repeated_pairs, "file", trm_json_text(job->settings.pairs)));
     trm_json_put(&object, "loss", trm_loss_json(job->loss_name, &job->loss, job->settings.loss.reduction));
     if (job->gradient != NULL)
         trm_json_put(&object, "gradient", trm_gradient_json(&job->loss));
@@ -302,10 +310,12 @@ static void look_at_gaps(trm_job *job)
     trm_error unheard = TRM_ERROR_INIT; /* what the answer was is known; why it is so may stay open */
     const trm_mine_summary *s = &job->mined;
     const bool found_few = job->options.source == TRM_SOURCE_MINED && job->options.batches == NULL &&
+                           !trm_settings_in_two_sets(&job->settings) &&
                            trm_negatives_take(&job->options.mine, TRM_TAKES_WINDOW) &&
                            job->options.mine.window != TRM_WINDOW_NONE &&
                            s->triplets.semihard < s->positive_pairs / FEW + (s->positive_pairs % FEW != 0);
-    if (found_few && trm_mine_gaps(job->run, job->rows, &job->options.mine, &job->gaps, &unheard) != TRM_OK)
+    if (found_few &&
+        trm_mine_gaps(job->run, job->base.rows, &job->options.mine, &job->gaps, &unheard) != TRM_OK)
         job->gaps.sampled = 0;
 }
 

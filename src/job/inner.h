@@ -10,6 +10,7 @@
 #include "store/batch_file.h"
 #include "store/labels.h"
 #include "store/loss_files.h"
+#include "store/pair_file.h"
 #include "store/result.h"
 
 typedef struct trm_packed_job trm_packed_job;
@@ -26,6 +27,15 @@ typedef enum trm_job_state {
     TRM_JOB_DONE,
     TRM_JOB_FAILED /* one did not */
 } trm_job_state;
+
+/* A set of rows: the store's, or the queries', whose rows follow the store's in its files. */
+typedef struct trm_job_rows {
+    int64_t before, total; /* rows of the files before it, its own */
+    int64_t first;         /* row id of this rank's first row */
+    trm_rows *rows;        /* NULL: there is no such set */
+    trm_batch batch;       /* embeddings, labels and norms are this object's own; embeddings may be NULL */
+    char fingerprint[33];
+} trm_job_rows;
 
 struct trm_job {
     trm_job_state state;
@@ -48,28 +58,27 @@ struct trm_job {
     trm_run *run;
     trm_store *store;  /* until its rows are here */
     trm_labels labels; /* what they stand for, once they are read */
-    trm_rows *rows;
+    trm_job_rows base, queries;
+    trm_pairs pairs;         /* of queries, or empty */
+    trm_pair_list pair_list; /* the same, for the library */
     trm_job_checkpoint checkpoint;
     trm_evaluate_options options;
-    trm_evaluation *evaluation; /* with the plan that was taken */
-    trm_batch batch;     /* embeddings, labels and norms are this object's own; embeddings may be NULL */
-    float *gradient;     /* of this rank's rows, or NULL */
-    trm_batches batches; /* options.batches is NULL or this one */
-    int64_t batch_count, batch_rows;   /* of all ranks */
-    trm_claim *list_claim;             /* of the list of drawn batches, or NULL */
-    trm_triplets_origin list_origin;   /* what the list that was read says */
-    trm_triplets_origin given_origin;  /* what the list of triplets says */
-    trm_triplet_file *file;            /* that triplets go to, or NULL */
-    trm_batch_triplets batch_triplets; /* the same, of triplets in batches */
+    trm_evaluation *evaluation;         /* with the plan that was taken */
+    float *gradient, *queries_gradient; /* of this rank's rows and queries, or NULL */
+    trm_batches batches;                /* options.batches is NULL or this one */
+    int64_t batch_count, batch_rows;    /* of all ranks */
+    trm_claim *list_claim;              /* of the list of drawn batches, or NULL */
+    trm_triplets_origin list_origin;    /* what the list that was read says */
+    trm_triplets_origin given_origin;   /* what the list of triplets says */
+    trm_triplet_file *file;             /* that triplets go to, or NULL */
+    trm_batch_triplets batch_triplets;  /* the same, of triplets in batches */
     trm_mine_summary mined;
     trm_loss_summary loss;
     trm_loss_part part;
     trm_survey survey; /* of triplets that are listed */
     bool keeps;        /* it keeps what quartiles need: nobody else does, and there is room */
     trm_gaps gaps;     /* where nearly no pair found a negative inside the margin; else none sampled */
-    int64_t store_rows, first; /* first: row id of this rank's first row */
-    char fingerprint[33];
-    char *told; /* the JSON, on rank 0; of jansson */
+    char *told;        /* the JSON, on rank 0; of jansson */
 };
 
 /* All are collective but those that only ask what a job is: trm_job_writes_triplets, trm_job_has_triplets, trm_job_is_set,

@@ -28,6 +28,8 @@ static const trm_taken mine_takes[] = {
     TRM_TAKE(trm_overwrite_table),
     TRM_TAKE(trm_checkpoint_table),
     TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_queries_table),
+    TRM_TAKE_OF(trm_sets_table, trm_settings, mine),
     TRM_TAKE(trm_batches_table),
     TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
     TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),
@@ -50,6 +52,8 @@ static const trm_taken loss_takes[] = {
     TRM_TAKE(trm_overwrite_table),
     TRM_TAKE(trm_checkpoint_table),
     TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_queries_table),
+    TRM_TAKE_OF(trm_sets_table, trm_settings, mine),
     TRM_TAKE(trm_source_table),
     TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
     TRM_TAKE_OF(trm_loss_negatives_table, trm_settings, mine),
@@ -314,6 +318,14 @@ void trm_job_done(trm_job *job)
         trm_job_checkpoint_done(&job->checkpoint);
 }
 
+static void free_set(trm_job_rows *set)
+{
+    trm_rows_destroy(&set->rows);
+    trm_free((void *)(uintptr_t)set->batch.embeddings);
+    trm_free((void *)(uintptr_t)set->batch.labels);
+    trm_free((void *)(uintptr_t)set->batch.norms);
+}
+
 static void close_store(trm_job *job)
 {
     trm_evaluation_destroy(&job->evaluation);
@@ -326,13 +338,13 @@ static void close_store(trm_job *job)
     trm_claim_release(&job->list_claim);
     trm_batches_free(&job->batches);
     trm_store_close(&job->store);
-    trm_rows_destroy(&job->rows);
+    free_set(&job->base);
+    free_set(&job->queries);
+    trm_pairs_free(&job->pairs);
     trm_labels_free(&job->labels);
     trm_run_destroy(&job->run);
-    trm_free((void *)(uintptr_t)job->batch.embeddings);
-    trm_free((void *)(uintptr_t)job->batch.labels);
-    trm_free((void *)(uintptr_t)job->batch.norms);
     trm_free(job->gradient);
+    trm_free(job->queries_gradient);
 }
 
 void trm_job_destroy(trm_job **job)

@@ -34,9 +34,9 @@ static void warn_unknown(trm_job *job, const char *word)
 /* How many rows of all ranks have each of the labels. */
 static void count_rows(const trm_job *job, int64_t labels, const int64_t *label, int64_t *rows)
 {
-    for (int64_t i = 0; i < job->batch.count; i++)
+    for (int64_t i = 0; i < job->base.batch.count; i++)
         for (int64_t k = 0; k < labels; k++)
-            rows[k] += job->batch.labels[i] == label[k];
+            rows[k] += job->base.batch.labels[i] == label[k];
     if (labels > 0)
         MPI_Allreduce(MPI_IN_PLACE, rows, (int)labels, MPI_INT64_T, MPI_SUM, job->comm);
 }
@@ -73,7 +73,9 @@ trm_status trm_job_ignored(trm_job *job, int64_t *count, int64_t **label, trm_er
 void trm_job_check_classes(trm_job *job)
 {
     char text[TRM_LABEL_TEXT];
-    const trm_rows *rows = job->rows;
+    const trm_rows *rows = job->base.rows;
+    if (rows->by_id)
+        return;
     int64_t size = 0, most = 0, label = 0;
     for (int64_t i = 0; i < rows->count; i++)
         if (rows->class_size[i] > size) {

@@ -147,6 +147,27 @@ bool trm_settings_in_batches(const trm_settings *settings)
     return settings->batches > 0 || settings->batch_list != NULL;
 }
 
+bool trm_settings_in_two_sets(const trm_settings *settings)
+{
+    return settings->queries.count > 0;
+}
+
+/* What goes with two sets, and what does not. */
+static trm_status check_sets(const trm_settings *settings, trm_error *err)
+{
+    const char *batches = settings->batches > 0 ? "batches" : "batch-list";
+    if (!trm_settings_in_two_sets(settings) && settings->pairs != NULL)
+        return trm_fail(err, TRM_ERR_USAGE, "--pairs goes with --queries only");
+    if (settings->pairs == NULL && settings->mine.and_labels)
+        return trm_fail(err, TRM_ERR_USAGE, "--and-labels goes with --pairs only");
+    if (settings->pairs != NULL && settings->ignore.count > 0)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--ignore-label goes by labels, --pairs does not: give one of them");
+    if (trm_settings_in_two_sets(settings) && trm_settings_in_batches(settings))
+        return trm_fail(err, TRM_ERR_USAGE, "--%s is of one set: it does not go with --queries", batches);
+    return TRM_OK;
+}
+
 /* The three options of a draw go together. */
 static trm_status check_batches(const trm_settings *settings, trm_error *err)
 {
@@ -220,6 +241,8 @@ static trm_status check_job(const trm_settings *settings, trm_error *err)
     trm_status status = is_mined(settings) ? trm_negatives_check(&settings->mine, err) : TRM_OK;
     if (status == TRM_OK)
         status = check_batches(settings, err);
+    if (status == TRM_OK)
+        status = check_sets(settings, err);
     if (status == TRM_OK)
         status = check_set(settings, err);
     return status == TRM_OK ? check_margins(settings, err) : status;
@@ -356,6 +379,7 @@ void trm_settings_free(trm_settings *settings)
         trm_free(settings->input[i]);
     trm_free(settings->input);
     trm_option_labels_free(&settings->ignore);
+    trm_option_texts_free(&settings->queries);
     json_decref(settings->overridden);
 }
 
@@ -406,6 +430,14 @@ json_t *trm_settings_json(const trm_settings *settings)
     if (trm_settings_draw(settings)) /* what its table row can't say: it decides what was drawn */
         trm_json_put(&options, "seed", json_integer(settings->seed));
     options = in_order(options);
+    if (settings->queries_fingerprint[0] != '\0')
+        trm_json_put(&options, "queries",
+                     json_pack("{s:I, s:s}", "rows", (json_int_t)settings->queries_rows, "fingerprint",
+                               settings->queries_fingerprint));
+    if (settings->pairs_fingerprint[0] != '\0')
+        trm_json_put(&options, "pairs",
+                     json_pack("{s:I, s:s}", "count", (json_int_t)settings->pairs_count, "fingerprint",
+                               settings->pairs_fingerprint));
     if (settings->compat != NULL)
         trm_json_put(&options, "compat",
                      json_pack("{s:s, s:O}", "name", settings->compat, "overridden", settings->overridden));

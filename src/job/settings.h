@@ -42,10 +42,15 @@ struct trm_settings {
     trm_source source;
     bool lone, gradient, gradient_at_normalized, normalize;
     double within;                                      /* NAN: not given */
+    trm_option_texts queries;                           /* files whose rows are the anchors; none: one set */
+    const char *pairs;                                  /* file of pairs, or NULL */
     const char *triplets;                               /* file of index triplets, or NULL */
     int64_t batches, classes_per_batch, rows_per_class; /* 0: none are drawn */
     const char *batch_list; /* where drawn batches go, or those to mine in are; or NULL */
     const char *compat;     /* preset, or NULL */
+    /* two sets: what the queries and the pairs were, once they have been read; they decide the result */
+    int64_t queries_rows, pairs_count;
+    char queries_fingerprint[33], pairs_fingerprint[33];
     json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
     bool packed;        /* loss: the input holds packed triplets */
     trm_survey_options survey;
@@ -80,6 +85,8 @@ uint32_t trm_settings_source(const trm_settings *settings);
 const char *const *trm_settings_source_names(void);
 /* Is anything drawn by --seed? */
 bool trm_settings_draw(const trm_settings *settings);
+/* Are there two sets: queries, and a store? */
+bool trm_settings_in_two_sets(const trm_settings *settings);
 /* Are triplets mined inside batches? */
 bool trm_settings_in_batches(const trm_settings *settings);
 /* What decides a result: of all options those that do where the triplets come from, and the preset (new
@@ -92,7 +99,7 @@ trm_status trm_settings_text(const trm_settings *settings, char **text, trm_erro
 
 extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
     trm_checkpoint_table, trm_dataset_table, trm_rows_table, trm_source_table, trm_whole_table,
-    trm_gradient_table, trm_compat_table, trm_seed_table;
+    trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table;
 extern const trm_options trm_run_table; /* of trm_run_options */
 
 /* ---- presets.c ---- */

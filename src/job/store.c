@@ -58,23 +58,33 @@ trm_status trm_job_pause(const trm_job *job, trm_error *err)
                    : TRM_OK;
 }
 
+/* The files of the store, then those of queries; returns how many. */
+static int list_inputs(const trm_settings *settings, const char **input)
+{
+    for (int i = 0; i < settings->inputs; i++)
+        input[i] = settings->input[i];
+    for (int i = 0; i < settings->queries.count; i++)
+        input[settings->inputs + i] = settings->queries.text[i];
+    return settings->inputs + settings->queries.count;
+}
+
 trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
                          trm_claim **claim, trm_error *err)
 {
     const trm_settings *settings = &job->settings;
     const char *const list = settings->batches == 0 ? settings->batch_list : NULL; /* that is read */
-    const int inputs = settings->inputs + (settings->triplets != NULL ? 1 : 0) + (list != NULL ? 1 : 0);
+    const char *const others[] = {settings->triplets, list, settings->pairs};
+    enum { OTHERS = sizeof others / sizeof *others };
+    int inputs = settings->inputs + settings->queries.count + OTHERS;
     const char **input = trm_alloc(inputs, sizeof *input);
     trm_status status =
         input == NULL ? trm_fail_memory(err, "the list of inputs", inputs, sizeof *input) : TRM_OK;
     status = trm_agree(job->comm, status, err);
     if (status == TRM_OK) {
-        for (int i = 0; i < settings->inputs; i++)
-            input[i] = settings->input[i];
-        if (settings->triplets != NULL)
-            input[settings->inputs] = settings->triplets;
-        if (list != NULL)
-            input[inputs - 1] = list;
+        inputs = list_inputs(settings, input);
+        for (int i = 0; i < OTHERS; i++)
+            if (others[i] != NULL)
+                input[inputs++] = others[i];
         status = trm_claim_take(job->comm, kind, path, overwrite, inputs, input, claim, err);
     }
     trm_free(input);
@@ -131,17 +141,17 @@ static trm_status begin(trm_job *job, trm_error *err)
 /* ---- reading ---- */
 
 /* Over rows as they are used: after conversion, and normalisation where asked for. */
-static void take_fingerprint(trm_job *job, int64_t first, const float *x)
+static void take_fingerprint(const trm_job *job, trm_job_rows *set, const float *x)
 {
-    const int dim = job->batch.dim;
+    const int dim = set->batch.dim;
     trm_hash_sum hash = TRM_HASH_SUM_INIT;
-    for (int64_t i = 0; i < job->batch.count; i++) {
-        trm_hash_sum_add_keyed(&hash, first + i, x + i * dim, (size_t)dim * sizeof *x);
-        const int64_t label[2] = {first + i, job->batch.labels[i]};
+    for (int64_t i = 0; i < set->batch.count; i++) {
+        trm_hash_sum_add_keyed(&hash, set->first + i, x + i * dim, (size_t)dim * sizeof *x);
+        const int64_t label[2] = {set->first + i, set->batch.labels[i]};
         trm_hash_sum_add(&hash, label, sizeof label);
     }
     trm_merge_hash_sum(job->comm, &hash);
-    trm_hash_sum_text(&hash, job->fingerprint);
+    trm_hash_sum_text(&hash, set->fingerprint);
 }
 
 static bool looks_at_rows_again(const trm_settings *settings)
@@ -155,39 +165,63 @@ static const char *label_text(const void *context, int64_t label, char text[TRM_
     return trm_labels_text(context, label, text);
 }
 
-static trm_status sort_rows(trm_job *job, trm_error *err)
+/* Of pairs the rows are arranged by their ids, and labels may not be there. */
+static trm_status sort_rows(trm_job *job, trm_job_rows *set, int64_t ignored, const int64_t *ignored_label,
+                            trm_error *err)
 {
-    int64_t ignored = 0, *label = NULL;
-    trm_status status = trm_job_ignored(job, &ignored, &label, err);
-    if (status == TRM_OK)
-        status = trm_rows_sort(job->run, job->batch.count, job->batch.dim, job->batch.labels, ignored, label,
-                               false, looks_at_rows_again(&job->settings),
-                               trm_store_read_bytes(job->store, job->batch.count), &job->rows, err);
-    trm_free(label);
+    const trm_settings *settings = &job->settings;
+    const bool by_id = settings->pairs != NULL, labelled = !by_id || settings->mine.and_labels;
+    trm_status status =
+        trm_rows_sort(job->run, set->batch.count, set->batch.dim, labelled ? set->batch.labels : NULL,
+                      ignored, ignored_label, by_id, looks_at_rows_again(settings),
+                      trm_store_read_bytes(job->store, set->batch.count), &set->rows, err);
     if (status == TRM_OK) {
-        job->rows->label_text = label_text;
-        job->rows->label_context = &job->labels;
+        set->rows->label_text = label_text;
+        set->rows->label_context = &job->labels;
     }
     return status;
 }
 
-static trm_status read_labels(trm_job *job, trm_error *err)
+static trm_status sort_sets(trm_job *job, trm_error *err)
+{
+    int64_t ignored = 0, *label = NULL;
+    trm_status status = trm_job_ignored(job, &ignored, &label, err);
+    if (status == TRM_OK)
+        status = sort_rows(job, &job->base, ignored, label, err);
+    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings))
+        status = sort_rows(job, &job->queries, ignored, label, err);
+    trm_free(label);
+    return status;
+}
+
+/* This rank's part of a set, with its labels, which are all 0 where there are none. */
+static trm_status read_labels(trm_job *job, trm_job_rows *set, int64_t before, int64_t total, trm_error *err)
 {
     int64_t last;
-    const int dim = trm_store_dim(job->store);
-    trm_share(job->store_rows, job->rank, job->ranks, &job->first, &last);
-    const int64_t count = last - job->first;
-    int64_t *labels = trm_alloc(count, sizeof *labels);
-    job->batch = (trm_batch){.count = count, .dim = dim, .labels = labels};
+    set->before = before;
+    set->total = total;
+    trm_share(total, job->rank, job->ranks, &set->first, &last);
+    const int64_t count = last - set->first;
+    int64_t *labels = trm_alloc_zero(count, sizeof *labels);
+    set->batch = (trm_batch){.count = count, .dim = trm_store_dim(job->store), .labels = labels};
     trm_status status = labels == NULL ? trm_fail_memory(err, "labels", count, sizeof *labels) : TRM_OK;
     status = trm_agree(job->comm, status, err);
-    if (status == TRM_OK)
-        status = trm_store_read(job->store, job->first, count, NULL, NULL, labels, NULL, err);
+    return status == TRM_OK && !job->settings.store.unlabelled
+               ? trm_store_read(job->store, before + set->first, count, NULL, NULL, labels, NULL, err)
+               : status;
+}
+
+static trm_status read_sets(trm_job *job, trm_error *err)
+{
+    const int64_t base = trm_store_base_rows(job->store);
+    trm_status status = read_labels(job, &job->base, 0, base, err);
+    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings))
+        status = read_labels(job, &job->queries, base, trm_store_rows(job->store) - base, err);
     if (status != TRM_OK)
         return status;
     job->labels = trm_store_take_labels(job->store);
     job->settings.ignore.named = job->labels.kind == TRM_LABELS_NAMED;
-    return sort_rows(job, err);
+    return sort_sets(job, err);
 }
 
 /* Nothing that the store is read from may be written. */
@@ -201,27 +235,70 @@ static trm_status check_claims(const trm_job *job, trm_error *err)
     return status;
 }
 
+/* The pairs, and what they are told apart by. */
+static trm_status read_pairs(trm_job *job, trm_error *err)
+{
+    trm_settings *settings = &job->settings;
+    trm_pairs *pairs = &job->pairs;
+    if (settings->pairs == NULL)
+        return TRM_OK;
+    trm_status status =
+        trm_pairs_read(job->comm, settings->pairs, job->queries.total, job->base.total, pairs, err);
+    if (status != TRM_OK)
+        return status;
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    for (int64_t i = 0; i < pairs->count; i++) {
+        const int64_t pair[2] = {pairs->query[i], pairs->positive[i]};
+        trm_hash_sum_add(&hash, pair, sizeof pair);
+    }
+    trm_merge_hash_sum(job->comm, &hash);
+    trm_hash_sum_text(&hash, settings->pairs_fingerprint);
+    settings->pairs_count = pairs->total;
+    job->pair_list = (trm_pair_list){pairs->count, pairs->query, pairs->positive};
+    if (pairs->total == 0 && job->rank == 0)
+        trm_warn(&job->voice, "pairs '%s': there are none: no query has a positive", settings->pairs);
+    return TRM_OK;
+}
+
+/* Opens the files of both sets as one store, so that they are alike, and their labels mean the same. */
+static trm_status open_files(trm_job *job, trm_error *err)
+{
+    trm_settings *settings = &job->settings;
+    const int most = settings->inputs + settings->queries.count;
+    const char **input = trm_alloc(most, sizeof *input);
+    trm_status status =
+        input == NULL ? trm_fail_memory(err, "the list of inputs", most, sizeof *input) : TRM_OK;
+    status = trm_agree(job->comm, status, err);
+    settings->store.queries = settings->queries.count;
+    settings->store.unlabelled = settings->pairs != NULL && !settings->mine.and_labels;
+    if (status == TRM_OK)
+        status = trm_store_open(job->comm, list_inputs(settings, input), input, &settings->store, &job->store,
+                                err);
+    trm_free(input);
+    return status;
+}
+
 /* Opens the store and reads its labels. */
 static trm_status open_store(trm_job *job, trm_error *err)
 {
-    const trm_settings *settings = &job->settings;
     const double start = trm_clock();
-    trm_status status = trm_store_open(job->comm, settings->inputs, (const char *const *)settings->input,
-                                       &settings->store, &job->store, err);
+    trm_status status = open_files(job, err);
     if (status == TRM_OK) {
         if (job->rank == 0)
             trm_warn_of_files(&job->voice, job->store);
-        job->store_rows = trm_store_rows(job->store);
         status = check_claims(job, err);
     }
     if (status == TRM_OK) {
         status = trm_agree(
-            job->comm, trm_rows_check_labels(job->run, job->store_rows, trm_store_dim(job->store), err), err);
+            job->comm,
+            trm_rows_check_labels(job->run, trm_store_rows(job->store), trm_store_dim(job->store), err), err);
     }
     if (status == TRM_OK)
         status = trm_job_pause(job, err);
     if (status == TRM_OK)
-        status = read_labels(job, err);
+        status = read_sets(job, err);
+    if (status == TRM_OK)
+        status = read_pairs(job, err);
     job->read_s = trm_clock() - start;
     return status;
 }
@@ -231,17 +308,29 @@ static trm_status read_triplets(trm_job *job, trm_error *err)
     const char *path = job->settings.triplets;
     const trm_triplets_origin *origin = &job->given_origin;
     int64_t first, total;
-    job->given_origin.store_rows = -1;
+    job->given_origin.store_rows = job->given_origin.queries_rows = -1;
     if (path == NULL)
         return TRM_OK;
     trm_status status =
         trm_triplets_read(job->comm, path, &job->options.given, &first, &total, &job->given_origin, err);
     if (status != TRM_OK)
         return status;
-    if (origin->store_rows >= 0 && origin->store_rows != job->store_rows)
+    if (origin->store_rows >= 0 && origin->store_rows != job->base.total)
         status = trm_fail(err, TRM_ERR_DATA,
                           "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
-                          path, origin->store_rows, job->store_rows);
+                          path, origin->store_rows, job->base.total);
+    const int64_t queries = job->queries.rows != NULL ? job->queries.total : -1;
+    if (status == TRM_OK && origin->store_rows >= 0 && origin->queries_rows != queries)
+        status =
+            queries < 0
+                ? trm_fail(err, TRM_ERR_DATA,
+                           "triplets '%s': were mined for %" PRId64 " queries: give them with --queries",
+                           path, origin->queries_rows)
+            : origin->queries_rows < 0
+                ? trm_fail(err, TRM_ERR_DATA, "triplets '%s': were mined in one set, without --queries", path)
+                : trm_fail(err, TRM_ERR_DATA,
+                           "triplets '%s': were mined for %" PRId64 " queries, here are %" PRId64, path,
+                           origin->queries_rows, queries);
     if (status == TRM_OK && total == 0 && job->rank == 0)
         trm_warn(&job->voice, "triplets '%s': there are none: the loss and its gradient are 0", path);
     return trm_agree(job->comm, status, err);
@@ -266,37 +355,38 @@ static bool is_zero(const float *x, int dim)
 }
 
 /* A store that was laid out and not, or only in part, filled. Rows to be ignored may be anything. */
-static trm_status check_zero_rows(trm_job *job, const float *x, trm_error *err)
+static trm_status check_zero_rows(trm_job *job, const trm_job_rows *set, const float *x, trm_error *err)
 {
     int64_t zero = 0, first = INT64_MAX;
-    const int dim = job->batch.dim;
-    for (int64_t i = 0; i < job->batch.count; i++)
-        if (is_zero(x + i * dim, dim) && !trm_rows_ignore(job->rows, job->batch.labels[i])) {
+    const int dim = set->batch.dim;
+    for (int64_t i = 0; i < set->batch.count; i++)
+        if (is_zero(x + i * dim, dim) && !trm_rows_ignore(set->rows, set->batch.labels[i])) {
             zero++;
-            first = job->first + i < first ? job->first + i : first;
+            first = set->first + i < first ? set->first + i : first;
         }
     zero = trm_sum_int64(job->comm, zero);
     MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT64_T, MPI_MIN, job->comm);
-    if (zero > 0 && zero == job->rows->total)
+    if (zero > 0 && zero == set->rows->total)
         return trm_fail(err, TRM_ERR_DATA,
                         "store '%s': all %" PRId64
                         " rows are zero: it looks as if it was laid out and never filled",
-                        trm_file_of_row(job->store, first)->path, zero);
+                        trm_file_of_row(job->store, set->before + first)->path, zero);
     if (job->rank == 0)
-        trm_warn_of_zero_rows(&job->voice, job->store, zero, first, job->rows->total);
+        trm_warn_of_zero_rows(&job->voice, job->store, zero, zero > 0 ? set->before + first : 0,
+                              set->rows->total);
     return TRM_OK;
 }
 
-static trm_status read_and_arrange(trm_job *job, trm_error *err)
+static trm_status read_and_arrange(trm_job *job, trm_job_rows *set, trm_error *err)
 {
     const trm_settings *settings = &job->settings;
     const double start = trm_clock();
-    const int64_t count = job->batch.count;
-    const int dim = job->batch.dim;
+    const int64_t count = set->batch.count;
+    const int dim = set->batch.dim;
     float *x = trm_alloc(count * dim, sizeof *x);
     double *norms = settings->normalize ? trm_alloc(count, sizeof *norms) : NULL;
-    job->batch.embeddings = x;
-    job->batch.norms = norms;
+    set->batch.embeddings = x;
+    set->batch.norms = norms;
     trm_status status = TRM_OK;
     if (x == NULL || (settings->normalize && norms == NULL))
         status = trm_fail_memory(err, "rows", count, (size_t)dim * sizeof *x);
@@ -307,51 +397,70 @@ static trm_status read_and_arrange(trm_job *job, trm_error *err)
     options.refuse_zero_norm = settings->mine.metric == TRM_METRIC_COSINE;
     options.norms = norms;
     if (status == TRM_OK)
-        status = trm_store_read(job->store, job->first, count, &options, x, NULL, NULL, err);
+        status = trm_store_read(job->store, set->before + set->first, count, &options, x, NULL, NULL, err);
     if (status != TRM_OK)
         return status;
-    status = check_zero_rows(job, x, err);
+    status = check_zero_rows(job, set, x, err);
     if (status != TRM_OK)
         return status;
-    take_fingerprint(job, job->first, x);
+    take_fingerprint(job, set, x);
     job->read_s += trm_clock() - start;
     status = trm_job_pause(job, err);
     if (status != TRM_OK)
         return status;
     if (!trm_settings_in_batches(settings)) /* which are made from the rows as they are */
-        status = trm_rows_fill(job->run, job->rows, count, &x, err);
-    job->batch.embeddings = x;
+        status = trm_rows_fill(job->run, set->rows, count, &x, err);
+    set->batch.embeddings = x;
     if (settings->gradient_at_normalized) {
         trm_free(norms);
-        job->batch.norms = NULL;
+        set->batch.norms = NULL;
     }
     return status;
 }
 
-static trm_status make_gradient(trm_job *job, trm_error *err)
+static trm_status read_queries(trm_job *job, trm_error *err)
 {
-    const int64_t size = job->batch.count * job->batch.dim;
+    trm_settings *settings = &job->settings;
+    trm_status status = read_and_arrange(job, &job->queries, err);
+    memcpy(settings->queries_fingerprint, job->queries.fingerprint, sizeof settings->queries_fingerprint);
+    settings->queries_rows = job->queries.total;
+    return status;
+}
+
+static trm_status make_gradient(trm_job *job, const trm_job_rows *set, float **gradient, trm_error *err)
+{
+    const int64_t size = set->batch.count * set->batch.dim;
     trm_status status = TRM_OK;
-    job->gradient = trm_alloc(size, sizeof *job->gradient);
-    if (job->gradient == NULL)
-        status = trm_fail_memory(err, "the gradient", size, sizeof *job->gradient);
+    *gradient = trm_alloc(size, sizeof **gradient);
+    if (*gradient == NULL)
+        status = trm_fail_memory(err, "the gradient", size, sizeof **gradient);
     return trm_agree(job->comm, status, err);
+}
+
+static trm_status make_gradients(trm_job *job, trm_error *err)
+{
+    trm_status status = make_gradient(job, &job->base, &job->gradient, err);
+    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings))
+        status = make_gradient(job, &job->queries, &job->queries_gradient, err);
+    return status;
 }
 
 /* Reads the rows and arranges them, and makes room for the gradient. */
 static trm_status load_rows(trm_job *job, trm_error *err)
 {
-    trm_status status = read_and_arrange(job, err);
+    trm_status status = read_and_arrange(job, &job->base, err);
+    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings))
+        status = read_queries(job, err);
     trm_store_close(&job->store);
-    const trm_checkpoint_job of = {.store_rows = job->store_rows,
-                                   .store_dim = job->batch.dim,
-                                   .store_fingerprint = job->fingerprint,
+    const trm_checkpoint_job of = {.store_rows = job->base.total,
+                                   .store_dim = job->base.batch.dim,
+                                   .store_fingerprint = job->base.fingerprint,
                                    .threads = trm_run_threads(job->run)};
     if (status == TRM_OK)
         status = trm_job_checkpoint_resume(&job->checkpoint, of, err);
     if (status == TRM_OK)
         status = trm_job_pause(job, err);
-    return status == TRM_OK && job->settings.gradient ? make_gradient(job, err) : status;
+    return status == TRM_OK && job->settings.gradient ? make_gradients(job, err) : status;
 }
 
 /* ---- planning ---- */
@@ -360,40 +469,54 @@ static trm_status load_rows(trm_job *job, trm_error *err)
 static int64_t survey_bytes(const trm_job *job, int64_t triplets)
 {
     int64_t bytes =
-        trm_survey_bytes(&job->settings.survey, job->run, job->rows, job->options.source != TRM_SOURCE_GIVEN,
-                         trm_sum_int64(job->comm, triplets));
+        trm_survey_bytes(&job->settings.survey, job->run, job->base.rows,
+                         job->options.source != TRM_SOURCE_GIVEN, trm_sum_int64(job->comm, triplets));
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, job->comm);
     return trm_job_has_triplets(job) ? bytes : 0;
 }
 
-/* What the file of triplets takes: no anchor has more pairs than positives, and those are of its class.
- * Collective. */
+/* The rows that anchors are of. */
+static const trm_job_rows *anchors_of(const trm_job *job)
+{
+    return trm_settings_in_two_sets(&job->settings) ? &job->queries : &job->base;
+}
+
+/* What the file of triplets takes: no anchor has more pairs than positives, and those are of its class; of queries the
+ * plan knows which has most. Collective. */
 static int64_t file_bytes(const trm_job *job)
 {
     trm_positives positives;
     int64_t most = 0;
+    if (trm_settings_in_two_sets(&job->settings))
+        return trm_triplet_file_bytes(job->settings.form, trm_mine_negatives(&job->options.mine),
+                                      job->queries.total, 0);
     trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
-    for (int64_t row = 0; row < job->rows->count; row++) {
-        const int64_t pairs = trm_positives_pairs(&positives, job->rows->class_size[row] - 1);
+    for (int64_t row = 0; row < job->base.rows->count; row++) {
+        const int64_t pairs = trm_positives_pairs(&positives, job->base.rows->class_size[row] - 1);
         most = pairs > most ? pairs : most;
     }
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);
     const int64_t negatives = trm_mine_negatives(&job->options.mine);
-    return trm_triplet_file_bytes(job->settings.form, negatives, job->store_rows, most * negatives);
+    return trm_triplet_file_bytes(job->settings.form, negatives, job->base.total, most * negatives);
 }
 
-/* And for each triplet of the anchor that has most of a set, which nobody knows yet. Not collective. */
+/* And for each triplet of the anchor that has most of a set, or of queries. Not collective. */
 static int64_t file_bytes_a_triplet(const trm_job *job)
 {
-    return trm_triplet_file_bytes(job->settings.form, 1, job->store_rows, 1) -
-           trm_triplet_file_bytes(job->settings.form, 1, job->store_rows, 0);
+    const int64_t anchors = anchors_of(job)->total;
+    return trm_triplet_file_bytes(job->settings.form, 1, anchors, 1) -
+           trm_triplet_file_bytes(job->settings.form, 1, anchors, 0);
 }
 
 static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
 {
     job->options.mine.reserve = reserve;
+    job->options.mine.queries = job->queries.rows;
+    job->options.mine.pairs = job->settings.pairs != NULL ? &job->pair_list : NULL;
+    job->options.queries = job->queries.rows != NULL ? &job->queries.batch : NULL;
+    job->options.given_unlabelled = job->settings.pairs != NULL;
     trm_evaluation_destroy(&job->evaluation);
-    return trm_evaluation_create(job->run, job->rows, &job->options, job->settings.gradient, &job->mined,
+    return trm_evaluation_create(job->run, job->base.rows, &job->options, job->settings.gradient, &job->mined,
                                  &job->evaluation, err);
 }
 
@@ -401,22 +524,23 @@ static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
 static int64_t batched_bytes(const trm_job *job)
 {
     return trm_batch_triplets_bytes(job->settings.form, trm_mine_negatives(&job->options.mine),
-                                    trm_evaluate_triplets(job->rows, &job->options));
+                                    trm_evaluate_triplets(job->run, job->base.rows, &job->options));
 }
 
 /* The batches are known, and so is what this rank needs for them; triplets that go to a file wait for the end, and
  * without a file, what quartiles need, if there is room. */
 static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
 {
-    trm_status status = trm_rows_lay_out(job->run, job->rows, 1, err);
+    trm_status status = trm_rows_lay_out(job->run, job->base.rows, 1, err);
     if (status == TRM_OK)
         status = trm_job_find_batches(job, err);
     if (status != TRM_OK)
         return status;
-    const int64_t triplets = trm_evaluate_triplets(job->rows, &job->options);
-    const int64_t reserve =
-        trm_evaluate_bytes(job->run, job->rows, &job->batch, &job->options, job->settings.gradient) +
-        trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets) + (file ? batched_bytes(job) : 0);
+    const int64_t triplets = trm_evaluate_triplets(job->run, job->base.rows, &job->options);
+    const int64_t reserve = trm_evaluate_bytes(job->run, job->base.rows, &job->base.batch, &job->options,
+                                               job->settings.gradient) +
+                            trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets) +
+                            (file ? batched_bytes(job) : 0);
     trm_error unheard = TRM_ERROR_INIT;
     const bool must = job->settings.survey.bins > 0;
     job->keeps = !file;
@@ -441,13 +565,16 @@ static bool is_one_panel(const trm_job *job)
  * where there is no room for that, there are no quartiles; but a histogram was asked for. */
 static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *err)
 {
-    trm_status status = trm_rows_lay_out(job->run, job->rows, replicate, err);
+    trm_status status = trm_rows_lay_out(job->run, job->base.rows, replicate, err);
+    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings))
+        status = trm_rows_lay_out(job->run, job->queries.rows, replicate, err);
     if (status != TRM_OK)
         return status;
-    const int64_t triplets = trm_evaluate_triplets(job->rows, &job->options);
-    const int64_t reserve =
-        trm_evaluate_bytes(job->run, job->rows, &job->batch, &job->options, job->settings.gradient) +
-        trm_names_bytes(&job->labels.names) + (file ? file_bytes(job) : 0) + survey_bytes(job, triplets);
+    const int64_t triplets = trm_evaluate_triplets(job->run, job->base.rows, &job->options);
+    const int64_t reserve = trm_evaluate_bytes(job->run, job->base.rows, &job->base.batch, &job->options,
+                                               job->settings.gradient) +
+                            trm_names_bytes(&job->labels.names) + (file ? file_bytes(job) : 0) +
+                            survey_bytes(job, triplets);
     int64_t kept = triplets * TRM_KEPT_BYTES_A_TRIPLET;
     job->options.mine.reserve_a_triplet = file ? file_bytes_a_triplet(job) : 0;
     MPI_Allreduce(MPI_IN_PLACE, &kept, 1, MPI_INT64_T, MPI_MAX, job->comm);
@@ -469,7 +596,9 @@ static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *
  * those for the best ones. Where none fits, the error is that of those that need least. */
 static trm_status choose_teams(trm_job *job, bool file, trm_error *err)
 {
-    const int best = trm_rows_best_replicate(job->run, job->rows);
+    const bool queries = trm_settings_in_two_sets(&job->settings) &&
+                         job->queries.rows->total > job->base.rows->total; /* the larger set */
+    const int best = trm_rows_best_replicate(job->run, queries ? job->queries.rows : job->base.rows);
     const int last = job->settings.run.replicate > 0 ? best : 1;
     int chosen = 0, panels = 0;
     int64_t least = INT64_MAX;
@@ -496,7 +625,7 @@ static trm_status choose_teams(trm_job *job, bool file, trm_error *err)
         *err = refusal;
         return refusal.status;
     }
-    return job->rows->replicate == chosen ? TRM_OK : plan_teams(job, chosen, file, err);
+    return job->base.rows->replicate == chosen ? TRM_OK : plan_teams(job, chosen, file, err);
 }
 
 trm_status trm_job_plan_store(trm_job *job, trm_error *err)
@@ -504,11 +633,14 @@ trm_status trm_job_plan_store(trm_job *job, trm_error *err)
     const bool file = trm_job_writes_triplets(job);
     trm_status status =
         trm_settings_in_batches(&job->settings) ? plan_batches(job, file, err) : choose_teams(job, file, err);
+    char queries[64] = "";
+    if (trm_settings_in_two_sets(&job->settings))
+        snprintf(queries, sizeof queries, "%" PRId64 " queries on ", job->queries.total);
     if (status == TRM_OK && job->rank == 0)
         trm_voice_say(&job->voice, TRM_LINE_STEP,
-                      "plan       %" PRId64
+                      "plan       %s%" PRId64
                       " rows x %d on %d ranks x %d threads: %.0f MB a rank of at most %.0f MB%s",
-                      job->store_rows, job->batch.dim, job->ranks, trm_run_threads(job->run),
+                      queries, job->base.total, job->base.batch.dim, job->ranks, trm_run_threads(job->run),
                       (double)job->mined.memory_bytes / 1e6, (double)trm_run_mem_per_rank(job->run) / 1e6,
                       job->mined.panels > 1 ? ", anchors in panels" : "");
     if (job->rank == 0)
@@ -521,12 +653,16 @@ trm_status trm_job_plan_store(trm_job *job, trm_error *err)
 /* What the plan leaves when the work is done: all but the rows and the gradient. */
 static int64_t spare_bytes(const trm_job *job)
 {
-    const trm_batch *batch = &job->batch;
-    const int64_t arranged = job->rows->count * trm_rows_bytes_per_row(batch->dim);
-    const int64_t row = batch->dim * (int64_t)sizeof(float);
-    const int64_t given =
-        batch->count * (24 + (batch->embeddings != NULL ? row : 0) + (job->gradient != NULL ? row : 0));
-    return job->mined.memory_bytes - arranged - given;
+    const trm_job_rows *const sets[] = {&job->base, &job->queries};
+    const int64_t row = job->base.batch.dim * (int64_t)sizeof(float);
+    int64_t spare = job->mined.memory_bytes;
+    for (size_t k = 0; k < sizeof sets / sizeof *sets && sets[k]->rows != NULL; k++) {
+        const trm_batch *batch = &sets[k]->batch;
+        spare -= sets[k]->rows->count * trm_rows_bytes_per_row(batch->dim);
+        spare -=
+            batch->count * (24 + (batch->embeddings != NULL ? row : 0) + (job->gradient != NULL ? row : 0));
+    }
+    return spare;
 }
 
 /* ---- working ---- */
@@ -559,7 +695,7 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
     const bool spool = job->mined.panels > 1 || mine->emit_sets;
     trm_status status =
         trm_triplet_file_create(job->comm, job->claim, job->settings.form, trm_mine_negatives(mine),
-                                job->store_rows, spool, spare_bytes(job), &job->file, err);
+                                anchors_of(job)->total, spool, spare_bytes(job), &job->file, err);
     *taker = (trm_survey_taker){trm_triplet_file_add, trm_triplet_file_walk, job->file};
     return status;
 }
@@ -573,18 +709,22 @@ static trm_status evaluate(trm_job *job, trm_error *err)
         status = trm_survey_begin(&job->survey, job->comm, trm_run_threads(job->run), &job->settings.survey,
                                   taker, job->keeps, err);
     if (status == TRM_OK)
-        status =
-            trm_evaluation_run(job->evaluation, &job->batch, surveys ? trm_survey_take : NULL, &job->survey,
-                               job->gradient, NULL, &job->mined, &job->loss, &job->part, err);
+        status = trm_evaluation_run(job->evaluation, &job->base.batch, surveys ? trm_survey_take : NULL,
+                                    &job->survey, job->gradient, job->queries_gradient, &job->mined,
+                                    &job->loss, &job->part, err);
     return status == TRM_OK && surveys ? trm_survey_finish(&job->survey, err) : status;
 }
 
 static void compare_fingerprints(trm_job *job)
 {
     const char *mined_from = job->given_origin.store_fingerprint;
-    if (job->rank == 0 && mined_from[0] != '\0' && strcmp(mined_from, job->fingerprint) != 0)
+    if (job->rank == 0 && mined_from[0] != '\0' && strcmp(mined_from, job->base.fingerprint) != 0)
         trm_warn(&job->voice, "triplets '%s' were mined from rows with the fingerprint %s, these have %s",
-                 job->settings.triplets, mined_from, job->fingerprint);
+                 job->settings.triplets, mined_from, job->base.fingerprint);
+    const char *mined_for = job->given_origin.queries_fingerprint;
+    if (job->rank == 0 && mined_for[0] != '\0' && strcmp(mined_for, job->queries.fingerprint) != 0)
+        trm_warn(&job->voice, "triplets '%s' were mined for queries with the fingerprint %s, these have %s",
+                 job->settings.triplets, mined_for, job->queries.fingerprint);
 }
 
 /* What was given fits the rows? */

@@ -73,6 +73,26 @@ static const trm_option batches_rows[] = {
 };
 const trm_options trm_batches_table = TRM_OPTIONS("Store", batches_rows);
 
+static const trm_option queries_rows[] = {
+    {.name = "queries",
+     .value = "FILE",
+     .about = "anchors are the rows of FILE (HDF5, or a folder), positives and negatives rows of the store; "
+              "may be repeated: one set after the other",
+     .kind = TRM_OPTION_TEXTS,
+     TRM_FIELD(trm_settings, queries),
+     .sources = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD},
+    {.name = "pairs",
+     .value = "FILE",
+     .about =
+         "with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 "
+         "/query "
+         "and /positive, .npy of two columns, or text); all others are negatives, and labels are not needed",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_settings, pairs),
+     .sources = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD},
+};
+const trm_options trm_queries_table = TRM_OPTIONS("Two sets", queries_rows);
+
 static const trm_option overwrite_rows[] = {
     {.name = "overwrite",
      .about = "replace an output that exists",

@@ -8,8 +8,9 @@
 #include "store/loss_files.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { ARRAYS = 1 + TRM_JOB_HISTOGRAMS, ATTRIBUTES_MOST = 16 };
+enum { ARRAYS = 2 + TRM_JOB_HISTOGRAMS, ATTRIBUTES_MOST = 16 };
 
 /* Rank 0 writes what all ranks have. */
 static void histogram_arrays(const trm_job *job, trm_output_array *array)
@@ -41,18 +42,37 @@ int trm_job_add_histograms(const trm_job *job, int count, trm_output_array *arra
     return count + TRM_JOB_HISTOGRAMS;
 }
 
-/* The gradient and the histograms as output arrays; how many there are. */
+static trm_output_array gradient_array(const char *name, const trm_job_rows *set, const float *gradient)
+{
+    return (trm_output_array){.name = name,
+                              .rank = 2,
+                              .size = {set->total, set->batch.dim},
+                              .first = set->first,
+                              .count = set->batch.count,
+                              .data = gradient};
+}
+
+/* The gradient, of two sets two, and the histograms as output arrays; how many there are. */
 static int arrays_of(const trm_job *job, trm_output_array *array)
 {
+    const bool two = job->queries_gradient != NULL;
     int count = 0;
+    if (two)
+        array[count++] = gradient_array("/gradient/queries", &job->queries, job->queries_gradient);
     if (job->gradient != NULL)
-        array[count++] = (trm_output_array){.name = "/gradient",
-                                            .rank = 2,
-                                            .size = {job->store_rows, job->batch.dim},
-                                            .first = job->first,
-                                            .count = job->batch.count,
-                                            .data = job->gradient};
+        array[count++] = gradient_array(two ? "/gradient/store" : "/gradient", &job->base, job->gradient);
     return trm_job_add_histograms(job, count, array);
+}
+
+/* Of two sets: the queries. Returns how many attributes there are then. */
+static int add_queries(const trm_job *job, int count, trm_attribute *attribute)
+{
+    if (!trm_settings_in_two_sets(&job->settings))
+        return count;
+    attribute[count++] = (trm_attribute){"queries_rows", TRM_ATTRIBUTE_INT, NULL, job->queries.total, 0.0};
+    attribute[count++] =
+        (trm_attribute){"queries_fingerprint", TRM_ATTRIBUTE_TEXT, job->queries.fingerprint, 0, 0.0};
+    return count;
 }
 
 /* Attributes say what the result is and what it is of; nothing of how, where or when it was made. */
@@ -67,21 +87,23 @@ static trm_status finish_triplets(trm_job *job, trm_error *err)
         {"metric", TRM_ATTRIBUTE_TEXT, trm_metric_name(job->settings.mine.metric), 0, 0.0},
         {"margin", TRM_ATTRIBUTE_FLOAT, NULL, 0, job->settings.mine.margin},
         {"options", TRM_ATTRIBUTE_TEXT, text, 0, 0.0},
-        {"store_rows", TRM_ATTRIBUTE_INT, NULL, job->store_rows, 0.0},
-        {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->batch.dim, 0.0},
-        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->fingerprint, 0, 0.0},
+        {"store_rows", TRM_ATTRIBUTE_INT, NULL, job->base.total, 0.0},
+        {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->base.batch.dim, 0.0},
+        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->base.fingerprint, 0, 0.0},
         {"result_hash", TRM_ATTRIBUTE_TEXT, job->mined.result_hash, 0, 0.0},
     };
     trm_output_array array[ARRAYS];
     const int arrays = arrays_of(job, array);
-    enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
+    int count = sizeof attributes / sizeof *attributes;
+    trm_attribute all[ATTRIBUTES_MOST];
+    memcpy(all, attributes, sizeof attributes);
+    count = add_queries(job, count, all);
     if (status == TRM_OK && trm_settings_in_batches(&job->settings))
         status = trm_batches_write_triplets(
             job->comm, job->claim, job->settings.form, trm_mine_negatives(&job->settings.mine), &job->batches,
-            &job->batch_triplets, arrays, array, trm_job_names(job), ATTRIBUTES, attributes, err);
+            &job->batch_triplets, arrays, array, trm_job_names(job), count, all, err);
     else if (status == TRM_OK)
-        status = trm_triplet_file_finish(job->file, arrays, array, trm_job_names(job), ATTRIBUTES, attributes,
-                                         err);
+        status = trm_triplet_file_finish(job->file, arrays, array, trm_job_names(job), count, all, err);
     trm_json_free(text);
     return status;
 }
@@ -114,13 +136,15 @@ trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, in
 static trm_status write_loss(trm_job *job, trm_error *err)
 {
     const trm_attribute of[] = {
-        {"store_rows", TRM_ATTRIBUTE_INT, NULL, job->store_rows, 0.0},
-        {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->batch.dim, 0.0},
-        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->fingerprint, 0, 0.0},
+        {"store_rows", TRM_ATTRIBUTE_INT, NULL, job->base.total, 0.0},
+        {"store_dim", TRM_ATTRIBUTE_INT, NULL, job->base.batch.dim, 0.0},
+        {"store_fingerprint", TRM_ATTRIBUTE_TEXT, job->base.fingerprint, 0, 0.0},
     };
     trm_output_array array[ARRAYS];
-    return trm_job_write_gradient(job, &job->loss, 3, of, arrays_of(job, array), array, trm_job_names(job),
-                                  err);
+    trm_attribute all[ATTRIBUTES_MOST];
+    memcpy(all, of, sizeof of);
+    return trm_job_write_gradient(job, &job->loss, add_queries(job, 3, all), all, arrays_of(job, array),
+                                  array, trm_job_names(job), err);
 }
 
 trm_status trm_job_write_store(trm_job *job, trm_error *err)

@@ -14,6 +14,7 @@
 #include "mine/mining.h"
 #include "mine/negatives.h"
 #include "mine/options.h"
+#include "mine/pool.h"
 #include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -96,37 +97,50 @@ static trm_mine_options mine_options_of(const trm_evaluate_options *options)
 /* ---- memory ---- */
 
 /* The most that this rank could get of a set, whose size nobody knows yet. */
-static int64_t set_triplets(const trm_rows *rows, const trm_mine_options *mine)
+static int64_t set_triplets(const trm_pool *pool, const trm_mine_options *mine)
 {
     double all = 0.0; /* may be past int64_t */
     trm_positives positives;
     trm_positives_choose(&positives, mine, INT64_MAX);
-    for (int64_t i = 0; i < rows->count && mine->emit_sets; i++)
-        all += (double)trm_positives_pairs(&positives, rows->class_size[i] - 1) *
-               (double)(rows->total - rows->class_size[i]);
+    for (int64_t i = 0; i < pool->anchors->count && mine->emit_sets; i++) {
+        const trm_there there = trm_pool_there(pool, i);
+        all += (double)trm_positives_pairs(&positives, there.positives) * (double)there.negatives;
+    }
     return all < (double)mine->max_triplets ? (int64_t)all : mine->emit_sets ? mine->max_triplets : 0;
 }
 
-int64_t trm_evaluate_triplets(const trm_rows *rows, const trm_evaluate_options *given)
+static int64_t mined_triplets(const trm_pool *pool, const trm_mine_options *mine)
+{
+    if (trm_negatives_are_set(mine))
+        return set_triplets(pool, mine);
+    const int64_t each = trm_negatives_most(mine, pool->store->total);
+    trm_positives positives;
+    trm_positives_choose(&positives, mine, INT64_MAX);
+    int64_t pairs = 0;
+    for (int64_t i = 0; i < pool->anchors->count; i++)
+        pairs += trm_positives_pairs(&positives, trm_pool_there(pool, i).positives);
+    return pairs * each / pool->anchors->replicate;
+}
+
+int64_t trm_evaluate_triplets(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *given)
 {
     trm_evaluate_options own;
     if (take_options(&own, given, NULL) != TRM_OK)
         trm_evaluate_options_init(&own);
     const trm_evaluate_options *options = &own;
+    const trm_mine_options mine = mine_options_of(options);
     if (options->source == TRM_SOURCE_GIVEN)
         return options->given.count;
-    const trm_mine_options mine = mine_options_of(options);
     if (options->batches != NULL)
         return trm_batches_triplets(options->batches, &mine);
-    if (trm_negatives_are_set(&mine))
-        return set_triplets(rows, &mine);
-    const int64_t each = trm_negatives_most(&mine, rows->total);
-    trm_positives positives;
-    trm_positives_choose(&positives, &mine, INT64_MAX);
-    int64_t pairs = 0;
-    for (int64_t i = 0; i < rows->count && !is_whole_store(options->source); i++)
-        pairs += trm_positives_pairs(&positives, rows->class_size[i] - 1);
-    return pairs * each / rows->replicate;
+    if (is_whole_store(options->source))
+        return 0;
+    trm_pool pool;
+    trm_error unheard = TRM_ERROR_INIT; /* what is wrong with the sets, the plan says */
+    const trm_status status = trm_pool_create(&pool, run, rows, &mine, &unheard);
+    const int64_t triplets = status == TRM_OK ? mined_triplets(&pool, &mine) : 0;
+    trm_pool_free(&pool);
+    return triplets;
 }
 
 int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_batch *batch,
@@ -151,7 +165,7 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     }
     bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source))
-        bytes += trm_triplet_loss_bytes(trm_evaluate_triplets(rows, options));
+        bytes += trm_triplet_loss_bytes(trm_evaluate_triplets(run, rows, options));
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     return bytes;
 }

@@ -23,8 +23,8 @@ static trm_status check_source(const trm_evaluate_options *options, trm_error *e
             "within-margin over two sets is not built: mine or give triplets, or leave out queries");
     case TRM_SOURCE_GIVEN:
         break;
-    default: /* what is mined has the one set alone */
-        return trm_fail(err, TRM_ERR_USAGE, "mining over two sets is not built: give triplets");
+    default:
+        break;
     }
     if (options->batches != NULL)
         return trm_fail(err, TRM_ERR_USAGE, "batches go with one set: leave out batches or queries");

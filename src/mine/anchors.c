@@ -171,10 +171,12 @@ static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t t
     return largest;
 }
 
-/* The most triplets of an anchor, where they have been counted to be listed. Collective. */
+/* The most triplets of an anchor, where they have been counted to be listed, or anchors are queries. Collective. */
 static int64_t most_listed(const trm_anchors *anchors)
 {
     int64_t most = 0;
+    if (anchors->size == NULL && !trm_pool_is_one_set(anchors->pool))
+        return trm_positives_pairs(&anchors->positives, anchors->longest) * anchors->each; /* of all ranks */
     for (int64_t row = 0; row < anchors->rows->count && anchors->size != NULL; row++)
         most = anchors->size[row].triplets > most ? anchors->size[row].triplets : most;
     MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);

@@ -25,16 +25,17 @@ static int compare_ids(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static int64_t round_rows(int dim)
+static int64_t round_rows(const trm_rows *store)
 {
-    const int64_t rows = ROUND_BYTES / ((int64_t)dim * (int64_t)sizeof(float));
-    return rows < ROUND_ROWS_LEAST ? ROUND_ROWS_LEAST : rows;
+    const int64_t rows = ROUND_BYTES / ((int64_t)store->dim * (int64_t)sizeof(float)),
+                  most = rows < ROUND_ROWS_LEAST ? ROUND_ROWS_LEAST : rows;
+    return most < store->total || store->total == 0 ? most : store->total;
 }
 
 int64_t trm_pool_measuring_bytes(const trm_pool *pool)
 {
     const int64_t pairs = pool->start[pool->anchors->count],
-                  buffer = round_rows(pool->store->dim) * ((int64_t)pool->store->dim * 4 + 8);
+                  buffer = round_rows(pool->store) * ((int64_t)pool->store->dim * 4 + 8);
     /* what was asked and comes back, and as much for what others ask of this rank */
     return pairs * (int64_t)(sizeof(measured) + sizeof(double)) + 4 * buffer;
 }
@@ -70,7 +71,7 @@ static void collect(measuring *m, const trm_state *state)
 /* The pairs [from, *to) whose rows fit a round; how many rows these are. */
 static int64_t take_round(measuring *m, int64_t from, int64_t *to)
 {
-    const int64_t most = round_rows(m->pool->store->dim);
+    const int64_t most = round_rows(m->pool->store);
     int64_t rows = 0, at = from;
     for (; at < m->pairs; at++) {
         if (at > from && m->pair[at].id == m->pair[at - 1].id)
@@ -155,7 +156,7 @@ trm_status trm_pool_measure(const trm_pool *pool, trm_metric metric, const trm_q
     const trm_rows *anchors = pool->anchors;
     measuring m = {.pool = pool, .metric = metric};
     trm_share(anchors->count, anchors->member, anchors->replicate, &m.from, &m.to);
-    const int64_t places = pool->start[m.to] - pool->start[m.from], rows = round_rows(pool->store->dim);
+    const int64_t places = pool->start[m.to] - pool->start[m.from], rows = round_rows(pool->store);
     m.pair = trm_alloc(places, sizeof *m.pair);
     m.d = trm_alloc(places, sizeof *m.d);
     m.id = trm_alloc(rows, sizeof *m.id);

@@ -27,6 +27,7 @@ typedef enum trm_option_kind {
     TRM_OPTION_REALS, /* double[n], and by TRM_NUMBER an int: how many are set. "0.1,0.2" */
     TRM_OPTION_SIZE,  /* int64_t, bytes: "4G" */
     TRM_OPTION_TEXT,  /* const char *, borrowed; NULL: not set. With words it is one of them: "topk:5" */
+    TRM_OPTION_TEXTS, /* trm_option_texts; may be repeated */
     TRM_OPTION_LABELS /* trm_option_labels; may be repeated */
 } trm_option_kind;
 
@@ -37,6 +38,12 @@ typedef struct trm_option_labels {
     int count;
     bool named; /* labels are names, whatever they look like: known once a store has been read */
 } trm_option_labels;
+
+/* Texts in the order in which they were given. */
+typedef struct trm_option_texts {
+    const char **text; /* owned; the texts are borrowed */
+    int count;
+} trm_option_texts;
 
 typedef struct trm_option {
     const char *name;  /* without its dashes. NULL: no option sets this alone; it is checked and reported */
@@ -118,5 +125,8 @@ const char *trm_option_help(const trm_option *option, const void *defaults, char
 /* "whole", "word", ...: borrowed for ever. */
 const char *trm_option_kind_name(trm_option_kind kind);
 void trm_option_labels_free(trm_option_labels *labels);
+void trm_option_texts_free(trm_option_texts *texts);
+/* May it be given more than once, each time for one more value? */
+bool trm_option_repeats(const trm_option *option);
 
 #endif

@@ -294,6 +294,22 @@ static trm_status add_label(trm_option_labels *labels, const char *text, trm_err
     return TRM_OK;
 }
 
+static trm_status add_text(trm_option_texts *texts, const char *text, trm_error *err)
+{
+    const char **larger = trm_grown(texts->text, texts->count, texts->count + 1, sizeof *larger);
+    if (larger == NULL)
+        return trm_fail_memory(err, "texts", texts->count + 1, sizeof *larger);
+    larger[texts->count++] = text;
+    texts->text = larger;
+    return TRM_OK;
+}
+
+void trm_option_texts_free(trm_option_texts *texts)
+{
+    trm_free(texts->text);
+    *texts = (trm_option_texts){0};
+}
+
 void trm_option_labels_free(trm_option_labels *labels)
 {
     trm_free(labels->text);
@@ -332,6 +348,8 @@ trm_status trm_option_set(const trm_option *option, void *settings, const char *
         return status;
     case TRM_OPTION_TEXT:
         return set_text(option, name, settings, text, err);
+    case TRM_OPTION_TEXTS:
+        return add_text(place(settings, option->at), text, err);
     case TRM_OPTION_LABELS:
         return add_label(place(settings, option->at), text, err);
     }

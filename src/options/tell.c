@@ -82,6 +82,14 @@ static json_t *reals_json(const trm_option *option, const void *settings)
     return all;
 }
 
+static json_t *texts_json(const trm_option_texts *texts)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < texts->count; i++)
+        trm_json_append(&all, trm_json_text(texts->text[i]));
+    return all;
+}
+
 json_t *trm_option_json(const trm_option *option, const void *settings)
 {
     switch (option->kind) {
@@ -99,6 +107,8 @@ json_t *trm_option_json(const trm_option *option, const void *settings)
         return reals_json(option, settings);
     case TRM_OPTION_TEXT:
         return text_json(option, settings);
+    case TRM_OPTION_TEXTS:
+        return texts_json((const trm_option_texts *)((const char *)settings + option->at));
     case TRM_OPTION_LABELS:
         return labels_json((const trm_option_labels *)((const char *)settings + option->at));
     }
@@ -210,12 +220,18 @@ const char *trm_option_help(const trm_option *option, const void *defaults, char
 
 /* ---- schema ---- */
 
+bool trm_option_repeats(const trm_option *option)
+{
+    return option->kind == TRM_OPTION_LABELS || option->kind == TRM_OPTION_TEXTS;
+}
+
 const char *trm_option_kind_name(trm_option_kind kind)
 {
     static const char *const names[] = {
-        [TRM_OPTION_FLAG] = "flag",   [TRM_OPTION_COUNT] = "count", [TRM_OPTION_WORD] = "word",
-        [TRM_OPTION_WHOLE] = "whole", [TRM_OPTION_REAL] = "real",   [TRM_OPTION_SIZE] = "size",
-        [TRM_OPTION_REALS] = "reals", [TRM_OPTION_TEXT] = "text",   [TRM_OPTION_LABELS] = "labels",
+        [TRM_OPTION_FLAG] = "flag",     [TRM_OPTION_COUNT] = "count", [TRM_OPTION_WORD] = "word",
+        [TRM_OPTION_WHOLE] = "whole",   [TRM_OPTION_REAL] = "real",   [TRM_OPTION_SIZE] = "size",
+        [TRM_OPTION_REALS] = "reals",   [TRM_OPTION_TEXT] = "text",   [TRM_OPTION_TEXTS] = "texts",
+        [TRM_OPTION_LABELS] = "labels",
     };
     return names[kind];
 }
@@ -273,7 +289,7 @@ json_t *trm_option_schema(const trm_option *option, const void *defaults, const 
                   words_json(option->words));
     if (option->kind == TRM_OPTION_REAL || option->kind == TRM_OPTION_WHOLE)
         put_bounds(&object, option->least, option->most, option->kind == TRM_OPTION_REAL);
-    trm_json_put(&object, "repeats", json_boolean(option->kind == TRM_OPTION_LABELS));
+    trm_json_put(&object, "repeats", json_boolean(trm_option_repeats(option)));
     trm_json_put(&object, "applies_to", sources_json(option, sources));
     trm_json_put(&object, "decides", json_boolean(option->decides != 0));
     trm_json_put(&object, "key", trm_json_text_or_null(option->json));

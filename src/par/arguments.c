@@ -110,6 +110,7 @@ static void add_option(trm_arguments *list, const trm_option *option, const void
         return;
     case TRM_OPTION_REALS:
     case TRM_OPTION_COUNT:
+    case TRM_OPTION_TEXTS:
     case TRM_OPTION_LABELS:
         return; /* the program's own */
     }

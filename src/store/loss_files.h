@@ -15,6 +15,8 @@
 typedef struct trm_triplets_origin {
     int64_t store_rows, store_dim; /* -1 where the file does not say */
     char store_fingerprint[64];    /* empty where the file does not say */
+    int64_t queries_rows;          /* -1: one set */
+    char queries_fingerprint[64];  /* empty as well */
 } trm_triplets_origin;
 
 /* Reads /triplets/anchor, /triplets/positive and /triplets/negative (any integer type, one length), as `mine`

@@ -22,19 +22,27 @@ static trm_status read_origin(const trm_named_file *about, hid_t file, trm_tripl
     const struct {
         const char *name;
         int64_t *value;
-    } numbers[] = {{"store_rows", &origin->store_rows}, {"store_dim", &origin->store_dim}};
-    for (int i = 0; i < 2; i++) {
+    } numbers[] = {{"store_rows", &origin->store_rows},
+                   {"store_dim", &origin->store_dim},
+                   {"queries_rows", &origin->queries_rows}};
+    const struct {
+        const char *name;
+        char *text;
+        size_t size;
+    } texts[] = {{"store_fingerprint", origin->store_fingerprint, sizeof origin->store_fingerprint},
+                 {"queries_fingerprint", origin->queries_fingerprint, sizeof origin->queries_fingerprint}};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         *numbers[i].value = -1;
         if (H5Aexists(file, numbers[i].name) > 0 &&
             !trm_h5_attribute_int(file, numbers[i].name, numbers[i].value))
             return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute '%s' is not an integer", about->kind,
                             about->path, numbers[i].name);
     }
-    if (H5Aexists(file, "store_fingerprint") > 0 &&
-        !trm_h5_attribute_text(file, "store_fingerprint", origin->store_fingerprint,
-                               sizeof origin->store_fingerprint))
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute 'store_fingerprint' is not a text",
-                        about->kind, about->path);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (H5Aexists(file, texts[i].name) > 0 &&
+            !trm_h5_attribute_text(file, texts[i].name, texts[i].text, texts[i].size))
+            return trm_fail(err, TRM_ERR_DATA, "%s '%s': attribute '%s' is not a text", about->kind,
+                            about->path, texts[i].name);
     return TRM_OK;
 }
 

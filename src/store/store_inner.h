@@ -25,7 +25,7 @@ typedef struct trm_store_entry {
 
 struct trm_store {
     MPI_Comm comm;
-    int64_t rows;
+    int64_t rows, base_rows; /* base_rows: before those of queries */
     int dim, files;
     trm_store_entry *entry;
     char *names;

@@ -28,6 +28,7 @@ static const char *const ids_names[] = {"ids", NULL};
 typedef struct path_list {
     char **path;
     int count, room;
+    int base; /* of these, before those of queries */
 } path_list;
 
 typedef struct survey {
@@ -35,7 +36,7 @@ typedef struct survey {
     int files, room;
     char *names;
     int64_t used, size;
-    int64_t rows, dim;
+    int64_t rows, base_rows, dim;
     trm_sources sources;
 } survey;
 
@@ -129,9 +130,10 @@ static trm_status add_folder(path_list *list, const char *folder, trm_error *err
     return TRM_OK;
 }
 
-static trm_status list_files(path_list *list, int count, const char *const *paths, trm_error *err)
+static trm_status list_files(path_list *list, int count, int queries, const char *const *paths,
+                             trm_error *err)
 {
-    if (count < 1)
+    if (count - queries < 1)
         return trm_fail(err, TRM_ERR_USAGE, "no store given");
     for (int i = 0; i < count; i++) {
         struct stat about;
@@ -141,6 +143,8 @@ static trm_status list_files(path_list *list, int count, const char *const *path
             S_ISDIR(about.st_mode) ? add_folder(list, paths[i], err) : add_path(list, NULL, paths[i], err);
         if (status != TRM_OK)
             return status;
+        if (i < count - queries)
+            list->base = list->count;
     }
     return TRM_OK;
 }
@@ -364,10 +368,10 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     *kept = *entry;
     kept->path_at = keep_name(found, "", path);
     kept->embeddings_at = keep_name(found, "", embeddings);
-    kept->labels_at = keep_name(found, "", labels);
+    kept->labels_at = labels[0] == '\0' ? -1 : keep_name(found, "", labels);
     kept->ids_at = ids[0] == '\0' ? -1 : keep_name(found, "", ids);
     kept->ids_reason_at = ids_reason[0] == '\0' ? -1 : keep_name(found, "", ids_reason);
-    if (kept->path_at < 0 || kept->embeddings_at < 0 || kept->labels_at < 0 ||
+    if (kept->path_at < 0 || kept->embeddings_at < 0 || (labels[0] != '\0' && kept->labels_at < 0) ||
         (ids[0] != '\0' && kept->ids_at < 0) || (ids_reason[0] != '\0' && kept->ids_reason_at < 0))
         return trm_fail_memory(err, "file names", found->size, 1);
     kept->seen.first = found->rows;
@@ -509,10 +513,10 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     identify(path, &f.entry);
     trm_status status = inspect_embeddings(&roles[0], &f, err);
     if (status == TRM_OK)
-        status = inspect_labels(&roles[1], &f, length, err);
+        status = options->unlabelled ? TRM_OK : inspect_labels(&roles[1], &f, length, err);
     if (status == TRM_OK)
         status = check_size(path, &f, found, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && !options->unlabelled)
         status = check_length(path, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
     if (status == TRM_OK && !f.no_rows)
         status = inspect_ids(&roles[2], &f, err);
@@ -568,10 +572,13 @@ static trm_status settle_files_without_rows(survey *found, trm_error *err)
 static trm_status inspect_all(int count, const char *const *paths, const trm_store_options *options,
                               survey *found, trm_error *err)
 {
-    path_list list = {NULL, 0, 0};
-    trm_status status = list_files(&list, count, paths, err);
-    for (int i = 0; i < list.count && status == TRM_OK; i++)
+    path_list list = {.count = 0};
+    trm_status status = list_files(&list, count, options->queries, paths, err);
+    for (int i = 0; i < list.count && status == TRM_OK; i++) {
         status = inspect_file(list.path[i], options, found, err);
+        if (i < list.base)
+            found->base_rows = found->rows;
+    }
     if (status == TRM_OK)
         status = settle_files_without_rows(found, err);
     for (int i = 0; i < list.count; i++)
@@ -599,8 +606,8 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
 {
     int rank = 0;
     MPI_Comm_rank(store->comm, &rank);
-    int64_t sizes[4] = {found->files, found->used, found->rows, found->dim};
-    MPI_Bcast(sizes, 4, MPI_INT64_T, 0, store->comm);
+    int64_t sizes[5] = {found->files, found->used, found->rows, found->dim, found->base_rows};
+    MPI_Bcast(sizes, 5, MPI_INT64_T, 0, store->comm);
     if (rank != 0) {
         found->entry = trm_alloc(sizes[0], sizeof *found->entry);
         found->names = trm_alloc(sizes[1], 1);
@@ -620,6 +627,7 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
     store->files = (int)sizes[0];
     store->rows = sizes[2];
     store->dim = (int)sizes[3];
+    store->base_rows = sizes[4];
     store->entry = found->entry;
     store->names = found->names;
     found->entry = NULL;
@@ -628,7 +636,7 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
         trm_store_entry *entry = &store->entry[i];
         entry->seen.path = store->names + entry->path_at;
         entry->seen.embeddings = store->names + entry->embeddings_at;
-        entry->seen.labels = store->names + entry->labels_at;
+        entry->seen.labels = entry->labels_at < 0 ? NULL : store->names + entry->labels_at;
         entry->seen.ids = entry->ids_at < 0 ? NULL : store->names + entry->ids_at;
         entry->seen.ids_left_aside = entry->ids_reason_at < 0 ? NULL : store->names + entry->ids_reason_at;
     }
@@ -675,6 +683,11 @@ trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
 int64_t trm_store_rows(const trm_store *store)
 {
     return store->rows;
+}
+
+int64_t trm_store_base_rows(const trm_store *store)
+{
+    return store->base_rows;
 }
 
 int trm_store_dim(const trm_store *store)

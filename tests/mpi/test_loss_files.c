@@ -222,7 +222,7 @@ static void what_a_file_says_of_its_store_is_given_back(void **state)
 {
     (void)state;
     const char *path = in_folder("t.h5");
-    trm_triplets_origin origin = {0, 0, "?"};
+    trm_triplets_origin origin = {.store_fingerprint = "?"};
     list l = plain(5);
     make_list(path, &l);
     assert_true(list_reads(path, 5, &origin));

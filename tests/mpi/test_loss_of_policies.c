@@ -165,8 +165,8 @@ static bool is_same_loss(const trm_loss_summary *x, const trm_loss_summary *y)
 
 static bool is_same_gradient(const trm_job *x, const trm_job *y)
 {
-    const size_t bytes = (size_t)(x->batch.count * x->batch.dim) * sizeof(float);
-    return x->batch.count == y->batch.count && memcmp(x->gradient, y->gradient, bytes) == 0;
+    const size_t bytes = (size_t)(x->base.batch.count * x->base.batch.dim) * sizeof(float);
+    return x->base.batch.count == y->base.batch.count && memcmp(x->gradient, y->gradient, bytes) == 0;
 }
 
 static bool is_same_statistic(const trm_statistic *x, const trm_statistic *y, int64_t bins)

@@ -262,6 +262,8 @@ static size_t size_of(trm_option_kind kind)
         return sizeof(double);
     case TRM_OPTION_TEXT:
         return sizeof(const char *);
+    case TRM_OPTION_TEXTS:
+        return sizeof(trm_option_texts);
     case TRM_OPTION_LABELS:
         return sizeof(trm_option_labels);
     }
