@@ -140,16 +140,16 @@ typedef struct trm_evaluate_options {
     trm_batches *batches; /* with TRM_SOURCE_MINED: mined inside each of these, not in the whole store; the
                            * denominators of mean_valid and mean_rows then count an anchor, a row, as often as
                            * it is in a batch. By all ranks or by none; NULL: the whole store. Borrowed */
-    /* Two sets: the rows that anchors are, in the same form; rows and batch are then the store's, whose rows positives and
-     * negatives are, and no row of the store is an anchor. One dim; norms are each set's own. By all ranks or by none; NULL:
-     * one set. Not with batches, TRM_SOURCE_BATCH_ALL and TRM_SOURCE_WITHIN. Borrowed; to plan, count and dim are enough */
+    /* Two sets: the rows of mine.queries, which anchors are, as rows are of batch; rows and batch are then the store's, whose
+     * rows positives and negatives are. Labels of given triplets are compared unless the store was made by
+     * trm_rows_create_by_id: who gave them knows who is positive; a query is then valid by mine.pairs, without them if it is
+     * the anchor of one. Norms are each set's own. On all ranks, or NULL on all: one set. Not with batches,
+     * TRM_SOURCE_BATCH_ALL and TRM_SOURCE_WITHIN. Borrowed; to plan, count is enough */
     const trm_batch *queries;
     float *
         queries_gradient; /* two sets, where a gradient is asked for: count x dim float32 of this rank's queries,
-                              * owned by the caller; the rules of trm_evaluate's gradient are its, too */
-    bool
-        given_unlabelled; /* two sets: labels of given triplets are not compared, and need not be there: who gave them
-                              * knows who is positive. A query then is valid that is the anchor of one */
+                              * owned by the caller; of trm_evaluate's gradient and of this, one that is not NULL on any rank
+                              * asks all ranks for both */
 } trm_evaluate_options;
 
 /* Defaults: mined, and what the two parts default to. Not collective. */
@@ -185,9 +185,9 @@ TRM_API trm_status trm_evaluate_plan(trm_run *run, const trm_rows *rows, const t
  * Errors: USAGE (a value that is none, options that differ, count or dim that are not those of rows, an array
  * that is NULL on a rank with rows and needed, or given on another), DATA (cosine and a row of norm 0, a norm
  * that is no number above 0; a given triplet out of range, with a = p, of two sets p = n, or with labels that
- * contradict; the first one is named; a query that is not finite; a batch without rows, or with a row id that is out of range or order, twice in it, or of a row
+ * contradict; the first one is named; a batch without rows, or with a row id that is out of range or order, twice in it, or of a row
  * that takes no part: it is named; a loss beyond float64; a gradient beyond float32, whose first row is named),
- * MEMORY, and whatever emit returns. That rows are finite is checked by trm_rows_create, that queries are here. */
+ * MEMORY, and whatever emit returns. That rows are finite is checked by trm_rows_create. */
 TRM_API trm_status trm_evaluate(trm_run *run, const trm_rows *rows, const trm_batch *batch,
                                 const trm_evaluate_options *options, trm_triplet_fn emit, void *context,
                                 float *gradient, trm_mine_summary *mined, trm_loss_summary *summary,

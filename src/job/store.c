@@ -514,7 +514,6 @@ static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
     job->options.mine.queries = job->queries.rows;
     job->options.mine.pairs = job->settings.pairs != NULL ? &job->pair_list : NULL;
     job->options.queries = job->queries.rows != NULL ? &job->queries.batch : NULL;
-    job->options.given_unlabelled = job->settings.pairs != NULL;
     trm_evaluation_destroy(&job->evaluation);
     return trm_evaluation_create(job->run, job->base.rows, &job->options, job->settings.gradient, &job->mined,
                                  &job->evaluation, err);

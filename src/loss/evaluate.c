@@ -37,7 +37,7 @@ struct trm_evaluation {
     /* while it runs */
     const trm_batch *batch;
     float *gradient, *queries_gradient; /* the caller's */
-    int given_by_any;                   /* bits of what any rank gave */
+    int given_by_any;                   /* norms, as bits */
     trm_given *given, *queries;         /* queries NULL: one set */
     trm_triplet_loss *loss;
     trm_triplet_fn emit;
@@ -45,8 +45,8 @@ struct trm_evaluation {
     double loss_s, gradient_s;
 };
 
-/* What some rank with rows gave, and so all have to. */
-enum { NORMS = 1, QUERIES_NORMS = 2, LABELS = 4, QUERIES_LABELS = 8 };
+/* What any rank gave, and so all with rows have to. */
+enum { NORMS = 1, QUERIES_NORMS = 2 };
 
 static const trm_sized sized = {
     .name = "trm_evaluate_options",
@@ -158,8 +158,8 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     int64_t sums = gradient ? all * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += rows->count / rows->replicate * 2 * row;
-    } else if (gradient &&
-               options->batches == NULL) { /* they come when the sweeps have given their memory back */
+    } else if (gradient && options->batches == NULL &&
+               options->queries == NULL) { /* they come when the sweeps have given their memory back */
         sums -= trm_sweep_bytes(run, rows, rows->count, NULL, 0) -
                 rows->count * trm_rows_bytes_per_row(rows->dim);
     }
@@ -176,15 +176,38 @@ enum { GIVEN_A_ROUND = 1 << 18 };
 static trm_status plan_given(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
                              trm_mine_summary *mined, trm_error *err)
 {
+    const trm_rows *queries = options->mine.queries;
     const int64_t round = options->given.count < GIVEN_A_ROUND ? options->given.count : GIVEN_A_ROUND;
     const int64_t list = options->given.count * 3 * (int64_t)sizeof(int64_t);
-    int64_t bytes = rows->count * trm_rows_bytes_per_row(rows->dim) + options->mine.reserve + list +
+    const int64_t held = rows->count + (queries != NULL ? queries->count : 0);
+    int64_t bytes = held * trm_rows_bytes_per_row(rows->dim) + options->mine.reserve + list +
                     round * (int64_t)(sizeof(trm_triplet) + 6 * sizeof(trm_pair));
+    int64_t arranging = rows->arrange_bytes;
+    if (queries != NULL && queries->arrange_bytes > arranging)
+        arranging = queries->arrange_bytes;
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     mined->panels = 1;
-    mined->memory_bytes = bytes > rows->arrange_bytes ? bytes : rows->arrange_bytes;
+    mined->memory_bytes = bytes > arranging ? bytes : arranging;
     const int64_t need = rows->sorted != NULL ? mined->memory_bytes : bytes; /* arranging is yet to come */
     return need <= run->mem_per_rank ? TRM_OK : trm_run_refuse(run, "the job needs at least", need, err);
+}
+
+/* Do labels say nothing about given triplets, and no pairs either? */
+static bool is_given_by_name(const trm_evaluate_options *options, const trm_rows *rows)
+{
+    return options->source == TRM_SOURCE_GIVEN && rows->by_id && options->mine.pairs == NULL;
+}
+
+/* Anchors and classes of two sets, as mining would count them. Collective. */
+static trm_status count_queries(const trm_run *run, const trm_rows *rows, const trm_mine_options *mine,
+                                trm_mine_summary *mined, trm_error *err)
+{
+    trm_pool pool;
+    trm_status status = trm_pool_create(&pool, run, rows, mine, err);
+    if (status == TRM_OK)
+        trm_pool_count_anchors(&pool, mined);
+    trm_pool_free(&pool);
+    return status;
 }
 
 /* Batches are for mined triplets, on all ranks or on none. Collective. */
@@ -213,13 +236,14 @@ static trm_status check_options(const trm_run *run, const trm_rows *rows, const 
     trm_arguments_enum(&list, "source", trm_source_words.type, options->source,
                        (unsigned)trm_words_last(&trm_source_words));
     trm_arguments_whole(&list, "lone", options->lone, 0, 1);
-    trm_arguments_whole(&list, "given_unlabelled", options->given_unlabelled, 0, 1);
     list.owner = "loss.";
     trm_loss_arguments(&list, &options->loss);
     list.owner = "mine.";
     trm_mine_arguments(&list, &mine);
     if (local == TRM_OK)
         local = trm_rows_check_metric(rows, options->loss.metric, err);
+    if (local == TRM_OK && mine.queries != NULL)
+        local = trm_rows_check_metric(mine.queries, options->loss.metric, err);
     local = check_batches(run, options, local, err);
     local = trm_queries_check_options(run, rows, options, local, err);
     return trm_arguments_agree(run->comm, &list, local, err);
@@ -233,8 +257,12 @@ static trm_status plan(trm_evaluation *e, trm_error *err)
         return trm_batch_all_create(e->run, e->rows, &options->loss,
                                     options->source == TRM_SOURCE_WITHIN ? &options->mine.margin : NULL,
                                     mine.reserve, e->wants_gradient, &e->planned, &e->batch_all, err);
-    if (options->source == TRM_SOURCE_GIVEN)
-        return plan_given(e->run, e->rows, options, &e->planned, err);
+    if (options->source == TRM_SOURCE_GIVEN) {
+        trm_status status = plan_given(e->run, e->rows, options, &e->planned, err);
+        if (status == TRM_OK && mine.queries != NULL && !is_given_by_name(options, e->rows))
+            status = count_queries(e->run, e->rows, &mine, &e->planned, err);
+        return status;
+    }
     if (options->batches != NULL)
         return trm_batches_plan(e->run, e->rows, options->batches, &mine, &e->planned, err);
     return trm_mining_create(e->run, e->rows, &mine, &e->planned, &e->mining, err);
@@ -346,29 +374,14 @@ static trm_status refuse_id(const trm_evaluation *e, int64_t k, int64_t first, t
                     trm_given_total(i == 0 ? anchors_of(e) : e->given) - 1);
 }
 
-/* Whether rows of a triplet have a label that takes no part: the first such label. Where there are none, none has. */
-static bool has_ignored(const trm_evaluation *e, const trm_pair *ap, const trm_pair *an, int64_t *label)
-{
-    const bool of_anchor = (e->given_by_any & (e->queries != NULL ? QUERIES_LABELS : LABELS)) != 0;
-    const bool of_others = (e->given_by_any & LABELS) != 0;
-    const int64_t labels[] = {ap->label_i, ap->label_j, an->label_j};
-    for (int i = 0; i < 3; i++)
-        if ((i == 0 ? of_anchor : of_others) && trm_rows_ignore(e->rows, labels[i])) {
-            *label = labels[i];
-            return true;
-        }
-    return false;
-}
-
 /* ap, an: the triplet's two pairs, measured. */
 static trm_status check_triplet(const trm_evaluation *e, const trm_pair *ap, const trm_pair *an,
                                 int64_t index, trm_error *err)
 {
-    const bool two = e->queries != NULL, labels = !e->options.given_unlabelled;
+    const bool two = e->queries != NULL, labels = !e->rows->by_id;
     const char *const anchor = two ? "query" : "anchor";
     const trm_rows *rows = e->rows;
     char here[TRM_ROWS_LABEL], there[TRM_ROWS_LABEL];
-    int64_t ignored = 0;
     if (!two && ap->i == ap->j)
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": anchor and positive are the same row, %" PRId64, index, ap->i);
@@ -385,10 +398,11 @@ static trm_status check_triplet(const trm_evaluation *e, const trm_pair *ap, con
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": negative %" PRId64 " has the label of %s %" PRId64 ", %s",
                         index, an->j, anchor, an->i, trm_rows_label(rows, an->label_i, here));
-    if (has_ignored(e, ap, an, &ignored))
+    const bool ignored = trm_rows_ignore(rows, ap->label_i);
+    if (ignored || trm_rows_ignore(rows, an->label_j))
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": has a row with the label %s, which is to be ignored", index,
-                        trm_rows_label(rows, ignored, here));
+                        trm_rows_label(rows, ignored ? ap->label_i : an->label_j, here));
     return TRM_OK;
 }
 
@@ -543,18 +557,16 @@ done:
 
 /* ---- the whole ---- */
 
-/* Anchors and classes, where mining did not count them. Collective. */
-static trm_status count_anchors(trm_evaluation *e, trm_mine_summary *mined, trm_error *err)
+/* Anchors and classes, where neither mining nor the plan counted them. Collective. */
+static trm_status count_anchors(const trm_evaluation *e, trm_mine_summary *mined, trm_error *err)
 {
     const trm_evaluate_options *o = &e->options;
-    if (o->batches != NULL)
-        return TRM_OK;
-    if (e->queries == NULL)
+    if (e->queries == NULL && o->batches == NULL)
         trm_mine_count_anchors(e->run, e->rows, mined);
-    else if (o->source == TRM_SOURCE_GIVEN)
-        return o->given_unlabelled ? trm_queries_count_named(e->rows, e->queries, &o->given, mined, err)
-                                   : trm_queries_count(e->rows, e->queries, mined, err);
-    return TRM_OK;
+    if (e->queries == NULL || !is_given_by_name(o, e->rows))
+        return TRM_OK;
+    mined->anchors.total = trm_given_total(e->queries);
+    return trm_queries_count_named(e->queries, &o->given, &mined->anchors.valid, err);
 }
 
 /* Of both sets. Collective. */
@@ -655,14 +667,11 @@ static trm_status check_gradients(const trm_evaluation *e, trm_error *err)
 /* What of a rank's rows, which are of the store or queries, is missing here and has to be there; NULL: nothing. */
 static const char *missing_array(const trm_evaluation *e, const trm_batch *batch, bool queries)
 {
-    const trm_source source = e->options.source;
-    const bool looks = looks_at_rows(&e->options, e->wants_gradient), two = e->options.queries != NULL;
-    const bool labels = two ? source == TRM_SOURCE_GIVEN && !e->options.given_unlabelled : looks;
-    const bool any_labels = two && (e->given_by_any & (queries ? QUERIES_LABELS : LABELS)) != 0;
+    const bool looks = looks_at_rows(&e->options, e->wants_gradient);
     const bool any_norms = (e->given_by_any & (queries ? QUERIES_NORMS : NORMS)) != 0;
     if (looks && batch->embeddings == NULL)
         return queries ? "queries.embeddings" : "batch.embeddings";
-    if ((labels || any_labels) && batch->labels == NULL)
+    if (looks && !e->rows->by_id && batch->labels == NULL)
         return queries ? "queries.labels" : "batch.labels";
     if (e->wants_gradient && (queries ? e->queries_gradient : e->gradient) == NULL)
         return queries ? "queries_gradient" : "gradient";
@@ -671,62 +680,60 @@ static const char *missing_array(const trm_evaluation *e, const trm_batch *batch
     return NULL;
 }
 
-/* The caller's arrays, on this rank. Not collective. */
+/* The caller's arrays of one set, on this rank. Not collective. */
 static trm_status check_batch(const trm_evaluation *e, const trm_batch *batch, bool queries, trm_error *err)
 {
+    const trm_rows *rows = queries ? e->options.mine.queries : e->rows;
+    const char *const name = queries ? "queries" : "batch";
+    const char *const made_by = queries ? "trm_rows_create_queries" : "trm_rows_create";
+    if (batch->dim != rows->dim)
+        return trm_fail(err, TRM_ERR_USAGE, "%s.dim %d: %s was given %d", name, batch->dim, made_by,
+                        rows->dim);
+    if (batch->count != rows->given)
+        return trm_fail(err, TRM_ERR_USAGE, "%s.count %" PRId64 ": %s was given %" PRId64 " rows on rank %d",
+                        name, batch->count, made_by, rows->given, e->run->rank);
     const char *const missing = batch->count > 0 ? missing_array(e, batch, queries) : NULL;
-    if (!queries && batch->dim != e->rows->dim)
-        return trm_fail(err, TRM_ERR_USAGE, "batch.dim %d: trm_rows_create was given %d", batch->dim,
-                        e->rows->dim);
-    if (!queries && batch->count != e->rows->given)
-        return trm_fail(err, TRM_ERR_USAGE,
-                        "batch.count %" PRId64 ": trm_rows_create was given %" PRId64 " rows on rank %d",
-                        batch->count, e->rows->given, e->run->rank);
     if (missing != NULL)
         return trm_fail(err, TRM_ERR_USAGE,
-                        "%s NULL on rank %d, which has %" PRId64 " %s: needed here, or given elsewhere",
-                        missing, e->run->rank, batch->count, queries ? "queries" : "rows");
+                        "%s NULL on rank %d, which has %" PRId64 " rows: needed here, or given elsewhere",
+                        missing, e->run->rank, batch->count);
     return TRM_OK;
 }
 
-static int given_arrays(const trm_batch *batch, int norms, int labels)
+/* Collective. */
+static trm_status check_set(const trm_evaluation *e, const trm_batch *batch, bool queries, trm_error *err)
 {
-    return (batch->norms != NULL ? norms : 0) | (batch->labels != NULL && batch->count > 0 ? labels : 0);
+    trm_status status = check_batch(e, batch, queries, err);
+    const int64_t first = trm_prefix_int64(e->run->comm, batch->count);
+    if (status == TRM_OK && e->wants_gradient && batch->norms != NULL)
+        status = trm_loss_check_norms(batch->count, batch->norms, queries ? "query" : "row", first, err);
+    return trm_agree(e->run->comm, status, err);
 }
 
 /* Collective. */
 static trm_status check_arrays(trm_evaluation *e, trm_error *err)
 {
     const trm_batch *batch = e->batch, *queries = e->options.queries;
-    int bits = given_arrays(batch, NORMS, LABELS);
-    if (queries != NULL)
-        bits |= given_arrays(queries, QUERIES_NORMS, QUERIES_LABELS);
+    int bits = batch->norms != NULL ? NORMS : 0;
+    if (queries != NULL && queries->norms != NULL)
+        bits |= QUERIES_NORMS;
     e->given_by_any = trm_arguments_any(e->run->comm, bits);
-    trm_status status = check_batch(e, batch, false, err);
-    if (status == TRM_OK && queries != NULL)
-        status = check_batch(e, queries, true, err);
-    const int64_t first = trm_prefix_int64(e->run->comm, batch->count);
-    const int64_t first_query = trm_prefix_int64(e->run->comm, queries != NULL ? queries->count : 0);
-    if (status == TRM_OK && e->wants_gradient && queries != NULL && queries->norms != NULL)
-        status = trm_loss_check_norms(queries->count, queries->norms, "query", first_query, err);
-    if (status == TRM_OK && e->wants_gradient && batch->norms != NULL)
-        status = trm_loss_check_norms(batch->count, batch->norms, "row", first, err);
-    return trm_agree(e->run->comm, status, err);
+    trm_status status = check_set(e, batch, false, err);
+    return status == TRM_OK && queries != NULL ? check_set(e, queries, true, err) : status;
 }
 
-/* The second set, as it is given. Collective. */
-static trm_status take_queries(trm_evaluation *e, trm_error *err)
+/* The rows as they are given. Collective. */
+static trm_status take_rows(trm_evaluation *e, trm_error *err)
 {
-    const trm_batch *queries = e->options.queries;
-    trm_status status = trm_given_create(e->run, queries->count, queries->dim, queries->embeddings,
-                                         queries->labels, &e->queries, err);
-    if (status != TRM_OK)
-        return status;
-    e->queries->waited = e->given->waited;
-    if (looks_at_rows(&e->options, e->wants_gradient))
-        status = trm_queries_check_rows(e->rows, e->queries, (e->given_by_any & QUERIES_LABELS) != 0,
-                                        e->options.loss.metric, err);
-    return trm_agree(e->run->comm, status, err);
+    const trm_batch *batch = e->batch, *queries = e->options.queries;
+    trm_status status =
+        trm_given_create(e->run, batch->count, batch->dim, batch->embeddings, batch->labels, &e->given, err);
+    if (status == TRM_OK && queries != NULL)
+        status = trm_given_create(e->run, queries->count, queries->dim, queries->embeddings, queries->labels,
+                                  &e->queries, err);
+    if (status == TRM_OK && queries != NULL)
+        e->queries->waited = e->given->waited;
+    return status;
 }
 
 /* What is yet to be done once the value and the gradient are there. */
@@ -761,10 +768,7 @@ trm_status trm_evaluation_run(trm_evaluation *e, const trm_batch *batch, trm_tri
     e->queries_gradient = queries_gradient;
     trm_status status = check_arrays(e, err);
     if (status == TRM_OK)
-        status = trm_given_create(e->run, batch->count, batch->dim, batch->embeddings, batch->labels,
-                                  &e->given, err);
-    if (status == TRM_OK && queries != NULL)
-        status = take_queries(e, err);
+        status = take_rows(e, err);
     if (status == TRM_OK)
         status = is_whole_store(e->options.source) ? evaluate_whole(e, mined, summary, &own, err)
                                                    : evaluate_list(e, mined, summary, &own, err);

@@ -6,26 +6,15 @@
 #include "rows/rows.h"
 #include "trimine/loss.h"
 
-/* Queries are there on all ranks or on none, are rows of the store's dim, and go with this source. local: what the
- * caller found. Not agreed. Collective. Errors: USAGE. */
+/* Queries are there as rows and as a batch, on all ranks or on none, and go with the store and this source. local: what
+ * the caller found. Not agreed. Collective. Errors: USAGE. */
 trm_status trm_queries_check_options(const trm_run *run, const trm_rows *rows,
                                      const trm_evaluate_options *options, trm_status local,
                                      trm_error *err) TRM_MUST_CHECK;
 
-/* Refuses this rank's first query that is not finite, or of norm 0 under cosine; those with a label to ignore are not
- * looked at. Not collective. Errors: DATA. */
-trm_status trm_queries_check_rows(const trm_rows *rows, const trm_given *queries, bool labelled,
-                                  trm_metric metric, trm_error *err) TRM_MUST_CHECK;
-
-/* Fills in summary->anchors and summary->classes by the labels of queries and of the store: a query is valid whose
- * label the store has, and another one, too. Collective. Errors: MEMORY. */
-trm_status trm_queries_count(const trm_rows *rows, const trm_given *queries, trm_mine_summary *summary,
-                             trm_error *err) TRM_MUST_CHECK;
-
-/* The same by given triplets, whose row ids are good: a query is valid that is the anchor of one. What the others lack
- * is not known, so they count as neither. Collective. Errors: MEMORY. */
-trm_status trm_queries_count_named(const trm_rows *rows, const trm_given *queries,
-                                   const trm_given_triplets *list, trm_mine_summary *summary,
+/* How many queries are the anchor of one of all ranks' given triplets, whose row ids are good. Collective. Errors:
+ * MEMORY. */
+trm_status trm_queries_count_named(const trm_given *queries, const trm_given_triplets *list, int64_t *count,
                                    trm_error *err) TRM_MUST_CHECK;
 
 #endif

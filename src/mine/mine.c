@@ -353,29 +353,10 @@ static void collect_filters(trm_mining *job)
         negatives->policy->removed_in_sweeps(negatives, words, words[TOTALS], removed);
 }
 
-static void count_anchors(const trm_run *run, const trm_pool *pool, trm_mine_summary *summary)
-{
-    const trm_rows *rows = pool->anchors;
-    int64_t first, last, counts[3] = {0, 0, 0};
-    trm_share(rows->count, rows->member, rows->replicate, &first, &last);
-    for (int64_t row = first; row < last; row++) {
-        const trm_there there = trm_pool_there(pool, row);
-        counts[there.positives == 0 ? 1 : there.negatives == 0 ? 2 : 0]++;
-    }
-    MPI_Allreduce(MPI_IN_PLACE, counts, 3, MPI_INT64_T, MPI_SUM, run->comm);
-    summary->anchors.total = rows->total;
-    summary->anchors.valid = counts[0];
-    summary->anchors.no_positive = counts[1];
-    summary->anchors.no_negative = counts[2];
-    summary->anchors.ignored = rows->store_rows - rows->total;
-    summary->classes = pool->store->by_id ? 0 : pool->store->classes;
-    summary->repeated_pairs = pool->repeats;
-}
-
 void trm_mine_count_anchors(const trm_run *run, const trm_rows *rows, trm_mine_summary *summary)
 {
     const trm_pool pool = trm_pool_of_one(run, rows);
-    count_anchors(run, &pool, summary);
+    trm_pool_count_anchors(&pool, summary);
 }
 
 static void collect(trm_mining *job, trm_mine_part *part)
@@ -571,7 +552,7 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
     if (status == TRM_OK)
         status = run_panels(job, err);
     if (status == TRM_OK) {
-        count_anchors(job->run, &job->pool, summary);
+        trm_pool_count_anchors(&job->pool, summary);
         collect(job, part);
     }
     return status;

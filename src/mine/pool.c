@@ -39,6 +39,25 @@ trm_there trm_pool_there(const trm_pool *pool, int64_t row)
     return (trm_there){listed, listed, total - listed - (same - both)};
 }
 
+void trm_pool_count_anchors(const trm_pool *pool, trm_mine_summary *summary)
+{
+    const trm_rows *rows = pool->anchors;
+    int64_t first, last, counts[3] = {0, 0, 0};
+    trm_share(rows->count, rows->member, rows->replicate, &first, &last);
+    for (int64_t row = first; row < last; row++) {
+        const trm_there there = trm_pool_there(pool, row);
+        counts[there.positives == 0 ? 1 : there.negatives == 0 ? 2 : 0]++;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, counts, 3, MPI_INT64_T, MPI_SUM, pool->run->comm);
+    summary->anchors.total = rows->total;
+    summary->anchors.valid = counts[0];
+    summary->anchors.no_positive = counts[1];
+    summary->anchors.no_negative = counts[2];
+    summary->anchors.ignored = rows->store_rows - rows->total;
+    summary->classes = pool->store->by_id ? 0 : pool->store->classes;
+    summary->repeated_pairs = pool->repeats;
+}
+
 int64_t trm_pool_bytes(const trm_pool *pool)
 {
     const int64_t rows = pool->anchors->count;

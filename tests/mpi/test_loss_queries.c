@@ -20,7 +20,9 @@
 
 #include <cmocka.h>
 
-enum { CASES = 4 * 2 * 2 * 5 * 2, MOST_TRIPLETS = 200 };
+/* Who says what is a positive. */
+enum { LABELS, PAIRS, NAMES, RULES };
+enum { CASES = 4 * 2 * 2 * 5 * RULES, MOST_TRIPLETS = 200 };
 
 static void *need(int64_t count, size_t size)
 {
@@ -36,8 +38,10 @@ static void *need(int64_t count, size_t size)
 typedef struct two_sets {
     random_store both;
     int64_t queries;
-    double *norms; /* of both, or NULL */
-    bool bare[2];  /* queries, the store: without labels */
+    int rule;
+    double *norms;       /* of both, or NULL */
+    bool bare[2];        /* queries, the store: without labels */
+    trm_pair_list pairs; /* all; all ranks give them, since repeats don't matter */
     random_run run;
     trm_evaluate_options options; /* given: all triplets */
     bool gradient;
@@ -58,14 +62,14 @@ static bool takes_part(const two_sets *c, int64_t row)
     return reference_takes_part(&view, row);
 }
 
-/* A row of the store that may be the positive (like) or the negative of query a, but not `not`; -1: none was met. */
-static int64_t a_partner(test_random *random, const two_sets *c, int64_t a, bool like, int64_t not )
+/* A row of the store that may be the positive (like) or the negative of query a, but not `other`; -1: none was met. */
+static int64_t a_partner(test_random *random, const two_sets *c, int64_t a, bool like, int64_t other)
 {
     const int64_t *labels = c->both.labels;
     for (int attempt = 0; attempt < 60 && rows_of(c) > 0; attempt++) {
         const int64_t i = test_random_below(random, rows_of(c)), row = c->queries + i;
-        const bool fits = c->options.given_unlabelled || (labels[row] == labels[a]) == like;
-        if (i != not &&fits && takes_part(c, row))
+        const bool fits = c->rule != LABELS || (labels[row] == labels[a]) == like;
+        if (i != other && fits && takes_part(c, row))
             return i;
     }
     return -1;
@@ -88,6 +92,32 @@ static void draw_triplets(test_random *random, two_sets *c, int64_t wanted)
         negative[at++] = again < 0 ? n : negative[again];
     }
     c->options.given = (trm_given_triplets){at, anchor, positive, negative};
+}
+
+/* Some pairs, at random, and all rows of the store with the last query. */
+static void draw_pairs(test_random *random, two_sets *c)
+{
+    const int64_t rows = rows_of(c), count = c->queries > 0 && rows > 0 ? rows + 50 : 0;
+    int64_t *query = need(2 * count, sizeof *query), *positive = query + count;
+    for (int64_t k = 0; k < count; k++) {
+        query[k] = k < rows ? c->queries - 1 : test_random_below(random, c->queries);
+        positive[k] = k < rows ? k : test_random_below(random, rows);
+    }
+    c->pairs = (trm_pair_list){count, query, positive};
+    c->options.mine.pairs = &c->pairs;
+}
+
+/* Given, or mined, which takes more than names. */
+static void draw_source(test_random *random, two_sets *c)
+{
+    trm_evaluate_options *o = &c->options;
+    const int kind = (int)test_random_below(random, 6);
+    o->source = kind < 3 ? TRM_SOURCE_GIVEN : kind == 3 ? TRM_SOURCE_BATCH_HARD : TRM_SOURCE_MINED;
+    o->lone = test_random_below(random, 2);
+    o->mine.negatives = kind == 4 ? "semihard" : "topk:3";
+    o->mine.window = TRM_WINDOW_NONE;
+    if (o->source != TRM_SOURCE_GIVEN && c->rule == NAMES)
+        c->rule = PAIRS;
 }
 
 static void deal(test_random *random, two_sets *c)
@@ -113,14 +143,16 @@ static void draw_case(int number, test_random *random, two_sets *c)
     random_run_draw(random, &c->run);
     trm_evaluate_options *o = &c->options;
     trm_evaluate_options_init(o);
-    o->source = TRM_SOURCE_GIVEN;
     o->loss.metric = (trm_metric)(number % 4);
     o->loss.soft = number / 4 % 2;
     o->loss.swap = number / 8 % 2;
     o->loss.reduction = (trm_reduction)(number / 16 % 5);
     o->loss.margin = margins[test_random_below(random, 5)];
     o->loss.whole_at_zero = test_random_below(random, 2);
-    o->given_unlabelled = number / 80 % 2;
+    c->rule = number / 80 % RULES;
+    draw_source(random, c);
+    if (c->rule != LABELS)
+        c->both.ignore_count = 0; /* there is nothing to ignore by */
     c->gradient = c->gradient && !(c->both.denormal && o->loss.metric == TRM_METRIC_COSINE);
     if (test_random_below(random, 3) == 0 && !c->both.denormal) {
         c->norms = need(c->both.rows, sizeof *c->norms);
@@ -128,9 +160,11 @@ static void draw_case(int number, test_random *random, two_sets *c)
             MPI_Abort(MPI_COMM_WORLD, 1);
     }
     for (int k = 0; k < 2; k++)
-        c->bare[k] = o->given_unlabelled && test_random_below(random, 2);
+        c->bare[k] = c->rule != LABELS && test_random_below(random, 2);
     draw_triplets(random, c,
                   test_random_below(random, 4) == 0 ? test_random_below(random, 4) : MOST_TRIPLETS);
+    if (c->rule == PAIRS)
+        draw_pairs(random, c);
     deal(random, c);
 }
 
@@ -141,6 +175,7 @@ static void destroy_case(two_sets *c)
         free(c->first[k]);
     free(c->norms);
     free(c->ids);
+    free((void *)(uintptr_t)c->pairs.query);
 }
 
 static void describe(const char *what, int number, const two_sets *c)
@@ -149,11 +184,12 @@ static void describe(const char *what, int number, const two_sets *c)
     fprintf(
         stderr,
         "case %d: %s\n  %lld queries, %lld rows x %d, %s; %lld triplets\n  metric %s, margin %g, soft %d, "
-        "swap %d, reduction %d, normalize %d, gradient %d, unlabelled %d (bare %d, %d)\n",
+        "swap %d, reduction %d, normalize %d, gradient %d, "
+        "rule %d (bare %d, %d), source %d\n",
         number, what, (long long)c->queries, (long long)rows_of(c), c->both.dim, c->both.flavour,
         (long long)c->options.given.count, trm_metric_name(loss->metric), loss->margin, loss->soft,
-        loss->swap, (int)loss->reduction, c->norms != NULL, c->gradient, c->options.given_unlabelled,
-        c->bare[0], c->bare[1]);
+        loss->swap, (int)loss->reduction, c->norms != NULL, c->gradient, c->rule, c->bare[0], c->bare[1],
+        (int)c->options.source);
     random_run_describe(&c->run);
 }
 
@@ -192,39 +228,56 @@ static trm_batch batch_of(const two_sets *c, int set)
                        c->bare[set] ? NULL : labels, c->norms ? c->norms + row : NULL};
 }
 
-typedef void (*spoil_fn)(trm_batch *queries, trm_batch *batch, trm_evaluate_options *options,
-                         float **gradient);
+/* What a call gets, to be changed. */
+typedef struct call {
+    trm_batch batch[2];
+    trm_evaluate_options options;
+    float *gradient[2];
+} call;
+typedef void (*spoil_fn)(call *c);
+
+static trm_status make_rows(const two_sets *c, trm_run *run, trm_rows **store, trm_rows **queries,
+                            trm_error *err)
+{
+    const trm_batch q = batch_of(c, QUERIES), s = batch_of(c, STORE);
+    trm_status status = c->rule == LABELS
+                            ? trm_rows_create(run, s.count, s.dim, s.embeddings, s.labels,
+                                              c->both.ignore_count, c->both.ignore_label, store, err)
+                            : trm_rows_create_by_id(run, s.count, s.dim, s.embeddings, s.labels, store, err);
+    if (status == TRM_OK)
+        status = trm_rows_create_queries(run, *store, q.count, q.embeddings, q.labels, queries, err);
+    return status;
+}
 
 /* spoil: changes what the call gets; NULL: nothing. Collective. */
 static void evaluate(const two_sets *c, spoil_fn spoil, outcome *o)
 {
     trm_run *run = NULL;
-    trm_rows *rows = NULL;
-    const int64_t from = c->first[TRIPLETS][rank];
-    trm_batch queries = batch_of(c, QUERIES), batch = batch_of(c, STORE);
-    trm_evaluate_options options = c->options;
+    trm_rows *rows = NULL, *queries = NULL;
+    const int64_t from = c->first[TRIPLETS][rank], given = c->first[TRIPLETS][rank + 1] - from;
+    const trm_given_triplets *all = &c->options.given;
+    call made = {.batch = {batch_of(c, QUERIES), batch_of(c, STORE)}, .options = c->options};
     *o = (outcome){.err = TRM_ERROR_INIT};
     for (int k = 0; k < 2; k++) {
-        const int64_t values = (k == QUERIES ? queries : batch).count * c->both.dim;
+        const int64_t values = made.batch[k].count * c->both.dim;
         o->gradient[k] = need(values, sizeof(float));
         memset(o->gradient[k], 0xff, (size_t)values * sizeof(float)); /* not a number */
+        made.gradient[k] = c->gradient ? o->gradient[k] : NULL;
     }
-    float *gradient[2] = {c->gradient ? o->gradient[0] : NULL, c->gradient ? o->gradient[1] : NULL};
-    options.given = (trm_given_triplets){c->first[TRIPLETS][rank + 1] - from, c->options.given.anchor + from,
-                                         c->options.given.positive + from, c->options.given.negative + from};
-    options.queries = &queries;
-    const trm_batch made_of = {batch.count, batch.dim, batch.embeddings,
-                               c->both.labels + c->queries + c->first[STORE][rank], NULL};
-    if (spoil)
-        spoil(&queries, &batch, &options, gradient);
-    options.queries_gradient = gradient[QUERIES];
     o->status = trm_run_create(MPI_COMM_WORLD, &c->run.options, &run, &o->err);
     if (o->status == TRM_OK)
-        o->status = trm_rows_create(run, made_of.count, made_of.dim, made_of.embeddings, made_of.labels,
-                                    c->both.ignore_count, c->both.ignore_label, &rows, &o->err);
+        o->status = make_rows(c, run, &rows, &queries, &o->err);
+    made.options.given =
+        (trm_given_triplets){given, all->anchor + from, all->positive + from, all->negative + from};
+    made.options.mine.queries = queries;
+    made.options.queries = &made.batch[QUERIES];
+    made.options.queries_gradient = made.gradient[QUERIES];
+    if (spoil)
+        spoil(&made);
     if (o->status == TRM_OK)
-        o->status = trm_evaluate(run, rows, &batch, &options, keep, o, gradient[STORE], &o->mined, &o->loss,
-                                 &o->part, &o->err);
+        o->status = trm_evaluate(run, rows, &made.batch[STORE], &made.options, keep, o, made.gradient[STORE],
+                                 &o->mined, &o->loss, &o->part, &o->err);
+    trm_rows_destroy(&queries);
     trm_rows_destroy(&rows);
     trm_run_destroy(&run);
 }
@@ -330,34 +383,68 @@ static const char *broken_invariant(const two_sets *c, const reference_loss *wan
     return NULL;
 }
 
-/* Whether the library agrees with brute force; the same answer on all ranks. Collective. */
+/* All ranks' triplets as a list, in new memory at anchor. Collective. */
+static trm_given_triplets list_of(const outcome *o)
+{
+    int *sizes = need(2 * ranks, sizeof *sizes), *starts = sizes + ranks, all = 0;
+    const int own = (int)(o->count * (int64_t)sizeof(trm_triplet));
+    MPI_Allgather(&own, 1, MPI_INT, sizes, 1, MPI_INT, MPI_COMM_WORLD);
+    for (int r = 0; r < ranks; r++) {
+        starts[r] = all;
+        all += sizes[r];
+    }
+    trm_triplet *triplets = need(all, 1);
+    MPI_Allgatherv(o->triplets, own, MPI_BYTE, triplets, sizes, starts, MPI_BYTE, MPI_COMM_WORLD);
+    const int64_t count = all / (int64_t)sizeof *triplets;
+    int64_t *anchor = need(3 * count, sizeof *anchor), *positive = anchor + count,
+            *negative = positive + count;
+    for (int64_t k = 0; k < count; k++) {
+        anchor[k] = triplets[k].anchor;
+        positive[k] = triplets[k].positive;
+        negative[k] = triplets[k].negative;
+    }
+    free(triplets);
+    free(sizes);
+    return (trm_given_triplets){count, anchor, positive, negative};
+}
+
+static const char *compare(const two_sets *c, const reference_loss *want, const outcome *got)
+{
+    const char *wrong = differing_number(want, got);
+    if (!wrong && c->options.source == TRM_SOURCE_GIVEN)
+        wrong = differing_triplets(c, want, got);
+    for (int set = 0; set < 2 && !wrong && c->gradient; set++)
+        wrong = differing_gradient(c, want, got, set);
+    if (!wrong)
+        wrong = differing_size(want, got, c->gradient);
+    return !wrong && c->gradient ? broken_invariant(c, want) : wrong;
+}
+
+/* Whether the library agrees with brute force, of mined triplets on those that were mined; the same answer on all
+ * ranks. Collective. */
 static bool agrees(int number, const two_sets *c, int *active)
 {
     const reference_store view = random_store_view(&c->both);
+    trm_evaluate_options options = c->options;
     reference_loss want;
     outcome got;
-    const char *wrong = NULL;
-    reference_loss_of_two_sets(&view, c->queries, &c->options, c->norms, &want);
     evaluate(c, NULL, &got);
-    if (got.status != TRM_OK) {
-        fprintf(stderr, "  status %d: %s\n", (int)got.status, got.err.text);
-        wrong = "an error";
+    if (!everywhere(got.status == TRM_OK)) {
+        describe(got.err.text, number, c);
+        destroy_outcome(&got);
+        return false;
     }
-    if (!wrong)
-        wrong = differing_number(&want, &got);
-    if (!wrong)
-        wrong = differing_triplets(c, &want, &got);
-    for (int set = 0; set < 2 && !wrong && c->gradient; set++)
-        wrong = differing_gradient(c, &want, &got, set);
-    if (!wrong)
-        wrong = differing_size(&want, &got, c->gradient);
-    if (!wrong && c->gradient)
-        wrong = broken_invariant(c, &want);
+    const trm_given_triplets emitted = list_of(&got);
+    if (c->options.source != TRM_SOURCE_GIVEN)
+        options.given = emitted;
+    reference_loss_of_two_sets(&view, c->queries, c->rule == LABELS, &options, c->norms, &want);
+    const char *wrong = compare(c, &want, &got);
     *active += got.loss.active > 0;
     if (wrong)
         describe(wrong, number, c);
     reference_loss_destroy(&want);
     destroy_outcome(&got);
+    free((void *)(uintptr_t)emitted.anchor);
     return everywhere(wrong == NULL);
 }
 

@@ -81,14 +81,16 @@ static trm_triplet *mined(const reference_store *store, const double *d, const t
     return result.triplets;
 }
 
-/* first: the row that is the first of those that positives and negatives are. */
+/* first: the row that is the first of those that positives and negatives are. A positive of -1 is none. */
 static trm_triplet *given(const reference_store *store, const double *d, const trm_given_triplets *list,
                           int64_t first, int64_t *count)
 {
     trm_triplet *triplets = need(list->count, sizeof *triplets);
     for (int64_t k = 0; k < list->count; k++) {
-        const int64_t a = list->anchor[k], p = first + list->positive[k], n = first + list->negative[k];
-        triplets[k] = (trm_triplet){a, p, n, d[a * store->rows + p], d[a * store->rows + n], 0, 1};
+        const int64_t a = list->anchor[k], n = first + list->negative[k];
+        const int64_t p = list->positive[k] < 0 ? -1 : first + list->positive[k];
+        const double d_ap = p < 0 ? 0.0 : d[a * store->rows + p];
+        triplets[k] = (trm_triplet){a, p, n, d_ap, d[a * store->rows + n], 0, 1};
     }
     *count = list->count;
     return triplets;
@@ -198,6 +200,23 @@ static int64_t count_named(int64_t queries, const trm_given_triplets *list)
         named += is_anchor;
     }
     return named;
+}
+
+/* Queries with a listed row and one that is not, of so many rows. */
+static int64_t count_listed(int64_t queries, int64_t rows, const trm_pair_list *pairs)
+{
+    int64_t valid = 0;
+    for (int64_t a = 0; a < queries; a++) {
+        int64_t listed = 0;
+        for (int64_t i = 0; i < rows; i++) {
+            bool is_listed = false;
+            for (int64_t k = 0; k < pairs->count; k++)
+                is_listed = is_listed || (pairs->query[k] == a && pairs->positive[k] == i);
+            listed += is_listed;
+        }
+        valid += listed > 0 && listed < rows;
+    }
+    return valid;
 }
 
 /* ---- the value ---- */
@@ -413,15 +432,17 @@ void reference_loss_evaluate(const reference_store *store, const trm_evaluate_op
     free(d);
 }
 
-void reference_loss_of_two_sets(const reference_store *both, int64_t queries,
+void reference_loss_of_two_sets(const reference_store *both, int64_t queries, bool by_label,
                                 const trm_evaluate_options *options, const double *norms,
                                 reference_loss *loss)
 {
+    const trm_pair_list *pairs = options->mine.pairs;
     *loss = (reference_loss){.options = options->loss, .counted = queries};
     double *d = table_of(both, options->loss.metric, 1.0);
     trm_triplet *triplets = given(both, d, &options->given, queries, &loss->count);
-    loss->valid = options->given_unlabelled ? count_named(queries, &options->given)
-                                            : count_valid(both, queries, queries);
+    loss->valid = by_label        ? count_valid(both, queries, queries)
+                  : pairs != NULL ? count_listed(queries, both->rows - queries, pairs)
+                                  : count_named(queries, &options->given);
     evaluate(both, norms, d, triplets, loss);
     free(d);
 }

@@ -42,9 +42,10 @@ trm_triplet *reference_loss_triplets(const reference_store *store, const trm_eva
 void reference_loss_evaluate(const reference_store *store, const trm_evaluate_options *options,
                              const double *norms, reference_loss *loss);
 /* The same of two sets, whose rows are in one store, first those that are queries, then the others; options->given has
- * the triplets, with row ids of each set, from 0. What is found is of the rows of both, as they are in the store, which
- * is also the order that terms are added in. */
-void reference_loss_of_two_sets(const reference_store *both, int64_t queries,
+ * the triplets, with row ids of each set, from 0; a positive of -1 is none. Valid queries are counted by label, or by
+ * options->mine.pairs, or where there are none, as those that are anchors. What is found is of the rows of both, as they
+ * are in the store, which is also the order that terms are added in. */
+void reference_loss_of_two_sets(const reference_store *both, int64_t queries, bool by_label,
                                 const trm_evaluate_options *options, const double *norms,
                                 reference_loss *loss);
 void reference_loss_destroy(reference_loss *loss);
