@@ -114,7 +114,7 @@ static trm_status inspect_kind(const trm_named_file *about, int file, trm_source
     const char *other = trm_first_bytes_known(file, found->bytes);
     if (other == NULL)
         return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA, "%s '%s': is %s, needs HDF5, a NumPy array (.npy) or text",
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': neither HDF5 nor a NumPy array (.npy) nor text but %s",
                     about->kind, about->path, other);
 }
 

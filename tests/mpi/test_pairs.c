@@ -430,10 +430,10 @@ static void hdf5_of_another_sort_is_refused(void **state)
     assert_true(refused("p.h5", "truncated HDF5 file: it ends within its first bytes"));
     put_text("p.h5", "\x89HDF\n\x1a\n");
     assert_true(refused("p.h5",
-                        "is an HDF5 file whose first bytes were changed, as a transfer in text mode does, "
-                        "needs HDF5, a NumPy array (.npy) or text"));
+                        "neither HDF5 nor a NumPy array (.npy) nor text but an HDF5 file whose first bytes "
+                        "were changed, as a transfer in text mode does"));
     put_text("p.h5", "\x1f\x8b\x08more");
-    assert_true(refused("p.h5", "is a gzip file, needs HDF5, a NumPy array (.npy) or text"));
+    assert_true(refused("p.h5", "neither HDF5 nor a NumPy array (.npy) nor text but a gzip file"));
 }
 
 /* ---- .npy ---- */
