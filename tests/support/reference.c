@@ -38,25 +38,31 @@ static double difference(const float *x, const float *y, int dim)
     return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
-double reference_distance(const reference_store *store, trm_metric metric, int64_t i, int64_t j)
+double reference_distance_between(const reference_store *one, int64_t i, const reference_store *other,
+                                  int64_t j, trm_metric metric)
 {
-    const float *x = store->embeddings + i * store->dim;
-    const float *y = store->embeddings + j * store->dim;
-    double g = dot(x, y, store->dim);
-    double nx = dot(x, x, store->dim);
-    double ny = dot(y, y, store->dim);
+    const float *x = one->embeddings + i * one->dim;
+    const float *y = other->embeddings + j * one->dim;
+    double g = dot(x, y, one->dim);
+    double nx = dot(x, x, one->dim);
+    double ny = dot(y, y, one->dim);
     double square = (nx + ny) - 2.0 * g;
     if (square < (nx + ny) / 1024.0)
-        square = difference(x, y, store->dim);
+        square = difference(x, y, one->dim);
     if (metric == TRM_METRIC_SQL2)
         return square;
     if (metric == TRM_METRIC_L2)
         return sqrt(square);
     if (metric == TRM_METRIC_COSINE) {
-        double d = 1.0 - g / sqrt(fmax(nx, store->norm_floor) * fmax(ny, store->norm_floor));
+        double d = 1.0 - g / sqrt(fmax(nx, one->norm_floor) * fmax(ny, one->norm_floor));
         return d > 0.0 ? d : 0.0;
     }
     return g == 0.0 ? 0.0 : -g; /* +0, never -0 */
+}
+
+double reference_distance(const reference_store *store, trm_metric metric, int64_t i, int64_t j)
+{
+    return reference_distance_between(store, i, store, j, metric);
 }
 
 /* As Python's math.fsum: partials never overlap, the last step mends a tie that hides a smaller partial. */

@@ -34,6 +34,9 @@ typedef struct reference_result {
 
 /* d(i,j). */
 double reference_distance(const reference_store *store, trm_metric metric, int64_t i, int64_t j);
+/* The same of two sets: i is a row of one, j of the other. */
+double reference_distance_between(const reference_store *one, int64_t i, const reference_store *other,
+                                  int64_t j, trm_metric metric);
 
 /* Mines by brute force; stops the program when out of memory. The caller owns *result. */
 void reference_mine(const reference_store *store, const trm_mine_options *options, reference_result *result);

@@ -16,15 +16,19 @@ typedef struct neighbour {
 
 /* An anchor while it is mined; lists are sorted by (d, id) until its triplets are made. */
 typedef struct anchor {
-    const reference_store *store;
+    const family_sets *sets;
+    const reference_store *from, *store; /* the set that the anchor is of, and the one of its candidates */
     const family_options *options;
     int64_t row;
+    bool *listed; /* of each row of the store, where there is a list */
     neighbour *positives, *negatives;
     int64_t p, n;
     double nearest, farthest; /* d of the nearest negative, of the farthest selected positive */
     neighbour *chosen;
     int64_t chosen_count; /* in order of rank */
 } anchor;
+
+static const int64_t no_row = -1; /* the positive of an anchor that has none */
 
 static void die(const char *what, const char *detail)
 {
@@ -53,6 +57,12 @@ static double number_of(const char *word)
     if (!colon)
         die("no number", word);
     return strtod(colon + 1, NULL);
+}
+
+/* From the anchor to a row of the store. */
+static double distance_to(const anchor *a, trm_metric metric, int64_t id)
+{
+    return reference_distance_between(a->from, a->row, a->store, id, metric);
 }
 
 /* ---- orders and draws ---- */
@@ -266,7 +276,8 @@ static void count_kept(const anchor *a, family_result *result)
 static bool near_a_positive(const anchor *a, int64_t negative, double radius)
 {
     for (int64_t i = 0; i < a->p; i++)
-        if (reference_distance(a->store, a->options->metric, a->positives[i].id, negative) <= radius)
+        if (a->positives[i].id != no_row &&
+            reference_distance(a->store, a->options->metric, a->positives[i].id, negative) <= radius)
             return true;
     return false;
 }
@@ -335,7 +346,7 @@ static double l2_distance(const anchor *a, const neighbour *negative)
 {
     if (a->options->metric == TRM_METRIC_COSINE)
         return sqrt(2.0 * negative->d);
-    return reference_distance(a->store, TRM_METRIC_L2, a->row, negative->id);
+    return distance_to(a, TRM_METRIC_L2, negative->id);
 }
 
 /* Gives every candidate its key in the race; those of weight 0 leave it. */
@@ -460,14 +471,37 @@ static void make_triplets(anchor *a, family_result *result, int64_t *capacity)
     }
 }
 
-static void gather_neighbours(anchor *a)
+typedef enum role { NEITHER, POSITIVE, NEGATIVE } role;
+
+static role role_of(const anchor *a, int64_t row)
+{
+    const family_sets *sets = a->sets;
+    if ((sets->queries == NULL && row == a->row) || !reference_takes_part(a->store, row))
+        return NEITHER;
+    const bool same = (!sets->listed || sets->and_labels) && a->store->labels[row] == a->from->labels[a->row];
+    if (!sets->listed)
+        return same ? POSITIVE : NEGATIVE;
+    return a->listed[row] ? POSITIVE : same ? NEITHER : NEGATIVE;
+}
+
+static void gather_neighbours(anchor *a, family_result *result)
 {
     a->p = a->n = a->chosen_count = 0;
-    for (int64_t i = 0; i < a->store->rows; i++) {
-        if (i == a->row || !reference_takes_part(a->store, i))
+    for (int64_t i = 0; i < a->store->rows; i++)
+        a->listed[i] = false;
+    for (int64_t i = 0; i < a->sets->pairs && a->sets->listed; i++) {
+        const family_pair *pair = &a->sets->pair[i];
+        if (pair->query != a->row)
             continue;
-        const neighbour row = {reference_distance(a->store, a->options->metric, a->row, i), 0.0, i};
-        if (a->store->labels[i] == a->store->labels[a->row])
+        result->repeated_pairs += a->listed[pair->positive];
+        a->listed[pair->positive] = true;
+    }
+    for (int64_t i = 0; i < a->store->rows; i++) {
+        const role is = role_of(a, i);
+        if (is == NEITHER)
+            continue;
+        const neighbour row = {distance_to(a, a->options->metric, i), 0.0, i};
+        if (is == POSITIVE)
             a->positives[a->p++] = row;
         else
             a->negatives[a->n++] = row;
@@ -478,21 +512,24 @@ static void gather_neighbours(anchor *a)
 
 static void mine_anchor(anchor *a, family_result *result, int64_t *capacity)
 {
-    gather_neighbours(a);
+    gather_neighbours(a, result);
     result->anchors.total++;
-    if (a->p == 0) {
+    if (a->p == 0)
         result->anchors.no_positive++;
-    } else if (a->n == 0) {
+    else if (a->n == 0)
         result->anchors.no_negative++;
-    } else {
+    else
         result->anchors.valid++;
-        select_positives(a);
-        a->nearest = a->negatives[0].d;
-        a->farthest = a->positives[a->p - 1].d;
-        result->positive_pairs += a->p;
-        count_sets(a, result);
-        make_triplets(a, result, capacity);
-    }
+    if (a->p == 0 && a->options->lone)
+        a->positives[a->p++] = (neighbour){0.0, 0.0, no_row};
+    if (a->p == 0 || a->n == 0)
+        return;
+    select_positives(a);
+    a->nearest = a->negatives[0].d;
+    a->farthest = a->positives[a->p - 1].d;
+    result->positive_pairs += a->p;
+    count_sets(a, result);
+    make_triplets(a, result, capacity);
 }
 
 /* ---- statistics ---- */
@@ -607,18 +644,23 @@ static void check_words(const family_options *options)
         die("no lists for this policy", word);
 }
 
-void family_mine(const reference_store *store, const family_options *options, family_result *result)
+void family_mine_sets(const family_sets *sets, const family_options *options, family_result *result)
 {
+    const reference_store *store = sets->store;
     check_words(options);
     memset(result, 0, sizeof *result);
     result->lists.width = options->lists ? negatives_a_pair(options->negatives) : 0;
-    anchor a = {.store = store, .options = options};
+    anchor a = {.sets = sets,
+                .from = sets->queries != NULL ? sets->queries : store,
+                .store = store,
+                .options = options};
     a.positives = need(store->rows, sizeof *a.positives);
     a.negatives = need(store->rows, sizeof *a.negatives);
     a.chosen = need(store->rows, sizeof *a.chosen);
+    a.listed = need(store->rows, sizeof *a.listed);
     int64_t capacity = 0;
-    for (a.row = 0; a.row < store->rows; a.row++) {
-        if (reference_takes_part(store, a.row))
+    for (a.row = 0; a.row < a.from->rows; a.row++) {
+        if (reference_takes_part(a.from, a.row))
             mine_anchor(&a, result, &capacity);
         else
             result->anchors.ignored++;
@@ -626,6 +668,7 @@ void family_mine(const reference_store *store, const family_options *options, fa
     free(a.positives);
     free(a.negatives);
     free(a.chosen);
+    free(a.listed);
     if (result->total > options->list_at_most) {
         free(result->triplets);
         result->triplets = NULL;
@@ -634,6 +677,12 @@ void family_mine(const reference_store *store, const family_options *options, fa
     if (result->count > 0)
         qsort(result->triplets, (size_t)result->count, sizeof *result->triplets, reference_compare_triplets);
     describe_all(result);
+}
+
+void family_mine(const reference_store *store, const family_options *options, family_result *result)
+{
+    const family_sets one = {.store = store};
+    family_mine_sets(&one, options, result);
 }
 
 void family_destroy(family_result *result)

@@ -16,7 +16,9 @@
  *  - d_pos of the filters is the largest selected d(a,p). Relative margin: d_n >= d_pos * (1 + r) for sql2
  *    and l2; s_n <= s_pos - |s_pos| * r for cosine (s = 1 - d) and dot (s = -d).
  *  - Lists have a line for every selected pair, also where no negative was found.
- *  - Ranks and filters are for hard, topk, random and weighted; other policies take no notice of them. */
+ *  - Ranks and filters are for hard, topk, random and weighted; other policies take no notice of them.
+ *  - An anchor without a positive, with lone, has one pair: positive -1, d 0, which is near nothing. It is counted as
+ *    an anchor without a positive, and in all that pairs and triplets are counted in. */
 #ifndef TESTS_SUPPORT_REFERENCE_FAMILY_H
 #define TESTS_SUPPORT_REFERENCE_FAMILY_H
 
@@ -53,9 +55,29 @@ typedef struct family_options {
     int64_t rank_from, rank_to; /* 1, INT64_MAX: all of them */
     bool rank_order_after;      /* ranks count what the filters left */
     family_filter filter[FAMILY_FILTERS];
+    bool lone;            /* an anchor without a positive makes triplets, too */
     bool lists;           /* fill in the lists: for the policies with one negative a pair, or K */
     int64_t list_at_most; /* triplets; where there are more none is listed, only counted */
 } family_options;
+
+/* A row of the store that is a positive of a query. */
+typedef struct family_pair {
+    int64_t query, positive;
+} family_pair;
+
+/* What is mined against what. One set: every row of the store is an anchor, and of the other rows those with its label
+ * are positives, the others negatives. Two sets: anchors are the rows of queries, all others rows of the store, of which
+ * none is left out for its place. Without a list they go by label; labels to ignore are the same in both. */
+typedef struct family_sets {
+    const reference_store *store;
+    const reference_store *queries; /* NULL: one set */
+    bool
+        listed; /* positives are exactly those of the list, all other rows of the store negatives; no row is ignored,
+                  * and labels may be NULL */
+    bool and_labels;         /* with a list: a row with the query's label that is not listed is neither */
+    const family_pair *pair; /* in any order, also repeated */
+    int64_t pairs;
+} family_sets;
 
 /* Of the triplets' values: sums are exact and rounded once. */
 typedef struct family_statistics {
@@ -70,7 +92,8 @@ typedef struct family_result {
         int64_t total, valid, no_positive, no_negative, ignored;
         int64_t fell_short; /* got fewer negatives than the policy asks for: K, hard: 1; 0 for the others */
     } anchors;
-    int64_t positive_pairs; /* selected, of valid anchors */
+    int64_t repeated_pairs; /* of the list, those that are in it before */
+    int64_t positive_pairs; /* selected, of valid anchors and those of lone ones */
     int64_t total;          /* triplets, listed or not */
     int64_t fallback;       /* of these, with kind 1 */
     int64_t skipped;        /* pairs without a triplet, of policies that give a pair so many; else 0 */
@@ -96,6 +119,7 @@ void family_options_init(family_options *options);
 /* Mines by brute force; stops the program when out of memory or at a word that is none. The caller owns
  * *result. */
 void family_mine(const reference_store *store, const family_options *options, family_result *result);
+void family_mine_sets(const family_sets *sets, const family_options *options, family_result *result);
 void family_destroy(family_result *result);
 
 /* The draw of (a, n). */

@@ -483,6 +483,90 @@ static void stores_without_a_valid_anchor_make_nothing(void **state)
         }
 }
 
+/* ---- two sets ---- */
+
+/* Against the seven rows; there is a copy of each among them, which is an ordinary row:
+ *   0: 0 (0)  2 (1)  5 (1)  3 (3)  6 (4)  1 (6)  4 (6)
+ *   1: 1 (0)  4 (0)  6 (2)  3 (3)  2 (5)  0 (6)  5 (7)
+ *   2: 3 (0)  6 (1)  2 (2)  0 (3)  1 (3)  4 (3)  5 (4) */
+static const float asked[] = {0, 6, 3};
+static const int64_t asked_labels[] = {A, B, D + 1};
+static const reference_store questions = {3, 1, asked, asked_labels, NULL, 0, 0.0};
+
+static void queries_go_by_label_and_none_is_its_own_candidate(void **state)
+{
+    (void)state;
+    const family_sets sets = {.store = &golden, .queries = &questions};
+    family_options options = l2_options("topk:2");
+    family_result result;
+    family_mine_sets(&sets, &options, &result);
+    assert_int_equal(result.anchors.total, 3);
+    assert_int_equal(result.anchors.valid, 2);
+    assert_int_equal(result.anchors.no_positive, 1);
+    assert_int_equal(result.positive_pairs, 4); /* 0 with 0 and 1, 1 with 2 and 4 */
+    assert_int_equal(result.total, 8);
+    assert_int_equal(result.triplets[0].positive, 0);
+    assert_true(result.triplets[0].d_ap == 0.0);
+    family_destroy(&result);
+    options.positives = "easiest";
+    options.lone = true;
+    family_mine_sets(&sets, &options, &result);
+    CHECK_NEGATIVES(&result, 0, 2, 5);
+    CHECK_NEGATIVES(&result, 1, 1, 6);
+    CHECK_NEGATIVES(&result, 2, 3, 6);
+    assert_int_equal(result.anchors.no_positive, 1);
+    assert_int_equal(result.positive_pairs, 3);
+    assert_int_equal(result.triplets[4].positive, -1);
+    assert_true(result.triplets[4].d_ap == 0.0 && result.triplets[4].d_an == 0.0);
+    family_destroy(&result);
+}
+
+static void listed_rows_are_the_positives_whatever_labels_say(void **state)
+{
+    (void)state;
+    static const family_pair pair[] = {{0, 5}, {1, 4}, {0, 2}, {2, 3}, {0, 5}, {1, 1}};
+    static const reference_store bare = {7, 1, line, NULL, NULL, 0, 0.0};
+    static const reference_store bare_questions = {3, 1, asked, NULL, NULL, 0, 0.0};
+    family_sets sets = {.store = &bare, .queries = &bare_questions, .listed = true, .pair = pair, .pairs = 6};
+    family_options options = l2_options("topk:3");
+    options.positives = "hardest";
+    family_result result;
+    family_mine_sets(&sets, &options, &result);
+    CHECK_NEGATIVES(&result, 0, 0, 3, 6);
+    CHECK_NEGATIVES(&result, 1, 6, 3, 2);
+    CHECK_NEGATIVES(&result, 2, 6, 2, 0);
+    assert_int_equal(result.repeated_pairs, 1);
+    assert_int_equal(result.anchors.valid, 3);
+    assert_int_equal(result.triplets[0].positive, 2);
+    family_destroy(&result);
+    sets.store = &golden;
+    sets.queries = &questions;
+    sets.and_labels = true; /* neither 0 and 1 for query 0, nor 2 for query 1 */
+    family_mine_sets(&sets, &options, &result);
+    CHECK_NEGATIVES(&result, 0, 3, 6, 4);
+    CHECK_NEGATIVES(&result, 1, 6, 3, 0);
+    CHECK_NEGATIVES(&result, 2, 6, 2, 0);
+    family_destroy(&result);
+}
+
+static void what_is_near_a_listed_positive_is_measured_in_the_store(void **state)
+{
+    (void)state;
+    static const family_pair pair[] = {{1, 1}, {0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 6}};
+    const family_sets sets = {
+        .store = &golden, .queries = &questions, .listed = true, .pair = pair, .pairs = 8};
+    family_options options = l2_options("topk:2");
+    filter_by(&options, FAMILY_NOT_NEAR_POSITIVE, 0.0); /* 4 is a copy of 1 */
+    family_result result;
+    family_mine_sets(&sets, &options, &result);
+    CHECK_NEGATIVES(&result, 1, 6, 3);
+    CHECK_REMOVED(&result, 0, 0, 0, 0, 1);
+    assert_int_equal(result.anchors.no_negative, 1);
+    assert_int_equal(result.anchors.no_positive, 1);
+    assert_int_equal(result.anchors.valid, 1);
+    family_destroy(&result);
+}
+
 /* ---- draws ---- */
 
 /* Philox 4x32-10's published answer for key 0 and counter 0 is 6627e8d5 e169c58d ... */
@@ -896,6 +980,9 @@ int main(void)
         cmocka_unit_test(lists_of_an_anchor_are_by_row_of_the_positive),
         cmocka_unit_test(what_is_too_many_is_counted_and_not_listed),
         cmocka_unit_test(stores_without_a_valid_anchor_make_nothing),
+        cmocka_unit_test(queries_go_by_label_and_none_is_its_own_candidate),
+        cmocka_unit_test(listed_rows_are_the_positives_whatever_labels_say),
+        cmocka_unit_test(what_is_near_a_listed_positive_is_measured_in_the_store),
         cmocka_unit_test(a_draw_is_made_of_the_first_53_random_bits),
         cmocka_unit_test(random_choices_take_the_smallest_draws),
         cmocka_unit_test(random_positives_are_those_with_the_smallest_draws),
