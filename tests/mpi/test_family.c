@@ -8,7 +8,6 @@
 #include "support/random_family.h"
 #include "support/scratch.h"
 
-#include <math.h>
 #include <mpi.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,12 +99,6 @@ static void leave_out_what_is_not_there(family_options *options)
     }
 }
 
-/* An order goes with ranks only, of which all may be meant. */
-static bool has_ranks(const family_options *options)
-{
-    return options->rank_from > 1 || options->rank_to < INT64_MAX || options->rank_order_after;
-}
-
 /* The lines that a case is of, and how many; some may be NULL: the library has not all of it. */
 static int lines_of(const family_options *options, compared **of)
 {
@@ -120,7 +113,7 @@ static int lines_of(const family_options *options, compared **of)
     for (int filter = 0; filter < FAMILY_FILTERS; filter++)
         if (options->filter[filter].given)
             of[count++] = line_of("filter", random_family_filters[filter]);
-    if (has_ranks(options))
+    if (mined_has_ranks(options))
         of[count++] = line_of("ranks", options->rank_order_after ? "after" : "before");
     return count;
 }
@@ -132,71 +125,6 @@ static bool library_has(const family_options *options)
     for (int count = lines_of(options, of), i = 0; i < count; i++)
         all = all && of[i] != NULL;
     return all;
-}
-
-static int value_of(const trm_words *words, const char *word)
-{
-    const trm_word *found = trm_word_find(words, word, strlen(word));
-    return found != NULL ? found->value : 0;
-}
-
-static double value_or_nan(family_filter filter)
-{
-    return filter.given ? filter.value : NAN;
-}
-
-/* The case as the library takes it. ranks_text: room for the text of its ranks. */
-static trm_mine_options library_options(const family_options *family, char ranks_text[64])
-{
-    trm_mine_options options;
-    trm_mine_options_init(&options);
-    options.metric = family->metric;
-    options.margin = family->margin;
-    options.seed = family->seed;
-    options.positives = family->positives;
-    options.negatives = family->negatives;
-    options.window = (trm_window)value_of(&trm_window_words, family->window);
-    options.pick = (trm_pick)value_of(&trm_pick_words, family->pick);
-    options.fallback = (trm_fallback)value_of(&trm_fallback_words, family->fallback);
-    options.min_distance = value_or_nan(family->filter[FAMILY_MIN_DISTANCE]);
-    options.max_distance = value_or_nan(family->filter[FAMILY_MAX_DISTANCE]);
-    options.absolute_margin = value_or_nan(family->filter[FAMILY_ABSOLUTE_MARGIN]);
-    options.relative_margin = value_or_nan(family->filter[FAMILY_RELATIVE_MARGIN]);
-    options.not_near_positive = value_or_nan(family->filter[FAMILY_NOT_NEAR_POSITIVE]);
-    options.rank_order = family->rank_order_after ? TRM_RANK_AFTER : TRM_RANK_BEFORE;
-    if (family->rank_to < INT64_MAX)
-        snprintf(ranks_text, 64, "%lld-%lld", (long long)family->rank_from, (long long)family->rank_to);
-    else
-        snprintf(ranks_text, 64, "%lld-", (long long)family->rank_from);
-    if (has_ranks(family))
-        options.ranks = ranks_text;
-    return options;
-}
-
-/* The first count that differs, or NULL. listed: the triplets were, and not counted only, as a set may be. */
-static const char *differing_count(const family_result *want, const trm_mine_summary *got, bool set,
-                                   bool listed)
-{
-    const int64_t total = listed ? want->total : 0;
-#define DIFFERS(wanted, field)                                                                               \
-    if ((wanted) != got->field)                                                                              \
-    return #field
-    DIFFERS(want->anchors.total, anchors.total);
-    DIFFERS(want->anchors.valid, anchors.valid);
-    DIFFERS(want->anchors.no_positive, anchors.no_positive);
-    DIFFERS(want->anchors.no_negative, anchors.no_negative);
-    DIFFERS(want->anchors.ignored, anchors.ignored);
-    DIFFERS(want->positive_pairs, positive_pairs);
-    DIFFERS(total, triplets.total);
-    DIFFERS(want->fallback, triplets.fallback);
-    DIFFERS(total - want->fallback, triplets.semihard); /* kind 0 */
-    DIFFERS(set ? want->total : 0, set_size);
-    DIFFERS(want->skipped, triplets.skipped);
-    DIFFERS(want->anchors.fell_short, filters.short_anchors);
-    for (int f = 0; f < TRM_FILTERS; f++)
-        DIFFERS(want->removed[f], filters.removed[f]); /* both in the order in which they are charged */
-#undef DIFFERS
-    return NULL;
 }
 
 static void note(const family_options *options, int64_t triplets)
@@ -233,7 +161,7 @@ static bool agrees(int number, const random_store *store, const random_family *f
     if (!listed || want.count == want.total)
         wrong = mined_differs(got, want.triplets, listed ? want.count : 0);
     if (!wrong)
-        wrong = differing_count(&want, summary, set, listed);
+        wrong = mined_differing_count(&want, summary, set, listed);
     if (wrong) {
         char text[512];
         random_family_describe(family, text, sizeof text);
@@ -267,9 +195,9 @@ static bool run_case(int number, int64_t *first)
     random_run_draw(&random, &run);
     random_run_deal(&random, &run, store.rows, first);
     bool good = true;
-    char ranks_text[64];
+    char ranks_text[MINED_RANKS];
     if (library_has(&family.options) && (number < CASES || takes_filters(&family.options))) {
-        trm_mine_options options = library_options(&family.options, ranks_text);
+        trm_mine_options options = mined_options(&family.options, ranks_text);
         options.emit_sets = test_random_below(&random, 3) > 0;
         trm_mine_summary summary = {0};
         trm_error err = TRM_ERROR_INIT;

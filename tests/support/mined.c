@@ -1,9 +1,11 @@
 /* Random runs of mining jobs; see mined.h. */
 #include "support/mined.h"
 
+#include "mine/options.h"
 #include "support/reference.h"
 #include "support/scratch.h"
 
+#include <math.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +133,53 @@ trm_status mined_run(const random_store *store, const random_run *how, const int
     return status;
 }
 
+trm_status mined_run_sets(const random_sets *sets, const random_run *how, const int64_t *queries_first,
+                          const int64_t *store_first, const int64_t *pairs_first, trm_mine_options *options,
+                          mined *out, trm_mine_summary *summary, trm_error *err)
+{
+    trm_run *run = NULL;
+    trm_rows *rows = NULL, *queries = NULL;
+    const random_store *q = &sets->queries, *s = &sets->store;
+    const int64_t q_start = queries_first[rank], q_count = queries_first[rank + 1] - q_start;
+    const int64_t s_start = store_first[rank], s_count = store_first[rank + 1] - s_start;
+    const int64_t p_start = pairs_first[rank], p_count = pairs_first[rank + 1] - p_start;
+    int64_t *query = calloc((size_t)p_count + 1, sizeof *query),
+            *positive = calloc((size_t)p_count + 1, sizeof *positive);
+    if (!query || !positive)
+        abort();
+    for (int64_t i = 0; i < p_count; i++) {
+        query[i] = sets->pair[p_start + i].query;
+        positive[i] = sets->pair[p_start + i].positive;
+    }
+    const trm_pair_list list = {p_count, query, positive};
+    const float *x = s->embeddings + s_start * s->dim;
+    *out = (mined){0};
+    trm_status status = trm_run_create(MPI_COMM_WORLD, &how->options, &run, err);
+    if (status == TRM_OK && sets->listed)
+        status = trm_rows_create_by_id(run, s_count, s->dim, x, sets->labelled ? s->labels + s_start : NULL,
+                                       &rows, err);
+    else if (status == TRM_OK)
+        status = trm_rows_create(run, s_count, s->dim, x, s->labels + s_start, s->ignore_count,
+                                 s->ignore_label, &rows, err);
+    if (status == TRM_OK)
+        status = trm_rows_create_queries(run, rows, q_count, q->embeddings + q_start * q->dim,
+                                         sets->labelled ? q->labels + q_start : NULL, &queries, err);
+    options->queries = queries;
+    options->pairs = sets->listed ? &list : NULL;
+    options->and_labels = sets->and_labels;
+    if (status == TRM_OK)
+        status = trm_mine(run, rows, options, put_in, out, summary, NULL, err);
+    options->queries = NULL;
+    options->pairs = NULL;
+    trm_rows_destroy(&queries);
+    trm_rows_destroy(&rows);
+    trm_run_destroy(&run);
+    free(query);
+    free(positive);
+    gather(out);
+    return status;
+}
+
 void mined_destroy(mined *out)
 {
     free(out->triplets);
@@ -156,4 +205,77 @@ const char *mined_differs(const mined *got, const trm_triplet *want, int64_t cou
     if (count != got->count)
         return "the number of triplets differs";
     return got->unsorted ? "a rank's triplets were not sorted" : NULL;
+}
+
+/* ---- the family ---- */
+
+bool mined_has_ranks(const family_options *options)
+{
+    return options->rank_from > 1 || options->rank_to < INT64_MAX || options->rank_order_after;
+}
+
+static int value_of(const trm_words *words, const char *word)
+{
+    const trm_word *found = trm_word_find(words, word, strlen(word));
+    return found != NULL ? found->value : 0;
+}
+
+static double value_or_nan(family_filter filter)
+{
+    return filter.given ? filter.value : NAN;
+}
+
+trm_mine_options mined_options(const family_options *family, char ranks_text[MINED_RANKS])
+{
+    trm_mine_options options;
+    trm_mine_options_init(&options);
+    options.metric = family->metric;
+    options.margin = family->margin;
+    options.seed = family->seed;
+    options.lone = family->lone;
+    options.positives = family->positives;
+    options.negatives = family->negatives;
+    options.window = (trm_window)value_of(&trm_window_words, family->window);
+    options.pick = (trm_pick)value_of(&trm_pick_words, family->pick);
+    options.fallback = (trm_fallback)value_of(&trm_fallback_words, family->fallback);
+    options.min_distance = value_or_nan(family->filter[FAMILY_MIN_DISTANCE]);
+    options.max_distance = value_or_nan(family->filter[FAMILY_MAX_DISTANCE]);
+    options.absolute_margin = value_or_nan(family->filter[FAMILY_ABSOLUTE_MARGIN]);
+    options.relative_margin = value_or_nan(family->filter[FAMILY_RELATIVE_MARGIN]);
+    options.not_near_positive = value_or_nan(family->filter[FAMILY_NOT_NEAR_POSITIVE]);
+    options.rank_order = family->rank_order_after ? TRM_RANK_AFTER : TRM_RANK_BEFORE;
+    if (family->rank_to < INT64_MAX)
+        snprintf(ranks_text, MINED_RANKS, "%lld-%lld", (long long)family->rank_from,
+                 (long long)family->rank_to);
+    else
+        snprintf(ranks_text, MINED_RANKS, "%lld-", (long long)family->rank_from);
+    if (mined_has_ranks(family))
+        options.ranks = ranks_text;
+    return options;
+}
+
+const char *mined_differing_count(const family_result *want, const trm_mine_summary *got, bool set,
+                                  bool listed)
+{
+    const int64_t total = listed ? want->total : 0;
+#define DIFFERS(wanted, field)                                                                               \
+    if ((wanted) != got->field)                                                                              \
+    return #field
+    DIFFERS(want->anchors.total, anchors.total);
+    DIFFERS(want->anchors.valid, anchors.valid);
+    DIFFERS(want->anchors.no_positive, anchors.no_positive);
+    DIFFERS(want->anchors.no_negative, anchors.no_negative);
+    DIFFERS(want->anchors.ignored, anchors.ignored);
+    DIFFERS(want->repeated_pairs, repeated_pairs);
+    DIFFERS(want->positive_pairs, positive_pairs);
+    DIFFERS(total, triplets.total);
+    DIFFERS(want->fallback, triplets.fallback);
+    DIFFERS(total - want->fallback, triplets.semihard); /* kind 0 */
+    DIFFERS(set ? want->total : 0, set_size);
+    DIFFERS(want->skipped, triplets.skipped);
+    DIFFERS(want->anchors.fell_short, filters.short_anchors);
+    for (int f = 0; f < TRM_FILTERS; f++)
+        DIFFERS(want->removed[f], filters.removed[f]); /* both in the order in which they are charged */
+#undef DIFFERS
+    return NULL;
 }

@@ -3,7 +3,9 @@
 #ifndef TESTS_SUPPORT_MINED_H
 #define TESTS_SUPPORT_MINED_H
 
+#include "support/random_sets.h"
 #include "support/random_store.h"
+#include "support/reference_family.h"
 #include "trimine/mine.h"
 #include "trimine/run.h"
 
@@ -30,9 +32,24 @@ typedef struct mined {
 /* Mines the store as dealt. The caller owns *out, also after a failure. Collective. */
 trm_status mined_run(const random_store *store, const random_run *run, const int64_t *first,
                      const trm_mine_options *options, mined *out, trm_mine_summary *summary, trm_error *err);
+/* The same of two sets, each dealt in a way of its own, as is the list of pairs. Fills in the sets in options, for this
+ * call. Collective. */
+trm_status mined_run_sets(const random_sets *sets, const random_run *run, const int64_t *queries_first,
+                          const int64_t *store_first, const int64_t *pairs_first, trm_mine_options *options,
+                          mined *out, trm_mine_summary *summary, trm_error *err);
 void mined_destroy(mined *out);
 
 /* On rank 0: what is wrong with the triplets, told on stderr with the first that differs, or NULL. */
 const char *mined_differs(const mined *got, const trm_triplet *want, int64_t count);
+
+/* Options of the family as the library takes them. ranks_text: room for the text of its ranks. */
+enum { MINED_RANKS = 64 };
+trm_mine_options mined_options(const family_options *family, char ranks_text[MINED_RANKS]);
+/* An order goes with ranks only, of which all may be meant. */
+bool mined_has_ranks(const family_options *family);
+
+/* The first count that differs, or NULL. listed: the triplets were, and not counted only, as a set may be. */
+const char *mined_differing_count(const family_result *want, const trm_mine_summary *got, bool set,
+                                  bool listed);
 
 #endif
