@@ -230,7 +230,7 @@ static trm_status plan(trm_batch_all *all, const trm_rows *rows, bool gradient, 
     trm_error why = TRM_ERROR_INIT;
     all->pool = trm_pool_of_one(all->run, rows);
     trm_status status = trm_anchors_init(anchors, all->run, &all->pool, &all->mine, &all->counting.query, 0,
-                                         NULL, false, &why);
+                                         NULL, NULL, false, &why);
     mined->panels = (int)anchors->panels;
     mined->memory_bytes = anchors->memory_bytes;
     if (gradient && anchors->panel_of != NULL && (status == TRM_ERR_MEMORY || anchors->panels > 1)) {

@@ -42,11 +42,6 @@ static inline double trm_similarity(trm_metric metric, double d)
 double trm_distance(trm_metric metric, const float *x, double norm2_x, const float *y, double norm2_y,
                     int dim, double *dot);
 
-/* How far apart two rows can be, of which one is at distance d from a third and the other at distance r or less: the
- * canonical distance lies in [*least, *most]. A little wider than the triangle inequality, as distances are rounded;
- * under dot, which knows none, everything. */
-void trm_distance_range(trm_metric metric, int dim, double d, double r, double *least, double *most);
-
 /* Canonical distances of rows a[0..rows) with b[0..cols), to the bit: out[i * stride + j]. dots: as large,
  * where the canonical dots go, or NULL. */
 void trm_distance_tile(trm_metric metric, const float *a, const double *a_norm2, int rows, const float *b,

@@ -2,7 +2,9 @@
 #include "mine/anchors.h"
 
 #include "base/alloc.h"
+#include "mine/choice.h"
 #include "mine/listing.h"
+#include "mine/near.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 
@@ -48,6 +50,8 @@ static int64_t negatives_slots(const trm_anchors *anchors, int64_t row, int shap
         return anchors->size[row].negatives;
     if (pairs > 0 && query->type->listed && shape == query->type->shapes - 1)
         return trm_pool_there(anchors->pool, row).positives;
+    if (anchors->near != NULL && shape == query->type->shapes - 1 - query->type->listed)
+        return trm_near_most(anchors->near, row, pairs);
     return pairs > 0 ? query->type->slots(query, shape, trm_pool_there(anchors->pool, row), pairs) : 0;
 }
 
@@ -137,7 +141,9 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
                           trm_fields_bytes(second, TRM_FIELD_MADE, size->negatives);
     const int64_t scratch = most_slots(anchors) * anchors->run->threads * candidate;
     const int64_t positives = sweep_bytes_of(anchors, (trm_sweep_size){first, size->positives});
-    const int64_t thresholds = found + given + scratch;
+    const int64_t giving =
+        anchors->near != NULL ? trm_near_give_bytes(anchors->near, most_slots(anchors)) : 0;
+    const int64_t thresholds = found + given + (scratch > giving ? scratch : giving);
     const int64_t negatives = kept + sweep_bytes_of(anchors, (trm_sweep_size){second, size->negatives}) +
                               trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
     const int64_t triplets =
@@ -196,8 +202,9 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
                     : anchors_travel(anchors->pool)
                         ? trm_sweep_bytes(anchors->run, store, other, rows, shard)
                         : trm_sweep_bytes(anchors->run, rows, shard, store, other);
-    bytes += trm_pool_bytes(anchors->pool) + (tables + 3 + counted) * 8 * (shard + 1) +
-             anchors->options->reserve + anchors->options->reserve_a_triplet * most_listed(anchors);
+    bytes += trm_pool_bytes(anchors->pool) + (anchors->near != NULL ? trm_near_bytes(anchors->near) : 0) +
+             (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve +
+             anchors->options->reserve_a_triplet * most_listed(anchors);
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
     return bytes;
 }
@@ -219,6 +226,8 @@ static const char *what_needs(const trm_anchors *anchors, bool resumed)
         return "to go on from the checkpoint needs at least";
     if (anchors->size != NULL)
         return "the set was counted; to list it needs at least";
+    if (anchors->near != NULL)
+        return "the rows near positives were counted; to keep them needs at least";
     return anchors->options->emit_sets && anchors->each == 0
                ? "to count the set, before it is listed, needs at least"
                : "the job needs at least";
@@ -271,7 +280,7 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
-                            const trm_set_size *size, bool keep, trm_error *err)
+                            const trm_set_size *size, const trm_near *near, bool keep, trm_error *err)
 {
     const trm_rows *rows = pool->anchors;
     *anchors = (trm_anchors){.run = run,
@@ -281,6 +290,7 @@ trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_
                              .negatives = negatives,
                              .each = each,
                              .size = size,
+                             .near = near,
                              .keep = keep};
     trm_status status = TRM_OK;
     for (int64_t row = 0; row < rows->count; row++) {
@@ -402,30 +412,35 @@ static void set_pairs(const trm_anchors *anchors, const trm_panel *panel, bool s
     }
 }
 
-/* For the rows that pass by. */
-typedef struct giver {
+/* A panel that asks for what is near its anchors' positives, for trm_near_asker. */
+typedef struct asking {
     const trm_anchors *anchors;
     const trm_panel *panel;
-} giver;
+} asking;
 
-/* Gives each anchor those of its positives' rows that are in the part. A trm_rows_part_fn. */
-static void give_rows(void *context, const trm_rows_part *part)
+static int64_t pairs_of(const void *context, int64_t k)
 {
-    const giver *giving = context;
-    const trm_anchors *anchors = giving->anchors;
-    const trm_panel *panel = giving->panel;
-    const trm_rows *rows = anchors->rows;
-#pragma omp parallel for schedule(dynamic, 16) num_threads(anchors->run->threads)
-    for (int64_t k = 0; k < panel->count; k++) {
-        const int64_t row = panel->row[k], pairs = trm_anchors_pairs(anchors, row);
-        const trm_candidate *pair = pairs > 0 ? trm_panel_pairs(panel, row) : NULL;
-        for (int64_t i = 0; i < pairs; i++) {
-            const int64_t at = trm_rows_part_find(part, rows->label[row], pair[i].id);
-            if (at >= 0)
-                anchors->negatives->type->give_row(anchors->negatives, panel->negatives, row, i,
-                                                   (trm_row){part->x + at * rows->dim, part->norm2 + at});
-        }
-    }
+    const asking *by = context;
+    return trm_anchors_pairs(by->anchors, by->panel->row[k]);
+}
+
+static int64_t positive_of(const void *context, int64_t k, int64_t i)
+{
+    const asking *by = context;
+    return trm_panel_pairs(by->panel, by->panel->row[k])[i].id;
+}
+
+static int64_t *near_of(const void *context, int64_t k, int64_t *room)
+{
+    const asking *by = context;
+    return trm_choice_near(by->panel->negatives, by->panel->row[k], room);
+}
+
+static trm_status give_near(const trm_anchors *anchors, const trm_panel *panel, trm_error *err)
+{
+    const asking by = {anchors, panel};
+    const trm_near_asker asker = {panel->count, most_slots(anchors), pairs_of, positive_of, near_of, &by};
+    return trm_near_give(anchors->near, &asker, err);
 }
 
 trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row)
@@ -468,9 +483,8 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool s
         if (status == TRM_OK)
             set_pairs(anchors, panel, settled, scratch);
         trm_free(scratch);
-        if (status == TRM_OK && anchors->negatives->type->give_row != NULL)
-            status = trm_rows_visit_relatives(anchors->run, anchors->rows, give_rows,
-                                              &(giver){anchors, panel}, err);
+        if (status == TRM_OK && anchors->near != NULL)
+            status = give_near(anchors, panel, err);
         if (status != TRM_OK)
             return status;
     }

@@ -10,6 +10,8 @@
 #include "rows/run.h"
 #include "sweep/sweep.h"
 
+struct trm_near;
+
 typedef struct trm_anchors {
     const trm_run *run;
     const trm_pool *pool; /* borrowed */
@@ -19,8 +21,9 @@ typedef struct trm_anchors {
     const trm_query *negatives; /* what the second sweep asks; borrowed */
     int64_t each;               /* the most triplets that come of a pair */
     const trm_set_size *size; /* of each row of the shard, where a set has been counted; borrowed; or NULL */
-    int64_t longest;          /* the most pairs that any anchor could have */
-    bool keep;                /* positives are wanted after the thresholds are known */
+    const struct trm_near *near; /* where negatives are asked that are near no positive; borrowed; or NULL */
+    int64_t longest;             /* the most pairs that any anchor could have */
+    bool keep;                   /* positives are wanted after the thresholds are known */
     int64_t panels;
     int64_t *panel_of;    /* of each row of the shard; TRM_PANEL_FINISHED: of an earlier run's */
     int64_t memory_bytes; /* what the plan says a rank needs */
@@ -43,13 +46,15 @@ typedef struct trm_panel {
     trm_state *negatives; /* what is given, such as thresholds; nothing found yet */
 } trm_panel;
 
-/* Plans the memory. options have been checked, and are borrowed, as are pool, negatives and size. each: the most
+/* Plans the memory. options have been checked, and are borrowed, as are pool, negatives, size and near. each: the most
  * triplets that come of a pair. size: NULL, or what each row of the shard gets of a set, all of whose pairs'
- * negatives are in the last shape of the query's slots. *anchors must stay where it is.
+ * negatives are in the last shape of the query's slots. near: NULL, or what is near a positive, which is given to the query's
+ * last field. *anchors must stay where it is.
  * Collective. Errors: MEMORY, with the smallest limit that would do. */
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
-                            const trm_set_size *size, bool keep, trm_error *err) TRM_MUST_CHECK;
+                            const trm_set_size *size, const struct trm_near *near, bool keep,
+                            trm_error *err) TRM_MUST_CHECK;
 void trm_anchors_destroy(trm_anchors *anchors);
 /* The bytes that the plan would come to with no more than that many panels. Collective. */
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels);

@@ -1,14 +1,12 @@
 /* A choice of negatives under ranks and filters; see choice.h. */
 #include "mine/choice.h"
 
-#include "metric/metric.h"
 #include "mine/draws.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* The last one only where negatives near a positive are removed. */
-enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELD_POSITIVES, FIELDS };
+enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELD_NEAR, FIELDS };
 
 /* In the place of what a negative in a list of nearest ones is chosen by: a filter removed it. */
 static const double filtered_out = -INFINITY;
@@ -57,23 +55,6 @@ static int64_t nearer_length(const trm_negatives *negatives, int64_t there)
     return place_is_rank ? 0 : smaller(filters->first - 1, there);
 }
 
-/* A positive in the field of positives: as many slots as it takes. They are in the order of the pairs: d_ap ascends. */
-typedef struct positive {
-    double d_ap, norm2;
-    float x[];
-} positive;
-
-static int64_t positive_words(int dim)
-{
-    return (int64_t)(sizeof(positive) + (size_t)dim * sizeof(float) + 7) / 8;
-}
-
-static positive *positive_of(const trm_state *state, int64_t row, int64_t i, int dim)
-{
-    int64_t *words = (int64_t *)state->field[FIELD_POSITIVES] + state->offset[FIELD_POSITIVES][row];
-    return (positive *)(void *)(words + i * positive_words(dim));
-}
-
 static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
     const trm_negatives *negatives = query->settings;
@@ -81,8 +62,8 @@ static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t
         return 0;
     if (shape == FIELD_LIST)
         return list_length(negatives, there.negatives);
-    if (shape == FIELD_POSITIVES)
-        return pairs * positive_words(negatives->dim);
+    if (shape == FIELD_NEAR)
+        return 0; /* until it is known what is near (anchors.c) */
     return shape == FIELD_NEARER ? nearer_length(negatives, there.negatives) : negatives->filters.by_positive;
 }
 
@@ -104,30 +85,20 @@ static void give(const trm_query *query, trm_state *state, int64_t row, const tr
         d_pos[state->offset[FIELD_D_POS][row]] = pair[pairs - 1].key;
 }
 
-static void give_near(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,
-                      int64_t pairs)
+int64_t *trm_choice_near(const trm_state *state, int64_t row, int64_t *room)
 {
-    const trm_negatives *negatives = query->settings;
-    give(query, state, row, pair, pairs);
-    for (int64_t i = 0; i < pairs; i++) /* of a lone anchor there is none: near nothing */
-        positive_of(state, row, i, negatives->dim)->d_ap = pair[i].id >= 0 ? pair[i].key : NAN;
+    *room = trm_state_count(state, FIELD_NEAR, row);
+    return (int64_t *)state->field[FIELD_NEAR] + state->offset[FIELD_NEAR][row];
 }
 
-static void give_row(const trm_query *query, trm_state *state, int64_t row, int64_t i, trm_row given)
+/* How many of the row ids near a positive of the anchor are below id. */
+static int64_t near_below(const trm_state *state, int64_t row, int64_t id)
 {
-    const trm_negatives *negatives = query->settings;
-    positive *into = positive_of(state, row, i, negatives->dim);
-    into->norm2 = *given.norm2;
-    memcpy(into->x, given.x, (size_t)negatives->dim * sizeof *given.x);
-}
-
-/* The first of an anchor's positives with d_ap >= least. */
-static int64_t first_positive(const trm_state *state, int64_t row, int64_t count, int dim, double least)
-{
-    int64_t lo = 0, hi = count;
+    int64_t lo = 0, hi;
+    const int64_t *near = trm_choice_near(state, row, &hi);
     while (lo < hi) {
         const int64_t middle = lo + (hi - lo) / 2;
-        if (positive_of(state, row, middle, dim)->d_ap < least)
+        if (near[middle] < id)
             lo = middle + 1;
         else
             hi = middle;
@@ -135,25 +106,20 @@ static int64_t first_positive(const trm_state *state, int64_t row, int64_t count
     return lo;
 }
 
-/* Is what is seen near any positive of the anchor? Only those as far from the anchor as it must be are measured. */
-static bool is_near(const trm_negatives *negatives, const trm_state *state, int64_t row, const trm_seen *seen,
-                    int64_t at)
+static bool asks_near(const trm_negatives *negatives)
 {
-    const trm_metric metric = negatives->options.metric;
-    const double radius = negatives->filters.bound[TRM_FILTER_NOT_NEAR_POSITIVE];
-    const int dim = negatives->dim;
-    const int64_t count = trm_state_count(state, FIELD_POSITIVES, row) / positive_words(dim);
-    double least, most;
-    trm_distance_range(metric, dim, seen->d[at], radius, &least, &most);
-    for (int64_t i = first_positive(state, row, count, dim, least); i < count; i++) {
-        const positive *one = positive_of(state, row, i, dim);
-        if (!(one->d_ap <= most))
-            break;
-        if (trm_distance(metric, one->x, one->norm2, seen->other.x + at * dim, seen->other.norm2[at], dim,
-                         NULL) <= radius)
-            return true;
-    }
-    return false;
+    return trm_filters_has(&negatives->filters, TRM_FILTER_NOT_NEAR_POSITIVE);
+}
+
+/* Is that row near a positive of the anchor? */
+static bool is_near(const trm_negatives *negatives, const trm_state *state, int64_t row, int64_t id)
+{
+    int64_t room;
+    if (!asks_near(negatives))
+        return false;
+    const int64_t *near = trm_choice_near(state, row, &room);
+    const int64_t at = near_below(state, row, id);
+    return at < room && near[at] == id;
 }
 
 /* The first filter that removes what is seen; TRM_FILTERS_PASSED where none does. */
@@ -161,10 +127,9 @@ static int removed_by(const trm_negatives *negatives, const trm_state *state, in
                       const trm_seen *seen, int64_t i)
 {
     const int by = trm_filters_remove(&negatives->filters, d_pos_of(state, row), seen->d[i]);
-    if (by == TRM_FILTERS_PASSED && trm_filters_has(&negatives->filters, TRM_FILTER_NOT_NEAR_POSITIVE) &&
-        is_near(negatives, state, row, seen, i))
-        return TRM_FILTER_NOT_NEAR_POSITIVE;
-    return by;
+    return by == TRM_FILTERS_PASSED && is_near(negatives, state, row, seen->id[i])
+               ? TRM_FILTER_NOT_NEAR_POSITIVE
+               : by;
 }
 
 /* ---- the sweep ---- */
@@ -179,7 +144,7 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &nearer_count);
     double end = is_by_draw(negatives) ? INFINITY : list[count - 1].key;
     if (asks_in_sweep(negatives)) {
-        const double counted = trm_filters_end(filters, negatives->dim, d_pos_of(state, row));
+        const double counted = trm_filters_end(filters, d_pos_of(state, row));
         const bool limited = trm_filters_has(filters, TRM_FILTER_MAX_DISTANCE);
         end = limited ? counted : fmax(end, counted); /* nothing that passes is farther than the limit */
     }
@@ -199,14 +164,15 @@ static double key_of(const trm_negatives *negatives, const trm_state *state, int
                                           : seen->d[i];
 }
 
-/* Into the list by draws, what passed. */
+/* Into the list by draws, what passed but for what is near a positive, of which not all have been asked. */
 static bool offer_draw(const trm_negatives *negatives, const trm_state *state, int64_t row,
                        const trm_seen *seen, int64_t i)
 {
     int64_t count;
     trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
-    const double key = key_of(negatives, state, row, seen, i, list[count - 1].key);
-    return key < INFINITY && insert(list, count, key, seen->id[i], seen->d[i]);
+    const double worst = list[count - 1].key, key = key_of(negatives, state, row, seen, i, worst);
+    return key < INFINITY && key <= worst && !is_near(negatives, state, row, seen->id[i]) &&
+           insert(list, count, key, seen->id[i], seen->d[i]);
 }
 
 /* Into the list by distance, what passed or has not been asked about yet. */
@@ -223,6 +189,41 @@ static bool offer_near(const trm_negatives *negatives, const trm_state *state, i
                   passed ? key_of(negatives, state, row, seen, i, INFINITY) : filtered_out);
 }
 
+/* Are those near a positive counted one by one as they are seen? Else their number is known, and what is counted are those
+ * that another filter removes before. */
+static bool counts_near(const trm_negatives *negatives)
+{
+    return trm_filters_has(&negatives->filters, TRM_FILTER_MAX_DISTANCE);
+}
+
+/* Could a negative at distance d get into a list of the nearest? */
+static bool is_in_reach(const trm_negatives *negatives, const trm_state *state, int64_t row, double d)
+{
+    int64_t count, nearer_count;
+    const trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &nearer_count);
+    return (!is_by_draw(negatives) && d <= list[count - 1].key) ||
+           (nearer_count > 0 && d <= nearer[nearer_count - 1].key);
+}
+
+/* The first filter that removes what is seen, which it counts. Whether it is near a positive is asked only where a list of
+ * the nearest or a counter has to know. */
+static int filter(const trm_negatives *negatives, const trm_state *state, int64_t row, const trm_seen *seen,
+                  int64_t i, int64_t *tally)
+{
+    const double d = seen->d[i];
+    int by = trm_filters_remove(&negatives->filters, d_pos_of(state, row), d);
+    if (by != TRM_FILTERS_PASSED)
+        tally[TRM_FILTERS_NEAR_BEFORE] +=
+            !counts_near(negatives) && is_near(negatives, state, row, seen->id[i]);
+    else if ((counts_near(negatives) || is_in_reach(negatives, state, row, d)) &&
+             is_near(negatives, state, row, seen->id[i]))
+        by = TRM_FILTER_NOT_NEAR_POSITIVE;
+    if (by != TRM_FILTER_NOT_NEAR_POSITIVE || counts_near(negatives))
+        tally[by]++;
+    return by;
+}
+
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     const trm_negatives *negatives = query->settings;
@@ -231,10 +232,7 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
     trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &count);
     bool changed = false;
     for (int64_t i = 0; i < seen->n; i++) {
-        const int by = asks ? removed_by(negatives, state, row, seen, i) : TRM_FILTERS_PASSED;
-        const bool passed = by == TRM_FILTERS_PASSED;
-        if (asks)
-            tally[by]++;
+        const bool passed = !asks || filter(negatives, state, row, seen, i, tally) == TRM_FILTERS_PASSED;
         if (passed || !negatives->filters.after)
             changed |= insert(nearer, count, seen->d[i], seen->id[i], passed ? seen->d[i] : filtered_out);
         if (passed)
@@ -304,7 +302,8 @@ static void charge(const trm_negatives *negatives, const trm_state *state, int64
     total[by == TRM_FILTERS_PASSED ? TRM_FILTER_NOT_NEAR_POSITIVE : by] += times;
 }
 
-/* Of ranks with an end, what filters removed of them; of others, less what was counted and is nearer. */
+/* Of ranks with an end, what filters removed of them; of others what is near a positive, less what was counted and is
+ * nearer. */
 void trm_choice_removed(const trm_negatives *negatives, const trm_state *state, int64_t row,
                         int64_t total[TRM_FILTERS])
 {
@@ -318,6 +317,8 @@ void trm_choice_removed(const trm_negatives *negatives, const trm_state *state, 
                 charge(negatives, state, row, list[k].d, 1, total);
         return;
     }
+    if (asks_near(negatives) && !counts_near(negatives))
+        total[TRM_FILTER_NOT_NEAR_POSITIVE] += near_below(state, row, INT64_MAX);
     const trm_draw *nearer = trm_draws_of(state, FIELD_NEARER, row, &count);
     for (int64_t k = 0; k < count && trm_draw_exists(nearer[k]); k++)
         if (nearer[k].d == filtered_out)
@@ -336,40 +337,30 @@ void trm_choice_removed_in_sweeps(const trm_negatives *negatives, const int64_t 
     [FIELD_NEARER] = {"nearer", TRM_FIELD_FOUND, FIELD_NEARER, sizeof(trm_draw), &trm_merge_draw_list},      \
     [FIELD_D_POS] = {"d_pos", TRM_FIELD_GIVEN, FIELD_D_POS, sizeof(double), NULL}
 
+#define FILTER_FUNCTIONS                                                                                     \
+    .relation = TRM_OTHER_LABEL, .tally = TRM_FILTERS_WORDS, .slots = slots, .give = give, .window = window, \
+    .offer = offer, .settle = settle
+
 static const trm_query_type type = {
     .name = "choice of negatives",
-    .relation = TRM_OTHER_LABEL,
-    .shapes = FIELD_POSITIVES,
-    .fields = FIELD_POSITIVES,
+    .shapes = FIELD_NEAR,
+    .fields = FIELD_NEAR,
     .field = {FILTER_FIELDS},
-    .tally = TRM_FILTERS_WORDS,
-    .slots = slots,
-    .give = give,
-    .window = window,
-    .offer = offer,
-    .settle = settle,
+    FILTER_FUNCTIONS,
 };
 
 static const trm_query_type type_near = {
     .name = "choice of negatives that are near no positive",
-    .relation = TRM_OTHER_LABEL,
     .shapes = FIELDS,
     .fields = FIELDS,
-    .field = {FILTER_FIELDS, [FIELD_POSITIVES] = {"rows of positives", TRM_FIELD_GIVEN, FIELD_POSITIVES,
-                                                  sizeof(int64_t), NULL}},
-    .tally = TRM_FILTERS_WORDS,
-    .slots = slots,
-    .give = give_near,
-    .give_row = give_row,
-    .window = window,
-    .offer = offer,
-    .settle = settle,
+    .field = {FILTER_FIELDS, [FIELD_NEAR] = {"near a positive", TRM_FIELD_GIVEN, FIELD_NEAR, sizeof(int64_t),
+                                             NULL}},
+    FILTER_FUNCTIONS,
 };
 
 void trm_choice_begin(trm_negatives *negatives)
 {
-    const bool near = trm_filters_has(&negatives->filters, TRM_FILTER_NOT_NEAR_POSITIVE);
-    negatives->query.type = near ? &type_near : &type;
+    negatives->query.type = asks_near(negatives) ? &type_near : &type;
 }
 
 bool trm_choice_is_asked(const trm_negatives *negatives)

@@ -19,6 +19,9 @@
 void trm_choice_begin(trm_negatives *negatives);
 /* Was it? */
 bool trm_choice_is_asked(const trm_negatives *negatives);
+/* Where that query takes what it asks for by --not-near-positive, if it does: the ids of the rows near any of an anchor's
+ * positives, ascending, then INT64_MAX. It is the state's last field, and alone in its shape. */
+int64_t *trm_choice_near(const trm_state *state, int64_t row, int64_t *room);
 /* Of a trm_negatives_policy, once that query is settled. answer serves any list of draws that is field 0. */
 int64_t trm_choice_answer(const trm_negatives *negatives, const trm_state *state, int64_t row,
                           const trm_candidate *pair, int64_t i, trm_answer *answers);

@@ -100,8 +100,7 @@ void trm_filters_choose(trm_filters *filters, const trm_mine_options *options)
     for (int f = 0; f < TRM_FILTERS; f++)
         filters->any = filters->any || trm_filters_has(filters, (trm_filter)f);
     filters->by_positive = trm_filters_has(filters, TRM_FILTER_ABSOLUTE_MARGIN) ||
-                           trm_filters_has(filters, TRM_FILTER_RELATIVE_MARGIN) ||
-                           trm_filters_has(filters, TRM_FILTER_NOT_NEAR_POSITIVE);
+                           trm_filters_has(filters, TRM_FILTER_RELATIVE_MARGIN);
     if (options->ranks == NULL || !read_ranks(options->ranks, &filters->first, &filters->last)) {
         filters->first = 1;
         filters->last = INT64_MAX;
@@ -154,7 +153,7 @@ int trm_filters_remove(const trm_filters *filters, double d_pos, double d)
     return TRM_FILTERS_PASSED;
 }
 
-double trm_filters_end(const trm_filters *filters, int dim, double d_pos)
+double trm_filters_end(const trm_filters *filters, double d_pos)
 {
     double end = fmax(filters->bound[TRM_FILTER_MIN_DISTANCE], filters->bound[TRM_FILTER_MAX_DISTANCE]);
     if (filters->by_positive)
@@ -167,12 +166,6 @@ double trm_filters_end(const trm_filters *filters, int dim, double d_pos)
         else if (filters->metric == TRM_METRIC_DOT)
             d = -bound;
         end = fmax(end, d);
-    }
-    if (trm_filters_has(filters, TRM_FILTER_NOT_NEAR_POSITIVE)) {
-        double least, most;
-        trm_distance_range(filters->metric, dim, d_pos, filters->bound[TRM_FILTER_NOT_NEAR_POSITIVE], &least,
-                           &most);
-        end = fmax(end, most);
     }
     return isnan(end) ? -INFINITY : end;
 }
@@ -189,4 +182,5 @@ void trm_filters_total(const trm_filters *filters, const int64_t *tally, int64_t
     }
     if (trm_filters_has(filters, TRM_FILTER_MAX_DISTANCE))
         removed[TRM_FILTER_MAX_DISTANCE] += candidates - seen;
+    removed[TRM_FILTER_NOT_NEAR_POSITIVE] -= tally[TRM_FILTERS_NEAR_BEFORE];
 }

@@ -2,14 +2,16 @@
  *
  * Every filter of d(a,n) removes what is nearer, or what is farther, than a bound; so those that pass are an interval
  * of distances, and the counters need no look at what is beyond it: what is farther than --max-distance is all that was
- * not seen. What is near a positive can't be far from the anchor, either, but under dot. All tests are made on float64 distances as they are written here, rounding included. */
+ * not seen. What is near a positive is known before the sweep (near.h). All tests are made on float64 distances as they are
+ * written here, rounding included. */
 #ifndef TRM_MINE_FILTER_H
 #define TRM_MINE_FILTER_H
 
 #include "trimine/mine.h"
 
-/* What a sweep's tally counts: the candidates that each filter removed, and those that pass. */
-enum { TRM_FILTERS_PASSED = TRM_FILTERS, TRM_FILTERS_WORDS };
+/* What a sweep's tally counts: the candidates that each filter removed, and those that pass; and of those near a positive
+ * the ones that another filter removed before. */
+enum { TRM_FILTERS_PASSED = TRM_FILTERS, TRM_FILTERS_NEAR_BEFORE, TRM_FILTERS_WORDS };
 
 typedef struct trm_filters {
     trm_metric metric;
@@ -30,12 +32,11 @@ void trm_filters_drop(trm_mine_options *options);
 void trm_filters_choose(trm_filters *filters, const trm_mine_options *options);
 
 /* The first filter that removes a distance, or TRM_FILTERS_PASSED. Whether a positive is near is not asked here: it takes
- * more than the distance, and comes last. d_pos: of the anchor's farthest selected positive;
- * looked at by_positive only. */
+ * more than the distance, and comes last. d_pos: of the anchor's farthest selected positive; looked at by_positive only. */
 int trm_filters_remove(const trm_filters *filters, double d_pos, double d);
-/* What counters need to see: every distance that a filter removes lies at or below this, but for those that are
- * farther than the maximum; and, where there is one, every distance that passes. -INFINITY: none. */
-double trm_filters_end(const trm_filters *filters, int dim, double d_pos);
+/* What counters need to see: every distance that a filter of distances removes lies at or below this, but for those that
+ * are farther than the maximum; and, where there is one, every distance that passes. -INFINITY: none. */
+double trm_filters_end(const trm_filters *filters, double d_pos);
 /* Adds what a whole job's sweeps counted, of so many candidates, to removed. */
 void trm_filters_total(const trm_filters *filters, const int64_t *tally, int64_t candidates,
                        int64_t removed[TRM_FILTERS]);

@@ -2,7 +2,8 @@
  *
  * Negatives that are a set are counted so, which lists nothing. Where they are to be listed they are counted first,
  * which says how many slots each anchor needs, and whether there are too many; the job then goes over all panels
- * again. Only this second round is kept in a checkpoint: one that goes on counts anew. */
+ * again. Only this second round is kept in a checkpoint: one that goes on counts anew. What is near a positive is found
+ * before all else, too, and anew by a job that goes on. */
 #include "trimine/mine.h"
 
 #include "base/alloc.h"
@@ -10,6 +11,7 @@
 #include "base/hash_sum.h"
 #include "mine/checkpoint.h"
 #include "mine/mining.h"
+#include "mine/near.h"
 #include "mine/options.h"
 #include "mine/negatives.h"
 #include "par/agree.h"
@@ -42,6 +44,7 @@ struct trm_mining {
     int64_t removed[TRM_FILTERS], short_anchors; /* that answers showed; also an earlier run's */
     int64_t set_size;                            /* this member's part */
     trm_set_size *size;                          /* of each row of the shard, to list a set; else NULL */
+    trm_near *near;                              /* of --not-near-positive; else NULL */
 };
 
 /* ---- triplets, hash ---- */
@@ -421,7 +424,7 @@ static trm_status plan(trm_mining *job, int64_t each, trm_error *err)
 {
     take_lists(job);
     trm_status status = trm_anchors_init(&job->anchors, job->run, &job->pool, &job->options,
-                                         &job->negatives.query, each, job->size, true, err);
+                                         &job->negatives.query, each, job->size, job->near, true, err);
     job->summary->panels = (int)job->anchors.panels;
     job->summary->memory_bytes = job->anchors.memory_bytes;
     return status;
@@ -478,6 +481,7 @@ void trm_mining_destroy(trm_mining **mining)
     trm_anchors_destroy(&job->anchors);
     trm_pool_free(&job->pool);
     trm_free(job->size);
+    trm_near_destroy(&job->near);
     trm_free(job);
     *mining = NULL;
 }
@@ -529,6 +533,22 @@ static trm_status plan_listing(trm_mining *job, trm_error *err)
     return plan(job, each, err);
 }
 
+/* Finds what is near a positive, and plans again with it. */
+static trm_status find_near(trm_mining *job, trm_error *err)
+{
+    const double start = trm_clock();
+    const trm_near_task task = {job->run, job->rows, job->sweep,
+                                job->negatives.filters.bound[TRM_FILTER_NOT_NEAR_POSITIVE],
+                                job->options.reserve};
+    trm_status status = trm_near_find(&task, &job->counts, &job->near, err);
+    job->negatives_s += trm_clock() - start;
+    if (status != TRM_OK)
+        return status;
+    const int64_t each = job->anchors.each;
+    trm_anchors_destroy(&job->anchors);
+    return plan(job, each, err);
+}
+
 trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, trm_mine_summary *summary,
                           trm_mine_part *part, trm_error *err)
 {
@@ -543,6 +563,8 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
         status = count_set(job, err);
     if (status == TRM_OK && lists)
         status = plan_listing(job, err);
+    if (status == TRM_OK && trm_filters_has(&job->negatives.filters, TRM_FILTER_NOT_NEAR_POSITIVE))
+        status = find_near(job, err);
     if (status == TRM_OK)
         status = trm_mine_checkpoint_init(&job->checkpoint, &job->anchors, job->sweep, &job->counts,
                                           (trm_totals){TOTALS, give_totals, take_totals, job}, err);

@@ -110,16 +110,6 @@ typedef struct trm_rows_part {
 int64_t trm_rows_message_bytes(int dim, int64_t count);
 trm_rows_part trm_rows_view(int dim, int64_t first, int64_t count, void *message);
 
-/* Where the row of that label and row id is in the part; -1: not there. */
-int64_t trm_rows_part_find(const trm_rows_part *part, int64_t label, int64_t id);
-
-typedef void (*trm_rows_part_fn)(void *context, const trm_rows_part *part);
-
-/* Calls visit for this team's shard and, one after the other, for those of other teams that may share a label with it,
- * in whatever order: so each comes by whole, and a rank holds one more than its own. Collective. Errors: MEMORY. */
-trm_status trm_rows_visit_relatives(const trm_run *run, const trm_rows *rows, trm_rows_part_fn visit,
-                                    void *context, trm_error *err) TRM_MUST_CHECK;
-
 /* Rows of the largest shard. */
 int64_t trm_rows_largest_shard(const trm_rows *rows);
 

@@ -95,8 +95,6 @@ struct trm_query_type {
      * without. */
     void (*give)(const trm_query *query, trm_state *state, int64_t row, const trm_candidate *pair,
                  int64_t pairs);
-    /* The same from the rows of its pairs: takes that of pair i. NULL for a query that needs no rows. */
-    void (*give_row)(const trm_query *query, trm_state *state, int64_t row, int64_t i, trm_row positive);
 
     /* Makes the MADE fields of a row; NULL for a query without. Called for every row before a sweep, and for a
      * visiting shard's rows when it comes. */

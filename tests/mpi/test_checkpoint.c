@@ -150,7 +150,7 @@ static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
     const trm_query counting = {&trm_batch_all_query, NULL};
     trm_negatives_choose(&negatives, &j->options.mine, rows->total, rows->dim);
     if (trm_anchors_init(&anchors, run, &pool, &j->options.mine, counts ? &counting : &negatives.query, 1,
-                         NULL, !counts, NULL) != TRM_OK)
+                         NULL, NULL, !counts, NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
     const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
     run->mem_per_rank = fixed + anchors.panel_bytes * j->percent / 100;

@@ -4,6 +4,7 @@
 #include "base/candidate.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "par/lookup.h"
 #include "par/merge.h"
 #include "support/random_store.h"
 #include "support/scratch.h"
@@ -202,6 +203,58 @@ static void exact_sums_and_hashes_add_up(void **state)
     assert_true(everywhere(strcmp(text, wanted) == 0));
 }
 
+/* The list of a row id: some ids have none, some an empty one. */
+static int64_t length_of(int64_t id)
+{
+    return id % 3 == 0 ? 0 : id % 11;
+}
+
+enum { IDS = 200 };
+
+/* Each rank asks for ids of its own choice, by whomever their lists were made, for some of which there is none. */
+static bool answers_are_right(const trm_lookup *lookup, int64_t step)
+{
+    int64_t asked[2 * IDS], count = 0;
+    trm_found found = {NULL, NULL};
+    for (int64_t id = 2 * IDS - 1 - rank; id >= 0 && step > 0; id -= step)
+        asked[count++] = id;
+    bool right = trm_lookup_ask(lookup, count, asked, &found, NULL) == TRM_OK;
+    for (int64_t k = 0; k < count && right; k++) {
+        const trm_list list = found.list[k];
+        right = list.end - list.at == (asked[k] < IDS ? length_of(asked[k]) : 0);
+        for (int64_t i = 0; i < list.end - list.at && right; i++)
+            right = list.at[i] == asked[k] * 100 + i;
+    }
+    trm_found_free(&found);
+    return right;
+}
+
+static void lists_are_found_by_row_id_from_everywhere(void **state)
+{
+    (void)state;
+    for (int stride = 1; stride <= ranks;
+         stride++) { /* who makes which lists: the ranks in turn, or the last none */
+        int64_t id[IDS], offset[IDS + 1] = {0}, value[IDS * 11], count = 0;
+        for (int64_t i = 0; i < IDS; i++) {
+            if (i % 5 == 0 && length_of(i) == 0) /* no list at all */
+                continue;
+            if (i * 7 % stride != rank)
+                continue;
+            id[count] = i;
+            offset[count + 1] = offset[count] + length_of(i);
+            for (int64_t k = 0; k < length_of(i); k++)
+                value[offset[count] + k] = i * 100 + k;
+            count++;
+        }
+        trm_lookup *lookup = NULL;
+        bool right = trm_lookup_create(MPI_COMM_WORLD, count, id, offset, value, &lookup, NULL) == TRM_OK;
+        for (int64_t step = 0; step < 4 && right; step++)
+            right = answers_are_right(lookup, rank % 2 == 0 ? step : 3 - step);
+        trm_lookup_destroy(&lookup);
+        assert_true(everywhere(right));
+    }
+}
+
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
@@ -212,6 +265,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shares_cover_everything_once),
         cmocka_unit_test(merged_candidates_are_those_of_one_rank_that_saw_all),
         cmocka_unit_test(exact_sums_and_hashes_add_up),
+        cmocka_unit_test(lists_are_found_by_row_id_from_everywhere),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
