@@ -42,12 +42,13 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
 {
     (void)tally;
     const double radius = *(const double *)query->settings;
-    int64_t *count = (int64_t *)state->field[FIELD_COUNT] + state->offset[FIELD_COUNT][row];
+    int64_t room, *count = (int64_t *)state->field[FIELD_COUNT] + state->offset[FIELD_COUNT][row];
+    trm_candidate *list = trm_listing_of(state, row, &room);
     for (int64_t i = 0; i < seen->n; i++) {
         if (!(seen->d[i] <= radius))
             continue;
-        const trm_candidate one = {seen->d[i], seen->id[i]};
-        trm_listing_add(state, row, &one, 1);
+        if (*count < room) /* what was found here so far is counted here */
+            list[*count] = (trm_candidate){seen->d[i], seen->id[i]};
         ++*count;
     }
     return false;

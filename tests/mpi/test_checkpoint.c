@@ -298,20 +298,22 @@ static const struct {
     const char *positives, *negatives, *ranks; /* with ranks also some filters */
     bool listed;                               /* a set that is, and not counted only */
     bool drawn;                                /* pick and fallback are */
-} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false, false},
-               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false, false},
-               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false, false},
-               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false, false},
-               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false, false},
-               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false, false},
-               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false, false},
-               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false, false},
-               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false, false},
-               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true, false},
-               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false, false},
-               {TRM_SOURCE_MINED, "random:3", "random:2", NULL, false, false},
-               {TRM_SOURCE_MINED, "hardest", "weighted:2", "3-", false, false},
-               {TRM_SOURCE_MINED, "all", "semihard", NULL, false, true}};
+    double near;                               /* not_near_positive; 0: without */
+} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false, false, 1.0},
+               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false, false, 1.0},
+               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false, false, 0.0},
+               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true, false, 0.0},
+               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "random:3", "random:2", NULL, false, false, 0.0},
+               {TRM_SOURCE_MINED, "hardest", "weighted:2", "3-", false, false, 1.0},
+               {TRM_SOURCE_MINED, "all", "semihard", NULL, false, true, 0.0},
+               {TRM_SOURCE_MINED, "all", "topk:2", NULL, false, false, 8.0}};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Of a row of the table. */
@@ -330,15 +332,17 @@ static job make_job_of(int s, int replicate, int tile)
         j.options.mine.min_distance = 2.0;
         j.options.mine.max_distance = 9.0;
         j.options.mine.relative_margin = 0.01;
-        j.options.mine.not_near_positive = 1.0;
     }
+    if (sources[s].near > 0.0)
+        j.options.mine.not_near_positive = sources[s].near;
     return j;
 }
 
-/* How much later each stop comes: a set that is to be listed is counted again each time. */
+/* How much later each stop comes: a set that is to be listed is counted again each time, and what is near a positive is
+ * found again. */
 static int stride(int s)
 {
-    return sources[s].listed ? 12 : 1;
+    return sources[s].listed || sources[s].near > 0.0 ? 12 : 1;
 }
 
 /* Stopped again and again, each time a few units later and on another number of ranks. */
@@ -367,6 +371,10 @@ static void a_job_that_is_stopped_at_any_unit_ends_with_the_same_result(void **s
                             (int)o.status, o.err.text);
                 assert_true(everywhere(same(&alone, &o)));
             }
+    const job near = make_job_of(SOURCES - 1, 1, 32);
+    assert_true(
+        run_job(&near, ranks, 0, NEVER, 0, false, NULL).mined.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE] >
+        ROWS);
     assert_true(stops > 3 * SOURCES);
 }
 

@@ -182,36 +182,53 @@ static bool takes_filters(const family_options *options)
     return word != NULL && (((const trm_negatives_policy *)word)->takes & TRM_TAKES_FILTERS) != 0;
 }
 
+/* Mines a case and compares; the same answer on all ranks. refused: may it be, for want of memory? Collective. */
+static bool mine_case(int number, const random_store *store, const random_family *family,
+                      const random_run *run, const int64_t *first, const trm_mine_options *options,
+                      bool may_be_refused, trm_mine_summary *summary)
+{
+    trm_error err = TRM_ERROR_INIT;
+    mined got;
+    const trm_status status = mined_run(store, run, first, options, &got, summary, &err);
+    bool good = status == TRM_OK || (may_be_refused && status == TRM_ERR_MEMORY);
+    if (!good && rank == 0)
+        fprintf(stderr, "case %d: status %d: %s\n", number, (int)status, err.text);
+    if (status == TRM_OK && rank == 0)
+        good = agrees(number, store, family, run, options, &got, summary);
+    mined_destroy(&got);
+    return everywhere(good);
+}
+
+/* A case as random numbers have it. The caller destroys the store. */
+static void draw_case(int number, test_random *random, random_store *store, random_family *family,
+                      random_run *run, int64_t *first)
+{
+    random->state = (uint64_t)number + UINT64_C(2000003);
+    random_store_create((uint64_t)number + 1, store);
+    random_family_create((uint64_t)number, store, family);
+    leave_out_what_is_not_there(&family->options);
+    random_run_draw(random, run);
+    random_run_deal(random, run, store->rows, first);
+}
+
 /* Whether the library does a case as the reference does, or can't; the same on all ranks. Collective. */
 static bool run_case(int number, int64_t *first)
 {
     random_store store;
     random_family family;
     random_run run;
-    test_random random = {(uint64_t)number + UINT64_C(2000003)};
-    random_store_create((uint64_t)number + 1, &store);
-    random_family_create((uint64_t)number, &store, &family);
-    leave_out_what_is_not_there(&family.options);
-    random_run_draw(&random, &run);
-    random_run_deal(&random, &run, store.rows, first);
+    test_random random;
+    draw_case(number, &random, &store, &family, &run, first);
     bool good = true;
     char ranks_text[MINED_RANKS];
     if (library_has(&family.options) && (number < CASES || takes_filters(&family.options))) {
         trm_mine_options options = mined_options(&family.options, ranks_text);
         options.emit_sets = test_random_below(&random, 3) > 0;
         trm_mine_summary summary = {0};
-        trm_error err = TRM_ERROR_INIT;
-        mined got;
-        const trm_status status = mined_run(&store, &run, first, &options, &got, &summary, &err);
-        good = status == TRM_OK;
-        if (!good && rank == 0)
-            fprintf(stderr, "case %d: status %d: %s\n", number, (int)status, err.text);
-        if (good && rank == 0)
-            good = agrees(number, &store, &family, &run, &options, &got, &summary);
-        mined_destroy(&got);
+        good = mine_case(number, &store, &family, &run, first, &options, false, &summary);
     }
     random_store_destroy(&store);
-    return everywhere(good);
+    return good;
 }
 
 static void random_options_on_random_stores_agree_with_the_reference(void **state)
@@ -242,6 +259,67 @@ static void random_options_on_random_stores_agree_with_the_reference(void **stat
         assert_true(tried.removed[f] > 5);
 }
 
+/* A distance of the store, rather a small one, or 0. */
+static double some_radius(test_random *random, const random_store *store, trm_metric metric)
+{
+    const reference_store plain = random_store_view(store);
+    double radius = INFINITY;
+    for (int64_t tries = test_random_below(random, 8); tries >= 0; tries--) {
+        const int64_t i = test_random_below(random, store->rows), j = test_random_below(random, store->rows);
+        const double d = reference_distance(&plain, metric, i, j);
+        radius = i != j && d < radius ? d : radius;
+    }
+    return radius < INFINITY ? radius : 0.0;
+}
+
+/* What cases of what is near a positive were, on rank 0. */
+static struct {
+    int64_t removed, in_panels, refused;
+} near_cases;
+
+/* The case with --not-near-positive, and once more with too little memory for its anchors all at once. */
+static bool run_near_case(int number, int64_t *first)
+{
+    random_store store;
+    random_family family;
+    random_run run;
+    test_random random;
+    bool good = true;
+    char ranks_text[64];
+    draw_case(number, &random, &store, &family, &run, first);
+    if (library_has(&family.options) && takes_filters(&family.options)) {
+        family.options.filter[FAMILY_NOT_NEAR_POSITIVE] =
+            (family_filter){true, some_radius(&random, &store, family.options.metric)};
+        const trm_mine_options options = library_options(&family.options, ranks_text);
+        trm_mine_summary summary = {0};
+        good = mine_case(number, &store, &family, &run, first, &options, false, &summary);
+        near_cases.removed += summary.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE] > 0;
+        run.options.mem_per_rank = summary.memory_bytes - 1;
+        summary = (trm_mine_summary){0};
+        good = good && mine_case(number, &store, &family, &run, first, &options, true, &summary);
+        near_cases.in_panels += summary.panels > 1 && summary.positive_pairs > 0;
+        near_cases.refused += summary.positive_pairs == 0;
+    }
+    random_store_destroy(&store);
+    return good;
+}
+
+static void what_is_near_a_positive_agrees_with_the_reference_also_in_panels(void **state)
+{
+    (void)state;
+    int64_t *first = calloc((size_t)ranks + 1, sizeof *first);
+    assert_non_null(first);
+    int failures = 0;
+    for (int number = CASES; number < CASES + 3 * RANDOM_FAMILIES && failures < 5; number++)
+        failures += !run_near_case(number, first);
+    free(first);
+    if (rank == 0)
+        print_message("%d cases removed something, %d in panels, %d refused\n", (int)near_cases.removed,
+                      (int)near_cases.in_panels, (int)near_cases.refused);
+    assert_int_equal(failures, 0);
+    assert_true(near_cases.removed > 20 && near_cases.in_panels > 20);
+}
+
 static int without_a_line(const char *option, const trm_words *words)
 {
     int count = 0;
@@ -270,6 +348,7 @@ int main(int argc, char **argv)
     start_mpi(&argc, &argv, 1200);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_word_of_the_library_is_compared),
+        cmocka_unit_test(what_is_near_a_positive_agrees_with_the_reference_also_in_panels),
         cmocka_unit_test(random_options_on_random_stores_agree_with_the_reference),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
