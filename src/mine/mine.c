@@ -425,8 +425,9 @@ static trm_status plan(trm_mining *job, int64_t each, trm_error *err)
     take_lists(job);
     trm_status status = trm_anchors_init(&job->anchors, job->run, &job->pool, &job->options,
                                          &job->negatives.query, each, job->size, job->near, true, err);
+    const int64_t peak = job->near != NULL ? trm_near_peak_bytes(job->near) : 0;
     job->summary->panels = (int)job->anchors.panels;
-    job->summary->memory_bytes = job->anchors.memory_bytes;
+    job->summary->memory_bytes = peak > job->anchors.memory_bytes ? peak : job->anchors.memory_bytes;
     return status;
 }
 

@@ -24,6 +24,7 @@ struct trm_near {
     int64_t *most, *largest; /* of each row's class: different rows near any row of it; near one */
     int64_t classmates;      /* rows of all classes of this shard, wherever they are */
     int64_t listed;          /* what is near them, row by row */
+    int64_t peak_bytes;
 };
 
 /* ---- the sweeps ---- */
@@ -73,6 +74,7 @@ typedef struct finding {
     int64_t *offset, *id; /* the lists, once all are counted */
     int64_t *slot_of[2];  /* offsets of a sweep's state */
     int64_t base_bytes;   /* of the sweep and all that is held beside state and lists */
+    int64_t peak_bytes;   /* with these, the most on any rank */
 } finding;
 
 /* Could the row be a positive of an anchor? */
@@ -171,10 +173,10 @@ static trm_status make_room(finding *f, const trm_state *first, trm_error *err)
     set_offsets(f, true);
     const int64_t after = state_bytes(f), moving = 2 * lists;
     const int64_t beside = before > after ? before : after;
-    const int64_t need = largest_of(f, f->base_bytes + lists + (beside > moving ? beside : moving));
-    if (need > run->mem_per_rank)
-        return trm_run_refuse(run, "the rows near positives were counted; to list them needs at least", need,
-                              err);
+    f->peak_bytes = largest_of(f, f->base_bytes + lists + (beside > moving ? beside : moving));
+    if (f->peak_bytes > run->mem_per_rank)
+        return trm_run_refuse(run, "the rows near positives were counted; to list them needs at least",
+                              f->peak_bytes, err);
     f->id = trm_alloc(f->offset[rows], sizeof *f->id);
     return trm_agree(
         run->comm,
@@ -394,6 +396,7 @@ trm_status trm_near_find(const trm_near_task *task, trm_sweep_counts *counts, tr
         near->run = task->run;
         near->rows = task->rows;
         status = find_lists(&f, err);
+        near->peak_bytes = f.peak_bytes;
     }
     if (status == TRM_OK)
         status = look_at_classes(near, &f, err);
@@ -484,6 +487,11 @@ trm_status trm_near_give(const trm_near *near, const trm_near_asker *asker, trm_
     trm_distinct_free(&positives);
     free_joiners(&joiners);
     return status;
+}
+
+int64_t trm_near_peak_bytes(const trm_near *near)
+{
+    return near->peak_bytes;
 }
 
 int64_t trm_near_bytes(const trm_near *near)

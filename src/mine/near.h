@@ -43,6 +43,8 @@ typedef struct trm_near_asker {
  * MEMORY. */
 trm_status trm_near_give(const trm_near *near, const trm_near_asker *asker, trm_error *err) TRM_MUST_CHECK;
 
+/* The most bytes that finding took on any rank, with the sweep and the caller's. */
+int64_t trm_near_peak_bytes(const trm_near *near);
 /* Bytes on this rank, for the memory plan: what is kept, and, beside it, what giving needs where anchors have at most so
  * many positives. Not collective. */
 int64_t trm_near_bytes(const trm_near *near);
