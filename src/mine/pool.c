@@ -392,6 +392,8 @@ static trm_status check_sets(const trm_rows *rows, const trm_mine_options *optio
         return trm_fail(err, TRM_ERR_USAGE, "%s",
                         rows->by_id ? "rows arranged by id go with pairs only"
                                     : "pairs: the store must be arranged by id, by trm_rows_create_by_id");
+    if (options->not_near_positive == options->not_near_positive)
+        return trm_fail(err, TRM_ERR_USAGE, "not_near_positive: not built for queries");
     if (options->and_labels && (options->pairs == NULL || !queries->labelled || !rows->labelled))
         return trm_fail(err, TRM_ERR_USAGE, "and_labels: needs pairs, and labels of queries and store");
     return TRM_OK;

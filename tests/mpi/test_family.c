@@ -25,7 +25,7 @@ typedef struct compared {
     int64_t cases, triplets;
 } compared;
 
-/* A line each: add one with what you add to the library, and to library_options where it is an option of its own.
+/* A line each: add one with what you add to the library, and to mined_options of support/mined.c where it is an option of its own.
  * Cases with other words are passed over; filters and rank windows without a line are left out of a case. */
 // clang-format off
 static compared lines[] = {
@@ -290,7 +290,7 @@ static bool run_near_case(int number, int64_t *first)
     if (library_has(&family.options) && takes_filters(&family.options)) {
         family.options.filter[FAMILY_NOT_NEAR_POSITIVE] =
             (family_filter){true, some_radius(&random, &store, family.options.metric)};
-        const trm_mine_options options = library_options(&family.options, ranks_text);
+        const trm_mine_options options = mined_options(&family.options, ranks_text);
         trm_mine_summary summary = {0};
         good = mine_case(number, &store, &family, &run, first, &options, false, &summary);
         near_cases.removed += summary.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE] > 0;
