@@ -48,6 +48,15 @@ typedef enum trm_fallback {
 /* What the ranks of trm_mine_options.ranks count: all negatives of the anchor, or those that the filters left. */
 typedef enum trm_rank_order { TRM_RANK_BEFORE, TRM_RANK_AFTER } trm_rank_order;
 
+/* Of which rows of the store an anchor's negatives may be at all. */
+typedef enum trm_shortlist {
+    TRM_SHORTLIST_NONE, /* of all */
+    /* Of the first C by (d, id), the anchor's positives among them, as sentence-transformers' mine_hard_negatives has it: C = B + P,
+     * P the most positives of any anchor and B the last of ranks, which count what the filters left. Where these have no
+     * end, B = A - 1 + K + P, with a filter that removes what is near A - 1 + 10 K + P. */
+    TRM_SHORTLIST_ST
+} trm_shortlist;
+
 /* The filters of candidates, in the order in which one that is removed is charged. */
 typedef enum trm_filter {
     TRM_FILTER_MIN_DISTANCE,
@@ -114,6 +123,7 @@ typedef struct trm_mine_options {
      * counts once. The store was made by trm_rows_create_by_id. NULL: by label. On all ranks or none; borrowed. */
     const trm_pair_list *pairs;
     bool and_labels; /* with pairs: a row of the store with the query's label is no negative, either */
+    trm_shortlist shortlist; /* with all positives, and ranks that count after the filters */
 } trm_mine_options;
 
 typedef enum trm_kind { TRM_KIND_SEMIHARD = 0, TRM_KIND_FALLBACK = 1 } trm_kind;

@@ -4,9 +4,10 @@
 #include "mine/draws.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The last one only where negatives near a positive are removed. */
-enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELD_NEAR, FIELDS };
+enum { FIELD_LIST, FIELD_NEARER, FIELD_D_POS, FIELD_POSITIVES, FIELD_NEAR, FIELDS };
 
 /* In the place of what a negative in a list of nearest ones is chosen by: a filter removed it. */
 static const double filtered_out = -INFINITY;
@@ -15,14 +16,14 @@ static const double filtered_out = -INFINITY;
 
 static bool has_end(const trm_negatives *negatives)
 {
-    return negatives->filters.last < INT64_MAX;
+    return negatives->filters.shortlisted || negatives->filters.last < INT64_MAX;
 }
 
 /* Are filters asked, and counted, in the sweep? */
 static bool asks_in_sweep(const trm_negatives *negatives)
 {
     const trm_filters *filters = &negatives->filters;
-    return filters->any && (filters->after || !has_end(negatives));
+    return filters->any && !filters->shortlisted && (filters->after || !has_end(negatives));
 }
 
 /* Is the list by draws, not by distance? */
@@ -40,6 +41,8 @@ static int64_t smaller(int64_t a, int64_t b)
 static int64_t list_length(const trm_negatives *negatives, int64_t there)
 {
     const trm_filters *filters = &negatives->filters;
+    if (filters->shortlisted)
+        return smaller(filters->shortlist, there);
     const int64_t before = smaller(filters->first - 1, there);
     const int64_t chosen = smaller(negatives->policy->most(negatives), there);
     const bool all_ranks =
@@ -62,6 +65,8 @@ static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t
         return 0;
     if (shape == FIELD_LIST)
         return list_length(negatives, there.negatives);
+    if (shape == FIELD_POSITIVES)
+        return negatives->filters.shortlisted ? pairs : 0;
     if (shape == FIELD_NEAR)
         return 0; /* until it is known what is near (anchors.c) */
     return shape == FIELD_NEARER ? nearer_length(negatives, there.negatives) : negatives->filters.by_positive;
@@ -83,6 +88,9 @@ static void give(const trm_query *query, trm_state *state, int64_t row, const tr
     double *d_pos = state->field[FIELD_D_POS];
     if (trm_state_count(state, FIELD_D_POS, row) > 0)
         d_pos[state->offset[FIELD_D_POS][row]] = pair[pairs - 1].key;
+    if (trm_state_count(state, FIELD_POSITIVES, row) > 0)
+        memcpy((trm_candidate *)state->field[FIELD_POSITIVES] + state->offset[FIELD_POSITIVES][row], pair,
+               (size_t)pairs * sizeof *pair);
 }
 
 int64_t *trm_choice_near(const trm_state *state, int64_t row, int64_t *room)
@@ -244,6 +252,19 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
 
 /* ---- answers ---- */
 
+/* Is place k of the list, which is of the nearest, among the first rows of all, positives among them? */
+static bool is_shortlisted(const trm_negatives *negatives, const trm_state *state, int64_t row,
+                           const trm_draw *list, int64_t k)
+{
+    const trm_candidate one = {list[k].key, list[k].id},
+                        *positive = (const trm_candidate *)state->field[FIELD_POSITIVES] +
+                                    state->offset[FIELD_POSITIVES][row];
+    int64_t nearer = k;
+    for (int64_t i = 0; i < trm_state_count(state, FIELD_POSITIVES, row); i++)
+        nearer += positive[i].id >= 0 && trm_candidate_less(positive[i], one);
+    return nearer < negatives->filters.shortlist;
+}
+
 /* May place k of the list be chosen, by its rank? */
 static bool has_rank(const trm_negatives *negatives, const trm_state *state, int64_t row,
                      const trm_draw *list, int64_t k)
@@ -256,6 +277,22 @@ static bool has_rank(const trm_negatives *negatives, const trm_state *state, int
     return trm_draw_less(nearer[count - 1], one);
 }
 
+/* Drops what is not on the shortlist, and of what the filters left there the ranks that may not be chosen. */
+static void cut_to_shortlist(const trm_negatives *negatives, const trm_state *state, int64_t row)
+{
+    const trm_filters *filters = &negatives->filters;
+    int64_t count, kept = 0, k = 0, rank = 0;
+    trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    for (; k < count && trm_draw_exists(list[k]) && is_shortlisted(negatives, state, row, list, k); k++) {
+        const bool removed = list[k].d == filtered_out;
+        rank += !removed;
+        if (removed || (rank >= filters->first && rank <= filters->last))
+            list[kept++] = list[k];
+    }
+    for (; kept < count; kept++)
+        list[kept] = TRM_NO_DRAW;
+}
+
 /* The list becomes one by what is chosen by, and what filters removed of it comes last, with a key of infinity. What has
  * not the rank, or is never drawn, goes. */
 static void settle(const trm_query *query, trm_state *state, int64_t row, trm_candidate *scratch)
@@ -264,8 +301,10 @@ static void settle(const trm_query *query, trm_state *state, int64_t row, trm_ca
     const trm_negatives *negatives = query->settings;
     int64_t count, kept = 0;
     trm_draw *list = trm_draws_of(state, FIELD_LIST, row, &count);
+    if (negatives->filters.shortlisted)
+        cut_to_shortlist(negatives, state, row);
     for (int64_t k = 0; k < count && trm_draw_exists(list[k]); k++) {
-        if (!has_rank(negatives, state, row, list, k))
+        if (!negatives->filters.shortlisted && !has_rank(negatives, state, row, list, k))
             continue;
         trm_draw one = list[k];
         if (!is_by_draw(negatives)) {
@@ -335,7 +374,8 @@ void trm_choice_removed_in_sweeps(const trm_negatives *negatives, const int64_t 
 #define FILTER_FIELDS                                                                                        \
     [FIELD_LIST] = {"negatives", TRM_FIELD_FOUND, FIELD_LIST, sizeof(trm_draw), &trm_merge_draw_list},       \
     [FIELD_NEARER] = {"nearer", TRM_FIELD_FOUND, FIELD_NEARER, sizeof(trm_draw), &trm_merge_draw_list},      \
-    [FIELD_D_POS] = {"d_pos", TRM_FIELD_GIVEN, FIELD_D_POS, sizeof(double), NULL}
+    [FIELD_D_POS] = {"d_pos", TRM_FIELD_GIVEN, FIELD_D_POS, sizeof(double), NULL},                           \
+    [FIELD_POSITIVES] = {"positives", TRM_FIELD_GIVEN, FIELD_POSITIVES, sizeof(trm_candidate), NULL}
 
 #define FILTER_FUNCTIONS                                                                                     \
     .relation = TRM_OTHER_LABEL, .tally = TRM_FILTERS_WORDS, .slots = slots, .give = give, .window = window, \

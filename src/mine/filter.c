@@ -9,6 +9,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const names[TRM_FILTERS] = {
     [TRM_FILTER_MIN_DISTANCE] = "min-distance",           [TRM_FILTER_MAX_DISTANCE] = "max-distance",
@@ -59,6 +60,8 @@ static bool read_ranks(const char *text, int64_t *first, int64_t *last)
 static trm_status check_ranks(const trm_mine_options *options, trm_error *err)
 {
     int64_t first, last;
+    if (options->shortlist != TRM_SHORTLIST_NONE && strcmp(options->positives, "all") != 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--shortlist goes with --positives all only");
     if (options->ranks == NULL)
         return options->rank_order == TRM_RANK_BEFORE
                    ? TRM_OK
@@ -83,7 +86,9 @@ static trm_status check_bounds(const trm_mine_options *options, trm_error *err)
 trm_status trm_filters_check(const trm_mine_options *options, bool taken, const char *policy, trm_error *err)
 {
     double bound[TRM_FILTERS];
-    const char *given = options->ranks != NULL ? "ranks" : NULL;
+    const char *given = options->shortlist != TRM_SHORTLIST_NONE ? "shortlist"
+                        : options->ranks != NULL                 ? "ranks"
+                                                                 : NULL;
     bounds_of(options, bound);
     for (int f = TRM_FILTERS - 1; f >= 0; f--)
         given = isnan(bound[f]) ? given : names[f];
@@ -106,12 +111,27 @@ void trm_filters_choose(trm_filters *filters, const trm_mine_options *options)
         filters->last = INT64_MAX;
     }
     filters->after = options->rank_order == TRM_RANK_AFTER;
+    filters->shortlisted = options->shortlist != TRM_SHORTLIST_NONE;
+}
+
+void trm_filters_set_shortlist(trm_filters *filters, int64_t chosen, int64_t positives)
+{
+    enum { WITH_MARGIN = 10 }; /* sentence-transformers 5, mine_hard_negatives */
+    bool margin = false;
+    for (int f = 0; f < TRM_FILTERS; f++)
+        margin = margin || (f != TRM_FILTER_MAX_DISTANCE && trm_filters_has(filters, (trm_filter)f));
+    if (!filters->shortlisted)
+        return;
+    if (filters->last == INT64_MAX)
+        filters->last = filters->first - 1 + chosen * (margin ? WITH_MARGIN : 1) + positives;
+    filters->shortlist = filters->last + positives;
 }
 
 void trm_filters_drop(trm_mine_options *options)
 {
     options->ranks = NULL;
     options->rank_order = TRM_RANK_BEFORE;
+    options->shortlist = TRM_SHORTLIST_NONE;
     options->min_distance = options->max_distance = NAN;
     options->absolute_margin = options->relative_margin = options->not_near_positive = NAN;
 }

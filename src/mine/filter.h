@@ -20,6 +20,8 @@ typedef struct trm_filters {
     bool by_positive;    /* one that is given needs d_pos */
     int64_t first, last; /* ranks; 1 and INT64_MAX: all of them */
     bool after;          /* ranks count what the filters left */
+    bool shortlisted;    /* only the first rows are candidates, so many: */
+    int64_t shortlist;
 } trm_filters;
 
 /* Errors: USAGE: ranks that are none, a bound that means nothing, an order of no ranks; or any of them where the
@@ -28,6 +30,9 @@ trm_status trm_filters_check(const trm_mine_options *options, bool taken, const 
                              trm_error *err) TRM_MUST_CHECK;
 /* Sets ranks and filters to none. */
 void trm_filters_drop(trm_mine_options *options);
+/* Of a shortlist: sets its length, and the last of the ranks where they have no end, once it is known how many negatives a pair
+ * gets at most, and how many positives any anchor has. */
+void trm_filters_set_shortlist(trm_filters *filters, int64_t chosen, int64_t positives);
 /* options have been checked. */
 void trm_filters_choose(trm_filters *filters, const trm_mine_options *options);
 

@@ -454,6 +454,9 @@ static trm_status begin(trm_mining *job, const trm_mine_options *given, trm_erro
     job->rows = job->pool.anchors;
     trm_negatives_choose(&job->negatives, options, job->pool.store->total, job->rows->dim);
     const trm_negatives_policy *policy = job->negatives.policy;
+    trm_filters_set_shortlist(&job->negatives.filters,
+                              policy->most != NULL ? policy->most(&job->negatives) : 0,
+                              trm_pool_most_positives(&job->pool));
     return plan(job, policy->most != NULL ? policy->most(&job->negatives) : 0, err);
 }
 

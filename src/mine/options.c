@@ -77,6 +77,14 @@ static const trm_word rank_orders[] = {
 };
 const trm_words trm_rank_order_words = TRM_WORDS("trm_rank_order", rank_orders);
 
+static const trm_word shortlists[] = {
+    {.name = "none", .about = "all rows", .value = TRM_SHORTLIST_NONE},
+    {.name = "st-mine",
+     .about = "the first rows only, as many as sentence-transformers looks at",
+     .value = TRM_SHORTLIST_ST},
+};
+const trm_words trm_shortlist_words = TRM_WORDS("trm_shortlist", shortlists);
+
 /* ---- tables ---- */
 
 static const trm_option mine_rows[] = {
@@ -251,6 +259,16 @@ static const trm_option filter_rows[] = {
      .kind = TRM_OPTION_WORD,
      TRM_FIELD(trm_mine_options, rank_order),
      .words = &trm_rank_order_words,
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED,
+     .sparse = true},
+    {.name = "shortlist",
+     .value = "RULE",
+     .about = "hard, topk, random, weighted: which rows are candidates at all",
+     .json = "shortlist",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_mine_options, shortlist),
+     .words = &trm_shortlist_words,
      .sources = TRM_AT_MINED,
      .decides = TRM_AT_MINED,
      .sparse = true},

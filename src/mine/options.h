@@ -12,7 +12,8 @@ extern const trm_options trm_mine_table, trm_negatives_table, trm_semihard_table
     trm_sets_table;
 /* And what only those do that are sets. */
 extern const trm_options trm_set_table;
-extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words, trm_rank_order_words;
+extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words, trm_rank_order_words,
+    trm_shortlist_words;
 
 /* The caller's options, over the defaults. Not collective. Errors: USAGE, as trm_sized_take. */
 trm_status trm_mine_options_take(trm_mine_options *own, const trm_mine_options *given,

@@ -58,6 +58,17 @@ void trm_pool_count_anchors(const trm_pool *pool, trm_mine_summary *summary)
     summary->repeated_pairs = pool->repeats;
 }
 
+int64_t trm_pool_most_positives(const trm_pool *pool)
+{
+    int64_t most = 0;
+    for (int64_t row = 0; row < pool->anchors->count; row++) {
+        const int64_t positives = trm_pool_there(pool, row).positives;
+        most = positives > most ? positives : most;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, pool->run->comm);
+    return most;
+}
+
 int64_t trm_pool_bytes(const trm_pool *pool)
 {
     const int64_t rows = pool->anchors->count;

@@ -43,6 +43,8 @@ static inline bool trm_pool_is_listed(const trm_pool *pool)
 trm_there trm_pool_there(const trm_pool *pool, int64_t row);
 /* Fills in summary->anchors, classes and repeated_pairs. Collective. */
 void trm_pool_count_anchors(const trm_pool *pool, trm_mine_summary *summary);
+/* The most positives of any anchor, of all ranks. Collective. */
+int64_t trm_pool_most_positives(const trm_pool *pool);
 /* Bytes on this rank, and those that measuring needs for a while. */
 int64_t trm_pool_bytes(const trm_pool *pool);
 int64_t trm_pool_measuring_bytes(const trm_pool *pool); /* of these, the latter; of a list only */

@@ -65,7 +65,7 @@ static const trm_query_type type = {
 
 static void begin(trm_negatives *negatives)
 {
-    if (negatives->filters.any)
+    if (negatives->filters.any || negatives->filters.shortlisted)
         trm_choice_begin(negatives);
 }
 
