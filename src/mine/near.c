@@ -120,9 +120,10 @@ static trm_status choose_few(finding *f, trm_error *err)
     f->few = 0;
     set_offsets(f, false);
     const int64_t need = largest_of(f, f->base_bytes + state_bytes(f));
-    return need > run->mem_per_rank
-               ? trm_run_refuse(run, "to count the rows near positives needs at least", need, err)
-               : TRM_OK;
+    trm_status status = TRM_OK;
+    if (need > run->mem_per_rank)
+        status = trm_run_refuse(run, "to count the rows near positives needs at least", need, err);
+    return trm_agree(run->comm, status, err);
 }
 
 /* Collective. The caller destroys *state, also after a failure. */
@@ -174,14 +175,16 @@ static trm_status make_room(finding *f, const trm_state *first, trm_error *err)
     const int64_t after = state_bytes(f), moving = 2 * lists;
     const int64_t beside = before > after ? before : after;
     f->peak_bytes = largest_of(f, f->base_bytes + lists + (beside > moving ? beside : moving));
-    if (f->peak_bytes > run->mem_per_rank)
-        return trm_run_refuse(run, "the rows near positives were counted; to list them needs at least",
-                              f->peak_bytes, err);
-    f->id = trm_alloc(f->offset[rows], sizeof *f->id);
-    return trm_agree(
-        run->comm,
-        f->id == NULL ? trm_fail_memory(err, "rows near positives", f->offset[rows], sizeof *f->id) : TRM_OK,
-        err);
+    trm_status status = TRM_OK;
+    if (f->peak_bytes > run->mem_per_rank) {
+        status = trm_run_refuse(run, "the rows near positives were counted; to list them needs at least",
+                                f->peak_bytes, err);
+    } else {
+        f->id = trm_alloc(f->offset[rows], sizeof *f->id);
+        if (f->id == NULL)
+            status = trm_fail_memory(err, "rows near positives", f->offset[rows], sizeof *f->id);
+    }
+    return trm_agree(run->comm, status, err);
 }
 
 /* Both sweeps. Collective. */
