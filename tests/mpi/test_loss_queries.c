@@ -204,6 +204,7 @@ typedef struct outcome {
     trm_triplet *triplets; /* this rank's */
     int64_t count;
     float *gradient[2]; /* this rank's */
+    int64_t most;       /* triplets of all ranks, as they were estimated, which may be one off a rank */
 } outcome;
 
 static trm_status keep(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
@@ -274,6 +275,9 @@ static void evaluate(const two_sets *c, spoil_fn spoil, outcome *o)
     made.options.queries_gradient = made.gradient[QUERIES];
     if (spoil)
         spoil(&made);
+    if (o->status == TRM_OK && !spoil)
+        o->most = 1 + trm_evaluate_triplets(rows, &made.options);
+    MPI_Allreduce(MPI_IN_PLACE, &o->most, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
     if (o->status == TRM_OK)
         o->status = trm_evaluate(run, rows, &made.batch[STORE], &made.options, keep, o, made.gradient[STORE],
                                  &o->mined, &o->loss, &o->part, &o->err);
@@ -417,6 +421,9 @@ static const char *compare(const two_sets *c, const reference_loss *want, const 
         wrong = differing_gradient(c, want, got, set);
     if (!wrong)
         wrong = differing_size(want, got, c->gradient);
+    const bool lone = c->options.source == TRM_SOURCE_BATCH_HARD && c->options.lone;
+    if (!wrong && got->loss.count > got->most && !lone)
+        wrong = "there are more triplets than were estimated";
     return !wrong && c->gradient ? broken_invariant(c, want) : wrong;
 }
 
@@ -465,11 +472,305 @@ static void random_sets_agree_with_brute_force(void **state)
     assert_true(only || active > CASES / 3);
 }
 
+/* ---- small sets ---- */
+
+/* Rows that tie with nothing, in three classes; every query with each of its positives and some of its negatives. */
+static void make_small(int number, bool normalize, two_sets *c)
+{
+    enum { QUERIES_HERE = 5, ROWS = 12, DIM = 3 };
+    test_random random = {(uint64_t)number * 91 + 3};
+    *c = (two_sets){.queries = QUERIES_HERE, .gradient = true, .both.flavour = "small"};
+    c->both.rows = ROWS;
+    c->both.dim = DIM;
+    c->both.embeddings = need(ROWS * DIM, sizeof *c->both.embeddings);
+    c->both.labels = need(ROWS, sizeof *c->both.labels);
+    for (int k = 0; k < ROWS * DIM; k++)
+        c->both.embeddings[k] = test_random_unit(&random);
+    for (int i = 0; i < ROWS; i++)
+        c->both.labels[i] = test_random_below(&random, 3);
+    random_run_draw(&random, &c->run);
+    trm_evaluate_options_init(&c->options);
+    c->options.source = TRM_SOURCE_GIVEN;
+    c->options.loss.metric = (trm_metric)(number % 4);
+    c->options.loss.soft = number / 4 % 2;
+    c->options.loss.swap = number / 8 % 2;
+    c->options.loss.margin = 0.5;
+    c->options.loss.reduction = (trm_reduction)(number % 5);
+    if (normalize) {
+        c->norms = need(ROWS, sizeof *c->norms);
+        trm_normalize(ROWS, DIM, c->both.embeddings, c->both.embeddings, c->norms);
+    }
+    draw_triplets(&random, c, 12);
+    deal(&random, c);
+}
+
+/* Whether the gradient is the derivative; 0: it may have none here. On all ranks alike. */
+static int check_derivative(int number, bool normalize)
+{
+    two_sets c;
+    reference_loss loss;
+    float stored[64];
+    int active = 0;
+    make_small(number, false, &c);
+    memcpy(stored, c.both.embeddings, (size_t)(c.both.rows * c.both.dim) * sizeof *stored);
+    destroy_case(&c);
+    make_small(number, normalize, &c);
+    const reference_store view = random_store_view(&c.both);
+    reference_loss_of_two_sets(&view, c.queries, true, &c.options, c.norms, &loss);
+    int used = 0;
+    if (!reference_loss_near_a_kink(&view, &loss)) {
+        const double off = reference_loss_difference(&loss, stored, normalize, false);
+        used = off <= (normalize ? 2e-6 : 1e-7) && agrees(number, &c, &active) ? active : -1;
+    }
+    if (used < 0)
+        describe("the gradient is not the derivative", number, &c);
+    reference_loss_destroy(&loss);
+    destroy_case(&c);
+    return used;
+}
+
+static void central_differences_agree_with_the_gradient(void **state)
+{
+    (void)state;
+    int used = 0, bad = 0;
+    for (int number = 0; number < 48; number++) {
+        const int seen = check_derivative(number, number % 3 == 0);
+        used += seen > 0;
+        bad += seen < 0;
+    }
+    assert_true(everywhere(bad == 0));
+    assert_true(used > 20);
+}
+
+/* A row of the store that is the positive of two queries and, swapped, the negative of another row of the store. In the
+ * second column it gets -B and -1 of the queries, which come first and leave -B, and then B of the store. */
+static void terms_of_queries_are_added_before_those_of_the_store(void **state)
+{
+    (void)state;
+    const float big = 0x1p60F;
+    float x[] = {0, 0, 0, big, 0, 1, /* queries */ 1, 0, 1, big, 0, 0};
+    int64_t labels[] = {1, 0, 0, 0, 1, 2}, anchor[] = {0, 1, 2}, positive[] = {1, 0, 0},
+            negative[] = {0, 2, 2};
+    two_sets c = {.both = {.rows = 6, .dim = 2, .embeddings = x, .labels = labels, .flavour = "big"},
+                  .queries = 3,
+                  .gradient = true};
+    test_random random = {5};
+    outcome o;
+    trm_evaluate_options_init(&c.options);
+    c.options.source = TRM_SOURCE_GIVEN;
+    c.options.loss.metric = TRM_METRIC_DOT;
+    c.options.loss.reduction = TRM_REDUCTION_SUM;
+    c.options.loss.swap = true;
+    c.options.given = (trm_given_triplets){3, anchor, positive, negative};
+    random_run_draw(&random, &c.run);
+    deal(&random, &c);
+    evaluate(&c, NULL, &o);
+    bool good = o.status == TRM_OK && o.loss.active == 3;
+    if (c.first[STORE][rank] == 0 && c.first[STORE][rank + 1] > 0)
+        good = good && o.gradient[STORE][0] == 1.0F && o.gradient[STORE][1] == 0.0F;
+    for (int k = 0; k < 3; k++)
+        free(c.first[k]);
+    destroy_outcome(&o);
+    assert_true(everywhere(good));
+}
+
+static void empty_sets_and_lists_are_fine(void **state)
+{
+    (void)state;
+    int bad = 0, active = 0;
+    for (int way = 0; way < 6; way++) { /* neither queries nor store, or no triplets; given and mined */
+        two_sets c;
+        test_random random = {(uint64_t)way};
+        make_small(way, false, &c);
+        c.queries = way % 3 == 0 ? 0 : way % 3 == 1 ? c.both.rows : c.queries;
+        c.options.source = way < 3 ? TRM_SOURCE_GIVEN : TRM_SOURCE_MINED;
+        c.options.given.count = 0;
+        for (int k = 0; k < 3; k++)
+            free(c.first[k]);
+        deal(&random, &c);
+        bad += !agrees(way, &c, &active);
+        destroy_case(&c);
+    }
+    assert_int_equal(bad, 0);
+}
+
+/* ---- refusals ---- */
+
+static void batch_all(call *c)
+{
+    c->options.source = TRM_SOURCE_BATCH_ALL;
+}
+
+static void within_margin(call *c)
+{
+    c->options.source = TRM_SOURCE_WITHIN;
+}
+
+static void with_batches(call *c)
+{
+    static trm_batches batches;
+    c->options.source = TRM_SOURCE_MINED;
+    c->options.batches = &batches;
+}
+
+static void queries_on_some_ranks(call *c)
+{
+    if (rank == ranks - 1)
+        c->options.queries = NULL;
+}
+
+static void without_the_batch(call *c)
+{
+    c->options.queries = NULL;
+}
+
+static void without_the_rows(call *c)
+{
+    c->options.mine.queries = NULL;
+}
+
+static void of_another_dim(call *c)
+{
+    c->batch[QUERIES].dim++;
+}
+
+static void of_another_count(call *c)
+{
+    c->batch[QUERIES].count++;
+}
+
+static void without_embeddings(call *c)
+{
+    c->batch[QUERIES].embeddings = NULL;
+}
+
+static void without_labels(call *c)
+{
+    c->batch[QUERIES].labels = NULL;
+}
+
+static void without_the_queries_gradient(call *c)
+{
+    c->options.queries_gradient = NULL;
+}
+
+static void without_the_stores_gradient(call *c)
+{
+    c->gradient[STORE] = NULL;
+}
+
+static void norms_of_zero(call *c)
+{
+    static const double zero[64];
+    c->batch[QUERIES].norms = zero;
+}
+
+static const struct {
+    spoil_fn spoil;
+    trm_status status;
+    const char *words;
+} refusals[] = {
+    {batch_all, TRM_ERR_USAGE, "batch-all over two sets is not built"},
+    {within_margin, TRM_ERR_USAGE, "within-margin over two sets is not built"},
+    {with_batches, TRM_ERR_USAGE, "batches: are of one set"},
+    {queries_on_some_ranks, TRM_ERR_USAGE, "queries NULL"},
+    {without_the_batch, TRM_ERR_USAGE, "queries NULL: mine.queries are made of some"},
+    {without_the_rows, TRM_ERR_USAGE, "queries: go with mine.queries"},
+    {of_another_dim, TRM_ERR_USAGE, "queries.dim 4: trm_rows_create_queries was given 3"},
+    {of_another_count, TRM_ERR_USAGE, "trm_rows_create_queries was given"},
+    {without_embeddings, TRM_ERR_USAGE, "queries.embeddings NULL on rank"},
+    {without_labels, TRM_ERR_USAGE, "queries.labels NULL on rank"},
+    {without_the_queries_gradient, TRM_ERR_USAGE, "queries_gradient NULL on rank"},
+    {without_the_stores_gradient, TRM_ERR_USAGE, "gradient NULL on rank"},
+    {norms_of_zero, TRM_ERR_DATA, "query 0 has the norm 0"},
+};
+
+static bool is_refused(const two_sets *c, spoil_fn spoil, trm_status status, const char *words)
+{
+    outcome o;
+    evaluate(c, spoil, &o);
+    const bool refused = o.status == status && strstr(o.err.text, words) != NULL;
+    if (!refused)
+        fprintf(stderr, "wanted '%s', got status %d '%s'\n", words, (int)o.status, o.err.text);
+    destroy_outcome(&o);
+    return everywhere(refused);
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+    (void)state;
+    int bad = 0;
+    two_sets c;
+    make_small(0, false, &c);
+    for (size_t k = 0; k < sizeof refusals / sizeof *refusals; k++)
+        bad += !is_refused(&c, refusals[k].spoil, refusals[k].status, refusals[k].words);
+    destroy_case(&c);
+    assert_int_equal(bad, 0);
+}
+
+/* Where the triplets are good but for one, or two, of which the first is named. */
+static void the_first_bad_given_triplet_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t anchor, positive, negative;
+        int rule;
+        const char *words;
+    } wrong[] = {
+        {2, 0, 1, LABELS, "anchor 2 is not a row id of the queries, which go from 0 to 1"},
+        {-1, 0, 1, LABELS, "anchor -1 is not a row id of the queries, which go from 0 to 1"},
+        {0, 4, 1, LABELS, "positive 4 is not a row id of the store, which go from 0 to 3"},
+        {0, 0, -1, NAMES, "negative -1 is not a row id of the store, which go from 0 to 3"},
+        {0, 1, 1, LABELS, "positive and negative are the same row, 1"},
+        {0, 1, 1, NAMES, "positive and negative are the same row, 1"},
+        {0, 1, 2, LABELS, "query 0 has label 7, its positive 1 has 8"},
+        {0, 0, 2, LABELS, "negative 2 has the label of query 0, 7"},
+        {1, 1, 3, LABELS, "has a row with the label 9, which is to be ignored"},
+    };
+    float x[6] = {1, 2, 3, 4, 5, 6};
+    int64_t labels[6] = {7, 8, /* the store */ 7, 8, 7, 9}, ids[3][7];
+    int bad = 0;
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++)
+        for (int second = 0; second < 2; second++) {
+            two_sets c = {.both = {.rows = 6,
+                                   .dim = 1,
+                                   .embeddings = x,
+                                   .labels = labels,
+                                   .ignore_count = wrong[k].rule == LABELS,
+                                   .ignore_label = {9}},
+                          .queries = 2,
+                          .rule = wrong[k].rule};
+            test_random random = {k};
+            char words[120];
+            for (int t = 0; t < 7; t++) {
+                const bool spoilt = t == 4;
+                ids[0][t] = spoilt ? wrong[k].anchor : second && t == 6 ? 5 : 0;
+                ids[1][t] = spoilt ? wrong[k].positive : 0;
+                ids[2][t] = spoilt ? wrong[k].negative : 1;
+            }
+            trm_evaluate_options_init(&c.options);
+            c.options.source = TRM_SOURCE_GIVEN;
+            c.options.given = (trm_given_triplets){7, ids[0], ids[1], ids[2]};
+            random_run_draw(&random, &c.run);
+            deal(&random, &c);
+            snprintf(words, sizeof words, "triplet 4: %s", wrong[k].words);
+            bad += !is_refused(&c, NULL, TRM_ERR_DATA, words);
+            for (int i = 0; i < 3; i++)
+                free(c.first[i]);
+        }
+    assert_int_equal(bad, 0);
+}
+
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_sets_agree_with_brute_force),
+        cmocka_unit_test(central_differences_agree_with_the_gradient),
+        cmocka_unit_test(terms_of_queries_are_added_before_those_of_the_store),
+        cmocka_unit_test(empty_sets_and_lists_are_fine),
+        cmocka_unit_test(what_makes_no_sense_is_refused),
+        cmocka_unit_test(the_first_bad_given_triplet_is_named),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();

@@ -512,6 +512,45 @@ double reference_loss_at(const reference_loss *loss, const double *x, bool norma
     return value;
 }
 
+bool reference_loss_near_a_kink(const reference_store *store, const reference_loss *loss)
+{
+    const trm_metric metric = loss->options.metric;
+    for (int64_t k = 0; k < loss->count; k++) {
+        const reference_term *t = &loss->terms[k];
+        const int64_t p = t->triplet.positive, n = t->triplet.negative;
+        if (!loss->options.soft && fabs(t->z) < 1e-3)
+            return true;
+        if (loss->options.swap && p >= 0 &&
+            fabs(t->triplet.d_an - reference_distance(store, metric, p, n)) < 1e-3)
+            return true;
+    }
+    for (int64_t i = 0; i < store->rows; i++)
+        for (int64_t j = 0; j < i; j++)
+            if (reference_distance(store, TRM_METRIC_L2, i, j) < 0.05)
+                return true;
+    return false;
+}
+
+double reference_loss_difference(const reference_loss *loss, const float *x, bool normalize, bool frozen)
+{
+    const double step = 0x1p-16;
+    double *at = need(loss->rows * loss->dim, sizeof *at), largest;
+    for (int64_t k = 0; k < loss->rows * loss->dim; k++)
+        at[k] = (double)x[k];
+    largest = fabs(reference_loss_at(loss, at, normalize, frozen) - loss->value) / (1.0 + loss->value);
+    for (int64_t k = 0; k < loss->rows * loss->dim; k++) {
+        at[k] = (double)x[k] + step;
+        const double above = reference_loss_at(loss, at, normalize, frozen);
+        at[k] = (double)x[k] - step;
+        const double below = reference_loss_at(loss, at, normalize, frozen);
+        at[k] = (double)x[k];
+        const double error = fabs((above - below) / (2.0 * step) - loss->gradient[k]);
+        largest = fmax(largest, error / (1.0 + loss->size[k / loss->dim]));
+    }
+    free(at);
+    return largest;
+}
+
 void reference_normalize(const reference_store *store, float *out, double *norms)
 {
     for (int64_t i = 0; i < store->rows; i++) {

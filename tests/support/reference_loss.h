@@ -55,6 +55,12 @@ void reference_loss_destroy(reference_loss *loss);
  * frozen, else they are made anew. normalize: the rows are x, the loss is of x / |x|. */
 double reference_loss_at(const reference_loss *loss, const double *x, bool normalize, bool frozen);
 
+/* A small step of rows could cross it: hinge at 0, swapped sides that tie, rows in one place. */
+bool reference_loss_near_a_kink(const reference_store *store, const reference_loss *loss);
+/* Largest |central difference - gradient| over 1 + the row's size, or how far the value itself is off. x: the rows as
+ * they are stored; the rest as above. */
+double reference_loss_difference(const reference_loss *loss, const float *x, bool normalize, bool frozen);
+
 /* x / |x|, each element rounded once; norms: rows. No row may be zero. */
 void reference_normalize(const reference_store *store, float *out, double *norms);
 

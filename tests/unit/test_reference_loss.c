@@ -360,48 +360,6 @@ static trm_evaluate_options options_of_case(int number)
     return options;
 }
 
-/* A step of rows could cross it: hinge at 0, swapped sides that tie, rows in one place. */
-static bool near_a_kink(const reference_store *store, const reference_loss *loss)
-{
-    const trm_metric metric = loss->options.metric;
-    for (int64_t k = 0; k < loss->count; k++) {
-        const reference_term *t = &loss->terms[k];
-        const int64_t p = t->triplet.positive, n = t->triplet.negative;
-        if (!loss->options.soft && fabs(t->z) < 1e-3)
-            return true;
-        if (loss->options.swap && p >= 0 &&
-            fabs(t->triplet.d_an - reference_distance(store, metric, p, n)) < 1e-3)
-            return true;
-    }
-    for (int64_t i = 0; i < store->rows; i++)
-        for (int64_t j = 0; j < i; j++)
-            if (reference_distance(store, TRM_METRIC_L2, i, j) < 0.05)
-                return true;
-    return false;
-}
-
-/* Largest |central difference - gradient| over 1 + the row's size, or how far the value itself is off. x:
- * stored rows. */
-static double largest_difference(const reference_loss *loss, const float *x, bool normalize, bool frozen)
-{
-    enum { MOST = 10 * 5 };
-    const double step = 0x1p-16;
-    double at[MOST], largest = 0.0;
-    for (int64_t k = 0; k < loss->rows * loss->dim; k++)
-        at[k] = (double)x[k];
-    largest = fabs(reference_loss_at(loss, at, normalize, frozen) - loss->value) / (1.0 + loss->value);
-    for (int64_t k = 0; k < loss->rows * loss->dim; k++) {
-        at[k] = (double)x[k] + step;
-        const double above = reference_loss_at(loss, at, normalize, frozen);
-        at[k] = (double)x[k] - step;
-        const double below = reference_loss_at(loss, at, normalize, frozen);
-        at[k] = (double)x[k];
-        const double error = fabs((above - below) / (2.0 * step) - loss->gradient[k]);
-        largest = fmax(largest, error / (1.0 + loss->size[k / loss->dim]));
-    }
-    return largest;
-}
-
 /* Cases that were compared; those near a kink are not. */
 static int compare_with_differences(bool normalize, double tolerance)
 {
@@ -417,9 +375,9 @@ static int compare_with_differences(bool normalize, double tolerance)
         if (normalize)
             reference_normalize(&store.view, store.x, norms);
         reference_loss_evaluate(&store.view, &options, normalize ? norms : NULL, &loss);
-        if (!near_a_kink(&store.view, &loss)) {
-            const double frozen = largest_difference(&loss, stored, normalize, true);
-            const double anew = largest_difference(&loss, stored, normalize, false);
+        if (!reference_loss_near_a_kink(&store.view, &loss)) {
+            const double frozen = reference_loss_difference(&loss, stored, normalize, true);
+            const double anew = reference_loss_difference(&loss, stored, normalize, false);
             if (frozen > tolerance || anew > tolerance) {
                 fprintf(stderr, "case %d: differences are off by %g, with choices made anew by %g\n", number,
                         frozen, anew);
