@@ -276,7 +276,7 @@ static void evaluate(const two_sets *c, spoil_fn spoil, outcome *o)
     if (spoil)
         spoil(&made);
     if (o->status == TRM_OK && !spoil)
-        o->most = 1 + trm_evaluate_triplets(rows, &made.options);
+        o->most = 1 + trm_evaluate_triplets(run, rows, &made.options);
     MPI_Allreduce(MPI_IN_PLACE, &o->most, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
     if (o->status == TRM_OK)
         o->status = trm_evaluate(run, rows, &made.batch[STORE], &made.options, keep, o, made.gradient[STORE],
