@@ -452,7 +452,9 @@ static trm_status begin(trm_mining *job, const trm_mine_options *given, trm_erro
     if (status != TRM_OK)
         return status;
     job->rows = job->pool.anchors;
-    trm_negatives_choose(&job->negatives, options, job->pool.store->total, job->rows->dim);
+    /* a query without a positive may get the whole store, and still be short of the number asked for */
+    const int64_t most = job->pool.store->total + (options->queries != NULL);
+    trm_negatives_choose(&job->negatives, options, most, job->rows->dim);
     const trm_negatives_policy *policy = job->negatives.policy;
     trm_filters_set_shortlist(&job->negatives.filters,
                               policy->most != NULL ? policy->most(&job->negatives) : 0,

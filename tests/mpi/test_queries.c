@@ -1,0 +1,189 @@
+/* Queries against a store, trm_mine against the brute-force reference: random options, queries, stores and lists of
+ * pairs, the same triplets to the bit and the same counts, however many ranks, and in panels. A failure prints the case's
+ * number, which is its seed; TRIMINE_TEST_CASE=N runs case N alone. */
+#include "mine/negatives.h"
+#include "support/mined.h"
+#include "support/random_sets.h"
+#include "support/scratch.h"
+
+#include <mpi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CASES = 4 * RANDOM_FAMILIES };
+
+/* What the cases were, on rank 0: those that are all alike test nothing. */
+static struct {
+    int64_t by_label, listed, and_labels, without_labels; /* with triplets */
+    int64_t no_queries, no_store, fewer_queries, fewer_rows, empty_list;
+    int64_t no_positive, no_negative, lone, repeated, neither; /* neither: and_labels took a negative away */
+    int64_t panels, refused;                                   /* with a byte less than the job takes */
+} tried;
+
+/* Where each rank's queries, rows and pairs start. */
+typedef struct dealt {
+    int64_t *queries, *store, *pairs;
+} dealt;
+
+static void note(const random_sets *sets, const family_result *want)
+{
+    const int64_t queries = sets->queries.rows, rows = sets->store.rows;
+    tried.no_queries += queries == 0;
+    tried.no_store += rows == 0;
+    tried.empty_list += sets->listed && sets->pairs == 0;
+    tried.no_positive += want->anchors.no_positive > 0;
+    tried.no_negative += want->anchors.no_negative > 0;
+    tried.repeated += want->repeated_pairs > 0;
+    for (int64_t i = 0; i < want->count; i++)
+        if (want->triplets[i].positive < 0) {
+            tried.lone++;
+            break;
+        }
+    if (want->total == 0)
+        return;
+    tried.by_label += !sets->listed;
+    tried.listed += sets->listed;
+    tried.and_labels += sets->and_labels;
+    tried.without_labels += !sets->labelled;
+    tried.fewer_queries += queries < rows;
+    tried.fewer_rows += rows < queries;
+}
+
+/* Does a label keep a row that is not listed from being a negative? */
+static void note_neither(const random_sets *sets)
+{
+    bool found = false;
+    for (int64_t q = 0; q < sets->queries.rows && sets->and_labels && !found; q++)
+        for (int64_t i = 0; i < sets->store.rows && !found; i++) {
+            bool listed = false;
+            for (int64_t k = 0; k < sets->pairs && !listed; k++)
+                listed = sets->pair[k].query == q && sets->pair[k].positive == i;
+            found = !listed && sets->queries.labels[q] == sets->store.labels[i];
+        }
+    tried.neither += found;
+}
+
+/* On rank 0: whether what was mined is what the reference mines; tells on stderr what is not. */
+static bool agrees(int number, const random_sets *sets, const random_run *run,
+                   const trm_mine_options *options, const family_result *want, const mined *got,
+                   const trm_mine_summary *summary)
+{
+    const bool set = trm_negatives_are_set(options), listed = !set || options->emit_sets;
+    const char *wrong = NULL;
+    if (!listed || want->count == want->total)
+        wrong = mined_differs(got, want->triplets, listed ? want->count : 0);
+    if (!wrong)
+        wrong = mined_differing_count(want, summary, set, listed);
+    if (!wrong && sets->listed && summary->classes != 0)
+        wrong = "classes of rows by id";
+    if (wrong) {
+        char text[1024];
+        random_sets_describe(sets, text, sizeof text);
+        fprintf(stderr, "case %d: %s\n  %s\n  panels %d, memory %lld\n", number, wrong, text, summary->panels,
+                (long long)run->options.mem_per_rank);
+        random_run_describe(run);
+    }
+    return wrong == NULL;
+}
+
+/* Once; want is rank 0's. Running out of a memory limit that there is is no failure. */
+static bool run_once(int number, const random_sets *sets, const random_run *run, const dealt *first,
+                     trm_mine_options *options, const family_result *want, trm_mine_summary *summary)
+{
+    trm_error err = TRM_ERROR_INIT;
+    mined got;
+    memset(summary, 0, sizeof *summary);
+    const trm_status status =
+        mined_run_sets(sets, run, first->queries, first->store, first->pairs, options, &got, summary, &err);
+    bool good = status == TRM_OK || (run->options.mem_per_rank > 0 && status == TRM_ERR_MEMORY);
+    if (!good && rank == 0) {
+        char text[1024];
+        random_sets_describe(sets, text, sizeof text);
+        fprintf(stderr, "case %d: status %d: %s\n  %s\n", number, (int)status, err.text, text);
+        random_run_describe(run);
+    }
+    if (status == TRM_OK && rank == 0)
+        good = agrees(number, sets, run, options, want, &got, summary);
+    mined_destroy(&got);
+    if (run->options.mem_per_rank > 0) {
+        tried.refused += status == TRM_ERR_MEMORY;
+        tried.panels += status == TRM_OK && summary->panels > 1;
+    }
+    return everywhere(good);
+}
+
+/* Whether the library does a case as the reference does; the same on all ranks. Collective. */
+static bool run_case(int number, const dealt *first)
+{
+    random_sets sets;
+    random_run run;
+    test_random random = {(uint64_t)number + UINT64_C(3000017)};
+    char ranks_text[MINED_RANKS];
+    random_sets_create((uint64_t)number, &sets);
+    sets.family.options.filter[FAMILY_NOT_NEAR_POSITIVE].given =
+        false; /* the library has it of one set only */
+    random_run_draw(&random, &run);
+    random_run_deal(&random, &run, sets.queries.rows, first->queries);
+    random_run_deal(&random, &run, sets.store.rows, first->store);
+    random_run_deal(&random, &run, sets.pairs, first->pairs);
+    trm_mine_options options = mined_options(&sets.family.options, ranks_text);
+    options.emit_sets = test_random_below(&random, 3) > 0;
+    family_result want = {0};
+    if (rank == 0) {
+        reference_store queries, store;
+        const family_sets view = random_sets_view(&sets, &queries, &store);
+        family_mine_sets(&view, &sets.family.options, &want);
+        note(&sets, &want);
+        note_neither(&sets);
+    }
+    trm_mine_summary summary;
+    bool good = run_once(number, &sets, &run, first, &options, &want, &summary);
+    if (good && number % 4 == 0) { /* a byte less: in panels, where it is the anchors that need it */
+        run.options.mem_per_rank = summary.memory_bytes - 1;
+        good = run_once(number, &sets, &run, first, &options, &want, &summary);
+    }
+    family_destroy(&want);
+    random_sets_destroy(&sets);
+    return good;
+}
+
+static void queries_against_a_store_agree_with_the_reference(void **state)
+{
+    (void)state;
+    dealt first = {calloc((size_t)ranks + 1, sizeof(int64_t)), calloc((size_t)ranks + 1, sizeof(int64_t)),
+                   calloc((size_t)ranks + 1, sizeof(int64_t))};
+    assert_true(first.queries && first.store && first.pairs);
+    const char *only = getenv("TRIMINE_TEST_CASE");
+    const int from = only ? atoi(only) : 0, to = only ? from + 1 : CASES;
+    int failures = 0;
+    for (int number = from; number < to && failures < 5; number++)
+        failures += !run_case(number, &first);
+    free(first.queries);
+    free(first.store);
+    free(first.pairs);
+    assert_int_equal(failures, 0);
+    if (rank > 0 || only != NULL)
+        return;
+    const int64_t *count = &tried.by_label;
+    for (size_t i = 0; i < sizeof tried / sizeof *count; i++)
+        if (count[i] < 5)
+            fail_msg("number %d of what was tried was there only %d times", (int)i, (int)count[i]);
+}
+
+int main(int argc, char **argv)
+{
+    start_mpi(&argc, &argv, 1200);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queries_against_a_store_agree_with_the_reference),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
