@@ -177,11 +177,74 @@ static void queries_against_a_store_agree_with_the_reference(void **state)
             fail_msg("number %d of what was tried was there only %d times", (int)i, (int)count[i]);
 }
 
+/* Rows of small integers, so large that those of one list are brought in several rounds. */
+static void make_large_sets(random_sets *sets)
+{
+    enum { QUERIES = 5, ROWS = 3000, DIM = 2048, LISTED = 2600 };
+    test_random random = {12};
+    memset(sets, 0, sizeof *sets);
+    sets->whole = (random_store){.rows = QUERIES + ROWS, .dim = DIM, .flavour = "large rows"};
+    sets->whole.embeddings = calloc((QUERIES + ROWS) * (size_t)DIM, sizeof(float));
+    sets->whole.labels = calloc(QUERIES + ROWS, sizeof(int64_t));
+    sets->pair = calloc(LISTED + QUERIES, sizeof *sets->pair);
+    if (!sets->whole.embeddings || !sets->whole.labels || !sets->pair)
+        abort();
+    for (int64_t i = 0; i < (QUERIES + ROWS) * DIM; i++)
+        sets->whole.embeddings[i] = (float)(test_random_next(&random) >> 62);
+    for (int64_t i = 0; i < LISTED; i++) /* 7 and ROWS have no divisor in common: each row once */
+        sets->pair[sets->pairs++] = (family_pair){2, (i * 7 + 5) % ROWS};
+    for (int64_t query = 0; query < QUERIES; query++)
+        sets->pair[sets->pairs++] = (family_pair){query, query * 500};
+    sets->queries = sets->store = sets->whole;
+    sets->queries.rows = QUERIES;
+    sets->store.rows = ROWS;
+    sets->store.embeddings += (int64_t)QUERIES * DIM;
+    sets->store.labels += QUERIES;
+    sets->listed = true;
+    family_options_init(&sets->family.options);
+}
+
+static void a_query_may_have_thousands_of_positives(void **state)
+{
+    (void)state;
+    static const char *const policies[][2] = {
+        {"all", "topk:7"}, {"hardest", "semihard"}, {"random:40", "random:3"}, {"nearest:300", "hard"}};
+    random_sets sets;
+    make_large_sets(&sets);
+    int64_t *first = calloc(3 * ((size_t)ranks + 1), sizeof *first);
+    assert_non_null(first);
+    const dealt start = {first, first + ranks + 1, first + 2 * (ranks + 1)};
+    for (int i = 0; i < 4; i++) {
+        test_random random = {(uint64_t)i};
+        char ranks_text[MINED_RANKS];
+        random_run run;
+        family_result want = {0};
+        trm_mine_summary summary;
+        sets.family.options.positives = policies[i][0];
+        sets.family.options.negatives = policies[i][1];
+        random_run_draw(&random, &run);
+        random_run_deal(&random, &run, sets.queries.rows, start.queries);
+        random_run_deal(&random, &run, sets.store.rows, start.store);
+        random_run_deal(&random, &run, sets.pairs, start.pairs);
+        trm_mine_options options = mined_options(&sets.family.options, ranks_text);
+        if (rank == 0) {
+            reference_store queries, store;
+            const family_sets view = random_sets_view(&sets, &queries, &store);
+            family_mine_sets(&view, &sets.family.options, &want);
+        }
+        assert_true(run_once(-1, &sets, &run, &start, &options, &want, &summary));
+        family_destroy(&want);
+    }
+    free(first);
+    random_sets_destroy(&sets);
+}
+
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queries_against_a_store_agree_with_the_reference),
+        cmocka_unit_test(a_query_may_have_thousands_of_positives),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();
