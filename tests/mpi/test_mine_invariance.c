@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 1500, DIM = 24, CLASSES = 12, EXTRA = 60 };
+enum { ROWS = 1100, DIM = 24, CLASSES = 12, EXTRA = 60 };
 
 static int rank, ranks;
 static float embeddings[(ROWS + EXTRA) * DIM];
@@ -144,21 +144,19 @@ static void nothing_about_the_machine_changes_the_result(void **state)
         for (int replicate = 1; replicate <= ranks; replicate++) {
             if (ranks % replicate != 0)
                 continue;
-            for (int t = 0; t < 4; t++)
-                for (int k = 0; k < 2; k++) {
-                    run.tile = tiles[t];
-                    run.kernel = kernels[k];
-                    run.threads = 1 + number++ % 3;
-                    run.replicate = replicate;
-                    outcome o = mine(MPI_COMM_WORLD, &run, &options, embeddings, labels, ROWS, false);
-                    int wrong = o.status != TRM_OK || !same_summary(&o.summary, &alone.summary);
-                    if (wrong && rank == 0)
-                        fprintf(stderr,
-                                "%s: tile %d, kernel %s, threads %d, replicate %d: hash %s, alone %s\n",
-                                trm_metric_name(options.metric), run.tile, run.kernel, run.threads, replicate,
-                                o.summary.result_hash, alone.summary.result_hash);
-                    bad += wrong;
-                }
+            for (int t = 0; t < 4; t++) {
+                run.tile = tiles[t];
+                run.kernel = kernels[(t + metric + replicate) % 2]; /* each tile with both, of two metrics */
+                run.threads = 1 + number++ % 3;
+                run.replicate = replicate;
+                outcome o = mine(MPI_COMM_WORLD, &run, &options, embeddings, labels, ROWS, false);
+                int wrong = o.status != TRM_OK || !same_summary(&o.summary, &alone.summary);
+                if (wrong && rank == 0)
+                    fprintf(stderr, "%s: tile %d, kernel %s, threads %d, replicate %d: hash %s, alone %s\n",
+                            trm_metric_name(options.metric), run.tile, run.kernel, run.threads, replicate,
+                            o.summary.result_hash, alone.summary.result_hash);
+                bad += wrong;
+            }
         }
     }
     assert_int_equal(everywhere(bad), 0);

@@ -4,6 +4,7 @@
 #include "support/mined.h"
 #include "support/random_store.h"
 #include "support/reference.h"
+#include "support/rounds.h"
 #include "support/scratch.h"
 #include "trimine/mine.h"
 #include "trimine/run.h"
@@ -19,7 +20,7 @@
 
 #include <cmocka.h>
 
-enum { CASES = 224 };
+enum { CASES = 224, ROUND = 4 * 7 }; /* a round: all metrics x positives */
 
 static void must(int status)
 {
@@ -145,6 +146,8 @@ static void random_stores_agree_with_the_reference(void **state)
     const char *only = getenv("TRIMINE_TEST_CASE");
     int from = only ? atoi(only) : 0, to = only ? from + 1 : CASES;
     for (int number = from; number < to && failures < 5; number++) {
+        if (only == NULL && !test_runs_round(number / ROUND, ranks))
+            continue;
         random_store store;
         random_store_create((uint64_t)number, &store);
         test_random random = {(uint64_t)number + UINT64_C(1000003)};
@@ -156,10 +159,10 @@ static void random_stores_agree_with_the_reference(void **state)
     free(first);
     assert_int_equal(failures, 0);
     if (rank == 0 && only == NULL) {
-        assert_int_equal(found.cases, CASES);
-        assert_true(found.with_triplets > CASES / 2);
-        assert_true(found.with_fallbacks > CASES / 8);
-        assert_true(found.with_skipped > CASES / 8);
+        assert_true(found.cases >= CASES / 4);
+        assert_true(found.with_triplets > found.cases / 2);
+        assert_true(found.with_fallbacks > found.cases / 8);
+        assert_true(found.with_skipped > found.cases / 8);
     }
 }
 
