@@ -38,19 +38,27 @@ static int64_t mark(trm_list *list, int64_t first, uint64_t *bits)
     return last;
 }
 
-/* Writes what is marked in a word, and clears it; returns how many there are by then. */
-static int64_t take(uint64_t *word, int64_t first, int64_t *into, int64_t room, int64_t count)
+/* Writes what is marked in a word and is kept, and clears it; returns how many there are by then. */
+static int64_t take(uint64_t *word, int64_t first, const trm_list_keep *keep, int64_t *into, int64_t room,
+                    int64_t count)
 {
-    if (into == NULL)
+    if (into == NULL && keep == NULL) {
         count += __builtin_popcountll(*word);
-    for (; into != NULL && *word != 0; *word &= *word - 1, count++)
-        if (count < room)
-            into[count] = first + __builtin_ctzll(*word);
-    *word = 0;
+        *word = 0;
+    }
+    for (; *word != 0; *word &= *word - 1) {
+        const int64_t number = first + __builtin_ctzll(*word);
+        if (keep != NULL && !keep->keep(keep->context, number))
+            continue;
+        if (into != NULL && count < room)
+            into[count] = number;
+        count++;
+    }
     return count;
 }
 
-int64_t trm_lists_union(trm_list *list, int64_t lists, uint64_t *bits, int64_t *into, int64_t room)
+int64_t trm_lists_union(trm_list *list, int64_t lists, uint64_t *bits, const trm_list_keep *keep,
+                        int64_t *into, int64_t room)
 {
     int64_t count = 0;
     while ((lists = drop_empty(list, lists)) > 0) {
@@ -61,7 +69,7 @@ int64_t trm_lists_union(trm_list *list, int64_t lists, uint64_t *bits, int64_t *
             last = touched > last ? touched : last;
         }
         for (int64_t word = 0; word <= last; word++)
-            count = take(&bits[word], first + word * WORD_BITS, into, room, count);
+            count = take(&bits[word], first + word * WORD_BITS, keep, into, room, count);
     }
     return count;
 }

@@ -418,6 +418,12 @@ typedef struct asking {
     const trm_panel *panel;
 } asking;
 
+static int64_t row_of(const void *context, int64_t k)
+{
+    const asking *by = context;
+    return by->panel->row[k];
+}
+
 static int64_t pairs_of(const void *context, int64_t k)
 {
     const asking *by = context;
@@ -439,7 +445,8 @@ static int64_t *near_of(const void *context, int64_t k, int64_t *room)
 static trm_status give_near(const trm_anchors *anchors, const trm_panel *panel, trm_error *err)
 {
     const asking by = {anchors, panel};
-    const trm_near_asker asker = {panel->count, most_slots(anchors), pairs_of, positive_of, near_of, &by};
+    const trm_near_asker asker = {panel->count, most_slots(anchors), row_of, pairs_of, positive_of, near_of,
+                                  &by};
     return trm_near_give(anchors->near, &asker, err);
 }
 

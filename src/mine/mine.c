@@ -539,14 +539,23 @@ static trm_status plan_listing(trm_mining *job, trm_error *err)
     return plan(job, each, err);
 }
 
-/* Finds what is near a positive, and plans again with it. */
+/* Finds what is near a positive, and plans again with it. Of two sets that takes a sweep of the store with itself, before
+ * there is any other. */
 static trm_status find_near(trm_mining *job, trm_error *err)
 {
+    const trm_pool *pool = &job->pool;
     const double start = trm_clock();
-    const trm_near_task task = {job->run, job->rows, job->sweep,
-                                job->negatives.filters.bound[TRM_FILTER_NOT_NEAR_POSITIVE],
-                                job->options.reserve};
-    trm_status status = trm_near_find(&task, &job->counts, &job->near, err);
+    trm_sweep *of_store = NULL;
+    trm_status status = trm_pool_is_one_set(pool) ? TRM_OK
+                                                  : trm_sweep_create(job->run, pool->store, NULL,
+                                                                     job->options.metric, &of_store, err);
+    if (status == TRM_OK) {
+        const trm_near_task task = {job->run, pool, of_store != NULL ? of_store : job->sweep,
+                                    job->negatives.filters.bound[TRM_FILTER_NOT_NEAR_POSITIVE],
+                                    job->options.reserve};
+        status = trm_near_find(&task, &job->counts, &job->near, err);
+    }
+    trm_sweep_destroy(&of_store);
     job->negatives_s += trm_clock() - start;
     if (status != TRM_OK)
         return status;
@@ -564,12 +573,16 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
     job->summary = summary;
     *summary =
         (trm_mine_summary){.panels = (int)job->anchors.panels, .memory_bytes = job->anchors.memory_bytes};
-    trm_status status = trm_pool_sweep_create(&job->pool, job->options.metric, &job->sweep, err);
+    const bool near = trm_filters_has(&job->negatives.filters, TRM_FILTER_NOT_NEAR_POSITIVE),
+               one_set = trm_pool_is_one_set(&job->pool);
+    trm_status status = near && !one_set ? find_near(job, err) : TRM_OK;
+    if (status == TRM_OK)
+        status = trm_pool_sweep_create(&job->pool, job->options.metric, &job->sweep, err);
     if (status == TRM_OK && lists)
         status = count_set(job, err);
     if (status == TRM_OK && lists)
         status = plan_listing(job, err);
-    if (status == TRM_OK && trm_filters_has(&job->negatives.filters, TRM_FILTER_NOT_NEAR_POSITIVE))
+    if (status == TRM_OK && near && one_set)
         status = find_near(job, err);
     if (status == TRM_OK)
         status = trm_mine_checkpoint_init(&job->checkpoint, &job->anchors, job->sweep, &job->counts,

@@ -1,12 +1,13 @@
-/* What is near a positive: for every row that may be one, the rows of other label within a radius, which --not-near-positive
- * takes from the negatives of each anchor that selects it.
+/* What is near a positive: for every row that may be one, the rows within a radius that may be negatives of its anchors, which
+ * --not-near-positive takes from the negatives of each anchor that selects it. Both are rows of the store: of one set or two,
+ * by label, the rows of other labels; by a list of pairs, all others, of which an anchor is given its negatives only.
  *
  * They are found once, before anything else, by one sweep or two, and stay for the whole job. Who asks is another
  * matter: an anchor, wherever it is, names its positives by row id and gets all rows that are near any of them. */
 #ifndef TRM_MINE_NEAR_H
 #define TRM_MINE_NEAR_H
 
-#include "rows/rows.h"
+#include "mine/pool.h"
 #include "rows/run.h"
 #include "sweep/sweep.h"
 
@@ -15,8 +16,8 @@ typedef struct trm_near trm_near;
 /* What to find. */
 typedef struct trm_near_task {
     const trm_run *run;
-    const trm_rows *rows;
-    trm_sweep *sweep; /* over rows */
+    const trm_pool *pool; /* borrowed until trm_near_destroy */
+    trm_sweep *sweep;     /* of its store with itself */
     double radius;
     int64_t reserve; /* bytes that the caller holds meanwhile */
 } trm_near_task;
@@ -27,13 +28,14 @@ trm_status trm_near_find(const trm_near_task *task, trm_sweep_counts *counts, tr
                          trm_error *err) TRM_MUST_CHECK;
 void trm_near_destroy(trm_near **near);
 
-/* The most rows that are near any of so many positives of the row's class, for a row of this team's shard. */
+/* The most negatives of an anchor of this team's shard that are near any of so many of its positives. */
 int64_t trm_near_most(const trm_near *near, int64_t row, int64_t pairs);
 
 /* Anchors with their positives, and room for what is near these. */
 typedef struct trm_near_asker {
-    int64_t anchors, longest; /* longest: the most positives of any, of all ranks */
-    int64_t (*positives)(const void *context, int64_t anchor);           /* how many the anchor has */
+    int64_t anchors, longest;                                  /* longest: the most positives of any */
+    int64_t (*row)(const void *context, int64_t anchor);       /* its row of this team's shard */
+    int64_t (*positives)(const void *context, int64_t anchor); /* how many the anchor has */
     int64_t (*positive)(const void *context, int64_t anchor, int64_t i); /* a row id; negative: none */
     int64_t *(*slots)(const void *context, int64_t anchor, int64_t *room);
     const void *context;

@@ -84,138 +84,54 @@ int64_t trm_pool_bytes(const trm_pool *pool)
 
 /* ---- by label ---- */
 
-/* So many rows have a label. */
-typedef struct counted {
-    int64_t label, count;
-} counted;
-
-static int compare_labels(const void *a, const void *b)
+/* Does the row begin a run of one label? */
+static bool begins_run(const trm_rows *rows, int64_t row, int64_t from)
 {
-    const counted *x = a, *y = b;
-    return x->label < y->label ? -1 : x->label > y->label;
+    return row == from || rows->label[row] != rows->label[row - 1];
 }
 
-/* Sorts, and adds up those of one label; returns how many are left. */
-static int64_t add_up(counted *list, int64_t count)
+trm_keyed *trm_pool_labels_of(const trm_rows *rows, int64_t from, int64_t to, int64_t *count)
 {
-    int64_t kept = 0;
-    if (count > 1)
-        qsort(list, (size_t)count, sizeof *list, compare_labels);
-    for (int64_t i = 0; i < count; i++) {
-        if (kept > 0 && list[kept - 1].label == list[i].label)
-            list[kept - 1].count += list[i].count;
-        else
-            list[kept++] = list[i];
+    int64_t runs = 0, at = -1;
+    for (int64_t row = from; row < to; row++)
+        runs += begins_run(rows, row, from);
+    trm_keyed *list = trm_alloc_zero(runs, sizeof *list);
+    for (int64_t row = from; row < to && list != NULL; row++) {
+        if (begins_run(rows, row, from))
+            list[++at].key = rows->label[row];
+        list[at].sum[0]++;
     }
-    return kept;
-}
-
-/* The labels of rows [from, to) of a shard, each once, with how many rows have it; NULL: no memory. */
-static counted *labels_of(const trm_rows *rows, int64_t from, int64_t to, int64_t *count)
-{
-    counted *list = trm_alloc(to - from, sizeof *list);
-    for (int64_t i = from; i < to && list != NULL; i++)
-        list[i - from] = (counted){rows->label[i], 1};
-    *count = list != NULL ? add_up(list, to - from) : 0;
+    *count = list != NULL ? trm_keyed_join(list, runs) : 0;
     return list;
 }
 
-/* Each label is counted at one rank. */
-static int rank_of(const trm_run *run, int64_t label)
+static int compare_labels(const void *a, const void *b)
 {
-    return (int)((uint64_t)label % (uint64_t)run->ranks);
-}
-
-/* Sends items to the ranks of their labels: they are put in that order first. sent: one a rank. */
-static trm_status send_to_ranks(const trm_run *run, counted *list, int64_t count, int64_t *sent,
-                                int64_t *came, void **received, trm_error *err)
-{
-    counted *sorted = trm_alloc(count, sizeof *sorted);
-    trm_status status = sorted == NULL ? trm_fail_memory(err, "labels", count, sizeof *sorted) : TRM_OK;
-    status = trm_agree(run->comm, status, err);
-    if (status != TRM_OK) {
-        trm_free(sorted);
-        return status;
-    }
-    memset(sent, 0, (size_t)run->ranks * sizeof *sent);
-    for (int64_t i = 0; i < count; i++)
-        sent[rank_of(run, list[i].label)]++;
-    came[0] = 0; /* until it is known what comes: where those of each rank go */
-    for (int r = 1; r < run->ranks; r++)
-        came[r] = came[r - 1] + sent[r - 1];
-    for (int64_t i = 0; i < count; i++)
-        sorted[came[rank_of(run, list[i].label)]++] = list[i];
-    if (count > 0)
-        memcpy(list, sorted, (size_t)count * sizeof *list);
-    trm_free(sorted);
-    return trm_exchange_items(run->comm, list, sent, sizeof *list, received, came, err);
-}
-
-/* asked[i].count = how many rows of the store have asked[i].label; asked is put in another order. */
-static trm_status count_labels(const trm_pool *pool, counted *asked, int64_t count, trm_error *err)
-{
-    const trm_run *run = pool->run;
-    const trm_rows *store = pool->store;
-    int64_t from, to, own_count, known = 0, wanted = 0;
-    void *all = NULL, *questions = NULL, *answers = NULL;
-    trm_share(store->count, store->member, store->replicate, &from, &to);
-    counted *own = labels_of(store, from, to, &own_count);
-    int64_t *counts = trm_alloc(3 * (int64_t)run->ranks, sizeof *counts);
-    trm_status status =
-        own == NULL || counts == NULL ? trm_fail_memory(err, "labels", to - from, sizeof *own) : TRM_OK;
-    status = trm_agree(run->comm, status, err);
-    if (status != TRM_OK)
-        goto done;
-    int64_t *sent = counts, *came = counts + run->ranks, *back = counts + 2 * run->ranks;
-    status = send_to_ranks(run, own, own_count, sent, came, &all, err);
-    if (status != TRM_OK)
-        goto done;
-    for (int r = 0; r < run->ranks; r++)
-        known += came[r];
-    known = add_up(all, known);
-    status = send_to_ranks(run, asked, count, sent, came, &questions, err);
-    if (status != TRM_OK)
-        goto done;
-    for (int r = 0; r < run->ranks; r++)
-        wanted += came[r];
-    for (int64_t i = 0; i < wanted; i++) {
-        counted *question = (counted *)questions + i;
-        const counted *found =
-            known > 0 ? bsearch(question, all, (size_t)known, sizeof *question, compare_labels) : NULL;
-        question->count = found != NULL ? found->count : 0;
-    }
-    status = trm_exchange_items(run->comm, questions, came, sizeof *asked, &answers, back, err);
-    if (status == TRM_OK && count > 0) /* in the order in which they were asked */
-        memcpy(asked, answers, (size_t)count * sizeof *asked);
-done:
-    trm_free(own);
-    trm_free(counts);
-    trm_free(all);
-    trm_free(questions);
-    trm_free(answers);
-    return status;
+    const trm_keyed *x = a, *y = b;
+    return x->key < y->key ? -1 : x->key > y->key;
 }
 
 static trm_status find_same_label(trm_pool *pool, trm_error *err)
 {
-    const trm_rows *anchors = pool->anchors;
-    int64_t count;
-    counted *asked = labels_of(anchors, 0, anchors->count, &count);
+    const trm_rows *anchors = pool->anchors, *store = pool->store;
+    int64_t count, own_count, from, to;
+    trm_share(store->count, store->member, store->replicate, &from, &to);
+    trm_keyed *asked = trm_pool_labels_of(anchors, 0, anchors->count, &count);
+    trm_keyed *own = trm_pool_labels_of(store, from, to, &own_count);
     pool->same_label = trm_alloc(anchors->count, sizeof *pool->same_label);
-    trm_status status = asked == NULL || pool->same_label == NULL
-                            ? trm_fail_memory(err, "labels", anchors->count, sizeof *asked)
+    trm_status status = asked == NULL || own == NULL || pool->same_label == NULL
+                            ? trm_fail_memory(err, "labels", anchors->count + to - from, sizeof *asked)
                             : TRM_OK;
     status = trm_agree(pool->run->comm, status, err);
     if (status == TRM_OK)
-        status = count_labels(pool, asked, count, err);
-    if (status == TRM_OK && count > 1)
-        qsort(asked, (size_t)count, sizeof *asked, compare_labels);
+        status = trm_keyed_ask(pool->run->comm, own, own_count, asked, count, err);
     for (int64_t row = 0; row < anchors->count && status == TRM_OK; row++) {
-        const counted sought = {anchors->label[row], 0};
-        const counted *found = bsearch(&sought, asked, (size_t)count, sizeof sought, compare_labels);
-        pool->same_label[row] = found != NULL ? found->count : 0;
+        const trm_keyed sought = {.key = anchors->label[row]};
+        const trm_keyed *found = bsearch(&sought, asked, (size_t)count, sizeof sought, compare_labels);
+        pool->same_label[row] = found != NULL ? found->sum[0] : 0;
     }
     trm_free(asked);
+    trm_free(own);
     return status;
 }
 
@@ -324,11 +240,6 @@ static trm_status make_lists(trm_pool *pool, listed *pairs, int64_t count, trm_e
     return TRM_OK;
 }
 
-static void give_label(const trm_rows *rows, int64_t row, void *into)
-{
-    memcpy(into, &rows->label[row], sizeof rows->label[row]);
-}
-
 /* An id of a list, and the anchor whose list it is. */
 typedef struct asked_id {
     int64_t id, row;
@@ -361,7 +272,7 @@ static trm_status find_listed_same_label(trm_pool *pool, trm_error *err)
         qsort(asked, (size_t)count, sizeof *asked, compare_ids);
     for (int64_t i = 0; i < count; i++)
         id[i] = asked[i].id;
-    status = trm_ask_rows(pool->run, pool->store, count, id, sizeof *label, give_label, label, err);
+    status = trm_ask_labels(pool->run, pool->store, count, id, label, err);
     for (int64_t i = 0; i < count && status == TRM_OK; i++)
         pool->listed_same_label[asked[i].row] += label[i] == anchors->label[asked[i].row];
 done:
@@ -403,8 +314,6 @@ static trm_status check_sets(const trm_rows *rows, const trm_mine_options *optio
         return trm_fail(err, TRM_ERR_USAGE, "%s",
                         rows->by_id ? "rows arranged by id go with pairs only"
                                     : "pairs: the store must be arranged by id, by trm_rows_create_by_id");
-    if (options->not_near_positive == options->not_near_positive)
-        return trm_fail(err, TRM_ERR_USAGE, "not_near_positive: not built for queries");
     if (options->and_labels && (options->pairs == NULL || !queries->labelled || !rows->labelled))
         return trm_fail(err, TRM_ERR_USAGE, "and_labels: needs pairs, and labels of queries and store");
     return TRM_OK;

@@ -4,6 +4,7 @@
 #ifndef TRM_MINE_POOL_H
 #define TRM_MINE_POOL_H
 
+#include "par/keyed.h"
 #include "rows/rows.h"
 #include "rows/run.h"
 #include "sweep/query.h"
@@ -48,6 +49,10 @@ int64_t trm_pool_most_positives(const trm_pool *pool);
 /* Bytes on this rank, and those that measuring needs for a while. */
 int64_t trm_pool_bytes(const trm_pool *pool);
 int64_t trm_pool_measuring_bytes(const trm_pool *pool); /* of these, the latter; of a list only */
+
+/* The labels of rows [from, to) of a shard, each once, ascending, with how many of these rows have it (sum[0]); new memory, or
+ * NULL. Not collective. */
+trm_keyed *trm_pool_labels_of(const trm_rows *rows, int64_t from, int64_t to, int64_t *count);
 
 /* Offers each anchor that has slots in the state its listed rows, once the rows are here; then every member of a team has
  * the same state. Collective. Errors: MEMORY. */

@@ -27,11 +27,11 @@ static int home_of(const trm_lookup *lookup, int64_t id)
     return (int)(id % lookup->ranks);
 }
 
-static int64_t sum_of(const int64_t *count, int ranks)
+static int64_t sum_of(const int64_t *count, int64_t counts)
 {
     int64_t sum = 0;
-    for (int r = 0; r < ranks; r++)
-        sum += count[r];
+    for (int64_t k = 0; k < counts; k++)
+        sum += count[k];
     return sum;
 }
 
@@ -203,19 +203,27 @@ static const place *find(const trm_lookup *lookup, int64_t id)
                : NULL;
 }
 
-/* What others asked for. */
-static trm_status answer(const trm_lookup *lookup, question *q, trm_error *err)
+/* How long the lists are that others asked for. */
+static trm_status measure(const trm_lookup *lookup, question *q, trm_error *err)
 {
     const int64_t wishes = sum_of(q->heard, lookup->ranks);
-    int64_t values = 0, at = 0;
     q->length = trm_alloc(wishes, sizeof *q->length);
     for (int64_t k = 0; k < wishes && q->length != NULL; k++) {
         const place *found = find(lookup, q->wish[k]);
-        values += q->length[k] = found != NULL ? found->count : 0;
+        q->length[k] = found != NULL ? found->count : 0;
     }
-    q->value = trm_alloc(q->length != NULL ? values : 0, sizeof *q->value);
-    if (q->length == NULL || q->value == NULL)
-        return trm_fail_memory(err, "lists that are asked for", wishes + values, sizeof *q->value);
+    return q->length == NULL ? trm_fail_memory(err, "lists that are asked for", wishes, sizeof *q->length)
+                             : TRM_OK;
+}
+
+/* And these lists. */
+static trm_status answer(const trm_lookup *lookup, question *q, trm_error *err)
+{
+    const int64_t wishes = sum_of(q->heard, lookup->ranks), values = sum_of(q->length, wishes);
+    int64_t at = 0;
+    q->value = trm_alloc(values, sizeof *q->value);
+    if (q->value == NULL)
+        return trm_fail_memory(err, "lists that are asked for", values, sizeof *q->value);
     for (int64_t k = 0, r = 0, left = q->heard[0]; k < wishes; k++, left--) {
         while (left == 0)
             left = q->heard[++r];
@@ -248,6 +256,42 @@ static trm_status take(int64_t count, const question *q, trm_found *found, trm_e
     return TRM_OK;
 }
 
+/* Asks for the lengths, which come as q->count. Collective. */
+static trm_status ask_lengths(const trm_lookup *lookup, int64_t count, const int64_t *id, question *q,
+                              trm_error *err)
+{
+    void *received = NULL;
+    MPI_Comm comm = lookup->comm;
+    trm_status status = trm_agree(comm, make_question(lookup, count, id, q, err), err);
+    if (status == TRM_OK)
+        status = trm_exchange_items(comm, q->id, q->asked, sizeof *q->id, &received, q->heard, err);
+    if (status == TRM_OK) {
+        q->wish = received;
+        received = NULL;
+        status = trm_agree(comm, measure(lookup, q, err), err);
+    }
+    if (status == TRM_OK)
+        status = trm_exchange_items(comm, q->length, q->heard, sizeof *q->length, &received, q->scratch, err);
+    if (status == TRM_OK)
+        q->count = received;
+    return status;
+}
+
+trm_status trm_lookup_lengths(const trm_lookup *lookup, int64_t count, const int64_t *id, int64_t *length,
+                              trm_lookup_load *load, trm_error *err)
+{
+    question q = {0};
+    const trm_status status = ask_lengths(lookup, count, id, &q, err);
+    if (status == TRM_OK) {
+        load->ids = sum_of(q.heard, lookup->ranks);
+        load->values = sum_of(q.length, load->ids);
+        for (int64_t k = 0; k < count; k++)
+            length[k] = q.count[q.order[k]];
+    }
+    free_question(&q);
+    return status;
+}
+
 trm_status trm_lookup_ask(const trm_lookup *lookup, int64_t count, const int64_t *id, trm_found *found,
                           trm_error *err)
 {
@@ -255,21 +299,11 @@ trm_status trm_lookup_ask(const trm_lookup *lookup, int64_t count, const int64_t
     void *received = NULL;
     MPI_Comm comm = lookup->comm;
     *found = (trm_found){NULL, NULL};
-    trm_status status = trm_agree(comm, make_question(lookup, count, id, &q, err), err);
+    trm_status status = ask_lengths(lookup, count, id, &q, err);
     if (status == TRM_OK)
-        status = trm_exchange_items(comm, q.id, q.asked, sizeof *q.id, &received, q.heard, err);
-    if (status == TRM_OK) {
-        q.wish = received;
-        received = NULL;
         status = trm_agree(comm, answer(lookup, &q, err), err);
-    }
     if (status == TRM_OK)
-        status = trm_exchange_items(comm, q.length, q.heard, sizeof *q.length, &received, q.scratch, err);
-    if (status == TRM_OK) {
-        q.count = received;
-        received = NULL;
         status = trm_exchange_items(comm, q.value, q.values, sizeof *q.value, &received, q.scratch, err);
-    }
     if (status == TRM_OK) {
         found->value = received;
         status = trm_agree(comm, take(count, &q, found, err), err);
@@ -290,8 +324,12 @@ int64_t trm_lookup_bytes(const trm_lookup *lookup)
     return lookup->count * (int64_t)sizeof *lookup->place + lookup->values * (int64_t)sizeof *lookup->value;
 }
 
-int64_t trm_lookup_ask_bytes(const trm_lookup *lookup, int64_t ids, int64_t values, int64_t times)
+trm_lookup_load trm_lookup_all(const trm_lookup *lookup, int64_t ids, int64_t times)
 {
-    const int64_t asking = 8 * ids, answering = 2 * times * ids + times * lookup->values;
-    return (asking + values + answering) * (int64_t)sizeof(int64_t);
+    return (trm_lookup_load){times * ids, times * lookup->values};
+}
+
+int64_t trm_lookup_ask_bytes(int64_t ids, int64_t values, trm_lookup_load load)
+{
+    return (8 * ids + values + 2 * load.ids + load.values) * (int64_t)sizeof(int64_t);
 }

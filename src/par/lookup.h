@@ -32,9 +32,21 @@ trm_status trm_lookup_ask(const trm_lookup *lookup, int64_t count, const int64_t
                           trm_error *err) TRM_MUST_CHECK;
 void trm_found_free(trm_found *found);
 
-/* Bytes that lists take on this rank; and that asking for so many ids, with so many values in all of their lists, takes,
- * if each list is asked for by so many ranks. Not collective. */
+/* What this rank answers to all others while they ask. */
+typedef struct trm_lookup_load {
+    int64_t ids, values;
+} trm_lookup_load;
+
+/* Asks for the lengths of these lists only; and what trm_lookup_ask would be for this rank, if all asked alike. Collective.
+ * Errors: MEMORY. */
+trm_status trm_lookup_lengths(const trm_lookup *lookup, int64_t count, const int64_t *id, int64_t *length,
+                              trm_lookup_load *load, trm_error *err) TRM_MUST_CHECK;
+/* That, if ranks ask for so many ids, and each list here is asked for so many times. Not collective. */
+trm_lookup_load trm_lookup_all(const trm_lookup *lookup, int64_t ids, int64_t times);
+
+/* Bytes that lists take on this rank; and that asking for so many ids, with so many values in all of their lists, takes.
+ * Not collective. */
 int64_t trm_lookup_bytes(const trm_lookup *lookup);
-int64_t trm_lookup_ask_bytes(const trm_lookup *lookup, int64_t ids, int64_t values, int64_t times);
+int64_t trm_lookup_ask_bytes(int64_t ids, int64_t values, trm_lookup_load load);
 
 #endif

@@ -17,5 +17,13 @@ typedef void (*trm_answer_row_fn)(const trm_rows *rows, int64_t row, void *into)
  * rank. Errors: MEMORY. */
 trm_status trm_ask_rows(const trm_run *run, const trm_rows *rows, int64_t count, const int64_t *id,
                         size_t size, trm_answer_row_fn answer, void *answers, trm_error *err) TRM_MUST_CHECK;
+/* The same of labels. */
+trm_status trm_ask_labels(const trm_run *run, const trm_rows *rows, int64_t count, const int64_t *id,
+                          int64_t *label, trm_error *err) TRM_MUST_CHECK;
+/* Tells the teams that have them of these row ids, which ascend: of all that ranks tell, *told (new memory; the caller's) are
+ * those of this team's shard, as rows of it, in any order, some twice. Every member of a team tells the same. Collective. Errors:
+ * MEMORY. */
+trm_status trm_tell_rows(const trm_run *run, const trm_rows *rows, int64_t count, const int64_t *id,
+                         int64_t **told, int64_t *told_count, trm_error *err) TRM_MUST_CHECK;
 
 #endif

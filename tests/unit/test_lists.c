@@ -64,12 +64,33 @@ static void a_union_has_what_is_in_any_list_once(void **state)
         }
         count = sort_once(all, count);
         got[count] = -1;
-        assert_int_equal(trm_lists_union(again, lists, bits, NULL, 0), count);
-        assert_int_equal(trm_lists_union(list, lists, bits, got, count), count);
+        assert_int_equal(trm_lists_union(again, lists, bits, NULL, NULL, 0), count);
+        assert_int_equal(trm_lists_union(list, lists, bits, NULL, got, count), count);
         assert_memory_equal(got, all, (size_t)count * sizeof *all);
         assert_int_equal(got[count], -1);
         assert_true(is_zero(bits));
     }
+}
+
+static bool is_below(const void *context, int64_t number)
+{
+    return number < *(const int64_t *)context;
+}
+
+static void what_is_not_kept_is_not_in_the_union(void **state)
+{
+    (void)state;
+    static uint64_t bits[TRM_UNION_WORDS];
+    const int64_t odd[] = {1, 3, 900001}, even[] = {0, 2, 900000}, end = 900001,
+                  want[] = {0, 1, 2, 3, 900000};
+    const trm_list_keep keep = {is_below, &end};
+    trm_list list[] = {{odd, odd + 3}, {even, even + 3}}, again[] = {{odd, odd + 3}, {even, even + 3}};
+    int64_t got[6] = {-1, -1, -1, -1, -1, -1};
+    assert_int_equal(trm_lists_union(again, 2, bits, &keep, NULL, 0), 5);
+    assert_int_equal(trm_lists_union(list, 2, bits, &keep, got, 6), 5);
+    assert_memory_equal(got, want, sizeof want);
+    assert_int_equal(got[5], -1);
+    assert_true(is_zero(bits));
 }
 
 static void no_more_is_written_than_there_is_room_for(void **state)
@@ -79,7 +100,7 @@ static void no_more_is_written_than_there_is_room_for(void **state)
     const int64_t odd[] = {1, 3, 5}, even[] = {0, 2, 4};
     trm_list list[] = {{odd, odd + 3}, {even, even + 3}};
     int64_t got[3] = {-1, -1, -1};
-    assert_int_equal(trm_lists_union(list, 2, bits, got, 2), 6);
+    assert_int_equal(trm_lists_union(list, 2, bits, NULL, got, 2), 6);
     assert_true(got[0] == 0 && got[1] == 1 && got[2] == -1);
 }
 
@@ -106,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_union_has_what_is_in_any_list_once),
+        cmocka_unit_test(what_is_not_kept_is_not_in_the_union),
         cmocka_unit_test(no_more_is_written_than_there_is_room_for),
         cmocka_unit_test(different_ids_have_places_in_the_order_in_which_they_came),
     };
