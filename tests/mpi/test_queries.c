@@ -6,6 +6,7 @@
 #include "support/random_sets.h"
 #include "support/scratch.h"
 
+#include <math.h>
 #include <mpi.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +18,8 @@
 
 #include <cmocka.h>
 
-enum { CASES = 4 * RANDOM_FAMILIES };
+/* After the cases as they come those in which what is near a positive is removed. */
+enum { CASES = 4 * RANDOM_FAMILIES, NEAR_CASES = 3 * RANDOM_FAMILIES };
 
 /* What the cases were, on rank 0: those that are all alike test nothing. */
 static struct {
@@ -25,6 +27,7 @@ static struct {
     int64_t no_queries, no_store, fewer_queries, fewer_rows, empty_list;
     int64_t no_positive, no_negative, lone, repeated, neither; /* neither: and_labels took a negative away */
     int64_t panels, refused;                                   /* with a byte less than the job takes */
+    int64_t near_by_label, near_listed;                        /* that removed something */
 } tried;
 
 /* Where each rank's queries, rows and pairs start. */
@@ -54,6 +57,8 @@ static void note(const random_sets *sets, const family_result *want)
     tried.without_labels += !sets->labelled;
     tried.fewer_queries += queries < rows;
     tried.fewer_rows += rows < queries;
+    if (want->removed[FAMILY_NOT_NEAR_POSITIVE] > 0)
+        *(sets->listed ? &tried.near_listed : &tried.near_by_label) += 1;
 }
 
 /* Does a label keep a row that is not listed from being a negative? */
@@ -119,37 +124,66 @@ static bool run_once(int number, const random_sets *sets, const random_run *run,
     return everywhere(good);
 }
 
-/* Whether the library does a case as the reference does; the same on all ranks. Collective. */
-static bool run_case(int number, const dealt *first)
+/* How near to a positive is too near: the least distance of some pairs of the store's rows; often 0. */
+static double some_radius(test_random *random, const random_sets *sets)
 {
-    random_sets sets;
+    const reference_store store = random_store_view(&sets->store);
+    const int64_t pairs = store.rows > 1 ? test_random_below(random, 30) : 0;
+    double radius = INFINITY;
+    for (int64_t k = 0; k < pairs; k++) {
+        const int64_t i = test_random_below(random, store.rows), j = test_random_below(random, store.rows);
+        const double d = reference_distance(&store, sets->family.options.metric, i, j);
+        radius = i != j && d < radius ? d : radius;
+    }
+    return radius < INFINITY ? radius : 0.0;
+}
+
+/* Mines a case as it is drawn, and maybe in panels, and compares it. Collective. */
+static bool mine_case(int number, test_random *random, const random_sets *sets, trm_mine_options *options,
+                      bool in_panels, const dealt *first)
+{
     random_run run;
-    test_random random = {(uint64_t)number + UINT64_C(3000017)};
-    char ranks_text[MINED_RANKS];
-    random_sets_create((uint64_t)number, &sets);
-    sets.family.options.filter[FAMILY_NOT_NEAR_POSITIVE].given =
-        false; /* the library has it of one set only */
-    random_run_draw(&random, &run);
-    random_run_deal(&random, &run, sets.queries.rows, first->queries);
-    random_run_deal(&random, &run, sets.store.rows, first->store);
-    random_run_deal(&random, &run, sets.pairs, first->pairs);
-    trm_mine_options options = mined_options(&sets.family.options, ranks_text);
-    options.emit_sets = test_random_below(&random, 3) > 0;
     family_result want = {0};
+    trm_mine_summary summary;
+    random_run_draw(random, &run);
+    random_run_deal(random, &run, sets->queries.rows, first->queries);
+    random_run_deal(random, &run, sets->store.rows, first->store);
+    random_run_deal(random, &run, sets->pairs, first->pairs);
     if (rank == 0) {
         reference_store queries, store;
-        const family_sets view = random_sets_view(&sets, &queries, &store);
-        family_mine_sets(&view, &sets.family.options, &want);
-        note(&sets, &want);
-        note_neither(&sets);
+        const family_sets view = random_sets_view(sets, &queries, &store);
+        family_mine_sets(&view, &sets->family.options, &want);
+        note(sets, &want);
+        note_neither(sets);
     }
-    trm_mine_summary summary;
-    bool good = run_once(number, &sets, &run, first, &options, &want, &summary);
-    if (good && number % 4 == 0) { /* a byte less: in panels, where it is the anchors that need it */
+    bool good = run_once(number, sets, &run, first, options, &want, &summary);
+    if (good && in_panels) { /* a byte less: in panels, where it is the anchors that need it */
         run.options.mem_per_rank = summary.memory_bytes - 1;
-        good = run_once(number, &sets, &run, first, &options, &want, &summary);
+        good = run_once(number, sets, &run, first, options, &want, &summary);
     }
     family_destroy(&want);
+    return good;
+}
+
+/* Whether the library does a case as the reference does; the same on all ranks. near: cases without filters are passed
+ * over, the others remove what is near a positive. Collective. */
+static bool run_case(int number, bool near, const dealt *first)
+{
+    random_sets sets;
+    test_random random = {(uint64_t)number + UINT64_C(3000017)};
+    char ranks_text[MINED_RANKS];
+    bool good = true;
+    random_sets_create((uint64_t)number, &sets);
+    trm_mine_options options = mined_options(&sets.family.options, ranks_text);
+    options.emit_sets = test_random_below(&random, 3) > 0;
+    const bool in_panels = test_random_below(&random, near ? 2 : 4) == 0;
+    if (near) {
+        options.not_near_positive = some_radius(&random, &sets);
+        sets.family.options.filter[FAMILY_NOT_NEAR_POSITIVE] =
+            (family_filter){true, options.not_near_positive};
+    }
+    if (!near || trm_negatives_take(&options, TRM_TAKES_FILTERS))
+        good = mine_case(number, &random, &sets, &options, in_panels, first);
     random_sets_destroy(&sets);
     return good;
 }
@@ -161,10 +195,10 @@ static void queries_against_a_store_agree_with_the_reference(void **state)
                    calloc((size_t)ranks + 1, sizeof(int64_t))};
     assert_true(first.queries && first.store && first.pairs);
     const char *only = getenv("TRIMINE_TEST_CASE");
-    const int from = only ? atoi(only) : 0, to = only ? from + 1 : CASES;
+    const int from = only ? atoi(only) : 0, to = only ? from + 1 : CASES + NEAR_CASES;
     int failures = 0;
     for (int number = from; number < to && failures < 5; number++)
-        failures += !run_case(number, &first);
+        failures += !run_case(number, number >= CASES, &first);
     free(first.queries);
     free(first.store);
     free(first.pairs);
