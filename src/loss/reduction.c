@@ -10,7 +10,9 @@ static const trm_word words[] = {
     {.name = "sum", .about = "the sum", .value = TRM_REDUCTION_SUM},
     {.name = "mean_nonzero", .about = "sum / active triplets", .value = TRM_REDUCTION_MEAN_NONZERO},
     {.name = "mean_valid", .about = "sum / valid anchors", .value = TRM_REDUCTION_MEAN_VALID},
-    {.name = "mean_rows", .about = "sum / rows of the store", .value = TRM_REDUCTION_MEAN_ROWS},
+    {.name = "mean_rows",
+     .about = "sum / rows of the store, of two sets / queries",
+     .value = TRM_REDUCTION_MEAN_ROWS},
 };
 const trm_words trm_reduction_words = TRM_WORDS("trm_reduction", words);
 

@@ -22,7 +22,7 @@
 
 /* Who says what is a positive. */
 enum { LABELS, PAIRS, NAMES, RULES };
-enum { CASES = 4 * 2 * 2 * 5 * RULES, MOST_TRIPLETS = 200 };
+enum { CASES = 4 * 2 * 2 * 5 * RULES, MOST_TRIPLETS = 200, MORE = 1000 };
 
 static void *need(int64_t count, size_t size)
 {
@@ -203,8 +203,9 @@ typedef struct outcome {
     trm_loss_part part;
     trm_triplet *triplets; /* this rank's */
     int64_t count;
-    float *gradient[2]; /* this rank's */
-    int64_t most;       /* triplets of all ranks, as they were estimated, which may be one off a rank */
+    float *gradient[2];    /* this rank's */
+    int64_t bytes_of_more; /* queries, as they are estimated */
+    int64_t most;          /* triplets of all ranks, as they were estimated, which may be one off a rank */
 } outcome;
 
 static trm_status keep(void *context, trm_triplet **triplets, int64_t count, trm_error *err)
@@ -250,6 +251,17 @@ static trm_status make_rows(const two_sets *c, trm_run *run, trm_rows **store, t
     return status;
 }
 
+/* What MORE queries on every rank add to the estimate of memory. Collective. */
+static int64_t bytes_of_more(const two_sets *c, const trm_run *run, const trm_rows *rows, const call *made)
+{
+    trm_evaluate_options options = made->options;
+    trm_batch larger = made->batch[QUERIES];
+    const int64_t bytes = trm_evaluate_bytes(run, rows, &made->batch[STORE], &options, c->gradient);
+    larger.count += MORE;
+    options.queries = &larger;
+    return trm_evaluate_bytes(run, rows, &made->batch[STORE], &options, c->gradient) - bytes;
+}
+
 /* spoil: changes what the call gets; NULL: nothing. Collective. */
 static void evaluate(const two_sets *c, spoil_fn spoil, outcome *o)
 {
@@ -277,6 +289,8 @@ static void evaluate(const two_sets *c, spoil_fn spoil, outcome *o)
         spoil(&made);
     if (o->status == TRM_OK && !spoil)
         o->most = 1 + trm_evaluate_triplets(run, rows, &made.options);
+    if (o->status == TRM_OK && !spoil)
+        o->bytes_of_more = bytes_of_more(c, run, rows, &made);
     MPI_Allreduce(MPI_IN_PLACE, &o->most, 1, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
     if (o->status == TRM_OK)
         o->status = trm_evaluate(run, rows, &made.batch[STORE], &made.options, keep, o, made.gradient[STORE],
@@ -424,6 +438,9 @@ static const char *compare(const two_sets *c, const reference_loss *want, const 
     const bool lone = c->options.source == TRM_SOURCE_BATCH_HARD && c->options.lone;
     if (!wrong && got->loss.count > got->most && !lone)
         wrong = "there are more triplets than were estimated";
+    const int64_t a_query = c->both.dim * (int64_t)sizeof(float) * (c->gradient ? 3 : 1);
+    if (!wrong && got->bytes_of_more < MORE * a_query) /* itself; of its gradient the sum */
+        wrong = "queries are not in the estimate of memory";
     return !wrong && c->gradient ? broken_invariant(c, want) : wrong;
 }
 

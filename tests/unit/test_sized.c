@@ -172,6 +172,7 @@ static void every_init_sets_the_size(void **state)
                 strcmp(mine.negatives, "semihard") == 0 && mine.window == TRM_WINDOW_LT);
     assert_memory_equal(&evaluate.mine, &mine, sizeof mine);
     assert_memory_equal(&evaluate.loss, &loss, sizeof loss);
+    assert_true(evaluate.queries == NULL && evaluate.queries_gradient == NULL);
     assert_true(packed.window == TRM_WINDOW_LT && packed.window_margin == 1.0 && packed.seed == 0 &&
                 strcmp(packed.negatives, "semihard") == 0 && packed.emit == NULL);
     assert_string_equal(run.kernel, "auto");
