@@ -99,6 +99,9 @@ trm_status trm_job_open_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_job_plan_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and evaluates. */
 trm_status trm_job_run_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Do pairs say who is positive, here or where the list of triplets was mined? Then rows are arranged by their ids. Known
+ * once the list is read. */
+bool trm_job_by_id(const trm_job *job);
 /* Are triplets written? */
 bool trm_job_writes_triplets(const trm_job *job);
 /* Whether there are triplets to tell of; and mined negatives that are a set. */

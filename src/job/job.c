@@ -36,6 +36,7 @@ static const trm_taken mine_takes[] = {
     TRM_TAKE_OF(trm_set_table, trm_settings, mine),
     TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
     TRM_TAKE_OF(trm_filters_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_lone_table, trm_settings, mine),
     TRM_TAKE_OF(trm_corner_table, trm_settings, loss),
     TRM_TAKE_OF(trm_loss_table, trm_settings, loss),
     TRM_TAKE(trm_gradient_table),

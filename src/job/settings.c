@@ -168,6 +168,23 @@ static trm_status check_sets(const trm_settings *settings, trm_error *err)
     return TRM_OK;
 }
 
+/* A row without a positive has negatives, but none by a positive. */
+static trm_status check_lone(const trm_settings *settings, trm_error *err)
+{
+    static const char *const by_positive[] = {"absolute-margin", "relative-margin", "not-near-positive"};
+    const trm_mine_options *mine = &settings->mine;
+    if (!mine->lone)
+        return TRM_OK;
+    if (!trm_negatives_take(mine, TRM_TAKES_FILTERS))
+        return trm_fail(err, TRM_ERR_USAGE, "--lone does not go with --negatives %s, which go by a positive",
+                        mine->negatives);
+    for (size_t i = 0; i < sizeof by_positive / sizeof *by_positive; i++)
+        if (trm_settings_given(settings, by_positive[i]))
+            return trm_fail(err, TRM_ERR_USAGE, "--lone does not go with --%s, which needs a positive",
+                            by_positive[i]);
+    return TRM_OK;
+}
+
 /* The three options of a draw go together. */
 static trm_status check_batches(const trm_settings *settings, trm_error *err)
 {
@@ -243,6 +260,8 @@ static trm_status check_job(const trm_settings *settings, trm_error *err)
         status = check_batches(settings, err);
     if (status == TRM_OK)
         status = check_sets(settings, err);
+    if (status == TRM_OK)
+        status = check_lone(settings, err);
     if (status == TRM_OK)
         status = check_set(settings, err);
     return status == TRM_OK ? check_margins(settings, err) : status;

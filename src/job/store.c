@@ -170,7 +170,7 @@ static trm_status sort_rows(trm_job *job, trm_job_rows *set, int64_t ignored, co
                             trm_error *err)
 {
     const trm_settings *settings = &job->settings;
-    const bool by_id = settings->pairs != NULL, labelled = !by_id || settings->mine.and_labels;
+    const bool by_id = trm_job_by_id(job), labelled = !by_id || settings->mine.and_labels;
     trm_status status =
         trm_rows_sort(job->run, set->batch.count, set->batch.dim, labelled ? set->batch.labels : NULL,
                       ignored, ignored_label, by_id, looks_at_rows_again(settings),
@@ -270,7 +270,7 @@ static trm_status open_files(trm_job *job, trm_error *err)
         input == NULL ? trm_fail_memory(err, "the list of inputs", most, sizeof *input) : TRM_OK;
     status = trm_agree(job->comm, status, err);
     settings->store.queries = settings->queries.count;
-    settings->store.unlabelled = settings->pairs != NULL && !settings->mine.and_labels;
+    settings->store.unlabelled = trm_job_by_id(job) && !settings->mine.and_labels;
     if (status == TRM_OK)
         status = trm_store_open(job->comm, list_inputs(settings, input), input, &settings->store, &job->store,
                                 err);
@@ -303,37 +303,50 @@ static trm_status open_store(trm_job *job, trm_error *err)
     return status;
 }
 
+/* The list of triplets, or nothing. */
 static trm_status read_triplets(trm_job *job, trm_error *err)
 {
     const char *path = job->settings.triplets;
-    const trm_triplets_origin *origin = &job->given_origin;
     int64_t first, total;
-    job->given_origin.store_rows = job->given_origin.queries_rows = -1;
+    job->given_origin =
+        (trm_triplets_origin){.store_rows = -1, .store_dim = -1, .queries_rows = -1, .pairs = -1};
     if (path == NULL)
         return TRM_OK;
     trm_status status =
         trm_triplets_read(job->comm, path, &job->options.given, &first, &total, &job->given_origin, err);
-    if (status != TRM_OK)
-        return status;
-    if (origin->store_rows >= 0 && origin->store_rows != job->base.total)
-        status = trm_fail(err, TRM_ERR_DATA,
-                          "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
-                          path, origin->store_rows, job->base.total);
-    const int64_t queries = job->queries.rows != NULL ? job->queries.total : -1;
-    if (status == TRM_OK && origin->store_rows >= 0 && origin->queries_rows != queries)
-        status =
-            queries < 0
-                ? trm_fail(err, TRM_ERR_DATA,
-                           "triplets '%s': were mined for %" PRId64 " queries: give them with --queries",
-                           path, origin->queries_rows)
-            : origin->queries_rows < 0
-                ? trm_fail(err, TRM_ERR_DATA, "triplets '%s': were mined in one set, without --queries", path)
-                : trm_fail(err, TRM_ERR_DATA,
-                           "triplets '%s': were mined for %" PRId64 " queries, here are %" PRId64, path,
-                           origin->queries_rows, queries);
     if (status == TRM_OK && total == 0 && job->rank == 0)
         trm_warn(&job->voice, "triplets '%s': there are none: the loss and its gradient are 0", path);
-    return trm_agree(job->comm, status, err);
+    return status;
+}
+
+/* Was the list mined from as many rows as there are? */
+static trm_status check_triplets(const trm_job *job, trm_error *err)
+{
+    const char *path = job->settings.triplets;
+    const trm_triplets_origin *origin = &job->given_origin;
+    const int64_t queries = job->queries.rows != NULL ? job->queries.total : -1;
+    if (path == NULL || origin->store_rows < 0)
+        return TRM_OK;
+    if (origin->queries_rows >= 0 && queries < 0)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplets '%s': were mined for %" PRId64 " queries: give them with --queries", path,
+                        origin->queries_rows);
+    if (origin->queries_rows < 0 && queries >= 0)
+        return trm_fail(err, TRM_ERR_DATA, "triplets '%s': were mined in one set, without --queries", path);
+    if (origin->store_rows != job->base.total)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplets '%s': were mined from a store of %" PRId64 " rows, this one has %" PRId64,
+                        path, origin->store_rows, job->base.total);
+    if (origin->queries_rows != queries)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "triplets '%s': were mined for %" PRId64 " queries, here are %" PRId64, path,
+                        origin->queries_rows, queries);
+    return TRM_OK;
+}
+
+bool trm_job_by_id(const trm_job *job)
+{
+    return job->settings.pairs != NULL || (job->settings.triplets != NULL && job->given_origin.pairs >= 0);
 }
 
 trm_status trm_job_open_store(trm_job *job, trm_error *err)
@@ -342,8 +355,10 @@ trm_status trm_job_open_store(trm_job *job, trm_error *err)
     if (status == TRM_OK)
         status = begin(job, err);
     if (status == TRM_OK)
+        status = read_triplets(job, err);
+    if (status == TRM_OK)
         status = open_store(job, err);
-    return status == TRM_OK ? read_triplets(job, err) : status;
+    return status == TRM_OK ? trm_agree(job->comm, check_triplets(job, err), err) : status;
 }
 
 static bool is_zero(const float *x, int dim)

@@ -67,9 +67,12 @@ static int arrays_of(const trm_job *job, trm_output_array *array)
 /* Of two sets: the queries. Returns how many attributes there are then. */
 static int add_queries(const trm_job *job, int count, trm_attribute *attribute)
 {
+    const int64_t pairs = job->settings.pairs != NULL ? job->pairs.total : job->given_origin.pairs;
     if (!trm_settings_in_two_sets(&job->settings))
         return count;
     attribute[count++] = (trm_attribute){"queries_rows", TRM_ATTRIBUTE_INT, NULL, job->queries.total, 0.0};
+    if (trm_job_by_id(job))
+        attribute[count++] = (trm_attribute){"pairs", TRM_ATTRIBUTE_INT, NULL, pairs, 0.0};
     attribute[count++] =
         (trm_attribute){"queries_fingerprint", TRM_ATTRIBUTE_TEXT, job->queries.fingerprint, 0, 0.0};
     return count;

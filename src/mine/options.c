@@ -287,6 +287,19 @@ static const trm_option sets_rows[] = {
 };
 const trm_options trm_sets_table = TRM_OPTIONS("Two sets", sets_rows);
 
+static const trm_option lone_rows[] = {
+    {.name = "lone",
+     .about = "hard, topk, random, weighted: a row without a positive is an anchor, too; its triplets have "
+              "the positive -1",
+     .json = "lone",
+     .kind = TRM_OPTION_FLAG,
+     TRM_FIELD(trm_mine_options, lone),
+     .sources = TRM_AT_MINED,
+     .decides = TRM_AT_MINED,
+     .sparse = true},
+};
+const trm_options trm_lone_table = TRM_OPTIONS("Triplets", lone_rows);
+
 void trm_mine_arguments(trm_arguments *list, const trm_mine_options *options)
 {
     trm_arguments_options(list, &trm_mine_table, options);

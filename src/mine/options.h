@@ -10,6 +10,8 @@
  * a filter, in their order, then the ranks. */
 extern const trm_options trm_mine_table, trm_negatives_table, trm_semihard_table, trm_filters_table,
     trm_sets_table;
+/* Of mine; a loss over a store has an option of that name of its own, and trm_mine_table checks the field. */
+extern const trm_options trm_lone_table;
 /* And what only those do that are sets. */
 extern const trm_options trm_set_table;
 extern const trm_words trm_window_words, trm_pick_words, trm_fallback_words, trm_rank_order_words,

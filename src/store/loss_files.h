@@ -16,6 +16,7 @@ typedef struct trm_triplets_origin {
     int64_t store_rows, store_dim; /* -1 where the file does not say */
     char store_fingerprint[64];    /* empty where the file does not say */
     int64_t queries_rows;          /* -1: one set */
+    int64_t pairs;                 /* that said who is positive; -1: labels did */
     char queries_fingerprint[64];  /* empty as well */
 } trm_triplets_origin;
 

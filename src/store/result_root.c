@@ -24,7 +24,8 @@ static trm_status read_origin(const trm_named_file *about, hid_t file, trm_tripl
         int64_t *value;
     } numbers[] = {{"store_rows", &origin->store_rows},
                    {"store_dim", &origin->store_dim},
-                   {"queries_rows", &origin->queries_rows}};
+                   {"queries_rows", &origin->queries_rows},
+                   {"pairs", &origin->pairs}};
     const struct {
         const char *name;
         char *text;

@@ -54,9 +54,9 @@ for command, options in commands.items():
     for name, o in options.items():
         assert re.search(rf"--{name}\b", table), name
         assert set(o["applies_to"] or []) <= set(schema["sources"]), name
-        assert o["kind"] in ("flag", "count", "word", "whole", "real", "reals", "size", "text", "labels"), name
+        assert o["kind"] in ("flag", "count", "word", "whole", "real", "reals", "size", "text", "texts", "labels"), name
         assert (o["value"] is None) == (o["kind"] in ("flag", "count")), name
-        assert (o["kind"] == "labels") == o["repeats"], name
+        assert (o["kind"] in ("texts", "labels")) == o["repeats"], name
 for command in "mine", "loss":
     for name in commands[command]:
         assert f"--{name}" in text or name in ("output", "verbose"), f"the README says nothing of --{name}"
@@ -125,7 +125,7 @@ while read -r code words; do
     loss*--max-triplets*) words+=" --negatives violating --emit" ;;
     *--max-triplets*) words+=" --negatives violating --emit -o $out/o.h5" ;;
     *--rank-order*) words+=" --negatives hard --ranks 1-" ;;
-    *--relative-margin*) words+=" --negatives hard" ;;
+    *--relative-margin* | *--shortlist*) words+=" --negatives hard" ;;
     *--checkpoint-every*) words+=" --checkpoint $out/c" ;;
     *"--gradient-at normalized"*) words+=" --normalize" ;;
     *--threads*) [[ $code == 64 ]] || words="${words%--threads*}--threads 1" ;;
