@@ -49,6 +49,12 @@ if [ -n "$cxx" ] && command -v mpicxx >/dev/null; then
     mpirun --bind-to none -n 1 "$work/spread_vectors"
 fi
 
+# Queries against passages: the same on any number of ranks.
+queries=$work/mine_queries
+OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/mine_queries.c" $(pkg-config --cflags --libs trimine) -lm -o "$queries"
+mpirun --bind-to none -n 1 "$queries" >"$work/queries"
+mpirun --bind-to none -n 3 "$queries" | diff "$work/queries" -
+
 # A second program, with jobs of its own: the same file as the first one's, with a checkpoint that goes when it is done.
 mine=$work/mine_store
 OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/mine_store.c" $(pkg-config --cflags --libs trimine) -o "$mine"
@@ -73,4 +79,5 @@ needs_library "$work/cmake/train_linear"
 run "$work/cmake/train_linear"
 ! needs_library "$work/cmake/train_static" || exit 1
 run "$work/cmake/train_static"
+run "$work/cmake/mine_queries"
 [ -z "$cxx" ] || run "$work/cmake/spread_vectors"
