@@ -110,7 +110,8 @@ typedef enum trm_source {
                        * PyTorch Metric Learning calls semihard) */
 } trm_source;
 
-/* A rank's part of a list of triplets, in row ids, the anchors' those of queries where there are some; rank r's follow
+/* A rank's part of a list of triplets, in row ids, the anchors' those of queries where there are some, a positive of -1 for
+ * an anchor without one: d(a,p) is 0 then; rank r's follow
  * rank r-1's. Borrowed. */
 typedef struct trm_given_triplets {
     int64_t count;

@@ -336,13 +336,20 @@ static const trm_given *anchors_of(const trm_evaluation *e)
     return e->queries != NULL ? e->queries : e->given;
 }
 
+/* A positive of -1: the anchor has none, as mining of lone rows says. */
+static bool is_lone(const trm_given_triplets *list, int64_t k)
+{
+    return list->positive[k] == -1;
+}
+
 /* Whether a triplet's row ids are of rows that there are; bad: the first of the three that is not. */
 static bool is_in_range(const trm_evaluation *e, int64_t k, int *bad)
 {
     const trm_given_triplets *list = &e->options.given;
     const int64_t ids[] = {list->anchor[k], list->positive[k], list->negative[k]};
     for (int i = 0; i < 3; i++)
-        if (ids[i] < 0 || ids[i] >= trm_given_total(i == 0 ? anchors_of(e) : e->given)) {
+        if ((i != 1 || !is_lone(list, k)) &&
+            (ids[i] < 0 || ids[i] >= trm_given_total(i == 0 ? anchors_of(e) : e->given))) {
             *bad = i;
             return false;
         }
@@ -374,7 +381,7 @@ static trm_status refuse_id(const trm_evaluation *e, int64_t k, int64_t first, t
                     trm_given_total(i == 0 ? anchors_of(e) : e->given) - 1);
 }
 
-/* ap, an: the triplet's two pairs, measured. */
+/* ap, an: the triplet's two pairs, measured; ap is NULL where there is no positive. */
 static trm_status check_triplet(const trm_evaluation *e, const trm_pair *ap, const trm_pair *an,
                                 int64_t index, trm_error *err)
 {
@@ -382,14 +389,14 @@ static trm_status check_triplet(const trm_evaluation *e, const trm_pair *ap, con
     const char *const anchor = two ? "query" : "anchor";
     const trm_rows *rows = e->rows;
     char here[TRM_ROWS_LABEL], there[TRM_ROWS_LABEL];
-    if (!two && ap->i == ap->j)
+    if (ap != NULL && !two && ap->i == ap->j)
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": anchor and positive are the same row, %" PRId64, index, ap->i);
-    if (two && ap->j == an->j)
+    if (ap != NULL && two && ap->j == an->j)
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": positive and negative are the same row, %" PRId64, index,
                         ap->j);
-    if (labels && ap->label_i != ap->label_j)
+    if (ap != NULL && labels && ap->label_i != ap->label_j)
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": %s %" PRId64 " has label %s, its positive %" PRId64 " has %s",
                         index, anchor, ap->i, trm_rows_label(rows, ap->label_i, here), ap->j,
@@ -398,11 +405,11 @@ static trm_status check_triplet(const trm_evaluation *e, const trm_pair *ap, con
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": negative %" PRId64 " has the label of %s %" PRId64 ", %s",
                         index, an->j, anchor, an->i, trm_rows_label(rows, an->label_i, here));
-    const bool ignored = trm_rows_ignore(rows, ap->label_i);
+    const bool ignored = trm_rows_ignore(rows, an->label_i);
     if (ignored || trm_rows_ignore(rows, an->label_j))
         return trm_fail(err, TRM_ERR_DATA,
                         "triplet %" PRId64 ": has a row with the label %s, which is to be ignored", index,
-                        trm_rows_label(rows, ignored ? ap->label_i : an->label_j, here));
+                        trm_rows_label(rows, ignored ? an->label_i : an->label_j, here));
     return TRM_OK;
 }
 
@@ -413,7 +420,8 @@ static trm_status add_given_round(trm_evaluation *e, int64_t from, int64_t count
 {
     const trm_given_triplets *list = &e->options.given;
     for (int64_t k = 0; k < count; k++) {
-        pairs[2 * k] = (trm_pair){.i = list->anchor[from + k], .j = list->positive[from + k]};
+        const int64_t other = is_lone(list, from + k) ? list->negative[from + k] : list->positive[from + k];
+        pairs[2 * k] = (trm_pair){.i = list->anchor[from + k], .j = other};
         pairs[2 * k + 1] = (trm_pair){.i = list->anchor[from + k], .j = list->negative[from + k]};
     }
     trm_status status =
@@ -422,10 +430,15 @@ static trm_status add_given_round(trm_evaluation *e, int64_t from, int64_t count
         return status;
     for (int64_t k = 0; k < count; k++) {
         const trm_pair *ap = &pairs[2 * k], *an = &pairs[2 * k + 1];
+        const bool lone = is_lone(list, from + k);
         if (*bad == TRM_OK)
-            *bad = check_triplet(e, ap, an, index + k, bad_err);
-        triplets[k] = (trm_triplet){
-            .anchor = ap->i, .positive = ap->j, .negative = an->j, .d_ap = ap->d, .d_an = an->d, .rank = 1};
+            *bad = check_triplet(e, lone ? NULL : ap, an, index + k, bad_err);
+        triplets[k] = (trm_triplet){.anchor = an->i,
+                                    .positive = lone ? -1 : ap->j,
+                                    .negative = an->j,
+                                    .d_ap = lone ? 0.0 : ap->d,
+                                    .d_an = an->d,
+                                    .rank = 1};
     }
     return trm_triplet_loss_add(e->loss, triplets, count, err);
 }

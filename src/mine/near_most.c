@@ -305,8 +305,8 @@ trm_status trm_near_most_by_list(trm_near *near, int64_t base_bytes, trm_error *
     const int64_t need = counting_bytes(near, base_bytes, longest);
     near->peak_bytes = need > near->peak_bytes ? need : near->peak_bytes;
     if (need > near->run->mem_per_rank)
-        status = trm_run_refuse(near->run, "the rows near positives were counted; to list them needs at least",
-                                need, err);
+        status = trm_run_refuse(
+            near->run, "the rows near positives were counted; to list them needs at least", need, err);
     status = trm_agree(near->run->comm, status, err);
     return status == TRM_OK ? count_pieces(near, longest, err) : status;
 }

@@ -435,6 +435,13 @@ refused "output is the triplets" 64 'good\.h5' -- \
 expect "the triplets are as they were" "$python" -c '
 import h5py, sys
 assert len(h5py.File(sys.argv[1])["triplets/anchor"]) == 3' "$in/good.h5"
+# Rows without a positive have triplets, too; -1 stands for the positive, also where they are given.
+expect "mine --lone" quickly mine "$in/golden.h5" --negatives hard --lone --gradient -o "$dir/lone.h5"
+expect "loss --triplets of lone rows" quickly loss "$in/golden.h5" --triplets "$dir/lone.h5" --gradient -o "$dir/lone_again.h5"
+expect "the same gradient" h5diff "$dir/lone.h5" "$dir/lone_again.h5" /gradient /gradient
+expect "there are lone rows" "$python" -c '
+import h5py, sys
+assert (h5py.File(sys.argv[1])["triplets/positive"][:] == -1).sum() == 1' "$dir/lone.h5"
 on 2 loss "$in/store.h5" --triplets "$dir/mined1.h5" --json >"$dir/other.json" 2>"$dir/other.err"
 expect "triplets mined from other rows: a warning" grep -q 'warning.*fingerprint' "$dir/other.err"
 

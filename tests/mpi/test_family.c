@@ -274,19 +274,6 @@ static void random_options_on_random_stores_agree_with_the_reference(void **stat
         assert_true(tried.removed[f] > 1);
 }
 
-/* A distance of the store, rather a small one, or 0. */
-static double some_radius(test_random *random, const random_store *store, trm_metric metric)
-{
-    const reference_store plain = random_store_view(store);
-    double radius = INFINITY;
-    for (int64_t tries = test_random_below(random, 8); tries >= 0; tries--) {
-        const int64_t i = test_random_below(random, store->rows), j = test_random_below(random, store->rows);
-        const double d = reference_distance(&plain, metric, i, j);
-        radius = i != j && d < radius ? d : radius;
-    }
-    return radius < INFINITY ? radius : 0.0;
-}
-
 /* What cases of what is near a positive were, on rank 0. */
 static struct {
     int64_t removed, in_panels, refused;
@@ -304,7 +291,7 @@ static bool run_near_case(int number, int64_t *first)
     draw_case(number, &random, &store, &family, &run, first);
     if (library_has(&family.options) && takes_filters(&family.options)) {
         family.options.filter[FAMILY_NOT_NEAR_POSITIVE] =
-            (family_filter){true, some_radius(&random, &store, family.options.metric)};
+            (family_filter){true, random_family_radius(&random, &store, family.options.metric)};
         const trm_mine_options options = mined_options(&family.options, ranks_text);
         trm_mine_summary summary = {0};
         good = mine_case(number, &store, &family, &run, first, &options, false, &summary);

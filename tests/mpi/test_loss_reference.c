@@ -709,7 +709,7 @@ static void spoil(test_random *random, const random_store *store, list *triplets
     int64_t *const any = ids[test_random_below(random, 3)];
     switch (kind) {
     case BELOW:
-        *any = -1;
+        *any = -2; /* -1 as a positive is none */
         return;
     case BEYOND:
         *any = BAD_ROWS;

@@ -124,20 +124,6 @@ static bool run_once(int number, const random_sets *sets, const random_run *run,
     return everywhere(good);
 }
 
-/* How near to a positive is too near: the least distance of some pairs of the store's rows; often 0. */
-static double some_radius(test_random *random, const random_sets *sets)
-{
-    const reference_store store = random_store_view(&sets->store);
-    const int64_t pairs = store.rows > 1 ? test_random_below(random, 30) : 0;
-    double radius = INFINITY;
-    for (int64_t k = 0; k < pairs; k++) {
-        const int64_t i = test_random_below(random, store.rows), j = test_random_below(random, store.rows);
-        const double d = reference_distance(&store, sets->family.options.metric, i, j);
-        radius = i != j && d < radius ? d : radius;
-    }
-    return radius < INFINITY ? radius : 0.0;
-}
-
 /* Mines a case as it is drawn, and maybe in panels, and compares it. Collective. */
 static bool mine_case(int number, test_random *random, const random_sets *sets, trm_mine_options *options,
                       bool in_panels, const dealt *first)
@@ -178,7 +164,7 @@ static bool run_case(int number, bool near, const dealt *first)
     options.emit_sets = test_random_below(&random, 3) > 0;
     const bool in_panels = test_random_below(&random, near ? 2 : 4) == 0;
     if (near) {
-        options.not_near_positive = some_radius(&random, &sets);
+        options.not_near_positive = random_family_radius(&random, &sets.store, sets.family.options.metric);
         sets.family.options.filter[FAMILY_NOT_NEAR_POSITIVE] =
             (family_filter){true, options.not_near_positive};
     }

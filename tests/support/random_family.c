@@ -169,6 +169,18 @@ void random_family_create(uint64_t number, random_store *store, random_family *f
     options->lists = negatives < FIRST_SET && chance(&random, 4);
 }
 
+double random_family_radius(test_random *random, const random_store *store, trm_metric metric)
+{
+    const reference_store view = random_store_view(store);
+    double radius = INFINITY;
+    for (int64_t tries = test_random_below(random, 8); tries >= 0 && store->rows > 0; tries--) {
+        const int64_t i = test_random_below(random, store->rows), j = test_random_below(random, store->rows);
+        const double d = reference_distance(&view, metric, i, j);
+        radius = i != j && d < radius ? d : radius;
+    }
+    return radius < INFINITY ? radius : 0.0;
+}
+
 /* printf at the end of a text that has used bytes already. */
 __attribute__((format(printf, 4, 5))) static void add(char *text, size_t size, size_t *used,
                                                       const char *format, ...)

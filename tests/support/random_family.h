@@ -24,6 +24,9 @@ extern const char *const random_family_filters[FAMILY_FILTERS];
  * first, because others are too far apart to be drawn at all. */
 void random_family_create(uint64_t number, random_store *store, random_family *family);
 
+/* A distance of the store, rather a small one, or 0. */
+double random_family_radius(test_random *random, const random_store *store, trm_metric metric);
+
 /* Writes the options as the program takes them, numbers in full; cut off at size. */
 void random_family_describe(const random_family *family, char *text, size_t size);
 
