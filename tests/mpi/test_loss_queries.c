@@ -646,6 +646,12 @@ static void without_the_rows(call *c)
     c->options.mine.queries = NULL;
 }
 
+static void pairs_on_some_ranks(call *c)
+{
+    static const trm_pair_list none;
+    c->options.mine.pairs = rank == ranks - 1 ? &none : NULL;
+}
+
 static void of_another_dim(call *c)
 {
     c->batch[QUERIES].dim++;
@@ -693,6 +699,7 @@ static const struct {
     {queries_on_some_ranks, TRM_ERR_USAGE, "queries NULL"},
     {without_the_batch, TRM_ERR_USAGE, "queries NULL: mine.queries are made of some"},
     {without_the_rows, TRM_ERR_USAGE, "queries: go with mine.queries"},
+    {pairs_on_some_ranks, TRM_ERR_USAGE, "pairs"},
     {of_another_dim, TRM_ERR_USAGE, "queries.dim 4: trm_rows_create_queries was given 3"},
     {of_another_count, TRM_ERR_USAGE, "trm_rows_create_queries was given"},
     {without_embeddings, TRM_ERR_USAGE, "queries.embeddings NULL on rank"},
