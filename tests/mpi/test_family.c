@@ -74,7 +74,7 @@ enum {
 
 /* What cases with filters and ranks were, on rank 0: filters that remove nothing test nothing. */
 static struct {
-    int64_t ranked, after, open, short_anchors, removed[TRM_FILTERS];
+    int64_t ranked, after, open, short_anchors, lone, removed[TRM_FILTERS];
 } tried;
 
 /* The line of an option's word, which may be followed by a colon and a number; NULL where there is none. */
@@ -152,6 +152,10 @@ static void note_filters(const family_options *options, const family_result *wan
     tried.after += options->rank_order_after;
     tried.open += is_open(options) && want->removed[FAMILY_RELATIVE_MARGIN] > 0;
     tried.short_anchors += want->anchors.fell_short > 0;
+    bool lone = false;
+    for (int64_t i = 0; i < want->count && !lone; i++)
+        lone = want->triplets[i].positive < 0;
+    tried.lone += lone;
     for (int f = 0; f < TRM_FILTERS; f++)
         tried.removed[f] += want->removed[f] > 0;
 }
@@ -214,6 +218,7 @@ static void draw_case(int number, test_random *random, random_store *store, rand
     random_store_create((uint64_t)number + 1, store);
     random_family_create((uint64_t)number, store, family);
     leave_out_what_is_not_there(&family->options);
+    family->options.lone = test_random_below(random, 4) == 0;
     random_run_draw(random, run);
     random_run_deal(random, run, store->rows, first);
 }
@@ -269,7 +274,7 @@ static void random_options_on_random_stores_agree_with_the_reference(void **stat
     if (rank > 0 || only != NULL)
         return;
     assert_true(tried.open > 2);
-    assert_true(tried.ranked > 2 && tried.after > 2 && tried.short_anchors > 2);
+    assert_true(tried.ranked > 2 && tried.after > 2 && tried.short_anchors > 2 && tried.lone > 2);
     for (int f = 0; f < TRM_FILTERS; f++)
         assert_true(tried.removed[f] > 1);
 }

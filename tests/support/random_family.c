@@ -216,6 +216,8 @@ void random_family_describe(const random_family *family, char *text, size_t size
         if (options->filter[filter].given)
             add(text, size, &used, " --%s %.17g", random_family_filters[filter],
                 options->filter[filter].value);
+    if (options->lone)
+        add(text, size, &used, " --lone");
     if (options->lists)
         add(text, size, &used, " --form lists");
 }

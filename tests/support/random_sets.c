@@ -154,8 +154,8 @@ void random_sets_describe(const random_sets *sets, char *text, size_t size)
 {
     char options[512];
     random_family_describe(&sets->family, options, sizeof options);
-    snprintf(text, size, "%lld queries, %lld rows x %d, %s, %s%lld pairs%s%s, %s%s",
+    snprintf(text, size, "%lld queries, %lld rows x %d, %s, %s%lld pairs%s%s, %s",
              (long long)sets->queries.rows, (long long)sets->store.rows, sets->whole.dim, sets->whole.flavour,
              sets->listed ? "" : "by label, ", (long long)sets->pairs, sets->and_labels ? " and labels" : "",
-             sets->labelled ? "" : ", no labels", options, sets->family.options.lone ? " --lone" : "");
+             sets->labelled ? "" : ", no labels", options);
 }
