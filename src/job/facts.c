@@ -225,7 +225,16 @@ static int64_t peak_rss_of(MPI_Comm comm)
 static double matrix(const trm_job *job)
 {
     const double n = (double)job->mined.anchors.total;
+    if (trm_settings_in_two_sets(&job->settings))
+        return n * (double)job->base.total;
     return trm_settings_in_batches(&job->settings) ? 2.0 * (double)job->mined.certify.elements + n : n * n;
+}
+
+/* Distances that differ: one set's matrix is symmetric. */
+static double pairs(const trm_job *job)
+{
+    const double n = (double)job->mined.anchors.total;
+    return trm_settings_in_two_sets(&job->settings) ? matrix(job) : (matrix(job) - n) / 2.0;
 }
 
 /* What a program that fills the whole matrix would have to sustain. */
@@ -238,19 +247,17 @@ static double effective_gflops(const trm_job *job)
 static json_t *run_json(const trm_job *job, int64_t peak_rss)
 {
     const trm_mine_summary *s = &job->mined;
-    const double n = (double)s->anchors.total;
     json_t *run = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", job->ranks, "threads",
                             trm_run_threads(job->run), "replicate", trm_rows_replicate(job->base.rows),
                             "tile", trm_run_tile(job->run, job->base.batch.dim), "panels", s->panels,
                             "kernel", trm_run_kernel(job->run), "isa", trm_run_isa(job->run));
-    json_t *more =
-        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s",
-                  job->read_s, "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s",
-                  s->negatives_s, "answers_s", s->answers_s, "loss_s", job->loss.loss_s, "gradient_s",
-                  job->loss.gradient_s, "write_s", job->write_s, "total_s", job->total_s, "pairs_per_s",
-                  s->negatives_s > 0.0 ? (matrix(job) - n) / 2.0 / s->negatives_s : 0.0, "gflops_effective",
-                  effective_gflops(job), "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
-                  (json_int_t)job->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
+    json_t *more = json_pack(
+        "{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s", job->read_s,
+        "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s", s->negatives_s, "answers_s",
+        s->answers_s, "loss_s", job->loss.loss_s, "gradient_s", job->loss.gradient_s, "write_s", job->write_s,
+        "total_s", job->total_s, "pairs_per_s", s->negatives_s > 0.0 ? pairs(job) / s->negatives_s : 0.0,
+        "gflops_effective", effective_gflops(job), "peak_rss_bytes", (json_int_t)peak_rss,
+        "baseline_rss_bytes", (json_int_t)job->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
     trm_json_put_all(&run, more);
     trm_json_put_all(&run, trm_cores_json(job->run));
     return run;

@@ -172,12 +172,18 @@ with h5py.File(f"{folder}/packed_out.h5") as f:
     assert json.loads(f.attrs["options"])["source"] == "packed"
 assert read("packed_3")["packed"] == r["packed"]
 wanted("packed on 3 ranks", read("packed_3"), triplets=found, loss=r["loss"])
+
+for name, pairs, elements in (("mined", 60 * 59 / 2, 60 * 60), ("queries", 9 * 60, 9 * 60)):
+    run = read(name)["run"]
+    assert abs(run["pairs_per_s"] * run["negatives_s"] / pairs - 1) < 1e-9, (name, run)
+    assert abs(run["gflops_effective"] * 1e9 * run["negatives_s"] / (2 * 6 * elements) - 1) < 1e-9, (name, run)
 PY
 report hard loss "$store" --loss batch-hard
 report all loss "$store" --loss batch-all --gradient
 report within loss "$store" --loss batch-all --within 1
 report given loss "$store" --triplets "$in/given.h5" --gradient
 report mined loss "$store" --loss mined --window none
+report queries mine "$store" --queries "$in/lonely.h5"
 report packed loss "$many" --window none --gradient -o "$dir/packed_out.h5"
 report packed_fallback loss "$many" --window none --fallback hardest
 report packed_hard loss "$many" --negatives hard
