@@ -6,7 +6,6 @@
 #include "support/random_sets.h"
 #include "support/scratch.h"
 
-#include <math.h>
 #include <mpi.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,13 +26,26 @@ static struct {
     int64_t no_queries, no_store, fewer_queries, fewer_rows, empty_list;
     int64_t no_positive, no_negative, lone, repeated, neither; /* neither: and_labels took a negative away */
     int64_t panels, refused;                                   /* with a byte less than the job takes */
-    int64_t near_by_label, near_listed;                        /* that removed something */
+    int64_t near_by_label, near_listed, near_and_labels;       /* that removed something */
+    int64_t near_copies,
+        near_with_others; /* at a radius of 0; and other filters what is far, and what is near */
 } tried;
 
 /* Where each rank's queries, rows and pairs start. */
 typedef struct dealt {
     int64_t *queries, *store, *pairs;
 } dealt;
+
+static void note_near(const random_sets *sets, const int64_t *removed)
+{
+    if (removed[FAMILY_NOT_NEAR_POSITIVE] == 0)
+        return;
+    tried.near_by_label += !sets->listed;
+    tried.near_listed += sets->listed && !sets->and_labels;
+    tried.near_and_labels += sets->and_labels;
+    tried.near_copies += sets->family.options.filter[FAMILY_NOT_NEAR_POSITIVE].value == 0.0;
+    tried.near_with_others += removed[FAMILY_MAX_DISTANCE] > 0 && removed[FAMILY_RELATIVE_MARGIN] > 0;
+}
 
 static void note(const random_sets *sets, const family_result *want)
 {
@@ -57,8 +69,7 @@ static void note(const random_sets *sets, const family_result *want)
     tried.without_labels += !sets->labelled;
     tried.fewer_queries += queries < rows;
     tried.fewer_rows += rows < queries;
-    if (want->removed[FAMILY_NOT_NEAR_POSITIVE] > 0)
-        *(sets->listed ? &tried.near_listed : &tried.near_by_label) += 1;
+    note_near(sets, want->removed);
 }
 
 /* Does a label keep a row that is not listed from being a negative? */
@@ -151,6 +162,20 @@ static bool mine_case(int number, test_random *random, const random_sets *sets, 
     return good;
 }
 
+/* What is near a positive is removed, and in half of the cases what is far from the query, and what is near it, too. */
+static void draw_near(test_random *random, random_sets *sets)
+{
+    const reference_store whole = random_store_view(&sets->whole);
+    family_options *options = &sets->family.options;
+    options->filter[FAMILY_NOT_NEAR_POSITIVE] =
+        (family_filter){true, random_family_radius(random, &sets->store, options->metric)};
+    if (sets->whole.rows == 0 || test_random_below(random, 2) == 0)
+        return;
+    options->filter[FAMILY_MAX_DISTANCE] =
+        (family_filter){true, reference_distance(&whole, options->metric, 0, sets->whole.rows - 1)};
+    options->filter[FAMILY_RELATIVE_MARGIN] = (family_filter){true, 0.05};
+}
+
 /* Whether the library does a case as the reference does; the same on all ranks. near: cases without filters are passed
  * over, the others remove what is near a positive. Collective. */
 static bool run_case(int number, bool near, const dealt *first)
@@ -160,14 +185,11 @@ static bool run_case(int number, bool near, const dealt *first)
     char ranks_text[MINED_RANKS];
     bool good = true;
     random_sets_create((uint64_t)number, &sets);
+    if (near)
+        draw_near(&random, &sets);
     trm_mine_options options = mined_options(&sets.family.options, ranks_text);
     options.emit_sets = test_random_below(&random, 3) > 0;
     const bool in_panels = test_random_below(&random, near ? 2 : 4) == 0;
-    if (near) {
-        options.not_near_positive = random_family_radius(&random, &sets.store, sets.family.options.metric);
-        sets.family.options.filter[FAMILY_NOT_NEAR_POSITIVE] =
-            (family_filter){true, options.not_near_positive};
-    }
     if (!near || trm_negatives_take(&options, TRM_TAKES_FILTERS))
         good = mine_case(number, &random, &sets, &options, in_panels, first);
     random_sets_destroy(&sets);
