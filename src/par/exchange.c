@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "par/agree.h"
 
+#include <string.h>
+
 enum { EXCHANGE_TAG = 7001 };
 static const int64_t piece_bytes = INT64_C(1) << 30;
 
@@ -12,6 +14,42 @@ void trm_share(int64_t n, int rank, int size, int64_t *first, int64_t *last)
     const int64_t whole = n / size, rest = n % size; /* so that n * rank can't overflow */
     *first = whole * rank + rest * rank / size;
     *last = whole * (rank + 1) + rest * (rank + 1) / size;
+}
+
+static int home_of_item(const char *item, int ranks)
+{
+    int64_t key;
+    memcpy(&key, item, sizeof key);
+    return trm_home_of(ranks, key);
+}
+
+trm_status trm_exchange_by_key(MPI_Comm comm, const void *items, int64_t count, size_t size, int64_t *sent,
+                               int64_t *receive_counts, void **received, trm_error *err)
+{
+    int ranks = 0;
+    MPI_Comm_size(comm, &ranks);
+    const char *item = items;
+    char *ordered = trm_alloc(count, size);
+    trm_status status = ordered == NULL ? trm_fail_memory(err, "what is sent", count, size) : TRM_OK;
+    status = trm_agree(comm, status, err);
+    if (status != TRM_OK) {
+        trm_free(ordered);
+        return status;
+    }
+    memset(sent, 0, (size_t)ranks * sizeof *sent);
+    for (int64_t i = 0; i < count; i++)
+        sent[home_of_item(item + (size_t)i * size, ranks)]++;
+    int64_t *place = receive_counts; /* until it is known what comes: where those of each rank go */
+    place[0] = 0;
+    for (int r = 1; r < ranks; r++)
+        place[r] = place[r - 1] + sent[r - 1];
+    for (int64_t i = 0; i < count; i++) {
+        const char *from = item + (size_t)i * size;
+        memcpy(ordered + (size_t)place[home_of_item(from, ranks)]++ * size, from, size);
+    }
+    status = trm_exchange_items(comm, ordered, sent, size, received, receive_counts, err);
+    trm_free(ordered);
+    return status;
 }
 
 int64_t trm_sum_int64(MPI_Comm comm, int64_t value)

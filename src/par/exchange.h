@@ -14,6 +14,16 @@
 trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *send_counts, size_t size,
                               void **received, int64_t *receive_counts, trm_error *err) TRM_MUST_CHECK;
 
+/* The rank of a key. Not collective. */
+static inline int trm_home_of(int ranks, int64_t key)
+{
+    return (int)((uint64_t)key % (uint64_t)ranks);
+}
+/* Sends items to the homes of their keys, which are the int64 that each item begins with; those for one rank keep their
+ * order. sent has one int64 a rank, and is filled in. Otherwise as above. */
+trm_status trm_exchange_by_key(MPI_Comm comm, const void *items, int64_t count, size_t size, int64_t *sent,
+                               int64_t *receive_counts, void **received, trm_error *err) TRM_MUST_CHECK;
+
 /* One sum over ranks and the sum of the lower ranks (0 on rank 0). Collective. */
 int64_t trm_sum_int64(MPI_Comm comm, int64_t value);
 int64_t trm_prefix_int64(MPI_Comm comm, int64_t value);

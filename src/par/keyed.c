@@ -35,37 +35,15 @@ int64_t trm_keyed_join(trm_keyed *list, int64_t count)
     return kept;
 }
 
-static int home_of(int ranks, int64_t key)
-{
-    return (int)((uint64_t)key % (uint64_t)ranks);
-}
-
 /* How many go to each rank, and where they begin in that order. */
 static void count_homes(int ranks, const trm_keyed *list, int64_t count, int64_t *sent, int64_t *place)
 {
     memset(sent, 0, (size_t)ranks * sizeof *sent);
     for (int64_t i = 0; i < count; i++)
-        sent[home_of(ranks, list[i].key)]++;
+        sent[trm_home_of(ranks, list[i].key)]++;
     place[0] = 0;
     for (int r = 1; r < ranks; r++)
         place[r] = place[r - 1] + sent[r - 1];
-}
-
-/* Sends a copy of the list to the homes of its keys, in its order for each of them. Collective. */
-static trm_status send_home(MPI_Comm comm, int ranks, const trm_keyed *list, int64_t count, int64_t *sent,
-                            int64_t *came, void **received, trm_error *err)
-{
-    trm_keyed *ordered = trm_alloc(count, sizeof *ordered);
-    trm_status status = ordered == NULL ? trm_fail_memory(err, "keys", count, sizeof *ordered) : TRM_OK;
-    status = trm_agree(comm, status, err);
-    if (status == TRM_OK) {
-        count_homes(ranks, list, count, sent, came); /* came, until it is known what comes: places */
-        for (int64_t i = 0; i < count; i++)
-            ordered[came[home_of(ranks, list[i].key)]++] = list[i];
-        status = trm_exchange_items(comm, ordered, sent, sizeof *ordered, received, came, err);
-    }
-    trm_free(ordered);
-    return status;
 }
 
 static int64_t sum_of(const int64_t *count, int ranks)
@@ -101,10 +79,10 @@ trm_status trm_keyed_ask(MPI_Comm comm, trm_keyed *own, int64_t own_count, trm_k
     }
     int64_t *sent = counts, *came = counts + ranks, *place = counts + 2 * ranks, knows = 0;
     own_count = trm_keyed_join(own, own_count);
-    status = send_home(comm, ranks, own, own_count, sent, came, &known, err);
+    status = trm_exchange_by_key(comm, own, own_count, sizeof *own, sent, came, &known, err);
     if (status == TRM_OK) {
         knows = trm_keyed_join(known, sum_of(came, ranks));
-        status = send_home(comm, ranks, asked, count, sent, came, &questions, err);
+        status = trm_exchange_by_key(comm, asked, count, sizeof *asked, sent, came, &questions, err);
     }
     if (status == TRM_OK) {
         answer(known, knows, questions, sum_of(came, ranks));
@@ -113,7 +91,7 @@ trm_status trm_keyed_ask(MPI_Comm comm, trm_keyed *own, int64_t own_count, trm_k
     if (status == TRM_OK) {
         count_homes(ranks, asked, count, sent, place);
         for (int64_t i = 0; i < count; i++)
-            asked[i] = ((const trm_keyed *)answers)[place[home_of(ranks, asked[i].key)]++];
+            asked[i] = ((const trm_keyed *)answers)[place[trm_home_of(ranks, asked[i].key)]++];
     }
     trm_free(counts);
     trm_free(known);
