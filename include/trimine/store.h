@@ -66,6 +66,7 @@ typedef struct trm_store_file {
     int64_t rows;
     int64_t first;   /* row id of the file's first row */
     int64_t same_as; /* an earlier file, by index, that is this one (also through links); -1: none, no rows */
+    bool queries;    /* one of the files of queries */
 } trm_store_file;
 
 /* What the labels that are read stand for. */
@@ -80,7 +81,7 @@ typedef enum trm_label_kind {
  * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
  * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,
  * are left aside. Files that these lead to (external links, external storage, sources of virtual datasets) are looked
- * at first, too; a file without rows is fine where another has some. Errors: NO_INPUT, PERMISSION, DATA (not
+ * at first, too; a file without rows is fine where another of its set has some. Errors: NO_INPUT, PERMISSION, DATA (not
  * HDF5, not finished, open for writing, truncated, a link to nothing, a missing source, a missing or ambiguous
  * dataset, wrong type or shape, lengths or dims that differ, no rows), each naming file, dataset and rule. */
 TRM_API trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,

@@ -381,11 +381,12 @@ static trm_status check_zero_rows(trm_job *job, const trm_job_rows *set, const f
         }
     zero = trm_sum_int64(job->comm, zero);
     MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT64_T, MPI_MIN, job->comm);
-    if (zero > 0 && zero == set->rows->total)
+    const trm_store_file *file = zero > 0 ? trm_file_of_row(job->store, set->before + first) : NULL;
+    if (file != NULL && zero == set->rows->total)
         return trm_fail(err, TRM_ERR_DATA,
-                        "store '%s': all %" PRId64
+                        "%s '%s': all %" PRId64
                         " rows are zero: it looks as if it was laid out and never filled",
-                        trm_file_of_row(job->store, set->before + first)->path, zero);
+                        trm_file_kind(file), file->path, zero);
     if (job->rank == 0)
         trm_warn_of_zero_rows(&job->voice, job->store, zero, zero > 0 ? set->before + first : 0,
                               set->rows->total);

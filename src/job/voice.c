@@ -57,13 +57,22 @@ void trm_warn_of_class(trm_voice *voice, int64_t size, int64_t rows, const char 
                  size == rows ? ", all of them: were the labels ever written?" : ": are the labels right?");
 }
 
+static void warn_of_same(trm_voice *voice, const trm_store_file *file, const trm_store_file *earlier)
+{
+    if (file->queries != earlier->queries)
+        trm_warn(voice, "queries '%s': the same file as '%s' of the store: each query is also a row of it",
+                 file->path, earlier->path);
+    else
+        trm_warn(voice, "%s '%s': the same file as '%s': its rows are there twice", trm_file_kind(file),
+                 file->path, earlier->path);
+}
+
 void trm_warn_of_files(trm_voice *voice, const trm_store *store)
 {
     for (int i = 0; i < trm_store_file_count(store); i++) {
         const trm_store_file *file = trm_store_file_at(store, i);
         if (file->same_as >= 0)
-            trm_warn(voice, "store '%s': the same file as '%s': its rows are there twice", file->path,
-                     trm_store_file_at(store, (int)file->same_as)->path);
+            warn_of_same(voice, file, trm_store_file_at(store, (int)file->same_as));
     }
 }
 
@@ -74,9 +83,9 @@ void trm_warn_of_zero_rows(trm_voice *voice, const trm_store *store, int64_t zer
         return;
     const trm_store_file *file = trm_file_of_row(store, first);
     trm_warn(voice,
-             "store '%s': %" PRId64 " of %" PRId64 " rows are all zero, the first is row %" PRId64
+             "%s '%s': %" PRId64 " of %" PRId64 " rows are all zero, the first is row %" PRId64
              " of dataset '%s'; was the store filled?",
-             file->path, zero, rows, first - file->first, file->embeddings);
+             trm_file_kind(file), file->path, zero, rows, first - file->first, file->embeddings);
 }
 
 void trm_warn_of_replaced(trm_voice *voice, const trm_claim *claim)

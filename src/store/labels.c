@@ -282,6 +282,7 @@ static trm_status scan_files(const trm_store *store, trm_reader *in, int64_t fir
         int64_t from = 0;
         const int64_t mine = trm_store_overlap(&entry->seen, first, count, &from);
         scan->file_first = entry->seen.first;
+        in->kind = trm_file_kind(&entry->seen);
         status = trm_reader_read(in, entry->seen.path, 1, &column, from - entry->seen.first, mine);
     }
     return status;
@@ -325,11 +326,11 @@ static trm_status settle_numbers(trm_store *store, const trm_label_scan *scan, t
         return TRM_OK;
     const trm_store_file *large = trm_file_of_row(store, first[0]),
                          *negative = trm_file_of_row(store, first[1]);
-    return trm_fail(
-        err, TRM_ERR_DATA,
-        "store '%s': dataset '%s' row %" PRId64 " has a label over 2^63 - 1, and '%s' row %" PRId64
-        " a negative one: no 64-bit type holds both",
-        large->path, large->labels, first[0] - large->first, negative->path, first[1] - negative->first);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "%s '%s': dataset '%s' row %" PRId64 " has a label over 2^63 - 1, and '%s' row %" PRId64
+                    " a negative one: no 64-bit type holds both",
+                    trm_file_kind(large), large->path, large->labels, first[0] - large->first, negative->path,
+                    first[1] - negative->first);
 }
 
 trm_status trm_labels_settle(trm_store *store, trm_error *err)

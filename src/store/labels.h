@@ -20,6 +20,12 @@ enum { TRM_LABEL_TEXT = 80 };
 /* A label as people know it: -1, or 'cat' in quotes, cut and with nothing that moves a terminal. */
 const char *trm_labels_text(const trm_labels *labels, int64_t label, char text[TRM_LABEL_TEXT]);
 
+/* What messages call a file: "store" or, of those of queries, "queries". */
+static inline const char *trm_file_kind(const trm_store_file *file)
+{
+    return file->queries ? "queries" : "store";
+}
+
 /* The file that a row of the store is in; borrowed. Not collective. */
 const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row);
 

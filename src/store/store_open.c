@@ -37,8 +37,14 @@ typedef struct survey {
     char *names;
     int64_t used, size;
     int64_t rows, base_rows, dim;
+    int base_files; /* before those of queries */
     trm_sources sources;
 } survey;
+
+static const char *kind_of(bool queries)
+{
+    return trm_file_kind(&(trm_store_file){.queries = queries});
+}
 
 static bool ends_with_slash(const char *path)
 {
@@ -111,11 +117,12 @@ static bool has_suffix(const char *name, const char *suffix)
     return name[0] != '.' && length > end && strcasecmp(name + length - end, suffix) == 0;
 }
 
-static trm_status add_folder(path_list *list, const char *folder, trm_error *err)
+static trm_status add_folder(path_list *list, const trm_named_file *about, trm_error *err)
 {
+    const char *folder = about->path;
     DIR *stream = opendir(folder);
     if (stream == NULL)
-        return trm_inspect_unopened(&(trm_named_file){"store", folder}, errno, err);
+        return trm_inspect_unopened(about, errno, err);
     trm_status status = TRM_OK;
     int first = list->count;
     for (struct dirent *item = readdir(stream); item != NULL && status == TRM_OK; item = readdir(stream))
@@ -125,7 +132,8 @@ static trm_status add_folder(path_list *list, const char *folder, trm_error *err
     if (status != TRM_OK)
         return status;
     if (list->count == first)
-        return trm_fail(err, TRM_ERR_NO_INPUT, "store '%s': folder holds no *.h5 or *.hdf5 file", folder);
+        return trm_fail(err, TRM_ERR_NO_INPUT, "%s '%s': folder holds no *.h5 or *.hdf5 file", about->kind,
+                        folder);
     qsort(list->path + first, (size_t)(list->count - first), sizeof *list->path, compare_paths);
     return TRM_OK;
 }
@@ -136,11 +144,12 @@ static trm_status list_files(path_list *list, int count, int queries, const char
     if (count - queries < 1)
         return trm_fail(err, TRM_ERR_USAGE, "no store given");
     for (int i = 0; i < count; i++) {
-        struct stat about;
-        if (stat(paths[i], &about) != 0)
-            return trm_inspect_unopened(&(trm_named_file){"store", paths[i]}, errno, err);
+        const trm_named_file about = {kind_of(i >= count - queries), paths[i]};
+        struct stat there;
+        if (stat(paths[i], &there) != 0)
+            return trm_inspect_unopened(&about, errno, err);
         trm_status status =
-            S_ISDIR(about.st_mode) ? add_folder(list, paths[i], err) : add_path(list, NULL, paths[i], err);
+            S_ISDIR(there.st_mode) ? add_folder(list, &about, err) : add_path(list, NULL, paths[i], err);
         if (status != TRM_OK)
             return status;
         if (i < count - queries)
@@ -182,6 +191,7 @@ typedef struct role {
     const char *name;         /* "embeddings": also the option's name */
     const char *option;       /* the path given, or NULL */
     const char *const *usual; /* else the names that are tried */
+    const char *other;        /* what would do, too; NULL: nothing */
 } role;
 
 static bool is_there(hid_t file, const char *name)
@@ -209,15 +219,15 @@ static const char *other_kind(hid_t file)
 static trm_status refuse_missing(const role *r, trm_error *err)
 {
     char listed[TRM_LISTED_BYTES];
-    const char *path = r->about->path, *other = other_kind(r->file);
+    const char *kind = r->about->kind, *path = r->about->path, *other = other_kind(r->file);
     if (other != NULL)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': %s", path, other);
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': %s", kind, path, other);
     trm_inspect_list(r->file, "", listed);
     if (r->option != NULL)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset '%s' for the %s; the file has: %s", path,
-                        r->option, r->name, listed);
-    return trm_fail(err, TRM_ERR_DATA, "store '%s': no dataset for the %s, give --%s; the file has: %s", path,
-                    r->name, r->name, listed);
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset '%s' for the %s; the file has: %s", kind,
+                        path, r->option, r->name, listed);
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset for the %s, give --%s%s; the file has: %s", kind,
+                    path, r->name, r->name, r->other != NULL ? r->other : "", listed);
 }
 
 static trm_status refuse_group(const role *r, const char *name, hid_t group, trm_error *err)
@@ -226,8 +236,8 @@ static trm_status refuse_group(const role *r, const char *name, hid_t group, trm
     trm_inspect_list(group, shown(name, path), listed);
     return trm_fail(
         err, TRM_ERR_DATA,
-        "store '%s': '%s' is a group, the %s must be a dataset: choose one with --%s; under it are: %s",
-        r->about->path, path, r->name, r->name, listed);
+        "%s '%s': '%s' is a group, the %s must be a dataset: choose one with --%s; under it are: %s",
+        r->about->kind, r->about->path, path, r->name, r->name, listed);
 }
 
 static trm_status find_option(const role *r, hid_t *dataset, trm_error *err)
@@ -242,7 +252,8 @@ static trm_status find_option(const role *r, hid_t *dataset, trm_error *err)
     else if (found.kind == TRM_FOUND_GROUP)
         status = refuse_group(r, r->option, found.object, err);
     else
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': '%s' is no dataset", r->about->path, r->option);
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': '%s' is no dataset", r->about->kind, r->about->path,
+                          r->option);
     trm_h5_close(*dataset);
     *dataset = -1;
     return status;
@@ -258,7 +269,7 @@ static trm_status try_usual(const role *r, const char *usual, const char **name,
     if (status != TRM_OK)
         return status;
     if (found.kind == TRM_FOUND_DATASET && *dataset >= 0) {
-        status = trm_fail(err, TRM_ERR_DATA, "store '%s': both '/%s' and '/%s' could be the %s",
+        status = trm_fail(err, TRM_ERR_DATA, "%s '%s': both '/%s' and '/%s' could be the %s", r->about->kind,
                           r->about->path, *name, usual, r->name);
     } else if (found.kind == TRM_FOUND_DATASET) {
         *dataset = found.object;
@@ -299,13 +310,13 @@ static trm_status find_dataset(const role *r, bool optional, const char **name, 
     return status;
 }
 
-static trm_status check_length(const char *path, const char *name, hsize_t rows, const char *embeddings,
-                               int64_t expected, trm_error *err)
+static trm_status check_length(const trm_named_file *about, const char *name, hsize_t rows,
+                               const char *embeddings, int64_t expected, trm_error *err)
 {
     if ((int64_t)rows == expected)
         return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64,
-                    path, name, (int64_t)rows, embeddings, expected);
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has %" PRId64 " rows, '%s' has %" PRId64,
+                    about->kind, about->path, name, (int64_t)rows, embeddings, expected);
 }
 
 /* What the others have to be like; NULL: there is none yet. */
@@ -318,7 +329,7 @@ static const trm_store_entry *first_with_rows(const survey *found)
 }
 
 static trm_status check_labels_against_first(const survey *found, const trm_store_entry *entry,
-                                             const char *path, const char *labels, trm_error *err)
+                                             const trm_named_file *about, const char *labels, trm_error *err)
 {
     static const char *const sort[] = {"numbers", "names"};
     const trm_store_entry *first = first_with_rows(found);
@@ -326,21 +337,23 @@ static trm_status check_labels_against_first(const survey *found, const trm_stor
     if (names == first_names)
         return TRM_OK;
     return trm_fail(err, TRM_ERR_DATA,
-                    "store '%s': labels '%s' are %s (%s), those of '%s' are %s (%s): make them the same sort",
-                    path, labels, sort[names], entry->seen.labels_type, found->names + first->path_at,
-                    sort[first_names], first->seen.labels_type);
+                    "%s '%s': labels '%s' are %s (%s), those of '%s' are %s (%s): make them the same sort",
+                    about->kind, about->path, labels, sort[names], entry->seen.labels_type,
+                    found->names + first->path_at, sort[first_names], first->seen.labels_type);
 }
 
-static trm_status check_against_first(const survey *found, const trm_store_entry *entry, const char *path,
-                                      const char *embeddings, const char *labels, trm_error *err)
+static trm_status check_against_first(const survey *found, const trm_store_entry *entry,
+                                      const trm_named_file *about, const char *embeddings, const char *labels,
+                                      trm_error *err)
 {
     const trm_store_entry *first = first_with_rows(found);
     if (first == NULL)
         return TRM_OK;
     if (entry->dim != found->dim)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64,
-                        path, embeddings, entry->dim, found->names + first->path_at, found->dim);
-    return check_labels_against_first(found, entry, path, labels, err);
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64,
+                        about->kind, about->path, embeddings, entry->dim, found->names + first->path_at,
+                        found->dim);
+    return check_labels_against_first(found, entry, about, labels, err);
 }
 
 /* An earlier file that is this one, whatever its name; -1: none. */
@@ -375,6 +388,7 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
         (ids[0] != '\0' && kept->ids_at < 0) || (ids_reason[0] != '\0' && kept->ids_reason_at < 0))
         return trm_fail_memory(err, "file names", found->size, 1);
     kept->seen.first = found->rows;
+    kept->seen.queries = found->files >= found->base_files;
     kept->seen.same_as = kept->seen.rows > 0 ? find_same(found, kept) : -1;
     found->rows += kept->seen.rows;
     found->dim = kept->seen.rows > 0 ? kept->dim : found->dim;
@@ -426,15 +440,16 @@ static trm_status inspect_embeddings(const role *r, finding *f, trm_error *err)
 }
 
 /* A matrix that was written column by column has a row for each dimension. */
-static trm_status check_transposed(const char *path, const finding *f, hsize_t labels, trm_error *err)
+static trm_status check_transposed(const trm_named_file *about, const finding *f, hsize_t labels,
+                                   trm_error *err)
 {
     if (labels != f->size[1] || labels == f->size[0])
         return TRM_OK;
     return trm_fail(err, TRM_ERR_DATA,
-                    "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64 ", '%s' has %" PRIu64
+                    "%s '%s': dataset '%s' is %" PRIu64 " x %" PRIu64 ", '%s' has %" PRIu64
                     " rows: it looks transposed; write it as %" PRIu64 " x %" PRIu64 " (its .T)",
-                    path, f->embeddings_name, (uint64_t)f->size[0], (uint64_t)f->size[1], f->labels_name,
-                    (uint64_t)labels, (uint64_t)f->size[1], (uint64_t)f->size[0]);
+                    about->kind, about->path, f->embeddings_name, (uint64_t)f->size[0], (uint64_t)f->size[1],
+                    f->labels_name, (uint64_t)labels, (uint64_t)f->size[1], (uint64_t)f->size[0]);
 }
 
 static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], trm_error *err)
@@ -448,23 +463,23 @@ static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], t
         return TRM_OK;
     status = trm_inspect_dataset(r->about, f->labels, f->labels_name, 1, TRM_WANT_LABELS, &f->entry.labels,
                                  f->entry.seen.labels_type, length, err);
-    return status == TRM_OK ? check_transposed(r->about->path, f, length[0], err) : status;
+    return status == TRM_OK ? check_transposed(r->about, f, length[0], err) : status;
 }
 
-static trm_status check_size(const char *path, finding *f, const survey *found, trm_error *err)
+static trm_status check_size(const trm_named_file *about, finding *f, const survey *found, trm_error *err)
 {
     const hsize_t *size = f->size;
     if (f->no_rows)
         return TRM_OK;
     if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
-        return trm_fail(err, TRM_ERR_DATA,
-                        "store '%s': dataset '%s' is %" PRIu64 " x %" PRIu64
-                        ", needs at least one row and 1 to %d columns",
-                        path, f->embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
+        return trm_fail(
+            err, TRM_ERR_DATA,
+            "%s '%s': dataset '%s' is %" PRIu64 " x %" PRIu64 ", needs at least one row and 1 to %d columns",
+            about->kind, about->path, f->embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
     if (size[0] > (hsize_t)(most_rows - found->rows))
         return trm_fail(err, TRM_ERR_DATA,
-                        "store '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64, path,
-                        f->embeddings_name, (uint64_t)size[0], most_rows);
+                        "%s '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64,
+                        about->kind, about->path, f->embeddings_name, (uint64_t)size[0], most_rows);
     f->entry.seen.rows = (int64_t)size[0];
     f->entry.dim = (int64_t)size[1];
     return TRM_OK;
@@ -489,22 +504,22 @@ static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
         status = trm_inspect_dataset(r->about, f->ids, f->ids_name, 1, TRM_WANT_INTEGERS, &f->entry.ids,
                                      f->entry.seen.ids_type, length, &why);
     if (status == TRM_OK)
-        status = check_length(r->about->path, f->ids_name, length[0], f->embeddings_name, f->entry.seen.rows,
-                              &why);
-    const char *reason = strstr(why.text, "': "); /* behind "store 'PATH" */
+        status = check_length(r->about, f->ids_name, length[0], f->embeddings_name, f->entry.seen.rows, &why);
+    const char *reason = strstr(why.text, "': "); /* behind "store 'PATH" or "queries 'PATH" */
     if (status != TRM_OK)
         snprintf(f->ids_reason, sizeof f->ids_reason, "%s", reason != NULL ? reason + 3 : why.text);
     return TRM_OK;
 }
 
-static trm_status inspect_datasets(hid_t file, const char *path, const trm_store_options *options,
+static trm_status inspect_datasets(hid_t file, const trm_named_file *about, const trm_store_options *options,
                                    survey *found, trm_error *err)
 {
-    const trm_named_file about = {"store", path};
+    const char *path = about->path,
+               *pairs = options->queries > 0 ? ", or --pairs, which alone needs none" : NULL;
     const role roles[] = {
-        {&about, &found->sources, file, "embeddings", options->embeddings, embeddings_names},
-        {&about, &found->sources, file, "labels", options->labels, labels_names},
-        {&about, &found->sources, file, "ids", options->ids, ids_names},
+        {about, &found->sources, file, "embeddings", options->embeddings, embeddings_names, NULL},
+        {about, &found->sources, file, "labels", options->labels, labels_names, pairs},
+        {about, &found->sources, file, "ids", options->ids, ids_names, NULL},
     };
     finding f;
     hsize_t length[3] = {0, 0, 0};
@@ -515,13 +530,13 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     if (status == TRM_OK)
         status = options->unlabelled ? TRM_OK : inspect_labels(&roles[1], &f, length, err);
     if (status == TRM_OK)
-        status = check_size(path, &f, found, err);
+        status = check_size(about, &f, found, err);
     if (status == TRM_OK && !options->unlabelled)
-        status = check_length(path, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
+        status = check_length(about, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
     if (status == TRM_OK && !f.no_rows)
         status = inspect_ids(&roles[2], &f, err);
     if (status == TRM_OK && !f.no_rows)
-        status = check_against_first(found, &f.entry, path, f.embeddings_name, f.labels_name, err);
+        status = check_against_first(found, &f.entry, about, f.embeddings_name, f.labels_name, err);
     if (status == TRM_OK)
         status =
             add_entry(found, &f.entry, path, f.embeddings_name, f.labels_name, f.ids_name, f.ids_reason, err);
@@ -531,31 +546,44 @@ static trm_status inspect_datasets(hid_t file, const char *path, const trm_store
     return status;
 }
 
-static trm_status inspect_file(const char *path, const trm_store_options *options, survey *found,
+static trm_status inspect_file(const trm_named_file *about, const trm_store_options *options, survey *found,
                                trm_error *err)
 {
-    const trm_named_file about = {"store", path};
     hid_t file = -1;
-    trm_status status = trm_sources_add_input(&found->sources, &about, err);
+    trm_status status = trm_sources_add_input(&found->sources, about, err);
     if (status == TRM_OK)
-        status = trm_inspect_open(&about, &file, err);
+        status = trm_inspect_open(about, &file, err);
     if (status != TRM_OK)
         return status;
-    status = inspect_datasets(file, path, options, found, err);
+    status = inspect_datasets(file, about, options, found, err);
     H5Fclose(file);
     return status;
 }
 
-/* Files without rows are of the others' kind. Errors: DATA where all are such. */
+/* A set, files [begin, end), has rows. Errors: DATA. */
+static trm_status check_set(const survey *found, int begin, int end, trm_error *err)
+{
+    for (int i = begin; i < end; i++)
+        if (found->entry[i].seen.rows > 0)
+            return TRM_OK;
+    const trm_store_entry *first = &found->entry[begin];
+    const char *kind = trm_file_kind(&first->seen), *path = found->names + first->path_at;
+    return end - begin == 1
+               ? trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has no rows, needs at least one", kind,
+                          path, found->names + first->embeddings_at)
+               : trm_fail(err, TRM_ERR_DATA, "%s '%s': no rows, nor in any of the other files (%d)", kind,
+                          path, end - begin - 1);
+}
+
+/* Files without rows are of the others' kind. Errors: DATA where all of a set are such. */
 static trm_status settle_files_without_rows(survey *found, trm_error *err)
 {
     const trm_store_entry *model = first_with_rows(found);
-    if (model == NULL && found->files == 1)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': dataset '%s' has no rows, needs at least one",
-                        found->names + found->entry[0].path_at, found->names + found->entry[0].embeddings_at);
-    if (model == NULL)
-        return trm_fail(err, TRM_ERR_DATA, "store '%s': no rows, nor in any of the other files (%d)",
-                        found->names + found->entry[0].path_at, found->files - 1);
+    trm_status status = check_set(found, 0, found->base_files, err);
+    if (status == TRM_OK && found->base_files < found->files)
+        status = check_set(found, found->base_files, found->files, err);
+    if (status != TRM_OK)
+        return status;
     for (int i = 0; i < found->files; i++) {
         trm_store_entry *entry = &found->entry[i];
         if (entry->seen.rows > 0)
@@ -574,8 +602,10 @@ static trm_status inspect_all(int count, const char *const *paths, const trm_sto
 {
     path_list list = {.count = 0};
     trm_status status = list_files(&list, count, options->queries, paths, err);
+    found->base_files = list.base;
     for (int i = 0; i < list.count && status == TRM_OK; i++) {
-        status = inspect_file(list.path[i], options, found, err);
+        const trm_named_file about = {kind_of(i >= list.base), list.path[i]};
+        status = inspect_file(&about, options, found, err);
         if (i < list.base)
             found->base_rows = found->rows;
     }

@@ -383,6 +383,7 @@ static trm_status read_files(const trm_store *store, trm_reader *in, int64_t fir
         trm_column column[STORE_COLUMNS];
         const int columns =
             store_columns(store, &store->entry[i], to, mine > 0 ? from - first : 0, &as, column);
+        in->kind = trm_file_kind(file);
         status = trm_reader_read(in, file->path, columns, column, from - file->first, mine);
     }
     return status;
