@@ -152,12 +152,20 @@ bool trm_settings_in_two_sets(const trm_settings *settings)
     return settings->queries.count > 0;
 }
 
+trm_status trm_settings_check_pairs(const trm_settings *settings, trm_error *err)
+{
+    return settings->pairs == NULL || trm_settings_in_two_sets(settings)
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_USAGE, "--pairs goes with --queries only");
+}
+
 /* What goes with two sets, and what does not. */
 static trm_status check_sets(const trm_settings *settings, trm_error *err)
 {
     const char *batches = settings->batches > 0 ? "batches" : "batch-list";
-    if (!trm_settings_in_two_sets(settings) && settings->pairs != NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "--pairs goes with --queries only");
+    const trm_status status = trm_settings_check_pairs(settings, err);
+    if (status != TRM_OK)
+        return status;
     if (settings->pairs == NULL && settings->mine.and_labels)
         return trm_fail(err, TRM_ERR_USAGE, "--and-labels goes with --pairs only");
     if (settings->pairs != NULL && settings->ignore.count > 0)

@@ -87,6 +87,8 @@ const char *const *trm_settings_source_names(void);
 bool trm_settings_draw(const trm_settings *settings);
 /* Are there two sets: queries, and a store? */
 bool trm_settings_in_two_sets(const trm_settings *settings);
+/* Pairs go with queries. Errors: USAGE. */
+trm_status trm_settings_check_pairs(const trm_settings *settings, trm_error *err) TRM_MUST_CHECK;
 /* Are triplets mined inside batches? */
 bool trm_settings_in_batches(const trm_settings *settings);
 /* What decides a result: of all options those that do where the triplets come from, and the preset (new
