@@ -77,8 +77,10 @@ static void print_queries(const json_t *facts)
 static void print_store(const json_t *facts)
 {
     const json_t *store = json_object_get(facts, "store"), *anchors = json_object_get(facts, "anchors");
-    fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", %" PRId64 " classes, fingerprint %s\n",
-            whole(store, "rows"), whole(store, "dim"), whole(store, "classes"), text(store, "fingerprint"));
+    fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", ", whole(store, "rows"), whole(store, "dim"));
+    if (!has(facts, "pairs")) /* which need no labels */
+        fprintf(stderr, "%" PRId64 " classes, ", whole(store, "classes"));
+    fprintf(stderr, "fingerprint %s\n", text(store, "fingerprint"));
     print_queries(facts);
     print_batches(facts);
     fprintf(stderr,

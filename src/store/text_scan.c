@@ -93,9 +93,11 @@ static trm_status read_number(trm_text_scan *s, int64_t *value, trm_error *err)
     if (status != TRM_OK || (is_number(text, value) && whole))
         return status;
     trm_visible(text, shown, sizeof shown);
+    const bool heading = from == 0 && isalpha((unsigned char)text[0]);
     return trm_fail(err, TRM_ERR_DATA,
-                    "%s '%s': line %" PRId64 ": '%s%s' is not a row id, which are whole numbers from 0 on",
-                    s->about->kind, s->about->path, s->line, shown, whole ? "" : "...");
+                    "%s '%s': line %" PRId64 ": '%s%s' is not a row id, which are whole numbers from 0 on%s",
+                    s->about->kind, s->about->path, s->line, shown, whole ? "" : "...",
+                    heading ? "; a heading must begin with '#'" : "");
 }
 
 trm_status trm_text_next(trm_text_scan *s, bool begins_line, trm_text_token *what, int64_t *value,

@@ -14,6 +14,7 @@ x = rng.standard_normal((60, 6)).astype(np.float32)
 y = np.arange(60) % 5
 write("store", embeddings=x, labels=y)
 write("lonely", embeddings=x[:9], labels=np.arange(9))
+write("pairs", query=[0, 1], positive=[5, 6])
 write("given", triplets__anchor=[0, 1], triplets__positive=[5, 6], triplets__negative=[1, 3])
 a, p, n = rng.standard_normal((3, 10, 6)).astype(np.float32)
 many = rng.standard_normal((10, 7, 6)).astype(np.float32)
@@ -184,6 +185,8 @@ report within loss "$store" --loss batch-all --within 1
 report given loss "$store" --triplets "$in/given.h5" --gradient
 report mined loss "$store" --loss mined --window none
 report queries mine "$store" --queries "$in/lonely.h5"
+quickly mine "$store" --queries "$in/lonely.h5" --pairs "$in/pairs.h5"
+expect "pairs ask for no labels: the store's line is silent of classes" grep -q '^store *60 rows x 6, fingerprint' "$dir/stderr"
 report packed loss "$many" --window none --gradient -o "$dir/packed_out.h5"
 report packed_fallback loss "$many" --window none --fallback hardest
 report packed_hard loss "$many" --negatives hard

@@ -231,6 +231,7 @@ static void long_lines_are_read(void **state)
 }
 
 #define NO_ID "' is not a row id, which are whole numbers from 0 on"
+#define HEADING "; a heading must begin with '#'"
 #define A_PAIR ": a pair is two numbers, query and positive"
 
 static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
@@ -240,7 +241,7 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
         const char *text, *words;
     } bad[] = {
         {"1 2\nx 3\n", "line 2: 'x" NO_ID},
-        {"query,positive\n1,2\n", "line 1: 'query" NO_ID},
+        {"query,positive\n1,2\n", "line 1: 'query" NO_ID HEADING},
         {"1 2\n\n# a\n1.5 2\n", "line 4: '1.5" NO_ID},
         {"1 2\r\n\r\n-1 2\r\n", "line 3: '-1" NO_ID},
         {"1 +2", "line 1: '+2" NO_ID},
@@ -269,7 +270,7 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
         {"60 100", "line 1: query 60 is out of range: there are 60 queries"},
         {"1 9223372036854775807",
          "line 1: positive 9223372036854775807 is out of range: the store has 100 rows"},
-        {"x\n60 3\n", "line 1: 'x" NO_ID},
+        {"x\n60 3\n", "line 1: 'x" NO_ID HEADING},
         {"60 3\nx\n", "line 1: query 60 is out of range: there are 60 queries"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
