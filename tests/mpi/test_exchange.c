@@ -4,6 +4,7 @@
 #include "base/candidate.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "par/keyed.h"
 #include "par/lookup.h"
 #include "par/merge.h"
 #include "support/random_store.h"
@@ -211,6 +212,22 @@ static int64_t length_of(int64_t id)
 
 enum { IDS = 200 };
 
+/* Lengths alone; what all ranks answer is what all ask for. */
+static bool lengths_are_right(const trm_lookup *lookup, int64_t count, const int64_t *asked)
+{
+    int64_t length[2 * IDS], values = 0;
+    trm_lookup_load load;
+    bool right = trm_lookup_lengths(lookup, count, asked, length, &load, NULL) == TRM_OK;
+    for (int64_t k = 0; k < count && right; k++) {
+        right = length[k] == (asked[k] < IDS ? length_of(asked[k]) : 0);
+        values += length[k];
+    }
+    const int64_t wanted[] = {trm_sum_int64(MPI_COMM_WORLD, count), trm_sum_int64(MPI_COMM_WORLD, values)};
+    const int64_t answered[] = {trm_sum_int64(MPI_COMM_WORLD, load.ids),
+                                trm_sum_int64(MPI_COMM_WORLD, load.values)};
+    return right && wanted[0] == answered[0] && wanted[1] == answered[1];
+}
+
 /* Each rank asks for ids of its own choice, by whomever their lists were made, for some of which there is none. */
 static bool answers_are_right(const trm_lookup *lookup, int64_t step)
 {
@@ -226,7 +243,7 @@ static bool answers_are_right(const trm_lookup *lookup, int64_t step)
             right = list.at[i] == asked[k] * 100 + i;
     }
     trm_found_free(&found);
-    return right;
+    return right && lengths_are_right(lookup, count, asked);
 }
 
 static void lists_are_found_by_row_id_from_everywhere(void **state)
@@ -255,6 +272,34 @@ static void lists_are_found_by_row_id_from_everywhere(void **state)
     }
 }
 
+/* Rank r knows the keys from -r on that are multiples of r + 1, some twice, and asks for others, in any order. */
+static void numbers_are_asked_for_by_key_from_everywhere(void **state)
+{
+    (void)state;
+    enum { KEYS = 60 };
+    trm_keyed own[2 * KEYS], asked[KEYS];
+    int64_t known = 0, count = 0;
+    for (int64_t i = 0; i < 2 * KEYS && rank != 1; i++)
+        own[known++] =
+            (trm_keyed){.key = i % KEYS * (rank + 1) - rank, .sum = {1, i}, .largest = 1000 * rank + i};
+    for (int64_t i = 0; i < KEYS && rank % 3 != 2; i++)
+        asked[count++] = (trm_keyed){.key = (i * 7 + rank) % KEYS - 5, .sum = {-1, -1}, .largest = -1};
+    bool right = trm_keyed_ask(MPI_COMM_WORLD, own, known, asked, count, NULL) == TRM_OK;
+    for (int64_t k = 0; k < count && right; k++) {
+        trm_keyed want = {.key = (k * 7 + rank) % KEYS - 5};
+        for (int r = 0; r < ranks; r++)
+            for (int64_t i = 0; i < 2 * KEYS && r != 1; i++) {
+                if (i % KEYS * (r + 1) - r != want.key)
+                    continue;
+                want.sum[0]++;
+                want.sum[1] += i;
+                want.largest = 1000 * r + i > want.largest ? 1000 * r + i : want.largest;
+            }
+        right = memcmp(&want, &asked[k], sizeof want) == 0;
+    }
+    assert_true(everywhere(right));
+}
+
 int main(int argc, char **argv)
 {
     start_mpi(&argc, &argv, 1200);
@@ -265,6 +310,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shares_cover_everything_once),
         cmocka_unit_test(merged_candidates_are_those_of_one_rank_that_saw_all),
         cmocka_unit_test(exact_sums_and_hashes_add_up),
+        cmocka_unit_test(numbers_are_asked_for_by_key_from_everywhere),
         cmocka_unit_test(lists_are_found_by_row_id_from_everywhere),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
