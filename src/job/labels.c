@@ -31,12 +31,14 @@ static void warn_unknown(trm_job *job, const char *word)
              some_names(&job->labels, some, sizeof some));
 }
 
-/* How many rows of all ranks have each of the labels. */
+/* How many rows of both sets, on all ranks, have each of the labels. */
 static void count_rows(const trm_job *job, int64_t labels, const int64_t *label, int64_t *rows)
 {
-    for (int64_t i = 0; i < job->base.batch.count; i++)
-        for (int64_t k = 0; k < labels; k++)
-            rows[k] += job->base.batch.labels[i] == label[k];
+    const trm_batch *const sets[] = {&job->base.batch, &job->queries.batch};
+    for (size_t set = 0; set < sizeof sets / sizeof *sets; set++)
+        for (int64_t i = 0; i < sets[set]->count; i++)
+            for (int64_t k = 0; k < labels; k++)
+                rows[k] += sets[set]->labels[i] == label[k];
     if (labels > 0)
         MPI_Allreduce(MPI_IN_PLACE, rows, (int)labels, MPI_INT64_T, MPI_SUM, job->comm);
 }

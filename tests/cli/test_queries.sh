@@ -190,6 +190,8 @@ says "the store as queries" "queries '.*' of the store: each query is also a row
 says "queries twice" "queries '.*queries.h5': the same file as '.*queries.h5': its rows are there twice" mine "${two[@]}" --queries "$q"
 says "no pairs" "pairs '.*none.txt': there are none" mine "${two[@]}" --pairs "$in/none.txt"
 says "no triplets" "no anchor has both" mine "$s" --queries "$in/named.h5" --pairs "$in/none.txt"
+says "a label that nobody has" "--ignore-label '99': no row" mine "${two[@]}" --ignore-label 99 --ignore-label 6
+expect "and no other warning: queries have the label 6" test "$(wc -l <"$dir/stderr")" == 1
 expect "a part of the queries has no rows" quickly mine "$s" --queries "$in/no_rows.h5" --queries "$q" --quiet
 expect "the same in one folder and in one file" quickly mine "$s" --queries "$in/folder" --quiet -o "$dir/folder.h5"
 quickly mine "${two[@]}" --quiet -o "$dir/file.h5"
