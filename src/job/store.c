@@ -316,6 +316,10 @@ static trm_status read_triplets(trm_job *job, trm_error *err)
         trm_triplets_read(job->comm, path, &job->options.given, &first, &total, &job->given_origin, err);
     if (status == TRM_OK && total == 0 && job->rank == 0)
         trm_warn(&job->voice, "triplets '%s': there are none: the loss and its gradient are 0", path);
+    if (status == TRM_OK && trm_job_by_id(job) && job->settings.ignore.count > 0) /* the same on all ranks */
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--ignore-label goes by labels, triplets '%s' were mined by pairs: leave it out",
+                        path);
     return status;
 }
 

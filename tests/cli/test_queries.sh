@@ -213,6 +213,10 @@ alone "loss: triplets of queries, given none" 65 "were mined for 15 queries" -- 
 alone "loss: triplets of one set" 65 "were mined in one set" -- loss "${two[@]}" --triplets "$dir/one_set.h5"
 alone "loss: fewer queries" 65 "were mined for 15 queries, here are 1" -- loss "$s" --queries "$in/one.h5" --triplets "$dir/file.h5"
 alone "loss: swapped" 65 "from a store of 40 rows, this one has 15" -- loss "$q" --queries "$s" --triplets "$dir/file.h5"
+quickly mine "$in/bare_store.h5" --queries "$in/bare_queries.h5" --pairs "$p" --quiet -o "$dir/by_pairs.h5"
+bare=(loss "$in/bare_store.h5" --queries "$in/bare_queries.h5" --triplets "$dir/by_pairs.h5")
+expect "loss: triplets by pairs need neither pairs nor labels" quickly "${bare[@]}" --quiet
+alone "loss: triplets by pairs, and labels" 64 "--ignore-label goes by labels.*were mined by pairs" -- "${bare[@]}" --ignore-label 0
 says "loss: other queries" "triplets '.*' were mined for queries with the fingerprint" loss "$s" --queries "$in/zero.h5" --triplets "$dir/file.h5"
 
 # ---- a checkpoint is of its queries and its pairs ----
