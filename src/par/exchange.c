@@ -152,8 +152,8 @@ trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *se
     for (int r = 0; r < ranks; r++) {
         post_receive(comm, buffer + into * each, receive_counts[r] * each, r, EXCHANGE_TAG,
                      &transfers[2 * r]);
-        post_send(comm, (const char *)send + from * each, send_counts[r] * each, r, EXCHANGE_TAG,
-                  &transfers[2 * r + 1]);
+        post_send(comm, send_counts[r] > 0 ? (const char *)send + from * each : NULL, send_counts[r] * each,
+                  r, EXCHANGE_TAG, &transfers[2 * r + 1]);
         into += receive_counts[r];
         from += send_counts[r];
     }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Sends items to their ranks: send holds the items for rank 0, then rank 1, ... (send_counts[r] items of size
- * bytes). Collective. *received (owned by the caller: trm_free) holds the items from rank 0, then 1, ...;
+ * bytes); NULL is fine where there are none. Collective. *received (owned by the caller: trm_free) holds the items from rank 0, then 1, ...;
  * receive_counts (one int64 a rank, filled in) says how many. Errors: MEMORY, agreed. */
 trm_status trm_exchange_items(MPI_Comm comm, const void *send, const int64_t *send_counts, size_t size,
                               void **received, int64_t *receive_counts, trm_error *err) TRM_MUST_CHECK;
