@@ -593,7 +593,8 @@ static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *
     const int64_t reserve = trm_evaluate_bytes(job->run, job->base.rows, &job->base.batch, &job->options,
                                                job->settings.gradient) +
                             trm_names_bytes(&job->labels.names) + (file ? file_bytes(job) : 0) +
-                            survey_bytes(job, triplets);
+                            survey_bytes(job, triplets) +
+                            2 * job->pairs.count * (int64_t)sizeof *job->pairs.query;
     int64_t kept = triplets * TRM_KEPT_BYTES_A_TRIPLET;
     job->options.mine.reserve_a_triplet = file ? file_bytes_a_triplet(job) : 0;
     MPI_Allreduce(MPI_IN_PLACE, &kept, 1, MPI_INT64_T, MPI_MAX, job->comm);
