@@ -6,6 +6,7 @@
 #include "loss/batch_all.h"
 #include "mine/anchors.h"
 #include "mine/negatives.h"
+#include "mine/pool.h"
 #include "par/checkpoint.h"
 #include "store/checkpoint_file.h"
 #include "support/random_store.h"
@@ -27,9 +28,12 @@
 #include <cmocka.h>
 
 enum { ROWS = 330, DIM = 9, CLASSES = 7, NEVER = 1 << 30 };
+/* Of two sets the first rows are queries, the others the store; a list has so many pairs, some of them repeated. */
+enum { QUERIES = 130, PAIRS = 400 };
 
 static float embeddings[ROWS * DIM];
 static int64_t labels[ROWS];
+static int64_t pair_query[PAIRS], pair_positive[PAIRS];
 
 /* Coordinates in steps of 1/4 (ties), one class of half the rows, a singleton. */
 static void make_store(void)
@@ -39,6 +43,10 @@ static void make_store(void)
         labels[i] = i == 17 ? 99 : test_random_below(&random, 2) ? 3 : test_random_below(&random, CLASSES);
         for (int j = 0; j < DIM; j++)
             embeddings[i * DIM + j] = (float)test_random_below(&random, 9) * 0.25F + (float)(labels[i] % 3);
+    }
+    for (int64_t i = 0; i < PAIRS; i++) {
+        pair_query[i] = test_random_below(&random, QUERIES);
+        pair_positive[i] = test_random_below(&random, ROWS - QUERIES);
     }
 }
 
@@ -119,8 +127,11 @@ static trm_status load(void *context, int64_t volume, int parts, const trm_check
 
 /* ---- one run ---- */
 
+typedef enum which_sets { ONE_SET, BY_LABEL, BY_LIST } which_sets;
+
 typedef struct job {
     trm_evaluate_options options;
+    which_sets sets;
     int replicate, tile, threads;
     const char *name;
     bool gradient;
@@ -139,31 +150,35 @@ typedef struct outcome {
 } outcome;
 
 /* So that the anchors go through in panels. Collective. */
-static void limit_memory(trm_run *run, const trm_rows *rows, const job *j)
+static void limit_memory(trm_run *run, const trm_rows *rows, const trm_evaluate_options *options, int percent)
 {
     trm_anchors anchors;
     trm_negatives negatives;
-    const trm_pool pool = trm_pool_of_one(run, rows);
-    if (j->percent == 0)
+    trm_pool pool;
+    if (percent == 0)
         return;
-    const bool counts = j->options.source == TRM_SOURCE_BATCH_ALL;
+    const bool counts = options->source == TRM_SOURCE_BATCH_ALL;
     const trm_query counting = {&trm_batch_all_query, NULL};
-    trm_negatives_choose(&negatives, &j->options.mine, rows->total, rows->dim);
-    if (trm_anchors_init(&anchors, run, &pool, &j->options.mine, counts ? &counting : &negatives.query, 1,
-                         NULL, NULL, !counts, NULL) != TRM_OK)
+    if (trm_pool_create(&pool, run, rows, &options->mine, NULL) != TRM_OK)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    trm_negatives_choose(&negatives, &options->mine, rows->total, rows->dim);
+    if (trm_anchors_init(&anchors, run, &pool, &options->mine, counts ? &counting : &negatives.query, 1, NULL,
+                         NULL, !counts, NULL) != TRM_OK)
         MPI_Abort(MPI_COMM_WORLD, 1);
     const int64_t fixed = trm_anchors_bytes(&anchors, 1) - anchors.panel_bytes;
-    run->mem_per_rank = fixed + anchors.panel_bytes * j->percent / 100;
+    run->mem_per_rank = fixed + anchors.panel_bytes * percent / 100;
     trm_anchors_destroy(&anchors);
+    trm_pool_free(&pool);
 }
 
-static uint64_t hash_gradient(MPI_Comm comm, int64_t first, int64_t count, const float *gradient)
+/* Of the rows of all ranks, of which this one's start there. Collective. */
+static uint64_t hash_gradient(MPI_Comm comm, const trm_batch *rows, int64_t first, const float *gradient)
 {
     uint64_t sum = 0;
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = first * DIM; i < (first + rows->count) * DIM; i++) {
         uint32_t bits;
         memcpy(&bits, &gradient[i], sizeof bits);
-        sum += (bits + UINT64_C(0x9e3779b97f4a7c15)) * (uint64_t)(2 * (first + i) + 1);
+        sum += (bits + UINT64_C(0x9e3779b97f4a7c15)) * (uint64_t)(2 * i + 1);
     }
     MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_UINT64_T, MPI_SUM, comm);
     return sum;
@@ -201,6 +216,48 @@ static void hash_batched(MPI_Comm comm, const trm_batches *batches, const bag *b
     trm_hash_sum_text(&hash, text);
 }
 
+/* Rank's share of q of rows [from, to), which start there. */
+static trm_batch share_of(int64_t from, int64_t to, int q, int64_t *start)
+{
+    *start = from + (to - from) * rank / q;
+    return (trm_batch){.count = from + (to - from) * (rank + 1) / q - *start,
+                       .dim = DIM,
+                       .embeddings = embeddings + *start * DIM,
+                       .labels = labels + *start};
+}
+
+/* What a rank has of the sets; options point to it. */
+typedef struct held {
+    trm_rows *rows, *queries;
+    trm_batch batch, queries_batch; /* of one set the latter has no rows */
+    int64_t first, queries_first;
+    trm_pair_list list;
+} held;
+
+/* Brings this rank's share of q, and fills in options. *h must stay where it is. Collective. */
+static trm_status bring(trm_run *run, which_sets sets, int q, held *h, trm_evaluate_options *options,
+                        trm_error *err)
+{
+    const int64_t queries = sets == ONE_SET ? 0 : QUERIES, pair = PAIRS * rank / q;
+    trm_status status;
+    h->batch = share_of(queries, ROWS, q, &h->first);
+    h->queries_batch = share_of(0, queries, q, &h->queries_first);
+    h->list = (trm_pair_list){PAIRS * (rank + 1) / q - pair, pair_query + pair, pair_positive + pair};
+    if (sets == BY_LIST)
+        status = trm_rows_create_by_id(run, h->batch.count, DIM, h->batch.embeddings, NULL, &h->rows, err);
+    else
+        status = trm_rows_create(run, h->batch.count, DIM, h->batch.embeddings, h->batch.labels, 0, NULL,
+                                 &h->rows, err);
+    if (status != TRM_OK || sets == ONE_SET)
+        return status;
+    status = trm_rows_create_queries(run, h->rows, h->queries_batch.count, h->queries_batch.embeddings,
+                                     sets == BY_LIST ? NULL : h->queries_batch.labels, &h->queries, err);
+    options->queries = &h->queries_batch;
+    options->mine.queries = h->queries;
+    options->mine.pairs = sets == BY_LIST ? &h->list : NULL;
+    return status;
+}
+
 /* at: the unit at which rank `who` wishes. Collective on the first q ranks; the others learn the outcome. */
 static outcome run_job(const job *j, int q, int who, int at, int what, bool resume, const char *path)
 {
@@ -230,37 +287,39 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         run_options.kernel = "blas";
         run_options.checkpoint = &k.checkpoint;
         trm_run *run = NULL;
-        trm_rows *rows = NULL;
-        const int64_t first = ROWS * rank / q, count = ROWS * (rank + 1) / q - first;
-        static float gradient[ROWS * DIM];
-        const trm_batch batch = {count, DIM, embeddings + first * DIM, labels + first, NULL};
+        static float gradient[ROWS * DIM]; /* in their places: of this rank's queries, and its other rows */
+        held h = {0};
+        trm_evaluate_options evaluated = j->options;
         if (resume)
             o.status = trm_checkpoint_file_open(comm, path, &k.job, &k.from, &o.err);
         if (o.status == TRM_OK)
             o.status = trm_run_create(comm, &run_options, &run, &o.err);
         if (o.status == TRM_OK)
-            o.status =
-                trm_rows_create(run, count, DIM, batch.embeddings, batch.labels, 0, NULL, &rows, &o.err);
+            o.status = bring(run, j->sets, q, &h, &evaluated, &o.err);
         if (o.status == TRM_OK)
-            limit_memory(run, rows, j);
-        trm_evaluate_options evaluated = j->options;
+            limit_memory(run, h.rows, &evaluated, j->percent);
         trm_batches batches = {0};
         bag b = {0};
         if (o.status == TRM_OK && j->draw != NULL)
-            o.status = trm_batches_draw(run, rows, j->draw, &batches, &o.err);
+            o.status = trm_batches_draw(run, h.rows, j->draw, &batches, &o.err);
         evaluated.batches = j->draw != NULL ? &batches : NULL;
+        if (j->gradient && j->sets != ONE_SET)
+            evaluated.queries_gradient = gradient + h.queries_first * DIM;
         if (o.status == TRM_OK)
-            o.status = trm_evaluate(run, rows, &batch, &evaluated, j->draw != NULL ? put_in_bag : NULL, &b,
-                                    j->gradient ? gradient : NULL, &o.mined, &o.loss, NULL, &o.err);
+            o.status =
+                trm_evaluate(run, h.rows, &h.batch, &evaluated, j->draw != NULL ? put_in_bag : NULL, &b,
+                             j->gradient ? gradient + h.first * DIM : NULL, &o.mined, &o.loss, NULL, &o.err);
         if (o.status == TRM_OK && j->draw != NULL)
             hash_batched(comm, &batches, &b, o.batched);
         free(b.items);
         trm_batches_free(&batches);
         if (o.status == TRM_OK && j->gradient)
-            o.gradient_hash = hash_gradient(comm, first * DIM, count * DIM, gradient);
+            o.gradient_hash = hash_gradient(comm, &h.queries_batch, h.queries_first, gradient) +
+                              hash_gradient(comm, &h.batch, h.first, gradient);
         o.saved = k.saved;
         o.pieces = k.pieces;
-        trm_rows_destroy(&rows);
+        trm_rows_destroy(&h.queries);
+        trm_rows_destroy(&h.rows);
         trm_run_destroy(&run);
         trm_checkpoint_file_close(&k.from);
         json_decref(options);
@@ -299,27 +358,32 @@ static const struct {
     bool listed;                               /* a set that is, and not counted only */
     bool drawn;                                /* pick and fallback are */
     double near;                               /* not_near_positive; 0: without */
-} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false, false, 1.0},
-               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false, false, 1.0},
-               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false, false, 0.0},
-               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true, false, 0.0},
-               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "random:3", "random:2", NULL, false, false, 0.0},
-               {TRM_SOURCE_MINED, "hardest", "weighted:2", "3-", false, false, 1.0},
-               {TRM_SOURCE_MINED, "all", "semihard", NULL, false, true, 0.0},
-               {TRM_SOURCE_MINED, "all", "topk:2", NULL, false, false, 8.0}};
+    which_sets sets;
+} sources[] = {{TRM_SOURCE_MINED, "all", "semihard", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "hardest", "semihard", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "nearest:3", "semihard", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "hardest", "topk:3", "4-", false, false, 1.0, ONE_SET},
+               {TRM_SOURCE_MINED, "nearest:3", "hard", "2-40", false, false, 1.0, ONE_SET},
+               {TRM_SOURCE_BATCH_HARD, "all", "semihard", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_BATCH_ALL, "all", "semihard", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "nearest:3", "hard-all", NULL, true, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "all", "multisimilarity:0.5", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "random:3", "random:2", NULL, false, false, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "hardest", "weighted:2", "3-", false, false, 1.0, ONE_SET},
+               {TRM_SOURCE_MINED, "all", "semihard", NULL, false, true, 0.0, ONE_SET},
+               {TRM_SOURCE_MINED, "easiest", "semihard", NULL, false, false, 0.0, BY_LABEL},
+               {TRM_SOURCE_MINED, "easiest", "topk:3", "4-", false, false, 0.0, BY_LIST},
+               {TRM_SOURCE_MINED, "nearest:3", "easy-all", NULL, false, false, 0.0, BY_LIST},
+               {TRM_SOURCE_MINED, "all", "topk:2", NULL, false, false, 8.0, ONE_SET}};
 enum { SOURCES = sizeof sources / sizeof *sources };
 
 /* Of a row of the table. */
 static job make_job_of(int s, int replicate, int tile)
 {
     job j = make_job(sources[s].source, sources[s].positives, replicate, tile);
+    j.sets = sources[s].sets;
     j.options.mine.negatives = sources[s].negatives;
     j.options.mine.emit_sets = sources[s].listed;
     j.options.mine.ranks = sources[s].ranks;
@@ -342,6 +406,8 @@ static job make_job_of(int s, int replicate, int tile)
  * found again. */
 static int stride(int s)
 {
+    if (sources[s].sets != ONE_SET) /* to keep the test short */
+        return 4;
     return sources[s].listed || sources[s].near > 0.0 ? 12 : 1;
 }
 
@@ -439,7 +505,12 @@ static void a_job_that_saves_on_its_way_ends_with_the_same_result(void **state)
 
 static const trm_draw_options draw = {.size = sizeof draw, .batches = 9, .classes = 4, .rows = 5, .seed = 2};
 
-/* Those of the sources that batches are for: counted, listed, drawn, with filters. */
+/* Those of the sources that batches are for: counted, listed, drawn, with filters; of one set. */
+static bool is_for_batches(int s)
+{
+    return sources[s].source == TRM_SOURCE_MINED && sources[s].sets == ONE_SET;
+}
+
 static job make_batches_job(int s)
 {
     job j = make_job_of(s, 1, 32);
@@ -453,7 +524,7 @@ static void a_job_in_batches_that_is_stopped_after_any_ends_with_the_same_result
     (void)state;
     int stops = 0, pieces = 0, goes_on = 0;
     for (int s = 0; s < SOURCES; s++) {
-        if (sources[s].source != TRM_SOURCE_MINED)
+        if (!is_for_batches(s))
             continue;
         const job j = make_batches_job(s);
         const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
@@ -480,7 +551,7 @@ static void a_job_in_batches_that_saves_on_its_way_can_go_on_from_each_state(voi
 {
     (void)state;
     for (int s = 0; s < SOURCES; s++) {
-        if (sources[s].source != TRM_SOURCE_MINED)
+        if (!is_for_batches(s))
             continue;
         const job j = make_batches_job(s);
         const outcome alone = run_job(&j, 1, 0, NEVER, 0, false, NULL);
