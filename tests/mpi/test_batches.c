@@ -1,10 +1,15 @@
 /* Batches: drawn as the keys say and no more often than chance, the same on any number of ranks; and inside each
  * batch what brute force finds in its rows, to the bit. A failure prints the case's number, which is its seed. */
 #include "base/hash_sum.h"
+#include "base/random.h"
 #include "mine/batches.h"
+#include "mine/negatives.h"
 #include "support/chi_square.h"
+#include "support/mined.h"
+#include "support/random_family.h"
 #include "support/random_store.h"
 #include "support/reference.h"
+#include "support/reference_family.h"
 #include "support/scratch.h"
 #include "trimine/trimine.h"
 
@@ -19,7 +24,7 @@
 
 #include <cmocka.h>
 
-enum { CASES = 60 };
+enum { CASES = 60, FAMILY_CASES = RANDOM_FAMILIES };
 
 static void *memory(int64_t count, size_t size)
 {
@@ -455,18 +460,36 @@ static trm_evaluate_options options_of(uint64_t seed)
     return options;
 }
 
-/* The rows of a batch as a store. */
-static random_store cut_out(const random_store *store, const int64_t *row, int64_t count)
+/* The store, of which only the rows of a batch take part; its labels are to be freed. */
+static reference_store only_batch(const random_store *store, const int64_t *row, int64_t count)
 {
-    random_store cut = {.rows = count, .dim = store->dim};
-    cut.embeddings = memory(count * store->dim, sizeof *cut.embeddings);
-    cut.labels = memory(count, sizeof *cut.labels);
-    for (int64_t i = 0; i < count; i++) {
-        memcpy(cut.embeddings + i * store->dim, store->embeddings + row[i] * store->dim,
-               (size_t)store->dim * sizeof *cut.embeddings);
-        cut.labels[i] = store->labels[row[i]];
+    static int64_t other;
+    int64_t *label = memory(store->rows, sizeof *label);
+    other = 0; /* and so on, until no row has it */
+    for (int64_t i = 0; i < store->rows; i++)
+        if (store->labels[i] == other) {
+            other++;
+            i = -1;
+        }
+    for (int64_t i = 0; i < store->rows; i++)
+        label[i] = other;
+    for (int64_t i = 0; i < count; i++)
+        label[row[i]] = store->labels[row[i]];
+    return (reference_store){store->rows, store->dim, store->embeddings, label, &other, 1, 0.0};
+}
+
+/* Batch b's triplets, which are those from `from` on, and the reference's, which go into the hash. */
+static const char *batch_differs(const outcome *o, int64_t b, int64_t from, const trm_triplet *want,
+                                 int64_t count, trm_hash_sum *hash)
+{
+    if (count != o->each[b] || from + count > o->count)
+        return "the number of triplets of a batch";
+    for (int64_t k = 0; k < count; k++) {
+        if (memcmp(&want[k], &o->triplets[from + k], sizeof *want) != 0)
+            return "a triplet";
+        trm_hash_sum_add_keyed(hash, b, &want[k], offsetof(trm_triplet, rank));
     }
-    return cut;
+    return NULL;
 }
 
 /* Adds up what the reference finds in each batch, and compares. */
@@ -480,22 +503,10 @@ static const char *differs(const random_store *store, const trm_evaluate_options
     char text[33];
     for (int64_t b = 0, at = 0, from = 0; b < o->batches.count && wrong == NULL;
          at += o->batches.length[b++]) {
-        const int64_t *row = o->batches.row + at;
-        random_store cut = cut_out(store, row, o->batches.length[b]);
-        const reference_store plain = {cut.rows, cut.dim, cut.embeddings, cut.labels, NULL, 0, 0.0};
+        const reference_store batch = only_batch(store, o->batches.row + at, o->batches.length[b]);
         reference_result want;
-        reference_mine(&plain, &mine, &want);
-        if (want.count != o->each[b] || from + want.count > o->count)
-            wrong = "the number of triplets of a batch";
-        for (int64_t k = 0; k < want.count && wrong == NULL; k++) {
-            trm_triplet *t = &want.triplets[k];
-            t->anchor = row[t->anchor];
-            t->positive = row[t->positive];
-            t->negative = row[t->negative];
-            if (memcmp(t, &o->triplets[from + k], sizeof *t) != 0)
-                wrong = "a triplet";
-            trm_hash_sum_add_keyed(&hash, b, t, offsetof(trm_triplet, rank));
-        }
+        reference_mine(&batch, &mine, &want);
+        wrong = batch_differs(o, b, from, want.triplets, want.count, &hash);
         from += want.count;
         sum.anchors.total += want.summary.anchors.total;
         sum.anchors.valid += want.summary.anchors.valid;
@@ -506,7 +517,7 @@ static const char *differs(const random_store *store, const trm_evaluate_options
         sum.triplets.semihard += want.summary.triplets.semihard;
         sum.triplets.fallback += want.summary.triplets.fallback;
         reference_destroy(&want);
-        random_store_destroy(&cut);
+        free((int64_t *)(uintptr_t)batch.labels);
         if (b == o->batches.count - 1 && wrong == NULL && from != o->count)
             wrong = "the number of triplets";
     }
@@ -573,6 +584,117 @@ static void batches_agree_with_the_reference_on_any_ranks(void **state)
         random_store_destroy(&store);
     }
     assert_true(with_triplets > CASES / 4);
+}
+
+/* ---- the family ---- */
+
+/* The seed inside batch b, as README has it. */
+static uint64_t seed_inside(uint64_t seed, int64_t b)
+{
+    uint32_t word[4];
+    trm_random_bits(seed, UINT64_C(1) << 62, (uint64_t)b, word);
+    return (uint64_t)word[1] << 32 | word[0];
+}
+
+static void add_up(const family_result *of, family_result *sum)
+{
+    sum->anchors.total += of->anchors.total;
+    sum->anchors.valid += of->anchors.valid;
+    sum->anchors.no_positive += of->anchors.no_positive;
+    sum->anchors.no_negative += of->anchors.no_negative;
+    sum->anchors.fell_short += of->anchors.fell_short;
+    sum->positive_pairs += of->positive_pairs;
+    sum->total += of->total;
+    sum->fallback += of->fallback;
+    sum->skipped += of->skipped;
+    for (int f = 0; f < FAMILY_FILTERS; f++)
+        sum->removed[f] += of->removed[f];
+}
+
+/* As differs, with any policy. */
+static const char *family_differs(const random_store *store, const family_options *family,
+                                  const trm_mine_options *options, const outcome *o)
+{
+    const char *wrong = NULL;
+    family_result sum = {0};
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    char text[33];
+    for (int64_t b = 0, at = 0, from = 0; b < o->batches.count && wrong == NULL;
+         at += o->batches.length[b++]) {
+        const reference_store batch = only_batch(store, o->batches.row + at, o->batches.length[b]);
+        family_options inside = *family;
+        family_result want;
+        inside.seed = seed_inside(family->seed, b);
+        family_mine(&batch, &inside, &want);
+        wrong = batch_differs(o, b, from, want.triplets, want.count, &hash);
+        from += want.count;
+        add_up(&want, &sum);
+        family_destroy(&want);
+        free((int64_t *)(uintptr_t)batch.labels);
+    }
+    for (int64_t i = 0; i < store->rows; i++)
+        sum.anchors.ignored += !takes_part(store, i);
+    trm_hash_sum_text(&hash, text);
+    if (wrong == NULL && strcmp(text, o->mined.result_hash) != 0)
+        wrong = "the hash of numbers of batches and triplets";
+    if (wrong == NULL && sum.total != o->count)
+        wrong = "the number of triplets";
+    return wrong != NULL ? wrong
+                         : mined_differing_count(&sum, &o->mined, trm_negatives_are_set(options), true);
+}
+
+enum { NEGATIVES = 10 }; /* policies of negatives, as numbers of random_family.h go through them */
+
+/* had: of each policy of negatives, in how many cases there were triplets. */
+static bool family_case(int number, int64_t *had)
+{
+    random_store store;
+    random_family family;
+    char ranks_text[MINED_RANKS];
+    int64_t classes;
+    bool good = true;
+    random_store_create((uint64_t)number, &store);
+    free(classes_of(&store, &classes));
+    if (classes > 0 && !store.denormal) {
+        const int policies = number * 7 % RANDOM_FAMILIES;
+        random_family_create((uint64_t)policies, &store, &family);
+        family.options.lists = false;
+        const trm_draw_options draw = draw_of((uint64_t)number, classes);
+        trm_evaluate_options options;
+        trm_evaluate_options_init(&options);
+        options.mine = mined_options(&family.options, ranks_text);
+        options.mine.emit_sets = true;
+        options.loss.metric = family.options.metric;
+        outcome here = work(MPI_COMM_WORLD, &store, (uint64_t)number, &draw, &options);
+        outcome alone = work(MPI_COMM_SELF, &store, 0, &draw, &options);
+        const char *wrong = here.status != TRM_OK || alone.status != TRM_OK ? here.err.text : NULL;
+        if (wrong == NULL)
+            wrong = family_differs(&store, &family.options, &options.mine, &here);
+        if (wrong == NULL)
+            wrong = differ(&here, &alone);
+        if (wrong != NULL) {
+            char text[1024];
+            random_family_describe(&family, text, sizeof text);
+            fprintf(stderr, "case %d, %s: %s\n  %s\n", number, store.flavour, wrong, text);
+        }
+        had[policies / 4 % NEGATIVES] += here.count > 0;
+        good = wrong == NULL;
+        throw_away(&here);
+        throw_away(&alone);
+    }
+    random_store_destroy(&store);
+    return good;
+}
+
+static void batches_agree_with_the_reference_of_every_policy(void **state)
+{
+    (void)state;
+    int64_t had[NEGATIVES] = {0};
+    for (int number = 0; number < FAMILY_CASES; number++)
+        assert_true(everywhere(family_case(number, had)));
+    for (int i = 0; i < NEGATIVES; i++)
+        if (had[i] < 3)
+            fail_msg("policy %d had triplets only %d times", i, (int)had[i]);
 }
 
 /* More rows than are fetched at once. */
@@ -695,7 +817,7 @@ static void a_bad_batch_is_named(void **state)
         trm_batches batches = {.count = 2, .start = start, .row = row};
         dealt d = {0};
         trm_error err = TRM_ERROR_INIT;
-        trm_mine_summary mined;
+        trm_mine_summary summary;
         trm_loss_summary loss;
         trm_evaluate_options options;
         char want[200];
@@ -708,7 +830,7 @@ static void a_bad_batch_is_named(void **state)
         bool good = deal(MPI_COMM_WORLD, &store, 1, &d, &err) == TRM_OK;
         assert_true(everywhere(good));
         const trm_status status =
-            trm_evaluate(d.run, d.rows, &d.batch, &options, NULL, NULL, NULL, &mined, &loss, NULL, &err);
+            trm_evaluate(d.run, d.rows, &d.batch, &options, NULL, NULL, NULL, &summary, &loss, NULL, &err);
         snprintf(want, sizeof want, "batch %d: %s", 2 * ranks - 1, cases[i].what);
         good = status == TRM_ERR_DATA && strcmp(err.text, want) == 0;
         if (!good)
@@ -756,6 +878,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(classes_and_rows_are_drawn_evenly),
         cmocka_unit_test(a_batch_does_not_depend_on_how_many_are_drawn),
         cmocka_unit_test(batches_agree_with_the_reference_on_any_ranks),
+        cmocka_unit_test(batches_agree_with_the_reference_of_every_policy),
         cmocka_unit_test(batches_of_several_rounds_agree_with_the_reference),
         cmocka_unit_test(loss_and_gradient_are_those_of_the_list_of_triplets),
         cmocka_unit_test(a_bad_batch_is_named),
