@@ -141,7 +141,10 @@ class Trial:
         limit = self.limit(config)
         run = self.start(self.words(config, path, limit), config["ranks"], config["env"]).end()
         listed = self.job.family is not None and self.job.family["emit"]
-        for _ in range(2 if listed else 1):  # what a set takes that is listed is known when it has been counted
+        near = any(word.startswith("--not-near-positive") for word in self.words(config, path, limit))
+        # What a listed set takes is known when it has been counted; what is near positives, when that was counted,
+        # listed and kept.
+        for _ in range(4 if near else 2 if listed else 1):
             if not limit or run.code != 71:
                 break
             self.soak.count("limits too small")
