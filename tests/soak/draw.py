@@ -554,6 +554,9 @@ class Job:
             if self.family["negatives"] != "semihard":
                 self.given.pop("window", None)
                 self.spec["window"] = "lt"
+            if self.command == "loss":
+                self.family["lists"] = False
+        self.draw_survey(random.Random(f"{seed}/{number}/survey"))
         self.spec.update(rows=len(self.store.rows), dim=self.store.dim, gradient=self.gradient)
         if self.source == "packed":
             self.spec.update(anchors=self.store.count, negatives=self.store.negatives)
@@ -582,7 +585,26 @@ class Job:
             if self.source == "packed":
                 self.choice = r.choice(("semihard", "semihard", "hard", "random", "reversed"))
         self.command = "mine" if self.source == "mined" and r.random() < 0.8 else "loss"
-        self.of_family = self.command == "mine" and self.preset is None and r.random() < 0.8
+        self.of_family = self.source == "mined" and self.preset is None and r.random() < 0.8
+
+    def draw_survey(self, r):
+        """What is told of the triplets, and whether a set's are: of random numbers of its own."""
+        self.bins, self.margins = None, []
+        family = self.family or dict(negatives="semihard", pick=self.spec["pick"], emit=False)
+        word = family["negatives"].partition(":")[0]
+        if word in SETS and self.command == "mine" and not self.gradient and r.random() < 0.3:
+            self.family["emit"] = False  # only counted
+            return
+        if self.source in ("mined", "given", "batch-hard") and r.random() < 0.25:
+            self.bins = r.choice((1, 2, 7, 50))
+        same_triplets = word in ("hard", "topk", "random", "weighted") or self.spec["window"] == "none" and family["pick"] == "nearest"
+        if self.source == "mined" and word not in SETS and same_triplets and not self.spec["soft"] and not self.spec["swap"] and r.random() < 0.5:
+            self.margins = [r.choice((0.0, 0.2, 1.0, 2.0, 7.0, draw_margin(r, self.spec["metric"], self.store.rows)))
+                            for _ in range(r.choice((1, 2, 5)))]
+
+    def is_counted_only(self):
+        """A set whose triplets are not listed."""
+        return self.family is not None and self.family["negatives"].partition(":")[0] in SETS and not self.family["emit"]
 
     def draw_given_triplets(self, r):
         triplets = draw_triplets(r, self.store.classes())
@@ -642,6 +664,8 @@ class Job:
             words.append(f"--triplets={self.folder}/given.h5")
         elif self.command == "loss" and self.source != "packed":
             words.append(f"--loss={self.source}")
+        words += [f"--histogram={self.bins}"] if self.bins else []
+        words += ["--margins=" + ",".join(repr(margin) for margin in self.margins)] if self.margins else []
         return words + (["--gradient"] if self.gradient else [])
 
     def describe(self):

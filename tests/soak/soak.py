@@ -88,7 +88,7 @@ class Trial:
 
     def output(self, k):
         """Where run k's file goes, in a folder of its own; None where the command writes none."""
-        if self.job.command == "loss" and not self.job.gradient:
+        if self.job.command == "loss" and not self.job.gradient or self.job.is_counted_only():
             return None
         os.makedirs(f"{self.folder}/out{k}", exist_ok=True)
         return f"{self.folder}/out{k}/o.h5"
@@ -140,8 +140,9 @@ class Trial:
         path = self.output(k)
         limit = self.limit(config)
         run = self.start(self.words(config, path, limit), config["ranks"], config["env"]).end()
-        listed = self.job.family is not None and self.job.family["emit"]
-        near = any(word.startswith("--not-near-positive") for word in self.words(config, path, limit))
+        family = self.job.family
+        listed = family is not None and family["emit"]
+        near = family is not None and "not-near-positive" in family["filters"]
         # What a listed set takes is known when it has been counted; what is near positives, when that was counted,
         # listed and kept.
         for _ in range(4 if near else 2 if listed else 1):
