@@ -138,12 +138,20 @@ usr1_is_pending_or_gone() {
     ((0x${mask:-0} & 1 << 9))
 }
 
+# Have all threads of a process stopped? Before that one of them could still take a signal. Or is it gone?
+is_stopped_or_gone() {
+    local states
+    states=$(sed -nE 's/^State:\s*(.).*/\1/p' "/proc/$1/task/"*/status 2>/dev/null) || return 0
+    [[ -z ${states//[TZ[:space:]]/} ]]
+}
+
 # gets_usr1 PROCESS COMMAND...: a process that is held goes on when the SIGUSR1 that the command leads to has come to
 # it: it is stopped (SIGSTOP) until the signal is pending, and let go meanwhile.
 gets_usr1() {
     local process=$1
     shift
     kill -STOP "$process"
+    awaits "$patience" is_stopped_or_gone "$process" || fail "the process does not stop"
     let_go
     "$@"
     awaits "$patience" usr1_is_pending_or_gone "$process" || fail "no signal comes to the process"
