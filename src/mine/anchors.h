@@ -48,8 +48,8 @@ typedef struct trm_panel {
 
 /* Plans the memory. options have been checked, and are borrowed, as are pool, negatives, size and near. each: the most
  * triplets that come of a pair. size: NULL, or what each row of the shard gets of a set, all of whose pairs'
- * negatives are in the last shape of the query's slots. near: NULL, or what is near a positive, which is given to the query's
- * last field. *anchors must stay where it is.
+ * negatives are in slots of TRM_LISTING_SHAPE. near: NULL, or what is near a positive, which is given to the query's
+ * last field, but for a list of pairs. *anchors must stay where it is.
  * Collective. Errors: MEMORY, with the smallest limit that would do. */
 trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,

@@ -1,29 +1,22 @@
 /* Listed rows: their distances, round by round of so many rows as fit a buffer; see pool.h. */
 #include "base/alloc.h"
+#include "base/order.h"
 #include "metric/metric.h"
 #include "rows/ask.h"
 #include "mine/pool.h"
 #include "par/agree.h"
 #include "par/exchange.h"
-#include "par/merge.h"
+#include "sweep/sweep.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { ROUND_BYTES = 8 << 20, ROUND_ROWS_LEAST = 64 };
 
-/* A pair to measure: at, its place in the list. */
+/* A pair to measure, sorted by what it begins with: at, its place in the list. */
 typedef struct measured {
     int64_t id, row, at;
 } measured;
-
-static int compare_ids(const void *a, const void *b)
-{
-    const measured *x = a, *y = b;
-    if (x->id != y->id)
-        return x->id < y->id ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
-}
 
 static int64_t round_rows(const trm_rows *store)
 {
@@ -65,7 +58,7 @@ static void collect(measuring *m, const trm_state *state)
              i++)
             m->pair[m->pairs++] = (measured){pool->id[i], row, i - pool->start[m->from]};
     if (m->pairs > 1)
-        qsort(m->pair, (size_t)m->pairs, sizeof *m->pair, compare_ids);
+        qsort(m->pair, (size_t)m->pairs, sizeof *m->pair, trm_compare_whole);
 }
 
 /* The pairs [from, *to) whose rows fit a round; how many rows these are. */
@@ -140,16 +133,6 @@ static void offer_all(const measuring *m, const trm_query *query, trm_state *sta
     }
 }
 
-static void merge_team(const trm_pool *pool, const trm_state *state)
-{
-    for (int f = 0; f < state->type->fields; f++) {
-        const trm_field *field = &state->type->field[f];
-        if (field->kind == TRM_FIELD_FOUND)
-            trm_merge_slots(pool->anchors->team_comm, field->merge, state->field[f], state->rows,
-                            state->offset[field->shape]);
-    }
-}
-
 trm_status trm_pool_measure(const trm_pool *pool, trm_metric metric, const trm_query *query, trm_state *state,
                             trm_error *err)
 {
@@ -171,7 +154,7 @@ trm_status trm_pool_measure(const trm_pool *pool, trm_metric metric, const trm_q
     }
     if (status == TRM_OK) {
         offer_all(&m, query, state);
-        merge_team(pool, state);
+        trm_sweep_merge_team(anchors, state);
     }
     trm_free(m.pair);
     trm_free(m.d);

@@ -2,6 +2,7 @@
 #include "mine/pool.h"
 
 #include "base/alloc.h"
+#include "base/order.h"
 #include "rows/ask.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -105,12 +106,6 @@ trm_keyed *trm_pool_labels_of(const trm_rows *rows, int64_t from, int64_t to, in
     return list;
 }
 
-static int compare_labels(const void *a, const void *b)
-{
-    const trm_keyed *x = a, *y = b;
-    return x->key < y->key ? -1 : x->key > y->key;
-}
-
 static trm_status find_same_label(trm_pool *pool, trm_error *err)
 {
     const trm_rows *anchors = pool->anchors, *store = pool->store;
@@ -127,7 +122,7 @@ static trm_status find_same_label(trm_pool *pool, trm_error *err)
         status = trm_keyed_ask(pool->run->comm, own, own_count, asked, count, err);
     for (int64_t row = 0; row < anchors->count && status == TRM_OK; row++) {
         const trm_keyed sought = {.key = anchors->label[row]};
-        const trm_keyed *found = bsearch(&sought, asked, (size_t)count, sizeof sought, compare_labels);
+        const trm_keyed *found = bsearch(&sought, asked, (size_t)count, sizeof sought, trm_compare_whole);
         pool->same_label[row] = found != NULL ? found->sum[0] : 0;
     }
     trm_free(asked);
@@ -245,12 +240,6 @@ typedef struct asked_id {
     int64_t id, row;
 } asked_id;
 
-static int compare_ids(const void *a, const void *b)
-{
-    const asked_id *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
-
 /* Of each anchor's list those with its label: they are not counted twice among what is no negative. */
 static trm_status find_listed_same_label(trm_pool *pool, trm_error *err)
 {
@@ -269,7 +258,7 @@ static trm_status find_listed_same_label(trm_pool *pool, trm_error *err)
         for (int64_t i = pool->start[row]; i < pool->start[row + 1]; i++)
             asked[i] = (asked_id){pool->id[i], row};
     if (count > 1)
-        qsort(asked, (size_t)count, sizeof *asked, compare_ids);
+        qsort(asked, (size_t)count, sizeof *asked, trm_compare_whole);
     for (int64_t i = 0; i < count; i++)
         id[i] = asked[i].id;
     status = trm_ask_labels(pool->run, pool->store, count, id, label, err);

@@ -262,21 +262,27 @@ static void receive_visitor(trm_ring *ring, int step)
     trm_side_open_windows(sweep, &sweep->own); /* what came home has narrowed them */
 }
 
-static void merge_team(const trm_rows *rows, trm_asked asked)
+void trm_sweep_merge_team(const trm_rows *rows, trm_state *state)
 {
-    for (int f = 0; asked.query != NULL && f < asked.query->type->fields; f++) {
-        const trm_field *field = &asked.query->type->field[f];
+    for (int f = 0; f < state->type->fields; f++) {
+        const trm_field *field = &state->type->field[f];
         if (field->kind == TRM_FIELD_FOUND)
-            trm_merge_slots(rows->team_comm, field->merge, asked.state->field[f], asked.state->rows,
-                            asked.state->offset[field->shape]);
+            trm_merge_slots(rows->team_comm, field->merge, state->field[f], state->rows,
+                            state->offset[field->shape]);
     }
+}
+
+static void merge_asked(const trm_rows *rows, trm_asked asked)
+{
+    if (asked.query != NULL)
+        trm_sweep_merge_team(rows, asked.state);
 }
 
 static void merge_teams(const trm_ring *ring)
 {
-    merge_team(ring->sweep->rows, ring->own);
+    merge_asked(ring->sweep->rows, ring->own);
     if (!ring->sweep->schedule->one_set)
-        merge_team(ring->sweep->other, ring->other);
+        merge_asked(ring->sweep->other, ring->other);
 }
 
 void trm_ring_bring_together(trm_ring *ring, int step, trm_error *err)

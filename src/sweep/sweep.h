@@ -47,6 +47,9 @@ trm_status trm_sweep_run(trm_sweep *sweep, const char *phase, trm_asked own, trm
 void trm_sweep_prepare(const trm_sweep *sweep, const trm_query *query, trm_state *state);
 void trm_sweep_settle(const trm_sweep *sweep, const trm_query *query, trm_state *state);
 
+/* What the members of a team found for the same rows becomes one: each then has all of it. Collective on the team. */
+void trm_sweep_merge_team(const trm_rows *rows, trm_state *state);
+
 /* This rank's tally of all sweeps so far, TRM_TALLY_WORDS whole numbers; adds that of an earlier run. Not
  * collective; between sweeps or while saving. */
 void trm_sweep_tally(const trm_sweep *sweep, int64_t *words);
