@@ -35,7 +35,8 @@ typedef struct trm_cli {
     trm_progress_mode progress;
     int64_t rows, dim, classes; /* of a synthetic store */
     double spread;
-    bool measures; /* bench: an option says what */
+    int rounds;               /* of bench */
+    bool measures, synthetic; /* of bench: an option says what; and that it is a synthetic store */
 } trm_cli;
 
 /* ---- commands ---- */

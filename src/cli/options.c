@@ -35,6 +35,7 @@ static trm_status take(const trm_parse *parse, const trm_walk *walk, const char 
         return trm_job_set(cli->job, walk->option->name, text, parse->err);
     cli->measures =
         cli->measures || (walk->options != &trm_progress_table && walk->options != &trm_report_table);
+    cli->synthetic = cli->synthetic || walk->options == &trm_synthetic_table;
     return trm_option_set(walk->option, trm_walk_settings(walk, cli), text, parse->err);
 }
 
@@ -168,7 +169,8 @@ static trm_status parse_words(trm_cli *cli, int count, const char *const *words,
 
 void trm_cli_init(trm_cli *cli, const trm_command *command)
 {
-    *cli = (trm_cli){.command = command, .rows = 20000, .dim = 128, .classes = 100, .spread = 1.0};
+    *cli =
+        (trm_cli){.command = command, .rows = 20000, .dim = 128, .classes = 100, .spread = 1.0, .rounds = 5};
     cli->settings = trm_alloc(1, sizeof *cli->settings);
     if (cli->settings == NULL)
         return;

@@ -33,6 +33,17 @@ static const trm_option synthetic_rows[] = {
 };
 const trm_options trm_synthetic_table = TRM_OPTIONS("Synthetic store", synthetic_rows);
 
+static const trm_option rounds_rows[] = {
+    {.name = "rounds",
+     .value = "R",
+     .about = "how often it is measured; medians are told",
+     .kind = TRM_OPTION_WHOLE,
+     TRM_FIELD(trm_cli, rounds),
+     .least = 1,
+     .most = 1000},
+};
+const trm_options trm_rounds_table = TRM_OPTIONS("Measurement", rounds_rows);
+
 static const trm_word progress[] = {
     {.name = "auto", .about = "a bar on a terminal, else lines", .value = TRM_PROGRESS_AUTO},
     {.name = "always", .about = "also with --quiet", .value = TRM_PROGRESS_ALWAYS},

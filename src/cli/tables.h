@@ -14,7 +14,7 @@ trm_walk trm_command_walk(const trm_command *command);
 void *trm_walk_settings(const trm_walk *walk, const trm_cli *cli);
 
 /* The program's own options. */
-extern const trm_options trm_synthetic_table, trm_progress_table, trm_report_table;
+extern const trm_options trm_synthetic_table, trm_rounds_table, trm_progress_table, trm_report_table;
 
 /* A voice that says what trm_cli_say prints. */
 trm_voice trm_cli_voice(const trm_cli *cli);

@@ -43,7 +43,8 @@ static const trm_taken mine_takes[] = {
     TRM_TAKE(trm_compat_table),
     TRM_TAKE(trm_seed_table),
     TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
-    TRM_TAKE(trm_rows_table),
+    TRM_TAKE(trm_normalize_table),
+    TRM_TAKE(trm_ignore_table),
     TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
@@ -69,7 +70,8 @@ static const trm_taken loss_takes[] = {
     TRM_TAKE(trm_compat_table),
     TRM_TAKE(trm_seed_table),
     TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
-    TRM_TAKE(trm_rows_table),
+    TRM_TAKE(trm_normalize_table),
+    TRM_TAKE(trm_ignore_table),
     TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_kind job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};

@@ -100,8 +100,8 @@ trm_status trm_settings_text(const trm_settings *settings, char **text, trm_erro
 /* ---- tables.c ---- */
 
 extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
-    trm_checkpoint_table, trm_dataset_table, trm_rows_table, trm_source_table, trm_whole_table,
-    trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table;
+    trm_checkpoint_table, trm_dataset_table, trm_normalize_table, trm_ignore_table, trm_source_table,
+    trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table;
 extern const trm_options trm_run_table; /* of trm_run_options */
 
 /* ---- presets.c ---- */

@@ -144,7 +144,7 @@ static const trm_option dataset_rows[] = {
 };
 const trm_options trm_dataset_table = TRM_OPTIONS("Store", dataset_rows);
 
-static const trm_option rows_rows[] = {
+static const trm_option normalize_rows[] = {
     {.name = "normalize",
      .about = "L2-normalise rows on load",
      .json = "normalize",
@@ -152,6 +152,10 @@ static const trm_option rows_rows[] = {
      TRM_FIELD(trm_settings, normalize),
      .sources = TRM_AT_ANY,
      .decides = TRM_AT_ANY},
+};
+const trm_options trm_normalize_table = TRM_OPTIONS("Store", normalize_rows);
+
+static const trm_option ignore_rows[] = {
     {.name = "ignore-label",
      .value = "L",
      .about = "rows with label L (a number or a name) take no part; may be repeated",
@@ -161,7 +165,7 @@ static const trm_option rows_rows[] = {
      .sources = TRM_AT_STORE,
      .decides = TRM_AT_STORE},
 };
-const trm_options trm_rows_table = TRM_OPTIONS("Store", rows_rows);
+const trm_options trm_ignore_table = TRM_OPTIONS("Store", ignore_rows);
 
 static const trm_option source_rows[] = {
     {.name = "loss",

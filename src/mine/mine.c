@@ -47,6 +47,24 @@ struct trm_mining {
     trm_near *near;                              /* of --not-near-positive; else NULL */
 };
 
+/* When something began, and what the run had counted then. */
+typedef struct moment {
+    double time, counted;
+} moment;
+
+static moment moment_now(const trm_mining *job)
+{
+    return (moment){trm_clock(), trm_counter_now(job->run->counter)};
+}
+
+/* What began at start and has ended was done for negatives. */
+static void add_for_negatives(trm_mining *job, moment start)
+{
+    const moment end = moment_now(job);
+    job->negatives_s += end.time - start.time;
+    job->run->counted += end.counted - start.counted;
+}
+
 /* ---- triplets, hash ---- */
 
 /* What one thread counts; the hash is a sum and counts are integers, so it does not matter who counted what.
@@ -291,9 +309,9 @@ static trm_status run_panel(trm_mining *job, int64_t index, trm_error *err)
     trm_status status = trm_mine_checkpoint_open(&job->checkpoint, index, &panel, err);
     if (status == TRM_OK) {
         MPI_Barrier(job->run->comm);
-        const double start = trm_clock();
+        const moment start = moment_now(job);
         status = trm_mine_checkpoint_sweep(&job->checkpoint, err);
-        job->negatives_s += trm_clock() - start;
+        add_for_negatives(job, start);
     }
     if (status == TRM_OK && counts(job)) {
         count_panel(job, &panel);
@@ -544,7 +562,7 @@ static trm_status plan_listing(trm_mining *job, trm_error *err)
 static trm_status find_near(trm_mining *job, trm_error *err)
 {
     const trm_pool *pool = &job->pool;
-    const double start = trm_clock();
+    const moment start = moment_now(job);
     trm_sweep *of_store = NULL;
     trm_status status = trm_pool_is_one_set(pool) ? TRM_OK
                                                   : trm_sweep_create(job->run, pool->store, NULL,
@@ -556,7 +574,7 @@ static trm_status find_near(trm_mining *job, trm_error *err)
         status = trm_near_find(&task, &job->counts, &job->near, err);
     }
     trm_sweep_destroy(&of_store);
-    job->negatives_s += trm_clock() - start;
+    add_for_negatives(job, start);
     if (status != TRM_OK)
         return status;
     const int64_t each = job->anchors.each;

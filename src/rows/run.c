@@ -109,6 +109,7 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
     made->threads = threads;
     made->progress = NULL;
     made->checkpoint = NULL;
+    made->counter = NULL;
     return TRM_OK;
 }
 

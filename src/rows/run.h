@@ -4,6 +4,7 @@
 
 #include "kernel/kernel.h"
 #include "par/checkpoint.h"
+#include "rows/counter.h"
 #include "rows/threads.h"
 #include "trimine/run.h"
 
@@ -20,6 +21,8 @@ struct trm_run {
     trm_progress_fn progress;
     void *progress_context;
     const trm_checkpoint *checkpoint; /* NULL: never stopped, never saved */
+    trm_counter *counter;             /* NULL: nobody counts; borrowed */
+    double counted;                   /* by it, in sweeps for negatives */
 };
 
 /* A run of this rank alone, with another's settings but for threads, progress and checkpoint: for many small
