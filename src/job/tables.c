@@ -276,7 +276,7 @@ static const trm_option run_rows[] = {
      .most = INT32_MAX},
     {.name = "tile",
      .value = "T",
-     .about = "rows and columns a tile, a multiple of 32",
+     .about = "rows and columns a tile, a multiple of 16, rounded up to one of 48",
      .kind = TRM_OPTION_WHOLE,
      TRM_FIELD(trm_run_options, tile),
      .least = 1,

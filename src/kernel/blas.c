@@ -1,6 +1,6 @@
 /* Kernel "blas": GEMM into a buffer that stays in L2, then the window compare over it. Always there.
  *
- * Layout: panels of 256 rows, k-major: packed[panel][k][256]. OpenBLAS packs both operands anew at every
+ * Layout: panels of 240 rows, k-major: packed[panel][k][240]. OpenBLAS packs both operands anew at every
  * call, and from here it only has to copy: a tile of rows that come from memory takes up to a tenth less time
  * than from a row-major block. */
 #include "kernel/blas_threads.h"
@@ -13,7 +13,7 @@ static bool available(void)
     return true;
 }
 
-enum { PANEL = 256 };
+enum { PANEL = 240 };
 
 static int64_t packed_floats(int64_t rows, int dim)
 {
@@ -60,14 +60,14 @@ static void multiply(int rows, int cols, int dim, const float *a, const float *b
 static void tile_blas(const trm_tile *tile, trm_workspace *work)
 {
     const int dim = tile->a->map.dim;
-    const int stride = (tile->cols + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
+    const int stride = (int)trm_tile_round_up(tile->cols);
     const int64_t from = work->count, row_end = tile->row + tile->rows, col_end = tile->col + tile->cols;
     for (int64_t row = tile->row; row < row_end; row = panel_end(row, row_end))
         for (int64_t col = tile->col; col < col_end; col = panel_end(col, col_end))
             multiply((int)(panel_end(row, row_end) - row), (int)(panel_end(col, col_end) - col), dim,
                      tile->a->packed + place_of(row, dim), tile->b->packed + place_of(col, dim),
                      work->scratch + (row - tile->row) * stride + (col - tile->col), stride);
-    trm_scan_get()(tile, work->scratch, stride, tile->row, tile->rows, tile->col, tile->cols, work);
+    trm_scan_get()(tile, work->scratch, stride, tile->row, tile->rows, tile->col, tile->cols, false, work);
     trm_scan_finish(tile, work, from);
 }
 

@@ -54,7 +54,7 @@
 static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas};
 enum { KERNELS = sizeof table / sizeof table[0] };
 
-enum { CHUNK = 128 }; /* columns mapped at a time: 16 KiB of stack */
+enum { CHUNK = 128 }; /* columns mapped at a time: 24 KiB of stack */
 
 static const double largest_trusted = 0x1p96;
 
@@ -91,11 +91,6 @@ double trm_map_scale(double largest_norm)
     return ldexp(1.0, -exponent);
 }
 
-static int64_t round_up(int64_t rows)
-{
-    return (rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
-}
-
 /* f with f + u |f| <= value; slack: what the float64 arithmetic behind value may be off by. */
 static float lower(double value, double slack)
 {
@@ -114,7 +109,7 @@ static float upper(double value, double slack)
 
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
 {
-    const int64_t rows = round_up(capacity);
+    const int64_t rows = trm_tile_round_up(capacity);
     return (int64_t)sizeof(trm_block) +
            (kernel->packed_floats(rows, dim) + 2 * rows) * (int64_t)sizeof(float);
 }
@@ -122,7 +117,7 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
                             trm_error *err)
 {
-    const int64_t rows = round_up(capacity);
+    const int64_t rows = trm_tile_round_up(capacity);
     const int64_t floats = kernel->packed_floats(rows, map->dim);
     *block = NULL;
     trm_block *made = trm_alloc_zero(1, sizeof *made);
@@ -225,7 +220,7 @@ void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float 
 
 trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *err)
 {
-    const int64_t rows = round_up(capacity);
+    const int64_t rows = trm_tile_round_up(capacity);
     *bounds = NULL;
     trm_bounds *made = trm_alloc_zero(1, sizeof *made);
     if (made == NULL)
@@ -247,7 +242,7 @@ trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *e
 
 void trm_bounds_copy(const trm_bounds *from, int64_t first, int64_t count, trm_bounds *into)
 {
-    const int64_t rows = round_up(count);
+    const int64_t rows = trm_tile_round_up(count);
     into->first = first;
     memcpy(into->near, from->near + first - from->first, (size_t)rows * sizeof *into->near);
     memcpy(into->far, from->far + first - from->first, (size_t)rows * sizeof *into->far);
@@ -314,7 +309,7 @@ void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, i
         set_window(bounds, block, first + i, lo[i], hi[i]);
     if (first + count != block->rows)
         return;
-    for (int64_t i = block->rows; i < round_up(block->rows); i++) {
+    for (int64_t i = block->rows; i < trm_tile_round_up(block->rows); i++) {
         bounds->near[i] = INFINITY;
         bounds->far[i] = -INFINITY;
     }
@@ -322,7 +317,7 @@ void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, i
 
 trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err)
 {
-    const int64_t area = (int64_t)tile * round_up(tile);
+    const int64_t area = (int64_t)tile * trm_tile_round_up(tile);
     *work = NULL;
     trm_workspace *made = trm_alloc_zero(1, sizeof *made);
     if (made == NULL)

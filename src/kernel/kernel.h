@@ -56,6 +56,11 @@ typedef struct trm_bounds {
     float *far;  /* a pair farther than the window's near end has g < far + other's far_term */
 } trm_bounds;
 
+/* Columns that fit a row of a tile: [first[0], last[0]) and [first[1], last[1]), places in block b. */
+typedef struct trm_fit {
+    int64_t first[2], last[2];
+} trm_fit;
+
 /* One tile: rows [row, row + rows) of block a against rows [col, col + cols) of block b; row and col are
  * multiples of TRM_TILE_ALIGN. */
 typedef struct trm_tile {
@@ -63,9 +68,18 @@ typedef struct trm_tile {
     const trm_bounds *a_bounds, *b_bounds;
     int64_t row, col;
     int rows, cols;
+    const trm_fit *fit; /* of every row of the tile; no other pair survives. NULL: all fit */
 } trm_tile;
 
-enum { TRM_TILE_ALIGN = 32, TRM_TILE_MAX = 1024 };
+/* Kernels go by groups of 24 or of 48 rows. The sides that can be asked for are multiples of TRM_TILE_STEP up to
+ * TRM_TILE_MAX; they are rounded up to TRM_TILE_ALIGN. */
+enum { TRM_TILE_ALIGN = 48, TRM_TILE_STEP = 16, TRM_TILE_MAX = 1024 };
+
+/* The next multiple of TRM_TILE_ALIGN. */
+static inline int64_t trm_tile_round_up(int64_t rows)
+{
+    return (rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
+}
 
 /* A thread's output and scratch. Owned by the sweep; made by trm_workspace_create. */
 typedef struct trm_workspace {

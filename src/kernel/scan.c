@@ -16,7 +16,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-enum { RUN = TRM_TILE_ALIGN };
+enum { RUN = TRM_SCAN_RUN };
 
 /* The terms of one row and of a run of columns. */
 typedef struct terms {
@@ -51,14 +51,15 @@ INLINE void emit(trm_workspace *work, int64_t row, int64_t col, float g, const t
     survivor->hi = (r->far_term + far_term) - g;
 }
 
+/* The pairs of a run that may be near enough for either window; those that are in one. */
 INLINE uint32_t near_mask_body(const float *g, terms r, column_terms c)
 {
-    int left = 0;
+    uint32_t mask = 0;
     for (int j = 0; j < RUN; j++) {
         const float by_row = r.near + c.near_term[j], by_col = c.near[j] + r.near_term;
-        left |= !(g[j] <= (by_row < by_col ? by_row : by_col));
+        mask |= (uint32_t) !(g[j] <= (by_row < by_col ? by_row : by_col)) << j;
     }
-    return (uint32_t)left;
+    return mask;
 }
 
 INLINE uint32_t full_mask_body(const float *g, terms r, column_terms c)
@@ -72,17 +73,36 @@ INLINE uint32_t full_mask_body(const float *g, terms r, column_terms c)
     return mask;
 }
 
+/* Bits [0, count) of a run; none for less than 0, all for more than there are. */
+static uint32_t first_bits(int64_t count)
+{
+    const int64_t bits = count < 0 ? 0 : count > RUN ? RUN : count;
+    return (1U << bits) - 1U;
+}
+
+/* The columns of a run from col on that fit a row. */
+static uint32_t fit_mask(const trm_fit *fit, int64_t col)
+{
+    uint32_t mask = 0;
+    for (int part = 0; part < 2; part++)
+        mask |= first_bits(fit->last[part] - col) & ~first_bits(fit->first[part] - col);
+    return mask;
+}
+
 #define SCAN_BODY(NEAR_MASK, FULL_MASK)                                                                      \
     for (int i = 0; i < rows; i++) {                                                                         \
         const terms r = row_terms(tile, row + i);                                                            \
         for (int j = 0; j < cols; j += RUN) {                                                                \
             const float *run = g + i * stride + j;                                                           \
             const column_terms c = terms_of_columns(tile, col + j);                                          \
-            if (NEAR_MASK(run, r, c) == 0)                                                                   \
+            uint32_t mask = NEAR_MASK(run, r, c);                                                            \
+            if (mask == 0)                                                                                   \
                 continue;                                                                                    \
-            uint32_t mask = FULL_MASK(run, r, c);                                                            \
-            if (cols - j < RUN)                                                                              \
-                mask &= (1U << (cols - j)) - 1U;                                                             \
+            if (!near_only)                                                                                  \
+                mask = FULL_MASK(run, r, c);                                                                 \
+            mask &= first_bits(cols - j);                                                                    \
+            if (tile->fit != NULL)                                                                           \
+                mask &= fit_mask(tile->fit + (row + i - tile->row), col + j);                                \
             for (; mask != 0; mask &= mask - 1) {                                                            \
                 const int k = __builtin_ctz(mask);                                                           \
                 emit(work, row + i, col + j + k, run[k], &r, c.near_term[k], c.far_term[k]);                 \
@@ -91,57 +111,52 @@ INLINE uint32_t full_mask_body(const float *g, terms r, column_terms c)
     }
 
 static void scan_portable(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows,
-                          int64_t col, int cols,
+                          int64_t col, int cols, bool near_only,
                           trm_workspace *work){SCAN_BODY(near_mask_body, full_mask_body)}
 
 #if TRM_HAVE_X86
+TRM_TARGET_AVX2 INLINE uint32_t near_eight(const float *g, terms r, column_terms c, int j)
+{
+    const __m256 by_row = _mm256_add_ps(_mm256_set1_ps(r.near), _mm256_loadu_ps(c.near_term + j));
+    const __m256 by_col = _mm256_add_ps(_mm256_set1_ps(r.near_term), _mm256_loadu_ps(c.near + j));
+    return (uint32_t)_mm256_movemask_ps(
+        _mm256_cmp_ps(_mm256_loadu_ps(g + j), _mm256_min_ps(by_row, by_col), _CMP_NLE_UQ));
+}
+
+TRM_TARGET_AVX2 INLINE uint32_t near_mask_avx2(const float *g, terms r, column_terms c)
+{
+    return near_eight(g, r, c, 0) | near_eight(g, r, c, 8) << 8 | near_eight(g, r, c, 16) << 16;
+}
+
+TRM_TARGET_AVX2 INLINE uint32_t full_eight(const float *g, terms r, column_terms c, int j)
+{
+    const __m256 v = _mm256_loadu_ps(g + j);
+    const __m256 row_near = _mm256_add_ps(_mm256_set1_ps(r.near), _mm256_loadu_ps(c.near_term + j));
+    const __m256 row_far = _mm256_add_ps(_mm256_set1_ps(r.far), _mm256_loadu_ps(c.far_term + j));
+    const __m256 col_near = _mm256_add_ps(_mm256_set1_ps(r.near_term), _mm256_loadu_ps(c.near + j));
+    const __m256 col_far = _mm256_add_ps(_mm256_set1_ps(r.far_term), _mm256_loadu_ps(c.far + j));
+    const __m256 by_row =
+        _mm256_and_ps(_mm256_cmp_ps(v, row_near, _CMP_NLE_UQ), _mm256_cmp_ps(v, row_far, _CMP_NGE_UQ));
+    const __m256 by_col =
+        _mm256_and_ps(_mm256_cmp_ps(v, col_near, _CMP_NLE_UQ), _mm256_cmp_ps(v, col_far, _CMP_NGE_UQ));
+    return (uint32_t)_mm256_movemask_ps(_mm256_or_ps(by_row, by_col));
+}
+
+TRM_TARGET_AVX2 INLINE uint32_t full_mask_avx2(const float *g, terms r, column_terms c)
+{
+    return full_eight(g, r, c, 0) | full_eight(g, r, c, 8) << 8 | full_eight(g, r, c, 16) << 16;
+}
+
 TRM_TARGET_AVX2 static void scan_avx2(const trm_tile *tile, const float *g, int64_t stride, int64_t row,
-                                      int rows, int64_t col, int cols,
-                                      trm_workspace *work){SCAN_BODY(near_mask_body, full_mask_body)}
-
-TRM_TARGET_AVX512 INLINE __mmask16 near_half(const float *g, terms r, column_terms c, int j)
-{
-    const __m512 by_row = _mm512_add_ps(_mm512_set1_ps(r.near), _mm512_loadu_ps(c.near_term + j));
-    const __m512 by_col = _mm512_add_ps(_mm512_set1_ps(r.near_term), _mm512_loadu_ps(c.near + j));
-    return _mm512_cmp_ps_mask(_mm512_loadu_ps(g + j), _mm512_min_ps(by_row, by_col), _CMP_NLE_UQ);
-}
-
-TRM_TARGET_AVX512 INLINE uint32_t near_mask_avx512(const float *g, terms r, column_terms c)
-{
-    return (uint32_t)(near_half(g, r, c, 0) | near_half(g, r, c, 16));
-}
-
-TRM_TARGET_AVX512 INLINE uint32_t full_half(const float *g, terms r, column_terms c, int j)
-{
-    const __m512 v = _mm512_loadu_ps(g + j);
-    const __m512 row_near = _mm512_add_ps(_mm512_set1_ps(r.near), _mm512_loadu_ps(c.near_term + j));
-    const __m512 row_far = _mm512_add_ps(_mm512_set1_ps(r.far), _mm512_loadu_ps(c.far_term + j));
-    const __m512 col_near = _mm512_add_ps(_mm512_set1_ps(r.near_term), _mm512_loadu_ps(c.near + j));
-    const __m512 col_far = _mm512_add_ps(_mm512_set1_ps(r.far_term), _mm512_loadu_ps(c.far + j));
-    const __mmask16 by_row =
-        _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, row_near, _CMP_NLE_UQ), v, row_far, _CMP_NGE_UQ);
-    const __mmask16 by_col =
-        _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, col_near, _CMP_NLE_UQ), v, col_far, _CMP_NGE_UQ);
-    return (uint32_t)(by_row | by_col);
-}
-
-TRM_TARGET_AVX512 INLINE uint32_t full_mask_avx512(const float *g, terms r, column_terms c)
-{
-    return full_half(g, r, c, 0) | full_half(g, r, c, 16) << 16;
-}
-
-TRM_TARGET_AVX512 static void scan_avx512(const trm_tile *tile, const float *g, int64_t stride, int64_t row,
-                                          int rows, int64_t col, int cols,
-                                          trm_workspace *work){SCAN_BODY(near_mask_avx512, full_mask_avx512)}
+                                      int rows, int64_t col, int cols, bool near_only,
+                                      trm_workspace *work){SCAN_BODY(near_mask_avx2, full_mask_avx2)}
 #endif
 
 trm_scan *trm_scan_get(void)
 {
 #if TRM_HAVE_X86
     const trm_isa isa = trm_isa_get();
-    if (isa == TRM_ISA_AVX512)
-        return scan_avx512;
-    if (isa == TRM_ISA_AVX2)
+    if (isa >= TRM_ISA_AVX2)
         return scan_avx2;
 #endif
     return scan_portable;

@@ -4,11 +4,14 @@
 
 #include "kernel/kernel.h"
 
-/* Appends the survivors among g[i * stride + j] = <a_(row+i), b_(col+j)>, i < rows, j < cols; row and col are
- * places in the blocks. g must be readable, whatever it holds, up to cols rounded up to TRM_TILE_ALIGN.
- * Writes the bounds of a survivor in units of v; trm_scan_finish turns them into distances. */
+/* Appends the survivors among g[i * stride + j] = <a_(row+i), b_(col+j)>, i < rows, j < cols, of the pairs that
+ * fit; row and col are places in the blocks. g must be readable, whatever it holds, up to cols rounded up to
+ * a multiple of TRM_SCAN_RUN. near_only: only the near bound rules out. Writes the bounds of a survivor in units of v;
+ * trm_scan_finish turns them into distances. */
 typedef void trm_scan(const trm_tile *tile, const float *g, int64_t stride, int64_t row, int rows,
-                      int64_t col, int cols, trm_workspace *work);
+                      int64_t col, int cols, bool near_only, trm_workspace *work);
+
+enum { TRM_SCAN_RUN = 24 };
 
 /* The form for this CPU. */
 trm_scan *trm_scan_get(void);

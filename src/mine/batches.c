@@ -161,7 +161,7 @@ static trm_status begin_alone(const trm_run *run, const trm_batches *batches, in
     const int threads = rows <= FEW_TILES * tile ? 1 : run->threads;
     trm_status status = trm_run_alone(run, threads, alone, err);
     if (status == TRM_OK && rows < tile)
-        (*alone)->tile = (int)(rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
+        (*alone)->tile = (int)trm_tile_round_up(rows);
     return status;
 }
 

@@ -26,9 +26,9 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     if (options->replicate < 0 || (options->replicate > 0 && ranks % options->replicate != 0))
         return trm_fail(err, TRM_ERR_USAGE, "--replicate %d: must divide the number of ranks, %d",
                         options->replicate, ranks);
-    if (options->tile < 0 || options->tile > TRM_TILE_MAX || options->tile % TRM_TILE_ALIGN != 0)
+    if (options->tile < 0 || options->tile > TRM_TILE_MAX || options->tile % TRM_TILE_STEP != 0)
         return trm_fail(err, TRM_ERR_USAGE, "--tile %d: must be a multiple of %d up to %d", options->tile,
-                        TRM_TILE_ALIGN, TRM_TILE_MAX);
+                        TRM_TILE_STEP, TRM_TILE_MAX);
     if (options->mem_per_rank < 0)
         return trm_fail(err, TRM_ERR_USAGE, "--mem-per-rank: must be positive");
     if (options->kernel == NULL || trm_kernel_find(options->kernel) == NULL)
@@ -81,7 +81,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     MPI_Comm_rank(made->comm, &made->rank);
     made->ranks = ranks;
     made->replicate = options->replicate;
-    made->tile = options->tile;
+    made->tile = (int)trm_tile_round_up(options->tile);
     made->free_memory = trm_host_memory_a_rank(host.ranks);
     /* Hosts, and what each rank was given, may differ in memory; the panels must not. */
     MPI_Allreduce(MPI_IN_PLACE, &made->free_memory, 1, MPI_INT64_T, MPI_MIN, made->comm);
@@ -150,7 +150,7 @@ int trm_run_tile(const trm_run *run, int dim)
 {
     if (run->tile > 0)
         return run->tile;
-    return dim <= 512 ? 256 : 128;
+    return dim <= 512 ? 240 : 144;
 }
 
 void trm_run_destroy(trm_run **run)

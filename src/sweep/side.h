@@ -34,6 +34,7 @@ typedef struct trm_worker {
     uint8_t *changed;                /* tile: rows whose window moved */
     double *decided;                 /* tile x tile: distances of the survivors */
     uint8_t *wanted;                 /* tile x tile: which side of a survivor wants it */
+    trm_fit *fit;                    /* tile: columns that fit its rows */
     bool wary;        /* the filter ruled out too little of the last tile, or of its first strip */
     int dense_left;   /* tiles to go on without the filter, because it ruled out too little */
     int dense_streak; /* how many that were last time: doubles while the filter goes on being of no use */

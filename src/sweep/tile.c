@@ -32,7 +32,8 @@ trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
         made->hi = trm_alloc(tile, sizeof *made->hi);
         made->changed = trm_alloc_zero(tile, sizeof *made->changed);
         made->wanted = trm_alloc(area, sizeof *made->wanted);
-        if (!made->lo || !made->hi || !made->changed || !made->wanted)
+        made->fit = trm_alloc(tile, sizeof *made->fit);
+        if (!made->fit || !made->lo || !made->hi || !made->changed || !made->wanted)
             status = trm_fail_memory(err, "scratch", area, sizeof *made->wanted);
     }
     if (status == TRM_OK)
@@ -57,6 +58,7 @@ void trm_worker_destroy(trm_worker **worker)
     trm_free(old->hi);
     trm_free(old->changed);
     trm_free(old->wanted);
+    trm_free(old->fit);
     trm_free(old);
     *worker = NULL;
 }
@@ -420,20 +422,48 @@ static void offer_decided(const trm_tiles *tiles, trm_side *side, const trm_side
     omp_unset_lock(&side->locks[tile_row]);
 }
 
-/* Keeps the survivors of an area with the right labels, each unordered pair once. */
-static void drop_unfit(const trm_tiles *tiles, const trm_area *area, trm_workspace *work)
+static int64_t larger(int64_t a, int64_t b)
 {
-    int64_t kept = 0;
-    for (int64_t k = 0; k < work->count; k++) {
-        trm_survivor s = work->survivors[k];
-        if (s.row < area->row || s.col < area->col || (area->diagonal && s.col <= s.row))
-            continue;
-        const bool same = tiles->a->label[s.row] == tiles->b->label[s.col];
-        if (tiles->relation == TRM_ANY_OTHER || is_listed_relation(tiles->relation) ||
-            same == (tiles->relation == TRM_SAME_LABEL))
-            work->survivors[kept++] = s;
+    return a > b ? a : b;
+}
+
+/* What fits a row of the columns [first, last) where those of its label are at [from, to). */
+static trm_fit fit_of_row(trm_relation relation, int64_t first, int64_t last, int64_t from, int64_t to)
+{
+    switch (relation) {
+    case TRM_SAME_LABEL:
+        return (trm_fit){{larger(first, from)}, {to}};
+    case TRM_OTHER_LABEL:
+        return (trm_fit){{first, larger(first, to)}, {from, last}};
+    case TRM_ANY_OTHER:
+    case TRM_NOT_LISTED:
+    case TRM_NOT_LISTED_OTHER_LABEL:
+        break;
     }
-    work->count = kept;
+    return (trm_fit){{first}, {last}};
+}
+
+/* Which pairs fit, for every row of the tile around an area: those of the area with the right labels, on the diagonal
+ * each unordered pair once. NULL: all of the tile. */
+static const trm_fit *find_fit(const trm_tiles *tiles, const trm_tile *tile, const trm_area *area,
+                               trm_worker *worker)
+{
+    const int64_t *a = tiles->a->label, *b = tiles->b->label;
+    const bool by_label = tiles->relation == TRM_SAME_LABEL || tiles->relation == TRM_OTHER_LABEL;
+    const bool disjoint = a[area->row_end - 1] < b[area->col] || b[area->col_end - 1] < a[area->row];
+    if (!area->diagonal && tile->row == area->row && tile->col == area->col &&
+        (!by_label || (disjoint && tiles->relation == TRM_OTHER_LABEL)))
+        return NULL;
+    int64_t from = area->col, to = area->col;
+    for (int64_t i = tile->row; i < area->row; i++)
+        worker->fit[i - tile->row] = (trm_fit){{0}, {0}};
+    for (int64_t i = area->row; i < area->row_end; i++) {
+        if (by_label && (i == area->row || a[i] != a[i - 1]))
+            same_label_range(b, area->col, area->col_end, a[i], &from, &to);
+        worker->fit[i - tile->row] =
+            fit_of_row(tiles->relation, area->diagonal ? i + 1 : area->col, area->col_end, from, to);
+    }
+    return worker->fit;
 }
 
 /* Was filtering worth it? If not, the next tiles go without: one, two, four, ... at a time. */
@@ -458,10 +488,9 @@ static void take_windows(const trm_side *side, int64_t first, int64_t count, int
     omp_unset_lock(&side->locks[lock]);
 }
 
-/* An area of a tile, or the tile. Gives the number of pairs decided; -1: too many are left to look at one by one,
+/* The pairs of a tile that fit. Gives the number of pairs decided; -1: too many are left to look at one by one,
  * and nothing was offered. */
-static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, const trm_area *area,
-                            trm_worker *worker)
+static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, trm_worker *worker)
 {
     trm_side *a = tiles->a, *b = tiles->b;
     trm_workspace *work = worker->work;
@@ -470,7 +499,6 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, const 
     take_windows(a, tile->row, tile->rows, tile_a, worker->a_bounds);
     take_windows(b, tile->col, tile->cols, tile_b, worker->b_bounds);
     a->block->kernel->tile(tile, work);
-    drop_unfit(tiles, area, work);
     worker->counts.survivors += work->count;
     if (work->count == 0)
         return 0;
@@ -537,15 +565,16 @@ static bool run_area(const trm_tiles *tiles, const trm_area *area, trm_worker *w
     /* what is left of a tile may begin anywhere; the kernel goes by whole groups of rows */
     const int64_t row = area->row / TRM_TILE_ALIGN * TRM_TILE_ALIGN,
                   col = area->col / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
-    const trm_tile tile = {.a = tiles->a->block,
-                           .b = tiles->b->block,
-                           .a_bounds = worker->a_bounds,
-                           .b_bounds = worker->b_bounds,
-                           .row = row,
-                           .col = col,
-                           .rows = (int)(area->row_end - row),
-                           .cols = (int)(area->col_end - col)};
-    const int64_t decided = run_filtered(tiles, &tile, area, worker);
+    trm_tile tile = {.a = tiles->a->block,
+                     .b = tiles->b->block,
+                     .a_bounds = worker->a_bounds,
+                     .b_bounds = worker->b_bounds,
+                     .row = row,
+                     .col = col,
+                     .rows = (int)(area->row_end - row),
+                     .cols = (int)(area->col_end - col)};
+    tile.fit = find_fit(tiles, &tile, area, worker);
+    const int64_t decided = run_filtered(tiles, &tile, worker);
     if (decided >= 0)
         worker->counts.elements += pairs_of(area);
     else

@@ -1,5 +1,5 @@
 /* GFLOP/s of cblas_sgemm on T x T x D, of the tile kernels with narrow windows, and of the blocked canonical
- * dot, on one thread in one process, in turns; medians. Usage: bench_kernel [TILE] (256). Kernels count 2 T T
+ * dot, on one thread in one process, in turns; medians. Usage: bench_kernel [TILE] (240). Kernels count 2 T T
  * D a tile, as sgemm does. */
 #include "base/clock.h"
 #include "base/random.h"
@@ -62,7 +62,8 @@ static double pass(bench *t, int which)
             } else {
                 trm_block *block = t->block[which - 1];
                 trm_bounds *bounds = t->bounds[which - 1];
-                const trm_tile tile = {block, block, bounds, bounds, (int64_t)i * n, (int64_t)j * n, n, n};
+                const trm_tile tile = {block,          block, bounds, bounds, (int64_t)i * n,
+                                       (int64_t)j * n, n,     n,      NULL};
                 t->work->count = 0;
                 block->kernel->tile(&tile, t->work);
             }
@@ -114,7 +115,7 @@ static void run(int tile, int dim)
 
 int main(int argc, char **argv)
 {
-    const int tile = argc > 1 ? atoi(argv[1]) : 256;
+    const int tile = argc > 1 ? atoi(argv[1]) : 240;
     for (int dim = 64; dim <= 512; dim *= 2)
         run(tile, dim);
     return 0;

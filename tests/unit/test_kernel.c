@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { A_ROWS = 77, B_ROWS = 45, ROWS = A_ROWS + B_ROWS, TILE = 96 };
+enum { A_ROWS = 77, B_ROWS = 55, ROWS = A_ROWS + B_ROWS, TILE = 96 };
 
 typedef enum windows {
     AT_A_DISTANCE,
@@ -118,14 +118,14 @@ static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
     assert_int_equal(trm_workspace_create(TILE, &work, NULL), TRM_OK);
     a->rows = A_ROWS;
     b->rows = B_ROWS;
-    trm_block_fill(a, 0, 32, t->x, t->norm2);
-    trm_block_fill(a, 32, A_ROWS - 32, t->x, t->norm2);
+    trm_block_fill(a, 0, 48, t->x, t->norm2);
+    trm_block_fill(a, 48, A_ROWS - 48, t->x, t->norm2);
     trm_block_fill(b, 0, B_ROWS, t->x + A_ROWS * t->dim, t->norm2 + A_ROWS);
     trm_bounds_set(wa, a, 0, A_ROWS, t->lo, t->hi);
     trm_bounds_set(wb, b, 0, B_ROWS, t->lo + A_ROWS, t->hi + A_ROWS);
-    const trm_tile tiles[] = {{a, b, wa, wb, 0, 0, 64, B_ROWS},
-                              {a, b, wa, wb, 64, 0, A_ROWS - 64, 32},
-                              {a, b, wa, wb, 64, 32, A_ROWS - 64, B_ROWS - 32}};
+    const trm_tile tiles[] = {{a, b, wa, wb, 0, 0, 48, B_ROWS, NULL},
+                              {a, b, wa, wb, 48, 0, A_ROWS - 48, 48, NULL},
+                              {a, b, wa, wb, 48, 48, A_ROWS - 48, B_ROWS - 48, NULL}};
     for (size_t i = 0; i < 3; i++)
         kernel->tile(&tiles[i], work);
     memset(seen, 0, sizeof seen);
