@@ -1,5 +1,5 @@
-# Any BLAS with the C interface. Gives the target trimine_blas, and BLAS_LINK: its libraries, for those who link
-# the installed library.
+# Any BLAS with the C interface, and LAPACK. Gives the target trimine_blas, and BLAS_LINK: their libraries, for those who
+# link the installed library.
 #
 # Which one: -DTRIMINE_BLAS=NAME takes pkg-config's NAME (openblas, blis, mkl-dynamic-lp64-seq, flexiblas, blas-netlib,
 # ...); -DBLA_VENDOR=..., or -DBLAS_LIBRARIES=... takes CMake's FindBLAS. Without either, the first that is there.
@@ -36,7 +36,39 @@ function(trimine_find_blas)
       "Debian: libopenblas-openmp-dev. Another one is chosen by -DTRIMINE_BLAS=NAME, pkg-config's name, "
       "or -DBLAS_LIBRARIES=FILE -DCBLAS_INCLUDE_DIR=FOLDER")
   endif()
+  trimine_find_lapack()
   set(BLAS_LINK "${BLAS_LINK}" PARENT_SCOPE)
+endfunction()
+
+# LAPACK is a part of most BLAS libraries (OpenBLAS, MKL); else it is the one that pkg-config or CMake's FindLAPACK
+# knows, or -DLAPACK_LIBRARIES=... names.
+function(trimine_find_lapack)
+  set(CMAKE_REQUIRED_QUIET TRUE)
+  set(CMAKE_REQUIRED_LIBRARIES ${BLAS_LINK} OpenMP::OpenMP_C m)
+  unset(TRIMINE_HAVE_LAPACK CACHE)
+  check_function_exists(dgeqrf_ TRIMINE_HAVE_LAPACK)
+  if(TRIMINE_HAVE_LAPACK)
+    return()
+  endif()
+  set(libraries ${LAPACK_LIBRARIES})
+  if(NOT libraries)
+    pkg_check_modules(TRIMINE_LAPACK QUIET lapack)
+    set(libraries ${TRIMINE_LAPACK_LINK_LIBRARIES})
+  endif()
+  if(NOT libraries)
+    find_package(LAPACK QUIET)
+    set(libraries ${LAPACK_LIBRARIES})
+  endif()
+  list(PREPEND CMAKE_REQUIRED_LIBRARIES ${libraries})
+  unset(TRIMINE_HAVE_LAPACK CACHE)
+  check_function_exists(dgeqrf_ TRIMINE_HAVE_LAPACK)
+  if(NOT TRIMINE_HAVE_LAPACK)
+    message(FATAL_ERROR "trimine needs LAPACK, which this BLAS (${BLAS_LINK}) does not have in it, and which was not found "
+      "beside it. Debian: liblapack-dev. Another one is chosen by -DLAPACK_LIBRARIES=FILE")
+  endif()
+  message(STATUS "LAPACK: ${libraries}")
+  target_link_libraries(trimine_blas INTERFACE ${libraries})
+  set(BLAS_LINK "${libraries};${BLAS_LINK}" PARENT_SCOPE)
 endfunction()
 
 # Takes a BLAS if a call of its C interface compiles and links.

@@ -167,6 +167,9 @@ typedef struct trm_mine_summary {
     } filters;
     int64_t set_size;       /* triplets of a policy of negatives that is a set, listed or not; else 0 */
     int64_t repeated_pairs; /* pairs of trm_mine_options.pairs that were in the list before */
+    struct {
+        int64_t after[2]; /* pairs that each stage of the kernel left; the last are the survivors */
+    } stages, stages_positives;
 } trm_mine_summary;
 
 /* One rank's part, for the report. */

@@ -56,12 +56,15 @@ json_t *trm_cores_json(const trm_run *run)
 
 json_t *trm_certify_json(const trm_mine_summary *summary, const char *kernel)
 {
-    return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", "kernel", kernel, "elements",
-                     (json_int_t)summary->certify.elements, "survivors",
+    const int64_t *after = summary->stages.after, *of_positives = summary->stages_positives.after;
+    return json_pack("{s:s, s:I, s:I, s:I, s:[I, I], s:{s:I, s:I, s:I, s:[I, I]}}", "kernel", kernel,
+                     "elements", (json_int_t)summary->certify.elements, "survivors",
                      (json_int_t)summary->certify.survivors, "float64", (json_int_t)summary->certify.float64,
-                     "positives", "elements", (json_int_t)summary->certify_positives.elements, "survivors",
+                     "stages", (json_int_t)after[0], (json_int_t)after[1], "positives", "elements",
+                     (json_int_t)summary->certify_positives.elements, "survivors",
                      (json_int_t)summary->certify_positives.survivors, "float64",
-                     (json_int_t)summary->certify_positives.float64);
+                     (json_int_t)summary->certify_positives.float64, "stages", (json_int_t)of_positives[0],
+                     (json_int_t)of_positives[1]);
 }
 
 /* ---- the triplets ---- */

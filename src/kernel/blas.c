@@ -71,4 +71,9 @@ static void tile_blas(const trm_tile *tile, trm_workspace *work)
     trm_scan_finish(tile, work, from);
 }
 
-const trm_kernel trm_kernel_blas = {"blas", available, packed_floats, pack, trm_float_dot_radius, tile_blas};
+const trm_kernel trm_kernel_blas = {.name = "blas",
+                                    .available = available,
+                                    .packed_floats = packed_floats,
+                                    .pack = pack,
+                                    .radius = trm_float_dot_radius,
+                                    .tile = tile_blas};

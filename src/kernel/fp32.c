@@ -264,5 +264,9 @@ static void tile_fp32(const trm_tile *tile, trm_workspace *work)
     trm_scan_finish(tile, work, from);
 }
 
-const trm_kernel trm_kernel_fp32 = {
-    "fp32", available, trm_fp32_packed_floats, trm_fp32_pack, trm_float_dot_radius, tile_fp32};
+const trm_kernel trm_kernel_fp32 = {.name = "fp32",
+                                    .available = available,
+                                    .packed_floats = trm_fp32_packed_floats,
+                                    .pack = trm_fp32_pack,
+                                    .radius = trm_float_dot_radius,
+                                    .tile = tile_fp32};

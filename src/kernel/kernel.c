@@ -43,6 +43,7 @@
  * terms are never 0), so no pair inside is on the bound. near is never -inf, but -FLT_MAX, so that a padding
  * row's +inf still rules the pair out. */
 #include "base/alloc.h"
+#include "kernel/basis.h"
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
@@ -107,18 +108,27 @@ static float upper(double value, double slack)
     return -lower(-value, slack);
 }
 
+/* Columns that a kernel packs of rows of that many dimensions: with a basis, width of them and the norm of the rest. */
+static int columns_of(const trm_kernel *kernel, int dim, int width)
+{
+    return kernel->needs_basis ? width + 1 : dim;
+}
+
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
 {
-    const int64_t rows = trm_tile_round_up(capacity);
+    const int64_t rows = trm_tile_round_up(capacity), kept = kernel->pairs != NULL ? rows * (dim + 1) : 0;
+    const int columns = columns_of(kernel, dim, trm_basis_most(dim));
     return (int64_t)sizeof(trm_block) +
-           (kernel->packed_floats(rows, dim) + 2 * rows) * (int64_t)sizeof(float);
+           (kernel->packed_floats(rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }
 
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
                             trm_error *err)
 {
     const int64_t rows = trm_tile_round_up(capacity);
-    const int64_t floats = kernel->packed_floats(rows, map->dim);
+    const int columns = columns_of(kernel, map->dim, map->width);
+    const int64_t floats = kernel->packed_floats(rows, columns);
+    const bool keeps = kernel->pairs != NULL;
     *block = NULL;
     trm_block *made = trm_alloc_zero(1, sizeof *made);
     if (made == NULL)
@@ -126,12 +136,19 @@ trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_
     made->kernel = kernel;
     made->map = *map;
     made->capacity = rows;
+    made->columns = columns;
     made->packed = trm_alloc_zero(floats, sizeof *made->packed);
+    if (keeps) {
+        made->mapped = trm_alloc_zero(rows * map->dim, sizeof *made->mapped);
+        made->slack = trm_alloc_zero(rows, sizeof *made->slack);
+    }
     made->near_term = trm_alloc_zero(rows, sizeof *made->near_term);
     made->far_term = trm_alloc_zero(rows, sizeof *made->far_term);
-    if (made->packed == NULL || made->near_term == NULL || made->far_term == NULL) {
+    if (made->packed == NULL || made->near_term == NULL || made->far_term == NULL ||
+        (keeps && (made->mapped == NULL || made->slack == NULL))) {
         trm_block_destroy(&made);
-        return trm_fail_memory(err, "packed rows", floats + 2 * rows, sizeof(float));
+        return trm_fail_memory(err, "packed rows", floats + 2 * rows + (keeps ? rows * (map->dim + 1) : 0),
+                               sizeof(float));
     }
     *block = made;
     return TRM_OK;
@@ -142,14 +159,15 @@ void trm_block_destroy(trm_block **block)
     if (*block == NULL)
         return;
     trm_free((*block)->packed);
+    trm_free((*block)->mapped);
+    trm_free((*block)->slack);
     trm_free((*block)->near_term);
     trm_free((*block)->far_term);
     trm_free(*block);
     *block = NULL;
 }
 
-/* y of columns [first, first + width) of one row; returns their part of n. */
-static double map_row(const trm_map *map, const float *x, double norm2, int first, int width, float *y)
+double trm_map_row(const trm_map *map, const float *x, double norm2, int first, int width, float *y)
 {
     const bool shifted =
         map->shift != NULL && (map->metric == TRM_METRIC_SQL2 || map->metric == TRM_METRIC_L2);
@@ -164,14 +182,13 @@ static double map_row(const trm_map *map, const float *x, double norm2, int firs
     return n;
 }
 
-/* near_term and far_term of a row: the proof is on top of this file. */
-static void set_terms(trm_block *block, int64_t row, double n, double norm2)
+/* near_term and far_term of a row: the proof is on top of this file. dot: its part of the error of a product. */
+static void set_terms(trm_block *block, int64_t row, double n, double norm2, double dot)
 {
     const trm_map *map = &block->map;
     const double dim = map->dim, u = 0x1p-24, w = 0x1p-53;
     const double canonical = (dim / 4.0 + 16.0) * w, by_distance = (dim / 4.0 + 16.0) * 0x1p-43;
     const double tiny = (dim + 16.0) * 0x1p-124 * (1.0 + sqrt(n));
-    const double dot = block->kernel->radius(map->dim) * n / 2.0;
     double e = 0.0, centre = 0.0;
     switch (map->metric) {
     case TRM_METRIC_SQL2:
@@ -193,24 +210,53 @@ static void set_terms(trm_block *block, int64_t row, double n, double norm2)
     block->far_term[row] = trusted ? upper(centre + e, (centre + e) * 0x1p-50) : NAN;
 }
 
-void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float *x, const double *norm2)
+/* Maps and packs a group of rows, of which rows are there; gives |y|^2 and its part of a product's error for each. */
+static void pack_group(trm_block *block, int64_t group, int rows, const float *x, const double *norm2,
+                       double *n, double *error)
 {
     const int dim = block->map.dim;
     float mapped[TRM_TILE_ALIGN * CHUNK];
+    memset(mapped, 0, sizeof mapped);
+    for (int k = 0; k < dim; k += CHUNK) {
+        const int width = dim - k < CHUNK ? dim - k : CHUNK;
+        for (int i = 0; i < rows; i++)
+            n[i] += trm_map_row(&block->map, x + (group + i) * dim, norm2[group + i], k, width,
+                                mapped + i * CHUNK);
+        block->kernel->pack(mapped, CHUNK, group, dim, k, width, block->packed);
+    }
+    for (int i = 0; i < rows; i++)
+        error[i] = block->kernel->radius(dim) * n[i] / 2.0;
+}
+
+/* The same for a kernel of two stages. A pair is ruled out by the larger of the two errors at first; slack is what it
+ * is too large by in the second stage, a little less than that. */
+static void encode_group(trm_block *block, int64_t group, int rows, const float *x, const double *norm2,
+                         double *n, double *error)
+{
+    const int dim = block->map.dim;
+    for (int i = 0; i < rows; i++)
+        n[i] = trm_map_row(&block->map, x + (group + i) * dim, norm2[group + i], 0, dim,
+                           block->mapped + (group + i) * dim);
+    block->kernel->encode(block, group, rows, n, error);
+    for (int i = 0; i < rows; i++) {
+        const double of_pair = block->kernel->radius(dim) * n[i] / 2.0;
+        error[i] = error[i] <= of_pair ? of_pair : error[i];
+        block->slack[group + i] = (float)((error[i] - of_pair) * (1.0 - 0x1p-20));
+    }
+}
+
+void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float *x, const double *norm2)
+{
     for (int64_t group = first; group < first + count; group += TRM_TILE_ALIGN) {
         const int64_t left = first + count - group;
         const int rows = left < TRM_TILE_ALIGN ? (int)left : TRM_TILE_ALIGN;
-        double n[TRM_TILE_ALIGN] = {0.0};
-        memset(mapped, 0, sizeof mapped);
-        for (int k = 0; k < dim; k += CHUNK) {
-            const int width = dim - k < CHUNK ? dim - k : CHUNK;
-            for (int i = 0; i < rows; i++)
-                n[i] += map_row(&block->map, x + (group + i) * dim, norm2[group + i], k, width,
-                                mapped + i * CHUNK);
-            block->kernel->pack(mapped, CHUNK, group, dim, k, width, block->packed);
-        }
+        double n[TRM_TILE_ALIGN] = {0.0}, error[TRM_TILE_ALIGN];
+        if (block->kernel->encode != NULL)
+            encode_group(block, group, rows, x, norm2, n, error);
+        else
+            pack_group(block, group, rows, x, norm2, n, error);
         for (int i = 0; i < rows; i++)
-            set_terms(block, group + i, n[i], norm2[group + i]);
+            set_terms(block, group + i, n[i], norm2[group + i], error[i]);
         for (int i = rows; i < TRM_TILE_ALIGN; i++) {
             block->near_term[group + i] = INFINITY;
             block->far_term[group + i] = -INFINITY;
@@ -313,6 +359,14 @@ void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, i
         bounds->near[i] = INFINITY;
         bounds->far[i] = -INFINITY;
     }
+}
+
+void trm_kernel_finish(const trm_tile *tile, trm_workspace *work, int64_t from)
+{
+    work->stage_survivors[0] += work->count - from;
+    if (tile->a->kernel->pairs != NULL)
+        tile->a->kernel->pairs(tile, work, from);
+    work->stage_survivors[1] += work->count - from;
 }
 
 trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err)

@@ -23,6 +23,9 @@ typedef struct trm_survivor {
     float lo, hi;
 } trm_survivor;
 
+/* What kernels know of the rows as a whole: directions in which they differ most (kernel/basis.h). */
+typedef struct trm_basis trm_basis;
+
 /* How rows are mapped before they are multiplied. Equal on all ranks (any values are correct; they only
  * decide how tight the filter is): y = (x - shift) * scale for sql2 and l2, x * scale for dot, x / |x| for
  * cosine. scale is a power of two that brings the largest mapped norm to at most 1, so nothing overflows. */
@@ -31,6 +34,8 @@ typedef struct trm_map {
     int dim;
     const float *shift; /* dim values, or NULL; sql2 and l2 only; borrowed */
     double scale;
+    const trm_basis *basis; /* borrowed; NULL where no kernel that is used needs one */
+    int width; /* leading coordinates that a kernel with a basis looks at first, 1 to the basis's */
 } trm_map;
 
 /* A power of two s with s * norm <= 1 (and > 1/4), for a largest norm; 1 for 0. norm is a float64 Euclidean
@@ -39,12 +44,16 @@ double trm_map_scale(double largest_norm);
 
 typedef struct trm_kernel trm_kernel;
 
-/* Rows packed for a kernel. Serves as the row side and as the column side of a tile. */
+/* Rows packed for a kernel. Serves as the row side and as the column side of a tile. The same rows may be packed in
+ * several blocks at once, for different kernels or widths. */
 typedef struct trm_block {
     const trm_kernel *kernel;
     trm_map map;
     int64_t rows, capacity;
-    float *packed;    /* the kernel's own layout */
+    int columns;   /* packed, of a row: the map's dim, or what the kernel looks at first */
+    float *packed; /* the kernel's own layout */
+    float *mapped; /* rows x dim, for a kernel that goes on pair by pair; else NULL */
+    float *slack;  /* with it: by how much the error of the tile's products is larger than that of a pair's */
     float *near_term; /* per row, in units of v: (alpha - K) n / 2 rounded down: optimistic */
     float *far_term;  /* (alpha + K) n / 2 rounded up: pessimistic */
 } trm_block;
@@ -81,23 +90,38 @@ static inline int64_t trm_tile_round_up(int64_t rows)
     return (rows + TRM_TILE_ALIGN - 1) / TRM_TILE_ALIGN * TRM_TILE_ALIGN;
 }
 
+/* A tile's products are the first stage of a kernel; a look at each pair that they left may be the second. */
+enum { TRM_STAGES = 2 };
+
 /* A thread's output and scratch. Owned by the sweep; made by trm_workspace_create. */
 typedef struct trm_workspace {
-    trm_survivor *survivors; /* row and col are places in the blocks a and b, not in the tile */
-    int64_t count, capacity; /* capacity is at least tile * tile: a tile can't overflow it */
-    float *scratch;          /* tile x tile */
+    trm_survivor *survivors;             /* row and col are places in the blocks a and b, not in the tile */
+    int64_t count, capacity;             /* capacity is at least tile * tile: a tile can't overflow it */
+    float *scratch;                      /* tile x tile */
+    int64_t stage_survivors[TRM_STAGES]; /* pairs left by each stage so far; counted by trm_kernel_finish */
 } trm_workspace;
 
 /* A row of the kernel table. A new kernel is one new file and one row in kernel.c. */
 struct trm_kernel {
     const char *name;
-    bool (*available)(void);                         /* on this CPU */
-    int64_t (*packed_floats)(int64_t rows, int dim); /* size of the packed layout */
+    bool (*available)(void);                             /* on this CPU */
+    int64_t (*packed_floats)(int64_t rows, int columns); /* size of the packed layout */
     /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride
      * floats a row, zeros past the block's last row. */
     void (*pack)(const float *mapped, int stride, int64_t row, int dim, int first, int width, float *packed);
     double (*radius)(int dim); /* e with |computed g - exact g| <= e |y_i| |y_j| + tiny; proof beside it */
     void (*tile)(const trm_tile *tile, trm_workspace *work); /* appends the survivors */
+
+    /* Of a kernel of two stages. Its blocks keep the mapped rows, and instead of pack it has encode: packs rows [row,
+     * row + TRM_TILE_ALIGN), count of which are there, and gives each one's part of the error of a tile's product, e_i
+     * of kernel.c; n: |y|^2 of each. */
+    void (*encode)(trm_block *block, int64_t row, int count, const double *n, double *error);
+    /* Keeps of the survivors [from, work->count) those that it can't rule out one by one, and sets their bounds. NULL:
+     * tile has done so. */
+    void (*pairs)(const trm_tile *tile, trm_workspace *work, int64_t from);
+    bool
+        near_only; /* tile goes by the windows' far ends alone: of little use where many windows have a near end */
+    bool needs_basis; /* works on map.width coordinates of map.basis */
 };
 
 /* By option name: NULL when unknown. "auto" gives the fastest available. */
@@ -108,7 +132,11 @@ const trm_kernel *trm_kernel_at(int index);
  * environment variable TRIMINE_ISA (avx512|avx2|portable) lowers the choice, for tests. */
 const char *trm_kernel_isa(void);
 
-/* Bytes that a block of that many rows takes (for the memory plan). */
+/* What is left of a tile: runs the kernel's second stage on the survivors [from, work->count) and counts what each stage
+ * left. After tile, once those that nobody asks about are dropped. */
+void trm_kernel_finish(const trm_tile *tile, trm_workspace *work, int64_t from);
+
+/* Bytes that a block of that many rows takes at most, whatever the width (for the memory plan). */
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim);
 
 /* Memory for up to capacity rows. Errors: MEMORY. Owned by the caller. */

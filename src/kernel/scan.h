@@ -21,6 +21,9 @@ void trm_scan_finish(const trm_tile *tile, trm_workspace *work, int64_t from);
 
 extern const trm_kernel trm_kernel_blas, trm_kernel_fp32;
 
+/* y of columns [first, first + width) of a row x with canonical squared norm norm2; returns their part of |y|^2. */
+double trm_map_row(const trm_map *map, const float *x, double norm2, int first, int width, float *y);
+
 /* Relative radius of a float32 dot of dim terms in any order, fused or not: gamma_(dim + 4). Terms pass at
  * most dim roundings (Higham, Accuracy and Stability, 3.1); four more allow for C = 1 * AB + 0 * C and split
  * sums. */

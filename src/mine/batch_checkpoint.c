@@ -12,7 +12,7 @@
 
 /* The part "job": which batches these are, and where the job was. */
 enum { JOB_LAYOUT, JOB_PASS, JOB_PIECES, JOB_BATCHES, JOB_HASH, JOB_WORDS = JOB_HASH + 4 };
-enum { LAYOUT = 1, RANGE_WORDS = 2, MINED_WORDS = 2, TRIPLET_WORDS = 7 };
+enum { LAYOUT = 2, RANGE_WORDS = 2, MINED_WORDS = 2, TRIPLET_WORDS = 7 };
 enum { PIECE_TRIPLETS = 1 << 19 }; /* that a rank lets wait: 29 MB */
 enum { WISH_FULL = 1 << 8, WISH_ANY = 1 << 9 };
 

@@ -341,7 +341,7 @@ static trm_status collect(void *context, trm_triplet **triplets, int64_t count, 
     return append(context, *triplets, count, err);
 }
 
-enum { COUNTS = 17 + TRM_FILTERS, SECONDS = 4 };
+enum { COUNTS = 21 + TRM_FILTERS, SECONDS = 4 };
 
 /* What is counted, and added up over batches and ranks. */
 static void counts_of(trm_mine_summary *s, int64_t *count[COUNTS])
@@ -362,7 +362,11 @@ static void counts_of(trm_mine_summary *s, int64_t *count[COUNTS])
                                &s->certify.float64,
                                &s->certify_positives.elements,
                                &s->certify_positives.survivors,
-                               &s->certify_positives.float64};
+                               &s->certify_positives.float64,
+                               &s->stages.after[0],
+                               &s->stages.after[1],
+                               &s->stages_positives.after[0],
+                               &s->stages_positives.after[1]};
     memcpy(count, counts, sizeof counts);
     for (int f = 0; f < TRM_FILTERS; f++)
         count[COUNTS - TRM_FILTERS + f] = &s->filters.removed[f];

@@ -12,7 +12,15 @@
 
 /* The part "job": where the job was. */
 enum { JOB_LAYOUT, JOB_PHASE, JOB_PLACE, JOB_PIECES, JOB_ROWS, JOB_WORDS };
-enum { LAYOUT = 4, COUNTS = 6, RECTANGLE_WORDS = 4, PLACES_WORDS = 2, TRIPLET_WORDS = 7, OWN_PARTS = 2 };
+enum {
+    LAYOUT = 5,
+    SWEEP_COUNTS = 3 + TRM_STAGES,
+    COUNTS = 2 * SWEEP_COUNTS,
+    RECTANGLE_WORDS = 4,
+    PLACES_WORDS = 2,
+    TRIPLET_WORDS = 7,
+    OWN_PARTS = 2
+};
 enum { PARTS_MAX = 5 + 2 * TRM_FIELDS + OWN_PARTS };
 
 /* ---- arrays over anchors ---- */
@@ -94,26 +102,37 @@ static trm_checkpoint_part places_part(const trm_mine_checkpoint *checkpoint, co
 
 /* ---- saving ---- */
 
+static void words_of(trm_sweep_counts *counts, int64_t *word[SWEEP_COUNTS])
+{
+    int64_t *const words[] = {&counts->elements, &counts->survivors, &counts->float64};
+    memcpy(word, words, sizeof words);
+    for (int i = 0; i < TRM_STAGES; i++)
+        word[3 + i] = &counts->stage_survivors[i];
+}
+
 static void give_totals(const trm_mine_checkpoint *checkpoint, int64_t *words)
 {
-    const trm_sweep_counts *positives = &checkpoint->anchors->counts, *negatives = checkpoint->counts;
-    const int64_t counts[COUNTS] = {positives->elements, positives->survivors, positives->float64,
-                                    negatives->elements, negatives->survivors, negatives->float64};
-    memcpy(words, counts, sizeof counts);
+    int64_t *positives[SWEEP_COUNTS], *negatives[SWEEP_COUNTS];
+    words_of(&checkpoint->anchors->counts, positives);
+    words_of(checkpoint->counts, negatives);
+    for (int i = 0; i < SWEEP_COUNTS; i++) {
+        words[i] = *positives[i];
+        words[SWEEP_COUNTS + i] = *negatives[i];
+    }
     if (checkpoint->totals.words > 0)
         checkpoint->totals.give(checkpoint->totals.context, words + COUNTS);
 }
 
 static void take_totals(trm_mine_checkpoint *checkpoint, const int64_t *words)
 {
-    trm_sweep_counts *positives = &checkpoint->anchors->counts, *negatives = checkpoint->counts;
-    checkpoint->reused += words[0] + words[3];
-    positives->elements += words[0];
-    positives->survivors += words[1];
-    positives->float64 += words[2];
-    negatives->elements += words[3];
-    negatives->survivors += words[4];
-    negatives->float64 += words[5];
+    int64_t *positives[SWEEP_COUNTS], *negatives[SWEEP_COUNTS];
+    words_of(&checkpoint->anchors->counts, positives);
+    words_of(checkpoint->counts, negatives);
+    checkpoint->reused += words[0] + words[SWEEP_COUNTS];
+    for (int i = 0; i < SWEEP_COUNTS; i++) {
+        *positives[i] += words[i];
+        *negatives[i] += words[SWEEP_COUNTS + i];
+    }
     if (checkpoint->totals.words > 0)
         checkpoint->totals.take(checkpoint->totals.context, words + COUNTS);
 }

@@ -391,11 +391,20 @@ static void collect(trm_mining *job, trm_mine_part *part)
                                 job->counts.compute_s + job->anchors.counts.compute_s,
                                 job->counts.wait_s + job->anchors.counts.wait_s};
     }
-    int64_t sums[] = {job->positive_pairs,           job->semihard_count,
-                      job->fallback_count,           job->skipped,
-                      job->counts.elements,          job->counts.survivors,
-                      job->counts.float64,           job->anchors.counts.elements,
-                      job->anchors.counts.survivors, job->anchors.counts.float64};
+    int64_t sums[] = {job->positive_pairs,
+                      job->semihard_count,
+                      job->fallback_count,
+                      job->skipped,
+                      job->counts.elements,
+                      job->counts.survivors,
+                      job->counts.float64,
+                      job->anchors.counts.elements,
+                      job->anchors.counts.survivors,
+                      job->anchors.counts.float64,
+                      job->counts.stage_survivors[0],
+                      job->counts.stage_survivors[1],
+                      job->anchors.counts.stage_survivors[0],
+                      job->anchors.counts.stage_survivors[1]};
     MPI_Allreduce(MPI_IN_PLACE, sums, (int)(sizeof sums / sizeof *sums), MPI_INT64_T, MPI_SUM, comm);
     collect_filters(job);
     summary->reused = trm_sum_int64(comm, job->checkpoint.reused);
@@ -411,6 +420,10 @@ static void collect(trm_mining *job, trm_mine_part *part)
     summary->certify_positives.elements = sums[7];
     summary->certify_positives.survivors = sums[8];
     summary->certify_positives.float64 = sums[9];
+    for (int i = 0; i < TRM_STAGES; i++) {
+        summary->stages.after[i] = sums[10 + i];
+        summary->stages_positives.after[i] = sums[10 + TRM_STAGES + i];
+    }
     const double arranging =
         job->pool.store->arrange_s + (trm_pool_is_one_set(&job->pool) ? 0.0 : job->rows->arrange_s);
     double seconds[] = {arranging, job->anchors.seconds, job->negatives_s, job->answers_s};

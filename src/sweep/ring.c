@@ -306,7 +306,10 @@ void trm_sweep_collect_counts(trm_sweep *sweep, trm_sweep_counts *counts)
         counts->elements += mine->elements;
         counts->survivors += mine->survivors;
         counts->float64 += mine->float64;
+        for (int i = 0; i < TRM_STAGES; i++)
+            counts->stage_survivors[i] += sweep->workers[k]->work->stage_survivors[i];
         *mine = (trm_sweep_counts){0};
+        memset(sweep->workers[k]->work->stage_survivors, 0, sizeof mine->stage_survivors);
         sweep->workers[k]->dense_left = sweep->workers[k]->dense_streak = 0;
     }
 }

@@ -73,8 +73,10 @@ static trm_status find_map(trm_sweep *sweep, trm_metric metric, trm_error *err)
     if (!is_one_set(sweep))
         largest = largest_norm2(other, sweep->shift, largest);
     MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_DOUBLE, MPI_MAX, sweep->run->comm);
-    sweep->map =
-        (trm_map){metric, dim, shifted ? sweep->shift : NULL, trm_map_scale(sqrt(largest) * (1.0 + 1e-6))};
+    sweep->map = (trm_map){.metric = metric,
+                           .dim = dim,
+                           .shift = shifted ? sweep->shift : NULL,
+                           .scale = trm_map_scale(sqrt(largest) * (1.0 + 1e-6))};
 done:
     trm_free(mean);
     return status;

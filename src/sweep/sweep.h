@@ -17,6 +17,7 @@ typedef struct trm_sweep_counts {
     int64_t elements;  /* pairs of rows in the tiles computed */
     int64_t survivors; /* of these, pairs that the filter could not rule out */
     int64_t float64;   /* canonical distances computed */
+    int64_t stage_survivors[TRM_STAGES]; /* pairs left by each stage of the kernel; the last is survivors */
     double compute_s, wait_s;
 } trm_sweep_counts;
 

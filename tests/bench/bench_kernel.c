@@ -84,7 +84,7 @@ static void run(int tile, int dim)
     t.lo = malloc(rows * sizeof *t.lo);
     t.hi = malloc(rows * sizeof *t.hi);
     fill(&t);
-    const trm_map map = {TRM_METRIC_SQL2, dim, NULL, 0.5};
+    const trm_map map = {.metric = TRM_METRIC_SQL2, .dim = dim, .scale = 0.5};
     if (trm_workspace_create(tile, &t.work, NULL) != TRM_OK)
         exit(71);
     for (int k = 0; k < 2; k++) {

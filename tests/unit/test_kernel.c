@@ -106,7 +106,7 @@ static int wanted(const bench *t, int i, int j)
 /* Runs the tile in pieces and checks both promises. Returns the number of survivors. */
 static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
 {
-    const trm_map map = {t->metric, t->dim, t->shift, scale};
+    const trm_map map = {.metric = t->metric, .dim = t->dim, .shift = t->shift, .scale = scale};
     trm_block *a = NULL, *b = NULL;
     trm_bounds *wa = NULL, *wb = NULL;
     trm_workspace *work = NULL;

@@ -1,0 +1,271 @@
+/* Making a basis. With Y the mapped rows of the sample, a random Q of as many columns as wanted becomes an orthonormal
+ * basis of Y'Y Q, a few times over; then it is turned by the eigenvectors of (Y Q)'(Y Q), so that its leading directions
+ * are the ones that hold most. All of this may be as inexact as it likes: what the error bounds need to know is
+ * measured in the end, on the float32 directions as they are. */
+#include "kernel/basis.h"
+
+#include "base/alloc.h"
+#include "base/random.h"
+#include "kernel/lapack.h"
+#include "kernel/scan.h"
+#include "metric/metric.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+enum { MOST = 256, ITERATIONS = 2, PROBES = 64, SAMPLE = 4096, SAMPLE_FLOATS = 1 << 21, SAMPLE_LEAST = 256 };
+
+static const int candidates[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
+enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
+
+/* Beyond two thirds of the dimensions there is nothing to gain. */
+int trm_basis_most(int dim)
+{
+    const int most = 2 * dim / 3;
+    return most < 1 ? 1 : most > MOST ? MOST : most;
+}
+
+int64_t trm_basis_sample(int64_t rows, int dim)
+{
+    int64_t count = SAMPLE_FLOATS / dim;
+    count = count > SAMPLE ? SAMPLE : count < SAMPLE_LEAST ? SAMPLE_LEAST : count;
+    return rows / 4 < count
+               ? (rows / 4 < SAMPLE_LEAST ? (rows < SAMPLE_LEAST ? rows : SAMPLE_LEAST) : rows / 4)
+               : count;
+}
+
+int trm_basis_candidate(const trm_basis *basis, int i)
+{
+    return i >= 0 && i < (int)CANDIDATES && candidates[i] <= basis->widths ? candidates[i] : 0;
+}
+
+int64_t trm_basis_bytes(int dim)
+{
+    return (int64_t)sizeof(trm_basis) + (int64_t)trm_basis_most(dim) * dim * (int64_t)sizeof(float);
+}
+
+/* What is computed with. y: rows x dim; q: widths x dim; z = y q', rows x widths. */
+typedef struct work {
+    int rows, dim, widths;
+    double *y, *n, *rest, *q, *turned, *z, *small, *tau, *lapack, *product, *exact;
+    int lapack_size;
+} work;
+
+static int64_t lapack_size(int widths)
+{
+    return 64 * (int64_t)widths; /* blocks of up to 64 columns */
+}
+
+int64_t trm_basis_scratch_bytes(int64_t rows, int dim)
+{
+    const int64_t widths = trm_basis_most(dim);
+    return (rows * dim + 2 * rows + 2 * widths * dim + rows * widths + widths * widths + widths +
+            lapack_size((int)widths) + 2 * PROBES * rows) *
+           (int64_t)sizeof(double);
+}
+
+static void free_work(work *w)
+{
+    double *const all[] = {w->y,     w->n,   w->rest,   w->q,       w->turned, w->z,
+                           w->small, w->tau, w->lapack, w->product, w->exact};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        trm_free(all[i]);
+}
+
+static trm_status make_work(int64_t rows, int dim, work *w, trm_error *err)
+{
+    const int64_t widths = trm_basis_most(dim);
+    *w = (work){.dim = dim, .widths = (int)widths, .lapack_size = (int)lapack_size((int)widths)};
+    w->y = trm_alloc(rows * dim, sizeof(double));
+    w->n = trm_alloc(rows, sizeof(double));
+    w->rest = trm_alloc(rows, sizeof(double));
+    w->q = trm_alloc(widths * dim, sizeof(double));
+    w->turned = trm_alloc(widths * dim, sizeof(double));
+    w->z = trm_alloc(rows * widths, sizeof(double));
+    w->small = trm_alloc(widths * widths, sizeof(double));
+    w->tau = trm_alloc(widths, sizeof(double));
+    w->lapack = trm_alloc(w->lapack_size, sizeof(double));
+    w->product = trm_alloc(PROBES * rows, sizeof(double));
+    w->exact = trm_alloc(PROBES * rows, sizeof(double));
+    if (w->y && w->n && w->rest && w->q && w->turned && w->z && w->small && w->tau && w->lapack &&
+        w->product && w->exact)
+        return TRM_OK;
+    free_work(w);
+    return trm_fail_memory(err, "a sample of rows", rows * (dim + widths), sizeof(double));
+}
+
+/* The finite rows, mapped. */
+static void take_rows(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
+                      float *mapped, work *w)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        const double n = trm_map_row(map, sample + i * map->dim, norm2[i], 0, map->dim, mapped);
+        if (!(n <= 0x1p96))
+            continue;
+        for (int k = 0; k < map->dim; k++)
+            w->y[(int64_t)w->rows * map->dim + k] = (double)mapped[k];
+        w->n[w->rows++] = n;
+    }
+}
+
+/* Makes the rows of q orthonormal: as columns of a column-major matrix they are the Q of a QR. */
+static bool orthonormalise(work *w)
+{
+    int info = 0;
+    dgeqrf_(&w->dim, &w->widths, w->q, &w->dim, w->tau, w->lapack, &w->lapack_size, &info);
+    if (info == 0)
+        dorgqr_(&w->dim, &w->widths, &w->widths, w->q, &w->dim, w->tau, w->lapack, &w->lapack_size, &info);
+    return info == 0;
+}
+
+static void project(work *w)
+{
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, w->rows, w->widths, w->dim, 1.0, w->y, w->dim, w->q,
+                w->dim, 0.0, w->z, w->widths);
+}
+
+/* Turns q so that its first rows hold most of the sample; z follows. */
+static bool sort_directions(work *w)
+{
+    const int k = w->widths, dim = w->dim;
+    int info = 0;
+    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, k, w->rows, 1.0, w->z, k, 0.0, w->small, k);
+    /* read by columns it is the upper half; eigenvector j is row j then, and the last has the largest value */
+    dsyev_("V", "U", &k, w->small, &k, w->tau, w->lapack, &w->lapack_size, &info);
+    if (info != 0)
+        return false;
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, k, dim, k, 1.0, w->small, k, w->q, dim, 0.0,
+                w->turned, dim);
+    for (int j = 0; j < k; j++)
+        memcpy(w->q + (int64_t)j * dim, w->turned + (int64_t)(k - 1 - j) * dim, (size_t)dim * sizeof *w->q);
+    project(w);
+    return true;
+}
+
+static bool find_directions(work *w)
+{
+    for (int k = 0; k < w->widths; k++)
+        trm_random_normals(1, (uint64_t)k, w->dim, w->q + (int64_t)k * w->dim);
+    bool found = orthonormalise(w);
+    for (int i = 0; i < ITERATIONS && found; i++) {
+        project(w);
+        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, w->widths, w->dim, w->rows, 1.0, w->z, w->widths,
+                    w->y, w->dim, 0.0, w->q, w->dim);
+        found = orthonormalise(w);
+    }
+    if (found)
+        project(w);
+    return found && sort_directions(w);
+}
+
+/* The part of the probes' pairs that stays below each probe's distance to its nearest row, in units of v, when the
+ * products are bounded by the leading directions and the norms of the rest. */
+static double part_left(const work *w, int probes, double centre)
+{
+    const int step = w->rows / probes;
+    int64_t left = 0;
+    for (int p = 0; p < probes; p++) {
+        const double *exact = w->exact + (int64_t)p * w->rows, *product = w->product + (int64_t)p * w->rows;
+        const int64_t self = (int64_t)p * step;
+        double nearest = INFINITY;
+        for (int j = 0; j < w->rows; j++)
+            nearest = j != self ? fmin(nearest, centre * (w->n[self] + w->n[j]) / 2.0 - exact[j]) : nearest;
+        for (int j = 0; j < w->rows; j++) {
+            const double bound = product[j] + sqrt(w->rest[self] * w->rest[j]);
+            left += j != self && centre * (w->n[self] + w->n[j]) / 2.0 - bound <= nearest;
+        }
+    }
+    return (double)left / probes / (w->rows - 1);
+}
+
+/* The width of least cost. A pair costs its columns in the first stage, and what is left of it about twice the
+ * dimensions and a constant in the second; either side's window may keep it. */
+static void choose_width(work *w, trm_metric metric, trm_basis *basis)
+{
+    const double centre = metric == TRM_METRIC_SQL2 || metric == TRM_METRIC_L2 ? 1.0 : 0.0;
+    const int probes = w->rows < PROBES ? w->rows : PROBES, step = w->rows / probes, rows = w->rows;
+    double least = INFINITY;
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, probes, rows, w->dim, 1.0, w->y, step * w->dim, w->y,
+                w->dim, 0.0, w->exact, rows);
+    memcpy(w->rest, w->n, (size_t)rows * sizeof *w->rest);
+    for (int i = 0, from = 0, to; (to = trm_basis_candidate(basis, i)) != 0; i++, from = to) {
+        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, probes, rows, to - from, 1.0, w->z + from,
+                    step * w->widths, w->z + from, w->widths, from > 0 ? 1.0 : 0.0, w->product, rows);
+        for (int j = 0; j < rows; j++) {
+            for (int k = from; k < to; k++)
+                w->rest[j] -= w->z[(int64_t)j * w->widths + k] * w->z[(int64_t)j * w->widths + k];
+            w->rest[j] = w->rest[j] > 0.0 ? w->rest[j] : 0.0;
+        }
+        const double left = 2.0 * part_left(w, probes, centre);
+        const double cost = to + 4.0 + left * (2.0 * w->dim + 1500.0);
+        if (cost < least) {
+            least = cost;
+            basis->width = to;
+        }
+    }
+}
+
+/* The Frobenius norm of Q'Q - I. The canonical dots are off by less than dim 2^-53 each. */
+static double measure_defect(const trm_basis *basis)
+{
+    double sum = 0.0;
+    for (int i = 0; i < basis->widths; i++)
+        for (int j = 0; j <= i; j++) {
+            const double off = fabs(trm_dot(basis->direction + (int64_t)i * basis->dim,
+                                            basis->direction + (int64_t)j * basis->dim, basis->dim) -
+                                    (i == j)) +
+                               basis->dim * 0x1p-52;
+            sum += (i == j ? 1.0 : 2.0) * off * off;
+        }
+    return sqrt(sum) * (1.0 + 0x1p-20);
+}
+
+static void set_directions(const work *w, bool found, trm_basis *basis)
+{
+    for (int i = 0; i < basis->widths; i++)
+        for (int k = 0; k < basis->dim; k++)
+            basis->direction[(int64_t)i * basis->dim + k] =
+                found ? (float)w->q[(int64_t)i * basis->dim + k] : (float)(i == k);
+    basis->defect = measure_defect(basis);
+}
+
+trm_status trm_basis_create(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
+                            trm_basis **result, trm_error *err)
+{
+    const int dim = map->dim, most = trm_basis_most(dim);
+    work w;
+    *result = NULL;
+    trm_basis *basis = trm_alloc_zero(1, sizeof *basis);
+    if (basis == NULL)
+        return trm_fail_memory(err, "a basis", 1, sizeof *basis);
+    *basis = (trm_basis){.dim = dim, .widths = most, .width = 1};
+    basis->direction = trm_alloc_zero((int64_t)most * dim, sizeof *basis->direction);
+    trm_status status = basis->direction == NULL
+                            ? trm_fail_memory(err, "a basis", (int64_t)most * dim, sizeof(float))
+                            : make_work(rows, dim, &w, err);
+    if (status != TRM_OK) {
+        trm_basis_destroy(&basis);
+        return status;
+    }
+    take_rows(sample, norm2, rows, map, basis->direction, &w); /* a place for one mapped row */
+    /* half as many directions as rows, so that the rest of these rows is not much less than that of others */
+    if (w.rows / 2 < most)
+        w.widths = basis->widths = w.rows / 2 < 1 ? 1 : w.rows / 2;
+    const bool found = w.rows > 1 && find_directions(&w);
+    set_directions(&w, found, basis);
+    if (found)
+        choose_width(&w, map->metric, basis);
+    free_work(&w);
+    *result = basis;
+    return TRM_OK;
+}
+
+void trm_basis_destroy(trm_basis **basis)
+{
+    if (*basis == NULL)
+        return;
+    trm_free((*basis)->direction);
+    trm_free(*basis);
+    *basis = NULL;
+}
