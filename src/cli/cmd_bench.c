@@ -4,6 +4,7 @@
 #include "cli/tables.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/order.h"
 #include "job/facts.h"
@@ -22,7 +23,7 @@
 enum { LARGE, TILE, SHAPES, LARGE_ROWS = 1024 };
 
 /* What one round showed, in the order of what is told of it. */
-enum { EFFECTIVE, RATIO, NEGATIVES_S, POSITIVES_S, CYCLES_PER_PAIR, RATIO_IN_CYCLES, NUMBERS };
+enum { EFFECTIVE, RATIO, NEGATIVES_S, POSITIVES_S, MINING_S, CYCLES_PER_PAIR, RATIO_IN_CYCLES, NUMBERS };
 
 typedef struct sample {
     trm_rate peak[SHAPES]; /* the mean of before and after */
@@ -150,14 +151,15 @@ static double squared(int64_t rows)
     return (double)rows * (double)rows;
 }
 
-/* What a mining that was just done showed, but for the ratios. */
-static void take_numbers(const bench *b, double cycles, double *number)
+/* What a mining that was just done showed, but for the ratios. seconds: with all that belongs to it. */
+static void take_numbers(const bench *b, double seconds, double cycles, double *number)
 {
     const trm_mine_summary *s = &b->summary;
     const double rows = (double)s->anchors.total, pairs = rows * (rows - 1.0) / 2.0;
     const double flops = 2.0 * squared(s->anchors.total) * (double)b->dim;
     number[NEGATIVES_S] = s->negatives_s;
     number[POSITIVES_S] = s->positives_s;
+    number[MINING_S] = seconds;
     number[EFFECTIVE] = s->negatives_s > 0.0 ? flops / s->negatives_s / 1e9 : 0.0;
     number[CYCLES_PER_PAIR] = pairs > 0.0 ? cycles / pairs : 0.0;
 }
@@ -168,15 +170,18 @@ static trm_status run_round(bench *b, sample *round, trm_error *err)
     char hash[sizeof b->summary.result_hash];
     memcpy(hash, b->summary.result_hash, sizeof hash);
     b->run->counted = 0.0;
+    MPI_Barrier(b->comm);
+    const double start = trm_clock();
     trm_status status =
         trm_mine(b->run, b->rows, &b->cli->settings->mine, NULL, NULL, &b->summary, NULL, err);
     if (status != TRM_OK)
         return status;
     if (round > b->round && strcmp(hash, b->summary.result_hash) != 0) /* equal on all ranks */
         return trm_fail(err, TRM_ERR_INTERNAL, "bench: a round found other triplets than the one before");
-    double cycles = b->run->counted;
+    double cycles = b->run->counted, seconds = trm_clock() - start;
     MPI_Allreduce(MPI_IN_PLACE, &cycles, 1, MPI_DOUBLE, MPI_SUM, b->comm);
-    take_numbers(b, cycles, round->number);
+    MPI_Allreduce(MPI_IN_PLACE, &seconds, 1, MPI_DOUBLE, MPI_MAX, b->comm);
+    take_numbers(b, seconds, cycles, round->number);
     for (int k = 0; k < SHAPES; k++) {
         const trm_rate after = trm_peak_measure(&b->peak[k], b->counter);
         round->peak[k].gflops = (b->before[k].gflops + after.gflops) / 2.0;
@@ -274,9 +279,9 @@ static void print_people(const bench *b, const told *all)
 static json_t *numbers_json(const bench *b, double large, double tile, const double *number)
 {
     json_t *object =
-        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "sgemm_peak_gflops", large, "sgemm_tile_gflops", tile,
-                  "effective_gflops", number[EFFECTIVE], "ratio", number[RATIO], "negatives_s",
-                  number[NEGATIVES_S], "positives_s", number[POSITIVES_S]);
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "sgemm_peak_gflops", large, "sgemm_tile_gflops",
+                  tile, "effective_gflops", number[EFFECTIVE], "ratio", number[RATIO], "negatives_s",
+                  number[NEGATIVES_S], "positives_s", number[POSITIVES_S], "mining_s", number[MINING_S]);
     if (b->counter != NULL)
         trm_json_put_all(&object, json_pack("{s:f, s:f}", "cycles_per_pair", number[CYCLES_PER_PAIR],
                                             "ratio_in_cycles", number[RATIO_IN_CYCLES]));
@@ -304,11 +309,12 @@ static json_t *report_json(const bench *b, const told *all)
                   b->threads, "replicate", trm_rows_replicate(b->rows), "tile", b->tile, "kernel",
                   trm_run_kernel(b->run), "isa", trm_run_isa(b->run));
     trm_json_put_all(&object, numbers_json(b, all->peak[LARGE], all->peak[TILE], all->number));
-    trm_json_put_all(&object, json_pack("{s:s, s:[f, f], s:f, s:o, s:s, s:o}", "ratio_to",
-                                        b->better == TILE ? "sgemm_tile_gflops" : "sgemm_peak_gflops",
-                                        "ratio_spread", all->least, all->most, "float64_per_anchor",
-                                        all->decided, "certify", trm_certify_json(s, trm_run_kernel(b->run)),
-                                        "result_hash", s->result_hash, "rounds", rounds_json(b)));
+    trm_json_put_all(&object,
+                     json_pack("{s:s, s:[f, f], s:f, s:f, s:o, s:s, s:o}", "ratio_to",
+                               b->better == TILE ? "sgemm_tile_gflops" : "sgemm_peak_gflops", "ratio_spread",
+                               all->least, all->most, "arrange_s", s->arrange_s, "float64_per_anchor",
+                               all->decided, "certify", trm_certify_json(s, trm_run_kernel(b->run)),
+                               "result_hash", s->result_hash, "rounds", rounds_json(b)));
     return object;
 }
 

@@ -18,7 +18,7 @@ def read(name):
     with open(f"{name}.json") as file:
         return json.load(file)
 
-KEYS = {"sgemm_peak_gflops", "sgemm_tile_gflops", "effective_gflops", "ratio", "negatives_s", "positives_s"}
+KEYS = {"sgemm_peak_gflops", "sgemm_tile_gflops", "effective_gflops", "ratio", "negatives_s", "positives_s", "mining_s"}
 CYCLES = {"cycles_per_pair", "ratio_in_cycles"}  # where the machine tells
 mined = read("mined")
 for name, rounds, ranks, threads in (("synthetic", 2, 1, 1), ("store", 3, 1, 2), ("ranks", 2, 3, 1)):
@@ -37,6 +37,7 @@ for name, rounds, ranks, threads in (("synthetic", 2, 1, 1), ("store", 3, 1, 2),
     for one in r["rounds"]:
         assert abs(one["ratio"] * one[better] / one["effective_gflops"] - 1) < 1e-9, (name, one)
         assert abs(one["effective_gflops"] * 1e9 * one["negatives_s"] / (2 * 8 * 300 * 300) - 1) < 1e-9, (name, one)
+        assert one["mining_s"] > one["negatives_s"] + one["positives_s"], (name, one)
     assert r["ratio_spread"] == [min(each["ratio"]), max(each["ratio"])], (name, r)
     assert r["float64_per_anchor"] == r["certify"]["float64"] / mined["anchors"]["valid"], (name, r)
     assert r["certify"]["kernel"] == r["kernel"], (name, r)
