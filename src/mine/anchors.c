@@ -127,6 +127,11 @@ static int64_t sweep_bytes_of(const trm_anchors *anchors, trm_sweep_size size)
                                 : trm_sweep_state_bytes(pool->anchors, size, &nothing);
 }
 
+static bool has_looked(const trm_anchors *anchors)
+{
+    return anchors->near != NULL && trm_near_looked(anchors->near);
+}
+
 /* Bytes of a panel's state on this rank: the positives sweep with its visiting copies; then positives that
  * stay, negatives and their visiting copies; or the triplets being put together. */
 static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
@@ -144,7 +149,10 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
     const int64_t giving =
         anchors->near != NULL ? trm_near_give_bytes(anchors->near, most_slots(anchors)) : 0;
     const int64_t thresholds = found + given + (scratch > giving ? scratch : giving);
-    const int64_t negatives = kept + sweep_bytes_of(anchors, (trm_sweep_size){second, size->negatives}) +
+    /* after a first look, in which all may come short, those that ask again have a state of their own */
+    const int64_t first_look = has_looked(anchors) ? state : 0;
+    const int64_t negatives = kept + first_look +
+                              sweep_bytes_of(anchors, (trm_sweep_size){second, size->negatives}) +
                               trm_sweep_block_bytes(anchors->run, rows, size->negatives[0]);
     const int64_t triplets =
         anchors->keep
@@ -197,7 +205,8 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
     const int64_t shard = trm_rows_largest_shard(rows), other = trm_rows_largest_shard(store);
     /* offsets of both states, those being made, those that travel; and which panel a row is in */
     const int64_t shapes = anchors->negatives->type->shapes,
-                  tables = rows->teams > 1 ? 5 * shapes : 2 * shapes, counted = anchors->size != NULL ? 2 : 0;
+                  tables = (rows->teams > 1 ? 5 : 2) * shapes + (has_looked(anchors) ? 2 * shapes + 1 : 0),
+                  counted = anchors->size != NULL ? 2 : 0;
     int64_t bytes = trm_pool_is_one_set(anchors->pool) ? trm_sweep_bytes(anchors->run, rows, shard, NULL, 0)
                     : anchors_travel(anchors->pool)
                         ? trm_sweep_bytes(anchors->run, store, other, rows, shard)
@@ -498,6 +507,38 @@ trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool s
     if (!anchors->keep)
         trm_state_destroy(&panel->positives);
     return trm_agree(anchors->run->comm, trm_state_ask(panel->negatives, err), err);
+}
+
+/* The fields of a kind of the panel's rows, which have the same slots in both. */
+static void copy_rows(const trm_panel *panel, trm_field_kind kind, const trm_state *from, trm_state *into)
+{
+    for (int f = 0; f < from->type->fields; f++) {
+        const trm_field *field = &from->type->field[f];
+        for (int64_t k = 0; k < panel->count && field->kind == kind; k++) {
+            const int64_t row = panel->row[k], slots = trm_state_count(into, field->shape, row);
+            if (slots > 0)
+                memcpy((char *)into->field[f] + into->offset[field->shape][row] * (int64_t)field->bytes,
+                       (const char *)from->field[f] + from->offset[field->shape][row] * (int64_t)field->bytes,
+                       (size_t)slots * field->bytes);
+        }
+    }
+}
+
+trm_status trm_panel_pick(const trm_anchors *anchors, const trm_panel *panel, int64_t *row, int64_t count,
+                          trm_panel *part, trm_error *err)
+{
+    *part = (trm_panel){.row = row, .count = count};
+    trm_status status =
+        create_state(anchors, part, negatives_slots, anchors->negatives->type, &part->negatives, err);
+    if (status != TRM_OK)
+        return status;
+    copy_rows(part, TRM_FIELD_GIVEN, panel->negatives, part->negatives);
+    return trm_agree(anchors->run->comm, trm_state_ask(part->negatives, err), err);
+}
+
+void trm_panel_put_back(trm_panel *panel, const trm_panel *part)
+{
+    copy_rows(part, TRM_FIELD_FOUND, part->negatives, panel->negatives);
 }
 
 void trm_panel_close(trm_panel *panel)

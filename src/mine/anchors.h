@@ -89,6 +89,12 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
  * Collective. Errors: MEMORY. */
 trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool settled,
                             trm_error *err) TRM_MUST_CHECK;
+/* A panel of some rows of another that is settled, ascending: its negatives' state has what these were given there, and nothing
+ * found. It takes the list of rows, also after a failure. Collective. The caller closes it. Errors: MEMORY. */
+trm_status trm_panel_pick(const trm_anchors *anchors, const trm_panel *panel, int64_t *row, int64_t count,
+                          trm_panel *part, trm_error *err) TRM_MUST_CHECK;
+/* Takes what was found for the rows of the part. */
+void trm_panel_put_back(trm_panel *panel, const trm_panel *part);
 /* A row's positives, trm_anchors_pairs of them by ascending (d, id), once they are settled and if they are kept. */
 trm_candidate *trm_panel_pairs(const trm_panel *panel, int64_t row);
 void trm_panel_close(trm_panel *panel);

@@ -50,6 +50,18 @@ static int64_t list_length(const trm_negatives *negatives, int64_t there)
     return smaller(all_ranks ? filters->last : smaller(before + chosen, filters->last), there);
 }
 
+int64_t trm_choice_first_look(const trm_negatives *negatives)
+{
+    enum { SPARE = 1 };
+    const int64_t length = list_length(negatives, negatives->rows);
+    if (negatives->policy->key != NULL)
+        return 0;
+    for (int f = 0; f < TRM_FILTERS && asks_in_sweep(negatives); f++)
+        if (f != TRM_FILTER_NOT_NEAR_POSITIVE && trm_filters_has(&negatives->filters, (trm_filter)f))
+            return 0;
+    return asks_in_sweep(negatives) ? length + SPARE : length;
+}
+
 /* Of the second list. Nearest ones of which all are seen need none: a place in the list is a rank. */
 static int64_t nearer_length(const trm_negatives *negatives, int64_t there)
 {

@@ -22,6 +22,10 @@ bool trm_choice_is_asked(const trm_negatives *negatives);
 /* Where that query takes what it asks for by --not-near-positive, if it does: the ids of the rows near any of an anchor's
  * positives, ascending, then INT64_MAX. It is the state's last field, and alone in its shape. */
 int64_t *trm_choice_near(const trm_state *state, int64_t row, int64_t *room);
+/* Of how many of an anchor's nearest negatives the choice nearly always follows, where it goes by the nearest and what a filter
+ * removes beside what is near a positive is not counted in the sweep; else 0. Then to offer these to the query does what a
+ * sweep would do, for every anchor whose window does not reach beyond them. */
+int64_t trm_choice_first_look(const trm_negatives *negatives);
 /* Of a trm_negatives_policy, once that query is settled. answer serves any list of draws that is field 0. */
 int64_t trm_choice_answer(const trm_negatives *negatives, const trm_state *state, int64_t row,
                           const trm_candidate *pair, int64_t i, trm_answer *answers);

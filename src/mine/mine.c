@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/hash_sum.h"
 #include "mine/checkpoint.h"
+#include "mine/choice.h"
+#include "mine/first_look.h"
 #include "mine/mining.h"
 #include "mine/near.h"
 #include "mine/options.h"
@@ -310,7 +312,9 @@ static trm_status run_panel(trm_mining *job, int64_t index, trm_error *err)
     if (status == TRM_OK) {
         MPI_Barrier(job->run->comm);
         const moment start = moment_now(job);
-        status = trm_mine_checkpoint_sweep(&job->checkpoint, err);
+        status = job->near != NULL && trm_near_looked(job->near)
+                     ? trm_first_look_finish(&job->anchors, job->near, &panel, job->sweep, &job->counts, err)
+                     : trm_mine_checkpoint_sweep(&job->checkpoint, err);
         add_for_negatives(job, start);
     }
     if (status == TRM_OK && counts(job)) {
@@ -570,6 +574,17 @@ static trm_status plan_listing(trm_mining *job, trm_error *err)
     return plan(job, each, err);
 }
 
+/* How many of its negatives each anchor is to find while what is near positives is found: of one set, whose anchors are the
+ * same rows, if there is memory for all anchors at once. A job that is kept does not: its sweeps can go on, and that one can't. */
+static int64_t first_look(const trm_mining *job)
+{
+    const trm_checkpoint *place = job->run->checkpoint;
+    return trm_pool_is_one_set(&job->pool) && !job->options.lone && job->anchors.panels <= 1 &&
+                   (place == NULL || place->save == NULL)
+               ? trm_choice_first_look(&job->negatives)
+               : 0;
+}
+
 /* Finds what is near a positive, and plans again with it. Of two sets that takes a sweep of the store with itself, before
  * there is any other. */
 static trm_status find_near(trm_mining *job, trm_error *err)
@@ -581,9 +596,12 @@ static trm_status find_near(trm_mining *job, trm_error *err)
                                                   : trm_sweep_create(job->run, pool->store, NULL,
                                                                      job->options.metric, &of_store, err);
     if (status == TRM_OK) {
-        const trm_near_task task = {job->run, pool, of_store != NULL ? of_store : job->sweep,
+        const trm_near_task task = {job->run,
+                                    pool,
+                                    of_store != NULL ? of_store : job->sweep,
                                     job->negatives.filters.bound[TRM_FILTER_NOT_NEAR_POSITIVE],
-                                    job->options.reserve};
+                                    job->options.reserve,
+                                    first_look(job)};
         status = trm_near_find(&task, &job->counts, &job->near, err);
     }
     trm_sweep_destroy(&of_store);
@@ -591,7 +609,14 @@ static trm_status find_near(trm_mining *job, trm_error *err)
     if (status != TRM_OK)
         return status;
     const int64_t each = job->anchors.each;
+    trm_error unheard = TRM_ERROR_INIT;
     trm_anchors_destroy(&job->anchors);
+    if (trm_near_looked(job->near)) {
+        if (plan(job, each, &unheard) == TRM_OK && job->anchors.panels <= 1)
+            return TRM_OK;
+        trm_near_forget_nearest(job->near); /* and with panels, or not at all */
+        trm_anchors_destroy(&job->anchors);
+    }
     return plan(job, each, err);
 }
 

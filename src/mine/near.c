@@ -1,7 +1,8 @@
 /* What is near a positive; see near.h.
  *
- * The first sweep counts what is near a row and keeps the first few of it. Rows near which there are more ask a second
- * time, with a slot for each. The lists then move to where they can be asked for by row id (par/lookup.h). */
+ * The first sweep counts what is near a row and keeps the first few of it; on the way it may keep each row's nearest ones,
+ * too. Rows near which there are more ask a second time, with a slot for each. The lists then move to where they can be
+ * asked for by row id (par/lookup.h). */
 #include "mine/near_inner.h"
 
 #include "base/alloc.h"
@@ -14,36 +15,49 @@
 
 /* ---- the sweeps ---- */
 
-enum { FIELD_COUNT, FIELD_LIST }; /* each of the shape of that number */
+enum { FIELD_COUNT, FIELD_NEAREST }; /* and last what is near */
+enum { SHAPE_COUNT, SHAPE_LIST = TRM_LISTING_SHAPE, SHAPE_NEAREST, SHAPES };
+
+static trm_candidate *nearest_of(const trm_state *state, int64_t row, int64_t *count)
+{
+    *count = trm_state_count(state, SHAPE_NEAREST, row);
+    return (trm_candidate *)state->field[FIELD_NEAREST] + state->offset[SHAPE_NEAREST][row];
+}
 
 static void window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
 {
-    (void)state;
-    (void)row;
+    const double radius = *(const double *)query->settings;
+    int64_t count;
+    const trm_candidate *nearest = nearest_of(state, row, &count);
     *lo = -INFINITY;
-    *hi = *(const double *)query->settings;
+    *hi = count > 0 && nearest[count - 1].key > radius ? nearest[count - 1].key : radius;
 }
 
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)tally;
     const double radius = *(const double *)query->settings;
-    int64_t room, *count = (int64_t *)state->field[FIELD_COUNT] + state->offset[FIELD_COUNT][row];
-    trm_candidate *list = trm_listing_of(state, row, &room);
+    int64_t room, kept, *count = (int64_t *)state->field[FIELD_COUNT] + state->offset[SHAPE_COUNT][row];
+    trm_candidate *list = trm_listing_of(state, row, &room), *nearest = nearest_of(state, row, &kept);
+    bool changed = false;
     for (int64_t i = 0; i < seen->n; i++) {
-        if (!(seen->d[i] <= radius))
+        const trm_candidate one = {seen->d[i], seen->id[i]};
+        if (kept > 0 && one.key <= nearest[kept - 1].key)
+            changed |= trm_candidate_insert(nearest, kept, one);
+        if (!(one.key <= radius))
             continue;
         if (*count < room) /* what was found here so far is counted here */
-            list[*count] = (trm_candidate){seen->d[i], seen->id[i]};
+            list[*count] = one;
         ++*count;
     }
-    return false;
+    return changed;
 }
 
 #define QUERY(relation_of)                                                                                   \
     {                                                                                                        \
-        .name = "rows near positives", .relation = (relation_of), .shapes = 2, .fields = 2,                  \
-        .field = {{"near", TRM_FIELD_FOUND, FIELD_COUNT, sizeof(int64_t), &trm_merge_sum},                   \
+        .name = "rows near positives", .relation = (relation_of), .shapes = SHAPES, .fields = 3,             \
+        .field = {{"near", TRM_FIELD_FOUND, SHAPE_COUNT, sizeof(int64_t), &trm_merge_sum},                   \
+                  {"nearest", TRM_FIELD_FOUND, SHAPE_NEAREST, sizeof(trm_candidate), &trm_merge_list},       \
                   TRM_LISTING_FIELD},                                                                        \
         .window = window, .offer = offer                                                                     \
     }
@@ -57,31 +71,50 @@ typedef struct finding {
     const trm_rows *rows; /* of the store */
     const trm_query_type *type;
     trm_sweep_counts *counts;
-    bool *asks;           /* of each row: could it be a positive of an anchor? */
-    int64_t few;          /* that the first sweep keeps */
-    int64_t *count;       /* of each row */
-    int64_t *offset, *id; /* the lists, once all are counted */
-    int64_t *slot_of[2];  /* offsets of a sweep's state */
-    int64_t base_bytes;   /* of the sweep and all that is held beside state and lists */
-    int64_t peak_bytes;   /* with these, the most on any rank */
+    bool *asks;               /* of each row: could it be a positive of an anchor? */
+    int64_t few;              /* that the first sweep keeps */
+    int64_t nearest;          /* the same of the nearest */
+    int64_t *count;           /* of each row */
+    int64_t *offset, *id;     /* the lists, once all are counted */
+    int64_t *slot_of[SHAPES]; /* offsets of a sweep's state */
+    int64_t base_bytes;       /* of the sweep and all that is held beside state and lists */
+    int64_t peak_bytes;       /* with these, the most on any rank */
 } finding;
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Of one set by label. */
+static int64_t negatives_of(const trm_rows *rows, int64_t row)
+{
+    return rows->total - rows->class_size[row];
+}
 
 /* Slots of the rows that ask, for the first sweep or the second. */
 static void set_offsets(const finding *f, bool second)
 {
     const trm_rows *rows = f->rows;
     int64_t *const *at = f->slot_of;
-    at[0][0] = at[1][0] = 0;
+    for (int s = 0; s < SHAPES; s++)
+        at[s][0] = 0;
     for (int64_t row = 0; row < rows->count; row++) {
         const bool asks = second ? f->count[row] > f->few : f->asks[row];
-        at[0][row + 1] = at[0][row] + asks;
-        at[1][row + 1] = at[1][row] + (!asks ? 0 : second ? f->count[row] : f->few);
+        const int64_t nearest =
+            asks && !second && f->nearest > 0 ? least(f->nearest, negatives_of(rows, row)) : 0;
+        at[SHAPE_COUNT][row + 1] = at[SHAPE_COUNT][row] + asks;
+        at[SHAPE_LIST][row + 1] = at[SHAPE_LIST][row] + (!asks ? 0 : second ? f->count[row] : f->few);
+        at[SHAPE_NEAREST][row + 1] = at[SHAPE_NEAREST][row] + nearest;
     }
 }
 
 static int64_t state_bytes(const finding *f)
 {
-    const int64_t rows = f->rows->count, slots[TRM_SHAPES] = {f->slot_of[0][rows], f->slot_of[1][rows]};
+    const int64_t rows = f->rows->count;
+    int64_t slots[TRM_SHAPES] = {0};
+    for (int s = 0; s < SHAPES; s++)
+        slots[s] = f->slot_of[s][rows];
     return trm_sweep_state_bytes(f->rows, (trm_sweep_size){f->type, slots}, NULL);
 }
 
@@ -91,18 +124,25 @@ static int64_t largest_of(const finding *f, int64_t bytes)
     return bytes;
 }
 
-/* Keeps a few in the first sweep if they fit; refuses where not even counting does. Collective. */
-static trm_status choose_few(finding *f, trm_error *err)
+/* What the first sweep needs with so many slots a row. Collective. */
+static int64_t first_bytes(finding *f, int64_t few, int64_t nearest)
+{
+    f->few = few;
+    f->nearest = nearest;
+    set_offsets(f, false);
+    return largest_of(f, f->base_bytes + state_bytes(f));
+}
+
+/* Keeps the nearest, and a few of what is near, in the first sweep if they fit; refuses where not even counting does.
+ * Collective. */
+static trm_status choose_slots(finding *f, trm_error *err)
 {
     enum { FEW = 8 };
     const trm_run *run = f->task->run;
-    f->few = FEW;
-    set_offsets(f, false);
-    if (largest_of(f, f->base_bytes + state_bytes(f)) <= run->mem_per_rank)
+    if (first_bytes(f, FEW, f->task->nearest) <= run->mem_per_rank ||
+        first_bytes(f, FEW, 0) <= run->mem_per_rank)
         return TRM_OK;
-    f->few = 0;
-    set_offsets(f, false);
-    const int64_t need = largest_of(f, f->base_bytes + state_bytes(f));
+    const int64_t need = first_bytes(f, 0, 0);
     trm_status status = TRM_OK;
     if (need > run->mem_per_rank)
         status = trm_run_refuse(run, "to count the rows near positives needs at least", need, err);
@@ -115,7 +155,8 @@ static trm_status sweep(finding *f, trm_state **state, trm_error *err)
     const trm_near_task *task = f->task;
     const trm_rows *rows = f->rows;
     const trm_query query = {f->type, &task->radius};
-    const int64_t *offset[TRM_SHAPES] = {f->slot_of[0], f->slot_of[1]};
+    const int64_t *offset[TRM_SHAPES] = {f->slot_of[SHAPE_COUNT], f->slot_of[SHAPE_LIST],
+                                         f->slot_of[SHAPE_NEAREST]};
     trm_status status = trm_state_create(f->type, rows->count, rows->id, rows->label, offset, state, err);
     if (status == TRM_OK)
         status = trm_state_ask(*state, err);
@@ -142,25 +183,49 @@ static void take_lists(finding *f, const trm_state *state)
     }
 }
 
-/* Makes room for what was counted, if it fits: now, in the second sweep, and while the lists move. Collective. */
-static trm_status make_room(finding *f, const trm_state *first, trm_error *err)
+/* Takes the nearest of all rows out of the state of the first sweep, which is complete. */
+static void take_nearest(const finding *f, trm_near *near, trm_state *state)
 {
-    const trm_run *run = f->task->run;
-    const int64_t rows = f->rows->count, word = (int64_t)sizeof(int64_t);
-    for (int64_t row = 0; row < rows; row++) {
-        f->count[row] = trm_state_count(first, FIELD_COUNT, row) > 0
-                            ? ((const int64_t *)first->field[FIELD_COUNT])[first->offset[FIELD_COUNT][row]]
-                            : 0;
-        f->offset[row + 1] = f->offset[row] + f->count[row];
-    }
-    const int64_t lists = f->offset[rows] * word, before = state_bytes(f);
+    if (f->nearest == 0)
+        return;
+    near->looked = true;
+    near->nearest = state->field[FIELD_NEAREST];
+    near->nearest_offset = state->offset[SHAPE_NEAREST];
+    state->field[FIELD_NEAREST] = NULL;
+    state->offset[SHAPE_NEAREST] = NULL;
+}
+
+/* The most bytes that any rank needs to list what was counted: now, in the second sweep, and while the lists move; with
+ * the nearest, if they are kept. Collective. */
+static int64_t listing_bytes(finding *f, const trm_near *near, int64_t before)
+{
+    const int64_t lists = f->offset[f->rows->count] * (int64_t)sizeof(int64_t),
+                  nearest = trm_near_nearest_bytes(near);
     set_offsets(f, true);
-    const int64_t after = state_bytes(f), moving = 2 * lists;
-    const int64_t then[] = {before, after, moving, trm_near_most_bytes(f->task->pool)};
+    const int64_t then[] = {before, state_bytes(f) + nearest, 2 * lists + nearest,
+                            trm_near_most_bytes(f->task->pool) + nearest};
     int64_t beside = 0;
     for (size_t k = 0; k < sizeof then / sizeof *then; k++)
         beside = then[k] > beside ? then[k] : beside;
-    f->peak_bytes = largest_of(f, f->base_bytes + lists + beside);
+    return largest_of(f, f->base_bytes + lists + beside);
+}
+
+/* Makes room for what was counted, if it fits. Collective. */
+static trm_status make_room(finding *f, trm_near *near, const trm_state *first, trm_error *err)
+{
+    const trm_run *run = f->task->run;
+    const int64_t rows = f->rows->count, before = state_bytes(f);
+    for (int64_t row = 0; row < rows; row++) {
+        f->count[row] = trm_state_count(first, SHAPE_COUNT, row) > 0
+                            ? ((const int64_t *)first->field[FIELD_COUNT])[first->offset[SHAPE_COUNT][row]]
+                            : 0;
+        f->offset[row + 1] = f->offset[row] + f->count[row];
+    }
+    f->peak_bytes = listing_bytes(f, near, before);
+    if (f->peak_bytes > run->mem_per_rank && near->looked) {
+        trm_near_forget_nearest(near);
+        f->peak_bytes = listing_bytes(f, near, before);
+    }
     trm_status status = TRM_OK;
     if (f->peak_bytes > run->mem_per_rank) {
         status = trm_run_refuse(run, "the rows near positives were counted; to list them needs at least",
@@ -174,18 +239,20 @@ static trm_status make_room(finding *f, const trm_state *first, trm_error *err)
 }
 
 /* Both sweeps. Collective. */
-static trm_status find_lists(finding *f, trm_error *err)
+static trm_status find_lists(finding *f, trm_near *near, trm_error *err)
 {
     trm_state *state = NULL;
-    trm_status status = choose_few(f, err);
+    trm_status status = choose_slots(f, err);
     if (status == TRM_OK)
         status = sweep(f, &state, err);
-    if (status == TRM_OK)
-        status = make_room(f, state, err);
+    if (status == TRM_OK) {
+        take_nearest(f, near, state);
+        status = make_room(f, near, state, err);
+    }
     if (status == TRM_OK)
         take_lists(f, state);
     trm_state_destroy(&state);
-    const int64_t again = f->slot_of[0] != NULL ? f->slot_of[0][f->rows->count] : 0;
+    const int64_t again = f->slot_of[SHAPE_COUNT] != NULL ? f->slot_of[SHAPE_COUNT][f->rows->count] : 0;
     if (status != TRM_OK || largest_of(f, again) == 0)
         return status;
     status = sweep(f, &state, err);
@@ -215,7 +282,7 @@ static int64_t base_bytes(const trm_near_task *task)
     const trm_pool *pool = task->pool;
     const trm_rows *rows = pool->store;
     const int64_t shard = trm_rows_largest_shard(rows), asking = trm_rows_largest_shard(pool->anchors),
-                  tables = rows->teams > 1 ? 10 : 4, arrays = 4, of_anchors = 2;
+                  tables = (rows->teams > 1 ? 5 : 2) * SHAPES, arrays = 2 + SHAPES, of_anchors = 2;
     int64_t bytes = trm_sweep_bytes(task->run, rows, shard, NULL, 0) + task->reserve +
                     (tables + arrays) * 8 * (shard + 1) + of_anchors * 8 * (asking + 1) +
                     shard * (int64_t)sizeof(bool);
@@ -230,11 +297,13 @@ static trm_status begin(const trm_near_task *task, finding *f, trm_near *near, t
     f->asks = trm_alloc_zero(rows, sizeof *f->asks);
     f->count = trm_alloc_zero(rows, sizeof *f->count);
     f->offset = trm_alloc_zero(rows + 1, sizeof *f->offset);
-    for (int s = 0; s < 2; s++)
+    bool all = near != NULL && f->asks != NULL && f->count != NULL && f->offset != NULL;
+    for (int s = 0; s < SHAPES; s++) {
         f->slot_of[s] = trm_alloc_zero(rows + 1, sizeof *f->slot_of[s]);
-    if (near == NULL || f->asks == NULL || f->count == NULL || f->offset == NULL || f->slot_of[0] == NULL ||
-        f->slot_of[1] == NULL)
-        return trm_fail_memory(err, "rows near positives", rows + 1, 4 * sizeof *f->count);
+        all = all && f->slot_of[s] != NULL;
+    }
+    if (!all)
+        return trm_fail_memory(err, "rows near positives", rows + 1, (2 + SHAPES) * sizeof *f->count);
     near->run = task->run;
     near->pool = task->pool;
     near->most = trm_alloc_zero(anchors, sizeof *near->most);
@@ -249,11 +318,13 @@ static void end(finding *f)
     trm_free(f->asks);
     trm_free(f->count);
     trm_free(f->offset);
-    trm_free(f->slot_of[0]);
-    trm_free(f->slot_of[1]);
+    for (int s = 0; s < SHAPES; s++) {
+        trm_free(f->slot_of[s]);
+        f->slot_of[s] = NULL;
+    }
     trm_free(f->id);
     f->asks = NULL;
-    f->count = f->offset = f->slot_of[0] = f->slot_of[1] = f->id = NULL;
+    f->count = f->offset = f->id = NULL;
 }
 
 trm_status trm_near_find(const trm_near_task *task, trm_sweep_counts *counts, trm_near **result,
@@ -270,7 +341,7 @@ trm_status trm_near_find(const trm_near_task *task, trm_sweep_counts *counts, tr
     if (status == TRM_OK)
         status = trm_near_who_asks(task->pool, f.asks, err);
     if (status == TRM_OK)
-        status = find_lists(&f, err);
+        status = find_lists(&f, near, err);
     if (status == TRM_OK) {
         near->peak_bytes = f.peak_bytes;
         if (!listed)
@@ -288,11 +359,38 @@ trm_status trm_near_find(const trm_near_task *task, trm_sweep_counts *counts, tr
     return status;
 }
 
+bool trm_near_looked(const trm_near *near)
+{
+    return near->looked;
+}
+
+const trm_candidate *trm_near_nearest(const trm_near *near, int64_t row, int64_t *count)
+{
+    *count = near->nearest_offset[row + 1] - near->nearest_offset[row];
+    return near->nearest + near->nearest_offset[row];
+}
+
+void trm_near_forget_nearest(trm_near *near)
+{
+    trm_free(near->nearest);
+    trm_free(near->nearest_offset);
+    near->nearest = NULL;
+    near->nearest_offset = NULL;
+    near->looked = false;
+}
+
+int64_t trm_near_nearest_bytes(const trm_near *near)
+{
+    const int64_t rows = near->pool->store->count;
+    return near->looked ? near->nearest_offset[rows] * (int64_t)sizeof *near->nearest : 0;
+}
+
 void trm_near_destroy(trm_near **result)
 {
     trm_near *near = *result;
     if (near == NULL)
         return;
+    trm_near_forget_nearest(near);
     trm_lookup_destroy(&near->lookup);
     trm_free(near->most);
     trm_free(near->largest);

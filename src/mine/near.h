@@ -20,6 +20,9 @@ typedef struct trm_near_task {
     trm_sweep *sweep;     /* of its store with itself */
     double radius;
     int64_t reserve; /* bytes that the caller holds meanwhile */
+    int64_t
+        nearest; /* of one set by label: so many of each anchor's nearest negatives are to be found on the way, if they
+                        fit the memory; 0: none */
 } trm_near_task;
 
 /* Collective. counts are added to. The caller owns *near; NULL after a failure. Errors: MEMORY, also where the memory
@@ -27,6 +30,14 @@ typedef struct trm_near_task {
 trm_status trm_near_find(const trm_near_task *task, trm_sweep_counts *counts, trm_near **near,
                          trm_error *err) TRM_MUST_CHECK;
 void trm_near_destroy(trm_near **near);
+
+/* Were the nearest negatives found on the way? The same on all ranks. */
+bool trm_near_looked(const trm_near *near);
+/* Then those of a row, ascending: as many as were asked for, or all that there are; of a row without a positive or a
+ * negative none. */
+const trm_candidate *trm_near_nearest(const trm_near *near, int64_t row, int64_t *count);
+/* Gives their memory up; trm_near_looked is false from then on. */
+void trm_near_forget_nearest(trm_near *near);
 
 /* The most negatives of an anchor of this team's shard that are near any of so many of its positives. */
 int64_t trm_near_most(const trm_near *near, int64_t row, int64_t pairs);

@@ -199,7 +199,9 @@ trm_status trm_near_give(const trm_near *near, const trm_near_asker *asker, trm_
 
 int64_t trm_near_bytes(const trm_near *near)
 {
-    return trm_lookup_bytes(near->lookup) + 2 * near->pool->anchors->count * (int64_t)sizeof(int64_t);
+    const int64_t tables = near->looked ? 3 : 2;
+    return trm_lookup_bytes(near->lookup) + trm_near_nearest_bytes(near) +
+           tables * (near->pool->anchors->count + 1) * (int64_t)sizeof(int64_t);
 }
 
 int64_t trm_near_give_bytes(const trm_near *near, int64_t longest)

@@ -17,12 +17,20 @@ struct trm_near {
     int64_t listed;          /* what is near them, row by row */
     trm_lookup_load load;    /* what all others ask of this rank for theirs */
     int64_t peak_bytes;
+    bool looked; /* for the nearest negatives of each row of the shard, too: */
+    int64_t *nearest_offset;
+    trm_candidate *nearest;
 };
 
 /* What was found for the rows of this team's shard of the store: row i's list is id[offset[i]] to id[offset[i + 1] - 1]. */
 typedef struct trm_near_lists {
     const int64_t *offset, *id;
 } trm_near_lists;
+
+/* ---- near.c ---- */
+
+/* What these take, but for the offsets. */
+int64_t trm_near_nearest_bytes(const trm_near *near);
 
 /* ---- near_most.c ---- */
 

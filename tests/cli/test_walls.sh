@@ -48,7 +48,7 @@ exceptions=(
 # The files (.h, .c) of mine, loss and sweep that reach mpi.h: those that bring ranks together. All others, so each new
 # policy, query and loss, are plain C.
 with_mpi=(
-    mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/measure mine/mine mine/near mine/near_give mine/near_inner mine/near_most mine/options mine/pool mine/quantiles mine/statistics
+    mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/first_look mine/measure mine/mine mine/near mine/near_give mine/near_inner mine/near_most mine/options mine/pool mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/queries loss/survey loss/triplets
     sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
