@@ -135,49 +135,83 @@ TRM_TARGET_AVX2 static double difference_avx2(const float *x, const float *y, in
     return reduce_avx2(l, h);
 }
 
-/* Two rows by two columns: eight accumulators. */
-TRM_TARGET_AVX2 INLINE void block_avx2(const float *const a[2], const float *const b[2], int dim,
-                                       double out[4])
+/* A row as float64, zero-filled to a multiple of eight: converted once, not once for every pair. */
+TRM_TARGET_AVX2 INLINE void widen_avx2(const float *x, int dim, double *wide)
 {
-    __m256d l00 = _mm256_setzero_pd(), l01 = l00, l10 = l00, l11 = l00;
-    __m256d h00 = l00, h01 = l00, h10 = l00, h11 = l00;
-    for (int k = 0; k < dim; k += 8) {
-        __m256 x0, x1, y0, y1;
-        if (k + 8 <= dim) {
-            x0 = _mm256_loadu_ps(a[0] + k), x1 = _mm256_loadu_ps(a[1] + k);
-            y0 = _mm256_loadu_ps(b[0] + k), y1 = _mm256_loadu_ps(b[1] + k);
-        } else {
-            const __m256i mask = tail_mask(dim - k);
-            x0 = tail_avx2(a[0] + k, mask), x1 = tail_avx2(a[1] + k, mask);
-            y0 = tail_avx2(b[0] + k, mask), y1 = tail_avx2(b[1] + k, mask);
-        }
-        __m256d p0 = low_avx2(x0), p1 = low_avx2(x1), q0 = low_avx2(y0), q1 = low_avx2(y1);
-        l00 = _mm256_fmadd_pd(p0, q0, l00), l01 = _mm256_fmadd_pd(p0, q1, l01);
-        l10 = _mm256_fmadd_pd(p1, q0, l10), l11 = _mm256_fmadd_pd(p1, q1, l11);
-        p0 = high_avx2(x0), p1 = high_avx2(x1), q0 = high_avx2(y0), q1 = high_avx2(y1);
-        h00 = _mm256_fmadd_pd(p0, q0, h00), h01 = _mm256_fmadd_pd(p0, q1, h01);
-        h10 = _mm256_fmadd_pd(p1, q0, h10), h11 = _mm256_fmadd_pd(p1, q1, h11);
+    int k = 0;
+    for (; k + 8 <= dim; k += 8) {
+        _mm256_store_pd(wide + k, _mm256_cvtps_pd(_mm_loadu_ps(x + k)));
+        _mm256_store_pd(wide + k + 4, _mm256_cvtps_pd(_mm_loadu_ps(x + k + 4)));
     }
-    out[0] = reduce_avx2(l00, h00), out[1] = reduce_avx2(l01, h01);
-    out[2] = reduce_avx2(l10, h10), out[3] = reduce_avx2(l11, h11);
+    if (k < dim) {
+        const __m256 tail = tail_avx2(x + k, tail_mask(dim - k));
+        _mm256_store_pd(wide + k, low_avx2(tail));
+        _mm256_store_pd(wide + k + 4, high_avx2(tail));
+    }
 }
 
+enum { BLOCK_ROWS_AVX2 = 2, BLOCK_COLS_AVX2 = 3 };
+
+/* Two rows by three columns: twelve accumulators, and a row's eight numbers twice, are all the registers; the
+ * columns' come from memory. */
+TRM_TARGET_AVX2 INLINE void block_avx2(const double *a, const double *b, int width, double out[6])
+{
+#define EACH_PAIR(DO) DO(0, 0) DO(0, 1) DO(0, 2) DO(1, 0) DO(1, 1) DO(1, 2)
+#define START(r, c) __m256d l##r##c = _mm256_setzero_pd(), h##r##c = l##r##c;
+    EACH_PAIR(START)
+#undef START
+    for (int k = 0; k < width; k += 8) {
+        const __m256d al0 = _mm256_load_pd(a + k), al1 = _mm256_load_pd(a + width + k);
+        const __m256d ah0 = _mm256_load_pd(a + k + 4), ah1 = _mm256_load_pd(a + width + k + 4);
+#define STEP(r, c)                                                                                           \
+    l##r##c = _mm256_fmadd_pd(al##r, _mm256_load_pd(b + (c)*width + k), l##r##c);                            \
+    h##r##c = _mm256_fmadd_pd(ah##r, _mm256_load_pd(b + (c)*width + k + 4), h##r##c);
+        EACH_PAIR(STEP)
+#undef STEP
+    }
+#define END(r, c) out[3 * (r) + (c)] = reduce_avx2(l##r##c, h##r##c);
+    EACH_PAIR(END)
+#undef END
+#undef EACH_PAIR
+}
+
+/* Rows with so many columns as there is room for at once. */
+TRM_TARGET_AVX2 static void dot_panel_avx2(const float *a, int rows, const float *b, int cols, int dim,
+                                           double *wide, double *out, int64_t stride)
+{
+    const int width = (dim + 7) / 8 * 8;
+    double *const columns = wide + BLOCK_ROWS_AVX2 * width;
+    for (int j = 0; j < cols || j % BLOCK_COLS_AVX2 != 0; j++) /* past the edge: the last again, not stored */
+        widen_avx2(b + (int64_t)(j < cols ? j : cols - 1) * dim, dim, columns + (int64_t)j * width);
+    for (int i = 0; i < rows; i += BLOCK_ROWS_AVX2) {
+        const int height = rows - i < BLOCK_ROWS_AVX2 ? rows - i : BLOCK_ROWS_AVX2;
+        for (int r = 0; r < BLOCK_ROWS_AVX2; r++)
+            widen_avx2(a + (int64_t)(i + (r < height ? r : height - 1)) * dim, dim, wide + r * width);
+        for (int j = 0; j < cols; j += BLOCK_COLS_AVX2) {
+            double block[BLOCK_ROWS_AVX2 * BLOCK_COLS_AVX2];
+            const int left = cols - j < BLOCK_COLS_AVX2 ? cols - j : BLOCK_COLS_AVX2;
+            block_avx2(wide, columns + (int64_t)j * width, width, block);
+            for (int r = 0; r < height; r++)
+                for (int c = 0; c < left; c++)
+                    out[(i + r) * stride + j + c] = block[r * BLOCK_COLS_AVX2 + c];
+        }
+    }
+}
+
+/* In panels of columns, converted, that stay in the caches while all rows pass; rows too long for that one by one. */
 TRM_TARGET_AVX2 static void dot_tile_avx2(const float *a, int rows, const float *b, int cols, int dim,
                                           double *out, int64_t stride)
 {
-    for (int i = 0; i < rows; i += 2) {
-        const int more_rows = i + 1 < rows;
-        const float *const pa[2] = {a + (int64_t)i * dim, a + (int64_t)(i + more_rows) * dim};
-        for (int j = 0; j < cols; j += 2) {
-            const int more_cols = j + 1 < cols;
-            const float *const pb[2] = {b + (int64_t)j * dim, b + (int64_t)(j + more_cols) * dim};
-            double block[4];
-            block_avx2(pa, pb, dim, block);
-            for (int r = 0; r <= more_rows; r++)
-                for (int c = 0; c <= more_cols; c++)
-                    out[(i + r) * stride + j + c] = block[2 * r + c];
-        }
-    }
+    enum { PANEL = 1 << 13 };
+    _Alignas(64) double wide[PANEL];
+    const int width = (dim + 7) / 8 * 8, fit = PANEL / width - BLOCK_ROWS_AVX2,
+              panel = fit / BLOCK_COLS_AVX2 * BLOCK_COLS_AVX2;
+    for (int j = 0; panel > 0 && j < cols; j += panel)
+        dot_panel_avx2(a, rows, b + (int64_t)j * dim, cols - j < panel ? cols - j : panel, dim, wide, out + j,
+                       stride);
+    for (int i = 0; panel <= 0 && i < rows; i++)
+        for (int j = 0; j < cols; j++)
+            out[i * stride + j] = dot_avx2(a + (int64_t)i * dim, b + (int64_t)j * dim, dim);
 }
 
 TRM_TARGET_AVX512 INLINE __m512d load_avx512(const float *x, __mmask8 mask)

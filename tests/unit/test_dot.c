@@ -81,10 +81,11 @@ static void a_tile_of_long_rows_has_the_same_bits(void **state)
 {
     (void)state;
     enum { LONG_ROWS = 20 };
-    const int dims[] = {4099, 8192, 20001};
-    trm_isa_limit(TRM_ISA_AVX512);
-    for (size_t k = 0; k < sizeof dims / sizeof *dims; k++) {
-        const int dim = dims[k];
+    const int dims[] = {1003, 1500, 4099, 8192, 20001};
+    const size_t count = sizeof dims / sizeof *dims;
+    for (size_t k = 0; k < 2 * count; k++) {
+        const int dim = dims[k / 2];
+        trm_isa_limit(k % 2 == 0 ? TRM_ISA_AVX2 : TRM_ISA_AVX512);
         float *a = malloc((size_t)(LONG_ROWS * dim) * sizeof *a),
               *b = malloc((size_t)(COLS * dim) * sizeof *b);
         double out[LONG_ROWS * STRIDE];
