@@ -136,6 +136,16 @@ typedef struct trm_triplet {
     int64_t rank; /* of the negative among those chosen for (anchor, positive): 1, 2, ... without gaps */
 } trm_triplet;
 
+/* The most chains of filters that a run chooses from. */
+enum { TRM_CHAINS = 12 };
+
+/* A chain of filters: a kernel, or "prefix:W" where it looks at W coordinates first. */
+typedef struct trm_chain_use {
+    char name[24];    /* "" past the last */
+    int64_t elements; /* unordered pairs of rows that went through it in the negatives sweep, in this run */
+    double ns; /* nanoseconds a pair that a thread of rank 0 needed when it was last tried; 0: never tried */
+} trm_chain_use;
+
 /* Everything counted, equal on all ranks. */
 typedef struct trm_mine_summary {
     struct {
@@ -170,6 +180,7 @@ typedef struct trm_mine_summary {
     struct {
         int64_t after[2]; /* pairs that each stage of the kernel left; the last are the survivors */
     } stages, stages_positives;
+    trm_chain_use chains[TRM_CHAINS]; /* those that there were to choose from */
 } trm_mine_summary;
 
 /* One rank's part, for the report. */

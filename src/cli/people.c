@@ -233,6 +233,44 @@ static void print_survey(const json_t *facts)
 
 /* ---- how it ran ---- */
 
+/* The kernels that most pairs went through. */
+static void print_chains(const json_t *certify, double elements)
+{
+    const json_t *chain;
+    size_t i;
+    const char *between = "";
+    json_array_foreach(json_object_get(certify, "chains"), i, chain)
+    {
+        const double share = real(chain, "elements") / elements;
+        if (share < 0.005)
+            continue;
+        if (share > 0.995)
+            fprintf(stderr, "%s%s", between, text(chain, "name"));
+        else
+            fprintf(stderr, "%s%s (%.0f %%)", between, text(chain, "name"), 100.0 * share);
+        between = ", ";
+    }
+    if (between[0] == '\0')
+        fprintf(stderr, "an earlier run");
+}
+
+/* Why: what each took when it was tried. */
+static void print_trials(const json_t *certify)
+{
+    const json_t *chain;
+    size_t i;
+    const char *between = "tried      ns a pair: ";
+    json_array_foreach(json_object_get(certify, "chains"), i, chain)
+    {
+        if (!(real(chain, "ns_a_pair") > 0.0))
+            continue;
+        fprintf(stderr, "%s%s %.2f", between, text(chain, "name"), real(chain, "ns_a_pair"));
+        between = ", ";
+    }
+    if (between[0] == ',')
+        fprintf(stderr, "\n");
+}
+
 /* How much the fast arithmetic ruled out, and in detail what was left for the exact one. */
 static void print_certify(const json_t *facts, bool detail)
 {
@@ -241,9 +279,11 @@ static void print_certify(const json_t *facts, bool detail)
                  elements = real(certify, "elements");
     if (!(elements > 0.0))
         return;
-    fprintf(stderr,
-            "certify    %.3g pairs of rows compared by the %s kernel, which ruled out all but %.3g %%\n",
-            elements, text(certify, "kernel"), 100.0 * real(certify, "survivors") / elements);
+    fprintf(stderr, "certify    %.3g pairs of rows compared by ", elements);
+    print_chains(certify, elements);
+    fprintf(stderr, ", all but %.3g %% ruled out\n", 100.0 * real(certify, "survivors") / elements);
+    if (detail)
+        print_trials(certify);
     if (detail)
         fprintf(stderr, "float64    %" PRId64 " pairs left, %" PRId64 " distances decided: %.1f an anchor\n",
                 whole(certify, "survivors"), whole(certify, "float64"),

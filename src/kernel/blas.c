@@ -3,14 +3,24 @@
  * Layout: panels of 240 rows, k-major: packed[panel][k][240]. OpenBLAS packs both operands anew at every
  * call, and from here it only has to copy: a tile of rows that come from memory takes up to a tenth less time
  * than from a row-major block. */
+#include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
 #include "kernel/scan.h"
+#include "metric/isa.h"
 
 #include <cblas.h>
 
 static bool available(void)
 {
     return true;
+}
+
+/* fp32 does the same without a buffer; but a CPU that it has no form of its own for may have a BLAS. */
+static bool promising(void)
+{
+    trm_error err = TRM_ERROR_INIT;
+    return trm_isa_get() == TRM_ISA_PORTABLE && !trm_blas_takes_turns() &&
+           trm_blas_check_core(&err) == TRM_OK;
 }
 
 enum { PANEL = 240 };
@@ -73,6 +83,7 @@ static void tile_blas(const trm_tile *tile, trm_workspace *work)
 
 const trm_kernel trm_kernel_blas = {.name = "blas",
                                     .available = available,
+                                    .promising = promising,
                                     .packed_floats = packed_floats,
                                     .pack = pack,
                                     .radius = trm_float_dot_radius,

@@ -122,47 +122,62 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
            (kernel->packed_floats(rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }
 
+/* Gives up what a block holds. */
+static void empty(trm_block *block)
+{
+    trm_free(block->packed);
+    trm_free(block->mapped);
+    trm_free(block->slack);
+    trm_free(block->near_term);
+    trm_free(block->far_term);
+    block->packed = block->mapped = block->slack = block->near_term = block->far_term = NULL;
+}
+
+trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int width, trm_error *err)
+{
+    const int64_t rows = block->capacity;
+    const int dim = block->map.dim, columns = columns_of(kernel, dim, width);
+    const int64_t floats = kernel->packed_floats(rows, columns);
+    const bool keeps = kernel->pairs != NULL;
+    empty(block);
+    block->kernel = kernel;
+    block->map.width = width;
+    block->columns = columns;
+    block->packed = trm_alloc_zero(floats, sizeof *block->packed);
+    if (keeps) {
+        block->mapped = trm_alloc_zero(rows * dim, sizeof *block->mapped);
+        block->slack = trm_alloc_zero(rows, sizeof *block->slack);
+    }
+    block->near_term = trm_alloc_zero(rows, sizeof *block->near_term);
+    block->far_term = trm_alloc_zero(rows, sizeof *block->far_term);
+    if (block->packed == NULL || block->near_term == NULL || block->far_term == NULL ||
+        (keeps && (block->mapped == NULL || block->slack == NULL)))
+        return trm_fail_memory(err, "packed rows", floats + 2 * rows + (keeps ? rows * (dim + 1) : 0),
+                               sizeof(float));
+    return TRM_OK;
+}
+
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
                             trm_error *err)
 {
-    const int64_t rows = trm_tile_round_up(capacity);
-    const int columns = columns_of(kernel, map->dim, map->width);
-    const int64_t floats = kernel->packed_floats(rows, columns);
-    const bool keeps = kernel->pairs != NULL;
     *block = NULL;
     trm_block *made = trm_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return trm_fail_memory(err, "packed rows", 1, sizeof *made);
-    made->kernel = kernel;
     made->map = *map;
-    made->capacity = rows;
-    made->columns = columns;
-    made->packed = trm_alloc_zero(floats, sizeof *made->packed);
-    if (keeps) {
-        made->mapped = trm_alloc_zero(rows * map->dim, sizeof *made->mapped);
-        made->slack = trm_alloc_zero(rows, sizeof *made->slack);
-    }
-    made->near_term = trm_alloc_zero(rows, sizeof *made->near_term);
-    made->far_term = trm_alloc_zero(rows, sizeof *made->far_term);
-    if (made->packed == NULL || made->near_term == NULL || made->far_term == NULL ||
-        (keeps && (made->mapped == NULL || made->slack == NULL))) {
+    made->capacity = trm_tile_round_up(capacity);
+    trm_status status = trm_block_change(made, kernel, map->width, err);
+    if (status != TRM_OK)
         trm_block_destroy(&made);
-        return trm_fail_memory(err, "packed rows", floats + 2 * rows + (keeps ? rows * (map->dim + 1) : 0),
-                               sizeof(float));
-    }
     *block = made;
-    return TRM_OK;
+    return status;
 }
 
 void trm_block_destroy(trm_block **block)
 {
     if (*block == NULL)
         return;
-    trm_free((*block)->packed);
-    trm_free((*block)->mapped);
-    trm_free((*block)->slack);
-    trm_free((*block)->near_term);
-    trm_free((*block)->far_term);
+    empty(*block);
     trm_free(*block);
     *block = NULL;
 }

@@ -104,7 +104,8 @@ typedef struct trm_workspace {
 /* A row of the kernel table. A new kernel is one new file and one row in kernel.c. */
 struct trm_kernel {
     const char *name;
-    bool (*available)(void);                             /* on this CPU */
+    bool (*available)(void); /* on this CPU */
+    bool (*promising)(void); /* so that "auto" should try it on this CPU; NULL: wherever it is available */
     int64_t (*packed_floats)(int64_t rows, int columns); /* size of the packed layout */
     /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride
      * floats a row, zeros past the block's last row. */
@@ -147,6 +148,10 @@ trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_
  * once. The caller sets block->rows first. Rows past block->rows in the last group are padding that never
  * survives. */
 void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float *x, const double *norm2);
+/* Makes it a block for another kernel, or width, of the same rows, which have to be filled in again; old memory is given up
+ * before new is asked for. Errors: MEMORY; then it can only be destroyed. */
+trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int width,
+                            trm_error *err) TRM_MUST_CHECK;
 void trm_block_destroy(trm_block **block);
 
 trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *err) TRM_MUST_CHECK;

@@ -18,6 +18,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -627,6 +628,8 @@ static void total(job *j, trm_mine_part *part)
     s->anchors.ignored = j->rows->store_rows - j->rows->total;
     s->classes = j->rows->classes;
     s->panels = 1;
+    s->chains[0].elements = s->certify.elements; /* a batch is too small for a choice */
+    snprintf(s->chains[0].name, sizeof s->chains[0].name, "%s", j->run->kernel->name);
     trm_merge_hash_sum(comm, &j->hash);
     trm_hash_sum_text(&j->hash, s->result_hash);
 }

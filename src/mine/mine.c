@@ -428,6 +428,7 @@ static void collect(trm_mining *job, trm_mine_part *part)
         summary->stages.after[i] = sums[10 + i];
         summary->stages_positives.after[i] = sums[10 + TRM_STAGES + i];
     }
+    trm_sweep_chains(job->sweep, &job->counts, summary->chains);
     const double arranging =
         job->pool.store->arrange_s + (trm_pool_is_one_set(&job->pool) ? 0.0 : job->rows->arrange_s);
     double seconds[] = {arranging, job->anchors.seconds, job->negatives_s, job->answers_s};

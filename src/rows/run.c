@@ -88,6 +88,8 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->kernel = trm_kernel_find(options->kernel);
+    made->chooses = strcmp(options->kernel, "auto") == 0;
+    made->trial_share = 0.02;
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
     made->checkpoint = options->checkpoint;
@@ -106,6 +108,7 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
     MPI_Comm_dup(MPI_COMM_SELF, &made->comm);
     made->rank = 0;
     made->ranks = made->replicate = 1;
+    made->chooses = false;
     made->threads = threads;
     made->progress = NULL;
     made->checkpoint = NULL;
@@ -135,7 +138,7 @@ int64_t trm_run_mem_per_rank(const trm_run *run)
 
 const char *trm_run_kernel(const trm_run *run)
 {
-    return run->kernel->name;
+    return run->chooses ? "auto" : run->kernel->name;
 }
 
 const char *trm_run_isa(const trm_run *run)

@@ -16,8 +16,11 @@ struct trm_run {
     int replicate; /* 0: auto */
     int tile;      /* 0: auto */
     int64_t mem_per_rank;
-    int64_t free_memory; /* what mem_per_rank would be if it was not given */
-    const trm_kernel *kernel;
+    int64_t free_memory;      /* what mem_per_rank would be if it was not given */
+    const trm_kernel *kernel; /* or what a sweep begins with */
+    bool chooses;             /* sweeps try what there is, and take the fastest */
+    double trial_share;       /* of a sweep's time that all trials may take, roughly */
+    bool in_turn;             /* for tests: at each trial the next kernel, not the fastest */
     trm_progress_fn progress;
     void *progress_context;
     const trm_checkpoint *checkpoint; /* NULL: never stopped, never saved */

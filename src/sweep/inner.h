@@ -4,6 +4,7 @@
 #define TRM_SWEEP_INNER_H
 
 #include "par/exchange.h"
+#include "sweep/choose.h"
 #include "sweep/schedule.h"
 #include "sweep/side.h"
 #include "sweep/sweep.h"
@@ -16,6 +17,7 @@ struct trm_sweep {
     float *shift;
     int tile;
     int64_t largest; /* rows of the largest shard */
+    trm_chooser chooser;
     trm_side own;
     trm_worker **workers;
     int64_t tally[TRM_TALLY_WORDS]; /* of an earlier run */
@@ -60,6 +62,7 @@ typedef struct trm_ring {
     int64_t blocks_done, blocks_all; /* of this rank, in all steps */
     int64_t blocks_reused;           /* of those done, the ones that an earlier run had finished */
     trm_done skip;                   /* what concerns the present region */
+    int trials;                      /* of filters, that the present region has had */
     char phase[64];                  /* for progress */
 } trm_ring;
 
@@ -70,8 +73,10 @@ int64_t trm_tiles_of(int64_t rows, int tile);
 trm_status trm_side_equip(const trm_sweep *sweep, trm_side *side, int64_t capacity,
                           trm_error *err) TRM_MUST_CHECK;
 void trm_side_strip(const trm_sweep *sweep, trm_side *side, int64_t capacity);
-/* Packs a side's rows; sets all its windows; all threads. */
-void trm_side_pack(const trm_sweep *sweep, trm_side *side);
+/* Packs a side's rows for the chain that is chosen. Its windows, which depend on that, are to be opened then. All threads.
+ * Errors: MEMORY; then the side is of no use any more. */
+trm_status trm_side_pack(const trm_sweep *sweep, trm_side *side, trm_error *err) TRM_MUST_CHECK;
+/* Sets all its windows; all threads. */
 void trm_side_open_windows(const trm_sweep *sweep, trm_side *side);
 /* Points a side at rows. */
 void trm_side_take(trm_side *side, trm_rows_part part);
@@ -87,7 +92,8 @@ trm_region trm_ring_region(const trm_ring *ring, int team, int member, int step)
 /* Could any team have something to do at a step? */
 bool trm_ring_is_busy(const trm_ring *ring, int step);
 /* Blocks [from, to) of a region, counted along its rows. */
-void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to);
+void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to,
+                         trm_error *err);
 /* Takes home what the present visitors found so far, and merges the team, so that each state holds it all. */
 void trm_ring_bring_together(trm_ring *ring, int step, trm_error *err);
 /* Adds what the threads counted to counts. */

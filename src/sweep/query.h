@@ -25,6 +25,7 @@ typedef enum trm_relation {
     TRM_NOT_LISTED,            /* those whose row ids are not in the list of the anchor; rows by id only */
     TRM_NOT_LISTED_OTHER_LABEL /* and of another label, too */
 } trm_relation;
+enum { TRM_RELATIONS = TRM_NOT_LISTED_OTHER_LABEL + 1 };
 
 typedef enum trm_field_kind {
     TRM_FIELD_FOUND, /* by the sweep: goes out with the rows, comes home, is merged */

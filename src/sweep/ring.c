@@ -31,7 +31,90 @@ static void between_blocks(trm_ring *ring, bool reused)
                       (double)earlier / (double)ring->blocks_all);
 }
 
-void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to)
+/* Blocks [from, to) of a region, by all threads. */
+static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to)
+{
+    const trm_sweep *sweep = ring->sweep;
+    const trm_region region = tiles->region;
+    const int64_t columns = region.b_last - region.b_first;
+    const int chosen = sweep->chooser.chosen;
+    /* Row-major: all threads work along the same few rows, which stay in their caches. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
+    for (int64_t k = from; k < to; k++) {
+        const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
+        trm_worker *worker = sweep->workers[omp_get_thread_num()];
+        const int64_t before = worker->counts.elements;
+        const bool wanted = !region.triangle || j >= i;
+        if (wanted)
+            trm_block_run(tiles, i, j, worker);
+        worker->counts.by_chain[chosen] += worker->counts.elements - before;
+        between_blocks(ring, wanted && ring->skip.count > 0 && worker->counts.elements == before);
+    }
+}
+
+/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. */
+static const double trials_at[] = {0.0, 0.004, 0.02, 0.08, 0.3, 0.6};
+enum { TRIALS = sizeof trials_at / sizeof *trials_at };
+
+/* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
+static int trials_worth(const trm_sweep *sweep, double pairs)
+{
+    const trm_run *run = sweep->run;
+    const double each = (double)trm_chooser_pairs(&sweep->chooser) * run->threads,
+                 share = pairs * run->trial_share;
+    return share >= each * TRIALS ? TRIALS : (int)(share / each);
+}
+
+/* Unordered pairs of rows in the blocks of a region from this one on, roughly. */
+static double pairs_from(const trm_tiles *tiles, int64_t block)
+{
+    const trm_region region = tiles->region;
+    const double rows = (double)(region.a_last - region.a_first),
+                 columns = (double)(region.b_last - region.b_first),
+                 area = (double)tiles->block * tiles->block, left = 1.0 - (double)block / (rows * columns);
+    return region.triangle ? area * rows * left * (columns - rows + rows * left / 2.0)
+                           : area * rows * columns * left;
+}
+
+/* Another chain was chosen. */
+static void pack_anew(const trm_ring *ring, trm_side *side, trm_error *err)
+{
+    trm_ring_must(ring, trm_side_pack(ring->sweep, side, err), err);
+    trm_side_open_windows(ring->sweep, side);
+}
+
+/* Tries the chains where it is time to, and packs for another one. Which block is to be the last before the next
+ * trial? */
+static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const int64_t blocks = trm_blocks_in(tiles->region);
+    if (sweep->chooser.count < 2 || ring->every_pair)
+        return to;
+    const double share = trm_chooser_share(tiles);
+    const int worth = trials_worth(sweep, share * pairs_from(tiles, 0));
+    const int first = TRIALS - worth; /* the early ones are left out: they say least */
+    int passed = first;
+    while (passed < TRIALS && trials_at[passed] * (double)blocks <= (double)from)
+        passed++;
+    if (passed > first + ring->trials) {
+        bool changed;
+        ring->trials = passed - first;
+        trm_ring_must(ring,
+                      trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), &changed, err),
+                      err);
+        if (changed) {
+            pack_anew(ring, tiles->a, err);
+            if (tiles->b != tiles->a)
+                pack_anew(ring, tiles->b, err);
+        }
+    }
+    const int64_t next = passed < TRIALS ? (int64_t)(trials_at[passed] * (double)blocks) + 1 : to;
+    return next < to ? next : to;
+}
+
+void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to,
+                         trm_error *err)
 {
     const trm_sweep *sweep = ring->sweep;
     const double start = trm_clock();
@@ -47,17 +130,10 @@ void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, i
                              .b = visitor,
                              .region = region,
                              .done = &ring->skip};
-    const int64_t columns = region.b_last - region.b_first;
-    /* Row-major: all threads work along the same few rows, which stay in their caches. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
-    for (int64_t k = from; k < to; k++) {
-        const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
-        trm_worker *worker = sweep->workers[omp_get_thread_num()];
-        const int64_t before = worker->counts.elements;
-        const bool wanted = !region.triangle || j >= i;
-        if (wanted)
-            trm_block_run(&tiles, i, j, worker);
-        between_blocks(ring, wanted && ring->skip.count > 0 && worker->counts.elements == before);
+    while (from < to) {
+        const int64_t next = try_chains(ring, &tiles, from, to, err);
+        run_some(ring, &tiles, from, next);
+        from = next;
     }
     ring->counts->compute_s += trm_clock() - start;
 }
@@ -240,7 +316,7 @@ static void send_home(trm_ring *ring, int step, int tag, trm_error *err)
 }
 
 /* Makes the visitor of a step ready for its tiles. */
-static void receive_visitor(trm_ring *ring, int step)
+static void receive_visitor(trm_ring *ring, int step, trm_error *err)
 {
     trm_visitor *present = &ring->visitors[step % 2];
     trm_sweep *sweep = ring->sweep;
@@ -257,7 +333,7 @@ static void receive_visitor(trm_ring *ring, int step)
         trm_sweep_prepare(sweep, side->query, &present->state);
         side->state = &present->state;
     }
-    trm_side_pack(sweep, side);
+    trm_ring_must(ring, trm_side_pack(sweep, side, err), err);
     trm_side_open_windows(sweep, side);
     trm_side_open_windows(sweep, &sweep->own); /* what came home has narrowed them */
 }
@@ -308,6 +384,8 @@ void trm_sweep_collect_counts(trm_sweep *sweep, trm_sweep_counts *counts)
         counts->float64 += mine->float64;
         for (int i = 0; i < TRM_STAGES; i++)
             counts->stage_survivors[i] += sweep->workers[k]->work->stage_survivors[i];
+        for (int f = 0; f < TRM_CHAINS; f++)
+            counts->by_chain[f] += mine->by_chain[f];
         *mine = (trm_sweep_counts){0};
         memset(sweep->workers[k]->work->stage_survivors, 0, sizeof mine->stage_survivors);
         sweep->workers[k]->dense_left = sweep->workers[k]->dense_streak = 0;
@@ -335,7 +413,7 @@ static trm_status run_step(trm_ring *ring, int step, trm_error *err)
     }
     const trm_region region = trm_ring_region(ring, rows->team, rows->member, step);
     if (!trm_region_empty(region))
-        receive_visitor(ring, step);
+        receive_visitor(ring, step, err);
     trm_status status = trm_ring_work(ring, step, &present->side, region, err);
     if (status != TRM_OK) {
         give_up(ring, step);
@@ -347,7 +425,7 @@ static trm_status run_step(trm_ring *ring, int step, trm_error *err)
 }
 
 /* The other set's shard that is here already: the visitor of step 0, which needs no journey. */
-static trm_side *receive_own_other(trm_ring *ring)
+static trm_side *receive_own_other(trm_ring *ring, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
     trm_side *side = &ring->visitors[0].side;
@@ -357,7 +435,7 @@ static trm_side *receive_own_other(trm_ring *ring)
     side->state = ring->other.state;
     if (side->query != NULL)
         trm_sweep_prepare(sweep, side->query, side->state);
-    trm_side_pack(sweep, side);
+    trm_ring_must(ring, trm_side_pack(sweep, side, err), err);
     trm_side_open_windows(sweep, side);
     return side;
 }
@@ -370,7 +448,7 @@ static trm_status run_own(trm_ring *ring, trm_error *err)
     const int steps = sweep->schedule->steps(rows->teams);
     if (steps > 1)
         post_rows(ring, 1, err);
-    trm_side *other = sweep->schedule->one_set ? &sweep->own : receive_own_other(ring);
+    trm_side *other = sweep->schedule->one_set ? &sweep->own : receive_own_other(ring, err);
     trm_status status =
         trm_ring_work(ring, 0, other, trm_ring_region(ring, rows->team, rows->member, 0), err);
     if (status != TRM_OK)
@@ -518,6 +596,16 @@ static void set_question(trm_ring *ring)
     ring->skip.two_sets = !ring->sweep->schedule->one_set;
 }
 
+/* Goes on with the chain that served best for such a sweep. */
+static void begin_chain(trm_ring *ring, trm_error *err)
+{
+    trm_sweep *sweep = ring->sweep;
+    const int before = sweep->chooser.chosen;
+    sweep->chooser.chosen = sweep->chooser.last[ring->relation];
+    if (sweep->chooser.chosen != before)
+        trm_ring_must(ring, trm_side_pack(sweep, &sweep->own, err), err);
+}
+
 static trm_status run_ring(trm_ring *ring, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
@@ -527,6 +615,7 @@ static trm_status run_ring(trm_ring *ring, trm_error *err)
     sweep->own.state = ring->own.state;
     if (ring->own.query != NULL)
         trm_sweep_prepare(sweep, ring->own.query, ring->own.state);
+    begin_chain(ring, err);
     trm_side_open_windows(sweep, &sweep->own);
     trm_done_clear(&sweep->done);
     for (int step = 0; step < steps; step++)

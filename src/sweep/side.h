@@ -59,6 +59,14 @@ typedef struct trm_tiles {
 /* Sets the windows of rows [first, first + count) of a side from its state. */
 void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi);
 
+/* The distances that a row still cares about; none where it is no anchor. */
+void trm_side_window(const trm_side *side, int64_t row, double *lo, double *hi);
+/* Could a distance in [lo, hi] change what a row has? */
+bool trm_side_wants(const trm_side *side, int64_t row, double lo, double hi);
+/* Places [*from, *to) of sorted labels, within [first, last), that are the one sought. */
+void trm_same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from,
+                          int64_t *to);
+
 /* Computes what is left to do of block (i, j) of the two sides and feeds the queries. Any thread, with its own
  * worker. */
 void trm_block_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);

@@ -9,6 +9,7 @@
 #include "sweep/inner.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 int64_t trm_tiles_of(int64_t rows, int tile)
@@ -92,7 +93,7 @@ static void free_locks(omp_lock_t *locks, int64_t count)
 /* Block, bounds and locks for a side of up to capacity rows. */
 trm_status trm_side_equip(const trm_sweep *sweep, trm_side *side, int64_t capacity, trm_error *err)
 {
-    trm_status status = trm_block_create(sweep->run->kernel, &sweep->map, capacity, &side->block, err);
+    trm_status status = trm_chooser_block(&sweep->chooser, &sweep->map, capacity, &side->block, err);
     if (status == TRM_OK)
         status = trm_bounds_create(capacity, &side->bounds, err);
     if (status != TRM_OK)
@@ -115,15 +116,21 @@ void trm_side_strip(const trm_sweep *sweep, trm_side *side, int64_t capacity)
     side->locks = NULL;
 }
 
-/* Packs a side's rows, all threads. */
-void trm_side_pack(const trm_sweep *sweep, trm_side *side)
+trm_status trm_side_pack(const trm_sweep *sweep, trm_side *side, trm_error *err)
 {
     const int64_t step = sweep->tile;
+    const trm_chain *chain = &sweep->chooser.chain[sweep->chooser.chosen];
+    if (side->block->kernel != chain->kernel || side->block->map.width != chain->width) {
+        trm_status status = trm_block_change(side->block, chain->kernel, chain->width, err);
+        if (status != TRM_OK)
+            return status;
+    }
     side->block->rows = side->count;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
     for (int64_t first = 0; first < side->count; first += step)
         trm_block_fill(side->block, first, side->count - first < step ? side->count - first : step, side->x,
                        side->norm2);
+    return TRM_OK;
 }
 
 void trm_sweep_prepare(const trm_sweep *sweep, const trm_query *query, trm_state *state)
@@ -241,6 +248,7 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
     status = find_map(sweep, metric, err);
     if (status != TRM_OK)
         goto done;
+    trm_chooser_begin(&sweep->chooser, run, &sweep->map);
     trm_side_take(&sweep->own, trm_rows_view(rows->dim, rows->first, rows->count, rows->message));
     status = trm_side_equip(sweep, &sweep->own, sweep->largest, err);
     sweep->workers = trm_alloc_zero(run->threads, sizeof *sweep->workers);
@@ -248,9 +256,9 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         status = trm_fail_memory(err, "workers", run->threads, sizeof *sweep->workers);
     for (int k = 0; k < run->threads && status == TRM_OK; k++)
         status = trm_worker_create(sweep->tile, &sweep->workers[k], err);
-    status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
-        trm_side_pack(sweep, &sweep->own);
+        status = trm_side_pack(sweep, &sweep->own, err);
+    status = trm_agree(run->comm, status, err);
 done:
     if (status != TRM_OK)
         trm_sweep_destroy(&sweep);
@@ -273,6 +281,26 @@ void trm_sweep_destroy(trm_sweep **result)
     trm_free(sweep->shift);
     trm_free(sweep);
     *result = NULL;
+}
+
+void trm_sweep_chains(const trm_sweep *sweep, const trm_sweep_counts *counts, trm_chain_use *chains)
+{
+    const trm_chooser *chooser = &sweep->chooser;
+    int64_t elements[TRM_CHAINS];
+    double ns[TRM_CHAINS];
+    memcpy(elements, counts->by_chain, sizeof elements);
+    memcpy(ns, chooser->ns, sizeof ns);
+    MPI_Allreduce(MPI_IN_PLACE, elements, TRM_CHAINS, MPI_INT64_T, MPI_SUM, sweep->run->comm);
+    MPI_Bcast(ns, TRM_CHAINS, MPI_DOUBLE, 0, sweep->run->comm);
+    for (int c = 0; c < chooser->count; c++) {
+        const trm_chain *chain = &chooser->chain[c];
+        chains[c].elements = elements[c];
+        chains[c].ns = ns[c];
+        if (chain->width > 0)
+            snprintf(chains[c].name, sizeof chains[c].name, "%s:%d", chain->kernel->name, chain->width);
+        else
+            snprintf(chains[c].name, sizeof chains[c].name, "%s", chain->kernel->name);
+    }
 }
 
 void trm_sweep_is_for(trm_sweep *sweep, int64_t panel, int64_t panels)
@@ -308,7 +336,7 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard,
     const bool two = other != NULL;
     const int64_t row = trm_rows_bytes_per_row(rows->dim), travels = two ? other_shard : shard,
                   largest = travels > shard ? travels : shard;
-    const int64_t packed = trm_block_bytes(run->kernel, largest, rows->dim) + largest * 8;
+    const int64_t packed = trm_chooser_block_bytes(run, largest, rows->dim) + largest * 8;
     const trm_schedule *schedule = two ? &trm_full_ring : &trm_half_ring;
     int64_t visiting = rows->teams > 1 || two ? packed : 0;
     if (rows->teams > 1)

@@ -14,10 +14,11 @@
 
 /* What one rank did. */
 typedef struct trm_sweep_counts {
-    int64_t elements;  /* pairs of rows in the tiles computed */
-    int64_t survivors; /* of these, pairs that the filter could not rule out */
-    int64_t float64;   /* canonical distances computed */
+    int64_t elements;                    /* pairs of rows in the tiles computed */
+    int64_t survivors;                   /* of these, pairs that the filter could not rule out */
+    int64_t float64;                     /* canonical distances computed */
     int64_t stage_survivors[TRM_STAGES]; /* pairs left by each stage of the kernel; the last is survivors */
+    int64_t by_chain[TRM_CHAINS];        /* the elements, by the chain of filters that they went through */
     double compute_s, wait_s;
 } trm_sweep_counts;
 
@@ -55,6 +56,10 @@ void trm_sweep_merge_team(const trm_rows *rows, trm_state *state);
  * collective; between sweeps or while saving. */
 void trm_sweep_tally(const trm_sweep *sweep, int64_t *words);
 void trm_sweep_add_tally(trm_sweep *sweep, const int64_t *words);
+
+/* The chains that there are to choose from, TRM_CHAINS of them or fewer, and what went through each on all ranks.
+ * Collective. */
+void trm_sweep_chains(const trm_sweep *sweep, const trm_sweep_counts *counts, trm_chain_use *chains);
 
 /* Which of the job's panels the next sweeps are for, as progress says. Not collective. */
 void trm_sweep_is_for(trm_sweep *sweep, int64_t panel, int64_t panels);

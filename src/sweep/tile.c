@@ -93,20 +93,28 @@ static bool has_slots(const trm_side *side, int64_t first, int64_t last)
     return side->query != NULL && side->state->offset[0][last] > side->state->offset[0][first];
 }
 
+void trm_side_window(const trm_side *side, int64_t row, double *lo, double *hi)
+{
+    *lo = INFINITY;
+    *hi = -INFINITY;
+    if (has_slots(side, row, row + 1))
+        side->query->type->window(side->query, side->state, row, lo, hi);
+}
+
+bool trm_side_wants(const trm_side *side, int64_t row, double lo, double hi)
+{
+    return has_slots(side, row, row + 1) && trm_query_wants(side->query, side->state, row, lo, hi);
+}
+
 void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi)
 {
-    for (int64_t i = 0; i < count; i++) {
-        lo[i] = INFINITY;
-        hi[i] = -INFINITY;
-        if (has_slots(side, first + i, first + i + 1))
-            side->query->type->window(side->query, side->state, first + i, &lo[i], &hi[i]);
-    }
+    for (int64_t i = 0; i < count; i++)
+        trm_side_window(side, first + i, &lo[i], &hi[i]);
     trm_bounds_set(side->bounds, side->block, first, count, lo, hi);
 }
 
-/* Places [*from, *to) of the other block, within [first, last), that share label: rows are sorted by it. */
-static void same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from,
-                             int64_t *to)
+void trm_same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from,
+                          int64_t *to)
 {
     int64_t lo = first, hi = last;
     while (lo < hi) {
@@ -199,7 +207,7 @@ static void offer_line(const trm_tiles *tiles, trm_side *side, int64_t row, cons
     if (!has_slots(side, row, row + 1))
         return;
     if (tiles->relation == TRM_SAME_LABEL || tiles->relation == TRM_OTHER_LABEL)
-        same_label_range(other->label, first, last, side->label[row], &from, &to);
+        trm_same_label_range(other->label, first, last, side->label[row], &from, &to);
     if (tiles->relation == TRM_OTHER_LABEL) {
         offer_range(tiles, side, row, other, first, from, d, worker);
         offer_range(tiles, side, row, other, to, last, d + (to - first), worker);
@@ -459,7 +467,7 @@ static const trm_fit *find_fit(const trm_tiles *tiles, const trm_tile *tile, con
         worker->fit[i - tile->row] = (trm_fit){{0}, {0}};
     for (int64_t i = area->row; i < area->row_end; i++) {
         if (by_label && (i == area->row || a[i] != a[i - 1]))
-            same_label_range(b, area->col, area->col_end, a[i], &from, &to);
+            trm_same_label_range(b, area->col, area->col_end, a[i], &from, &to);
         worker->fit[i - tile->row] =
             fit_of_row(tiles->relation, area->diagonal ? i + 1 : area->col, area->col_end, from, to);
     }
@@ -533,8 +541,8 @@ static bool next_class(const trm_tiles *tiles, const trm_area *whole, trm_area *
     while (part->row_end < whole->row_end) {
         int64_t none;
         part->row = part->row_end;
-        same_label_range(a, part->row, whole->row_end, a[part->row], &none, &part->row_end);
-        same_label_range(b, whole->col, whole->col_end, a[part->row], &part->col, &part->col_end);
+        trm_same_label_range(a, part->row, whole->row_end, a[part->row], &none, &part->row_end);
+        trm_same_label_range(b, whole->col, whole->col_end, a[part->row], &part->col, &part->col_end);
         part->diagonal = whole->diagonal; /* rows and columns are the same rows then, and so are a class's */
         if (part->col < part->col_end)
             return true;

@@ -107,6 +107,7 @@ trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region regio
     const int64_t units = units_of(ring, step), count = trm_blocks_in(region), block = ring->block;
     trm_status status = TRM_OK;
     trm_done_clear(&ring->skip);
+    ring->trials = 0;
     if (count > 0) {
         const trm_rectangle area = {sweep->own.first + region.a_first * block,
                                     sweep->own.first + region.a_last * block,
@@ -116,7 +117,7 @@ trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region regio
     for (int64_t unit = 0; unit < units && status == TRM_OK; unit++) {
         const int64_t from = count * unit / units, to = count * (unit + 1) / units;
         if (to > from)
-            trm_ring_run_blocks(ring, b, region, from, to);
+            trm_ring_run_blocks(ring, b, region, from, to, err);
         status = end_unit(ring, step, b, region, to, err);
     }
     if (status == TRM_OK)

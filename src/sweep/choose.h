@@ -1,0 +1,48 @@
+/* Which chain of filters a sweep's tiles go through: a kernel, and where it looks at some coordinates first, how many.
+ *
+ * No rule tells which is the fastest: it depends on the rows, on how narrow their windows are by now, and on the
+ * CPU. So all of them are tried on a sample of pairs of real rows with their windows as they are, and the time of each is taken,
+ * with that of the float64 distances that its survivors will need. That is done again as the sweep goes on and
+ * windows become narrower. Ranks choose for themselves; results never depend on the choice. Inner to sweep/. */
+#ifndef TRM_SWEEP_CHOOSE_H
+#define TRM_SWEEP_CHOOSE_H
+
+#include "sweep/side.h"
+
+typedef struct trm_chain {
+    const trm_kernel *kernel;
+    int width; /* coordinates that it looks at first, of a kernel with a basis; else 0 */
+} trm_chain;
+
+typedef struct trm_chooser {
+    trm_chain chain[TRM_CHAINS]; /* equal on all ranks */
+    int count;                   /* 1: there is nothing to choose */
+    int chosen;
+    int last[TRM_RELATIONS];    /* for that relation: where the next such sweep begins */
+    bool in_turn;               /* for tests */
+    double ns[TRM_CHAINS];      /* of a thread a pair, when last tried; 0: never */
+    double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
+} trm_chooser;
+
+/* The chains that a run may use for rows of that map: one, or all that it may choose from. */
+void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map);
+
+/* A block for the chosen chain. Errors: MEMORY. Owned by the caller. */
+trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,
+                             trm_block **block, trm_error *err) TRM_MUST_CHECK;
+
+/* Bytes of a block for whichever chain may be chosen. */
+int64_t trm_chooser_block_bytes(const trm_run *run, int64_t capacity, int dim);
+
+/* The part of all pairs of two sides that a sweep has a use for, roughly. */
+double trm_chooser_share(const trm_tiles *tiles);
+
+/* Pairs that a trial looks at, all chains together: what a trial costs. */
+int64_t trm_chooser_pairs(const trm_chooser *chooser);
+
+/* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. Has the choice changed?
+ * Errors, which leave all as it was: MEMORY. Not collective; no other thread may be at work. */
+trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, bool *changed,
+                           trm_error *err) TRM_MUST_CHECK;
+
+#endif
