@@ -15,6 +15,7 @@ struct trm_sweep {
     const trm_schedule *schedule;
     trm_map map;
     float *shift;
+    trm_basis *basis; /* NULL: no kernel needs one */
     int tile;
     int64_t largest; /* rows of the largest shard */
     trm_chooser chooser;

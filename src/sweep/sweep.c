@@ -6,6 +6,7 @@
 #include "metric/metric.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "sweep/basis.h"
 #include "sweep/inner.h"
 
 #include <math.h>
@@ -80,6 +81,17 @@ static trm_status find_map(trm_sweep *sweep, trm_metric metric, trm_error *err)
                            .scale = trm_map_scale(sqrt(largest) * (1.0 + 1e-6))};
 done:
     trm_free(mean);
+    return status;
+}
+
+static trm_status find_basis(trm_sweep *sweep, trm_error *err)
+{
+    trm_status status =
+        trm_sweep_basis(sweep->run, sweep->rows, sweep->other, &sweep->map, &sweep->basis, err);
+    if (status == TRM_OK) {
+        sweep->map.basis = sweep->basis;
+        sweep->map.width = sweep->basis->width;
+    }
     return status;
 }
 
@@ -246,6 +258,8 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         sweep->largest = trm_rows_largest_shard(sweep->other);
     set_unit(sweep);
     status = find_map(sweep, metric, err);
+    if (status == TRM_OK && run->kernel->needs_basis)
+        status = find_basis(sweep, err);
     if (status != TRM_OK)
         goto done;
     trm_chooser_begin(&sweep->chooser, run, &sweep->map);
@@ -278,6 +292,7 @@ void trm_sweep_destroy(trm_sweep **result)
     trm_done_free(&sweep->skip);
     trm_done_free(&sweep->done);
     trm_free(sweep->workers);
+    trm_basis_destroy(&sweep->basis);
     trm_free(sweep->shift);
     trm_free(sweep);
     *result = NULL;
@@ -341,8 +356,14 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard,
     int64_t visiting = rows->teams > 1 || two ? packed : 0;
     if (rows->teams > 1)
         visiting += trm_visitors_of(schedule, rows->teams) * travels * row;
-    return (shard + (two ? other_shard : 0)) * row + packed + visiting +
-           run->threads * trm_worker_bytes(trm_run_tile(run, rows->dim));
+    int64_t more = packed + visiting + run->threads * trm_worker_bytes(trm_run_tile(run, rows->dim)),
+            basis = 0;
+    if (run->kernel->needs_basis) { /* it is made before the rest is there */
+        const int64_t making = trm_sweep_basis_bytes(rows->total + (two ? other->total : 0), rows->dim);
+        basis = trm_basis_bytes(rows->dim);
+        more = making > more ? making : more;
+    }
+    return (shard + (two ? other_shard : 0)) * row + basis + more;
 }
 
 static int64_t kept_bytes(trm_sweep_size size)

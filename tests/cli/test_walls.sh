@@ -51,7 +51,7 @@ with_mpi=(
     mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/first_look mine/measure mine/mine mine/near mine/near_give mine/near_inner mine/near_most mine/options mine/pool mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/queries loss/survey loss/triplets
-    sweep/choose sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
+    sweep/basis sweep/choose sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
 )
 
 # What each public header reaches of the others, and of MPI.

@@ -476,7 +476,7 @@ static job job_of_case(int number, test_random *random, const random_store *stor
     set_policies(random, &e->mine);
     j.normalize = test_random_below(random, 3) == 0 && !store->denormal;
     j.gradient = j.gradient && !(store->denormal && e->loss.metric == TRM_METRIC_COSINE);
-    j.run.kernel = test_random_below(random, 2) ? "fp32" : "blas";
+    j.run.kernel = test_random_kernel(random);
     j.run.threads = 1 + (int)test_random_below(random, 3);
     j.run.tile = test_random_below(random, 2) ? 32 : 64;
     j.run.replicate = a_divisor(random);

@@ -31,7 +31,7 @@ static int a_divisor(test_random *random)
 void random_run_draw(test_random *random, random_run *run)
 {
     trm_run_options_init(&run->options);
-    run->options.kernel = test_random_below(random, 2) ? "fp32" : "blas";
+    run->options.kernel = test_random_kernel(random);
     run->options.threads = 1 + (int)test_random_below(random, 3);
     run->options.tile = test_random_below(random, 2) ? 32 : 64;
     run->options.replicate = a_divisor(random);

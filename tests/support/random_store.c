@@ -1,6 +1,8 @@
 /* Random stores: a flavour of coordinates crossed with a flavour of classes and one of label values. */
 #include "support/random_store.h"
 
+#include "kernel/kernel.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,14 @@ int64_t test_random_below(test_random *random, int64_t bound)
 float test_random_unit(test_random *random)
 {
     return (float)(test_random_below(random, 1 << 24) - (1 << 23)) * 0x1p-23F;
+}
+
+const char *test_random_kernel(test_random *random)
+{
+    int count = 0;
+    while (trm_kernel_at(count) != NULL)
+        count++;
+    return trm_kernel_at((int)test_random_below(random, count))->name;
 }
 
 enum {

@@ -19,6 +19,8 @@ uint64_t test_random_next(test_random *random);
 int64_t test_random_below(test_random *random, int64_t bound);
 /* Uniform in [-1, 1), a multiple of 2^-23. */
 float test_random_unit(test_random *random);
+/* The name of one of the kernels that there are. */
+const char *test_random_kernel(test_random *random);
 
 typedef struct random_store {
     int64_t rows;

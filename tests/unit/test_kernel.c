@@ -1,6 +1,7 @@
 /* No kernel ever loses a pair, and what it says about a survivor is true; for every metric, kernel and
  * instruction set. */
 #include "base/random.h"
+#include "kernel/basis.h"
 #include "kernel/blas_threads.h"
 #include "kernel/kernel.h"
 #include "metric/isa.h"
@@ -37,6 +38,7 @@ typedef struct bench {
     double norm2[ROWS];
     double d[A_ROWS][B_ROWS];
     float *shift;
+    trm_basis *basis; /* of all rows */
     double lo[ROWS], hi[ROWS];
 } bench;
 
@@ -54,10 +56,22 @@ static double signed_uniform(void)
     return 2.0 * uniform() - 1.0;
 }
 
+/* A scale that brings the largest norm to at most one, also after the shift. */
+static double scale_of(const bench *t)
+{
+    double largest = 0.0;
+    for (int i = 0; i < ROWS; i++)
+        largest = fmax(largest, t->norm2[i]);
+    return trm_map_scale(2.0 * sqrt(largest));
+}
+
 static void measure(bench *t)
 {
     for (int i = 0; i < ROWS; i++)
         t->norm2[i] = trm_dot(t->x + i * t->dim, t->x + i * t->dim, t->dim);
+    const trm_map map = {.metric = t->metric, .dim = t->dim, .shift = t->shift, .scale = scale_of(t)};
+    trm_basis_destroy(&t->basis);
+    assert_int_equal(trm_basis_create(t->x, t->norm2, ROWS, &map, &t->basis, NULL), TRM_OK);
     for (int i = 0; i < A_ROWS; i++)
         for (int j = 0; j < B_ROWS; j++)
             t->d[i][j] = trm_distance(t->metric, t->x + i * t->dim, t->norm2[i], t->x + (A_ROWS + j) * t->dim,
@@ -106,7 +120,12 @@ static int wanted(const bench *t, int i, int j)
 /* Runs the tile in pieces and checks both promises. Returns the number of survivors. */
 static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
 {
-    const trm_map map = {.metric = t->metric, .dim = t->dim, .shift = t->shift, .scale = scale};
+    const trm_map map = {.metric = t->metric,
+                         .dim = t->dim,
+                         .shift = t->shift,
+                         .scale = scale,
+                         .basis = t->basis,
+                         .width = 1 + (int)(uniform() * t->basis->widths)};
     trm_block *a = NULL, *b = NULL;
     trm_bounds *wa = NULL, *wb = NULL;
     trm_workspace *work = NULL;
@@ -159,9 +178,6 @@ static void check_all(bench *t)
     for (int m = 0; m < 4; m++) {
         t->metric = (trm_metric)m;
         measure(t);
-        double largest = 0.0;
-        for (int i = 0; i < ROWS; i++)
-            largest = fmax(largest, t->norm2[i]);
         for (int w = 0; w < WINDOW_KINDS; w++) {
             for (int i = 0; i < ROWS; i++)
                 set_window(t, i, (windows)w);
@@ -169,7 +185,7 @@ static void check_all(bench *t)
                 for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
                     if (trm_isa_limit((trm_isa)isa) != (trm_isa)isa)
                         continue; /* this CPU does not have it */
-                    check(t, trm_kernel_at(k), trm_map_scale(2.0 * sqrt(largest)));
+                    check(t, trm_kernel_at(k), scale_of(t));
                     if (w == MIXED) /* any scale is correct */
                         check(t, trm_kernel_at(k), 1.0);
                 }
@@ -204,6 +220,7 @@ static void attack(double (*value)(int row, int k), int with_shift)
             t->shift[k] = (float)sum;
         }
         check_all(t);
+        trm_basis_destroy(&t->basis);
         free(t->x);
         free(t->shift);
         free(t);
@@ -292,6 +309,54 @@ static void no_pair_is_lost_near_the_ends_of_the_float_range(void **state)
     attack(denormal, 0);
 }
 
+/* A value for (a, b) that does not change. */
+static double fixed(int a, int b)
+{
+    uint32_t bits[4];
+    trm_random_bits(8, (uint64_t)a, (uint64_t)b, bits);
+    return ((double)bits[0] + 0.5) * 0x1p-31 - 1.0;
+}
+
+/* Each direction holds half of the one before. */
+static double steep(int row, int k)
+{
+    return fixed(row, k) * pow(2.0, -k / 2.0);
+}
+
+/* Three directions hold everything; with noise, nearly everything. */
+static double three_directions(int row, int k)
+{
+    return fixed(row, -1) * fixed(-2, k) + fixed(row, -3) * fixed(-4, k) +
+           0.1 * fixed(row, -5) * fixed(-6, k);
+}
+
+static double nearly_three_directions(int row, int k)
+{
+    return three_directions(row, k) + 1e-4 * fixed(row, k);
+}
+
+/* Columns come twice, rows come three times. */
+static double repeated(int row, int k)
+{
+    return fixed(row / 3, k / 2);
+}
+
+/* One row far from all others, and one value far larger than the rest of its row. */
+static double outlying(int row, int k)
+{
+    return fixed(row, k) * (row == 5 ? 1e4 : 1.0) * (k == row % 7 ? 300.0 : 1.0);
+}
+
+static void no_pair_is_lost_whatever_the_spectrum(void **state)
+{
+    (void)state;
+    attack(steep, 0);
+    attack(three_directions, 0);
+    attack(nearly_three_directions, 1);
+    attack(repeated, 1);
+    attack(outlying, 0);
+}
+
 static void no_pair_is_lost_among_ties_and_zero_rows(void **state)
 {
     (void)state;
@@ -320,6 +385,7 @@ static void unfiltered_rows_with_nan_or_infinity_survive(void **state)
             assert_int_equal(check(t, trm_kernel_at(k), 0.5), 2 * B_ROWS);
         }
     }
+    trm_basis_destroy(&t->basis);
     free(t->x);
     free(t);
 }
@@ -357,6 +423,7 @@ static void the_filter_filters(void **state)
         for (int k = 0; trm_kernel_at(k) != NULL; k++)
             assert_int_equal(check(t, trm_kernel_at(k), 0.5), 0);
     }
+    trm_basis_destroy(&t->basis);
     free(t->x);
     free(t);
 }
@@ -381,6 +448,7 @@ static void the_filter_filters_under_a_large_common_offset(void **state)
         for (int k = 0; trm_kernel_at(k) != NULL; k++)
             assert_in_range(check(t, trm_kernel_at(k), 0x1p-4), 1, ROWS + 10);
     }
+    trm_basis_destroy(&t->basis);
     free(t->x);
     free(t->shift);
     free(t);
@@ -416,6 +484,7 @@ int main(void)
         cmocka_unit_test(no_pair_is_lost_under_a_large_common_offset),
         cmocka_unit_test(no_pair_is_lost_where_norms_span_sixty_decades),
         cmocka_unit_test(no_pair_is_lost_near_the_ends_of_the_float_range),
+        cmocka_unit_test(no_pair_is_lost_whatever_the_spectrum),
         cmocka_unit_test(no_pair_is_lost_among_ties_and_zero_rows),
         cmocka_unit_test(unfiltered_rows_with_nan_or_infinity_survive),
         cmocka_unit_test(the_filter_filters),

@@ -1,0 +1,90 @@
+/* Kernel "prefix": rows are turned by an orthonormal basis, and the first stage sees the leading coordinates and the
+ * norm of the rest. Where the rows lie near few directions, that is a fraction of the work; the second stage is a
+ * float32 dot of all dimensions for each pair that is left.
+ *
+ * The proof; notation of kernel.c. Q: the basis's first d1 directions as they are, |Q'Q - I| <= defect (Frobenius,
+ * measured, below 1/2). U: the nearest orthonormal columns, Q = U H, H symmetric, H^2 = Q'Q. t = y - U U'y.
+ * 1. <y_i,y_j> = <U'y_i, U'y_j> + <t_i, t_j> <= <U'y_i, U'y_j> + |t_i||t_j|.
+ * 2. z = Q'y = H U'y, so |<z_i,z_j> - <U'y_i, U'y_j>| = |(U'y_i)'(H^2 - I) U'y_j| <= defect |y_i||y_j|, and |U'y|^2 >=
+ * |z|^2 / (1 + defect) >= |z|^2 (1 - defect). |z| <= (1 + defect)|y|.
+ * 3. What is packed is z^ = z + h. Each coordinate is a canonical dot, off by (D/8 + 4) w |q_k||y|, rounded once to
+ * float32: |h| <= r |y| + t sqrt(d1), r = u (1 + 2^-10) + 2 sqrt(d1) (D/8 + 4) w (|q_k| <= 1 + defect; the 2 covers it).
+ * So |<z^_i,z^_j> - <z_i,z_j>| <= 3 r |y_i||y_j| + 2 t sqrt(d1)(1 + |y_i| + |y_j|).
+ * 4. |t|^2 = |y|^2 - |U'y|^2 <= n - (|z^| - |h|)^2 (1 - defect) <= n - |z^|^2 + (defect (1 + defect)^2 + 4 r) n + tiny <= n
+ * - |z^|^2 + (3 defect + 4 r) n + tiny. n and |z^|^2 are summed in float64 and off by (D + d1) w n together at most, relative
+ * to n. The last packed column s is at least the root of that, rounded up.
+ * 5. So the exact product of the packed rows q = (z^, s) is at least <y_i,y_j> - (defect + 3 r)|y_i||y_j| - tiny, and the
+ * computed one at least that less k |q_i||q_j|, k = gamma of d1 + 1 columns, and less what flushed denormals may
+ * take. With |a||b| <= (a^2 + b^2)/2: e_i = k |q_i|^2 / 2 + (defect + 3 r) n_i / 2 + tiny.
+ * A product that is too large never rules a pair out by its near bound; the far bounds are left to the second stage. */
+#include "kernel/basis.h"
+#include "kernel/fp32.h"
+#include "kernel/pairs.h"
+#include "kernel/scan.h"
+#include "metric/metric.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { CHUNK = 32 }; /* directions at a time: 18 KiB of stack */
+
+static bool available(void)
+{
+    return true;
+}
+
+/* Packs the leading coordinates of a group of rows; gives |z^|^2 of each. */
+static void pack_coordinates(trm_block *block, int64_t row, int count, double *length2)
+{
+    const trm_map *map = &block->map;
+    const int dim = map->dim;
+    double z[TRM_TILE_ALIGN * CHUNK];
+    float chunk[TRM_TILE_ALIGN * CHUNK];
+    memset(chunk, 0, sizeof chunk);
+    for (int first = 0; first < map->width; first += CHUNK) {
+        const int width = map->width - first < CHUNK ? map->width - first : CHUNK;
+        trm_dot_tile(block->mapped + row * dim, count, map->basis->direction + (int64_t)first * dim, width,
+                     dim, z, CHUNK);
+        for (int i = 0; i < count; i++)
+            for (int k = 0; k < width; k++) {
+                const float value = (float)z[i * CHUNK + k];
+                chunk[i * CHUNK + k] = value;
+                length2[i] += (double)value * (double)value;
+            }
+        trm_fp32_pack(chunk, CHUNK, row, block->columns, first, width, block->packed);
+    }
+}
+
+static void encode(trm_block *block, int64_t row, int count, const double *n, double *error)
+{
+    const double dim = block->map.dim, width = block->map.width, defect = block->map.basis->defect;
+    const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * (dim / 8.0 + 4.0) * 0x1p-53;
+    const double k = defect < 0.5 ? trm_float_dot_radius(block->columns) : INFINITY;
+    double length2[TRM_TILE_ALIGN] = {0.0};
+    float rest[TRM_TILE_ALIGN] = {0.0F};
+    pack_coordinates(block, row, count, length2);
+    for (int i = 0; i < count; i++) {
+        const double tiny = (dim + 16.0) * 0x1p-120 * (1.0 + sqrt(n[i]));
+        const double rest2 =
+            n[i] - length2[i] + (3.0 * defect + 4.0 * r + (dim + width) * 0x1p-51) * n[i] + tiny;
+        rest[i] = (float)(sqrt(rest2) * (1.0 + 0x1p-22) + 0x1p-120);
+        error[i] = k * (length2[i] + (double)rest[i] * (double)rest[i]) / 2.0 +
+                   (defect + 3.0 * r) * n[i] / 2.0 + tiny;
+    }
+    trm_fp32_pack(rest, 1, row, block->columns, block->columns - 1, 1, block->packed);
+}
+
+static void tile_prefix(const trm_tile *tile, trm_workspace *work)
+{
+    trm_fp32_run(tile, tile->a->columns, true, work);
+}
+
+const trm_kernel trm_kernel_prefix = {.name = "prefix",
+                                      .available = available,
+                                      .packed_floats = trm_fp32_packed_floats,
+                                      .radius = trm_float_dot_radius,
+                                      .tile = tile_prefix,
+                                      .encode = encode,
+                                      .pairs = trm_pairs_fp32,
+                                      .near_only = true,
+                                      .needs_basis = true};
