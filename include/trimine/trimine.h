@@ -2,6 +2,7 @@
 #ifndef TRIMINE_TRIMINE_H
 #define TRIMINE_TRIMINE_H
 #include "trimine/abi.h"
+#include "trimine/ask.h"
 #include "trimine/batches.h"
 #include "trimine/job.h"
 #include "trimine/loss.h"

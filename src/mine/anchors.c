@@ -18,12 +18,18 @@ static bool is_lone(const trm_anchors *anchors, int64_t row)
     return anchors->options->lone && there.positives == 0 && there.negatives > 0;
 }
 
+/* Of those that have pairs. */
+static bool is_asker(const trm_anchors *anchors, trm_there there)
+{
+    return anchors->solo != NULL ? there.positives > 0 : trm_anchors_valid(there);
+}
+
 int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row)
 {
     const trm_there there = trm_pool_there(anchors->pool, row);
-    if (is_lone(anchors, row))
+    if (is_lone(anchors, row) || !trm_anchors_find_positives(anchors))
         return 1;
-    return trm_anchors_valid(there) ? trm_positives_pairs(&anchors->positives, there.positives) : 0;
+    return is_asker(anchors, there) ? trm_positives_pairs(&anchors->positives, there.positives) : 0;
 }
 
 int64_t trm_anchors_triplets(const trm_anchors *anchors, int64_t row)
@@ -39,15 +45,19 @@ static int64_t positives_slots(const trm_anchors *anchors, int64_t row, int shap
     const int64_t pairs = trm_anchors_pairs(anchors, row);
     if (is_lone(anchors, row))
         return 1;
+    if (!trm_anchors_find_positives(anchors))
+        return 0;
     return pairs > 0 ? query->type->slots(query, shape, trm_pool_there(anchors->pool, row), pairs) : 0;
 }
 
-static int64_t negatives_slots(const trm_anchors *anchors, int64_t row, int shape)
+int64_t trm_anchors_slots(const trm_anchors *anchors, int64_t row, int shape)
 {
     const trm_query *query = anchors->negatives;
     const int64_t pairs = trm_anchors_pairs(anchors, row);
     if (anchors->size != NULL && shape == TRM_LISTING_SHAPE)
         return anchors->size[row].negatives;
+    if (anchors->solo != NULL && anchors->solo->slots != NULL && shape == 0)
+        return pairs > 0 ? anchors->solo->slots[row] : 0;
     if (pairs > 0 && query->type->listed && shape == query->type->shapes - 1)
         return trm_pool_there(anchors->pool, row).positives;
     if (anchors->near != NULL && shape == query->type->shapes - 1 - query->type->listed)
@@ -112,7 +122,7 @@ static void add_row(const trm_anchors *anchors, int64_t row, sizes *size)
     for (int s = 0; s < anchors->positives.query.type->shapes; s++)
         size->positives[s] += positives_slots(anchors, row, s);
     for (int s = 0; s < anchors->negatives->type->shapes; s++)
-        size->negatives[s] += negatives_slots(anchors, row, s);
+        size->negatives[s] += trm_anchors_slots(anchors, row, s);
     size->triplets += trm_anchors_triplets(anchors, row);
 }
 
@@ -287,24 +297,16 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
     return sweeping > arranging ? sweeping : arranging;
 }
 
-trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
-                            const trm_mine_options *options, const trm_query *negatives, int64_t each,
-                            const trm_set_size *size, const trm_near *near, bool keep, trm_error *err)
+/* What is known of anchors but for the plan. Collective. */
+static trm_status begin(trm_anchors *anchors, trm_error *err)
 {
-    const trm_rows *rows = pool->anchors;
-    *anchors = (trm_anchors){.run = run,
-                             .pool = pool,
-                             .rows = rows,
-                             .options = options,
-                             .negatives = negatives,
-                             .each = each,
-                             .size = size,
-                             .near = near,
-                             .keep = keep};
+    const trm_run *run = anchors->run;
+    const trm_rows *rows = anchors->rows;
+    const trm_mine_options *options = anchors->options;
     trm_status status = TRM_OK;
-    for (int64_t row = 0; row < rows->count; row++) {
-        const trm_there there = trm_pool_there(pool, row);
-        if (trm_anchors_valid(there) && there.positives > anchors->longest)
+    for (int64_t row = 0; row < rows->count && trm_anchors_find_positives(anchors); row++) {
+        const trm_there there = trm_pool_there(anchors->pool, row);
+        if (is_asker(anchors, there) && there.positives > anchors->longest)
             anchors->longest = there.positives;
     }
     anchors->longest = options->lone && anchors->longest < 1 ? 1 : anchors->longest;
@@ -320,6 +322,35 @@ trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_
         return status;
     }
     return trm_agree(run->comm, plan(anchors, 0, err), err);
+}
+
+trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
+                            const trm_mine_options *options, const trm_query *negatives, int64_t each,
+                            const trm_set_size *size, const trm_near *near, bool keep, trm_error *err)
+{
+    *anchors = (trm_anchors){.run = run,
+                             .pool = pool,
+                             .rows = pool->anchors,
+                             .options = options,
+                             .negatives = negatives,
+                             .each = each,
+                             .size = size,
+                             .near = near,
+                             .keep = keep};
+    return begin(anchors, err);
+}
+
+trm_status trm_anchors_init_solo(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
+                                 const trm_mine_options *options, const trm_query *query,
+                                 const trm_solo *solo, trm_error *err)
+{
+    *anchors = (trm_anchors){.run = run,
+                             .pool = pool,
+                             .rows = pool->anchors,
+                             .options = options,
+                             .negatives = query,
+                             .solo = solo};
+    return begin(anchors, err);
 }
 
 void trm_anchors_destroy(trm_anchors *anchors)
@@ -476,7 +507,7 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
         if (anchors->panel_of[row] == index)
             panel->row[panel->count++] = row;
     status = trm_agree(anchors->run->comm, status, err);
-    if (status != TRM_OK)
+    if (status != TRM_OK || !trm_anchors_find_positives(anchors))
         return status;
     status =
         create_state(anchors, panel, positives_slots, anchors->positives.query.type, &panel->positives, err);
@@ -487,7 +518,7 @@ trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel 
 trm_status trm_panel_settle(const trm_anchors *anchors, trm_panel *panel, bool settled, trm_error *err)
 {
     trm_status status =
-        create_state(anchors, panel, negatives_slots, anchors->negatives->type, &panel->negatives, err);
+        create_state(anchors, panel, trm_anchors_slots, anchors->negatives->type, &panel->negatives, err);
     if (status != TRM_OK)
         return status;
     if (panel->positives != NULL) {
@@ -529,7 +560,7 @@ trm_status trm_panel_pick(const trm_anchors *anchors, const trm_panel *panel, in
 {
     *part = (trm_panel){.row = row, .count = count};
     trm_status status =
-        create_state(anchors, part, negatives_slots, anchors->negatives->type, &part->negatives, err);
+        create_state(anchors, part, trm_anchors_slots, anchors->negatives->type, &part->negatives, err);
     if (status != TRM_OK)
         return status;
     copy_rows(part, TRM_FIELD_GIVEN, panel->negatives, part->negatives);

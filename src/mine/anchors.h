@@ -12,6 +12,13 @@
 
 struct trm_near;
 
+/* A job that is no mining: every row asks the query, whatever it has for positives and negatives. */
+typedef struct trm_solo {
+    bool positives;       /* they are found first, by options->positives, and given to the query; rows without
+                           * any ask nothing */
+    const int64_t *slots; /* of shape 0, of each row of the shard; borrowed. NULL: as the query says */
+} trm_solo;
+
 typedef struct trm_anchors {
     const trm_run *run;
     const trm_pool *pool; /* borrowed */
@@ -22,6 +29,7 @@ typedef struct trm_anchors {
     int64_t each;               /* the most triplets that come of a pair */
     const trm_set_size *size; /* of each row of the shard, where a set has been counted; borrowed; or NULL */
     const struct trm_near *near; /* where negatives are asked that are near no positive; borrowed; or NULL */
+    const trm_solo *solo;        /* of a job that is no mining; borrowed; or NULL */
     int64_t longest;             /* the most pairs that any anchor could have */
     bool keep;                   /* positives are wanted after the thresholds are known */
     int64_t panels;
@@ -55,6 +63,10 @@ trm_status trm_anchors_init(trm_anchors *anchors, const trm_run *run, const trm_
                             const trm_mine_options *options, const trm_query *negatives, int64_t each,
                             const trm_set_size *size, const struct trm_near *near, bool keep,
                             trm_error *err) TRM_MUST_CHECK;
+/* The same for a job that is no mining; nothing of positives is kept. options: metric, positives, queries, reserve. */
+trm_status trm_anchors_init_solo(trm_anchors *anchors, const trm_run *run, const trm_pool *pool,
+                                 const trm_mine_options *options, const trm_query *query,
+                                 const trm_solo *solo, trm_error *err) TRM_MUST_CHECK;
 void trm_anchors_destroy(trm_anchors *anchors);
 /* The bytes that the plan would come to with no more than that many panels. Collective. */
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels);
@@ -70,6 +82,8 @@ static inline bool trm_anchors_valid(trm_there there)
 }
 /* Pairs that row ends up with; 0 for one that is no anchor. */
 int64_t trm_anchors_pairs(const trm_anchors *anchors, int64_t row);
+/* Slots of a shape of the second query that row needs while that is asked. */
+int64_t trm_anchors_slots(const trm_anchors *anchors, int64_t row, int shape);
 /* The most triplets that row ends up with. */
 int64_t trm_anchors_triplets(const trm_anchors *anchors, int64_t row);
 
@@ -80,7 +94,13 @@ trm_status trm_anchors_sweep(const trm_anchors *anchors, trm_sweep *sweep, const
 trm_status trm_pool_sweep_create(const trm_pool *pool, trm_metric metric, trm_sweep **sweep,
                                  trm_error *err) TRM_MUST_CHECK;
 
-/* Opens panel index: a state for the positives sweep. Collective. The caller closes the panel, also after a
+/* Is there a positives sweep, or a measuring of positives? */
+static inline bool trm_anchors_find_positives(const trm_anchors *anchors)
+{
+    return anchors->solo == NULL || anchors->solo->positives;
+}
+
+/* Opens panel index: a state for the positives sweep, where there is one. Collective. The caller closes the panel, also after a
  * failure. Errors: MEMORY. */
 trm_status trm_panel_begin(const trm_anchors *anchors, int64_t index, trm_panel *panel,
                            trm_error *err) TRM_MUST_CHECK;

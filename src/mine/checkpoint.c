@@ -226,30 +226,58 @@ trm_status trm_mine_checkpoint_pause(trm_mine_checkpoint *checkpoint, int64_t pl
     return status == TRM_OK && stop ? trm_fail(err, TRM_ERR_STOPPED, "stopped on request") : status;
 }
 
-trm_status trm_mine_checkpoint_answered(trm_mine_checkpoint *checkpoint, trm_triplet *triplets, int64_t count,
-                                        trm_error *err)
+/* Is there a place to set the open panel aside, and another panel to come? */
+static bool sets_aside(const trm_mine_checkpoint *checkpoint)
 {
     const trm_run *run = checkpoint->anchors->run;
-    if (run->checkpoint == NULL || run->checkpoint->save == NULL ||
-        checkpoint->index == checkpoint->anchors->panels - 1)
-        return TRM_OK;
+    return run->checkpoint != NULL && run->checkpoint->save != NULL &&
+           checkpoint->index < checkpoint->anchors->panels - 1;
+}
+
+/* Sets parts aside as the open panel's piece, behind which anchors it is of. */
+static trm_status set_aside(trm_mine_checkpoint *checkpoint, int parts, const trm_checkpoint_part *part,
+                            trm_error *err)
+{
+    const trm_run *run = checkpoint->anchors->run;
     int64_t places_count = 0;
     trm_places *places = places_of(checkpoint, checkpoint->index, checkpoint->index + 1, &places_count);
     trm_status status = places == NULL ? trm_fail_memory(err, "a panel's places", 1, 1) : TRM_OK;
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK) {
-        int64_t size[2];
-        const trm_checkpoint_part part[] = {
-            {"size", 2, 0, run->rank == 0 ? 2 : 0, size},
-            places_part(checkpoint, "places", places, places_count),
-            trm_checkpoint_words(run, "triplets", TRIPLET_WORDS * count, triplets)};
-        size[0] = part[1].total;
-        size[1] = part[2].total;
-        status = run->checkpoint->set_aside(run->checkpoint->context, checkpoint->pieces, 3, part, err);
+        trm_checkpoint_part all[PARTS_MAX];
+        int64_t size[2] = {0, parts > 0 ? part[0].total : 0};
+        all[0] = (trm_checkpoint_part){"size", 2, 0, run->rank == 0 ? 2 : 0, size};
+        all[1] = places_part(checkpoint, "places", places, places_count);
+        size[0] = all[1].total;
+        for (int i = 0; i < parts; i++)
+            all[2 + i] = part[i];
+        status =
+            run->checkpoint->set_aside(run->checkpoint->context, checkpoint->pieces, 2 + parts, all, err);
         checkpoint->pieces++;
     }
     trm_free(places);
     return status;
+}
+
+trm_status trm_mine_checkpoint_answered(trm_mine_checkpoint *checkpoint, trm_triplet *triplets, int64_t count,
+                                        trm_error *err)
+{
+    if (!sets_aside(checkpoint))
+        return TRM_OK;
+    const trm_checkpoint_part part =
+        trm_checkpoint_words(checkpoint->anchors->run, "triplets", TRIPLET_WORDS * count, triplets);
+    return set_aside(checkpoint, 1, &part, err);
+}
+
+trm_status trm_mine_checkpoint_finished(trm_mine_checkpoint *checkpoint, trm_error *err)
+{
+    const trm_state *state = checkpoint->panel->negatives;
+    trm_checkpoint_part part[2 * TRM_FIELDS];
+    if (!sets_aside(checkpoint))
+        return TRM_OK;
+    int parts = parts_of(checkpoint, state, TRM_FIELD_FOUND, false, part);
+    parts += parts_of(checkpoint, state, TRM_FIELD_GIVEN, false, part + parts);
+    return set_aside(checkpoint, parts, part, err);
 }
 
 /* ---- going on ---- */
@@ -327,7 +355,8 @@ static trm_status take_place(trm_mine_checkpoint *checkpoint, trm_error *err)
 void trm_mine_checkpoint_init_without(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
                                       trm_sweep_counts *counts)
 {
-    *checkpoint = (trm_mine_checkpoint){.anchors = anchors, .sweep = sweep, .counts = counts};
+    *checkpoint =
+        (trm_mine_checkpoint){.anchors = anchors, .sweep = sweep, .counts = counts, .name = "negatives"};
 }
 
 trm_status trm_mine_checkpoint_init(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
@@ -399,11 +428,117 @@ static trm_status replay_triplets(const trm_mine_checkpoint *checkpoint, int64_t
     return status;
 }
 
+/* Where a piece's slots are: of each shape, in the whole piece, and those of this team. */
+typedef struct piece_slots {
+    int64_t total[TRM_SHAPES], first[TRM_SHAPES];
+} piece_slots;
+
+/* Collective. */
+static piece_slots slots_of_piece(const trm_anchors *anchors, const trm_panel *panel)
+{
+    piece_slots slots = {{0}, {0}};
+    for (int s = 0; s < anchors->negatives->type->shapes; s++) {
+        int64_t mine = 0;
+        for (int64_t k = 0; k < panel->count; k++)
+            mine += trm_anchors_slots(anchors, panel->row[k], s);
+        const int64_t once = anchors->rows->member == 0 ? mine : 0; /* each team's once */
+        slots.total[s] = trm_sum_int64(anchors->run->comm, once);
+        slots.first[s] = trm_prefix_int64(anchors->run->comm, once) - (mine - once);
+    }
+    return slots;
+}
+
+/* Reads what was set aside of a state's rows, of which `before` slots of this team come first. */
+static trm_status load_part(const trm_mine_checkpoint *checkpoint, int64_t piece, const piece_slots *slots,
+                            const int64_t *before, const trm_state *state, trm_error *err)
+{
+    trm_checkpoint_part part[TRM_FIELDS];
+    int parts = 0;
+    for (int f = 0; f < state->type->fields; f++) {
+        const trm_field *field = &state->type->field[f];
+        const int64_t words = (int64_t)field->bytes / 8;
+        if (field->kind == TRM_FIELD_MADE)
+            continue;
+        part[parts++] = (trm_checkpoint_part){field->name, slots->total[field->shape] * words,
+                                              (slots->first[field->shape] + before[field->shape]) * words,
+                                              trm_state_slots(state, f) * words, state->field[f]};
+    }
+    return load(checkpoint, piece, parts, part, err);
+}
+
+/* How many of the rows from k on have a state that fits, at least one; adds what they have. */
+static int64_t rows_that_fit(const trm_anchors *anchors, const trm_panel *all, int64_t k, int64_t *slots)
+{
+    const trm_query_type *type = anchors->negatives->type;
+    const int64_t spare = anchors->run->mem_per_rank - anchors->memory_bytes;
+    const int64_t room = anchors->panel_bytes + (spare > 0 ? spare : 0);
+    int64_t own[TRM_SHAPES] = {0}, count = 0;
+    for (; k + count < all->count; count++) {
+        for (int s = 0; s < type->shapes; s++)
+            own[s] += trm_anchors_slots(anchors, all->row[k + count], s);
+        const int64_t bytes = trm_fields_bytes(type, TRM_FIELD_FOUND, own) +
+                              trm_fields_bytes(type, TRM_FIELD_GIVEN, own) +
+                              trm_fields_bytes(type, TRM_FIELD_MADE, own);
+        if (count > 0 && bytes > room)
+            break;
+        for (int s = 0; s < type->shapes; s++)
+            slots[s] += trm_anchors_slots(anchors, all->row[k + count], s);
+    }
+    return count;
+}
+
+/* Who takes what was set aside: the triplets of a panel, or its state. */
+typedef struct taker {
+    trm_mine_checkpoint_fn triplets;
+    trm_mine_checkpoint_panel_fn panel;
+    void *context;
+} taker;
+
+/* all: the anchors of the piece that are of this shard. */
+static trm_status replay_panel(const trm_mine_checkpoint *checkpoint, int64_t piece, const trm_panel *all,
+                               const taker *take, trm_error *err)
+{
+    const trm_anchors *anchors = checkpoint->anchors;
+    const piece_slots slots = slots_of_piece(anchors, all);
+    int64_t before[TRM_SHAPES] = {0}, k = 0;
+    trm_status status = TRM_OK;
+    while (status == TRM_OK && trm_sum_int64(anchors->run->comm, all->count - k) > 0) {
+        int64_t after[TRM_SHAPES];
+        memcpy(after, before, sizeof after);
+        trm_panel panel = {.row = all->row + k, .count = rows_that_fit(anchors, all, k, after)};
+        status = trm_panel_settle(anchors, &panel, true, err);
+        if (status == TRM_OK)
+            status = load_part(checkpoint, piece, &slots, before, panel.negatives, err);
+        if (status == TRM_OK)
+            status = take->panel(take->context, &panel, err);
+        trm_state_destroy(&panel.negatives);
+        memcpy(before, after, sizeof before);
+        k += panel.count;
+    }
+    return status;
+}
+
+/* The anchors of this shard that are in places, as a panel; the caller frees its rows. Collective. */
+static trm_status list_piece(const trm_anchors *anchors, int64_t count, const trm_places *places,
+                             trm_panel *panel, trm_error *err)
+{
+    const trm_rows *rows = anchors->rows;
+    *panel = (trm_panel){.row = trm_alloc(rows->count, sizeof *panel->row)};
+    trm_status status =
+        panel->row == NULL ? trm_fail_memory(err, "panel", rows->count, sizeof *panel->row) : TRM_OK;
+    for (int64_t k = 0; k < count && status == TRM_OK; k++)
+        for (int64_t place = places[k].from; place < places[k].to; place++)
+            if (place >= rows->first && place - rows->first < rows->count)
+                panel->row[panel->count++] = place - rows->first;
+    return trm_agree(anchors->run->comm, status, err);
+}
+
 static trm_status replay_piece(const trm_mine_checkpoint *checkpoint, int64_t piece, char *replayed,
-                               trm_mine_checkpoint_fn take, void *context, trm_error *err)
+                               const taker *take, trm_error *err)
 {
     const trm_run *run = checkpoint->anchors->run;
     int64_t *places = NULL, size[2];
+    trm_panel panel = {0};
     const trm_checkpoint_part part = {"size", 2, 0, 2, size};
     trm_status status = load(checkpoint, piece, 1, &part, err);
     if (status == TRM_OK)
@@ -412,14 +547,20 @@ static trm_status replay_piece(const trm_mine_checkpoint *checkpoint, int64_t pi
         !mark_replayed(checkpoint->anchors, size[0] / PLACES_WORDS, (const trm_places *)places, replayed))
         status =
             trm_fail(err, TRM_ERR_DATA, "checkpoint: piece %" PRId64 " is of another run of the job", piece);
-    trm_free(places);
     status = trm_agree(run->comm, status, err);
-    return status == TRM_OK ? replay_triplets(checkpoint, piece, size[1] / TRIPLET_WORDS, take, context, err)
-                            : status;
+    if (status == TRM_OK && take->panel != NULL)
+        status =
+            list_piece(checkpoint->anchors, size[0] / PLACES_WORDS, (const trm_places *)places, &panel, err);
+    trm_free(places);
+    if (status == TRM_OK)
+        status = take->panel != NULL ? replay_panel(checkpoint, piece, &panel, take, err)
+                                     : replay_triplets(checkpoint, piece, size[1] / TRIPLET_WORDS,
+                                                       take->triplets, take->context, err);
+    trm_free(panel.row);
+    return status;
 }
 
-trm_status trm_mine_checkpoint_replay(trm_mine_checkpoint *checkpoint, trm_mine_checkpoint_fn take,
-                                      void *context, trm_error *err)
+static trm_status replay(const trm_mine_checkpoint *checkpoint, const taker *take, trm_error *err)
 {
     const trm_anchors *anchors = checkpoint->anchors;
     if (checkpoint->pieces == 0)
@@ -430,7 +571,7 @@ trm_status trm_mine_checkpoint_replay(trm_mine_checkpoint *checkpoint, trm_mine_
         status = trm_fail_memory(err, "finished anchors", anchors->rows->count, 1);
     status = trm_agree(anchors->run->comm, status, err);
     for (int64_t piece = 0; piece < checkpoint->pieces && status == TRM_OK; piece++)
-        status = replay_piece(checkpoint, piece, replayed, take, context, err);
+        status = replay_piece(checkpoint, piece, replayed, take, err);
     bool all = true;
     for (int64_t row = 0; row < anchors->rows->count && status == TRM_OK; row++)
         all = all && (replayed[row] || anchors->panel_of[row] != TRM_PANEL_FINISHED);
@@ -438,6 +579,18 @@ trm_status trm_mine_checkpoint_replay(trm_mine_checkpoint *checkpoint, trm_mine_
         status = trm_fail(err, TRM_ERR_DATA, "checkpoint: a piece of the finished work is missing");
     trm_free(replayed);
     return trm_agree(anchors->run->comm, status, err);
+}
+
+trm_status trm_mine_checkpoint_replay(trm_mine_checkpoint *checkpoint, trm_mine_checkpoint_fn take,
+                                      void *context, trm_error *err)
+{
+    return replay(checkpoint, &(taker){.triplets = take, .context = context}, err);
+}
+
+trm_status trm_mine_checkpoint_replay_panels(trm_mine_checkpoint *checkpoint,
+                                             trm_mine_checkpoint_panel_fn take, void *context, trm_error *err)
+{
+    return replay(checkpoint, &(taker){.panel = take, .context = context}, err);
 }
 
 /* What of the stopped sweep is done. */
@@ -483,6 +636,8 @@ static trm_status find_thresholds(trm_mine_checkpoint *checkpoint, bool here, tr
     trm_anchors *anchors = checkpoint->anchors;
     const trm_asked asked = {&anchors->positives.query, panel->positives};
     trm_status status = TRM_OK;
+    if (!trm_anchors_find_positives(anchors))
+        return trm_panel_settle(anchors, panel, false, err);
     if (trm_pool_is_listed(anchors->pool)) {
         status = trm_pool_measure(anchors->pool, anchors->options->metric, asked.query, asked.state, err);
         return status == TRM_OK ? trm_panel_settle(anchors, panel, false, err) : status;
@@ -548,7 +703,7 @@ trm_status trm_mine_checkpoint_sweep(trm_mine_checkpoint *checkpoint, trm_error 
         status = take_done(checkpoint, err);
     }
     if (status == TRM_OK)
-        status = trm_anchors_sweep(checkpoint->anchors, checkpoint->sweep, "negatives", asked,
+        status = trm_anchors_sweep(checkpoint->anchors, checkpoint->sweep, checkpoint->name, asked,
                                    checkpoint->counts, err);
     if (status == TRM_OK)
         trm_sweep_settle(checkpoint->sweep, query, asked.state);

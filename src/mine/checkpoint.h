@@ -37,6 +37,7 @@ typedef struct trm_mine_checkpoint {
     trm_sweep *sweep;
     trm_sweep_counts *counts; /* of the negatives sweeps */
     trm_totals totals;
+    const char *name; /* of the second sweep, for progress */
     /* where the job is */
     int64_t index; /* panel */
     trm_mine_phase phase;
@@ -92,5 +93,15 @@ trm_status trm_mine_checkpoint_replay(trm_mine_checkpoint *checkpoint, trm_mine_
  * place that keeps. */
 trm_status trm_mine_checkpoint_answered(trm_mine_checkpoint *checkpoint, trm_triplet *triplets, int64_t count,
                                         trm_error *err) TRM_MUST_CHECK;
+
+/* The same two for a job that is no mining: what is set aside of a panel is what was found for it, once it is settled, and
+ * with it what was given. */
+trm_status trm_mine_checkpoint_finished(trm_mine_checkpoint *checkpoint, trm_error *err) TRM_MUST_CHECK;
+/* Takes a panel that an earlier run finished, or a part of one that is small enough: its negatives but for the fields that are
+ * made. Collective. */
+typedef trm_status (*trm_mine_checkpoint_panel_fn)(void *context, const trm_panel *panel, trm_error *err);
+trm_status trm_mine_checkpoint_replay_panels(trm_mine_checkpoint *checkpoint,
+                                             trm_mine_checkpoint_panel_fn take, void *context,
+                                             trm_error *err) TRM_MUST_CHECK;
 
 #endif

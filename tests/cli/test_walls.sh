@@ -6,9 +6,10 @@ cd "$source_dir/src" || exit 2
 # How high a room is: its files reach only lower ones, through whatever headers. Two rooms of one height do not reach
 # each other.
 declare -A height=(
-    [cli]=7 [python]=7
-    [job]=6
-    [mine]=5 [loss]=5 [eval]=5
+    [cli]=8 [python]=8
+    [job]=7
+    [eval]=6
+    [mine]=5 [loss]=5
     [sweep]=4
     [rows]=3 [kernel]=3 [checkpoint]=3
     [par]=2 [store]=2
@@ -45,18 +46,19 @@ exceptions=(
     "rows > kernel/blas_threads.h"
 )
 
-# The files (.h, .c) of mine, loss and sweep that reach mpi.h: those that bring ranks together. All others, so each new
+# The files (.h, .c) of mine, loss, eval and sweep that reach mpi.h: those that bring ranks together. All others, so each new
 # policy, query and loss, are plain C.
 with_mpi=(
     mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/first_look mine/measure mine/mine mine/near mine/near_give mine/near_inner mine/near_most mine/options mine/pool mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/queries loss/survey loss/triplets
+    eval/asking
     sweep/basis sweep/choose sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
 )
 
 # What each public header reaches of the others, and of MPI.
 declare -A public=(
-    [abi]="" [version]="abi" [status]="abi" [metric]="abi"
+    [abi]="" [version]="abi" [status]="abi" [metric]="abi" [ask]="abi"
     [mine]="abi metric status"
     [batches]="abi metric mine status"
     [loss]="abi batches metric mine status"
@@ -64,7 +66,7 @@ declare -A public=(
     [store]="abi mpi status"
     [packed]="abi batches loss metric mine mpi status"
     [job]="abi mpi run status"
-    [trimine]="abi batches job loss metric mine mpi packed run status store version"
+    [trimine]="abi ask batches job loss metric mine mpi packed run status store version"
 )
 
 code() { # the file without comments, preprocessor lines kept
@@ -137,7 +139,7 @@ while read -r file headers; do
         mpi.h | */mpi.h)
             case $folder in
             metric | kernel | base) wrong+=("mpi.h: $folder knows no MPI") ;;
-            mine | loss | sweep)
+            mine | loss | eval | sweep)
                 if [[ " ${with_mpi[*]} " == *" ${file%.*} "* ]]; then
                     used+=("${file%.*}")
                 else
