@@ -22,14 +22,14 @@ typedef enum trm_among {
 
 /* What was done, equal on all ranks but for the last two. */
 typedef struct trm_ask_summary {
-    int64_t rows;      /* that asked: of the store, or queries */
-    int64_t ignored;   /* dropped by their label */
-    int64_t classes;   /* among the store's rows that take part; 0: arranged by id */
-    int64_t elements;  /* pairs of rows multiplied */
-    int64_t survivors; /* of these, the pairs the kernel could not rule out */
-    int64_t float64;   /* of the elements, those that a canonical distance decided */
-    int64_t reused;    /* of the elements, those that an earlier run had multiplied */
-    int panels;        /* passes over the rows that the memory limit asked for; 1: none needed */
+    int64_t rows;         /* that asked: of the store, or queries */
+    int64_t ignored;      /* dropped by their label */
+    int64_t classes;      /* among the store's rows that take part; 0: arranged by id */
+    int64_t elements;     /* pairs of rows multiplied */
+    int64_t survivors;    /* of these, the pairs the kernel could not rule out */
+    int64_t float64;      /* of the elements, those that a canonical distance decided */
+    int64_t reused;       /* of the elements, those that an earlier run had multiplied */
+    int panels;           /* passes over the rows that the memory limit asked for; 1: none needed */
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
     double arrange_s, sweep_s, answers_s; /* largest of any rank */
     double compute_s, wait_s;             /* this rank's */

@@ -5,6 +5,7 @@
 #include "trimine/ask.h"
 #include "trimine/batches.h"
 #include "trimine/job.h"
+#include "trimine/knn.h"
 #include "trimine/loss.h"
 #include "trimine/metric.h"
 #include "trimine/mine.h"

@@ -60,8 +60,8 @@ struct trm_command {
                         trm_error *err); /* what a command line alone tells; NULL: nothing */
     trm_status (*run)(trm_cli *cli, trm_error *err);
 };
-extern const trm_command trm_command_mine, trm_command_loss, trm_command_bench, trm_command_synth,
-    trm_command_info, trm_command_options;
+extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_bench,
+    trm_command_synth, trm_command_info, trm_command_options;
 extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
 /* By name, or NULL. */
 const trm_command *trm_command_find(const char *name);

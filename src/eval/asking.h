@@ -6,7 +6,6 @@
 #ifndef TRM_EVAL_ASKING_H
 #define TRM_EVAL_ASKING_H
 
-#include "options/option.h"
 #include "rows/rows.h"
 #include "rows/run.h"
 #include "sweep/query.h"
@@ -16,7 +15,7 @@
  * destroyed. */
 typedef struct trm_question {
     const char *name; /* of the sweep, for progress: "neighbours" */
-    /* What is asked: its relation says among which rows (trm_among_relation), its slots how many an anchor needs, by how
+    /* What is asked: its relation says among which rows (among.h), its slots how many an anchor needs, by how
      * many rows of the store there are for it. A row without slots of shape 0 asks nothing. */
     const trm_query *query;
     trm_metric metric;
@@ -46,12 +45,6 @@ typedef struct trm_answers {
 typedef trm_status (*trm_answers_fn)(void *context, const trm_answers *answers, trm_error *err);
 
 typedef struct trm_asking trm_asking;
-
-extern const trm_words trm_among_words;
-/* Which rows an anchor of the query is asked about. */
-trm_relation trm_among_relation(trm_among among);
-/* How many of them there are. */
-int64_t trm_among_count(trm_among among, trm_there there);
 
 /* Plans. summary: panels and memory_bytes are filled in, also where it does not fit. Collective. The caller owns *asking,
  * also after a failure, when there is nothing to run. Errors: USAGE, DATA (sets or pairs that don't go together; a row of norm 0 under

@@ -184,13 +184,16 @@ typedef struct rank_row {
     char host[TRM_ERROR_HOST];
 } rank_row;
 
-static json_t *rank_json(int rank, const rank_row *row, bool gradient)
+static json_t *rank_json(const trm_job *job, int rank, const rank_row *row)
 {
-    json_t *object = json_pack("{s:i, s:s, s:I, s:f, s:I, s:f, s:f}", "rank", rank, "host", row->host, "rows",
-                               (json_int_t)row->part.rows, "loss_sum", row->part.loss_sum, "triplets",
-                               (json_int_t)row->part.triplets, "compute_s", row->part.compute_s, "wait_s",
-                               row->part.wait_s);
-    if (gradient)
+    json_t *object =
+        json_pack("{s:i, s:s, s:I}", "rank", rank, "host", row->host, "rows", (json_int_t)row->part.rows);
+    if (job->settings.kind->question == NULL)
+        trm_json_put_all(&object, json_pack("{s:f, s:I}", "loss_sum", row->part.loss_sum, "triplets",
+                                            (json_int_t)row->part.triplets));
+    trm_json_put_all(&object,
+                     json_pack("{s:f, s:f}", "compute_s", row->part.compute_s, "wait_s", row->part.wait_s));
+    if (job->settings.gradient)
         trm_json_put(&object, "gradient_norm", json_real(row->part.gradient_norm));
     return object;
 }
@@ -208,7 +211,7 @@ static json_t *ranks_json(const trm_job *job, const trm_loss_part *part)
         else if (r > 0 && job->rank == r)
             MPI_Send(&row, (int)sizeof row, MPI_BYTE, 0, 0, job->comm);
         if (job->rank == 0)
-            trm_json_append(&table, rank_json(r, &row, job->settings.gradient));
+            trm_json_append(&table, rank_json(job, r, &row));
     }
     return table;
 }
@@ -260,23 +263,52 @@ static double effective_gflops(const trm_job *job)
     return s > 0.0 ? 2.0 * matrix(job) * job->base.batch.dim / s / 1e9 : 0.0;
 }
 
+json_t *trm_job_means_json(const trm_job *job, int panels)
+{
+    return json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", job->ranks, "threads",
+                     trm_run_threads(job->run), "replicate", trm_rows_replicate(job->base.rows), "tile",
+                     trm_run_tile(job->run, job->base.batch.dim), "panels", panels, "kernel",
+                     trm_run_kernel(job->run), "isa", trm_run_isa(job->run));
+}
+
+json_t *trm_job_memory_json(const trm_job *job, int64_t peak_rss, int64_t plan_bytes)
+{
+    json_t *memory =
+        json_pack("{s:I, s:I, s:I}", "peak_rss_bytes", (json_int_t)peak_rss, "baseline_rss_bytes",
+                  (json_int_t)job->baseline_rss, "plan_bytes", (json_int_t)plan_bytes);
+    trm_json_put_all(&memory, trm_cores_json(job->run));
+    return memory;
+}
+
 static json_t *run_json(const trm_job *job, int64_t peak_rss)
 {
     const trm_mine_summary *s = &job->mined;
-    json_t *run = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s}", "ranks", job->ranks, "threads",
-                            trm_run_threads(job->run), "replicate", trm_rows_replicate(job->base.rows),
-                            "tile", trm_run_tile(job->run, job->base.batch.dim), "panels", s->panels,
-                            "kernel", trm_run_kernel(job->run), "isa", trm_run_isa(job->run));
+    json_t *run = trm_job_means_json(job, s->panels);
     json_t *more = json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "read_s", job->read_s,
-        "arrange_s", s->arrange_s, "positives_s", s->positives_s, "negatives_s", s->negatives_s, "answers_s",
-        s->answers_s, "loss_s", job->loss.loss_s, "gradient_s", job->loss.gradient_s, "write_s", job->write_s,
-        "total_s", job->total_s, "pairs_per_s", s->negatives_s > 0.0 ? pairs(job) / s->negatives_s : 0.0,
-        "gflops_effective", effective_gflops(job), "peak_rss_bytes", (json_int_t)peak_rss,
-        "baseline_rss_bytes", (json_int_t)job->baseline_rss, "plan_bytes", (json_int_t)s->memory_bytes);
+        "{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "read_s", job->read_s, "arrange_s",
+        s->arrange_s, "positives_s", s->positives_s, "negatives_s", s->negatives_s, "answers_s", s->answers_s,
+        "loss_s", job->loss.loss_s, "gradient_s", job->loss.gradient_s, "write_s", job->write_s, "total_s",
+        job->total_s, "pairs_per_s", s->negatives_s > 0.0 ? pairs(job) / s->negatives_s : 0.0,
+        "gflops_effective", effective_gflops(job));
     trm_json_put_all(&run, more);
-    trm_json_put_all(&run, trm_cores_json(job->run));
+    trm_json_put_all(&run, trm_job_memory_json(job, peak_rss, s->memory_bytes));
     return run;
+}
+
+json_t *trm_job_head_json(const trm_job *job, int64_t classes)
+{
+    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o}", "program", "trimine", "version",
+                     trm_version(), "command", job->settings.kind->name, "store", "rows",
+                     (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes", (json_int_t)classes,
+                     "fingerprint", job->base.fingerprint, "options", trm_settings_json(&job->settings));
+}
+
+void trm_job_put_queries(const trm_job *job, json_t **object)
+{
+    if (trm_settings_in_two_sets(&job->settings))
+        trm_json_put(object, "queries",
+                     json_pack("{s:I, s:s}", "rows", (json_int_t)job->queries.total, "fingerprint",
+                               job->queries.fingerprint));
 }
 
 static json_t *report_json(trm_job *job, int64_t peak_rss)
@@ -284,13 +316,11 @@ static json_t *report_json(trm_job *job, int64_t peak_rss)
     const trm_mine_summary *s = &job->mined;
     const trm_source source = job->options.source;
     const bool semihard = source == TRM_SOURCE_MINED;
-    json_t *object = json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o, s:o, s:o}", "program", "trimine",
-                               "version", trm_version(), "command", job->settings.kind->name, "store", "rows",
-                               (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes",
-                               (json_int_t)s->classes, "fingerprint", job->base.fingerprint, "options",
-                               trm_settings_json(&job->settings), "anchors", trm_anchors_json(s), "triplets",
+    json_t *object = trm_job_head_json(job, s->classes);
+    trm_json_put_all(&object,
+                     json_pack("{s:o, s:o}", "anchors", trm_anchors_json(s), "triplets",
                                trm_triplets_json(job->loss.count, semihard ? s->triplets.semihard : 0,
-                                                 s->triplets.fallback, s->triplets.skipped));
+                                                 s->triplets.fallback, s->triplets.skipped)));
     if (source == TRM_SOURCE_MINED || source == TRM_SOURCE_BATCH_HARD)
         trm_json_put_all(
             &object, json_pack("{s:I, s:o, s:s}", "positive_pairs", (json_int_t)s->positive_pairs, "certify",
@@ -304,10 +334,7 @@ static json_t *report_json(trm_job *job, int64_t peak_rss)
                                (json_int_t)s->set_size, "listed", job->options.mine.emit_sets));
     if (trm_settings_in_batches(&job->settings))
         trm_json_put(&object, "batches", batches_json(job));
-    if (trm_settings_in_two_sets(&job->settings))
-        trm_json_put(&object, "queries",
-                     json_pack("{s:I, s:s}", "rows", (json_int_t)job->queries.total, "fingerprint",
-                               job->queries.fingerprint));
+    trm_job_put_queries(job, &object);
     if (job->settings.pairs != NULL)
         trm_json_put(&object, "pairs",
                      json_pack("{s:I, s:I, s:o}", "count", (json_int_t)job->pairs.total, "repeated",
@@ -386,11 +413,8 @@ static json_t *gaps_json(const trm_gaps *gaps)
                      gaps->at_90);
 }
 
-/* Collective. */
 static json_t *store_facts(trm_job *job, int64_t peak_rss)
 {
-    if (job->rank != 0)
-        return NULL;
     warn_of_gaps(job);
     if (trm_job_has_triplets(job) && !job->survey.found.ordered)
         trm_warn(&job->voice,
@@ -419,7 +443,8 @@ static trm_status dump(trm_job *job, json_t *object, trm_error *err)
 
 trm_status trm_job_collect_facts(trm_job *job, trm_error *err)
 {
-    if (job->packed == NULL)
+    const bool question = job->settings.kind->question != NULL;
+    if (job->packed == NULL && !question)
         look_at_gaps(job);
     job->total_s = trm_clock() - job->start;
     const int64_t peak_rss = peak_rss_of(job->comm);
@@ -427,10 +452,10 @@ trm_status trm_job_collect_facts(trm_job *job, trm_error *err)
     if (job->rank == 0)
         trm_warn_of_replaced(&job->voice, job->claim);
     json_t *object = NULL;
-    if (job->packed == NULL)
-        object = store_facts(job, peak_rss);
-    else if (job->rank == 0)
-        object = trm_job_packed_facts(job, peak_rss);
+    if (job->rank == 0)
+        object = question              ? trm_job_question_facts(job, peak_rss)
+                 : job->packed == NULL ? store_facts(job, peak_rss)
+                                       : trm_job_packed_facts(job, peak_rss);
     json_t *ranks = ranks_json(job, job->packed != NULL ? trm_job_packed_part(job) : &job->part);
     if (job->rank == 0) {
         trm_json_put(&object, "ranks", json_incref(ranks));

@@ -12,6 +12,7 @@
 #include "store/loss_files.h"
 #include "store/pair_file.h"
 #include "store/result.h"
+#include "store/rows_file.h"
 
 typedef struct trm_packed_job trm_packed_job;
 
@@ -77,8 +78,11 @@ struct trm_job {
     trm_loss_part part;
     trm_survey survey; /* of triplets that are listed */
     bool keeps;        /* it keeps what quartiles need: nobody else does, and there is room */
-    trm_gaps gaps;     /* where nearly no pair found a negative inside the margin; else none sampled */
-    char *told;        /* the JSON, on rank 0; of jansson */
+    /* a question */
+    void *asked; /* what its kind has; owned by that (trm_job_question.end); or NULL */
+    trm_ask_summary ask;
+    trm_gaps gaps; /* where nearly no pair found a negative inside the margin; else none sampled */
+    char *told;    /* the JSON, on rank 0; of jansson */
 };
 
 /* All are collective but those that only ask what a job is: trm_job_writes_triplets, trm_job_has_triplets, trm_job_is_set,
@@ -120,6 +124,37 @@ trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path,
 /* STOPPED on all ranks if any was asked to stop. */
 trm_status trm_job_pause(const trm_job *job, trm_error *err) TRM_MUST_CHECK;
 
+/* ---- question.c: a kind of job that asks one question of all pairs of rows ---- */
+
+/* What such a kind has of its own; store.c, write.c and facts.c do the rest. In this order, all collective. */
+struct trm_job_question {
+    /* Plans, for the teams that are laid out: makes job->asked what is to be run (of an earlier plan it is freed). reserve:
+     * bytes of the limit that the job itself needs. Fills in panels and memory_bytes of job->ask, also where it does not fit.
+     * Errors: MEMORY, and others. */
+    trm_status (*plan)(trm_job *job, int64_t reserve, trm_error *err);
+    /* Asks, and begins the output (job->claim) where there is one. Fills in job->ask. */
+    trm_status (*run)(trm_job *job, trm_error *err);
+    /* Finishes the output; of a job that has one. */
+    trm_status (*write)(trm_job *job, trm_error *err);
+    /* Rank 0: adds what was found. Not collective. */
+    void (*tell)(trm_job *job, json_t **object);
+    /* Frees job->asked, which may be NULL. Collective. */
+    void (*end)(trm_job *job);
+    bool (*needs_labels)(
+        const trm_settings *settings); /* else it does without where there are none; NULL: always */
+};
+/* The rows that ask. */
+const trm_job_rows *trm_job_askers(const trm_job *job);
+/* Attributes that every result of a question has, in attribute, of which there is room for TRM_JOB_ATTRIBUTES; how many. format:
+ * "trimine-knn"; text: of trm_settings_text; hash: the result's. */
+enum { TRM_JOB_ATTRIBUTES = 16 };
+int trm_job_question_attributes(const trm_job *job, const char *format, const char *text, const char *hash,
+                                trm_attribute *attribute);
+/* On rank 0: the facts of a question, but for the table of ranks (new reference). */
+json_t *trm_job_question_facts(trm_job *job, int64_t peak_rss);
+trm_status trm_job_plan_question(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_job_run_question(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+
 /* ---- labels.c ---- */
 
 /* The labels that --ignore-label means, new memory; warns of those that no row has. Errors: USAGE, MEMORY. */
@@ -156,6 +191,8 @@ trm_status trm_job_write_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Adds the histograms to arrays for an output; how many there are then. */
 enum { TRM_JOB_HISTOGRAMS = 2 * TRM_SERIES };
 int trm_job_add_histograms(const trm_job *job, int count, trm_output_array *array);
+/* Adds what says which queries it is of, in two sets; how many attributes there are then. */
+int trm_job_add_queries(const trm_job *job, int count, trm_attribute *attribute);
 /* A gradient file, with what it says of itself; of: what the gradient is of. */
 trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, int of_count,
                                   const trm_attribute *of, int arrays, const trm_output_array *array,
@@ -163,6 +200,12 @@ trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, in
 
 /* ---- facts.c ---- */
 
+/* Parts of the report that kinds share (new references): what it is of, by which means it was done, and memory; and the first
+ * object's "queries" where there are any. */
+json_t *trm_job_head_json(const trm_job *job, int64_t classes);
+void trm_job_put_queries(const trm_job *job, json_t **object);
+json_t *trm_job_means_json(const trm_job *job, int panels);
+json_t *trm_job_memory_json(const trm_job *job, int64_t peak_rss, int64_t plan_bytes);
 /* Makes job->told. */
 trm_status trm_job_collect_facts(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 

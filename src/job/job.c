@@ -76,7 +76,7 @@ static const trm_taken loss_takes[] = {
 };
 static const trm_job_kind job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
 
-const trm_job_kind *const trm_job_kinds[] = {&job_mine, &job_loss, NULL};
+const trm_job_kind *const trm_job_kinds[] = {&job_mine, &job_loss, &trm_job_knn, NULL};
 
 const trm_job_kind *trm_job_kind_find(const char *name)
 {
@@ -242,7 +242,8 @@ static trm_status begin(trm_job *job, const trm_job_hooks *hooks, trm_error *err
 
 static trm_status open_inputs(trm_job *job, trm_error *err)
 {
-    trm_status status = job->settings.kind->mines ? TRM_OK : trm_job_recognize(job, err);
+    const trm_job_kind *kind = job->settings.kind;
+    trm_status status = kind->mines || kind->question != NULL ? TRM_OK : trm_job_recognize(job, err);
     if (status != TRM_OK)
         return status;
     return job->settings.packed ? trm_job_open_packed(job, err) : trm_job_open_store(job, err);
@@ -331,6 +332,8 @@ static void free_set(trm_job_rows *set)
 
 static void close_store(trm_job *job)
 {
+    if (job->settings.kind->question != NULL && job->comm != MPI_COMM_NULL)
+        job->settings.kind->question->end(job);
     trm_evaluation_destroy(&job->evaluation);
     trm_survey_end(&job->survey);
     trm_triplet_file_destroy(&job->file);

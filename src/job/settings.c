@@ -376,6 +376,7 @@ void trm_settings_init(trm_settings *settings, const trm_job_kind *kind)
     trm_mine_options_init(&settings->mine);
     trm_loss_options_init(&settings->loss);
     trm_packed_options_init(&settings->packed_options);
+    trm_knn_options_init(&settings->knn);
     trm_run_options_init(&settings->run);
     settings->mine.margin = NAN; /* until settled: it depends on the metric */
 }
@@ -453,7 +454,8 @@ json_t *trm_settings_json(const trm_settings *settings)
         trm_options_report(taken->options, (const char *)settings + taken->at,
                            (const char *)&defaults + taken->at, at, &options);
     }
-    trm_json_put(&options, "source", source_json(settings));
+    if (settings->kind->question == NULL)
+        trm_json_put(&options, "source", source_json(settings));
     if (trm_settings_draw(settings)) /* what its table row can't say: it decides what was drawn */
         trm_json_put(&options, "seed", json_integer(settings->seed));
     options = in_order(options);

@@ -15,14 +15,17 @@
 
 /* A kind of job: a row of trm_job_kinds. */
 typedef struct trm_settings trm_settings;
+typedef struct trm_job_question trm_job_question;
 typedef struct trm_job_kind {
     const char *name;
     const trm_takes takes; /* in trm_settings */
     bool mines;            /* all that its options may say is mined, so --loss is not among them */
     trm_status (*check)(const trm_settings *settings,
                         trm_error *err); /* what the options alone tell; NULL: nothing */
+    const trm_job_question *question;    /* it is one (question.h); NULL: it mines, or evaluates a loss */
 } trm_job_kind;
 extern const trm_job_kind *const trm_job_kinds[]; /* NULL-terminated */
+extern const trm_job_kind trm_job_knn;            /* those with a file of their own */
 /* By name, or NULL. */
 const trm_job_kind *trm_job_kind_find(const char *name);
 
@@ -39,6 +42,7 @@ struct trm_settings {
     trm_mine_options mine;
     trm_loss_options loss;
     trm_packed_options packed_options; /* norm_floor of it */
+    trm_knn_options knn;
     trm_source source;
     bool lone, gradient, gradient_at_normalized, normalize;
     double within;                                      /* NAN: not given */
@@ -101,8 +105,9 @@ trm_status trm_settings_text(const trm_settings *settings, char **text, trm_erro
 
 extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
     trm_checkpoint_table, trm_dataset_table, trm_normalize_table, trm_ignore_table, trm_source_table,
-    trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table;
-extern const trm_options trm_run_table; /* of trm_run_options */
+    trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table,
+    trm_metric_table, trm_asked_queries_table; /* of a question; the metric is in mine */
+extern const trm_options trm_run_table;        /* of trm_run_options */
 
 /* ---- presets.c ---- */
 

@@ -495,8 +495,7 @@ static int64_t survey_bytes(const trm_job *job, int64_t triplets)
     return trm_job_has_triplets(job) ? bytes : 0;
 }
 
-/* The rows that anchors are of. */
-static const trm_job_rows *anchors_of(const trm_job *job)
+const trm_job_rows *trm_job_askers(const trm_job *job)
 {
     return trm_settings_in_two_sets(&job->settings) ? &job->queries : &job->base;
 }
@@ -523,7 +522,7 @@ static int64_t file_bytes(const trm_job *job)
 /* And for each triplet of the anchor that has most of a set, or of queries. Not collective. */
 static int64_t file_bytes_a_triplet(const trm_job *job)
 {
-    const int64_t anchors = anchors_of(job)->total;
+    const int64_t anchors = trm_job_askers(job)->total;
     return trm_triplet_file_bytes(job->settings.form, 1, anchors, 1) -
            trm_triplet_file_bytes(job->settings.form, 1, anchors, 0);
 }
@@ -589,6 +588,8 @@ static trm_status plan_teams(trm_job *job, int replicate, bool file, trm_error *
         status = trm_rows_lay_out(job->run, job->queries.rows, replicate, err);
     if (status != TRM_OK)
         return status;
+    if (job->settings.kind->question != NULL)
+        return trm_job_plan_question(job, err);
     const int64_t triplets = trm_evaluate_triplets(job->run, job->base.rows, &job->options);
     const int64_t reserve = trm_evaluate_bytes(job->run, job->base.rows, &job->base.batch, &job->options,
                                                job->settings.gradient) +
@@ -665,7 +666,7 @@ trm_status trm_job_plan_store(trm_job *job, trm_error *err)
                       job->mined.panels > 1 ? ", anchors in panels" : "");
     if (job->rank == 0)
         trm_warn_of_threads(&job->voice, job->run);
-    if (status == TRM_OK)
+    if (status == TRM_OK && job->settings.kind->question == NULL)
         trm_job_check_classes(job);
     return status;
 }
@@ -715,7 +716,7 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
     const bool spool = job->mined.panels > 1 || mine->emit_sets;
     trm_status status =
         trm_triplet_file_create(job->comm, job->claim, job->settings.form, trm_mine_negatives(mine),
-                                anchors_of(job)->total, spool, spare_bytes(job), &job->file, err);
+                                trm_job_askers(job)->total, spool, spare_bytes(job), &job->file, err);
     *taker = (trm_survey_taker){trm_triplet_file_add, trm_triplet_file_walk, job->file};
     return status;
 }
@@ -763,6 +764,8 @@ static trm_status settle_given(trm_job *job, trm_error *err)
 trm_status trm_job_run_store(trm_job *job, trm_error *err)
 {
     trm_status status = load_rows(job, err);
+    if (job->settings.kind->question != NULL)
+        return status == TRM_OK ? trm_job_run_question(job, err) : status;
     if (status == TRM_OK)
         status = settle_given(job, err);
     if (status == TRM_OK)

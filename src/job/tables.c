@@ -3,6 +3,7 @@
 #include "job/settings.h"
 
 #include "loss/options.h"
+#include "metric/metric.h"
 
 static const trm_option output_rows[] = {
     {.name = "output",
@@ -92,6 +93,28 @@ static const trm_option queries_rows[] = {
      .sources = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD},
 };
 const trm_options trm_queries_table = TRM_OPTIONS("Two sets", queries_rows);
+
+static const trm_option asked_queries_rows[] = {
+    {.name = "queries",
+     .value = "FILE",
+     .about = "the rows of FILE (HDF5, or a folder) ask, about the rows of the store; may be repeated: one "
+              "set after the other",
+     .kind = TRM_OPTION_TEXTS,
+     TRM_FIELD(trm_settings, queries)},
+};
+const trm_options trm_asked_queries_table = TRM_OPTIONS("Two sets", asked_queries_rows);
+
+static const trm_option metric_rows[] = {
+    {.name = "metric",
+     .value = "NAME",
+     .about = "the distance",
+     .json = "metric",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_settings, mine.metric),
+     .words = &trm_metric_words,
+     .decides = TRM_AT_ANY},
+};
+const trm_options trm_metric_table = TRM_OPTIONS("Distance", metric_rows);
 
 static const trm_option overwrite_rows[] = {
     {.name = "overwrite",

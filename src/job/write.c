@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARRAYS = 2 + TRM_JOB_HISTOGRAMS, ATTRIBUTES_MOST = 16 };
+enum { ARRAYS = 2 + TRM_JOB_HISTOGRAMS, ATTRIBUTES_MOST = TRM_JOB_ATTRIBUTES };
 
 /* Rank 0 writes what all ranks have. */
 static void histogram_arrays(const trm_job *job, trm_output_array *array)
@@ -64,8 +64,7 @@ static int arrays_of(const trm_job *job, trm_output_array *array)
     return trm_job_add_histograms(job, count, array);
 }
 
-/* Of two sets: the queries. Returns how many attributes there are then. */
-static int add_queries(const trm_job *job, int count, trm_attribute *attribute)
+int trm_job_add_queries(const trm_job *job, int count, trm_attribute *attribute)
 {
     const int64_t pairs = job->settings.pairs != NULL ? job->pairs.total : job->given_origin.pairs;
     if (!trm_settings_in_two_sets(&job->settings))
@@ -100,7 +99,7 @@ static trm_status finish_triplets(trm_job *job, trm_error *err)
     int count = sizeof attributes / sizeof *attributes;
     trm_attribute all[ATTRIBUTES_MOST];
     memcpy(all, attributes, sizeof attributes);
-    count = add_queries(job, count, all);
+    count = trm_job_add_queries(job, count, all);
     if (status == TRM_OK && trm_settings_in_batches(&job->settings))
         status = trm_batches_write_triplets(
             job->comm, job->claim, job->settings.form, trm_mine_negatives(&job->settings.mine), &job->batches,
@@ -146,11 +145,13 @@ static trm_status write_loss(trm_job *job, trm_error *err)
     trm_output_array array[ARRAYS];
     trm_attribute all[ATTRIBUTES_MOST];
     memcpy(all, of, sizeof of);
-    return trm_job_write_gradient(job, &job->loss, add_queries(job, 3, all), all, arrays_of(job, array),
-                                  array, trm_job_names(job), err);
+    return trm_job_write_gradient(job, &job->loss, trm_job_add_queries(job, 3, all), all,
+                                  arrays_of(job, array), array, trm_job_names(job), err);
 }
 
 trm_status trm_job_write_store(trm_job *job, trm_error *err)
 {
+    if (job->settings.kind->question != NULL)
+        return job->settings.kind->question->write(job, err);
     return trm_job_writes_triplets(job) ? finish_triplets(job, err) : write_loss(job, err);
 }

@@ -2,6 +2,7 @@
  * each pair of an anchor. Without filters an anchor keeps an ascending list of the nearest up to the last rank that is
  * needed; with them choice.c does it. */
 #include "mine/choice.h"
+#include "sweep/list.h"
 
 static int64_t most(const trm_negatives *negatives)
 {
@@ -24,34 +25,6 @@ static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t
     return pairs > 0 ? smaller(needed, there.negatives) : 0;
 }
 
-static trm_candidate *list_of(const trm_state *state, int64_t row, int64_t *count)
-{
-    *count = trm_state_count(state, 0, row);
-    return (trm_candidate *)state->field[0] + state->offset[0][row];
-}
-
-static void window(const trm_query *query, const trm_state *state, int64_t row, double *lo, double *hi)
-{
-    (void)query;
-    int64_t count;
-    const trm_candidate *list = list_of(state, row, &count);
-    *lo = -INFINITY;
-    *hi = list[count - 1].key;
-}
-
-static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
-{
-    (void)query;
-    (void)tally;
-    int64_t count;
-    trm_candidate *list = list_of(state, row, &count);
-    bool changed = false;
-    for (int64_t i = 0; i < seen->n; i++)
-        if (seen->d[i] <= list[count - 1].key)
-            changed |= trm_candidate_insert(list, count, (trm_candidate){seen->d[i], seen->id[i]});
-    return changed;
-}
-
 static const trm_query_type type = {
     .name = "nearest negatives",
     .relation = TRM_OTHER_LABEL,
@@ -59,8 +32,8 @@ static const trm_query_type type = {
     .fields = 1,
     .field = {{"negatives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_list}},
     .slots = slots,
-    .window = window,
-    .offer = offer,
+    .window = trm_list_window,
+    .offer = trm_list_offer,
 };
 
 static void begin(trm_negatives *negatives)
@@ -75,7 +48,7 @@ static int64_t answer(const trm_negatives *negatives, const trm_state *state, in
     int64_t room, count = 0;
     if (trm_choice_is_asked(negatives))
         return trm_choice_answer(negatives, state, row, pair, i, answers);
-    const trm_candidate *list = list_of(state, row, &room);
+    const trm_candidate *list = trm_list_of(state, row, &room);
     for (int64_t k = negatives->filters.first - 1;
          k < room && count < most(negatives) && trm_candidate_exists(list[k]); k++)
         answers[count++] = (trm_answer){list[k].id, list[k].key, TRM_KIND_SEMIHARD};

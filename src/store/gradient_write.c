@@ -79,20 +79,27 @@ static trm_status make_groups(trm_output *out, const char *name, trm_error *err)
     return status;
 }
 
-static trm_status write_array(trm_output *out, const trm_output_array *array, trm_error *err)
+trm_status trm_output_array_make(trm_output *out, const trm_output_array *array, trm_output_place *place,
+                                 trm_error *err)
 {
     hsize_t size[3] = {0, 0, 0};
-    trm_output_place place;
-    trm_status status = check_parts(out, array, err);
-    if (status == TRM_OK)
-        status = make_groups(out, array->name, err);
+    trm_status status = make_groups(out, array->name, err);
     if (status != TRM_OK)
         return status;
     for (int d = 0; d < array->rank; d++)
         size[d] = (hsize_t)array->size[d];
-    status = trm_output_dataset(out, array->name, type_of(array), array->rank, size, &place, err);
-    if (status == TRM_OK && array->about != NULL)
-        status = trm_output_attribute(out, array->name, array->about, err);
+    status = trm_output_dataset(out, array->name, type_of(array), array->rank, size, place, err);
+    return status == TRM_OK && array->about != NULL
+               ? trm_output_attribute(out, array->name, array->about, err)
+               : status;
+}
+
+static trm_status write_array(trm_output *out, const trm_output_array *array, trm_error *err)
+{
+    trm_output_place place;
+    trm_status status = check_parts(out, array, err);
+    if (status == TRM_OK)
+        status = trm_output_array_make(out, array, &place, err);
     if (status != TRM_OK)
         return status;
     const int64_t row = items_of(array) * width_of(array);

@@ -68,6 +68,10 @@ trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribut
 /* Array data: bytes of all ranks together (INT64_MAX / 2 where they are more), for the check of free space;
  * and writing it, groups made as names ask for. Collective. */
 int64_t trm_output_arrays_bytes(int arrays, const trm_output_array *array);
+/* Makes one's dataset, and its groups, for who writes the values in another order; first, count and data of it are not
+ * looked at. Collective. */
+trm_status trm_output_array_make(trm_output *out, const trm_output_array *array, trm_output_place *place,
+                                 trm_error *err) TRM_MUST_CHECK;
 trm_status trm_output_arrays_write(trm_output *out, int arrays, const trm_output_array *array,
                                    trm_error *err) TRM_MUST_CHECK;
 /* Room that names take. */
