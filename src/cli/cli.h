@@ -59,6 +59,8 @@ struct trm_command {
     trm_status (*check)(const trm_cli *cli,
                         trm_error *err); /* what a command line alone tells; NULL: nothing */
     trm_status (*run)(trm_cli *cli, trm_error *err);
+    /* Of a job that is a question: prints what was found, for people; NULL: it is of triplets and losses. */
+    void (*print)(const json_t *facts);
 };
 extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_bench,
     trm_command_synth, trm_command_info, trm_command_options;
@@ -111,7 +113,12 @@ void trm_report_failure(const trm_error *err);
 /* ---- people.c ---- */
 
 /* A job's facts, for people on stderr. */
-void trm_people_print(const json_t *facts, int verbose);
+void trm_people_print(const trm_command *command, const json_t *facts, int verbose);
+/* A number, 0 where there is none; a text, "" where there is none; is there a value that is not null? */
+double trm_fact_real(const json_t *object, const char *key);
+int64_t trm_fact_whole(const json_t *object, const char *key);
+const char *trm_fact_text(const json_t *object, const char *key);
+bool trm_fact_has(const json_t *object, const char *key);
 
 /* ---- job.c ---- */
 

@@ -6,24 +6,23 @@
 
 /* ---- reading ---- */
 
-static double real(const json_t *object, const char *key)
+double trm_fact_real(const json_t *object, const char *key)
 {
     return json_number_value(json_object_get(object, key));
 }
 
-static int64_t whole(const json_t *object, const char *key)
+int64_t trm_fact_whole(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
 }
 
-/* "" where there is none. */
-static const char *text(const json_t *object, const char *key)
+const char *trm_fact_text(const json_t *object, const char *key)
 {
     const char *value = json_string_value(json_object_get(object, key));
     return value != NULL ? value : "";
 }
 
-static bool has(const json_t *object, const char *key)
+bool trm_fact_has(const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
     return value != NULL && !json_is_null(value);
@@ -31,7 +30,7 @@ static bool has(const json_t *object, const char *key)
 
 static bool is_mined(const json_t *facts)
 {
-    return strcmp(text(json_object_get(facts, "options"), "source"), "mined") == 0;
+    return strcmp(trm_fact_text(json_object_get(facts, "options"), "source"), "mined") == 0;
 }
 
 /* ---- what it is of ---- */
@@ -41,8 +40,8 @@ static void print_packed(const json_t *packed)
     fprintf(stderr,
             "packed     %" PRId64 " anchors, %" PRId64 " negatives each, %" PRId64
             " dimensions, fingerprint %s\n",
-            whole(packed, "anchors"), whole(packed, "negatives"), whole(packed, "dim"),
-            text(packed, "fingerprint"));
+            trm_fact_whole(packed, "anchors"), trm_fact_whole(packed, "negatives"),
+            trm_fact_whole(packed, "dim"), trm_fact_text(packed, "fingerprint"));
 }
 
 static void print_batches(const json_t *facts)
@@ -50,16 +49,17 @@ static void print_batches(const json_t *facts)
     const json_t *batches = json_object_get(facts, "batches");
     if (batches == NULL)
         return;
-    if (has(batches, "classes_per_batch"))
+    if (trm_fact_has(batches, "classes_per_batch"))
         fprintf(stderr,
                 "batches    %" PRId64 " of %" PRId64 " classes x %" PRId64 " rows, by seed %" PRId64
                 ": %" PRId64 " rows\n",
-                whole(batches, "count"), whole(batches, "classes_per_batch"),
-                whole(batches, "rows_per_class"), whole(json_object_get(facts, "options"), "seed"),
-                whole(batches, "rows"));
+                trm_fact_whole(batches, "count"), trm_fact_whole(batches, "classes_per_batch"),
+                trm_fact_whole(batches, "rows_per_class"),
+                trm_fact_whole(json_object_get(facts, "options"), "seed"), trm_fact_whole(batches, "rows"));
     else
-        trm_say(stderr, "batches    %" PRId64 " from '%s': %" PRId64 " rows", whole(batches, "count"),
-                text(batches, "list"), whole(batches, "rows"));
+        trm_say(stderr, "batches    %" PRId64 " from '%s': %" PRId64 " rows",
+                trm_fact_whole(batches, "count"), trm_fact_text(batches, "list"),
+                trm_fact_whole(batches, "rows"));
 }
 
 static void print_queries(const json_t *facts)
@@ -67,27 +67,34 @@ static void print_queries(const json_t *facts)
     const json_t *queries = json_object_get(facts, "queries"), *pairs = json_object_get(facts, "pairs");
     if (queries == NULL)
         return;
-    fprintf(stderr, "queries    %" PRId64 " rows, fingerprint %s\n", whole(queries, "rows"),
-            text(queries, "fingerprint"));
+    fprintf(stderr, "queries    %" PRId64 " rows, fingerprint %s\n", trm_fact_whole(queries, "rows"),
+            trm_fact_text(queries, "fingerprint"));
     if (pairs != NULL)
-        trm_say(stderr, "pairs      %" PRId64 " of '%s', %" PRId64 " of them repeated", whole(pairs, "count"),
-                text(pairs, "file"), whole(pairs, "repeated"));
+        trm_say(stderr, "pairs      %" PRId64 " of '%s', %" PRId64 " of them repeated",
+                trm_fact_whole(pairs, "count"), trm_fact_text(pairs, "file"),
+                trm_fact_whole(pairs, "repeated"));
 }
 
 static void print_store(const json_t *facts)
 {
-    const json_t *store = json_object_get(facts, "store"), *anchors = json_object_get(facts, "anchors");
-    fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", ", whole(store, "rows"), whole(store, "dim"));
-    if (!has(facts, "pairs")) /* which need no labels */
-        fprintf(stderr, "%" PRId64 " classes, ", whole(store, "classes"));
-    fprintf(stderr, "fingerprint %s\n", text(store, "fingerprint"));
+    const json_t *store = json_object_get(facts, "store");
+    fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", ", trm_fact_whole(store, "rows"),
+            trm_fact_whole(store, "dim"));
+    if (!trm_fact_has(facts, "pairs")) /* which need no labels */
+        fprintf(stderr, "%" PRId64 " classes, ", trm_fact_whole(store, "classes"));
+    fprintf(stderr, "fingerprint %s\n", trm_fact_text(store, "fingerprint"));
     print_queries(facts);
     print_batches(facts);
+}
+
+static void print_anchors(const json_t *anchors)
+{
     fprintf(stderr,
             "anchors    %" PRId64 " valid of %" PRId64 " (%" PRId64 " without a positive, %" PRId64
             " without a negative, %" PRId64 " rows ignored)\n",
-            whole(anchors, "valid"), whole(anchors, "total"), whole(anchors, "no_positive"),
-            whole(anchors, "no_negative"), whole(anchors, "ignored"));
+            trm_fact_whole(anchors, "valid"), trm_fact_whole(anchors, "total"),
+            trm_fact_whole(anchors, "no_positive"), trm_fact_whole(anchors, "no_negative"),
+            trm_fact_whole(anchors, "ignored"));
 }
 
 /* ---- what was found ---- */
@@ -113,17 +120,18 @@ static void print_filters(const json_t *filters)
     {
         if (!json_is_object(filter))
             continue;
-        fprintf(stderr, "%s%s removed %" PRId64, between, option_name(key, name), whole(filter, "removed"));
+        fprintf(stderr, "%s%s removed %" PRId64, between, option_name(key, name),
+                trm_fact_whole(filter, "removed"));
         between = ", ";
     }
     fprintf(stderr, "%s%" PRId64 " anchors came up short\n", between[0] != '\0' ? "; " : "",
-            whole(filters, "short_anchors"));
+            trm_fact_whole(filters, "short_anchors"));
 }
 
 static void print_set(const json_t *set, int64_t pairs)
 {
     fprintf(stderr, "set        %s: %" PRId64 " triplets from %" PRId64 " positive pairs%s\n",
-            text(set, "name"), whole(set, "count"), pairs,
+            trm_fact_text(set, "name"), trm_fact_whole(set, "count"), pairs,
             json_is_true(json_object_get(set, "listed"))
                 ? ""
                 : ", counted, not listed: --emit -o FILE lists them");
@@ -132,21 +140,22 @@ static void print_set(const json_t *set, int64_t pairs)
 static void print_triplets(const json_t *facts)
 {
     const json_t *triplets = json_object_get(facts, "triplets");
-    const int64_t total = whole(triplets, "total"), picked = whole(triplets, "picked"),
-                  fallback = whole(triplets, "fallback"), skipped = whole(triplets, "skipped");
-    if (has(facts, "set"))
-        print_set(json_object_get(facts, "set"), whole(facts, "positive_pairs"));
+    const int64_t total = trm_fact_whole(triplets, "total"), picked = trm_fact_whole(triplets, "picked"),
+                  fallback = trm_fact_whole(triplets, "fallback"),
+                  skipped = trm_fact_whole(triplets, "skipped");
+    if (trm_fact_has(facts, "set"))
+        print_set(json_object_get(facts, "set"), trm_fact_whole(facts, "positive_pairs"));
     else if (is_mined(facts)) {
         fprintf(stderr,
                 "triplets   %" PRId64 " (%" PRId64 " picked, %" PRId64 " fallback) from %" PRId64
                 " positive pairs, %" PRId64 " skipped\n",
-                total, picked, fallback, whole(facts, "positive_pairs"), skipped);
+                total, picked, fallback, trm_fact_whole(facts, "positive_pairs"), skipped);
         print_filters(json_object_get(facts, "filters"));
-    } else if (has(facts, "packed") && whole(triplets, "semihard") + fallback == total)
+    } else if (trm_fact_has(facts, "packed") && trm_fact_whole(triplets, "semihard") + fallback == total)
         fprintf(stderr,
                 "triplets   %" PRId64 " (%" PRId64 " picked, %" PRId64 " fallback), %" PRId64 " skipped\n",
                 total, picked, fallback, skipped);
-    else if (has(facts, "packed"))
+    else if (trm_fact_has(facts, "packed"))
         fprintf(stderr, "triplets   %" PRId64 ", %" PRId64 " anchors skipped\n", total, skipped);
     else
         fprintf(stderr, "triplets   %" PRId64 "\n", total);
@@ -158,7 +167,7 @@ static void print_preset(const json_t *compat)
     json_t *name;
     if (compat == NULL)
         return;
-    fprintf(stderr, "preset     %s", text(compat, "name"));
+    fprintf(stderr, "preset     %s", trm_fact_text(compat, "name"));
     json_array_foreach(json_object_get(compat, "overridden"), i, name)
         fprintf(stderr, "%s--%s", i == 0 ? ", but for " : " ", json_string_value(name));
     fprintf(stderr, "\n");
@@ -168,33 +177,35 @@ static void print_loss(const json_t *facts)
 {
     const json_t *loss = json_object_get(facts, "loss"), *options = json_object_get(facts, "options"),
                  *gradient = json_object_get(facts, "gradient");
-    const char *reduction = text(loss, "reduction");
-    const double margin = real(options, has(options, "loss_margin") ? "loss_margin" : "margin");
+    const char *reduction = trm_fact_text(loss, "reduction");
+    const double margin =
+        trm_fact_real(options, trm_fact_has(options, "loss_margin") ? "loss_margin" : "margin");
     print_preset(json_object_get(options, "compat"));
     fprintf(stderr, "loss       %s, %s, margin %g: %s %.9g; %" PRId64 " of %" PRId64 " triplets active",
-            text(loss, "name"), text(options, "metric"), margin, reduction, real(loss, "value"),
-            whole(loss, "active"), whole(loss, "count"));
+            trm_fact_text(loss, "name"), trm_fact_text(options, "metric"), margin, reduction,
+            trm_fact_real(loss, "value"), trm_fact_whole(loss, "active"), trm_fact_whole(loss, "count"));
     if (strcmp(reduction, "mean_nonzero") != 0)
-        fprintf(stderr, ", mean over those %.9g", real(loss, "mean_nonzero"));
+        fprintf(stderr, ", mean over those %.9g", trm_fact_real(loss, "mean_nonzero"));
     if (strcmp(reduction, "sum") != 0)
-        fprintf(stderr, "; sum %.17g", real(loss, "sum"));
+        fprintf(stderr, "; sum %.17g", trm_fact_real(loss, "sum"));
     fprintf(stderr, "\n");
     if (gradient != NULL)
-        fprintf(stderr, "gradient   norm %.9g, largest %.9g\n", real(gradient, "norm"),
-                real(gradient, "max_abs"));
+        fprintf(stderr, "gradient   norm %.9g, largest %.9g\n", trm_fact_real(gradient, "norm"),
+                trm_fact_real(gradient, "max_abs"));
 }
 
 /* ---- statistics ---- */
 
 static void print_statistic(const char *name, const json_t *of)
 {
-    if (whole(of, "count") == 0)
+    if (trm_fact_whole(of, "count") == 0)
         return;
-    fprintf(stderr, "%-10s mean %.6g, std %.6g; min %.6g", name, real(of, "mean"), real(of, "std"),
-            real(of, "min"));
-    if (has(of, "median"))
-        fprintf(stderr, ", quartiles %.6g, %.6g, %.6g", real(of, "q1"), real(of, "median"), real(of, "q3"));
-    fprintf(stderr, ", max %.6g\n", real(of, "max"));
+    fprintf(stderr, "%-10s mean %.6g, std %.6g; min %.6g", name, trm_fact_real(of, "mean"),
+            trm_fact_real(of, "std"), trm_fact_real(of, "min"));
+    if (trm_fact_has(of, "median"))
+        fprintf(stderr, ", quartiles %.6g, %.6g, %.6g", trm_fact_real(of, "q1"), trm_fact_real(of, "median"),
+                trm_fact_real(of, "q3"));
+    fprintf(stderr, ", max %.6g\n", trm_fact_real(of, "max"));
 }
 
 /* A line while it fits a terminal; more bins are for programs. */
@@ -217,8 +228,9 @@ static void print_margin(const json_t *m)
     fprintf(stderr,
             "margin     %g: %" PRId64 " semihard, %" PRId64
             " active (%.4g %%), loss mean_all %.9g, mean over the active %.9g\n",
-            real(m, "margin"), whole(m, "semihard"), whole(m, "active"), 100.0 * real(m, "active_share"),
-            real(m, "mean_all"), real(m, "mean_nonzero"));
+            trm_fact_real(m, "margin"), trm_fact_whole(m, "semihard"), trm_fact_whole(m, "active"),
+            100.0 * trm_fact_real(m, "active_share"), trm_fact_real(m, "mean_all"),
+            trm_fact_real(m, "mean_nonzero"));
 }
 
 static void print_survey(const json_t *facts)
@@ -241,13 +253,13 @@ static void print_chains(const json_t *certify, double elements)
     const char *between = "";
     json_array_foreach(json_object_get(certify, "chains"), i, chain)
     {
-        const double share = real(chain, "elements") / elements;
+        const double share = trm_fact_real(chain, "elements") / elements;
         if (share < 0.005)
             continue;
         if (share > 0.995)
-            fprintf(stderr, "%s%s", between, text(chain, "name"));
+            fprintf(stderr, "%s%s", between, trm_fact_text(chain, "name"));
         else
-            fprintf(stderr, "%s%s (%.0f %%)", between, text(chain, "name"), 100.0 * share);
+            fprintf(stderr, "%s%s (%.0f %%)", between, trm_fact_text(chain, "name"), 100.0 * share);
         between = ", ";
     }
     if (between[0] == '\0')
@@ -262,9 +274,9 @@ static void print_trials(const json_t *certify)
     const char *between = "tried      ns a pair: ";
     json_array_foreach(json_object_get(certify, "chains"), i, chain)
     {
-        if (!(real(chain, "ns_a_pair") > 0.0))
+        if (!(trm_fact_real(chain, "ns_a_pair") > 0.0))
             continue;
-        fprintf(stderr, "%s%s %.2f", between, text(chain, "name"), real(chain, "ns_a_pair"));
+        fprintf(stderr, "%s%s %.2f", between, trm_fact_text(chain, "name"), trm_fact_real(chain, "ns_a_pair"));
         between = ", ";
     }
     if (between[0] == ',')
@@ -275,80 +287,127 @@ static void print_trials(const json_t *certify)
 static void print_certify(const json_t *facts, bool detail)
 {
     const json_t *certify = json_object_get(facts, "certify");
-    const double anchors = real(json_object_get(facts, "anchors"), "total"),
-                 elements = real(certify, "elements");
+    const json_t *anchors_of = json_object_get(facts, trm_fact_has(facts, "anchors") ? "anchors" : "rows");
+    const double anchors = trm_fact_real(anchors_of, "total"), elements = trm_fact_real(certify, "elements");
     if (!(elements > 0.0))
         return;
     fprintf(stderr, "certify    %.3g pairs of rows compared by ", elements);
     print_chains(certify, elements);
-    fprintf(stderr, ", all but %.3g %% ruled out\n", 100.0 * real(certify, "survivors") / elements);
+    fprintf(stderr, ", all but %.3g %% ruled out\n", 100.0 * trm_fact_real(certify, "survivors") / elements);
     if (detail)
         print_trials(certify);
     if (detail)
         fprintf(stderr, "float64    %" PRId64 " pairs left, %" PRId64 " distances decided: %.1f an anchor\n",
-                whole(certify, "survivors"), whole(certify, "float64"),
-                anchors > 0.0 ? real(certify, "float64") / anchors : 0.0);
+                trm_fact_whole(certify, "survivors"), trm_fact_whole(certify, "float64"),
+                anchors > 0.0 ? trm_fact_real(certify, "float64") / anchors : 0.0);
 }
 
 static void print_run(const json_t *facts)
 {
     const json_t *run = json_object_get(facts, "run");
-    const double peak = real(run, "peak_rss_bytes"), base = real(run, "baseline_rss_bytes");
     fprintf(stderr,
             "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, answers %.2f, loss "
             "%.2f, gradient %.2f, write %.2f\n",
-            real(run, "total_s"), real(run, "read_s"), real(run, "arrange_s"), real(run, "positives_s"),
-            real(run, "negatives_s"), real(run, "answers_s"), real(run, "loss_s"), real(run, "gradient_s"),
-            real(run, "write_s"));
-    if (real(run, "negatives_s") > 0.0)
+            trm_fact_real(run, "total_s"), trm_fact_real(run, "read_s"), trm_fact_real(run, "arrange_s"),
+            trm_fact_real(run, "positives_s"), trm_fact_real(run, "negatives_s"),
+            trm_fact_real(run, "answers_s"), trm_fact_real(run, "loss_s"), trm_fact_real(run, "gradient_s"),
+            trm_fact_real(run, "write_s"));
+    if (trm_fact_real(run, "negatives_s") > 0.0)
         fprintf(stderr, "speed      %.1f GFLOP/s effective on %" PRId64 " ranks x %" PRId64 " threads\n",
-                real(run, "gflops_effective"), whole(run, "ranks"), whole(run, "threads"));
+                trm_fact_real(run, "gflops_effective"), trm_fact_whole(run, "ranks"),
+                trm_fact_whole(run, "threads"));
+}
+
+static void print_memory(const json_t *run)
+{
+    const double peak = trm_fact_real(run, "peak_rss_bytes"), base = trm_fact_real(run, "baseline_rss_bytes");
     fprintf(stderr,
             "memory     %.0f MB a rank at most: %.0f for the work, of %.0f planned, and %.0f the program "
             "itself\n",
-            peak / 1e6, (peak - base) / 1e6, real(run, "plan_bytes") / 1e6, base / 1e6);
+            peak / 1e6, (peak - base) / 1e6, trm_fact_real(run, "plan_bytes") / 1e6, base / 1e6);
 }
 
 static void print_checkpoint(const json_t *checkpoint)
 {
-    if (whole(checkpoint, "written") > 0 || json_is_true(json_object_get(checkpoint, "resumed")))
+    if (trm_fact_whole(checkpoint, "written") > 0 || json_is_true(json_object_get(checkpoint, "resumed")))
         fprintf(stderr,
                 "checkpoint %" PRId64
                 " written, %.1f MB each, in %.2f s; %.3g pairs of an earlier run reused\n",
-                whole(checkpoint, "written"), real(checkpoint, "bytes") / 1e6, real(checkpoint, "write_s"),
-                real(checkpoint, "reused_pairs"));
+                trm_fact_whole(checkpoint, "written"), trm_fact_real(checkpoint, "bytes") / 1e6,
+                trm_fact_real(checkpoint, "write_s"), trm_fact_real(checkpoint, "reused_pairs"));
 }
 
-static void print_ranks(const json_t *ranks)
+static void print_ranks(const json_t *ranks, bool triplets)
 {
     size_t i;
     json_t *row;
-    json_array_foreach(ranks, i, row) fprintf(
-        stderr,
-        "rank %-5zu %s: %" PRId64 " rows, %" PRId64 " triplets, loss %.9g, compute %.2f s, wait %.2f s\n", i,
-        text(row, "host"), whole(row, "rows"), whole(row, "triplets"), real(row, "loss_sum"),
-        real(row, "compute_s"), real(row, "wait_s"));
+    json_array_foreach(ranks, i, row)
+    {
+        fprintf(stderr, "rank %-5zu %s: %" PRId64 " rows, ", i, trm_fact_text(row, "host"),
+                trm_fact_whole(row, "rows"));
+        if (triplets)
+            fprintf(stderr, "%" PRId64 " triplets, loss %.9g, ", trm_fact_whole(row, "triplets"),
+                    trm_fact_real(row, "loss_sum"));
+        fprintf(stderr, "compute %.2f s, wait %.2f s\n", trm_fact_real(row, "compute_s"),
+                trm_fact_real(row, "wait_s"));
+    }
 }
 
-void trm_people_print(const json_t *facts, int verbose)
+/* What was mined, or what a loss is of. */
+static void print_triplets_and_loss(const json_t *facts, int verbose)
 {
     const json_t *set = json_object_get(facts, "set"), *packed = json_object_get(facts, "packed");
     if (packed != NULL)
         print_packed(packed);
     else
         print_store(facts);
+    if (packed == NULL)
+        print_anchors(json_object_get(facts, "anchors"));
     print_triplets(facts);
     if (set == NULL || json_is_true(json_object_get(set, "listed"))) /* else a loss of nothing */
         print_loss(facts);
     print_survey(facts);
     print_certify(facts, verbose > 0);
-    if (packed == NULL)
+    if (packed == NULL) {
         print_run(facts);
+        print_memory(json_object_get(facts, "run"));
+    }
     print_checkpoint(json_object_get(facts, "checkpoint"));
     if (packed == NULL && is_mined(facts))
-        fprintf(stderr, "hash       %s\n", text(facts, "result_hash"));
-    if (has(facts, "output"))
-        trm_say(stderr, "written    %s", text(facts, "output"));
+        fprintf(stderr, "hash       %s\n", trm_fact_text(facts, "result_hash"));
+}
+
+/* What a question found: print is the command's. */
+static void print_question(const json_t *facts, void (*print)(const json_t *facts), int verbose)
+{
+    const json_t *rows = json_object_get(facts, "rows"), *run = json_object_get(facts, "run");
+    print_store(facts);
+    if (trm_fact_whole(rows, "ignored") > 0)
+        fprintf(stderr, "rows       %" PRId64 " asked, %" PRId64 " ignored\n", trm_fact_whole(rows, "total"),
+                trm_fact_whole(rows, "ignored"));
+    print(facts);
+    print_certify(facts, verbose > 0);
+    fprintf(stderr, "time       %.2f s: read %.2f, arrange %.2f, sweep %.2f, answers %.2f, write %.2f\n",
+            trm_fact_real(run, "total_s"), trm_fact_real(run, "read_s"), trm_fact_real(run, "arrange_s"),
+            trm_fact_real(run, "sweep_s"), trm_fact_real(run, "answers_s"), trm_fact_real(run, "write_s"));
+    if (trm_fact_real(run, "sweep_s") > 0.0)
+        fprintf(stderr, "speed      %.3g pairs a second on %" PRId64 " ranks x %" PRId64 " threads\n",
+                trm_fact_real(run, "pairs_per_s"), trm_fact_whole(run, "ranks"),
+                trm_fact_whole(run, "threads"));
+    print_memory(run);
+    print_checkpoint(json_object_get(facts, "checkpoint"));
+    if (trm_fact_has(facts, "result_hash"))
+        fprintf(stderr, "hash       %s\n", trm_fact_text(facts, "result_hash"));
+}
+
+void trm_people_print(const trm_command *command, const json_t *facts, int verbose)
+{
+    if (command->print != NULL)
+        print_question(facts, command->print, verbose);
+    else
+        print_triplets_and_loss(facts, verbose);
+    if (trm_fact_has(facts, "output"))
+        trm_say(stderr, "written    %s", trm_fact_text(facts, "output"));
     if (verbose > 0)
-        print_ranks(json_object_get(facts, "ranks"));
+        print_ranks(json_object_get(facts, "ranks"), command->print == NULL);
 }
