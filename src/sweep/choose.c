@@ -45,6 +45,23 @@ static bool is_candidate(const trm_run *run, const trm_kernel *kernel)
     return kernel->available() && (run->in_turn || kernel->promising == NULL || kernel->promising());
 }
 
+bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other)
+{
+    enum { CHAINS = 6 }; /* as many there may be; more is decided when it is known, and by threads */
+    const double pairs = other == rows ? (double)rows->total * (double)rows->total / 2.0
+                                       : (double)rows->total * (double)other->total;
+    return run->chooses &&
+           pairs / run->ranks * run->trial_share >= (double)CHAINS * ROUNDS * TILES * LENGTH * LENGTH;
+}
+
+bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other)
+{
+    bool needs = run->kernel->needs_basis;
+    for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++)
+        needs = needs || (trm_kernel_at(k)->needs_basis && is_candidate(run, trm_kernel_at(k)));
+    return needs;
+}
+
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map)
 {
     *chooser = (trm_chooser){.in_turn = run->in_turn};
@@ -67,15 +84,26 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
     chooser->chosen = first;
 }
 
-int64_t trm_chooser_block_bytes(const trm_run *run, int64_t capacity, int dim)
+int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other,
+                                int64_t capacity)
 {
-    int64_t most = trm_block_bytes(run->kernel, capacity, dim);
-    for (int k = 0; run->chooses && trm_kernel_at(k) != NULL; k++) {
-        const int64_t bytes = trm_block_bytes(trm_kernel_at(k), capacity, dim);
+    int64_t most = trm_block_bytes(run->kernel, capacity, rows->dim);
+    for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
+        const int64_t bytes = trm_block_bytes(trm_kernel_at(k), capacity, rows->dim);
         if (is_candidate(run, trm_kernel_at(k)) && bytes > most)
             most = bytes;
     }
     return most;
+}
+
+int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other)
+{
+    const int64_t each = (int64_t)TILES * LENGTH;
+    return trm_chooser_pays(run, rows, other)
+               ? 2 * (each * (rows->dim * (int64_t)sizeof(float) + 40) +
+                      trm_chooser_block_bytes(run, rows, other, each)) +
+                     LENGTH * LENGTH * (int64_t)(sizeof(trm_survivor) + sizeof(float))
+               : 0;
 }
 
 int64_t trm_chooser_pairs(const trm_chooser *chooser)

@@ -24,6 +24,13 @@ typedef struct trm_chooser {
     double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
 } trm_chooser;
 
+/* Does a run choose, and are so many rows, with themselves or those of another set, enough for a trial? The same on all
+ * ranks. */
+bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other);
+
+/* Does a sweep of these rows need a basis? The same on all ranks. */
+bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other);
+
 /* The chains that a run may use for rows of that map: one, or all that it may choose from. */
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map);
 
@@ -31,8 +38,10 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
 trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,
                              trm_block **block, trm_error *err) TRM_MUST_CHECK;
 
-/* Bytes of a block for whichever chain may be chosen. */
-int64_t trm_chooser_block_bytes(const trm_run *run, int64_t capacity, int dim);
+/* Bytes of a block for whichever chain may be chosen, and of a trial. */
+int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other,
+                                int64_t capacity);
+int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other);
 
 /* The part of all pairs of two sides that a sweep has a use for, roughly. */
 double trm_chooser_share(const trm_tiles *tiles);

@@ -258,7 +258,7 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         sweep->largest = trm_rows_largest_shard(sweep->other);
     set_unit(sweep);
     status = find_map(sweep, metric, err);
-    if (status == TRM_OK && run->kernel->needs_basis)
+    if (status == TRM_OK && trm_chooser_needs_basis(run, rows, sweep->other))
         status = find_basis(sweep, err);
     if (status != TRM_OK)
         goto done;
@@ -351,14 +351,15 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard,
     const bool two = other != NULL;
     const int64_t row = trm_rows_bytes_per_row(rows->dim), travels = two ? other_shard : shard,
                   largest = travels > shard ? travels : shard;
-    const int64_t packed = trm_chooser_block_bytes(run, largest, rows->dim) + largest * 8;
+    const int64_t packed = trm_chooser_block_bytes(run, rows, two ? other : rows, largest) + largest * 8;
     const trm_schedule *schedule = two ? &trm_full_ring : &trm_half_ring;
     int64_t visiting = rows->teams > 1 || two ? packed : 0;
     if (rows->teams > 1)
         visiting += trm_visitors_of(schedule, rows->teams) * travels * row;
-    int64_t more = packed + visiting + run->threads * trm_worker_bytes(trm_run_tile(run, rows->dim)),
+    int64_t more = packed + visiting + run->threads * trm_worker_bytes(trm_run_tile(run, rows->dim)) +
+                   trm_chooser_trial_bytes(run, rows, two ? other : rows),
             basis = 0;
-    if (run->kernel->needs_basis) { /* it is made before the rest is there */
+    if (trm_chooser_needs_basis(run, rows, two ? other : rows)) { /* it is made before the rest is there */
         const int64_t making = trm_sweep_basis_bytes(rows->total + (two ? other->total : 0), rows->dim);
         basis = trm_basis_bytes(rows->dim);
         more = making > more ? making : more;
