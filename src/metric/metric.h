@@ -26,7 +26,7 @@ double trm_dot(const float *x, const float *y, int dim);
 void trm_dot_tile(const float *a, int rows, const float *b, int cols, int dim, double *out, int64_t stride);
 
 /* Sum of the squared differences of x and y, with the same eight accumulators and order as the canonical dot;
- * difference, square and sum are each rounded to float64. Half of trm_distance; nobody else needs it. */
+ * difference, square and sum are each rounded to float64. Half of trm_distance, and what bounds norms after a shift. */
 double trm_squared_difference(const float *x, const float *y, int dim);
 
 /* The similarity that a distance stands for: 1 - d under cosine, -d under the others. */

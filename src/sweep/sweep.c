@@ -23,26 +23,33 @@ static bool is_one_set(const trm_sweep *sweep)
     return sweep->rows == sweep->other;
 }
 
-/* Adds a set's rows, this member's share, to their mean. */
-static void add_to_mean(const trm_rows *rows, int64_t total, double *mean)
+/* Adds up a set's rows, this member's share. Each thread takes columns of its own, some cache lines wide, so that the
+ * sums are the same bits on any number of threads. */
+static void add_rows(const trm_sweep *sweep, const trm_rows *rows, double *sum)
 {
+    enum { COLUMNS = 16 };
+    const int64_t dim = rows->dim, groups = (dim + COLUMNS - 1) / COLUMNS;
     int64_t from, to;
     trm_share(rows->count, rows->member, rows->replicate, &from, &to);
-    for (int64_t i = from; i < to; i++)
-        for (int k = 0; k < rows->dim; k++)
-            mean[k] += (double)rows->x[i * rows->dim + k] / (double)total;
+#pragma omp parallel num_threads(sweep->run->threads)
+    {
+        int64_t first, last;
+        trm_share(groups, omp_get_thread_num(), omp_get_num_threads(), &first, &last);
+        first *= COLUMNS;
+        last = last * COLUMNS < dim ? last * COLUMNS : dim;
+        for (int64_t i = from; i < to; i++)
+            for (int64_t k = first; k < last; k++)
+                sum[k] += (double)rows->x[i * dim + k];
+    }
 }
 
 /* The largest squared norm of a set's rows after the shift, at least least. */
-static double largest_norm2(const trm_rows *rows, const float *shift, double least)
+static double largest_norm2(const trm_sweep *sweep, const trm_rows *rows, double least)
 {
     double largest = least;
+#pragma omp parallel for reduction(max : largest) num_threads(sweep->run->threads)
     for (int64_t i = 0; i < rows->count; i++) {
-        double norm2 = 0.0;
-        for (int k = 0; k < rows->dim; k++) {
-            double y = (double)rows->x[i * rows->dim + k] - (double)shift[k];
-            norm2 += y * y;
-        }
+        const double norm2 = trm_squared_difference(rows->x + i * rows->dim, sweep->shift, rows->dim);
         largest = norm2 > largest ? norm2 : largest;
     }
     return largest;
@@ -63,17 +70,17 @@ static trm_status find_map(trm_sweep *sweep, trm_metric metric, trm_error *err)
         goto done;
     if (shifted) {
         const int64_t total = rows->total + (is_one_set(sweep) ? 0 : other->total);
-        add_to_mean(rows, total, mean);
+        add_rows(sweep, rows, mean);
         if (!is_one_set(sweep))
-            add_to_mean(other, total, mean);
+            add_rows(sweep, other, mean);
         MPI_Allreduce(MPI_IN_PLACE, mean, dim, MPI_DOUBLE, MPI_SUM, sweep->run->comm);
         for (int k = 0; k < dim; k++)
-            sweep->shift[k] = (float)mean[k];
+            sweep->shift[k] = (float)(mean[k] / (double)total);
         MPI_Bcast(sweep->shift, dim, MPI_FLOAT, 0, sweep->run->comm);
     }
-    double largest = largest_norm2(rows, sweep->shift, 0.0);
+    double largest = largest_norm2(sweep, rows, 0.0);
     if (!is_one_set(sweep))
-        largest = largest_norm2(other, sweep->shift, largest);
+        largest = largest_norm2(sweep, other, largest);
     MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_DOUBLE, MPI_MAX, sweep->run->comm);
     sweep->map = (trm_map){.metric = metric,
                            .dim = dim,
