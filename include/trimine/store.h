@@ -39,6 +39,7 @@ typedef struct trm_read_options {
     bool refuse_zero_norm;  /* a row of norm 0 is an error (always so with normalize) */
     bool accept_non_finite; /* for looking at a store: nan and inf are given as they are */
     double *norms;          /* with normalize: count, |x| of each row before it; NULL: not wanted */
+    int threads;            /* OpenMP threads that convert and check; 0: the caller's own */
 } trm_read_options;
 
 /* The defaults: the alias lists. Rows as they are, and finite. Not collective. */

@@ -87,6 +87,7 @@ static trm_status read_share(bench *b, trm_store *store, trm_error *err)
     trm_read_options_init(&options);
     options.normalize = settings->normalize;
     options.refuse_zero_norm = settings->mine.metric == TRM_METRIC_COSINE;
+    options.threads = b->threads;
     b->dim = trm_store_dim(store);
     trm_share(trm_store_rows(store), b->rank, b->ranks, &first, &last);
     trm_status status = make_room(b, last - first, &x, &labels, err);

@@ -145,10 +145,17 @@ static void take_fingerprint(const trm_job *job, trm_job_rows *set, const float 
 {
     const int dim = set->batch.dim;
     trm_hash_sum hash = TRM_HASH_SUM_INIT;
-    for (int64_t i = 0; i < set->batch.count; i++) {
-        trm_hash_sum_add_keyed(&hash, set->first + i, x + i * dim, (size_t)dim * sizeof *x);
-        const int64_t label[2] = {set->first + i, set->batch.labels[i]};
-        trm_hash_sum_add(&hash, label, sizeof label);
+#pragma omp parallel num_threads(trm_run_threads(job->run))
+    {
+        trm_hash_sum own = TRM_HASH_SUM_INIT;
+#pragma omp for nowait
+        for (int64_t i = 0; i < set->batch.count; i++) {
+            trm_hash_sum_add_keyed(&own, set->first + i, x + i * dim, (size_t)dim * sizeof *x);
+            const int64_t label[2] = {set->first + i, set->batch.labels[i]};
+            trm_hash_sum_add(&own, label, sizeof label);
+        }
+#pragma omp critical(trimine_fingerprint)
+        trm_hash_sum_merge(&hash, &own);
     }
     trm_merge_hash_sum(job->comm, &hash);
     trm_hash_sum_text(&hash, set->fingerprint);
@@ -378,6 +385,7 @@ static trm_status check_zero_rows(trm_job *job, const trm_job_rows *set, const f
 {
     int64_t zero = 0, first = INT64_MAX;
     const int dim = set->batch.dim;
+#pragma omp parallel for reduction(+ : zero) reduction(min : first) num_threads(trm_run_threads(job->run))
     for (int64_t i = 0; i < set->batch.count; i++)
         if (is_zero(x + i * dim, dim) && !trm_rows_ignore(set->rows, set->batch.labels[i])) {
             zero++;
@@ -416,6 +424,7 @@ static trm_status read_and_arrange(trm_job *job, trm_job_rows *set, trm_error *e
     options.normalize = settings->normalize;
     options.refuse_zero_norm = settings->mine.metric == TRM_METRIC_COSINE;
     options.norms = norms;
+    options.threads = trm_run_threads(job->run);
     if (status == TRM_OK)
         status = trm_store_read(job->store, set->before + set->first, count, &options, x, NULL, NULL, err);
     if (status != TRM_OK)

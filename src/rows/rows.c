@@ -34,6 +34,16 @@ static int compare_keys(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
+/* Sorts keys, which often are in order: those of one rank, and of a store that is sorted by label. */
+static void sort_keys(key *keys, int64_t count)
+{
+    int64_t i = 1;
+    while (i < count && compare_keys(&keys[i - 1], &keys[i]) < 0)
+        i++;
+    if (i < count)
+        qsort(keys, (size_t)count, sizeof *keys, compare_keys);
+}
+
 /* How many of the sorted keys are below (label, id). */
 static int64_t count_below(const key *keys, int64_t count, int64_t label, int64_t id)
 {
@@ -422,7 +432,7 @@ static trm_status sort_own(const trm_rows *rows, int64_t first_id, int64_t count
     for (int64_t i = 0; i < count; i++)
         if (rows->by_id || !trm_rows_ignore(rows, labels[i]))
             (*keys)[n++] = (key){rows->by_id ? 0 : labels[i], first_id + i, i};
-    qsort(*keys, (size_t)n, sizeof **keys, compare_keys);
+    sort_keys(*keys, n);
     for (int64_t i = 0; i < n; i++)
         sorted->order[i] = (*keys)[i].place;
     sorted->kept = n;
@@ -450,7 +460,7 @@ static trm_status exchange_keys(const trm_run *run, const trm_rows *rows, key **
     for (int64_t i = 0; i < sorted->own && status == TRM_OK; i++)
         sorted->keys[i].place = i;
     if (status == TRM_OK)
-        qsort(sorted->keys, (size_t)sorted->own, sizeof(key), compare_keys);
+        sort_keys(sorted->keys, sorted->own);
     return trm_agree(run->comm, status, err);
 }
 
@@ -614,6 +624,15 @@ done:
     return status;
 }
 
+/* What the caller is not to keep goes as soon as it is copied. */
+static void let_go(const trm_rows *rows, float **embeddings)
+{
+    if (rows->kept)
+        return;
+    trm_free(*embeddings);
+    *embeddings = NULL;
+}
+
 /* Sends the rows where their keys went; *received is new memory. Collective. */
 static trm_status exchange_rows(const trm_run *run, const trm_rows *rows, int64_t count, float **embeddings,
                                 void **received, trm_error *err)
@@ -623,12 +642,12 @@ static trm_status exchange_rows(const trm_run *run, const trm_rows *rows, int64_
     const size_t size = (size_t)dim * sizeof(float);
     float *x = trm_alloc(sorted->kept * dim, sizeof *x);
     trm_status status = x == NULL ? trm_fail_memory(err, "rows to send", count, size) : TRM_OK;
-    for (int64_t i = 0; i < sorted->kept && status == TRM_OK; i++)
-        memcpy(x + i * dim, *embeddings + sorted->order[i] * dim, size);
-    if (!rows->kept) {
-        trm_free(*embeddings);
-        *embeddings = NULL;
+    if (status == TRM_OK) {
+#pragma omp parallel for num_threads(run->threads)
+        for (int64_t i = 0; i < sorted->kept; i++)
+            memcpy(x + i * dim, *embeddings + sorted->order[i] * dim, size);
     }
+    let_go(rows, embeddings);
     status = trm_agree(run->comm, status, err);
     if (status == TRM_OK)
         status = trm_exchange_items(run->comm, x, sorted->send, size, received, sorted->receive, err);
@@ -684,16 +703,30 @@ int64_t trm_rows_largest_shard(const trm_rows *rows)
     return largest;
 }
 
+/* Copies what came to the places of this member's part, with norms; alone: from where the caller has it. */
+static void place_rows(const trm_run *run, trm_rows *rows, int64_t first, const float *from, bool alone)
+{
+    const trm_sorted *sorted = rows->sorted;
+    const int64_t dim = rows->dim;
+    float *x = rows->x + first * dim;
+#pragma omp parallel for num_threads(run->threads)
+    for (int64_t i = 0; i < sorted->own; i++) {
+        const int64_t place = sorted->keys[i].place;
+        memcpy(x + i * dim, from + (alone ? sorted->order[place] : place) * dim, (size_t)dim * sizeof *x);
+        rows->norm2[first + i] = trm_dot(x + i * dim, x + i * dim, rows->dim);
+    }
+}
+
 trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, float **embeddings,
                          trm_error *err)
 {
     const double start = trm_clock();
-    const trm_sorted *sorted = rows->sorted;
-    const int64_t dim = rows->dim;
+    const int64_t dim = rows->dim, own = rows->sorted->own;
+    const bool alone = run->ranks == 1;
     void *received = NULL;
     const int64_t first_id = trm_prefix_int64(run->comm, count);
     int64_t *starts = trm_alloc((int64_t)rows->replicate + 1, sizeof *starts);
-    trm_status status = exchange_rows(run, rows, count, embeddings, &received, err);
+    trm_status status = alone ? TRM_OK : exchange_rows(run, rows, count, embeddings, &received, err);
     if (status == TRM_OK) {
         if (starts == NULL || !make_message(rows))
             status = trm_fail_memory(err, "rows", rows->count, (size_t)trm_rows_bytes_per_row(rows->dim));
@@ -703,12 +736,9 @@ trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, floa
         goto done;
     find_starts(run, rows, starts);
     const int64_t from = starts[rows->member];
-    float *x = rows->x + from * dim;
-    for (int64_t i = 0; i < sorted->own; i++) {
-        memcpy(x + i * dim, (float *)received + sorted->keys[i].place * dim, (size_t)dim * sizeof *x);
-        rows->norm2[from + i] = trm_dot(x + i * dim, x + i * dim, rows->dim);
-    }
-    status = look_at_norms(run, rows, from, from + sorted->own, first_id, *embeddings, err);
+    place_rows(run, rows, from, alone ? *embeddings : received, alone);
+    let_go(rows, embeddings);
+    status = look_at_norms(run, rows, from, from + own, first_id, *embeddings, err);
     if (status != TRM_OK)
         goto done;
     share_part(rows, rows->x, (size_t)dim * sizeof *rows->x, starts);
@@ -717,6 +747,7 @@ trm_status trm_rows_fill(const trm_run *run, trm_rows *rows, int64_t count, floa
     rows->marks = NULL;
     rows->arrange_s += trm_clock() - start;
 done:
+    let_go(rows, embeddings);
     trm_free(starts);
     trm_free(received);
     return status;

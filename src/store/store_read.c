@@ -55,12 +55,48 @@ static trm_status refuse_value(const trm_reader *in, const trm_column *col, int6
                     at);
 }
 
+/* Rows that a thread takes at a time, of so many values each. */
+static int64_t batch_of(int width)
+{
+    enum { VALUES = 1 << 14 };
+    return VALUES / width + 1;
+}
+
+static int threads_of(const trm_reader *in)
+{
+    return in->options->threads > 0 ? in->options->threads : 1;
+}
+
+static int64_t lesser(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t first_zero_row(const float *x, int64_t count, int width)
 {
     for (int64_t i = 0; i < count; i++)
         if (trm_dot(x + i * width, x + i * width, width) == 0.0)
             return i;
     return -1;
+}
+
+/* Normalises the rows, or looks for a row of norm 0 only: the first one, or -1. All threads. */
+static int64_t take_norms(const trm_reader *in, const trm_column *col, const trm_arrival *piece, float *x)
+{
+    const int64_t step = batch_of(col->width), none = INT64_MAX;
+    double *norms = col->norms == NULL ? NULL : col->norms + piece->done;
+    int64_t first_zero = none;
+#pragma omp parallel for reduction(min : first_zero) num_threads(threads_of(in))
+    for (int64_t row = 0; row < piece->count; row += step) {
+        const int64_t count = lesser(step, piece->count - row);
+        float *from = x + row * col->width;
+        const int64_t zero = in->options->normalize ? trm_normalize(count, col->width, from, from,
+                                                                    norms == NULL ? NULL : norms + row)
+                                                    : first_zero_row(from, count, col->width);
+        if (zero >= 0)
+            first_zero = lesser(first_zero, row + zero);
+    }
+    return first_zero == none ? -1 : first_zero;
 }
 
 /* What to think of a row of zeros where there are many. */
@@ -83,12 +119,8 @@ static const char *filling(const trm_column *col, const trm_arrival *piece, cons
 static trm_status check_norms(const trm_reader *in, const trm_column *col, const trm_arrival *piece, float *x)
 {
     char where[PLACE_TEXT], many[FILLING_TEXT];
-    int64_t zero = -1;
-    if (in->options->normalize)
-        zero = trm_normalize(piece->count, col->width, x, x,
-                             col->norms == NULL ? NULL : col->norms + piece->done);
-    else if (in->options->refuse_zero_norm)
-        zero = first_zero_row(x, piece->count, col->width);
+    const bool looks = in->options->normalize || in->options->refuse_zero_norm;
+    const int64_t zero = looks ? take_norms(in, col, piece, x) : -1;
     if (zero < 0)
         return TRM_OK;
     return trm_fail(
@@ -97,15 +129,33 @@ static trm_status check_norms(const trm_reader *in, const trm_column *col, const
         in->options->normalize ? "--normalize" : "the metric", filling(col, piece, x, many, sizeof many));
 }
 
+/* Converts what was read; the first value that is not finite, or -1. All threads. */
+static int64_t convert_floats(const trm_reader *in, const trm_column *col, int64_t values, float *out)
+{
+    const trm_element *element = col->element;
+    const int64_t step = batch_of(1), none = INT64_MAX;
+    int64_t first_bad = none;
+#pragma omp parallel for reduction(min : first_bad) num_threads(threads_of(in))
+    for (int64_t from = 0; from < values; from += step) {
+        const int64_t count = lesser(step, values - from);
+        char *stored = (char *)in->bounce + from * element->size;
+        trm_element_order(element, stored, count);
+        trm_element_to_float(element, stored, count, out + from);
+        int64_t at = 0;
+        while (at < count && isfinite(out[from + at]))
+            at++;
+        if (at < count)
+            first_bad = lesser(first_bad, from + at);
+    }
+    return first_bad == none ? -1 : first_bad;
+}
+
 static trm_status accept_floats(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
 {
     float *out = col->floats + piece->done * col->width;
-    const int64_t values = piece->count * col->width;
-    trm_element_order(col->element, in->bounce, values);
-    trm_element_to_float(col->element, in->bounce, values, out);
-    for (int64_t i = 0; i < values && !in->options->accept_non_finite; i++)
-        if (!isfinite(out[i]))
-            return refuse_value(in, col, piece->item + i / col->width, i, &out[i]);
+    const int64_t bad = convert_floats(in, col, piece->count * col->width, out);
+    if (bad >= 0 && !in->options->accept_non_finite)
+        return refuse_value(in, col, piece->item + bad / col->width, bad, &out[bad]);
     return check_norms(in, col, piece, out);
 }
 

@@ -466,6 +466,73 @@ static void normalize_divides_by_the_canonical_norm(void **state)
     assert_true(everywhere(good));
 }
 
+/* Rows and values enough for several threads, and several pieces of work of each. */
+enum { MANY = 6000, COLUMNS = 12 };
+
+static void put_many(const char *path, const double *values)
+{
+    if (rank == 0) {
+        double *labels = trm_alloc_zero(MANY, sizeof *labels);
+        assert_non_null(labels);
+        hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        put(file, "embeddings", H5T_IEEE_F64BE, MANY, COLUMNS, values, false);
+        put(file, "labels", H5T_STD_I32LE, MANY, 0, labels, false);
+        H5Fclose(file);
+        trm_free(labels);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+}
+
+/* The rows and norms are the same bytes on one thread and on three. */
+static bool is_the_same_on_threads(const char *path)
+{
+    part p[2];
+    double norms[2][MANY] = {{0.0}};
+    int64_t total = 0;
+    bool good = true;
+    for (int k = 0; k < 2; k++) {
+        trm_error err = TRM_ERROR_INIT;
+        trm_read_options read;
+        trm_read_options_init(&read);
+        read.normalize = true;
+        read.norms = norms[k];
+        read.threads = k == 0 ? 1 : 3;
+        good = load(1, &path, NULL, &read, false, &p[k], &total, &err) == TRM_OK && good;
+    }
+    const size_t values = (size_t)p[0].count * COLUMNS;
+    good = good && memcmp(p[0].rows, p[1].rows, values * sizeof *p[0].rows) == 0 &&
+           memcmp(norms[0], norms[1], sizeof norms[0]) == 0 && norms[0][0] > 0.0;
+    release(&p[0]);
+    release(&p[1]);
+    return everywhere(good);
+}
+
+static void threads_read_what_one_does(void **state)
+{
+    (void)state;
+    const char *path = in_folder("many.h5");
+    double *values = trm_alloc(MANY * COLUMNS, sizeof *values);
+    assert_non_null(values);
+    for (int i = 0; i < MANY * COLUMNS; i++)
+        values[i] = 0.1 * i + 1.0;
+    put_many(path, values);
+    assert_true(is_the_same_on_threads(path));
+
+    trm_read_options read;
+    trm_read_options_init(&read);
+    read.threads = 3;
+    read.refuse_zero_norm = true;
+    for (int k = 0; k < COLUMNS; k++)
+        values[4000 * COLUMNS + k] = values[5500 * COLUMNS + k] = 0.0;
+    put_many(path, values);
+    assert_true(fails(1, &path, NULL, &read, TRM_ERR_DATA, "row 4000 has norm zero"));
+    values[3000 * COLUMNS + 7] = values[5999 * COLUMNS] = NAN;
+    put_many(path, values);
+    assert_true(
+        fails(1, &path, NULL, &read, TRM_ERR_DATA, "row 3000 has a non-finite value (nan) at column 7"));
+    trm_free(values);
+}
+
 static void a_zero_row_is_refused_where_it_has_no_direction(void **state)
 {
     (void)state;
@@ -603,6 +670,7 @@ int main(int argc, char **argv)
         IN_FOLDER(shapes_and_types_that_break_a_rule_are_named),
         IN_FOLDER(bad_values_name_file_dataset_row_and_rule),
         IN_FOLDER(normalize_divides_by_the_canonical_norm),
+        IN_FOLDER(threads_read_what_one_does),
         IN_FOLDER(a_zero_row_is_refused_where_it_has_no_direction),
         IN_FOLDER(pieces_of_large_rows_join),
         IN_FOLDER(a_store_that_was_written_reads_back),
