@@ -376,8 +376,10 @@ void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, i
     }
 }
 
-void trm_kernel_finish(const trm_tile *tile, trm_workspace *work, int64_t from)
+void trm_kernel_run(const trm_tile *tile, trm_workspace *work)
 {
+    const int64_t from = work->count;
+    tile->a->kernel->tile(tile, work);
     work->stage_survivors[0] += work->count - from;
     if (tile->a->kernel->pairs != NULL)
         tile->a->kernel->pairs(tile, work, from);

@@ -98,7 +98,7 @@ typedef struct trm_workspace {
     trm_survivor *survivors;             /* row and col are places in the blocks a and b, not in the tile */
     int64_t count, capacity;             /* capacity is at least tile * tile: a tile can't overflow it */
     float *scratch;                      /* tile x tile */
-    int64_t stage_survivors[TRM_STAGES]; /* pairs left by each stage so far; counted by trm_kernel_finish */
+    int64_t stage_survivors[TRM_STAGES]; /* pairs left by each stage so far; counted by trm_kernel_run */
 } trm_workspace;
 
 /* A row of the kernel table. A new kernel is one new file and one row in kernel.c. */
@@ -133,9 +133,8 @@ const trm_kernel *trm_kernel_at(int index);
  * environment variable TRIMINE_ISA (avx512|avx2|portable) lowers the choice, for tests. */
 const char *trm_kernel_isa(void);
 
-/* What is left of a tile: runs the kernel's second stage on the survivors [from, work->count) and counts what each stage
- * left. After tile, once those that nobody asks about are dropped. */
-void trm_kernel_finish(const trm_tile *tile, trm_workspace *work, int64_t from);
+/* Appends the survivors of a tile after all stages of the kernel of its blocks, and counts what each stage left. */
+void trm_kernel_run(const trm_tile *tile, trm_workspace *work);
 
 /* Bytes that a block of that many rows takes at most, whatever the width (for the memory plan). */
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim);

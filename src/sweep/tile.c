@@ -506,8 +506,7 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, trm_wo
     work->count = 0;
     take_windows(a, tile->row, tile->rows, tile_a, worker->a_bounds);
     take_windows(b, tile->col, tile->cols, tile_b, worker->b_bounds);
-    a->block->kernel->tile(tile, work);
-    trm_kernel_finish(tile, work, 0);
+    trm_kernel_run(tile, work);
     worker->counts.survivors += work->count;
     if (work->count == 0)
         return 0;

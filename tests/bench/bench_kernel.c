@@ -65,7 +65,7 @@ static double pass(bench *t, int which)
                 const trm_tile tile = {block,          block, bounds, bounds, (int64_t)i * n,
                                        (int64_t)j * n, n,     n,      NULL};
                 t->work->count = 0;
-                block->kernel->tile(&tile, t->work);
+                trm_kernel_run(&tile, t->work);
             }
         }
     }

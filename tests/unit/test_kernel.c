@@ -146,7 +146,7 @@ static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
                               {a, b, wa, wb, 48, 0, A_ROWS - 48, 48, NULL},
                               {a, b, wa, wb, 48, 48, A_ROWS - 48, B_ROWS - 48, NULL}};
     for (size_t i = 0; i < 3; i++)
-        kernel->tile(&tiles[i], work);
+        trm_kernel_run(&tiles[i], work);
     memset(seen, 0, sizeof seen);
     for (int64_t k = 0; k < work->count; k++) {
         const trm_survivor s = work->survivors[k];
