@@ -222,26 +222,28 @@ static int64_t count_wanted(const sample *s, int t)
     return wanted;
 }
 
-/* Those with the right labels. */
-static void drop_unfit(const sample *s, int t)
+/* Which pairs of a small tile have the right labels. */
+static void find_fit(const sample *s, int t, trm_fit *fit)
 {
-    const trm_tiles *tiles = s->tiles;
-    int64_t kept = 0;
-    for (int64_t k = 0; k < s->work->count; k++) {
-        const trm_survivor found = s->work->survivors[k];
-        const bool same = tiles->a->label[s->a.first[t] + found.row - t * LENGTH] ==
-                          tiles->b->label[s->b.first[t] + found.col - t * LENGTH];
-        if (same ? tiles->relation != TRM_OTHER_LABEL : tiles->relation != TRM_SAME_LABEL)
-            s->work->survivors[kept++] = found;
+    const trm_relation relation = s->tiles->relation;
+    const int64_t *a = s->tiles->a->label + s->a.first[t], *b = s->tiles->b->label + s->b.first[t];
+    const int64_t base = (int64_t)t * LENGTH;
+    for (int i = 0; i < LENGTH; i++) {
+        int64_t from = 0, to = 0;
+        if (relation == TRM_SAME_LABEL || relation == TRM_OTHER_LABEL)
+            trm_same_label_range(b, 0, LENGTH, a[i], &from, &to);
+        fit[i] = trm_fit_of_row(relation, base, base + LENGTH, base + from, base + to);
     }
-    s->work->count = kept;
 }
 
 /* Times a chain on one small tile; adds the distances that it would leave. */
 static double time_tile(const sample *s, trm_block *a, trm_block *b, int t, int64_t *wanted)
 {
+    trm_fit fit[LENGTH];
+    find_fit(s, t, fit);
     const trm_tile tile = {.a = a,
                            .b = b,
+                           .fit = fit,
                            .a_bounds = s->a.bounds,
                            .b_bounds = s->b.bounds,
                            .row = t * LENGTH,
@@ -252,9 +254,7 @@ static double time_tile(const sample *s, trm_block *a, trm_block *b, int t, int6
     for (int round = 0; round < ROUNDS; round++) {
         const double start = trm_clock();
         s->work->count = 0;
-        a->kernel->tile(&tile, s->work);
-        drop_unfit(s, t);
-        trm_kernel_finish(&tile, s->work, 0);
+        trm_kernel_run(&tile, s->work);
         const double elapsed = trm_clock() - start;
         shortest = elapsed < shortest ? elapsed : shortest;
     }

@@ -67,6 +67,9 @@ bool trm_side_wants(const trm_side *side, int64_t row, double lo, double hi);
 void trm_same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from,
                           int64_t *to);
 
+/* What fits a row of the columns [first, last) where those of its label are at [from, to). */
+trm_fit trm_fit_of_row(trm_relation relation, int64_t first, int64_t last, int64_t from, int64_t to);
+
 /* Computes what is left to do of block (i, j) of the two sides and feeds the queries. Any thread, with its own
  * worker. */
 void trm_block_run(const trm_tiles *tiles, int64_t i, int64_t j, trm_worker *worker);

@@ -435,8 +435,7 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* What fits a row of the columns [first, last) where those of its label are at [from, to). */
-static trm_fit fit_of_row(trm_relation relation, int64_t first, int64_t last, int64_t from, int64_t to)
+trm_fit trm_fit_of_row(trm_relation relation, int64_t first, int64_t last, int64_t from, int64_t to)
 {
     switch (relation) {
     case TRM_SAME_LABEL:
@@ -469,7 +468,7 @@ static const trm_fit *find_fit(const trm_tiles *tiles, const trm_tile *tile, con
         if (by_label && (i == area->row || a[i] != a[i - 1]))
             trm_same_label_range(b, area->col, area->col_end, a[i], &from, &to);
         worker->fit[i - tile->row] =
-            fit_of_row(tiles->relation, area->diagonal ? i + 1 : area->col, area->col_end, from, to);
+            trm_fit_of_row(tiles->relation, area->diagonal ? i + 1 : area->col, area->col_end, from, to);
     }
     return worker->fit;
 }
