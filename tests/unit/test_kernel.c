@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "kernel/basis.h"
 #include "kernel/blas_threads.h"
+#include "kernel/fp32.h"
 #include "kernel/kernel.h"
 #include "metric/isa.h"
 #include "metric/metric.h"
@@ -428,6 +429,139 @@ static void the_filter_filters(void **state)
     free(t);
 }
 
+/* Packed for a kernel, with windows around half of the pairs. */
+typedef struct packed {
+    trm_block *a, *b;
+    trm_bounds *wa, *wb;
+    trm_workspace *work;
+} packed;
+
+static packed pack_all(bench *t, const trm_kernel *kernel)
+{
+    const trm_map map = {t->metric, t->dim, NULL, 0x1p-4};
+    packed p = {NULL};
+    assert_int_equal(trm_block_create(kernel, &map, A_ROWS, &p.a, NULL), TRM_OK);
+    assert_int_equal(trm_block_create(kernel, &map, B_ROWS, &p.b, NULL), TRM_OK);
+    assert_int_equal(trm_bounds_create(A_ROWS, &p.wa, NULL), TRM_OK);
+    assert_int_equal(trm_bounds_create(B_ROWS, &p.wb, NULL), TRM_OK);
+    assert_int_equal(trm_workspace_create(TILE, &p.work, NULL), TRM_OK);
+    p.a->rows = A_ROWS;
+    p.b->rows = B_ROWS;
+    trm_block_fill(p.a, 0, A_ROWS, t->x, t->norm2);
+    trm_block_fill(p.b, 0, B_ROWS, t->x + A_ROWS * t->dim, t->norm2 + A_ROWS);
+    trm_bounds_set(p.wa, p.a, 0, A_ROWS, t->lo, t->hi);
+    trm_bounds_set(p.wb, p.b, 0, B_ROWS, t->lo + A_ROWS, t->hi + A_ROWS);
+    return p;
+}
+
+static void unpack(packed *p)
+{
+    trm_block_destroy(&p->a);
+    trm_block_destroy(&p->b);
+    trm_bounds_destroy(&p->wa);
+    trm_bounds_destroy(&p->wb);
+    trm_workspace_destroy(&p->work);
+}
+
+/* Marks the survivors; returns how many there are. */
+static int64_t mark(const packed *p, uint8_t seen[A_ROWS][B_ROWS])
+{
+    memset(seen, 0, (size_t)A_ROWS * B_ROWS);
+    for (int64_t k = 0; k < p->work->count; k++)
+        seen[p->work->survivors[k].row][p->work->survivors[k].col]++;
+    return p->work->count;
+}
+
+static void draw_fit(trm_fit fit[A_ROWS])
+{
+    for (int i = 0; i < A_ROWS; i++) {
+        int64_t place[4];
+        for (int k = 0; k < 4; k++)
+            place[k] = (int64_t)(uniform() * (B_ROWS + 1));
+        for (int k = 1; k < 4; k++) /* each behind the one before */
+            place[k] = place[k] > place[k - 1] ? place[k] : place[k - 1];
+        fit[i] = (trm_fit){{place[0], place[2]}, {place[1], place[3]}};
+        if (i / 4 % 4 == 1) /* strips without any */
+            fit[i] = (trm_fit){{B_ROWS}, {0}};
+    }
+}
+
+static int fits(const trm_fit *fit, int col)
+{
+    return (fit->first[0] <= col && col < fit->last[0]) || (fit->first[1] <= col && col < fit->last[1]);
+}
+
+static bench *half_wanted(int dim)
+{
+    bench *t = calloc(1, sizeof *t);
+    t->dim = dim;
+    t->x = calloc((size_t)(ROWS * t->dim), sizeof *t->x);
+    for (int i = 0; i < ROWS * t->dim; i++)
+        t->x[i] = (float)signed_uniform();
+    measure(t);
+    for (int i = 0; i < ROWS; i++)
+        set_window(t, i, RANDOM);
+    return t;
+}
+
+static void only_pairs_that_fit_survive(void **state)
+{
+    (void)state;
+    static uint8_t all[A_ROWS][B_ROWS], some[A_ROWS][B_ROWS];
+    static trm_fit fit[A_ROWS];
+    bench *t = half_wanted(19);
+    for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+        for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
+            if (trm_isa_limit((trm_isa)isa) != (trm_isa)isa)
+                continue; /* this CPU does not have it */
+            packed p = pack_all(t, trm_kernel_at(k));
+            trm_tile tile = {p.a, p.b, p.wa, p.wb, 0, 0, A_ROWS, B_ROWS, NULL};
+            trm_kernel_at(k)->tile(&tile, p.work);
+            assert_in_range(mark(&p, all), A_ROWS * B_ROWS / 10, A_ROWS * B_ROWS * 9 / 10);
+            draw_fit(fit);
+            tile.fit = fit;
+            p.work->count = 0;
+            trm_kernel_at(k)->tile(&tile, p.work);
+            assert_in_range(mark(&p, some), 1, A_ROWS * B_ROWS);
+            for (int i = 0; i < A_ROWS; i++)
+                for (int j = 0; j < B_ROWS; j++)
+                    assert_int_equal(some[i][j], all[i][j] && fits(&fit[i], j));
+            unpack(&p);
+        }
+    }
+    free(t->x);
+    free(t);
+}
+
+/* The driver goes by the number of columns that it is told. By the near bound alone all those survive that do by both,
+ * and others. */
+static void the_driver_takes_any_number_of_columns_and_the_near_bound_alone(void **state)
+{
+    (void)state;
+    enum { DIMS = 7 };
+    static uint8_t both[A_ROWS][B_ROWS], near[A_ROWS][B_ROWS];
+    bench *t = half_wanted(DIMS);
+    for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
+        if (trm_isa_limit((trm_isa)isa) != (trm_isa)isa)
+            continue; /* this CPU does not have it */
+        packed p = pack_all(t, trm_kernel_find("fp32"));
+        const trm_tile tile = {p.a, p.b, p.wa, p.wb, 0, 0, A_ROWS, B_ROWS, NULL};
+        trm_fp32_run(&tile, DIMS, false, p.work);
+        const int64_t by_both = mark(&p, both);
+        p.a->map.dim = p.b->map.dim = 1000; /* which is not asked */
+        p.work->count = 0;
+        trm_fp32_run(&tile, DIMS, true, p.work);
+        assert_true(mark(&p, near) > by_both && by_both > 0);
+        for (int i = 0; i < A_ROWS; i++)
+            for (int j = 0; j < B_ROWS; j++)
+                assert_true(near[i][j] >= both[i][j] && near[i][j] <= 1);
+        p.a->map.dim = p.b->map.dim = DIMS;
+        unpack(&p);
+    }
+    free(t->x);
+    free(t);
+}
+
 /* The filter sees rows less their mean. What is left out of the shift must not widen it: the canonical
  * distance of rows that are close for their norms is as good as that of others. */
 static void the_filter_filters_under_a_large_common_offset(void **state)
@@ -488,6 +622,8 @@ int main(void)
         cmocka_unit_test(no_pair_is_lost_among_ties_and_zero_rows),
         cmocka_unit_test(unfiltered_rows_with_nan_or_infinity_survive),
         cmocka_unit_test(the_filter_filters),
+        cmocka_unit_test(only_pairs_that_fit_survive),
+        cmocka_unit_test(the_driver_takes_any_number_of_columns_and_the_near_bound_alone),
         cmocka_unit_test(the_filter_filters_under_a_large_common_offset),
         cmocka_unit_test(the_scale_brings_the_largest_norm_to_at_most_one),
         cmocka_unit_test(kernels_are_found_by_name),
