@@ -548,7 +548,11 @@ static void the_driver_takes_any_number_of_columns_and_the_near_bound_alone(void
         const trm_tile tile = {p.a, p.b, p.wa, p.wb, 0, 0, A_ROWS, B_ROWS, NULL};
         trm_fp32_run(&tile, DIMS, false, p.work);
         const int64_t by_both = mark(&p, both);
-        p.a->map.dim = p.b->map.dim = 1000; /* which is not asked */
+        p.a->map.dim = p.b->map.dim = 1; /* which is not asked */
+        p.work->count = 0;
+        trm_fp32_run(&tile, DIMS, false, p.work);
+        assert_int_equal(mark(&p, near), by_both);
+        assert_memory_equal(near, both, sizeof both);
         p.work->count = 0;
         trm_fp32_run(&tile, DIMS, true, p.work);
         assert_true(mark(&p, near) > by_both && by_both > 0);
