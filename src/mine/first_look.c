@@ -18,9 +18,8 @@ static bool offer_nearest(const trm_anchors *anchors, const trm_near *near, trm_
     }
     if (count == trm_pool_there(anchors->pool, row).negatives)
         return true;
-    query->type->window(query, state, row, &lo,
-                        &hi); /* what is as far as the last and was not seen has a higher id */
-    return hi <= nearest[count - 1].key;
+    query->type->window(query, state, row, &lo, &hi);
+    return hi <= nearest[count - 1].key; /* what is as far and was not seen has a higher id */
 }
 
 /* Offers all of the panel's anchors; the rows of those that need to see more become those of rest. */

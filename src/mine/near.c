@@ -33,22 +33,29 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = count > 0 && nearest[count - 1].key > radius ? nearest[count - 1].key : radius;
 }
 
+/* What was found here so far is counted here. */
+static void add_near(trm_state *state, int64_t row, trm_candidate one)
+{
+    int64_t room, *count = (int64_t *)state->field[FIELD_COUNT] + state->offset[SHAPE_COUNT][row];
+    trm_candidate *list = trm_listing_of(state, row, &room);
+    if (*count < room)
+        list[*count] = one;
+    ++*count;
+}
+
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)tally;
     const double radius = *(const double *)query->settings;
-    int64_t room, kept, *count = (int64_t *)state->field[FIELD_COUNT] + state->offset[SHAPE_COUNT][row];
-    trm_candidate *list = trm_listing_of(state, row, &room), *nearest = nearest_of(state, row, &kept);
+    int64_t count;
+    trm_candidate *nearest = nearest_of(state, row, &count);
     bool changed = false;
     for (int64_t i = 0; i < seen->n; i++) {
         const trm_candidate one = {seen->d[i], seen->id[i]};
-        if (kept > 0 && one.key <= nearest[kept - 1].key)
-            changed |= trm_candidate_insert(nearest, kept, one);
-        if (!(one.key <= radius))
-            continue;
-        if (*count < room) /* what was found here so far is counted here */
-            list[*count] = one;
-        ++*count;
+        if (count > 0 && one.key <= nearest[count - 1].key)
+            changed |= trm_candidate_insert(nearest, count, one);
+        if (one.key <= radius)
+            add_near(state, row, one);
     }
     return changed;
 }

@@ -77,6 +77,64 @@ static void what_is_near_a_positive_is_no_negative(void **state)
     }
 }
 
+/* Classes around centres, and near copies of rows in other classes. */
+static void fill_with_copies(random_store *store, int64_t classes, int64_t copies)
+{
+    test_random random = {12};
+    const int64_t dim = store->dim;
+    for (int64_t i = 0; i < store->rows * dim; i++)
+        store->embeddings[i] = i < classes * dim ? test_random_unit(&random)
+                                                 : store->embeddings[i / dim % classes * dim + i % dim] +
+                                                       0.5f * test_random_unit(&random);
+    for (int64_t i = 0; i < store->rows; i++)
+        store->labels[i] = i % classes;
+    for (int64_t c = 0; c < copies; c++) {
+        const int64_t from = test_random_below(&random, store->rows), to = (from + 1 + c % 7) % store->rows;
+        memcpy(store->embeddings + to * dim, store->embeddings + from * dim,
+               (size_t)dim * sizeof *store->embeddings);
+        store->embeddings[to * dim] += 0.25f;
+    }
+}
+
+/* Where the nearest negatives are found in the sweep that finds what is near positives there is less to compute, and
+ * nothing else changes. --lone, of a store in which nobody is, goes the other way. */
+static void a_first_look_changes_nothing_but_the_work(void **state)
+{
+    (void)state;
+    enum { ROWS = 2100, DIM = 1024, CLASSES = 50, COPIES = 40 }; /* large enough for spare ones */
+    static const struct {
+        const char *negatives, *ranks, *positives;
+    } asked[] = {{"hard", NULL, "easiest"},
+                 {"topk:3", NULL, "all"},
+                 {"topk:2", "2-", "nearest:2"},
+                 {"hard", "2-6", "easiest"}};
+    float *x = calloc((size_t)ROWS * DIM, sizeof *x);
+    int64_t *labels = calloc(ROWS, sizeof *labels);
+    assert_non_null(x);
+    assert_non_null(labels);
+    random_store store = {ROWS, DIM, x, labels, 0, {0, 0, 0}, "copies", false};
+    fill_with_copies(&store, CLASSES, COPIES);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        trm_mine_options options;
+        trm_mine_summary with = {0}, without = {0};
+        trm_error err = TRM_ERROR_INIT;
+        trm_mine_options_init(&options);
+        options.negatives = asked[i].negatives;
+        options.ranks = asked[i].ranks;
+        options.positives = asked[i].positives;
+        options.not_near_positive = 0.0625;
+        assert_int_equal(mine(&store, &options, &with, &err), TRM_OK);
+        options.lone = true;
+        assert_int_equal(mine(&store, &options, &without, &err), TRM_OK);
+        assert_string_equal(with.result_hash, without.result_hash);
+        assert_memory_equal(&with.filters, &without.filters, sizeof with.filters);
+        assert_true(with.filters.removed[TRM_FILTER_NOT_NEAR_POSITIVE] > 0);
+        assert_true(with.certify.elements < without.certify.elements);
+    }
+    free(x);
+    free(labels);
+}
+
 /* One rank and option after the other: what is refused, with what it names. */
 static void options_that_mean_nothing_are_refused(void **state)
 {
@@ -140,6 +198,7 @@ int main(int argc, char **argv)
     start_mpi(&argc, &argv, 1200);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_near_a_positive_is_no_negative),
+        cmocka_unit_test(a_first_look_changes_nothing_but_the_work),
         cmocka_unit_test(options_that_mean_nothing_are_refused),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
