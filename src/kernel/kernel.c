@@ -52,7 +52,8 @@
 #include <string.h>
 
 /* A kernel of lower precision goes in front of fp32; "auto" takes the first that is available. */
-static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas, &trm_kernel_prefix};
+static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas, &trm_kernel_prefix,
+                                          &trm_kernel_int8};
 enum { KERNELS = sizeof table / sizeof table[0] };
 
 enum { CHUNK = 128 }; /* columns mapped at a time: 24 KiB of stack */
@@ -108,10 +109,9 @@ static float upper(double value, double slack)
     return -lower(-value, slack);
 }
 
-/* Columns that a kernel packs of rows of that many dimensions: with a basis, width of them and the norm of the rest. */
 static int columns_of(const trm_kernel *kernel, int dim, int width)
 {
-    return kernel->needs_basis ? width + 1 : dim;
+    return kernel->columns != NULL ? kernel->columns(dim, width) : dim;
 }
 
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)

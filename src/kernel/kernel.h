@@ -113,6 +113,9 @@ struct trm_kernel {
     double (*radius)(int dim); /* e with |computed g - exact g| <= e |y_i| |y_j| + tiny; proof beside it */
     void (*tile)(const trm_tile *tile, trm_workspace *work); /* appends the survivors */
 
+    /* Columns of four bytes a row that are packed, of rows of that many dimensions; NULL: one a dimension. */
+    int (*columns)(int dim, int width);
+
     /* Of a kernel of two stages. Its blocks keep the mapped rows, and instead of pack it has encode: packs rows [row,
      * row + TRM_TILE_ALIGN), count of which are there, and gives each one's part of the error of a tile's product, e_i
      * of kernel.c; n: |y|^2 of each. */

@@ -33,6 +33,13 @@ static bool available(void)
     return true;
 }
 
+/* The leading coordinates, and the norm of the rest. */
+static int columns(int dim, int width)
+{
+    (void)dim;
+    return width + 1;
+}
+
 /* Packs the leading coordinates of a group of rows; gives |z^|^2 of each. */
 static void pack_coordinates(trm_block *block, int64_t row, int count, double *length2)
 {
@@ -84,6 +91,7 @@ const trm_kernel trm_kernel_prefix = {.name = "prefix",
                                       .packed_floats = trm_fp32_packed_floats,
                                       .radius = trm_float_dot_radius,
                                       .tile = tile_prefix,
+                                      .columns = columns,
                                       .encode = encode,
                                       .pairs = trm_pairs_fp32,
                                       .near_only = true,

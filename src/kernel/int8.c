@@ -1,0 +1,383 @@
+/* Kernel "int8": rows are turned at random, so that no coordinate stands out, and each is rounded to multiples of its
+ * own scale, small whole numbers whose products are exact. The first stage multiplies those; the second is a float32
+ * dot for each pair that is left. It rules out by both ends of a window.
+ *
+ * The proof; notation of kernel.c. R: an orthogonal matrix, v the computed R y, c the codes of a row, s its scale, a
+ * float32, a = s |c|, r = |v - s c| as it is, measured.
+ * 1. R is a product of at most four steps, each random signs and a Hadamard matrix over a power of two of
+ * coordinates, divided by its root, in float64. A step passes log2(D) <= 16 sums and one product by a constant that is off
+ * by w: in norm (1 + w)^18 at most. So |v - R y| <= 2^-45 |y|, and |<v_i,v_j> - <y_i,y_j>| <= 2^-43 |y_i||y_j|.
+ * 2. <v_i,v_j> = s_i s_j <c_i,c_j> + a rest of at most a_i r_j + r_i a_j + r_i r_j.
+ * 3. <c_i,c_j> is exact: with |c| <= 63 a sum of four products of (c + 64) and c is at most 4 * 127 * 63 < 2^15, so 16 bits
+ * don't saturate; with |c| <= 127 a sum of D products of (c + 128) and c is at most D * 255 * 127 < 2^31 for D <= 65536.
+ * Scales are 0, or between 2^-60 and 2^48, so s_i s_j is not flushed. It, the number as a float32, and their product
+ * are rounded: the computed g is off by 4 u a_i a_j at most.
+ * 4. With |x||y| <= (l x^2 + y^2 / l) / 2 for any l > 0, and l the same for all rows, about r / a, all of this is at most e_i
+ * + e_j, e_i = (l a_i^2 + r_i^2 / l + r_i^2 + 4 u a_i^2 + 2^-43 n_i) / 2. a and r are measured in float64, off by less than
+ * 2^-30, relative: a factor 1 + 2^-20 on the sum takes that. */
+#include "base/alloc.h"
+#include "base/random.h"
+#include "kernel/pairs.h"
+#include "kernel/scan.h"
+#include "metric/isa.h"
+
+#include <math.h>
+#include <string.h>
+
+#if TRM_HAVE_X86
+#include <immintrin.h>
+#define TRM_TARGET_VNNI __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni")))
+#endif
+
+/* Layout: groups of 48 rows, and columns of 48 words of four bytes each: the scales as floats; for each row what its
+ * products as a column are too large by, as it is added, a whole number; then four codes a word, and the same codes as
+ * rows have them, with an offset that makes them positive. */
+enum { GROUP = TRM_TILE_ALIGN, SCALE = 0, TOO_LARGE = 1, CODES = 2, LANES = 8, LARGEST_STRIP = 8 };
+
+/* The windows of a strip of rows and of a group of columns, from the first of them on. */
+typedef struct edges {
+    const float *row_near, *row_term, *col_near, *col_term;
+} edges;
+
+/* Multiplies a strip of rows (a: their word of column 0) with a group of columns. Returns the rows of which a pair may be
+ * near enough, a bit each; where there are any, all products are in out, GROUP a row. */
+typedef uint32_t micro_kernel(const float *a, const float *b, int words, edges e, float *out);
+
+typedef struct form {
+    int strip, largest; /* codes are -largest to largest; rows add largest + 1 */
+    micro_kernel *multiply;
+} form;
+
+/* Words of four codes; an even number, since AVX2 takes two at a time. */
+static int words_of(int dim)
+{
+    return (dim + 7) / 8 * 2;
+}
+
+static int columns(int dim, int width)
+{
+    (void)width;
+    return CODES + 2 * words_of(dim);
+}
+
+static bool available(void)
+{
+    return true;
+}
+
+static int64_t packed_floats(int64_t rows, int packed)
+{
+    return trm_tile_round_up(rows) * packed;
+}
+
+static int32_t product4(const float *a, const float *b)
+{
+    uint8_t x[4];
+    int8_t y[4];
+    memcpy(x, a, 4);
+    memcpy(y, b, 4);
+    return x[0] * y[0] + x[1] * y[1] + x[2] * y[2] + x[3] * y[3];
+}
+
+static uint32_t micro_portable(const float *a, const float *b, int words, edges e, float *out)
+{
+    enum { STRIP = 4 };
+    uint32_t rows = 0;
+    for (int i = 0; i < STRIP; i++) {
+        for (int j = 0; j < GROUP; j++) {
+            int32_t sum;
+            memcpy(&sum, b + TOO_LARGE * GROUP + j, sizeof sum);
+            for (int k = 0; k < words; k++)
+                sum += product4(a + (CODES + words + k) * GROUP + i, b + (CODES + k) * GROUP + j);
+            const float g = (float)sum * (a[i] * b[j]);
+            const float by_row = e.row_near[i] + e.col_term[j], by_col = e.col_near[j] + e.row_term[i];
+            rows |= (uint32_t) !(g <= (by_row < by_col ? by_row : by_col)) << i;
+            out[i * GROUP + j] = g;
+        }
+    }
+    return rows;
+}
+
+static const form form_portable = {4, 63, micro_portable};
+
+#if TRM_HAVE_X86
+#define EACH_OF_4(DO) DO(0) DO(1) DO(2) DO(3)
+
+/* Four rows by 16 columns; a and b: of the rows' and the columns' first word. */
+TRM_TARGET_AVX2 static inline __attribute__((always_inline)) uint32_t
+third_avx2(const float *a, const float *b, int words, edges e, const float *row_scale, const float *col_scale,
+           const float *too_large, float *out)
+{
+    const __m256i start0 = _mm256_loadu_si256((const __m256i *)too_large),
+                  start1 = _mm256_loadu_si256((const __m256i *)(too_large + LANES)),
+                  one = _mm256_set1_epi16(1);
+#define START(i) __m256i s##i = start0, t##i = start1;
+    EACH_OF_4(START)
+#undef START
+    for (int k = 0; k < words; k += 2) {
+        const __m256i y0 = _mm256_loadu_si256((const __m256i *)b),
+                      y1 = _mm256_loadu_si256((const __m256i *)(b + LANES)),
+                      z0 = _mm256_loadu_si256((const __m256i *)(b + GROUP)),
+                      z1 = _mm256_loadu_si256((const __m256i *)(b + GROUP + LANES));
+#define STEP(i)                                                                                              \
+    {                                                                                                        \
+        const __m256i x = _mm256_castps_si256(_mm256_broadcast_ss(a + (i))),                                 \
+                      w = _mm256_castps_si256(_mm256_broadcast_ss(a + GROUP + (i)));                         \
+        s##i = _mm256_add_epi32(                                                                             \
+            s##i, _mm256_madd_epi16(                                                                         \
+                      _mm256_add_epi16(_mm256_maddubs_epi16(x, y0), _mm256_maddubs_epi16(w, z0)), one));     \
+        t##i = _mm256_add_epi32(                                                                             \
+            t##i, _mm256_madd_epi16(                                                                         \
+                      _mm256_add_epi16(_mm256_maddubs_epi16(x, y1), _mm256_maddubs_epi16(w, z1)), one));     \
+    }
+        EACH_OF_4(STEP)
+#undef STEP
+        a += 2 * GROUP;
+        b += 2 * GROUP;
+    }
+    const __m256 n0 = _mm256_loadu_ps(e.col_near), n1 = _mm256_loadu_ps(e.col_near + LANES),
+                 c0 = _mm256_loadu_ps(e.col_term), c1 = _mm256_loadu_ps(e.col_term + LANES),
+                 f0 = _mm256_loadu_ps(col_scale), f1 = _mm256_loadu_ps(col_scale + LANES);
+#define TEST(i)                                                                                              \
+    __m256 left##i;                                                                                          \
+    {                                                                                                        \
+        const __m256 near = _mm256_broadcast_ss(e.row_near + (i)),                                           \
+                     term = _mm256_broadcast_ss(e.row_term + (i)),                                           \
+                     scale = _mm256_broadcast_ss(row_scale + (i));                                           \
+        const __m256 g0 = _mm256_mul_ps(_mm256_cvtepi32_ps(s##i), _mm256_mul_ps(scale, f0)),                 \
+                     g1 = _mm256_mul_ps(_mm256_cvtepi32_ps(t##i), _mm256_mul_ps(scale, f1));                 \
+        const __m256 m0 = _mm256_min_ps(_mm256_add_ps(near, c0), _mm256_add_ps(n0, term)),                   \
+                     m1 = _mm256_min_ps(_mm256_add_ps(near, c1), _mm256_add_ps(n1, term));                   \
+        left##i = _mm256_or_ps(_mm256_cmp_ps(g0, m0, _CMP_NLE_UQ), _mm256_cmp_ps(g1, m1, _CMP_NLE_UQ));      \
+        _mm256_storeu_ps(out + (i)*GROUP, g0);                                                               \
+        _mm256_storeu_ps(out + (i)*GROUP + LANES, g1);                                                       \
+    }
+    EACH_OF_4(TEST)
+#undef TEST
+#define BIT(i) | (uint32_t)(_mm256_movemask_ps(left##i) != 0) << (i)
+    return 0 EACH_OF_4(BIT);
+#undef BIT
+}
+
+TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int words, edges e, float *out)
+{
+    enum { THIRD = GROUP / 3 };
+    uint32_t rows = 0;
+    for (int j = 0; j < GROUP; j += THIRD) {
+        const edges part = {e.row_near, e.row_term, e.col_near + j, e.col_term + j};
+        rows |= third_avx2(a + (CODES + words) * GROUP, b + CODES * GROUP + j, words, part, a, b + j,
+                           b + TOO_LARGE * GROUP + j, out + j);
+    }
+    return rows;
+}
+
+static const form form_avx2 = {4, 63, micro_avx2};
+
+#define EACH_OF_8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
+
+/* Eight rows by 48 columns: 24 accumulators, three vectors of columns, one of a row. */
+TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int words, edges e, float *out)
+{
+    const __m512i start0 = _mm512_loadu_si512(b + TOO_LARGE * GROUP),
+                  start1 = _mm512_loadu_si512(b + TOO_LARGE * GROUP + 16),
+                  start2 = _mm512_loadu_si512(b + TOO_LARGE * GROUP + 32);
+#define START(i) __m512i r##i = start0, s##i = start1, t##i = start2;
+    EACH_OF_8(START)
+#undef START
+    const float *x = a + (CODES + words) * GROUP, *y = b + CODES * GROUP;
+    for (int k = 0; k < words; k++) {
+        const __m512i y0 = _mm512_loadu_si512(y), y1 = _mm512_loadu_si512(y + 16),
+                      y2 = _mm512_loadu_si512(y + 32);
+#define STEP(i)                                                                                              \
+    {                                                                                                        \
+        const __m512i xi = _mm512_castps_si512(_mm512_set1_ps(x[i]));                                        \
+        r##i = _mm512_dpbusd_epi32(r##i, xi, y0);                                                            \
+        s##i = _mm512_dpbusd_epi32(s##i, xi, y1);                                                            \
+        t##i = _mm512_dpbusd_epi32(t##i, xi, y2);                                                            \
+    }
+        EACH_OF_8(STEP)
+#undef STEP
+        x += GROUP;
+        y += GROUP;
+    }
+#define THIRD(i, j, v)                                                                                       \
+    {                                                                                                        \
+        const __m512 g =                                                                                     \
+            _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));            \
+        const __m512 m = _mm512_min_ps(_mm512_add_ps(near, _mm512_loadu_ps(e.col_term + (j))),               \
+                                       _mm512_add_ps(term, _mm512_loadu_ps(e.col_near + (j))));              \
+        left |= (unsigned)_mm512_cmp_ps_mask(g, m, _CMP_NLE_UQ);                                             \
+        _mm512_storeu_ps(out + (i)*GROUP + (j), g);                                                          \
+    }
+#define TEST(i)                                                                                              \
+    {                                                                                                        \
+        const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]),             \
+                     scale = _mm512_set1_ps(a[i]);                                                           \
+        unsigned left = 0;                                                                                   \
+        THIRD(i, 0, r##i)                                                                                    \
+        THIRD(i, 16, s##i)                                                                                   \
+        THIRD(i, 32, t##i)                                                                                   \
+        rows |= (uint32_t)(left != 0) << (i);                                                                \
+    }
+    uint32_t rows = 0;
+    EACH_OF_8(TEST)
+#undef TEST
+#undef THIRD
+    return rows;
+}
+
+static const form form_vnni = {8, 127, micro_vnni};
+#endif
+
+/* For this CPU. Blocks that were packed for another are of no use. */
+static const form *form_get(void)
+{
+#if TRM_HAVE_X86
+    const trm_isa isa = trm_isa_get();
+    if (isa == TRM_ISA_AVX512 && __builtin_cpu_supports("avx512vnni"))
+        return &form_vnni;
+    if (isa >= TRM_ISA_AVX2)
+        return &form_avx2;
+#endif
+    return &form_portable;
+}
+
+/* ---- turning rows ---- */
+
+/* LANES rows at a time: turned[k * LANES + i] is coordinate k of row i. */
+static void flip_signs(double *turned, int count, int step)
+{
+    for (int k = 0; k < count; k++) {
+        uint32_t bits[4];
+        trm_random_bits(15, (uint64_t)step, (uint64_t)k, bits);
+        if (bits[0] & 1U)
+            for (int i = 0; i < LANES; i++)
+                turned[k * LANES + i] = -turned[k * LANES + i];
+    }
+}
+
+/* The Hadamard matrix over count coordinates, a power of two, divided by its root. */
+static void hadamard(double *turned, int count)
+{
+    for (int half = 1; half < count; half *= 2)
+        for (int base = 0; base < count; base += 2 * half)
+            for (int k = base * LANES; k < (base + half) * LANES; k += LANES)
+                for (int i = 0; i < LANES; i++) {
+                    const double x = turned[k + i], y = turned[k + half * LANES + i];
+                    turned[k + i] = x + y;
+                    turned[k + half * LANES + i] = x - y;
+                }
+    const double factor = 1.0 / sqrt(count);
+    for (int k = 0; k < count * LANES; k++)
+        turned[k] *= factor;
+}
+
+/* Where dim is no power of two, over the first coordinates and the last by turns. */
+static void turn(double *turned, int dim)
+{
+    int count = 1;
+    while (2 * count <= dim)
+        count *= 2;
+    const int rest = dim - count, steps = rest > 0 ? 4 : 1;
+    for (int step = 0; step < steps; step++) {
+        double *part = turned + (step % 2 == 0 ? 0 : rest) * LANES;
+        flip_signs(part, count, step);
+        hadamard(part, count);
+    }
+}
+
+/* ---- codes ---- */
+
+/* Writes the codes of row i of a group from lane of turned; gives the row's part of the error of a product. */
+static double write_codes(const double *turned, int lane, int dim, const form *f, float *group, int i,
+                          double n)
+{
+    const int words = words_of(dim);
+    const double ratio = sqrt(2.0 * log(1.0 + dim) / 12.0) / f->largest; /* r / a, about */
+    double most = 0.0, length2 = 0.0, rest2 = 0.0;
+    int32_t sum = 0;
+    for (int k = 0; k < dim; k++)
+        most = fmax(most, fabs(turned[k * LANES + lane]));
+    const float scale = most / f->largest >= 0x1p-60 ? (float)(most / f->largest) : 0.0F;
+    for (int word = 0; word < words; word++) {
+        int8_t code[4] = {0};
+        uint8_t shifted[4] = {0};
+        for (int k = 4 * word; k < 4 * word + 4 && k < dim; k++) {
+            const double v = turned[k * LANES + lane], times = scale > 0.0F ? rint(v / (double)scale) : 0.0;
+            const int c = (int)fmax(-f->largest, fmin(f->largest, times));
+            const double kept = (double)scale * c;
+            code[k % 4] = (int8_t)c;
+            shifted[k % 4] = (uint8_t)(c + f->largest + 1);
+            sum += c;
+            length2 += kept * kept;
+            rest2 += (v - kept) * (v - kept);
+        }
+        memcpy(group + (CODES + word) * GROUP + i, code, 4);
+        memcpy(group + (CODES + words + word) * GROUP + i, shifted, 4);
+    }
+    const int32_t too_large = -(f->largest + 1) * sum;
+    memcpy(group + TOO_LARGE * GROUP + i, &too_large, sizeof too_large);
+    group[SCALE * GROUP + i] = scale;
+    return (ratio * length2 + rest2 / ratio + rest2 + 4.0 * 0x1p-24 * length2 + 0x1p-43 * n) / 2.0 *
+               (1.0 + 0x1p-20) +
+           0x1p-120;
+}
+
+static void encode(trm_block *block, int64_t row, int count, const double *n, double *error)
+{
+    const int dim = block->map.dim;
+    const form *f = form_get();
+    float *group = block->packed + row * block->columns;
+    double *turned = trm_alloc((int64_t)dim * LANES, sizeof *turned);
+    for (int first = 0; first < count; first += LANES) {
+        const int lanes = count - first < LANES ? count - first : LANES;
+        for (int i = 0; i < LANES && turned != NULL; i++)
+            for (int k = 0; k < dim; k++)
+                turned[k * LANES + i] = i < lanes ? (double)block->mapped[(row + first + i) * dim + k] : 0.0;
+        if (turned != NULL)
+            turn(turned, dim);
+        for (int i = first; i < first + lanes; i++) /* what is not finite, or can't be coded, survives */
+            error[i] = turned != NULL && n[i] <= 0x1p96
+                           ? write_codes(turned, i - first, dim, f, group, i, n[i])
+                           : INFINITY;
+    }
+    trm_free(turned);
+}
+
+/* ---- tiles ---- */
+
+static int least(int64_t a, int64_t b)
+{
+    return (int)(a < b ? a : b);
+}
+
+static void tile_int8(const trm_tile *tile, trm_workspace *work)
+{
+    const form *f = form_get();
+    const int packed = tile->a->columns, words = (packed - CODES) / 2;
+    const int64_t row_end = tile->row + tile->rows, col_end = tile->col + tile->cols;
+    trm_scan *const scan = trm_scan_get();
+    _Alignas(64) float out[LARGEST_STRIP * GROUP];
+    for (int64_t col = tile->col; col < col_end; col += GROUP) {
+        const float *b = tile->b->packed + col * packed;
+        for (int64_t row = tile->row; row < row_end; row += f->strip) {
+            const float *a = tile->a->packed + row / GROUP * GROUP * packed + row % GROUP;
+            const edges e = {tile->a_bounds->near + (row - tile->a_bounds->first), tile->a->near_term + row,
+                             tile->b_bounds->near + (col - tile->b_bounds->first), tile->b->near_term + col};
+            uint32_t rows = f->multiply(a, b, words, e, out) & ((1U << least(row_end - row, f->strip)) - 1U);
+            for (; rows != 0; rows &= rows - 1) {
+                const int i = __builtin_ctz(rows);
+                scan(tile, out + i * GROUP, GROUP, row + i, 1, col, least(col_end - col, GROUP), false, work);
+            }
+        }
+    }
+}
+
+const trm_kernel trm_kernel_int8 = {.name = "int8",
+                                    .available = available,
+                                    .packed_floats = packed_floats,
+                                    .radius = trm_float_dot_radius,
+                                    .tile = tile_int8,
+                                    .columns = columns,
+                                    .encode = encode,
+                                    .pairs = trm_pairs_fp32};
