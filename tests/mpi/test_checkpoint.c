@@ -10,6 +10,7 @@
 #include "par/checkpoint.h"
 #include "store/checkpoint_file.h"
 #include "support/random_store.h"
+#include "support/saver.h"
 #include "support/scratch.h"
 #include "trimine/trimine.h"
 
@@ -27,7 +28,7 @@
 
 #include <cmocka.h>
 
-enum { ROWS = 330, DIM = 9, CLASSES = 7, NEVER = 1 << 30 };
+enum { ROWS = 330, DIM = 9, CLASSES = 7, NEVER = SAVER_NEVER };
 /* Of two sets the first rows are queries, the others the store; a list has so many pairs, some of them repeated. */
 enum { QUERIES = 130, PAIRS = 400 };
 
@@ -48,81 +49,6 @@ static void make_store(void)
         pair_query[i] = test_random_below(&random, QUERIES);
         pair_positive[i] = test_random_below(&random, ROWS - QUERIES);
     }
-}
-
-/* ---- somebody who stops and keeps ---- */
-
-typedef struct saver {
-    MPI_Comm comm;
-    const char *path;
-    trm_checkpoint_job job;
-    trm_checkpoint_file *from;
-    int me;
-    int asked, at; /* wishes at its at-th unit */
-    int what;      /* for TRM_WISH_SAVE or TRM_WISH_STOP */
-    int saved, pieces;
-    trm_checkpoint checkpoint;
-} saver;
-
-static trm_status write_file(saver *k, const char *path, int parts, const trm_checkpoint_part *part,
-                             trm_error *err)
-{
-    int64_t bytes = 0;
-    trm_claim *claim = NULL;
-    trm_status status = trm_claim_take(k->comm, "checkpoint", path, true, 0, NULL, &claim, err);
-    if (status == TRM_OK)
-        status = trm_checkpoint_file_write(k->comm, claim, &k->job, parts, part, &bytes, err);
-    trm_claim_release(&claim);
-    return status;
-}
-
-static int wish(void *context)
-{
-    saver *k = context;
-    return k->asked++ >= k->at ? k->what : 0;
-}
-
-static trm_status save(void *context, int parts, const trm_checkpoint_part *part, bool stop, trm_error *err)
-{
-    saver *k = context;
-    (void)stop;
-    k->saved++;
-    k->at = k->asked + (k->at < NEVER ? 3 : 0);
-    return write_file(k, k->path, parts, part, err);
-}
-
-static int64_t size(void *context, const char *name)
-{
-    return trm_checkpoint_file_size(((saver *)context)->from, name);
-}
-
-static const char *piece_path(const saver *k, int64_t piece)
-{
-    static char path[4096];
-    snprintf(path, sizeof path, "%s.piece-%d", k->path, (int)piece);
-    return path;
-}
-
-static trm_status set_aside(void *context, int64_t piece, int parts, const trm_checkpoint_part *part,
-                            trm_error *err)
-{
-    saver *k = context;
-    k->pieces++;
-    return write_file(k, piece_path(k, piece), parts, part, err);
-}
-
-static trm_status load(void *context, int64_t volume, int parts, const trm_checkpoint_part *part,
-                       trm_error *err)
-{
-    saver *k = context;
-    trm_checkpoint_file *piece = NULL;
-    if (volume == TRM_CHECKPOINT_STATE)
-        return trm_checkpoint_file_load(k->from, parts, part, err);
-    trm_status status = trm_checkpoint_file_open(k->comm, piece_path(k, volume), &k->job, &piece, err);
-    if (status == TRM_OK)
-        status = trm_checkpoint_file_load(piece, parts, part, err);
-    trm_checkpoint_file_close(&piece);
-    return status;
 }
 
 /* ---- one run ---- */
@@ -266,19 +192,10 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
     MPI_Comm_split(MPI_COMM_WORLD, rank < q ? 0 : MPI_UNDEFINED, rank, &comm);
     if (comm != MPI_COMM_NULL) {
         json_t *options = json_pack("{s:s}", "name", j->name);
-        saver k = {.comm = comm,
-                   .path = path,
-                   .job = {"mine", "1", options, ROWS, DIM, "f", 1},
-                   .at = rank == who ? at : NEVER,
-                   .what = what};
-        k.checkpoint = (trm_checkpoint){.wish = wish,
-                                        .save = path != NULL ? save : NULL,
-                                        .set_aside = set_aside,
-                                        .size = size,
-                                        .load = load,
-                                        .context = &k,
-                                        .resumes = resume,
-                                        .unit_tiles = 2};
+        saver k;
+        saver_begin(&k, comm, path, (trm_checkpoint_job){"mine", "1", options, ROWS, DIM, "f", 1});
+        saver_wish(&k, rank == who ? at : SAVER_NEVER, what);
+        k.checkpoint.resumes = resume;
         trm_run_options run_options;
         trm_run_options_init(&run_options);
         run_options.threads = j->threads;
@@ -291,7 +208,7 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         held h = {0};
         trm_evaluate_options evaluated = j->options;
         if (resume)
-            o.status = trm_checkpoint_file_open(comm, path, &k.job, &k.from, &o.err);
+            o.status = saver_open(&k, &o.err);
         if (o.status == TRM_OK)
             o.status = trm_run_create(comm, &run_options, &run, &o.err);
         if (o.status == TRM_OK)
@@ -321,7 +238,7 @@ static outcome run_job(const job *j, int q, int who, int at, int what, bool resu
         trm_rows_destroy(&h.queries);
         trm_rows_destroy(&h.rows);
         trm_run_destroy(&run);
-        trm_checkpoint_file_close(&k.from);
+        saver_end(&k);
         json_decref(options);
         MPI_Comm_free(&comm);
     }
