@@ -1,4 +1,4 @@
-/* What the questions of all pairs of rows (knn.h, and others) have in common: among which rows, and what was done.
+/* What the questions of all pairs of rows (knn.h, mine.h and others) have in common: among which rows, and what was done.
  *
  * Needs abi.h. */
 #ifndef TRIMINE_ASK_H
@@ -20,7 +20,18 @@ typedef enum trm_among {
     TRM_AMONG_OTHER /* those with another label */
 } trm_among;
 
-/* What was done, equal on all ranks but for the last two. */
+/* The most chains of filters that a run chooses from. */
+enum { TRM_CHAINS = 12 };
+
+/* A chain of filters: a kernel, or "prefix:W" where it looks at W coordinates first. */
+typedef struct trm_chain_use {
+    char name[24]; /* "" past the last */
+    int64_t
+        elements; /* unordered pairs of rows that went through it in this run, of mining in the negatives sweep */
+    double ns; /* nanoseconds a pair that a thread of rank 0 needed when it was last tried; 0: never tried */
+} trm_chain_use;
+
+/* What was done, equal on all ranks but for compute_s and wait_s. */
 typedef struct trm_ask_summary {
     int64_t rows;         /* that asked: of the store, or queries */
     int64_t ignored;      /* dropped by their label */
@@ -33,6 +44,7 @@ typedef struct trm_ask_summary {
     int64_t memory_bytes; /* what the formula predicts for a rank, the largest */
     double arrange_s, sweep_s, answers_s; /* largest of any rank */
     double compute_s, wait_s;             /* this rank's */
+    trm_chain_use chains[TRM_CHAINS];     /* those that there were to choose from */
 } trm_ask_summary;
 
 #ifdef __cplusplus

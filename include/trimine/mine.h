@@ -4,12 +4,13 @@
  * 2015, section 3.2). Every distance is the canonical float64 one, every tie goes to the lower row id, so the
  * result is the same on any number of ranks and threads.
  *
- * Needs metric.h and status.h; of runs (run.h) only their name, and so no mpi.h. */
+ * Needs ask.h, metric.h and status.h; of runs (run.h) only their name, and so no mpi.h. */
 #ifndef TRIMINE_MINE_H
 #define TRIMINE_MINE_H
 
 #include "trimine/metric.h"
 #include "trimine/abi.h"
+#include "trimine/ask.h"
 #include "trimine/status.h"
 
 #include <stdbool.h>
@@ -135,16 +136,6 @@ typedef struct trm_triplet {
     int64_t kind; /* trm_kind */
     int64_t rank; /* of the negative among those chosen for (anchor, positive): 1, 2, ... without gaps */
 } trm_triplet;
-
-/* The most chains of filters that a run chooses from. */
-enum { TRM_CHAINS = 12 };
-
-/* A chain of filters: a kernel, or "prefix:W" where it looks at W coordinates first. */
-typedef struct trm_chain_use {
-    char name[24];    /* "" past the last */
-    int64_t elements; /* unordered pairs of rows that went through it in the negatives sweep, in this run */
-    double ns; /* nanoseconds a pair that a thread of rank 0 needed when it was last tried; 0: never tried */
-} trm_chain_use;
 
 /* Everything counted, equal on all ranks. */
 typedef struct trm_mine_summary {

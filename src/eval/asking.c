@@ -213,6 +213,7 @@ static void collect(trm_asking *asking, int64_t *tally, trm_ask_summary *summary
                                  .answers_s = seconds[2],
                                  .compute_s = first->compute_s + second->compute_s,
                                  .wait_s = first->wait_s + second->wait_s};
+    trm_sweep_chains(asking->sweep, second, summary->chains);
     for (int i = 0; i < TRM_TALLY_WORDS && tally != NULL; i++)
         tally[i] = sums[COUNTS + i];
 }

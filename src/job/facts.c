@@ -54,12 +54,11 @@ json_t *trm_cores_json(const trm_run *run)
                      note[0] != '\0' ? trm_json_text(note) : json_null());
 }
 
-/* What a run could choose from: how many pairs of rows each compared, and what a pair took when it was last tried. */
-static json_t *chains_json(const trm_mine_summary *summary)
+json_t *trm_chains_json(const trm_chain_use *chains)
 {
     json_t *list = json_array();
-    for (int c = 0; c < TRM_CHAINS && summary->chains[c].name[0] != '\0'; c++) {
-        const trm_chain_use *chain = &summary->chains[c];
+    for (int c = 0; c < TRM_CHAINS && chains[c].name[0] != '\0'; c++) {
+        const trm_chain_use *chain = &chains[c];
         json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "name", chain->name, "elements",
                                               (json_int_t)chain->elements, "ns_a_pair", chain->ns));
     }
@@ -70,10 +69,10 @@ json_t *trm_certify_json(const trm_mine_summary *summary, const char *kernel)
 {
     const int64_t *after = summary->stages.after, *of_positives = summary->stages_positives.after;
     return json_pack("{s:s, s:o, s:I, s:I, s:I, s:[I, I], s:{s:I, s:I, s:I, s:[I, I]}}", "kernel", kernel,
-                     "chains", chains_json(summary), "elements", (json_int_t)summary->certify.elements,
-                     "survivors", (json_int_t)summary->certify.survivors, "float64",
-                     (json_int_t)summary->certify.float64, "stages", (json_int_t)after[0],
-                     (json_int_t)after[1], "positives", "elements",
+                     "chains", trm_chains_json(summary->chains), "elements",
+                     (json_int_t)summary->certify.elements, "survivors",
+                     (json_int_t)summary->certify.survivors, "float64", (json_int_t)summary->certify.float64,
+                     "stages", (json_int_t)after[0], (json_int_t)after[1], "positives", "elements",
                      (json_int_t)summary->certify_positives.elements, "survivors",
                      (json_int_t)summary->certify_positives.survivors, "float64",
                      (json_int_t)summary->certify_positives.float64, "stages", (json_int_t)of_positives[0],

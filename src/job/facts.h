@@ -13,6 +13,8 @@ json_t *trm_loss_json(const char *name, const trm_loss_summary *loss, trm_reduct
 json_t *trm_survey_json(const trm_survey *survey); /* several keys */
 json_t *trm_gradient_json(const trm_loss_summary *loss);
 json_t *trm_certify_json(const trm_mine_summary *summary, const char *kernel);
+/* What a run could choose from: how many pairs of rows each compared, and what a pair took when it was last tried. */
+json_t *trm_chains_json(const trm_chain_use *chains);
 json_t *trm_cores_json(const trm_run *run);
 
 /* Bytes that this process has in use. Not collective. */

@@ -79,9 +79,9 @@ json_t *trm_job_question_facts(trm_job *job, int64_t peak_rss)
                  json_pack("{s:I, s:I}", "total", (json_int_t)s->rows, "ignored", (json_int_t)s->ignored));
     job->settings.kind->question->tell(job, &object);
     trm_json_put(&object, "certify",
-                 json_pack("{s:s, s:I, s:I, s:I}", "kernel", trm_run_kernel(job->run), "elements",
-                           (json_int_t)s->elements, "survivors", (json_int_t)s->survivors, "float64",
-                           (json_int_t)s->float64));
+                 json_pack("{s:s, s:o, s:I, s:I, s:I}", "kernel", trm_run_kernel(job->run), "chains",
+                           trm_chains_json(s->chains), "elements", (json_int_t)s->elements, "survivors",
+                           (json_int_t)s->survivors, "float64", (json_int_t)s->float64));
     trm_json_put(&object, "warnings", trm_voice_warnings(&job->voice));
     trm_json_put(&object, "run", run_json(job, peak_rss));
     if (job->settings.checkpoint != NULL)

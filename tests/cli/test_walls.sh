@@ -59,13 +59,13 @@ with_mpi=(
 # What each public header reaches of the others, and of MPI.
 declare -A public=(
     [abi]="" [version]="abi" [status]="abi" [metric]="abi" [ask]="abi"
-    [mine]="abi metric status"
-    [batches]="abi metric mine status"
+    [mine]="abi ask metric status"
+    [batches]="abi ask metric mine status"
     [knn]="abi ask metric status"
-    [loss]="abi batches metric mine status"
+    [loss]="abi ask batches metric mine status"
     [run]="abi mpi status"
     [store]="abi mpi status"
-    [packed]="abi batches loss metric mine mpi status"
+    [packed]="abi ask batches loss metric mine mpi status"
     [job]="abi mpi run status"
     [trimine]="abi ask batches job knn loss metric mine mpi packed run status store version"
 )
