@@ -30,6 +30,9 @@ typedef struct trm_store_options {
     const char *ids;
     bool unlabelled; /* labels are not looked at: there may be none, and none can be read */
     int queries; /* two sets in one: the last so many paths are files of queries, whose rows follow the others */
+    /* Where a file has no labels under a usual name, and none are asked for by name, all is as with unlabelled. */
+    bool labels_may_lack;
+    bool without_pairs; /* there can be no list of pairs, so messages know of none */
 } trm_store_options;
 
 /* What is done to rows, and what is refused, while they are read. */

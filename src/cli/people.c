@@ -80,7 +80,7 @@ static void print_store(const json_t *facts)
     const json_t *store = json_object_get(facts, "store");
     fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 ", ", trm_fact_whole(store, "rows"),
             trm_fact_whole(store, "dim"));
-    if (!trm_fact_has(facts, "pairs")) /* which need no labels */
+    if (!trm_fact_has(facts, "pairs") && trm_fact_has(store, "classes")) /* else no labels are needed */
         fprintf(stderr, "%" PRId64 " classes, ", trm_fact_whole(store, "classes"));
     fprintf(stderr, "fingerprint %s\n", trm_fact_text(store, "fingerprint"));
     print_queries(facts);

@@ -296,10 +296,11 @@ static json_t *run_json(const trm_job *job, int64_t peak_rss)
 
 json_t *trm_job_head_json(const trm_job *job, int64_t classes)
 {
-    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I, s:s}, s:o}", "program", "trimine", "version",
+    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:o, s:s}, s:o}", "program", "trimine", "version",
                      trm_version(), "command", job->settings.kind->name, "store", "rows",
-                     (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes", (json_int_t)classes,
-                     "fingerprint", job->base.fingerprint, "options", trm_settings_json(&job->settings));
+                     (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes",
+                     classes < 0 ? json_null() : json_integer(classes), "fingerprint", job->base.fingerprint,
+                     "options", trm_settings_json(&job->settings));
 }
 
 void trm_job_put_queries(const trm_job *job, json_t **object)

@@ -140,8 +140,6 @@ struct trm_job_question {
     void (*tell)(trm_job *job, json_t **object);
     /* Frees job->asked, which may be NULL. Collective. */
     void (*end)(trm_job *job);
-    bool (*needs_labels)(
-        const trm_settings *settings); /* else it does without where there are none; NULL: always */
 };
 /* The rows that ask. */
 const trm_job_rows *trm_job_askers(const trm_job *job);
@@ -202,7 +200,7 @@ trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, in
 
 /* Parts of the report that kinds share (new references): what it is of, by which means it was done, and memory; and the first
  * object's "queries" where there are any. */
-json_t *trm_job_head_json(const trm_job *job, int64_t classes);
+json_t *trm_job_head_json(const trm_job *job, int64_t classes); /* < 0: there are no labels */
 void trm_job_put_queries(const trm_job *job, json_t **object);
 json_t *trm_job_means_json(const trm_job *job, int panels);
 json_t *trm_job_memory_json(const trm_job *job, int64_t peak_rss, int64_t plan_bytes);

@@ -153,18 +153,23 @@ static json_t *occurrence_json(const trm_knn_summary *found)
 static void tell(trm_job *job, json_t **object)
 {
     const trm_knn_summary *found = &((const asked *)job->asked)->found;
-    const double total = (double)found->neighbours;
-    json_t *neighbours =
-        json_pack("{s:I, s:I, s:I}", "total", (json_int_t)found->neighbours, "short_rows",
-                  (json_int_t)found->short_rows, "same_label", (json_int_t)found->same_label);
-    trm_json_put(&neighbours, "same_label_share",
-                 found->neighbours > 0 ? json_real((double)found->same_label / total) : json_null());
+    const bool labelled = !job->settings.store.unlabelled, any = found->neighbours > 0;
+    const double share = any ? (double)found->same_label / (double)found->neighbours : 0.0;
+    json_t *neighbours = json_pack("{s:I, s:I, s:o, s:o}", "total", (json_int_t)found->neighbours,
+                                   "short_rows", (json_int_t)found->short_rows, "same_label",
+                                   labelled ? json_integer(found->same_label) : json_null(),
+                                   "same_label_share", labelled && any ? json_real(share) : json_null());
     trm_json_put(object, "neighbors", neighbours);
     trm_json_put(object, "k_occurrence", occurrence_json(found));
     trm_json_put(object, "result_hash", json_string(found->result_hash));
 }
 
 /* ---- the kind ---- */
+
+static bool needs_labels(const trm_settings *settings)
+{
+    return settings->knn.among != TRM_AMONG_ANY;
+}
 
 static const trm_taken takes[] = {
     TRM_TAKE(trm_output_table),        TRM_TAKE(trm_overwrite_table),
@@ -175,4 +180,5 @@ static const trm_taken takes[] = {
 };
 static const trm_job_question question = {
     .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
-const trm_job_kind trm_job_knn = {.name = "knn", .takes = TRM_TAKES(takes), .question = &question};
+const trm_job_kind trm_job_knn = {
+    .name = "knn", .takes = TRM_TAKES(takes), .question = &question, .needs_labels = needs_labels};

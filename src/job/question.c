@@ -73,7 +73,7 @@ static json_t *run_json(const trm_job *job, int64_t peak_rss)
 json_t *trm_job_question_facts(trm_job *job, int64_t peak_rss)
 {
     const trm_ask_summary *s = &job->ask;
-    json_t *object = trm_job_head_json(job, s->classes);
+    json_t *object = trm_job_head_json(job, job->settings.store.unlabelled ? -1 : s->classes);
     trm_job_put_queries(job, &object);
     trm_json_put(&object, "rows",
                  json_pack("{s:I, s:I}", "total", (json_int_t)s->rows, "ignored", (json_int_t)s->ignored));

@@ -23,6 +23,12 @@ static trm_walk walk_of(const trm_settings *settings)
     return trm_walk_of(&settings->kind->takes);
 }
 
+bool trm_settings_takes(const trm_settings *settings, const char *name)
+{
+    trm_walk walk = walk_of(settings);
+    return trm_walk_find(&walk, name);
+}
+
 bool trm_settings_given(const trm_settings *settings, const char *name)
 {
     trm_walk walk = walk_of(settings);
@@ -150,6 +156,11 @@ bool trm_settings_in_batches(const trm_settings *settings)
 bool trm_settings_in_two_sets(const trm_settings *settings)
 {
     return settings->queries.count > 0;
+}
+
+bool trm_settings_labels_may_lack(const trm_settings *settings)
+{
+    return settings->kind->needs_labels != NULL && !settings->kind->needs_labels(settings);
 }
 
 trm_status trm_settings_check_pairs(const trm_settings *settings, trm_error *err)

@@ -22,7 +22,9 @@ typedef struct trm_job_kind {
     bool mines;            /* all that its options may say is mined, so --loss is not among them */
     trm_status (*check)(const trm_settings *settings,
                         trm_error *err); /* what the options alone tell; NULL: nothing */
-    const trm_job_question *question;    /* it is one (question.h); NULL: it mines, or evaluates a loss */
+    const trm_job_question *question;    /* it is one (inner.h); NULL: it mines, or evaluates a loss */
+    bool (*needs_labels)(
+        const trm_settings *settings); /* NULL: always; else it may do without where it says no */
 } trm_job_kind;
 extern const trm_job_kind *const trm_job_kinds[]; /* NULL-terminated */
 extern const trm_job_kind trm_job_knn;            /* those with a file of their own */
@@ -80,6 +82,8 @@ void trm_settings_settle(trm_settings *settings);
 /* Frees what they own. */
 void trm_settings_free(trm_settings *settings);
 
+/* Does the kind of job take an option of that name? */
+bool trm_settings_takes(const trm_settings *settings, const char *name);
 /* Was an option given, by the user or a preset? */
 bool trm_settings_given(const trm_settings *settings, const char *name);
 /* Refuses options that do not apply to where the triplets come from (source, packed). Errors: USAGE. */
@@ -91,6 +95,8 @@ const char *const *trm_settings_source_names(void);
 bool trm_settings_draw(const trm_settings *settings);
 /* Are there two sets: queries, and a store? */
 bool trm_settings_in_two_sets(const trm_settings *settings);
+/* Is it a question that needs no labels, asked as it is? */
+bool trm_settings_labels_may_lack(const trm_settings *settings);
 /* Pairs go with queries. Errors: USAGE. */
 trm_status trm_settings_check_pairs(const trm_settings *settings, trm_error *err) TRM_MUST_CHECK;
 /* Are triplets mined inside batches? */

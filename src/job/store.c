@@ -267,6 +267,19 @@ static trm_status read_pairs(trm_job *job, trm_error *err)
     return TRM_OK;
 }
 
+/* A question may do without. The same on all ranks. */
+static trm_status look_for_labels(trm_job *job, trm_error *err)
+{
+    trm_settings *settings = &job->settings;
+    if (!settings->store.labels_may_lack || trm_store_file_at(job->store, 0)->labels != NULL)
+        return TRM_OK;
+    settings->store.unlabelled = true;
+    return settings->ignore.count == 0
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_USAGE, "--ignore-label: store '%s' has no labels",
+                          trm_store_file_at(job->store, 0)->path);
+}
+
 /* Opens the files of both sets as one store, so that they are alike, and their labels mean the same. */
 static trm_status open_files(trm_job *job, trm_error *err)
 {
@@ -278,11 +291,13 @@ static trm_status open_files(trm_job *job, trm_error *err)
     status = trm_agree(job->comm, status, err);
     settings->store.queries = settings->queries.count;
     settings->store.unlabelled = trm_job_by_id(job) && !settings->mine.and_labels;
+    settings->store.without_pairs = !trm_settings_takes(settings, "pairs");
+    settings->store.labels_may_lack = trm_settings_labels_may_lack(settings);
     if (status == TRM_OK)
         status = trm_store_open(job->comm, list_inputs(settings, input), input, &settings->store, &job->store,
                                 err);
     trm_free(input);
-    return status;
+    return status == TRM_OK ? look_for_labels(job, err) : status;
 }
 
 /* Opens the store and reads its labels. */

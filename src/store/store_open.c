@@ -37,7 +37,8 @@ typedef struct survey {
     char *names;
     int64_t used, size;
     int64_t rows, base_rows, dim;
-    int base_files; /* before those of queries */
+    int base_files;    /* before those of queries */
+    bool lacks_labels; /* a file has none, and need not: they are of no use */
     trm_sources sources;
 } survey;
 
@@ -466,6 +467,30 @@ static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], t
     return status == TRM_OK ? check_transposed(r->about, f, length[0], err) : status;
 }
 
+/* No file's labels are looked at. */
+static void forget_labels(survey *found)
+{
+    found->lacks_labels = true;
+    for (int i = 0; i < found->files; i++) {
+        trm_store_entry *entry = &found->entry[i];
+        entry->labels_at = -1;
+        entry->seen.labels_type[0] = '\0';
+        memset(&entry->labels, 0, sizeof entry->labels);
+    }
+}
+
+/* None under a usual name, and none asked for? */
+static bool lacks_labels(const role *r)
+{
+    const char *name = NULL;
+    hid_t labels = -1;
+    trm_error unheard = TRM_ERROR_INIT;
+    const bool lacks =
+        r->option == NULL && find_dataset(r, true, &name, &labels, &unheard) == TRM_OK && labels < 0;
+    trm_h5_close(labels);
+    return lacks;
+}
+
 static trm_status check_size(const trm_named_file *about, finding *f, const survey *found, trm_error *err)
 {
     const hsize_t *size = f->size;
@@ -514,8 +539,9 @@ static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
 static trm_status inspect_datasets(hid_t file, const trm_named_file *about, const trm_store_options *options,
                                    survey *found, trm_error *err)
 {
-    const char *path = about->path,
-               *pairs = options->queries > 0 ? ", or --pairs, which alone needs none" : NULL;
+    const char *path = about->path, *pairs = options->queries > 0 && !options->without_pairs
+                                                 ? ", or --pairs, which alone needs none"
+                                                 : NULL;
     const role roles[] = {
         {about, &found->sources, file, "embeddings", options->embeddings, embeddings_names, NULL},
         {about, &found->sources, file, "labels", options->labels, labels_names, pairs},
@@ -523,15 +549,18 @@ static trm_status inspect_datasets(hid_t file, const trm_named_file *about, cons
     };
     finding f;
     hsize_t length[3] = {0, 0, 0};
+    if (options->labels_may_lack && lacks_labels(&roles[1]))
+        forget_labels(found);
+    const bool labelled = !options->unlabelled && !found->lacks_labels;
     memset(&f, 0, sizeof f); /* entries travel as bytes */
     f.embeddings = f.labels = f.ids = -1;
     identify(path, &f.entry);
     trm_status status = inspect_embeddings(&roles[0], &f, err);
-    if (status == TRM_OK)
-        status = options->unlabelled ? TRM_OK : inspect_labels(&roles[1], &f, length, err);
+    if (status == TRM_OK && labelled)
+        status = inspect_labels(&roles[1], &f, length, err);
     if (status == TRM_OK)
         status = check_size(about, &f, found, err);
-    if (status == TRM_OK && !options->unlabelled)
+    if (status == TRM_OK && labelled)
         status = check_length(about, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
     if (status == TRM_OK && !f.no_rows)
         status = inspect_ids(&roles[2], &f, err);
