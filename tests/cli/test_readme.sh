@@ -31,7 +31,8 @@ tell() {
     knows "$1"
 }
 tell mine '### `trimine mine' '### `trimine loss'
-tell loss '### `trimine loss' '### The others'
+tell loss '### `trimine loss' '### `trimine knn'
+tell knn '### `trimine knn' '### The others'
 for command in bench synth info; do
     grep -E "^\| \`trimine $command " "$readme" | grep -oE -e '--[a-z][a-z-]+' | sort -u >"$dir/options"
     knows "$command"
