@@ -150,6 +150,7 @@ static void every_init_sets_the_size(void **state)
     trm_run_options run;
     trm_store_options store;
     trm_read_options read;
+    trm_knn_options knn;
     memset(&evaluate, 1, sizeof evaluate);
     trm_mine_options_init(&mine);
     trm_loss_options_init(&loss);
@@ -158,6 +159,7 @@ static void every_init_sets_the_size(void **state)
     trm_run_options_init(&run);
     trm_store_options_init(&store);
     trm_read_options_init(&read);
+    trm_knn_options_init(&knn);
     assert_int_equal(mine.size, sizeof mine);
     assert_int_equal(loss.size, sizeof loss);
     assert_int_equal(evaluate.size, sizeof evaluate);
@@ -168,6 +170,9 @@ static void every_init_sets_the_size(void **state)
     assert_int_equal(run.size, sizeof run);
     assert_int_equal(store.size, sizeof store);
     assert_int_equal(read.size, sizeof read);
+    assert_int_equal(knn.size, sizeof knn);
+    assert_true(knn.k == 10 && knn.among == TRM_AMONG_ANY && knn.metric == TRM_METRIC_SQL2 &&
+                knn.queries == NULL);
     assert_true(mine.margin == 1.0 && strcmp(mine.positives, "all") == 0 &&
                 strcmp(mine.negatives, "semihard") == 0 && mine.window == TRM_WINDOW_LT);
     assert_memory_equal(&evaluate.mine, &mine, sizeof mine);
