@@ -78,12 +78,6 @@ const char *trm_kernel_isa(void)
     return trm_isa_name(trm_isa_get());
 }
 
-double trm_float_dot_radius(int dim)
-{
-    const double ku = ((double)dim + 4.0) * 0x1p-24;
-    return ku < 0.5 ? ku / (1.0 - ku) : INFINITY;
-}
-
 double trm_map_scale(double largest_norm)
 {
     int exponent = 0;

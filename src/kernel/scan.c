@@ -10,6 +10,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stddef.h>
 
 #if TRM_HAVE_X86
 #include <immintrin.h>
@@ -148,9 +149,17 @@ TRM_TARGET_AVX2 INLINE uint32_t full_mask_avx2(const float *g, terms r, column_t
 }
 
 TRM_TARGET_AVX2 static void scan_avx2(const trm_tile *tile, const float *g, int64_t stride, int64_t row,
-                                      int rows, int64_t col, int cols, bool near_only,
-                                      trm_workspace *work){SCAN_BODY(near_mask_avx2, full_mask_avx2)}
+                                      int rows, int64_t col, int cols, bool near_only, trm_workspace *work)
+{
+    SCAN_BODY(near_mask_avx2, full_mask_avx2)
+}
 #endif
+
+double trm_float_dot_radius(int dim)
+{
+    const double ku = ((double)dim + 4.0) * 0x1p-24;
+    return ku < 0.5 ? ku / (1.0 - ku) : INFINITY;
+}
 
 trm_scan *trm_scan_get(void)
 {
