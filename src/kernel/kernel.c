@@ -53,7 +53,7 @@
 
 /* A kernel of lower precision goes in front of fp32; "auto" takes the first that is available. */
 static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas, &trm_kernel_prefix,
-                                          &trm_kernel_int8};
+                                          &trm_kernel_int8, &trm_kernel_float64};
 enum { KERNELS = sizeof table / sizeof table[0] };
 
 enum { CHUNK = 128 }; /* columns mapped at a time: 24 KiB of stack */

@@ -366,6 +366,12 @@ static void no_pair_is_lost_among_ties_and_zero_rows(void **state)
     attack(some_zero, 0);
 }
 
+/* All but the one that leaves everything to float64. */
+static int rules_out(const trm_kernel *kernel)
+{
+    return kernel->radius(1) < INFINITY;
+}
+
 static void unfiltered_rows_with_nan_or_infinity_survive(void **state)
 {
     (void)state;
@@ -383,7 +389,8 @@ static void unfiltered_rows_with_nan_or_infinity_survive(void **state)
         for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
             if (trm_isa_limit((trm_isa)isa) != (trm_isa)isa)
                 continue; /* this CPU does not have it */
-            assert_int_equal(check(t, trm_kernel_at(k), 0.5), 2 * B_ROWS);
+            if (rules_out(trm_kernel_at(k)))
+                assert_int_equal(check(t, trm_kernel_at(k), 0.5), 2 * B_ROWS);
         }
     }
     trm_basis_destroy(&t->basis);
@@ -413,7 +420,7 @@ static void the_filter_filters(void **state)
             set_window(t, i, AT_A_DISTANCE);
         for (int k = 0; trm_kernel_at(k) != NULL; k++) {
             for (int isa = TRM_ISA_PORTABLE; isa <= TRM_ISA_AVX512; isa++) {
-                if (trm_isa_limit((trm_isa)isa) != (trm_isa)isa)
+                if (trm_isa_limit((trm_isa)isa) != (trm_isa)isa || !rules_out(trm_kernel_at(k)))
                     continue; /* this CPU does not have it */
                 /* a window of one distance holds that pair and those within the radius of it: a hair */
                 assert_in_range(check(t, trm_kernel_at(k), 0.5), 1, ROWS + 10);
@@ -422,7 +429,8 @@ static void the_filter_filters(void **state)
         for (int i = 0; i < ROWS; i++)
             set_window(t, i, NOTHING);
         for (int k = 0; trm_kernel_at(k) != NULL; k++)
-            assert_int_equal(check(t, trm_kernel_at(k), 0.5), 0);
+            if (rules_out(trm_kernel_at(k)))
+                assert_int_equal(check(t, trm_kernel_at(k), 0.5), 0);
     }
     trm_basis_destroy(&t->basis);
     free(t->x);
@@ -584,7 +592,8 @@ static void the_filter_filters_under_a_large_common_offset(void **state)
         for (int i = 0; i < ROWS; i++)
             set_window(t, i, AT_A_DISTANCE);
         for (int k = 0; trm_kernel_at(k) != NULL; k++)
-            assert_in_range(check(t, trm_kernel_at(k), 0x1p-4), 1, ROWS + 10);
+            if (rules_out(trm_kernel_at(k)))
+                assert_in_range(check(t, trm_kernel_at(k), 0x1p-4), 1, ROWS + 10);
     }
     trm_basis_destroy(&t->basis);
     free(t->x);
