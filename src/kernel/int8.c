@@ -2,7 +2,8 @@
  * own scale, small whole numbers whose products are exact. The first stage multiplies those; the second is a float32
  * dot for each pair that is left. It rules out by both ends of a window.
  *
- * The proof; notation of kernel.c. R: an orthogonal matrix, v the computed R y, c the codes of a row, s its scale, a
+ * The proof (in prose: docs/KERNELS.md); notation of kernel.c.
+ * R: an orthogonal matrix, v the computed R y, c the codes of a row, s its scale, a
  * float32, a = s |c|, r = |v - s c| as it is, measured.
  * 1. R is a product of at most four steps, each random signs and a Hadamard matrix over a power of two of
  * coordinates, divided by its root, in float64. A step passes log2(D) <= 16 sums and one product by a constant that is off
@@ -63,6 +64,12 @@ static int columns(int dim, int width)
 static bool available(void)
 {
     return true;
+}
+
+/* The portable form is for tests. */
+static bool promising(void)
+{
+    return trm_isa_get() != TRM_ISA_PORTABLE;
 }
 
 static int64_t packed_floats(int64_t rows, int packed)
@@ -247,10 +254,11 @@ static const form *form_get(void)
 /* LANES rows at a time: turned[k * LANES + i] is coordinate k of row i. */
 static void flip_signs(double *turned, int count, int step)
 {
+    uint32_t bits[4] = {0};
     for (int k = 0; k < count; k++) {
-        uint32_t bits[4];
-        trm_random_bits(15, (uint64_t)step, (uint64_t)k, bits);
-        if (bits[0] & 1U)
+        if (k % 128 == 0)
+            trm_random_bits(15, (uint64_t)step, (uint64_t)k, bits);
+        if (bits[k / 32 % 4] >> k % 32 & 1U)
             for (int i = 0; i < LANES; i++)
                 turned[k * LANES + i] = -turned[k * LANES + i];
     }
@@ -299,12 +307,14 @@ static double write_codes(const double *turned, int lane, int dim, const form *f
     for (int k = 0; k < dim; k++)
         most = fmax(most, fabs(turned[k * LANES + lane]));
     const float scale = most / f->largest >= 0x1p-60 ? (float)(most / f->largest) : 0.0F;
+    const double inverse = scale > 0.0F ? 1.0 / (double)scale : 0.0;
     for (int word = 0; word < words; word++) {
         int8_t code[4] = {0};
         uint8_t shifted[4] = {0};
         for (int k = 4 * word; k < 4 * word + 4 && k < dim; k++) {
-            const double v = turned[k * LANES + lane], times = scale > 0.0F ? rint(v / (double)scale) : 0.0;
-            const int c = (int)fmax(-f->largest, fmin(f->largest, times));
+            const double v = turned[k * LANES + lane];
+            const int times = (int)lrint(v * inverse);
+            const int c = times > f->largest ? f->largest : times < -f->largest ? -f->largest : times;
             const double kept = (double)scale * c;
             code[k % 4] = (int8_t)c;
             shifted[k % 4] = (uint8_t)(c + f->largest + 1);
@@ -375,6 +385,7 @@ static void tile_int8(const trm_tile *tile, trm_workspace *work)
 
 const trm_kernel trm_kernel_int8 = {.name = "int8",
                                     .available = available,
+                                    .promising = promising,
                                     .packed_floats = packed_floats,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_int8,

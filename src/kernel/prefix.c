@@ -2,7 +2,8 @@
  * norm of the rest. Where the rows lie near few directions, that is a fraction of the work; the second stage is a
  * float32 dot of all dimensions for each pair that is left.
  *
- * The proof; notation of kernel.c. Q: the basis's first d1 directions as they are, |Q'Q - I| <= defect (Frobenius,
+ * The proof (in prose: docs/KERNELS.md); notation of kernel.c.
+ * Q: the basis's first d1 directions as they are, |Q'Q - I| <= defect (Frobenius,
  * measured, below 1/2). U: the nearest orthonormal columns, Q = U H, H symmetric, H^2 = Q'Q. t = y - U U'y.
  * 1. <y_i,y_j> = <U'y_i, U'y_j> + <t_i, t_j> <= <U'y_i, U'y_j> + |t_i||t_j|.
  * 2. z = Q'y = H U'y, so |<z_i,z_j> - <U'y_i, U'y_j>| = |(U'y_i)'(H^2 - I) U'y_j| <= defect |y_i||y_j|, and |U'y|^2 >=
