@@ -22,7 +22,7 @@ static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t
     {                                                                                                        \
         .name = "nearest rows", .relation = (which), .shapes = 1, .fields = 1,                               \
         .field = {{"neighbours", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_list}},               \
-        .slots = slots, .window = trm_list_window, .offer = trm_list_offer                                   \
+        .slots = slots, .window = trm_list_window, .keeps = trm_list_keeps, .offer = trm_list_offer          \
     }
 
 static const trm_query_type any = NEAREST(TRM_ANY_OTHER), same = NEAREST(TRM_SAME_LABEL),

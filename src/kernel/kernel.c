@@ -303,6 +303,12 @@ void trm_bounds_copy(const trm_bounds *from, int64_t first, int64_t count, trm_b
     memcpy(into->far, from->far + first - from->first, (size_t)rows * sizeof *into->far);
 }
 
+bool trm_bounds_open(const trm_bounds *bounds, int64_t row, bool near)
+{
+    const int64_t at = row - bounds->first;
+    return near ? bounds->far[at] == INFINITY : bounds->near[at] == -FLT_MAX;
+}
+
 void trm_bounds_destroy(trm_bounds **bounds)
 {
     if (*bounds == NULL)

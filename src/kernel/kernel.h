@@ -166,6 +166,8 @@ void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, i
  * TRM_TILE_ALIGN, into bounds of at least that capacity: what a thread works with while others move the
  * originals. */
 void trm_bounds_copy(const trm_bounds *from, int64_t first, int64_t count, trm_bounds *into);
+/* Does a row's window have no far end (near: no near end), so that no pair is too far (too near) for it? */
+bool trm_bounds_open(const trm_bounds *bounds, int64_t row, bool near);
 void trm_bounds_destroy(trm_bounds **bounds);
 
 trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err) TRM_MUST_CHECK;

@@ -17,6 +17,15 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = INFINITY;
 }
 
+static int64_t keeps(const trm_query *query, const trm_state *state, int64_t row, double *from)
+{
+    (void)query;
+    (void)state;
+    (void)row;
+    *from = -INFINITY;
+    return 1;
+}
+
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)query;
@@ -52,6 +61,8 @@ static const trm_query_type type = {
     .field = {{"positives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_min}},
     .slots = slots,
     .window = window,
+    .keeps = keeps,
+    .keeps_farthest = true,
     .offer = offer,
     .settle = settle,
 };

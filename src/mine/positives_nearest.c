@@ -1,5 +1,6 @@
 /* --positives nearest:K, and easiest, which is nearest:1: an ascending list of the K smallest d(a,p). */
 #include "mine/positives.h"
+#include "sweep/list.h"
 
 static int64_t slots(const trm_query *query, int shape, trm_there there, int64_t pairs)
 {
@@ -40,6 +41,7 @@ static const trm_query_type type = {
     .field = {{"positives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_list}},
     .slots = slots,
     .window = window,
+    .keeps = trm_list_keeps,
     .offer = offer,
 };
 

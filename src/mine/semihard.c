@@ -135,6 +135,14 @@ static bool wants(const trm_query *query, const trm_state *state, int64_t row, d
     return false;
 }
 
+/* The nearest negative beyond all thresholds serves all pairs, so none that is farther serves any, nor either fallback. */
+static int64_t keeps(const trm_query *query, const trm_state *state, int64_t row, double *from)
+{
+    const trm_thresholds a = trm_thresholds_of(state, row);
+    *from = a.count > 0 ? a.t[a.count - 1] : 0.0;
+    return a.count > 0 && question_of(query->settings, 0) == TRM_ASK_NEAREST_BEYOND;
+}
+
 /* The bucket that a distance with that many thresholds behind it goes to, or -1 where it answers no pair. */
 static int64_t bucket_of(trm_question question, const trm_thresholds *a, int64_t behind)
 {
@@ -270,6 +278,7 @@ static const trm_query_type type = {
     .prepare = trm_thresholds_prepare,
     .window = window,
     .wants = wants,
+    .keeps = keeps,
     .offer = offer,
     .settle = settle,
 };

@@ -33,6 +33,7 @@ static const trm_query_type type = {
     .field = {{"negatives", TRM_FIELD_FOUND, 0, sizeof(trm_candidate), &trm_merge_list}},
     .slots = slots,
     .window = trm_list_window,
+    .keeps = trm_list_keeps,
     .offer = trm_list_offer,
 };
 

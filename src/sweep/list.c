@@ -16,6 +16,13 @@ void trm_list_window(const trm_query *query, const trm_state *state, int64_t row
     *hi = list[count - 1].key;
 }
 
+int64_t trm_list_keeps(const trm_query *query, const trm_state *state, int64_t row, double *from)
+{
+    (void)query;
+    *from = -INFINITY;
+    return trm_state_count(state, 0, row);
+}
+
 bool trm_list_offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                     int64_t *tally)
 {

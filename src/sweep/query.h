@@ -106,6 +106,11 @@ struct trm_query_type {
     /* Could a distance known to be in [lo, hi] change the row's state or the tally? May say yes wrongly, never no.
      * NULL: whatever meets the window may, for a query that knows no better. */
     bool (*wants)(const trm_query *query, const trm_state *state, int64_t row, double lo, double hi);
+    /* Of the distances beyond `from` the row keeps so many of the nearest: one that has as many nearer ones, all of them
+     * beyond `from`, changes nothing, whatever was found so far. 0: that can't be told. By what is given alone,
+     * which no thread moves. NULL: it can't be told of any row. */
+    int64_t (*keeps)(const trm_query *query, const trm_state *state, int64_t row, double *from);
+    bool keeps_farthest; /* of -d instead: the farthest, nearer than -from */
     /* Takes distances from the row. tally: this thread's. Whether the row's window may have moved. */
     bool (*offer)(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen,
                   int64_t *tally);

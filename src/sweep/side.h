@@ -23,6 +23,18 @@ typedef struct trm_side {
     omp_lock_t *locks;  /* one a tile row, around the state and bounds of its rows */
 } trm_side;
 
+/* Of rows that keep more of the nearest, survivors are not compared with each other. */
+enum { TRM_KEEPS_MAX = 16, TRM_KEPT_GROUPS = 2 * TRM_KEEPS_MAX };
+
+/* What a row keeps of the survivors of a tile, as far as their bounds tell (outdone.c). */
+typedef struct trm_kept {
+    double from; /* of those beyond it */
+    int keeps;   /* so many of the nearest; 0: that can't be told */
+    int last_group;
+    float bound; /* that many are nearer than it */
+    float best[TRM_KEPT_GROUPS];
+} trm_kept;
+
 /* A thread's scratch. */
 typedef struct trm_worker {
     trm_workspace *work;
@@ -34,6 +46,7 @@ typedef struct trm_worker {
     uint8_t *changed;                /* tile: rows whose window moved */
     double *decided;                 /* tile x tile: distances of the survivors */
     uint8_t *wanted;                 /* tile x tile: which side of a survivor wants it */
+    trm_kept *kept;                  /* tile: the nearest of each row's survivors */
     trm_fit *fit;                    /* tile: columns that fit its rows */
     bool wary;        /* the filter ruled out too little of the last tile, or of its first strip */
     int dense_left;   /* tiles to go on without the filter, because it ruled out too little */
@@ -55,6 +68,9 @@ typedef struct trm_tiles {
     trm_region region;
     const trm_done *done; /* pairs that are not to be counted again */
 } trm_tiles;
+
+/* Is any of the rows [first, last) an anchor? */
+bool trm_side_has_slots(const trm_side *side, int64_t first, int64_t last);
 
 /* Sets the windows of rows [first, first + count) of a side from its state. */
 void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi);

@@ -5,14 +5,15 @@
  * dot, which is exact as it stands. Which way a tile goes changes the time only, never the result. */
 #include "base/alloc.h"
 #include "metric/metric.h"
-#include "sweep/side.h"
+#include "sweep/outdone.h"
 
 #include <string.h>
 
-enum { WANTED_BY_A = 1, WANTED_BY_B = 2 };
 /* Deciding one pair alone costs about three times its share of a blocked tile, plus the filter; asking both
  * sides whether they want it costs up to twice that share, where they have thousands of thresholds. */
 enum { DENSE_ABOVE_ONE_IN = 6, ASK_UP_TO_ONE_IN = 3, DENSE_TILES_MAX = 256 };
+/* So many rows of a cold tile are decided whole for each that a row keeps, and all pairs of a class that has no more of them in a tile. */
+enum { SEEDS_A_KEPT = 8, DENSE_PAIRS = 512 };
 /* Columns gathered at once: a cache line's. Rows of a block are that much apart, so that a column of them
  * does not fall into one set of the cache. */
 enum { LINES = 8, PADDING = 8 };
@@ -33,7 +34,8 @@ trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
         made->changed = trm_alloc_zero(tile, sizeof *made->changed);
         made->wanted = trm_alloc(area, sizeof *made->wanted);
         made->fit = trm_alloc(tile, sizeof *made->fit);
-        if (!made->fit || !made->lo || !made->hi || !made->changed || !made->wanted)
+        made->kept = trm_alloc(tile, sizeof *made->kept);
+        if (!made->kept || !made->fit || !made->lo || !made->hi || !made->changed || !made->wanted)
             status = trm_fail_memory(err, "scratch", area, sizeof *made->wanted);
     }
     if (status == TRM_OK)
@@ -59,6 +61,7 @@ void trm_worker_destroy(trm_worker **worker)
     trm_free(old->changed);
     trm_free(old->wanted);
     trm_free(old->fit);
+    trm_free(old->kept);
     trm_free(old);
     *worker = NULL;
 }
@@ -87,8 +90,7 @@ int64_t trm_worker_bytes(int tile)
     return (int64_t)tile * tile * (int64_t)(sizeof(trm_survivor) + sizeof(float) + sizeof(double) + 1);
 }
 
-/* Is any of the rows [first, last) an anchor? */
-static bool has_slots(const trm_side *side, int64_t first, int64_t last)
+bool trm_side_has_slots(const trm_side *side, int64_t first, int64_t last)
 {
     return side->query != NULL && side->state->offset[0][last] > side->state->offset[0][first];
 }
@@ -97,13 +99,13 @@ void trm_side_window(const trm_side *side, int64_t row, double *lo, double *hi)
 {
     *lo = INFINITY;
     *hi = -INFINITY;
-    if (has_slots(side, row, row + 1))
+    if (trm_side_has_slots(side, row, row + 1))
         side->query->type->window(side->query, side->state, row, lo, hi);
 }
 
 bool trm_side_wants(const trm_side *side, int64_t row, double lo, double hi)
 {
-    return has_slots(side, row, row + 1) && trm_query_wants(side->query, side->state, row, lo, hi);
+    return trm_side_has_slots(side, row, row + 1) && trm_query_wants(side->query, side->state, row, lo, hi);
 }
 
 void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi)
@@ -204,7 +206,7 @@ static void offer_line(const trm_tiles *tiles, trm_side *side, int64_t row, cons
                        int64_t first, int64_t last, const double *d, trm_worker *worker)
 {
     int64_t from = first, to = last;
-    if (!has_slots(side, row, row + 1))
+    if (!trm_side_has_slots(side, row, row + 1))
         return;
     if (tiles->relation == TRM_SAME_LABEL || tiles->relation == TRM_OTHER_LABEL)
         trm_same_label_range(other->label, first, last, side->label[row], &from, &to);
@@ -232,7 +234,7 @@ static bool is_idle(const trm_tiles *tiles, int64_t row, int64_t row_end, int64_
                            a->label[row] == b->label[col];
     if ((tiles->relation == TRM_SAME_LABEL && disjoint) || (tiles->relation == TRM_OTHER_LABEL && one_label))
         return true;
-    return !has_slots(a, row, row_end) && !has_slots(b, col, col_end);
+    return !trm_side_has_slots(a, row, row_end) && !trm_side_has_slots(b, col, col_end);
 }
 
 /* The end of the tile row that row is in, or end. */
@@ -242,7 +244,8 @@ static int64_t tile_end(int64_t row, int tile, int64_t end)
     return next < end ? next : end;
 }
 
-/* A part of a block: rows of a, columns of b, within their sides. */
+/* A part of a block: rows of a, columns of b, within their sides. On the diagonal it begins with the square of its
+ * rows, of which the pairs above the diagonal are meant; more columns may follow within a tile. */
 typedef struct trm_area {
     int64_t row, row_end, col, col_end;
     bool diagonal;
@@ -251,7 +254,7 @@ typedef struct trm_area {
 static int64_t pairs_of(const trm_area *area)
 {
     const int64_t rows = area->row_end - area->row, cols = area->col_end - area->col;
-    return area->diagonal ? rows * (rows - 1) / 2 : rows * cols;
+    return rows * cols - (area->diagonal ? rows * (rows + 1) / 2 : 0);
 }
 
 /* Visits the tiles of an area, of a square on the diagonal those on and above it. */
@@ -339,7 +342,7 @@ static void offer_side(const trm_tiles *tiles, const trm_area *whole, trm_side *
         const int64_t lock = base + (k + omp_get_thread_num()) % groups;
         const int64_t from = lock == base ? first : lock * tiles->tile;
         const int64_t to = tile_end(from, tiles->tile, last);
-        if (!has_slots(side, from, to))
+        if (!trm_side_has_slots(side, from, to))
             continue;
         omp_set_lock(&side->locks[lock]);
         offer(tiles, whole, from, to, worker);
@@ -354,13 +357,15 @@ static void run_dense(const trm_tiles *tiles, const trm_area *whole, trm_worker 
 {
     visit_tiles(tiles, whole, worker, measure_tile);
     offer_side(tiles, whole, tiles->a, whole->row, whole->row_end, worker, offer_rows);
-    if (!whole->diagonal) /* there the whole square was just offered to its rows */
-        offer_side(tiles, whole, tiles->b, whole->col, whole->col_end, worker, offer_columns);
+    /* on the diagonal the whole square was just offered to its rows */
+    const int64_t col = whole->diagonal ? whole->row_end : whole->col;
+    if (col < whole->col_end)
+        offer_side(tiles, whole, tiles->b, col, whole->col_end, worker, offer_columns);
 }
 
 static int64_t wanting_row(const trm_survivor *survivor, uint8_t mark)
 {
-    return mark == WANTED_BY_A ? survivor->row : survivor->col;
+    return mark == TRM_WANTED_BY_A ? survivor->row : survivor->col;
 }
 
 /* Of a query whose window says it all, and so many survivors that each row's is better taken once. */
@@ -371,17 +376,17 @@ static void mark_in_windows(const trm_side *side, int64_t first, int64_t rows, t
     for (int64_t i = 0; i < rows; i++) {
         worker->lo[i] = INFINITY;
         worker->hi[i] = -INFINITY;
-        if (has_slots(side, first + i, first + i + 1))
+        if (trm_side_has_slots(side, first + i, first + i + 1))
             side->query->type->window(side->query, side->state, first + i, &worker->lo[i], &worker->hi[i]);
     }
     for (int64_t k = 0; k < worker->work->count; k++) {
         const int64_t i = wanting_row(&survivors[k], mark) - first;
-        if (!((double)survivors[k].lo > worker->hi[i]) && !((double)survivors[k].hi < worker->lo[i]))
-            worker->wanted[k] |= mark; /* what can't be compared is wanted */
+        if ((double)survivors[k].lo > worker->hi[i] || (double)survivors[k].hi < worker->lo[i])
+            worker->wanted[k] &= (uint8_t)~mark; /* what can't be compared is wanted */
     }
 }
 
-/* Marks the survivors that a side wants; under its lock, because another thread may be moving its state. */
+/* Takes the mark from the survivors that a side does not want; under its lock, because another thread may be moving its state. */
 static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t tile_row, trm_worker *worker,
                         uint8_t mark)
 {
@@ -395,10 +400,11 @@ static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t tile_row
     } else {
         for (int64_t k = 0; k < worker->work->count; k++) {
             const int64_t row = wanting_row(&survivors[k], mark);
-            if (has_slots(side, row, row + 1) &&
-                trm_query_wants(side->query, side->state, row, (double)survivors[k].lo,
-                                (double)survivors[k].hi))
-                worker->wanted[k] |= mark;
+            if ((worker->wanted[k] & mark) != 0 &&
+                !(trm_side_has_slots(side, row, row + 1) &&
+                  trm_query_wants(side->query, side->state, row, (double)survivors[k].lo,
+                                  (double)survivors[k].hi)))
+                worker->wanted[k] &= (uint8_t)~mark;
         }
     }
     omp_unset_lock(&side->locks[tile_row]);
@@ -416,8 +422,8 @@ static void offer_decided(const trm_tiles *tiles, trm_side *side, const trm_side
     for (int64_t k = 0; k < worker->work->count; k++) {
         if (!(worker->wanted[k] & mark))
             continue;
-        int64_t row = mark == WANTED_BY_A ? survivors[k].row : survivors[k].col;
-        int64_t from = mark == WANTED_BY_A ? survivors[k].col : survivors[k].row;
+        int64_t row = mark == TRM_WANTED_BY_A ? survivors[k].row : survivors[k].col;
+        int64_t from = mark == TRM_WANTED_BY_A ? survivors[k].col : survivors[k].row;
         if (offer_range(tiles, side, row, other, from, from + 1, &worker->decided[k], worker))
             worker->changed[row - first] = 1;
     }
@@ -509,11 +515,11 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, trm_wo
     worker->counts.survivors += work->count;
     if (work->count == 0)
         return 0;
+    trm_outdone_drop(tiles, tile, worker);
     if (work->count > (int64_t)tile->rows * tile->cols / ASK_UP_TO_ONE_IN)
         return -1;
-    memset(worker->wanted, 0, (size_t)work->count);
-    mark_wanted(tiles, a, tile_a, worker, WANTED_BY_A);
-    mark_wanted(tiles, b, tile_b, worker, WANTED_BY_B);
+    mark_wanted(tiles, a, tile_a, worker, TRM_WANTED_BY_A);
+    mark_wanted(tiles, b, tile_b, worker, TRM_WANTED_BY_B);
     int64_t decided = 0;
     for (int64_t k = 0; k < work->count; k++) {
         if (!worker->wanted[k])
@@ -525,8 +531,8 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, trm_wo
     }
     worker->counts.float64 += decided;
     if (decided > 0) {
-        offer_decided(tiles, a, b, tile_a, worker, WANTED_BY_A);
-        offer_decided(tiles, b, a, tile_b, worker, WANTED_BY_B);
+        offer_decided(tiles, a, b, tile_a, worker, TRM_WANTED_BY_A);
+        offer_decided(tiles, b, a, tile_b, worker, TRM_WANTED_BY_B);
     }
     return decided;
 }
@@ -546,24 +552,6 @@ static bool next_class(const trm_tiles *tiles, const trm_area *whole, trm_area *
             return true;
     }
     return false;
-}
-
-/* Are most of an area's pairs of two labels? */
-static bool has_small_classes(const trm_tiles *tiles, const trm_area *area)
-{
-    trm_area part = {.row_end = area->row};
-    int64_t pairs = 0;
-    while (next_class(tiles, area, &part))
-        pairs += (part.row_end - part.row) * (part.col_end - part.col);
-    return pairs < (area->row_end - area->row) * (area->col_end - area->col) / DENSE_ABOVE_ONE_IN;
-}
-
-/* Decides the pairs of one label in an area, and no others. */
-static void run_classes(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
-{
-    trm_area part = {.row_end = area->row};
-    while (next_class(tiles, area, &part))
-        run_dense(tiles, &part, worker);
 }
 
 /* A part of a tile by the filter, or dense where that rules out too little. Was the filter worth it? */
@@ -589,40 +577,86 @@ static bool run_area(const trm_tiles *tiles, const trm_area *area, trm_worker *w
     return decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN;
 }
 
-/* A tile in strips of one group of rows: those that have seen nothing yet want every distance, and after a strip they
- * may want few. The strips lie across the side whose anchors ask. Once the first of a tile shows no need of it, the
- * rest is one. Was the filter of any use? */
+/* How many rows of a tile are to be decided whole because most of the rows [first, last) of a side, of one tile row, have
+ * seen too little: they still want the nearest (or the farthest) there is. The more of these they keep, the more. */
+static int64_t seeds_for(const trm_tiles *tiles, const trm_side *side, int64_t first, int64_t last)
+{
+    const int64_t lock = first / tiles->tile;
+    int64_t open = 0, keeps = 0;
+    double from;
+    if (side->query == NULL || side->query->type->keeps == NULL)
+        return 0;
+    omp_set_lock(&side->locks[lock]);
+    for (int64_t i = first; i < last; i++) {
+        if (!trm_bounds_open(side->bounds, i, side->query->type->keeps_farthest))
+            continue;
+        open++;
+        keeps += side->query->type->keeps(side->query, side->state, i, &from);
+    }
+    omp_unset_lock(&side->locks[lock]);
+    return open > (last - first) / 2 ? SEEDS_A_KEPT * keeps / open : 0;
+}
+
+/* Where a strip ends that begins so. */
+static int64_t strip_end(int64_t from, int64_t last, int64_t seeds)
+{
+    const int64_t next = (from / TRM_TILE_ALIGN + 1) * TRM_TILE_ALIGN,
+                  end = seeds > 0 && from + seeds < next ? from + seeds : next;
+    return end < last ? end : last;
+}
+
+/* An area in strips of one group of rows: those that have seen nothing yet want every distance, and after a strip they
+ * may want few. The strips lie across the side whose anchors ask. Where these are cold, a few dense rows come first.
+ * Once a strip shows no need of it, the rest is one. Was the filter of any use? */
 static bool run_strips(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
 {
     trm_area strip = *area;
-    const bool by_rows = tiles->b->query != NULL;
+    const bool by_rows = area->diagonal || tiles->b->query != NULL;
     int64_t *from = by_rows ? &strip.row : &strip.col, *to = by_rows ? &strip.row_end : &strip.col_end;
     const int64_t first = *from, last = *to;
-    bool of_use = false;
+    const int64_t seeds = by_rows ? seeds_for(tiles, tiles->b, area->col, area->col_end)
+                                  : seeds_for(tiles, tiles->a, area->row, area->row_end);
+    bool narrow = seeds == 0 && !worker->wary, of_use = false;
     for (; *from < last; *from = *to) {
-        const int64_t next = (*from / TRM_TILE_ALIGN + 1) * TRM_TILE_ALIGN;
-        *to = !worker->wary || next > last ? last : next;
-        const bool worth_it = run_area(tiles, &strip, worker);
-        if (*from == first)
-            worker->wary = !worth_it;
-        of_use = of_use || worth_it;
+        const bool seed = seeds > 0 && *from == first;
+        *to = narrow ? last : strip_end(*from, last, seed ? seeds : 0);
+        strip.col = area->diagonal ? strip.row : strip.col;
+        if (seed) {
+            run_dense(tiles, &strip, worker);
+            continue;
+        }
+        narrow = run_area(tiles, &strip, worker);
+        of_use = of_use || narrow;
     }
+    worker->wary = !of_use;
     return of_use;
 }
 
-/* A tile of an area, by the filter, or dense where the filter has just shown to be of no use. */
+/* A part of a tile, by the filter, or dense where the filter has just shown to be of no use. */
+static void run_part_of_tile(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
+{
+    if (worker->dense_left > 0) {
+        worker->dense_left--;
+        run_dense(tiles, area, worker);
+    } else {
+        judge_filter(worker, run_strips(tiles, area, worker));
+    }
+}
+
+/* A tile of an area; where only the pairs of one label are asked for, no others. */
 static void run_tile(const trm_tiles *tiles, const trm_area *whole, const trm_area *area, trm_worker *worker)
 {
     (void)whole;
-    if (tiles->relation == TRM_SAME_LABEL && (tiles->every_pair || has_small_classes(tiles, area))) {
-        run_classes(tiles, area, worker);
-    } else if (worker->dense_left > 0) {
-        worker->dense_left--;
-        run_dense(tiles, area, worker);
-    } else if (worker->wary && !area->diagonal) {
-        judge_filter(worker, run_strips(tiles, area, worker));
-    } else {
-        worker->wary = !run_area(tiles, area, worker);
+    if (tiles->relation != TRM_SAME_LABEL) {
+        run_part_of_tile(tiles, area, worker);
+        return;
+    }
+    trm_area part = {.row_end = area->row};
+    while (next_class(tiles, area, &part)) {
+        if (tiles->every_pair || pairs_of(&part) < DENSE_PAIRS)
+            run_dense(tiles, &part, worker);
+        else
+            run_part_of_tile(tiles, &part, worker);
     }
 }
 

@@ -1,0 +1,112 @@
+/* How many distances are decided in float64 while windows are still wide: a few an anchor. A count, not a time: with one
+ * thread a rank it is the same in every run. */
+#include "support/random_store.h"
+#include "trimine/mine.h"
+#include "trimine/run.h"
+
+#include <mpi.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 3000, DIM = 16, CLASSES = 10 };
+
+static int rank, ranks;
+static float embeddings[ROWS * DIM];
+static int64_t labels[ROWS];
+
+static void must(int status)
+{
+    if (status != MPI_SUCCESS)
+        MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
+static void make_store(void)
+{
+    test_random random = {15};
+    for (int64_t i = 0; i < ROWS; i++) {
+        labels[i] = test_random_below(&random, CLASSES);
+        test_random centre = {(uint64_t)labels[i] + 99};
+        for (int j = 0; j < DIM; j++)
+            embeddings[i * DIM + j] = test_random_unit(&centre) + test_random_unit(&random);
+    }
+}
+
+/* What an anchor of a job costs at most, of its positives and of its negatives: on one rank, and for each rank more,
+ * whose shards meet in other tiles. */
+typedef struct job {
+    const char *positives, *negatives;
+    double of_positives, of_negatives, a_rank;
+} job;
+
+static int costs_too_much(const job *asked)
+{
+    trm_run_options run_options;
+    trm_mine_options options;
+    trm_mine_summary summary;
+    trm_run *run = NULL;
+    trm_rows *rows = NULL;
+    trm_error err = TRM_ERROR_INIT;
+    const int64_t first = (int64_t)ROWS * rank / ranks, last = (int64_t)ROWS * (rank + 1) / ranks;
+    trm_run_options_init(&run_options);
+    run_options.threads = 1;
+    run_options.replicate = 1;
+    trm_mine_options_init(&options);
+    options.positives = asked->positives;
+    options.negatives = asked->negatives;
+    options.window = TRM_WINDOW_NONE;
+    trm_status status = trm_run_create(MPI_COMM_WORLD, &run_options, &run, &err);
+    if (status == TRM_OK)
+        status = trm_rows_create(run, last - first, DIM, embeddings + first * DIM, labels + first, 0, NULL,
+                                 &rows, &err);
+    if (status == TRM_OK)
+        status = trm_mine(run, rows, &options, NULL, NULL, &summary, NULL, &err);
+    trm_rows_destroy(&rows);
+    trm_run_destroy(&run);
+    if (status != TRM_OK) {
+        fprintf(stderr, "%s, %s: %s\n", asked->positives, asked->negatives, err.text);
+        return 1;
+    }
+    const double positives = (double)summary.certify_positives.float64 / ROWS,
+                 negatives = (double)summary.certify.float64 / ROWS, more = asked->a_rank * (ranks - 1);
+    const int bad = positives > asked->of_positives + more || negatives > asked->of_negatives + more;
+    if (bad && rank == 0)
+        fprintf(stderr, "%s, %s: decided %.2f and %.2f an anchor\n", asked->positives, asked->negatives,
+                positives, negatives);
+    return bad;
+}
+
+static void an_anchor_decides_a_few(void **state)
+{
+    (void)state;
+    static const job jobs[] = {
+        {"easiest", "hard", 1, 1, 0},
+        {"hardest", "semihard", 1, 1, 0},
+        {"nearest:3", "semihard", 1, 1, 0},
+        {"easiest", "topk:5", 1, 1, 0},
+    };
+    int bad = 0;
+    for (size_t k = 0; k < sizeof jobs / sizeof *jobs; k++)
+        bad += costs_too_much(&jobs[k]);
+    must(MPI_Allreduce(MPI_IN_PLACE, &bad, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD));
+    assert_int_equal(bad, 0);
+}
+
+int main(int argc, char **argv)
+{
+    int provided;
+    alarm(300);
+    must(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
+    must(MPI_Comm_rank(MPI_COMM_WORLD, &rank));
+    must(MPI_Comm_size(MPI_COMM_WORLD, &ranks));
+    make_store();
+    const struct CMUnitTest tests[] = {cmocka_unit_test(an_anchor_decides_a_few)};
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    MPI_Finalize();
+    return failed;
+}
