@@ -11,8 +11,9 @@
 #undef trm_fail_memory
 
 enum { ALIGNMENT = 64 };
-/* Tables of this size are walked at random: huge pages spare most of the page faults and address look-ups. */
-static const size_t huge_from = (size_t)16 << 20, huge_page = (size_t)2 << 20;
+/* Huge pages spare most of the page faults, which take as long as copying what goes there, and of the address look-ups
+ * where tables are walked at random. */
+static const size_t huge_from = (size_t)4 << 20, huge_page = (size_t)2 << 20;
 
 void *trm_alloc(int64_t count, size_t size)
 {

@@ -168,13 +168,33 @@ static void add_tally(trm_mining *job, const trm_tally *tally)
 
 /* An anchor of this member's, and where its triplets go: room for all its pairs, of which count are used. */
 typedef struct order_item {
-    int64_t id, row, start, count;
+    int64_t row, start, count;
 } order_item;
 
-static int compare_ids(const void *a, const void *b)
+/* Anchors first to last of the panel by ascending row id. NULL: no memory. *room: for the triplets of all. */
+static order_item *order_anchors(const trm_mining *job, const trm_panel *panel, int64_t first, int64_t last,
+                                 int64_t *room)
 {
-    const order_item *x = a, *y = b;
-    return x->id < y->id ? -1 : x->id > y->id;
+    const int64_t count = last - first;
+    order_item *order = trm_alloc(count, sizeof *order);
+    trm_candidate *by_id = trm_alloc(2 * count, sizeof *by_id); /* its key the row id, which a double holds */
+    *room = 0;
+    if (order != NULL && by_id != NULL) {
+        for (int64_t k = 0; k < count; k++) {
+            const int64_t row = panel->row[first + k];
+            by_id[k] = (trm_candidate){(double)job->rows->id[row], row};
+        }
+        trm_candidates_sort(by_id, count, by_id + count);
+        for (int64_t i = 0; i < count; i++) {
+            order[i] = (order_item){by_id[i].id, *room, 0};
+            *room += trm_anchors_triplets(&job->anchors, by_id[i].id);
+        }
+    } else {
+        trm_free(order);
+        order = NULL;
+    }
+    trm_free(by_id);
+    return order;
 }
 
 /* The triplets of all anchors of order, one after another, gaps closed; returns how many. */
@@ -241,13 +261,10 @@ static trm_status replay(trm_mining *job, trm_error *err)
 static trm_status emit_panel(trm_mining *job, const trm_panel *panel, trm_error *err)
 {
     const double start = trm_clock();
-    const trm_rows *rows = job->rows;
     const int64_t threads = job->run->threads;
-    int64_t first, last, room = 0;
+    int64_t first, last, room;
     trm_panel_share(&job->anchors, panel, &first, &last);
-    for (int64_t k = first; k < last; k++)
-        room += trm_anchors_triplets(&job->anchors, panel->row[k]);
-    order_item *order = trm_alloc(last - first, sizeof *order);
+    order_item *order = order_anchors(job, panel, first, last, &room);
     trm_triplet *triplets = trm_alloc(room, sizeof *triplets);
     trm_scratch scratch = {trm_alloc(2 * threads * job->anchors.longest, sizeof *scratch.by_id),
                            trm_alloc(threads * job->anchors.each, sizeof *scratch.answer)};
@@ -257,13 +274,6 @@ static trm_status emit_panel(trm_mining *job, const trm_panel *panel, trm_error 
     status = trm_agree(job->run->comm, status, err);
     if (status != TRM_OK)
         goto done;
-    for (int64_t k = first; k < last; k++)
-        order[k - first] = (order_item){rows->id[panel->row[k]], panel->row[k], 0, 0};
-    qsort(order, (size_t)(last - first), sizeof *order, compare_ids);
-    for (int64_t i = 0, at = 0; i < last - first; i++) {
-        order[i].start = at;
-        at += trm_anchors_triplets(&job->anchors, order[i].row);
-    }
     const int64_t count = fill_triplets(job, panel, order, last - first, &scratch, triplets);
     triplets = trm_shrink(triplets, count, sizeof *triplets);
     job->answers_s += trm_clock() - start;

@@ -7,6 +7,7 @@
 #include "rows/rows.h"
 
 #include "base/alloc.h"
+#include "base/candidate.h"
 #include "base/clock.h"
 #include "metric/metric.h"
 #include "par/agree.h"
@@ -34,13 +35,54 @@ static int compare_keys(const void *a, const void *b)
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Sorts keys, which often are in order: those of one rank, and of a store that is sorted by label. */
-static void sort_keys(key *keys, int64_t count)
+static bool is_in_order(const key *keys, int64_t count)
 {
     int64_t i = 1;
     while (i < count && compare_keys(&keys[i - 1], &keys[i]) < 0)
         i++;
-    if (i < count)
+    return i >= count;
+}
+
+/* Puts at each place the key that order says, and makes order say that they are there. */
+static void permute(key *keys, int64_t count, trm_candidate *order)
+{
+    for (int64_t start = 0; start < count; start++) {
+        const key first = keys[start];
+        int64_t at = start;
+        while (order[at].id != start) {
+            const int64_t from = order[at].id;
+            keys[at] = keys[from];
+            order[at].id = at;
+            at = from;
+        }
+        keys[at] = first;
+        order[at].id = at;
+    }
+}
+
+/* Sorts keys of which those of one label are in order, so by label alone, in a time in proportion to their number.
+ * false: a label is too large for a double, or there is no memory. */
+static bool sort_by_label(key *keys, int64_t count)
+{
+    const int64_t exact = INT64_C(1) << 53;
+    trm_candidate *order = trm_alloc(2 * count, sizeof *order);
+    bool good = order != NULL;
+    for (int64_t i = 0; i < count && good; i++) {
+        good = keys[i].label >= -exact && keys[i].label <= exact;
+        order[i] = (trm_candidate){(double)keys[i].label, i};
+    }
+    if (good) {
+        trm_candidates_sort(order, count, order + count);
+        permute(keys, count, order);
+    }
+    trm_free(order);
+    return good;
+}
+
+/* Sorts keys of which those of one label are in order: they come by ascending row id, or rank by rank. */
+static void sort_keys(key *keys, int64_t count)
+{
+    if (!is_in_order(keys, count) && !sort_by_label(keys, count))
         qsort(keys, (size_t)count, sizeof *keys, compare_keys);
 }
 
@@ -234,11 +276,11 @@ int64_t trm_rows_bytes_per_row(int dim)
     return 4 * (int64_t)dim + 5 * 8;
 }
 
-/* Of a row while labels are sorted: the label, its key and the same received or being sorted, its place; then
- * what a row has in a shard but x and norm2. */
+/* Of a row while labels are sorted: the label, its key and what that is sorted by, its place; then what a row has in
+ * a shard but x and norm2. */
 enum {
     LABELS_A_ROW = 2 * sizeof(int64_t),
-    SORT_A_ROW = LABELS_A_ROW + 2 * sizeof(key),
+    SORT_A_ROW = LABELS_A_ROW + sizeof(key) + 2 * sizeof(trm_candidate),
     LAID_OUT_A_ROW = 4 * 8
 };
 
