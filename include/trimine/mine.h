@@ -172,6 +172,7 @@ typedef struct trm_mine_summary {
         int64_t after[2]; /* pairs that each stage of the kernel left; the last are the survivors */
     } stages, stages_positives;
     trm_chain_use chains[TRM_CHAINS]; /* those that there were to choose from */
+    double prepare_s; /* what the sweeps share: mean and norms, a basis, packing; largest of any rank */
 } trm_mine_summary;
 
 /* One rank's part, for the report. */

@@ -276,7 +276,8 @@ static void print_trials(const json_t *certify)
     {
         if (!(trm_fact_real(chain, "ns_a_pair") > 0.0))
             continue;
-        fprintf(stderr, "%s%s %.2f", between, trm_fact_text(chain, "name"), trm_fact_real(chain, "ns_a_pair"));
+        fprintf(stderr, "%s%s %.2f", between, trm_fact_text(chain, "name"),
+                trm_fact_real(chain, "ns_a_pair"));
         between = ", ";
     }
     if (between[0] == ',')
@@ -306,12 +307,13 @@ static void print_run(const json_t *facts)
 {
     const json_t *run = json_object_get(facts, "run");
     fprintf(stderr,
-            "time       %.2f s: read %.2f, arrange %.2f, positives %.2f, negatives %.2f, answers %.2f, loss "
+            "time       %.2f s: read %.2f, arrange %.2f, prepare %.2f, positives %.2f, negatives %.2f, "
+            "answers %.2f, loss "
             "%.2f, gradient %.2f, write %.2f\n",
             trm_fact_real(run, "total_s"), trm_fact_real(run, "read_s"), trm_fact_real(run, "arrange_s"),
-            trm_fact_real(run, "positives_s"), trm_fact_real(run, "negatives_s"),
-            trm_fact_real(run, "answers_s"), trm_fact_real(run, "loss_s"), trm_fact_real(run, "gradient_s"),
-            trm_fact_real(run, "write_s"));
+            trm_fact_real(run, "prepare_s"), trm_fact_real(run, "positives_s"),
+            trm_fact_real(run, "negatives_s"), trm_fact_real(run, "answers_s"), trm_fact_real(run, "loss_s"),
+            trm_fact_real(run, "gradient_s"), trm_fact_real(run, "write_s"));
     if (trm_fact_real(run, "negatives_s") > 0.0)
         fprintf(stderr, "speed      %.1f GFLOP/s effective on %" PRId64 " ranks x %" PRId64 " threads\n",
                 trm_fact_real(run, "gflops_effective"), trm_fact_whole(run, "ranks"),

@@ -284,11 +284,11 @@ static json_t *run_json(const trm_job *job, int64_t peak_rss)
     const trm_mine_summary *s = &job->mined;
     json_t *run = trm_job_means_json(job, s->panels);
     json_t *more = json_pack(
-        "{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "read_s", job->read_s, "arrange_s",
-        s->arrange_s, "positives_s", s->positives_s, "negatives_s", s->negatives_s, "answers_s", s->answers_s,
-        "loss_s", job->loss.loss_s, "gradient_s", job->loss.gradient_s, "write_s", job->write_s, "total_s",
-        job->total_s, "pairs_per_s", s->negatives_s > 0.0 ? pairs(job) / s->negatives_s : 0.0,
-        "gflops_effective", effective_gflops(job));
+        "{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "read_s", job->read_s, "arrange_s",
+        s->arrange_s, "prepare_s", s->prepare_s, "positives_s", s->positives_s, "negatives_s", s->negatives_s,
+        "answers_s", s->answers_s, "loss_s", job->loss.loss_s, "gradient_s", job->loss.gradient_s, "write_s",
+        job->write_s, "total_s", job->total_s, "pairs_per_s",
+        s->negatives_s > 0.0 ? pairs(job) / s->negatives_s : 0.0, "gflops_effective", effective_gflops(job));
     trm_json_put_all(&run, more);
     trm_json_put_all(&run, trm_job_memory_json(job, peak_rss, s->memory_bytes));
     return run;

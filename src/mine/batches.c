@@ -342,7 +342,7 @@ static trm_status collect(void *context, trm_triplet **triplets, int64_t count, 
     return append(context, *triplets, count, err);
 }
 
-enum { COUNTS = 21 + TRM_FILTERS, SECONDS = 4 };
+enum { COUNTS = 21 + TRM_FILTERS, SECONDS = 5 };
 
 /* What is counted, and added up over batches and ranks. */
 static void counts_of(trm_mine_summary *s, int64_t *count[COUNTS])
@@ -375,7 +375,7 @@ static void counts_of(trm_mine_summary *s, int64_t *count[COUNTS])
 
 static void seconds_of(trm_mine_summary *s, double *second[SECONDS])
 {
-    double *const seconds[] = {&s->arrange_s, &s->positives_s, &s->negatives_s, &s->answers_s};
+    double *const seconds[] = {&s->arrange_s, &s->positives_s, &s->negatives_s, &s->answers_s, &s->prepare_s};
     memcpy(second, seconds, sizeof seconds);
 }
 

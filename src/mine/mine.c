@@ -41,7 +41,7 @@ struct trm_mining {
     void *context;
     trm_mine_summary *summary;
     trm_hash_sum hash;
-    double negatives_s, answers_s;
+    double prepare_s, negatives_s, answers_s;
     int64_t positive_pairs, semihard_count, fallback_count, skipped;
     int64_t removed[TRM_FILTERS], short_anchors; /* that answers showed; also an earlier run's */
     int64_t set_size;                            /* this member's part */
@@ -441,12 +441,13 @@ static void collect(trm_mining *job, trm_mine_part *part)
     trm_sweep_chains(job->sweep, &job->counts, summary->chains);
     const double arranging =
         job->pool.store->arrange_s + (trm_pool_is_one_set(&job->pool) ? 0.0 : job->rows->arrange_s);
-    double seconds[] = {arranging, job->anchors.seconds, job->negatives_s, job->answers_s};
-    MPI_Allreduce(MPI_IN_PLACE, seconds, 4, MPI_DOUBLE, MPI_MAX, comm);
+    double seconds[] = {arranging, job->anchors.seconds, job->negatives_s, job->answers_s, job->prepare_s};
+    MPI_Allreduce(MPI_IN_PLACE, seconds, 5, MPI_DOUBLE, MPI_MAX, comm);
     summary->arrange_s = seconds[0];
     summary->positives_s = seconds[1];
     summary->negatives_s = seconds[2];
     summary->answers_s = seconds[3];
+    summary->prepare_s = seconds[4];
     trm_merge_hash_sum(comm, &job->hash);
     trm_hash_sum_text(&job->hash, summary->result_hash);
 }
@@ -631,6 +632,14 @@ static trm_status find_near(trm_mining *job, trm_error *err)
     return plan(job, each, err);
 }
 
+static trm_status prepare(trm_mining *job, trm_error *err)
+{
+    const double start = trm_clock();
+    trm_status status = trm_pool_sweep_create(&job->pool, job->options.metric, &job->sweep, err);
+    job->prepare_s = trm_clock() - start;
+    return status;
+}
+
 trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, trm_mine_summary *summary,
                           trm_mine_part *part, trm_error *err)
 {
@@ -644,7 +653,7 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
                one_set = trm_pool_is_one_set(&job->pool);
     trm_status status = near && !one_set ? find_near(job, err) : TRM_OK;
     if (status == TRM_OK)
-        status = trm_pool_sweep_create(&job->pool, job->options.metric, &job->sweep, err);
+        status = prepare(job, err);
     if (status == TRM_OK && lists)
         status = count_set(job, err);
     if (status == TRM_OK && lists)

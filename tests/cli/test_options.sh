@@ -150,6 +150,8 @@ for name, keys in listed.items():
     assert {"total", "valid", "no_positive", "no_negative", "ignored"} == set(r["anchors"]), (name, r["anchors"])
     for rank in r["ranks"]:
         assert rank["compute_s"] > 0, (name, rank)
+    if r["options"]["source"] == "mined":
+        assert 0 < r["run"]["prepare_s"] < r["run"]["total_s"], (name, r["run"])
     for key in ("ranks", "threads", "read_s", "loss_s", "gradient_s", "write_s", "total_s", "peak_rss_bytes"):
         assert key in r["run"], (name, key)
 wanted("hard", read("hard")["triplets"], total=60, semihard=0, fallback=0, skipped=0)
