@@ -49,7 +49,7 @@ for c in schema["commands"]:
     assert c["about"] and c["needs_mpi"] == (c["name"] != "options"), c["name"]
 for command, options in commands.items():
     with open(f"{folder}/{command}.help") as f:
-        told = set(re.findall(r"--([a-z][a-z-]+)(?:=\S+)? {2,}", f.read()))
+        told = set(re.findall(r"--([a-z][a-z-]*)(?:=\S+)? {2,}", f.read()))
     assert told - {"help", "usage", "version"} == set(options), (command, told ^ set(options))
     for name, o in options.items():
         assert re.search(rf"--{name}\b", table), name
@@ -57,7 +57,7 @@ for command, options in commands.items():
         assert o["kind"] in ("flag", "count", "word", "whole", "real", "reals", "size", "text", "texts", "labels"), name
         assert (o["value"] is None) == (o["kind"] in ("flag", "count")), name
         assert (o["kind"] in ("texts", "labels")) == o["repeats"], name
-for command in "mine", "loss":
+for command in "mine", "loss", "knn":
     for name in commands[command]:
         assert f"--{name}" in text or name in ("output", "verbose"), f"the README says nothing of --{name}"
 
