@@ -4,6 +4,7 @@
 #include "trimine/abi.h"
 #include "trimine/ask.h"
 #include "trimine/batches.h"
+#include "trimine/eval.h"
 #include "trimine/job.h"
 #include "trimine/knn.h"
 #include "trimine/loss.h"

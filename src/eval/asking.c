@@ -85,6 +85,11 @@ void trm_asking_destroy(trm_asking **result)
     *result = NULL;
 }
 
+trm_there trm_asking_there(const trm_asking *asking, int64_t row)
+{
+    return trm_pool_there(&asking->pool, row);
+}
+
 /* ---- answers ---- */
 
 /* A row of the shard and its row id. */
