@@ -334,6 +334,7 @@ void trm_settings_settle(trm_settings *settings)
         settings->mine.window = TRM_WINDOW_NONE;
     settings->mine.seed = (uint64_t)settings->seed;
     settings->loss.metric = settings->mine.metric;
+    settings->eval.all_ranks = settings->output != NULL; /* a file has all of them */
     settings->loss.margin = settings->loss.soft && !margin_given ? 0.0 : settings->mine.margin;
     if (!isnan(settings->within) && settings->source == TRM_SOURCE_BATCH_ALL)
         settings->source = TRM_SOURCE_WITHIN;
@@ -388,6 +389,7 @@ void trm_settings_init(trm_settings *settings, const trm_job_kind *kind)
     trm_loss_options_init(&settings->loss);
     trm_packed_options_init(&settings->packed_options);
     trm_knn_options_init(&settings->knn);
+    trm_eval_options_init(&settings->eval);
     trm_run_options_init(&settings->run);
     settings->mine.margin = NAN; /* until settled: it depends on the metric */
 }

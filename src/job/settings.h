@@ -26,8 +26,8 @@ typedef struct trm_job_kind {
     bool (*needs_labels)(
         const trm_settings *settings); /* NULL: always; else it may do without where it says no */
 } trm_job_kind;
-extern const trm_job_kind *const trm_job_kinds[]; /* NULL-terminated */
-extern const trm_job_kind trm_job_knn;            /* those with a file of their own */
+extern const trm_job_kind *const trm_job_kinds[];    /* NULL-terminated */
+extern const trm_job_kind trm_job_knn, trm_job_eval; /* those with a file of their own */
 /* By name, or NULL. */
 const trm_job_kind *trm_job_kind_find(const char *name);
 
@@ -45,6 +45,7 @@ struct trm_settings {
     trm_loss_options loss;
     trm_packed_options packed_options; /* norm_floor of it */
     trm_knn_options knn;
+    trm_eval_options eval;
     trm_source source;
     bool lone, gradient, gradient_at_normalized, normalize;
     double within;                                      /* NAN: not given */
@@ -112,8 +113,9 @@ trm_status trm_settings_text(const trm_settings *settings, char **text, trm_erro
 extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
     trm_checkpoint_table, trm_dataset_table, trm_normalize_table, trm_ignore_table, trm_source_table,
     trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table,
-    trm_metric_table, trm_asked_queries_table; /* of a question; the metric is in mine */
-extern const trm_options trm_run_table;        /* of trm_run_options */
+    trm_metric_table, trm_asked_queries_table, trm_asked_pairs_table,
+    trm_per_query_table;                /* of a question; the metric is in mine */
+extern const trm_options trm_run_table; /* of trm_run_options */
 
 /* ---- presets.c ---- */
 

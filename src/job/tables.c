@@ -104,6 +104,27 @@ static const trm_option asked_queries_rows[] = {
 };
 const trm_options trm_asked_queries_table = TRM_OPTIONS("Two sets", asked_queries_rows);
 
+static const trm_option asked_pairs_rows[] = {
+    {.name = "pairs",
+     .value = "FILE",
+     .about =
+         "with --queries: relevant are exactly the pairs of FILE, a query row and a store row each (HDF5 "
+         "/query and /positive, .npy of two columns, or text); labels are not needed",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_settings, pairs)},
+};
+const trm_options trm_asked_pairs_table = TRM_OPTIONS("Two sets", asked_pairs_rows);
+
+static const trm_option per_query_rows[] = {
+    {.name = "per-query",
+     .letter = 'o',
+     .value = "FILE",
+     .about = "write the ranks of all relevant rows of each query to FILE (HDF5)",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_settings, output)},
+};
+const trm_options trm_per_query_table = TRM_OPTIONS("Output", per_query_rows);
+
 static const trm_option metric_rows[] = {
     {.name = "metric",
      .value = "NAME",

@@ -12,7 +12,7 @@ typedef struct trm_rows_column {
     trm_array_type type;
 } trm_rows_column;
 
-enum { TRM_ROWS_COLUMNS = 4 };
+enum { TRM_ROWS_COLUMNS = 5 };
 
 typedef struct trm_rows_file trm_rows_file;
 
