@@ -32,7 +32,8 @@ tell() {
 }
 tell mine '### `trimine mine' '### `trimine loss'
 tell loss '### `trimine loss' '### `trimine knn'
-tell knn '### `trimine knn' '### The others'
+tell knn '### `trimine knn' '### `trimine eval'
+tell eval '### `trimine eval' '### The others'
 for command in bench synth info; do
     grep -E "^\| \`trimine $command " "$readme" | grep -oE -e '--[a-z][a-z-]+' | sort -u >"$dir/options"
     knows "$command"
