@@ -1,5 +1,5 @@
 /* Evaluation against all distances, bit for bit: random stores full of ties and copies, by label in one set and two, and by
- * pairs, in panels; cases that are known; and what is refused. */
+ * pairs, in panels; stopped and gone on with on other ranks; cases that are known; and what is refused. */
 #include "base/error.h"
 #include "rows/rows.h"
 #include "rows/run.h"
@@ -7,6 +7,7 @@
 #include "support/random_store.h"
 #include "support/reference.h"
 #include "support/rounds.h"
+#include "support/saver.h"
 #include "support/scratch.h"
 #include "trimine/trimine.h"
 
@@ -250,12 +251,12 @@ static void find(const eval_case *c, int64_t row, wanted *w)
 /* ---- running ---- */
 
 /* What came to this rank. */
-typedef struct got {
+typedef struct received {
     const eval_case *c;
     int64_t queries, wrong, classes, wrong_classes;
     const double *class_value; /* of each row's class, SCORES of each row */
     const int64_t *class_size;
-} got;
+} received;
 
 static bool same_rank(const trm_eval_rank *a, const trm_eval_rank *b)
 {
@@ -265,7 +266,7 @@ static bool same_rank(const trm_eval_rank *a, const trm_eval_rank *b)
 
 static trm_status take_queries(void *context, int64_t count, const trm_eval_query *query, trm_error *err)
 {
-    got *into = context;
+    received *into = context;
     (void)err;
     for (int64_t k = 0; k < count; k++) {
         wanted w;
@@ -309,7 +310,7 @@ static bool same_value(int i, double a, double b)
 
 static trm_status take_classes(void *context, int64_t count, const trm_eval_class *of, trm_error *err)
 {
-    got *into = context;
+    received *into = context;
     (void)err;
     for (int64_t k = 0; k < count; k++) {
         const int64_t rows = into->c->how == ONE_SET ? into->c->store.rows : into->c->cut;
@@ -473,7 +474,7 @@ static void limit_memory(const setup *s, const trm_eval_options *options)
     s->run->mem_per_rank = plan.ask.memory_bytes;
 }
 
-static const char *wrong_in(got *came, means *want, const trm_eval_summary *summary)
+static const char *wrong_in(received *came, means *want, const trm_eval_summary *summary)
 {
     int64_t counts[] = {came->queries, came->wrong, came->classes, came->wrong_classes};
     MPI_Allreduce(MPI_IN_PLACE, counts, 4, MPI_INT64_T, MPI_SUM, MPI_COMM_WORLD);
@@ -501,7 +502,7 @@ static bool run_case(int number, int *panelled)
     trm_eval_summary summary = {.queries = 0};
     draw_case(number, &c);
     find_means(&c, &want);
-    got came = {.c = &c, .class_value = want.class_value, .class_size = want.class_size};
+    received came = {.c = &c, .class_value = want.class_value, .class_size = want.class_size};
     const trm_eval_takers takers = {&came, take_queries, take_classes};
     trm_status status = set_up(&c, &s, &err);
     c.options.queries = s.queries;
@@ -535,10 +536,350 @@ static void ranks_are_those_of_all_distances(void **state)
     assert_true(panelled > 0);
 }
 
+/* ---- cases that are known ---- */
+
+/* A store of so many rows of two numbers, evaluated on all ranks. */
+static trm_status evaluate_known(int64_t rows, const float *x, const int64_t *label,
+                                 const trm_eval_options *options, const trm_eval_takers *takers,
+                                 trm_eval_summary *summary, trm_error *err)
+{
+    setup s = {0};
+    const int64_t first = rows * rank / ranks, count = rows * (rank + 1) / ranks - first;
+    trm_status status = trm_run_create(MPI_COMM_WORLD, NULL, &s.run, err);
+    if (status == TRM_OK)
+        status = trm_rows_create(s.run, count, 2, x + 2 * first, label + first, 0, NULL, &s.rows, err);
+    if (status == TRM_OK)
+        status = trm_eval(s.run, s.rows, options, takers, summary, err);
+    take_down(&s);
+    return status;
+}
+
+enum { KNOWN = 6 };
+static const float line[2 * KNOWN] = {0, 1, 1, 1, 3, 1, 6, 1, 10, 1, 15, 1};
+
+static void nothing_is_relevant(void **state)
+{
+    const int64_t label[KNOWN] = {5, 3, 8, -1, 0, 7};
+    trm_eval_summary summary;
+    trm_error err = TRM_ERROR_INIT;
+    (void)state;
+    const bool good = evaluate_known(KNOWN, line, label, NULL, NULL, &summary, &err) == TRM_OK &&
+                      summary.queries == 0 && summary.no_relevant == KNOWN && summary.classes == 0 &&
+                      isnan(summary.micro.value.mrr) && isnan(summary.macro.low.ndcg_at[0]);
+    assert_true(everywhere(good));
+}
+
+static void all_are_relevant(void **state)
+{
+    const int64_t label[KNOWN] = {0};
+    trm_eval_summary summary;
+    trm_error err = TRM_ERROR_INIT;
+    (void)state;
+    bool good = evaluate_known(KNOWN, line, label, NULL, NULL, &summary, &err) == TRM_OK;
+    const trm_eval_values *micro = &summary.micro.value, *macro = &summary.macro.high;
+    good = good && summary.queries == KNOWN && summary.classes == 1 && summary.tied == 0 &&
+           micro->precision_at_1 == 1.0 && micro->map_at_r == 1.0 &&
+           fabs(micro->recall_at[0] - 0.2) < 1e-15 && micro->recall_at[1] == 1.0 &&
+           micro->precision_at[2] == 0.5 && macro->ndcg_at[3] == 1.0;
+    assert_true(everywhere(good));
+}
+
+/* Three copies, the one in the middle with another label: it ties with both relevant rows. */
+static void copies_tie(void **state)
+{
+    const float x[6] = {1, 2, 1, 2, 1, 2};
+    const int64_t label[3] = {0, 1, 0};
+    trm_eval_options options;
+    trm_eval_summary summary;
+    trm_error err = TRM_ERROR_INIT;
+    (void)state;
+    trm_eval_options_init(&options);
+    options.at = "1,2";
+    bool good = evaluate_known(3, x, label, &options, NULL, &summary, &err) == TRM_OK;
+    const trm_eval_means *of = &summary.micro;
+    /* row 0 finds row 1 first, by its id; row 2 finds row 0 */
+    good = good && summary.queries == 2 && summary.no_relevant == 1 && summary.tied == 2 &&
+           of->value.precision_at_1 == 0.5 && of->low.precision_at_1 == 0.0 &&
+           of->high.precision_at_1 == 1.0 && of->value.mrr == 0.75 && of->low.mrr == 0.5 &&
+           of->high.mrr == 1.0 && of->low.recall_at[1] == 1.0;
+    assert_true(everywhere(good));
+}
+
+/* ---- stopped, and gone on with ---- */
+
+enum { ROWS = 330, DIM = 9, QUERIES = 130, MANY_PAIRS = 400 };
+static float embeddings[ROWS * DIM];
+static int64_t labels[ROWS], pair_query[MANY_PAIRS], pair_positive[MANY_PAIRS];
+
+static void make_store(void)
+{
+    test_random random = {31};
+    for (int64_t i = 0; i < ROWS; i++) {
+        labels[i] = i == 17 ? 99 : test_random_below(&random, 2) ? 3 : test_random_below(&random, 7);
+        for (int j = 0; j < DIM; j++)
+            embeddings[i * DIM + j] = (float)test_random_below(&random, 9) * 0.25F + (float)(labels[i] % 3);
+    }
+    for (int64_t i = 0; i < MANY_PAIRS; i++) {
+        pair_query[i] = test_random_below(&random, QUERIES);
+        pair_positive[i] = test_random_below(&random, ROWS - QUERIES);
+    }
+}
+
+/* How a job runs; q: on the first so many ranks. */
+typedef struct how {
+    int q, replicate, threads, percent; /* of the memory that the state needs; 0: no limit */
+    relevance what;
+    bool resumes, all_ranks;
+} how;
+
+typedef struct outcome {
+    trm_status status;
+    trm_error err;
+    trm_eval_summary summary;
+    int saved, pieces, came;
+} outcome;
+
+static trm_status count_queries(void *context, int64_t count, const trm_eval_query *query, trm_error *err)
+{
+    (void)query;
+    (void)err;
+    *(int *)context += (int)count;
+    return TRM_OK;
+}
+
+static trm_status bring(trm_run *run, const how *h, int64_t from, int64_t to, const trm_rows *store,
+                        trm_rows **rows, trm_error *err)
+{
+    const int64_t first = from + (to - from) * rank / h->q,
+                  count = from + (to - from) * (rank + 1) / h->q - first;
+    const float *x = embeddings + first * DIM;
+    const int64_t *label = h->what == PAIRS ? NULL : labels + first;
+    if (store != NULL)
+        return trm_rows_create_queries(run, store, count, x, label, rows, err);
+    return label == NULL ? trm_rows_create_by_id(run, count, DIM, x, NULL, rows, err)
+                         : trm_rows_create(run, count, DIM, x, label, 0, NULL, rows, err);
+}
+
+static void limit(const how *h, setup *s, const trm_eval_options *options)
+{
+    trm_eval_summary all, least;
+    trm_error unheard = TRM_ERROR_INIT;
+    if (h->percent == 0)
+        return;
+    if (trm_eval_plan(s->run, s->rows, options, &all, &unheard) != TRM_OK)
+        abort();
+    s->run->mem_per_rank = 1;
+    if (trm_eval_plan(s->run, s->rows, options, &least, &unheard) != TRM_ERR_MEMORY)
+        abort();
+    s->run->mem_per_rank =
+        least.ask.memory_bytes + (all.ask.memory_bytes - least.ask.memory_bytes) * h->percent / 100;
+}
+
+static void run_on(MPI_Comm comm, const how *h, saver *k, outcome *o)
+{
+    setup s = {0};
+    trm_run_options run_options;
+    trm_eval_options options;
+    const trm_eval_takers takers = {&o->came, count_queries, NULL};
+    trm_run_options_init(&run_options);
+    trm_eval_options_init(&options);
+    run_options.threads = h->threads;
+    run_options.tile = 32;
+    run_options.replicate = h->q % h->replicate == 0 ? h->replicate : 1;
+    run_options.checkpoint = &k->checkpoint;
+    options.all_ranks = h->all_ranks;
+    if (h->resumes)
+        o->status = saver_open(k, &o->err);
+    if (o->status == TRM_OK)
+        o->status = trm_run_create(comm, &run_options, &s.run, &o->err);
+    if (o->status == TRM_OK)
+        o->status = bring(s.run, h, h->what != ONE_SET ? QUERIES : 0, ROWS, NULL, &s.rows, &o->err);
+    if (o->status == TRM_OK && h->what != ONE_SET)
+        o->status = bring(s.run, h, 0, QUERIES, s.rows, &s.queries, &o->err);
+    const int64_t first = MANY_PAIRS * rank / h->q;
+    s.pairs =
+        (trm_pair_list){MANY_PAIRS * (rank + 1) / h->q - first, pair_query + first, pair_positive + first};
+    options.queries = s.queries;
+    options.pairs = h->what == PAIRS ? &s.pairs : NULL;
+    if (o->status == TRM_OK)
+        limit(h, &s, &options);
+    if (o->status == TRM_OK)
+        o->status = trm_eval(s.run, s.rows, &options, &takers, &o->summary, &o->err);
+    MPI_Allreduce(MPI_IN_PLACE, &o->came, 1, MPI_INT, MPI_SUM, comm);
+    o->saved = k->saved;
+    o->pieces = k->pieces;
+    take_down(&s);
+}
+
+/* Stopped by the last rank at its unit at; NULL path: nothing is kept. Collective on all ranks. */
+static outcome run_job(const how *h, int at, const char *path)
+{
+    outcome o = {.status = TRM_OK, .err = TRM_ERROR_INIT};
+    MPI_Comm comm;
+    MPI_Comm_split(MPI_COMM_WORLD, rank < h->q ? 0 : MPI_UNDEFINED, rank, &comm);
+    if (comm != MPI_COMM_NULL) {
+        saver k;
+        json_t *options = json_pack("{s:s}", "name", "eval");
+        saver_begin(&k, comm, path, (trm_checkpoint_job){"eval", "1", options, ROWS, DIM, "f", 1});
+        saver_wish(&k, rank == h->q - 1 ? at : SAVER_NEVER, TRM_WISH_STOP);
+        k.checkpoint.resumes = h->resumes;
+        run_on(comm, h, &k, &o);
+        saver_end(&k);
+        json_decref(options);
+        MPI_Comm_free(&comm);
+    }
+    MPI_Bcast(&o, (int)sizeof o, MPI_BYTE, 0, MPI_COMM_WORLD);
+    return o;
+}
+
+/* Stops it again and again, each time on other ranks, teams, threads and memory, until it ends. */
+static bool goes_on(relevance what, bool all_ranks, int percent, int step)
+{
+    const how whole = {1, 1, 1, 0, what, false, all_ranks};
+    const outcome want = run_job(&whole, SAVER_NEVER, NULL);
+    int stops = 0, pieces = 0;
+    outcome got = {.status = TRM_ERR_STOPPED};
+    for (int i = 0; got.status == TRM_ERR_STOPPED && i < 60; i++) {
+        const how part = {1 + i % ranks, 1 + i % 2, 1 + i % 2, i == 0 ? percent : 9 * percent,
+                          what,          i > 0,     all_ranks};
+        got = run_job(&part, step + i, in_folder("eval.checkpoint"));
+        stops += got.status == TRM_ERR_STOPPED;
+        pieces += got.pieces;
+    }
+    const trm_eval_summary *a = &got.summary, *b = &want.summary;
+    const bool good = got.status == TRM_OK && stops > 0 && (percent == 0 || pieces > 0) &&
+                      got.came == (what != ONE_SET ? QUERIES : ROWS) && a->ask.reused > 0 &&
+                      strcmp(a->result_hash, b->result_hash) == 0 && a->queries == b->queries &&
+                      a->tied == b->tied && a->classes == b->classes &&
+                      memcmp(&a->micro.value.map_at_r, &b->micro.value.map_at_r, 8) == 0 &&
+                      (what == PAIRS || memcmp(&a->macro.low.mrr, &b->macro.low.mrr, 8) == 0);
+    if (!good && rank == 0)
+        fprintf(
+            stderr,
+            "  way %d, all ranks %d, percent %d: %d stops, %d pieces, came %d, reused %d: %s; %s, not %s\n",
+            (int)what, all_ranks, percent, stops, pieces, got.came, (int)a->ask.reused,
+            got.status == TRM_OK ? "ended" : got.err.text, a->result_hash, b->result_hash);
+    return good;
+}
+
+static void a_job_goes_on_elsewhere(void **state)
+{
+    (void)state;
+    make_store();
+    bool good = true;
+    for (int what = 0; what < 3; what++)
+        for (int all = 0; all < 2; all++)
+            for (int percent = 0; percent <= 10; percent += 10)
+                good = everywhere(goes_on((relevance)what, all, percent, percent > 0 ? 3 : 1)) && good;
+    assert_true(good);
+}
+
+/* ---- what is refused ---- */
+
+typedef struct refusal {
+    const char *at, *metrics;
+    int metric;
+    bool odd; /* on the last rank only */
+    const char *says;
+} refusal;
+
+static void options_are_checked(void **state)
+{
+    static const refusal refusals[] = {
+        {"", "all", 0, false, "--at ''"},
+        {"0", "all", 0, false, "--at '0'"},
+        {"1,", "all", 0, false, "--at '1,'"},
+        {"5,5", "all", 0, false, "--at '5,5'"},
+        {"5,1", "all", 0, false, "--at '5,1'"},
+        {"1.5", "all", 0, false, "--at '1.5'"},
+        {"01", "all", 0, false, "--at '01'"},
+        {"1;2", "all", 0, false, "--at '1;2'"},
+        {"-1", "all", 0, false, "--at '-1'"},
+        {"99999999999999999999", "all", 0, false, "--at '9"},
+        {"1", "", 0, false, "--metrics ''"},
+        {"1", "map", 0, false, "--metrics 'map'"},
+        {"1", "mrr,", 0, false, "--metrics 'mrr,'"},
+        {"1", "all", 77, false, "metric"},
+        {"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "all", 0, false, "at most 16"},
+        {"1,5,10", "all", 0, true, "at"},
+        {"1,5,10,100", "mrr", 0, true, "metrics"}};
+    (void)state;
+    make_store();
+    const how all = {.q = ranks, .what = ONE_SET};
+    setup s = {0};
+    trm_error err = TRM_ERROR_INIT;
+    bool good = trm_run_create(MPI_COMM_WORLD, NULL, &s.run, &err) == TRM_OK &&
+                bring(s.run, &all, 0, ROWS, NULL, &s.rows, &err) == TRM_OK;
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals && good; i++) {
+        const refusal *r = &refusals[i];
+        trm_eval_options options;
+        trm_eval_summary summary;
+        trm_error why = TRM_ERROR_INIT;
+        trm_eval_options_init(&options);
+        if (r->odd && ranks == 1)
+            continue;
+        if (!r->odd || rank == ranks - 1) {
+            options.at = r->at;
+            options.metrics = r->metrics;
+            options.metric = (trm_metric)r->metric;
+        }
+        good = trm_eval(s.run, s.rows, &options, NULL, &summary, &why) == TRM_ERR_USAGE &&
+               strstr(why.text, r->says) != NULL;
+        if (!good)
+            fprintf(stderr, "  refusal %d: '%s'\n", (int)i, why.text);
+        good = everywhere(good);
+    }
+    take_down(&s);
+    assert_true(good);
+}
+
+static trm_status refuse_queries(void *context, int64_t count, const trm_eval_query *query, trm_error *err)
+{
+    (void)count;
+    (void)query;
+    return *(const int *)context == rank ? trm_fail(err, TRM_ERR_IO, "no more room") : TRM_OK;
+}
+
+static trm_status refuse_classes(void *context, int64_t count, const trm_eval_class *of, trm_error *err)
+{
+    (void)count;
+    (void)of;
+    return *(const int *)context == rank ? trm_fail(err, TRM_ERR_IO, "no more classes") : TRM_OK;
+}
+
+/* What one rank's taker says is what all return. */
+static void a_taker_fails_everywhere(void **state)
+{
+    const int64_t label[KNOWN] = {0, 0, 1, 1, 2, 2};
+    int last = ranks - 1;
+    const trm_eval_takers takers[] = {{&last, refuse_queries, NULL}, {&last, NULL, refuse_classes}};
+    const char *const says[] = {"no more room", "no more classes"};
+    trm_eval_options options;
+    trm_eval_summary summary;
+    bool good = true;
+    (void)state;
+    trm_eval_options_init(&options);
+    options.per_class = true;
+    for (int i = 0; i < 2; i++) {
+        trm_error err = TRM_ERROR_INIT;
+        good = everywhere(evaluate_known(KNOWN, line, label, &options, &takers[i], &summary, &err) ==
+                              TRM_ERR_IO &&
+                          strstr(err.text, says[i]) != NULL) &&
+               good;
+    }
+    assert_true(good);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranks_are_those_of_all_distances),
+        cmocka_unit_test(nothing_is_relevant),
+        cmocka_unit_test(all_are_relevant),
+        cmocka_unit_test(copies_tie),
+        cmocka_unit_test(a_job_goes_on_elsewhere),
+        cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(a_taker_fails_everywhere),
     };
     start_mpi(&argc, &argv, 600);
     const int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
