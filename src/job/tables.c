@@ -117,7 +117,6 @@ const trm_options trm_asked_pairs_table = TRM_OPTIONS("Two sets", asked_pairs_ro
 
 static const trm_option per_query_rows[] = {
     {.name = "per-query",
-     .letter = 'o',
      .value = "FILE",
      .about = "write the ranks of all relevant rows of each query to FILE (HDF5)",
      .kind = TRM_OPTION_TEXT,
