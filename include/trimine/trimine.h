@@ -11,6 +11,7 @@
 #include "trimine/metric.h"
 #include "trimine/mine.h"
 #include "trimine/packed.h"
+#include "trimine/radius.h"
 #include "trimine/run.h"
 #include "trimine/status.h"
 #include "trimine/store.h"

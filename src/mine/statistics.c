@@ -2,6 +2,7 @@
 #include "mine/statistics.h"
 
 #include "base/alloc.h"
+#include "base/bins.h"
 #include "base/exact_sum.h"
 #include "base/order.h"
 #include "par/agree.h"
@@ -305,29 +306,6 @@ typedef struct histogram {
     double scale[TRM_SERIES]; /* bins a unit, about */
 } histogram;
 
-/* Equal bins over [min, max] as numpy.linspace puts them. */
-static void set_edges(trm_statistic *of, int64_t bins)
-{
-    const double around = of->count == 0 || of->min < of->max ? 0.0 : 0.5;
-    const double first = of->min - around, last = of->count == 0 ? 1.0 : of->max + around;
-    const double step = (last - first) / (double)bins;
-    for (int64_t i = 0; i < bins; i++)
-        of->edges[i] = (double)i * step + first;
-    of->edges[bins] = last;
-}
-
-/* The last bin whose edge is not above x. */
-static int64_t bin_of(const trm_statistic *of, int64_t bins, double scale, double x)
-{
-    const double guess = (x - of->edges[0]) * scale;
-    int64_t bin = guess < (double)(bins - 1) ? (int64_t)guess : bins - 1;
-    while (bin > 0 && x < of->edges[bin])
-        bin--;
-    while (bin < bins - 1 && x >= of->edges[bin + 1])
-        bin++;
-    return bin;
-}
-
 /* A trm_look_fn. */
 static void look_for_bins(void *looker, const trm_triplet *triplets, int64_t count)
 {
@@ -341,7 +319,7 @@ static void look_for_bins(void *looker, const trm_triplet *triplets, int64_t cou
         for (int64_t t = 0; t < count; t++) {
             const int series = trm_series_of(&triplets[t], value) ? TRM_SERIES : 0;
             for (int k = 0; k < series; k++)
-                bin[k * bins + bin_of(&h->summary->of[k], bins, h->scale[k], value[k])]++;
+                bin[k * bins + trm_bins_find(h->summary->of[k].edges, bins, h->scale[k], value[k])]++;
         }
     }
 }
@@ -355,7 +333,7 @@ static trm_status make_edges(trm_statistics_summary *summary, trm_error *err)
         of->bin = trm_alloc_zero(bins, sizeof *of->bin);
         if (of->edges == NULL || of->bin == NULL)
             return trm_fail_memory(err, "a histogram", bins, sizeof *of->bin);
-        set_edges(of, bins);
+        trm_bins_set(of->edges, bins, of->min, of->count == 0 ? 1.0 : of->max);
     }
     return TRM_OK;
 }
@@ -373,11 +351,8 @@ static trm_status count_bins(const trm_statistics *s, trm_walk_fn walk, void *so
     if (h.bin == NULL)
         status = trm_fail_memory(err, "a histogram", s->threads * TRM_SERIES * bins, sizeof *h.bin);
     status = trm_agree(s->comm, status, err);
-    for (int k = 0; k < TRM_SERIES && status == TRM_OK; k++) {
-        const double width = summary->of[k].edges[bins] - summary->of[k].edges[0];
-        const double scale = width > 0.0 ? (double)bins / width : 0.0;
-        h.scale[k] = scale < INFINITY ? scale : 0.0;
-    }
+    for (int k = 0; k < TRM_SERIES && status == TRM_OK; k++)
+        h.scale[k] = trm_bins_scale(summary->of[k].edges, bins);
     if (status == TRM_OK)
         status = trm_agree(s->comm, walk(source, look_for_bins, &h, err), err);
     for (int k = 0; k < TRM_SERIES && status == TRM_OK; k++) {

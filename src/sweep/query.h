@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRM_FIELDS = 7, TRM_SHAPES = 6, TRM_TALLY_WORDS = 8 };
+enum { TRM_FIELDS = 7, TRM_SHAPES = 6, TRM_TALLY_WORDS = 68 };
 
 /* Which rows an anchor is asked about; never itself. */
 typedef enum trm_relation {
