@@ -63,7 +63,7 @@ struct trm_command {
     void (*print)(const json_t *facts);
 };
 extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_eval,
-    trm_command_bench, trm_command_synth, trm_command_info, trm_command_options;
+    trm_command_radius, trm_command_bench, trm_command_synth, trm_command_info, trm_command_options;
 extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
 /* By name, or NULL. */
 const trm_command *trm_command_find(const char *name);

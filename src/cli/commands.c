@@ -8,6 +8,7 @@ const trm_command *const trm_commands[] = {
     &trm_command_loss,
     &trm_command_knn,
     &trm_command_eval,
+    &trm_command_radius,
     &trm_command_bench,
     &trm_command_synth,
     &trm_command_info,

@@ -76,7 +76,8 @@ static const trm_taken loss_takes[] = {
 };
 static const trm_job_kind job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
 
-const trm_job_kind *const trm_job_kinds[] = {&job_mine, &job_loss, &trm_job_knn, &trm_job_eval, NULL};
+const trm_job_kind *const trm_job_kinds[] = {&job_mine,     &job_loss,       &trm_job_knn,
+                                             &trm_job_eval, &trm_job_radius, NULL};
 
 const trm_job_kind *trm_job_kind_find(const char *name)
 {

@@ -390,6 +390,7 @@ void trm_settings_init(trm_settings *settings, const trm_job_kind *kind)
     trm_packed_options_init(&settings->packed_options);
     trm_knn_options_init(&settings->knn);
     trm_eval_options_init(&settings->eval);
+    trm_radius_options_init(&settings->radius);
     trm_run_options_init(&settings->run);
     settings->mine.margin = NAN; /* until settled: it depends on the metric */
 }

@@ -26,8 +26,8 @@ typedef struct trm_job_kind {
     bool (*needs_labels)(
         const trm_settings *settings); /* NULL: always; else it may do without where it says no */
 } trm_job_kind;
-extern const trm_job_kind *const trm_job_kinds[];    /* NULL-terminated */
-extern const trm_job_kind trm_job_knn, trm_job_eval; /* those with a file of their own */
+extern const trm_job_kind *const trm_job_kinds[];                    /* NULL-terminated */
+extern const trm_job_kind trm_job_knn, trm_job_eval, trm_job_radius; /* those with a file of their own */
 /* By name, or NULL. */
 const trm_job_kind *trm_job_kind_find(const char *name);
 
@@ -46,6 +46,7 @@ struct trm_settings {
     trm_packed_options packed_options; /* norm_floor of it */
     trm_knn_options knn;
     trm_eval_options eval;
+    trm_radius_options radius;
     trm_source source;
     bool lone, gradient, gradient_at_normalized, normalize;
     double within;                                      /* NAN: not given */

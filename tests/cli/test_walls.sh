@@ -52,7 +52,7 @@ with_mpi=(
     mine/anchors mine/batch_checkpoint mine/batches mine/draw mine/gaps mine/checkpoint mine/first_look mine/measure mine/mine mine/near mine/near_give mine/near_inner mine/near_most mine/options mine/pool mine/quantiles mine/statistics
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/queries loss/survey loss/triplets
-    eval/asking eval/neighbours eval/occurrence eval/means eval/retrieval
+    eval/asking eval/neighbours eval/occurrence eval/means eval/retrieval eval/radius eval/radius_rows
     sweep/basis sweep/choose sweep/inner sweep/ring sweep/side sweep/sweep sweep/tile sweep/units
 )
 
@@ -63,12 +63,13 @@ declare -A public=(
     [batches]="abi ask metric mine status"
     [knn]="abi ask metric status"
     [eval]="abi ask metric status"
+    [radius]="abi ask metric status"
     [loss]="abi ask batches metric mine status"
     [run]="abi mpi status"
     [store]="abi mpi status"
     [packed]="abi ask batches loss metric mine mpi status"
     [job]="abi mpi run status"
-    [trimine]="abi ask batches eval job knn loss metric mine mpi packed run status store version"
+    [trimine]="abi ask batches eval job knn loss metric mine mpi packed radius run status store version"
 )
 
 code() { # the file without comments, preprocessor lines kept
