@@ -159,6 +159,8 @@ static trm_status run_panel(trm_asking *asking, int64_t index, trm_error *err)
     trm_panel panel;
     const double start = trm_clock(), counted = trm_counter_now(asking->run->counter);
     trm_status status = trm_mine_checkpoint_open(&asking->checkpoint, index, &panel, err);
+    if (status == TRM_OK && index == 0 && asking->question.anew)
+        status = trm_mine_checkpoint_save(&asking->checkpoint, err);
     if (status == TRM_OK)
         status = trm_mine_checkpoint_sweep(&asking->checkpoint, err);
     asking->sweep_s += trm_clock() - start;
@@ -177,16 +179,20 @@ static trm_status begin(trm_asking *asking, trm_error *err)
     trm_status status = trm_pool_sweep_create(&asking->pool, asking->question.metric, &asking->sweep, err);
     if (status != TRM_OK)
         return status;
-    if (asking->question.keeps)
-        status =
-            trm_mine_checkpoint_init(checkpoint, &asking->anchors, asking->sweep, &asking->counts,
-                                     (trm_totals){TRM_TALLY_WORDS, give_totals, take_totals, asking}, err);
+    const trm_totals totals = {TRM_TALLY_WORDS, give_totals, take_totals, asking};
+    const bool keeps = asking->question.keeps;
+    if (keeps && asking->question.anew)
+        trm_mine_checkpoint_init_anew(checkpoint, &asking->anchors, asking->sweep, &asking->counts, totals);
+    else if (keeps)
+        status = trm_mine_checkpoint_init(checkpoint, &asking->anchors, asking->sweep, &asking->counts,
+                                          totals, err);
     else
         trm_mine_checkpoint_init_without(checkpoint, &asking->anchors, asking->sweep, &asking->counts);
     checkpoint->name = asking->question.name;
-    return status == TRM_OK && asking->question.keeps
-               ? trm_mine_checkpoint_replay_panels(checkpoint, give, asking, err)
-               : status;
+    checkpoint->extras = asking->question.extras;
+    checkpoint->extra = asking->question.extra;
+    return status == TRM_OK && keeps ? trm_mine_checkpoint_replay_panels(checkpoint, give, asking, err)
+                                     : status;
 }
 
 /* Collective. */

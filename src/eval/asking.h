@@ -6,6 +6,7 @@
 #ifndef TRM_EVAL_ASKING_H
 #define TRM_EVAL_ASKING_H
 
+#include "par/checkpoint.h"
 #include "rows/rows.h"
 #include "rows/run.h"
 #include "sweep/query.h"
@@ -29,6 +30,11 @@ typedef struct trm_question {
     const int64_t *slots;
     int64_t reserve; /* bytes of a rank's limit that the caller needs meanwhile */
     bool keeps;      /* goes to the run's checkpoint, if it has one; else a stop ends it, and keeps nothing */
+    /* Of a caller that asked something else before: at most three parts with what it knows since then, which each state has, too.
+     * anew: it asked that in this run, so there is nothing of this question to go on from; what is known is saved at once. */
+    int extras;
+    const trm_checkpoint_part *extra;
+    bool anew;
 } trm_question;
 
 /* What was found for some rows. Borrowed for the call. */

@@ -105,6 +105,11 @@ static trm_status take_options(const trm_run *run, const trm_radius_options *giv
 
 /* ---- planning ---- */
 
+/* What came of counting, but for rows: the tally, and how much was done for it. */
+enum { COUNTED_ELEMENTS = TRM_TALLY_WORDS, COUNTED_SURVIVORS, COUNTED_FLOAT64, COUNTED_WORDS };
+/* What a checkpoint has of that. */
+enum { PART_OWN, PART_OTHERS, PART_COUNTED, PARTS };
+
 struct trm_search {
     trm_run *run;
     const trm_rows *rows;   /* of the store */
@@ -115,6 +120,8 @@ struct trm_search {
     trm_asking *asking;
     int64_t *own, *others,
         *place; /* of each row of this team's shard of the askers: as trm_ids_create has them */
+    int64_t counted[COUNTED_WORDS];
+    trm_checkpoint_part part[PARTS]; /* of a checkpoint that is past the counting */
     trm_ids ids;
     /* while pairs are listed */
     trm_groups *groups; /* or NULL */
@@ -138,17 +145,16 @@ static int64_t bytes_of_rows(const trm_search *search)
            trm_ids_bytes(search->askers, search->run->ranks);
 }
 
-static trm_status plan(trm_search *search, const trm_query_type *type, const char *name, const int64_t *slots,
-                       int64_t bytes, bool keeps, trm_ask_summary *ask, trm_error *err)
+/* question: what is not the same for both sweeps. Collective. */
+static trm_status plan(trm_search *search, const trm_query_type *type, trm_question question,
+                       trm_ask_summary *ask, trm_error *err)
 {
     search->query = (trm_query){type, &search->within};
-    const trm_question question = {.name = name,
-                                   .query = &search->query,
-                                   .metric = search->options.metric,
-                                   .queries = search->options.queries,
-                                   .slots = slots,
-                                   .reserve = search->options.reserve + bytes_of_rows(search) + bytes,
-                                   .keeps = keeps};
+    question.query = &search->query;
+    question.metric = search->options.metric;
+    question.queries = search->options.queries;
+    question.reserve += search->options.reserve + bytes_of_rows(search);
+    question.keeps = true;
     return trm_asking_create(search->run, search->rows, &question, ask, &search->asking, err);
 }
 
@@ -172,7 +178,7 @@ trm_status trm_search_create(trm_run *run, const trm_rows *rows, const trm_radiu
     const trm_radius_options *own = &search->options;
     search->askers = own->queries != NULL ? own->queries : rows;
     search->within = (trm_within){.radius = own->radius, .one_set = own->queries == NULL, .bins = own->bins};
-    return plan(search, trm_within_counting(own->among), "pairs being counted", NULL, 0, !lists(search),
+    return plan(search, trm_within_counting(own->among), (trm_question){.name = "pairs being counted"},
                 &summary->ask, err);
 }
 
@@ -269,8 +275,8 @@ static int64_t joined_rows(const trm_search *search)
     return joined < search->askers->store_rows ? joined : search->askers->store_rows;
 }
 
-/* Plans the second sweep by what was counted. Collective. */
-static trm_status plan_list(trm_search *search, trm_radius_summary *summary, trm_error *err)
+/* Plans the second sweep by what was counted: anew, in this run. Collective. */
+static trm_status plan_list(trm_search *search, bool anew, trm_radius_summary *summary, trm_error *err)
 {
     const trm_radius_options *options = &search->options;
     if (options->list && summary->pairs > options->max_pairs)
@@ -283,8 +289,13 @@ static trm_status plan_list(trm_search *search, trm_radius_summary *summary, trm
                                                               joined_rows(search))
                                            : 0;
     trm_asking_destroy(&search->asking);
-    const trm_status status = plan(search, trm_within_listing(options->among), "pairs", search->own,
-                                   groups + PIECE * PAIR_BYTES, true, &summary->ask, err);
+    const trm_question question = {.name = "pairs",
+                                   .slots = search->own,
+                                   .reserve = groups + PIECE * PAIR_BYTES,
+                                   .extras = PARTS,
+                                   .extra = search->part,
+                                   .anew = anew};
+    const trm_status status = plan(search, trm_within_listing(options->among), question, &summary->ask, err);
     const int64_t listing = summary->ask.memory_bytes;
     const int panels = summary->ask.panels;
     summary->ask = counting;
@@ -293,22 +304,81 @@ static trm_status plan_list(trm_search *search, trm_radius_summary *summary, trm
     return status;
 }
 
+/* A count of each row: of this member's share, or of the whole shard. */
+static trm_checkpoint_part part_of(const trm_search *search, const char *name, int64_t *counts, bool whole)
+{
+    const trm_rows *rows = search->askers;
+    int64_t from = 0, to = rows->count;
+    if (!whole)
+        trm_share(rows->count, rows->member, rows->replicate, &from, &to);
+    return (trm_checkpoint_part){name, rows->total, rows->first + from, to - from, counts + from};
+}
+
+static const char name_of_own[] = "radius own", name_of_others[] = "radius others",
+                  name_of_counted[] = "radius counted";
+
+/* Did an earlier run end the counting? The same on all ranks. */
+static bool was_counted(const trm_search *search)
+{
+    const trm_checkpoint *place = search->run->checkpoint;
+    return place != NULL && place->resumes && place->size(place->context, name_of_counted) >= 0;
+}
+
+/* Takes what it counted. Collective. */
+static trm_status take_counted(trm_search *search, trm_radius_summary *summary, trm_error *err)
+{
+    const trm_checkpoint *place = search->run->checkpoint;
+    const trm_checkpoint_part part[PARTS] = {
+        [PART_OWN] = part_of(search, name_of_own, search->own, true),
+        [PART_OTHERS] = part_of(search, name_of_others, search->others, true),
+        [PART_COUNTED] = {name_of_counted, COUNTED_WORDS, 0, COUNTED_WORDS, search->counted}};
+    const trm_status status = place->load(place->context, TRM_CHECKPOINT_STATE, PARTS, part, err);
+    const trm_rows *rows = search->askers;
+    summary->ask.rows = rows->total;
+    summary->ask.ignored = rows->store_rows - rows->total;
+    summary->ask.classes = search->rows->by_id ? 0 : search->rows->classes;
+    summary->ask.elements = summary->ask.reused = search->counted[COUNTED_ELEMENTS];
+    summary->ask.survivors = search->counted[COUNTED_SURVIVORS];
+    summary->ask.float64 = search->counted[COUNTED_FLOAT64];
+    return status;
+}
+
+/* Collective. */
+static trm_status count_now(trm_search *search, trm_radius_summary *summary, trm_error *err)
+{
+    const trm_status status =
+        trm_asking_run(search->asking, take_counts, search, search->counted, &summary->ask, err);
+    search->counted[COUNTED_ELEMENTS] = summary->ask.elements;
+    search->counted[COUNTED_SURVIVORS] = summary->ask.survivors;
+    search->counted[COUNTED_FLOAT64] = summary->ask.float64;
+    return status;
+}
+
+static void set_parts(trm_search *search)
+{
+    search->part[PART_OWN] = part_of(search, name_of_own, search->own, false);
+    search->part[PART_OTHERS] = part_of(search, name_of_others, search->others, false);
+    search->part[PART_COUNTED] = (trm_checkpoint_part){
+        name_of_counted, COUNTED_WORDS, 0, search->run->rank == 0 ? COUNTED_WORDS : 0, search->counted};
+}
+
 trm_status trm_search_count(trm_search *search, trm_radius_summary *summary, trm_error *err)
 {
-    int64_t tally[TRM_TALLY_WORDS];
+    const bool counted = was_counted(search);
     set_edges(search);
     trm_status status = trm_agree(search->run->comm, make_counts(search, err), err);
     if (status == TRM_OK)
-        status = trm_asking_run(search->asking, take_counts, search, tally, &summary->ask, err);
+        status = counted ? take_counted(search, summary, err) : count_now(search, summary, err);
     if (status != TRM_OK)
         return status;
-    take_tally(search, tally, summary);
+    take_tally(search, search->counted, summary);
+    set_parts(search);
     status = trm_ids_create(search->run->comm, search->askers, search->own, search->others, search->place,
                             &search->ids, err);
     if (status != TRM_OK)
         return status;
     trm_ids_count(&search->ids, summary);
-    return lists(search) ? plan_list(search, summary, err) : TRM_OK;
+    return lists(search) ? plan_list(search, !counted, summary, err) : TRM_OK;
 }
 
 /* ---- listing ---- */
@@ -419,6 +489,10 @@ static void add_summary(trm_ask_summary *into, const trm_ask_summary *more)
     into->compute_s += more->compute_s;
     into->wait_s += more->wait_s;
     into->panels = more->panels;
+    for (int c = 0; c < TRM_CHAINS; c++) { /* the same chains */
+        into->chains[c].elements += more->chains[c].elements;
+        into->chains[c].ns = more->chains[c].ns > 0.0 ? more->chains[c].ns : into->chains[c].ns;
+    }
 }
 
 trm_status trm_search_list(trm_search *search, trm_radius_fn take, void *context, trm_radius_summary *summary,

@@ -19,9 +19,10 @@ enum {
     RECTANGLE_WORDS = 4,
     PLACES_WORDS = 2,
     TRIPLET_WORDS = 7,
-    OWN_PARTS = 2
+    OWN_PARTS = 2,
+    EXTRAS = 3
 };
-enum { PARTS_MAX = 5 + 2 * TRM_FIELDS + OWN_PARTS };
+enum { PARTS_MAX = 5 + 2 * TRM_FIELDS + OWN_PARTS + EXTRAS };
 
 /* ---- arrays over anchors ---- */
 
@@ -198,6 +199,8 @@ static trm_status save_with(trm_mine_checkpoint *checkpoint, const trm_done *don
         parts += parts_of(checkpoint, checkpoint->panel->negatives, TRM_FIELD_FOUND, false, part + parts);
     for (int i = 0; i < owns; i++)
         part[parts++] = own[i];
+    for (int i = 0; i < checkpoint->extras && i < EXTRAS; i++)
+        part[parts++] = checkpoint->extra[i];
     status = run->checkpoint->save(run->checkpoint->context, parts, part, stop, err);
     free_lists(&lists);
     return status;
@@ -359,16 +362,33 @@ void trm_mine_checkpoint_init_without(trm_mine_checkpoint *checkpoint, trm_ancho
         (trm_mine_checkpoint){.anchors = anchors, .sweep = sweep, .counts = counts, .name = "negatives"};
 }
 
-trm_status trm_mine_checkpoint_init(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
-                                    trm_sweep_counts *counts, trm_totals totals, trm_error *err)
+static bool has_place(const trm_mine_checkpoint *checkpoint)
+{
+    const trm_checkpoint *place = checkpoint->anchors->run->checkpoint;
+    return place != NULL && place->save != NULL;
+}
+
+void trm_mine_checkpoint_init_anew(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
+                                   trm_sweep_counts *counts, trm_totals totals)
 {
     trm_mine_checkpoint_init_without(checkpoint, anchors, sweep, counts);
     checkpoint->totals = totals;
-    const trm_checkpoint *place = anchors->run->checkpoint;
-    if (place == NULL || place->save == NULL)
-        return TRM_OK;
-    trm_sweep_on_save(sweep, save, checkpoint);
-    checkpoint->resumes = place->resumes;
+    if (has_place(checkpoint))
+        trm_sweep_on_save(sweep, save, checkpoint);
+}
+
+trm_status trm_mine_checkpoint_save(trm_mine_checkpoint *checkpoint, trm_error *err)
+{
+    const trm_done none = {0};
+    checkpoint->phase = TRM_PHASE_NEGATIVES;
+    return has_place(checkpoint) ? save_with(checkpoint, &none, 0, NULL, false, err) : TRM_OK;
+}
+
+trm_status trm_mine_checkpoint_init(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
+                                    trm_sweep_counts *counts, trm_totals totals, trm_error *err)
+{
+    trm_mine_checkpoint_init_anew(checkpoint, anchors, sweep, counts, totals);
+    checkpoint->resumes = has_place(checkpoint) && anchors->run->checkpoint->resumes;
     return checkpoint->resumes ? take_place(checkpoint, err) : TRM_OK;
 }
 

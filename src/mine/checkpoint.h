@@ -48,6 +48,9 @@ typedef struct trm_mine_checkpoint {
     trm_mine_phase resume_phase;
     int64_t pieces; /* panels whose triplets were set aside */
     int64_t reused; /* elements of that run's tiles; on rank 0 */
+    /* parts of the caller's own that each state has, too; borrowed */
+    int extras;
+    const trm_checkpoint_part *extra;
 } trm_mine_checkpoint;
 
 /* Sets up, takes the place and the totals of an earlier run where there is one, after which anchors are
@@ -56,6 +59,14 @@ typedef struct trm_mine_checkpoint {
 trm_status trm_mine_checkpoint_init(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
                                     trm_sweep_counts *counts, trm_totals totals,
                                     trm_error *err) TRM_MUST_CHECK;
+
+/* The same for a job that was something else before: it goes on from nothing, even where there is an earlier run. Not
+ * collective. */
+void trm_mine_checkpoint_init_anew(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,
+                                   trm_sweep_counts *counts, trm_totals totals);
+/* Saves the state of the open panel, before anything of it is set aside, where there is a place that keeps. Collective. Errors: those
+ * of that place. */
+trm_status trm_mine_checkpoint_save(trm_mine_checkpoint *checkpoint, trm_error *err) TRM_MUST_CHECK;
 
 /* The same for a job that is not kept: a stop ends it. Not collective. */
 void trm_mine_checkpoint_init_without(trm_mine_checkpoint *checkpoint, trm_anchors *anchors, trm_sweep *sweep,

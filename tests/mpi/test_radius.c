@@ -2,10 +2,12 @@
  * are distances of the store, on any ranks, threads, tiles, kernels and panels. And long chains, whose rows are found on all ranks. */
 #include "base/hash_sum.h"
 #include "rows/rows.h"
+#include "rows/run.h"
 #include "support/mined.h"
 #include "support/random_store.h"
 #include "support/reference.h"
 #include "support/rounds.h"
+#include "support/saver.h"
 #include "support/scratch.h"
 #include "trimine/radius.h"
 
@@ -432,6 +434,160 @@ static void test_chains(void **state)
     assert_true(everywhere(good));
 }
 
+/* ---- stopped, and gone on with ---- */
+
+enum { ROWS = 330, DIM = 5, QUERIES = 130, STOPS = 90 };
+
+/* How a job runs; q: on the first so many ranks. */
+typedef struct way {
+    int q, replicate, threads;
+    int64_t limit; /* bytes a rank; 0: none */
+    bool two_sets, resumes;
+} way;
+
+typedef struct outcome {
+    trm_status status;
+    trm_error err;
+    trm_radius_summary summary;
+    int64_t came, sum; /* pairs; a sum of their places and ids, which is in no order */
+    int64_t of_rows;   /* the same of rows and groups */
+} outcome;
+
+/* A trm_radius_fn. */
+static trm_status add_pairs(void *context, const trm_radius_pairs *pairs, trm_error *err)
+{
+    outcome *o = context;
+    (void)err;
+    o->came += pairs->count;
+    for (int64_t i = 0; i < pairs->count; i++)
+        o->sum += pairs->place[i] * 7 + pairs->a[i] * 100003 + pairs->b[i];
+    return TRM_OK;
+}
+
+/* A trm_radius_rows_fn. */
+static trm_status add_rows(void *context, const trm_radius_rows *rows, trm_error *err)
+{
+    outcome *o = context;
+    (void)err;
+    for (int64_t i = 0; i < rows->count; i++)
+        o->of_rows +=
+            (rows->first + i) * 31 * rows->near[i] + (rows->group != NULL ? rows->group[i] * 13 : 0);
+    return TRM_OK;
+}
+
+static trm_status bring(const radius_case *c, trm_run *run, const way *h, int64_t from, int64_t to,
+                        const trm_rows *store, trm_rows **rows, trm_error *err)
+{
+    const int64_t first = from + (to - from) * rank / h->q,
+                  count = from + (to - from) * (rank + 1) / h->q - first;
+    const float *x = c->store.embeddings + first * DIM;
+    const int64_t *label = c->store.labels + first;
+    return store == NULL ? trm_rows_create(run, count, DIM, x, label, 0, NULL, rows, err)
+                         : trm_rows_create_queries(run, store, count, x, label, rows, err);
+}
+
+static void run_on(MPI_Comm comm, const radius_case *c, const way *h, saver *k, outcome *o)
+{
+    trm_run *run = NULL;
+    trm_rows *rows = NULL, *queries = NULL;
+    trm_run_options run_options;
+    trm_radius_options options = c->options;
+    trm_run_options_init(&run_options);
+    run_options.threads = h->threads;
+    run_options.tile = 32;
+    run_options.replicate = h->q % h->replicate == 0 ? h->replicate : 1;
+    run_options.checkpoint = &k->checkpoint;
+    options.list = true;
+    run_options.mem_per_rank = h->limit;
+    options.groups = !h->two_sets;
+    if (h->resumes)
+        o->status = saver_open(k, &o->err);
+    if (o->status == TRM_OK)
+        o->status = trm_run_create(comm, &run_options, &run, &o->err);
+    if (o->status == TRM_OK)
+        o->status = bring(c, run, h, h->two_sets ? QUERIES : 0, ROWS, NULL, &rows, &o->err);
+    if (o->status == TRM_OK && h->two_sets)
+        o->status = bring(c, run, h, 0, QUERIES, rows, &queries, &o->err);
+    options.queries = queries;
+    if (o->status == TRM_OK)
+        o->status = trm_radius(run, rows, &options, add_pairs, add_rows, o, &o->summary, &o->err);
+    trm_rows_destroy(&queries);
+    trm_rows_destroy(&rows);
+    trm_run_destroy(&run);
+    MPI_Allreduce(MPI_IN_PLACE, &o->came, 3, MPI_INT64_T, MPI_SUM, comm);
+}
+
+/* Stopped by the last rank at its unit at; NULL path: nothing is kept. Collective on all ranks. */
+static outcome run_job(const radius_case *c, const way *h, int at, const char *path, int *pieces)
+{
+    outcome o = {.status = TRM_OK, .err = TRM_ERROR_INIT};
+    MPI_Comm comm;
+    MPI_Comm_split(MPI_COMM_WORLD, rank < h->q ? 0 : MPI_UNDEFINED, rank, &comm);
+    if (comm != MPI_COMM_NULL) {
+        saver k;
+        json_t *options = json_pack("{s:s}", "name", "radius");
+        saver_begin(&k, comm, path, (trm_checkpoint_job){"radius", "1", options, ROWS, DIM, "f", 1});
+        saver_wish(&k, rank == h->q - 1 ? at : SAVER_NEVER, TRM_WISH_STOP);
+        k.checkpoint.resumes = h->resumes;
+        run_on(comm, c, h, &k, &o);
+        *pieces += k.pieces;
+        saver_end(&k);
+        json_decref(options);
+        MPI_Comm_free(&comm);
+    }
+    MPI_Bcast(&o, (int)sizeof o, MPI_BYTE, 0, MPI_COMM_WORLD);
+    MPI_Bcast(pieces, 1, MPI_INT, 0, MPI_COMM_WORLD);
+    return o;
+}
+
+/* Stops it again and again, each time on other ranks, teams and threads, until it ends: in panels first, where `panels` says
+ * so, of which one at least is finished then. */
+static bool goes_on(const radius_case *c, bool two_sets, bool panels)
+{
+    const way whole = {1, 1, 1, 0, two_sets, false};
+    int stops = 0, pieces = 0;
+    const outcome want = run_job(c, &whole, SAVER_NEVER, NULL, &pieces);
+    const int64_t tight = want.summary.ask.memory_bytes - want.summary.pairs * 12;
+    outcome got = {.status = TRM_ERR_STOPPED};
+    for (int i = 0; got.status == TRM_ERR_STOPPED && i < STOPS; i++) {
+        const way part = {1 + i % ranks, 1 + i % 2, 1 + i % 2, panels && i == 0 ? tight : 0, two_sets, i > 0};
+        const int at = !panels ? 1 + i / 2 : i == 0 ? (two_sets ? 40 : 80) : 3 + i;
+        got = run_job(c, &part, at, in_folder("radius.checkpoint"), &pieces);
+        stops += got.status == TRM_ERR_STOPPED;
+    }
+    const bool good = got.status == TRM_OK && stops > (panels ? 0 : 2) && panels == (pieces > 0) &&
+                      got.came == want.summary.pairs && got.sum == want.sum && got.of_rows == want.of_rows &&
+                      got.summary.ask.reused > 0 && got.summary.pairs == want.summary.pairs &&
+                      strcmp(got.summary.result_hash, want.summary.result_hash) == 0 &&
+                      memcmp(got.summary.bin, want.summary.bin, sizeof want.summary.bin) == 0;
+    if (!good && rank == 0)
+        fprintf(stderr,
+                "  two sets %d, panels %d: %d stops, %d pieces, %lld of %lld pairs, reused %lld: %s\n",
+                two_sets, panels, stops, pieces, (long long)got.came, (long long)want.summary.pairs,
+                (long long)got.summary.ask.reused, got.status == TRM_OK ? "ended" : got.err.text);
+    return good;
+}
+
+static void test_goes_on_elsewhere(void **state)
+{
+    (void)state;
+    static float x[ROWS * DIM];
+    static int64_t label[ROWS];
+    test_random random = {31};
+    for (int64_t i = 0; i < ROWS * DIM; i++)
+        x[i] = (float)test_random_below(&random, 9) * 0.25F;
+    for (int64_t i = 0; i < ROWS; i++)
+        label[i] = test_random_below(&random, 4);
+    radius_case c = {.store = {.rows = ROWS, .dim = DIM, .embeddings = x, .labels = label}};
+    trm_radius_options_init(&c.options);
+    c.options.radius = 1.5;
+    bool good = true;
+    for (int two = 0; two < 2; two++)
+        for (int panels = 0; panels < 2; panels++)
+            good = everywhere(goes_on(&c, two, panels)) && good;
+    assert_true(good);
+}
+
 /* ---- refusals ---- */
 
 static trm_status refused(void (*change)(trm_radius_options *options), trm_error *err)
@@ -535,6 +691,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_cases),
         cmocka_unit_test(test_chains),
+        cmocka_unit_test_setup_teardown(test_goes_on_elsewhere, make_folder, remove_folder),
         cmocka_unit_test(test_refusals),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
