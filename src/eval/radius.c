@@ -445,14 +445,24 @@ static trm_status hand_out(const trm_search *search, const piece *from, trm_erro
 static trm_status give(void *context, const trm_answers *answers, trm_error *err)
 {
     const trm_search *search = context;
-    int64_t all = 0;
+    int64_t all = 0, missing = 0;
     piece part;
     MPI_Comm comm = search->run->comm;
-    for (int64_t k = 0; k < answers->count; k++)
-        all += search->own[answers->row[k]];
+    for (int64_t k = 0; k < answers->count; k++) {
+        const int64_t row = answers->row[k], own = search->own[row];
+        int64_t count;
+        const trm_candidate *list = trm_within_listed(answers->state, row, &count);
+        all += own;
+        if (own > 0 && (count != own || !trm_candidate_exists(list[own - 1])))
+            missing++;
+    }
     int64_t rounds = (all + PIECE - 1) / PIECE;
     MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, comm);
-    trm_status status = trm_agree(comm, make_piece(&part, err), err);
+    trm_status status = make_piece(&part, err);
+    if (status == TRM_OK && missing > 0)
+        status =
+            trm_fail(err, TRM_ERR_INTERNAL, "%" PRId64 " rows have fewer pairs than were counted", missing);
+    status = trm_agree(comm, status, err);
     for (int64_t r = 0; r < rounds && status == TRM_OK; r++) {
         fill_piece(search, answers, &part);
         status = hand_out(search, &part, err);
