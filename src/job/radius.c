@@ -223,6 +223,9 @@ static const trm_taken takes[] = {
     TRM_TAKE(trm_ignore_table),        TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_question question = {
-    .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end, .needs_labels = needs_labels};
-const trm_job_kind trm_job_radius = {
-    .name = "radius", .takes = TRM_TAKES(takes), .check = check, .question = &question};
+    .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+const trm_job_kind trm_job_radius = {.name = "radius",
+                                     .takes = TRM_TAKES(takes),
+                                     .check = check,
+                                     .question = &question,
+                                     .needs_labels = needs_labels};

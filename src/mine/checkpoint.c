@@ -13,7 +13,7 @@
 /* The part "job": where the job was. */
 enum { JOB_LAYOUT, JOB_PHASE, JOB_PLACE, JOB_PIECES, JOB_ROWS, JOB_WORDS };
 enum {
-    LAYOUT = 5,
+    LAYOUT = 6,
     SWEEP_COUNTS = 3 + TRM_STAGES,
     COUNTS = 2 * SWEEP_COUNTS,
     RECTANGLE_WORDS = 4,

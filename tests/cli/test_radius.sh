@@ -114,7 +114,7 @@ expect "groups without a file" test "$(value "$dir/report.json" groups.count)" -
 # lists larger than the memory there is: in panels, the same file
 expect "everything" on 2 radius large.h5 -r 1e9 -o "$dir/whole.h5" --quiet --threads 1
 need=$(on 2 radius large.h5 -r 1e9 -o "$dir/again.h5" --quiet --json --threads 1 2>/dev/null | "$python" -c 'import json, sys; print(json.load(sys.stdin)["run"]["plan_bytes"])')
-on 2 radius large.h5 -r 1e9 -o "$dir/panels.h5" --json --threads 1 --mem-per-rank "$((need / 2))" >"$dir/report.json" 2>"$dir/stderr"
+on 2 radius large.h5 -r 1e9 -o "$dir/panels.h5" --json --threads 1 --mem-per-rank "$((need / 2))B" >"$dir/report.json" 2>"$dir/stderr"
 expect "with half of the memory" test $? = 0
 expect "goes in panels" test "$(value "$dir/report.json" run.panels)" -gt 1
 expect "to the same file" h5diff "$dir/whole.h5" "$dir/panels.h5"
@@ -129,7 +129,7 @@ refused "no such pairs" 64 "--among 'near'" "any same other" -- radius store.h5 
 refused "many bins" 64 "histogram" -- radius store.h5 -r 1 --histogram 65 "${o[@]}"
 refused "groups of two sets" 64 "--groups: are of one set" -- radius store.h5 -r 1 --queries queries.h5 --groups "${o[@]}"
 refused "a bound on nothing" 64 "--max-pairs goes with -o only" -- radius store.h5 -r 1 --max-pairs 3
-refused "too many pairs" 65 "radius 1e+09: 4498500 pairs, more than the 4000000 that may be listed" -- radius large.h5 -r 1e9 --max-pairs 4000000 "${o[@]}"
+refused "too many pairs" 65 "radius 1e.09: 4498500 pairs, more than the 4000000 that may be listed" -- radius large.h5 -r 1e9 --max-pairs 4000000 "${o[@]}"
 refused "labels that lack" 65 "store 'bare.h5': no dataset for the labels" -- radius bare.h5 -r 1 --among same "${o[@]}"
 refused "a zero row under cosine" 65 "row 7" -- radius zero.h5 -r 1 --metric cosine "${o[@]}"
 refused "an option of mine" 64 "'--margin'" "not an option of trimine radius" -- radius store.h5 -r 1 --margin 1 "${o[@]}"

@@ -151,6 +151,7 @@ static void every_init_sets_the_size(void **state)
     trm_store_options store;
     trm_read_options read;
     trm_knn_options knn;
+    trm_radius_options radius;
     memset(&evaluate, 1, sizeof evaluate);
     trm_mine_options_init(&mine);
     trm_loss_options_init(&loss);
@@ -160,6 +161,7 @@ static void every_init_sets_the_size(void **state)
     trm_store_options_init(&store);
     trm_read_options_init(&read);
     trm_knn_options_init(&knn);
+    trm_radius_options_init(&radius);
     assert_int_equal(mine.size, sizeof mine);
     assert_int_equal(loss.size, sizeof loss);
     assert_int_equal(evaluate.size, sizeof evaluate);
@@ -173,6 +175,9 @@ static void every_init_sets_the_size(void **state)
     assert_int_equal(knn.size, sizeof knn);
     assert_true(knn.k == 10 && knn.among == TRM_AMONG_ANY && knn.metric == TRM_METRIC_SQL2 &&
                 knn.queries == NULL);
+    assert_int_equal(radius.size, sizeof radius);
+    assert_true(radius.bins == 20 && radius.max_pairs == 100000000 && !radius.list && !radius.groups &&
+                radius.radius != radius.radius && radius.queries == NULL);
     assert_true(mine.margin == 1.0 && strcmp(mine.positives, "all") == 0 &&
                 strcmp(mine.negatives, "semihard") == 0 && mine.window == TRM_WINDOW_LT);
     assert_memory_equal(&evaluate.mine, &mine, sizeof mine);
