@@ -20,9 +20,8 @@ static void operation(void *from, void *into, int *count, MPI_Datatype *type)
 
 void trm_merge_slots(MPI_Comm comm, const trm_merge *merge, void *slots, int64_t rows, const int64_t *offset)
 {
-    const int64_t most =
-        (INT64_C(1) << 22) /
-        (int64_t)merge->bytes; /* slots at once, where rows allow it: MPI takes as much memory again */
+    /* slots at once, where rows allow it: MPI takes as much memory again */
+    const int64_t most = (INT64_C(1) << 22) / (int64_t)merge->bytes;
     int ranks = 0;
     MPI_Comm_size(comm, &ranks);
     if (ranks == 1)
