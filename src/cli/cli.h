@@ -114,6 +114,8 @@ void trm_report_failure(const trm_error *err);
 
 /* A job's facts, for people on stderr. */
 void trm_people_print(const trm_command *command, const json_t *facts, int verbose);
+/* Of them how much the fast arithmetic ruled out, and in detail what was left for the exact one. */
+void trm_people_certify(const json_t *facts, bool detail);
 /* A number, 0 where there is none; a text, "" where there is none; is there a value that is not null? */
 double trm_fact_real(const json_t *object, const char *key);
 int64_t trm_fact_whole(const json_t *object, const char *key);

@@ -271,9 +271,10 @@ static void print_people(const bench *b, const told *all)
     if (b->counter != NULL)
         fprintf(stderr, "cycles     %.2f a pair of rows: %.3f of the peak\n", number[CYCLES_PER_PAIR],
                 number[RATIO_IN_CYCLES]);
-    fprintf(stderr,
-            "certify    %.3g pairs, %" PRId64 " survived, %" PRId64 " decided in float64: %.1f an anchor\n",
-            (double)s->certify.elements, s->certify.survivors, s->certify.float64, all->decided);
+    json_t *facts = json_pack("{s:o, s:{s:I}}", "certify", trm_certify_json(s, trm_run_kernel(b->run)),
+                              "anchors", "total", (json_int_t)s->anchors.total);
+    trm_people_certify(facts, true);
+    json_decref(facts);
 }
 
 /* The numbers of a round, or of all. */

@@ -284,8 +284,7 @@ static void print_trials(const json_t *certify)
         fprintf(stderr, "\n");
 }
 
-/* How much the fast arithmetic ruled out, and in detail what was left for the exact one. */
-static void print_certify(const json_t *facts, bool detail)
+void trm_people_certify(const json_t *facts, bool detail)
 {
     const json_t *certify = json_object_get(facts, "certify");
     const json_t *anchors_of = json_object_get(facts, trm_fact_has(facts, "anchors") ? "anchors" : "rows");
@@ -369,7 +368,7 @@ static void print_triplets_and_loss(const json_t *facts, int verbose)
     if (set == NULL || json_is_true(json_object_get(set, "listed"))) /* else a loss of nothing */
         print_loss(facts);
     print_survey(facts);
-    print_certify(facts, verbose > 0);
+    trm_people_certify(facts, verbose > 0);
     if (packed == NULL) {
         print_run(facts);
         print_memory(json_object_get(facts, "run"));
@@ -388,7 +387,7 @@ static void print_question(const json_t *facts, void (*print)(const json_t *fact
         fprintf(stderr, "rows       %" PRId64 " asked, %" PRId64 " ignored\n", trm_fact_whole(rows, "total"),
                 trm_fact_whole(rows, "ignored"));
     print(facts);
-    print_certify(facts, verbose > 0);
+    trm_people_certify(facts, verbose > 0);
     fprintf(stderr, "time       %.2f s: read %.2f, arrange %.2f, sweep %.2f, answers %.2f, write %.2f\n",
             trm_fact_real(run, "total_s"), trm_fact_real(run, "read_s"), trm_fact_real(run, "arrange_s"),
             trm_fact_real(run, "sweep_s"), trm_fact_real(run, "answers_s"), trm_fact_real(run, "write_s"));
