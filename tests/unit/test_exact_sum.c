@@ -2,6 +2,7 @@
  * in 128-bit integers, with Shewchuk's partial sums and with cases worked out by hand. */
 #include "base/exact_sum.h"
 #include "base/random.h"
+#include "base/unit_sum.h"
 #include "support/random_store.h"
 #include "support/reference.h"
 
@@ -318,6 +319,38 @@ static void a_full_bin_does_not_overflow(void **state)
     assert_same(trm_exact_sum_value(&sum), 0.0);
 }
 
+/* The short sum of values in [0, 1] is the wide one, in any order and merged, at its bounds, too. */
+static void unit_sums_are_exact(void **state)
+{
+    test_random random = {11};
+    trm_unit_sum part[3] = {{{0}}}, backwards = {{0}};
+    double value[3000];
+    (void)state;
+    for (int i = 0; i < 3000; i++)
+        value[i] = i % 7 == 0 ? (double)(i % 2)
+                              : ldexp(0.5 + fabs((double)test_random_unit(&random)) / 2.0, -i % 98);
+    value[1] = 0x1p-98;
+    value[2] = nextafter(1.0, 0.0);
+    for (int i = 0; i < 3000; i++) {
+        trm_unit_sum_add(&part[i % 3], value[i]);
+        trm_unit_sum_add(&backwards, value[2999 - i]);
+    }
+    trm_unit_sum_merge(&part[0], &part[1]);
+    trm_unit_sum_merge(&part[0], &part[2]);
+    assert_memory_equal(&part[0], &backwards, sizeof backwards);
+    assert_same(trm_unit_sum_value(&part[0]), sum_of(value, 3000));
+    trm_unit_sum full = {{UINT64_MAX, UINT64_MAX, 0}};
+    trm_unit_sum_merge(&full, &(trm_unit_sum){{1, 0, 0}}); /* a carry through a full word */
+    assert_same(trm_unit_sum_value(&full), 0x1p-22);
+    for (int i = 0; i < 31; i++) /* 1000 values, 2^31 times each */
+        trm_unit_sum_merge(&part[1], &(trm_unit_sum){{part[1].word[0], part[1].word[1], part[1].word[2]}});
+    trm_exact_sum wide_sum;
+    trm_exact_sum_clear(&wide_sum);
+    for (int i = 1; i < 3000; i += 3)
+        trm_exact_sum_add(&wide_sum, ldexp(value[i], 31));
+    assert_same(trm_exact_sum_value(&wide_sum), trm_unit_sum_value(&part[1]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +369,7 @@ int main(void)
         cmocka_unit_test(millions_of_additions_do_not_overflow),
         cmocka_unit_test(bins_hold_the_same_sum),
         cmocka_unit_test(a_full_bin_does_not_overflow),
+        cmocka_unit_test(unit_sums_are_exact),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

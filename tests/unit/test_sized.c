@@ -151,6 +151,7 @@ static void every_init_sets_the_size(void **state)
     trm_store_options store;
     trm_read_options read;
     trm_knn_options knn;
+    trm_eval_options eval;
     trm_radius_options radius;
     memset(&evaluate, 1, sizeof evaluate);
     trm_mine_options_init(&mine);
@@ -161,6 +162,7 @@ static void every_init_sets_the_size(void **state)
     trm_store_options_init(&store);
     trm_read_options_init(&read);
     trm_knn_options_init(&knn);
+    trm_eval_options_init(&eval);
     trm_radius_options_init(&radius);
     assert_int_equal(mine.size, sizeof mine);
     assert_int_equal(loss.size, sizeof loss);
@@ -175,6 +177,10 @@ static void every_init_sets_the_size(void **state)
     assert_int_equal(knn.size, sizeof knn);
     assert_true(knn.k == 10 && knn.among == TRM_AMONG_ANY && knn.metric == TRM_METRIC_SQL2 &&
                 knn.queries == NULL);
+    assert_int_equal(eval.size, sizeof eval);
+    assert_string_equal(eval.at, "1,5,10,100");
+    assert_string_equal(eval.metrics, "all");
+    assert_true(!eval.all_ranks && !eval.per_class && eval.queries == NULL && eval.pairs == NULL);
     assert_int_equal(radius.size, sizeof radius);
     assert_true(radius.bins == 20 && radius.max_pairs == 100000000 && !radius.list && !radius.groups &&
                 radius.radius != radius.radius && radius.queries == NULL);
