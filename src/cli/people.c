@@ -246,14 +246,16 @@ static void print_survey(const json_t *facts)
 /* ---- how it ran ---- */
 
 /* The kernels that most pairs went through. */
-static void print_chains(const json_t *certify, double elements)
+static void print_chains(const json_t *certify)
 {
     const json_t *chain;
     size_t i;
     const char *between = "";
+    double all = 0.0; /* not what an earlier run compared */
+    json_array_foreach(json_object_get(certify, "chains"), i, chain) all += trm_fact_real(chain, "elements");
     json_array_foreach(json_object_get(certify, "chains"), i, chain)
     {
-        const double share = trm_fact_real(chain, "elements") / elements;
+        const double share = trm_fact_real(chain, "elements") / (all > 0.0 ? all : 1.0);
         if (share < 0.005)
             continue;
         if (share > 0.995)
@@ -292,7 +294,7 @@ void trm_people_certify(const json_t *facts, bool detail)
     if (!(elements > 0.0))
         return;
     fprintf(stderr, "certify    %.3g pairs of rows compared by ", elements);
-    print_chains(certify, elements);
+    print_chains(certify);
     fprintf(stderr, ", all but %.3g %% ruled out\n", 100.0 * trm_fact_real(certify, "survivors") / elements);
     if (detail)
         print_trials(certify);

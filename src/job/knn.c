@@ -171,6 +171,11 @@ static bool needs_labels(const trm_settings *settings)
     return settings->knn.among != TRM_AMONG_ANY;
 }
 
+static trm_among *among(trm_settings *settings)
+{
+    return &settings->knn.among;
+}
+
 static const trm_taken takes[] = {
     TRM_TAKE(trm_output_table),        TRM_TAKE(trm_overwrite_table),
     TRM_TAKE(trm_checkpoint_table),    TRM_TAKE(trm_dataset_table),
@@ -180,5 +185,8 @@ static const trm_taken takes[] = {
 };
 static const trm_job_question question = {
     .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
-const trm_job_kind trm_job_knn = {
-    .name = "knn", .takes = TRM_TAKES(takes), .question = &question, .needs_labels = needs_labels};
+const trm_job_kind trm_job_knn = {.name = "knn",
+                                  .takes = TRM_TAKES(takes),
+                                  .question = &question,
+                                  .needs_labels = needs_labels,
+                                  .among = among};

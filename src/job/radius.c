@@ -215,6 +215,11 @@ static trm_status check(const trm_settings *settings, trm_error *err)
     return TRM_OK;
 }
 
+static trm_among *among(trm_settings *settings)
+{
+    return &settings->radius.among;
+}
+
 static const trm_taken takes[] = {
     TRM_TAKE(trm_output_table),        TRM_TAKE(trm_overwrite_table),
     TRM_TAKE(trm_checkpoint_table),    TRM_TAKE(trm_dataset_table),
@@ -228,4 +233,5 @@ const trm_job_kind trm_job_radius = {.name = "radius",
                                      .takes = TRM_TAKES(takes),
                                      .check = check,
                                      .question = &question,
-                                     .needs_labels = needs_labels};
+                                     .needs_labels = needs_labels,
+                                     .among = among};

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "eval/among.h"
 #include "loss/options.h"
 #include "loss/term.h"
 #include "mine/negatives.h"
@@ -325,8 +326,22 @@ static trm_status take_preset(trm_settings *settings, trm_error *err)
     return status;
 }
 
+/* --labels any, same or other is --among; any other value is a dataset, whose path may begin with a '/'. */
+static void take_among(trm_settings *settings)
+{
+    for (int i = 0; i < trm_among_words.count && settings->store.labels != NULL; i++) {
+        const trm_word *word = trm_word_at(&trm_among_words, i);
+        if (strcmp(settings->store.labels, word->name) == 0) {
+            *settings->kind->among(settings) = (trm_among)word->value;
+            settings->store.labels = NULL;
+        }
+    }
+}
+
 void trm_settings_settle(trm_settings *settings)
 {
+    if (settings->kind != NULL && settings->kind->among != NULL)
+        take_among(settings);
     const bool margin_given = !isnan(settings->mine.margin);
     if (!margin_given)
         settings->mine.margin = trm_metric_default_margin(settings->mine.metric);

@@ -25,6 +25,8 @@ typedef struct trm_job_kind {
     const trm_job_question *question;    /* it is one (inner.h); NULL: it mines, or evaluates a loss */
     bool (*needs_labels)(
         const trm_settings *settings); /* NULL: always; else it may do without where it says no */
+    /* Of a question that is asked among some rows: where that is. Then --labels may say so, too: any, same or other. */
+    trm_among *(*among)(trm_settings *settings);
 } trm_job_kind;
 extern const trm_job_kind *const trm_job_kinds[];                    /* NULL-terminated */
 extern const trm_job_kind trm_job_knn, trm_job_eval, trm_job_radius; /* those with a file of their own */

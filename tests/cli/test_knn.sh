@@ -80,6 +80,8 @@ done
 for among in any same other; do
     expect "queries, $among" on 2 knn store.h5 --queries queries.h5 --among $among -k 70 -o "$dir/two.h5" --overwrite --quiet
     check "$dir/two.h5" store.h5 queries.h5 70 $among -
+    expect "--labels says among which, too" on 2 knn store.h5 --queries queries.h5 --labels $among -k 70 -o "$dir/labels.h5" --overwrite --quiet
+    check "$dir/labels.h5" store.h5 queries.h5 70 $among -
     expect "longer than the store, $among" on 3 knn store.h5 --among $among -k 401 -o "$dir/long.h5" --overwrite --quiet
     check "$dir/long.h5" store.h5 - 401 $among -
     expect "some ignored, $among" on 2 knn store.h5 --among $among -k 3 --ignore-label 2 -o "$dir/some.h5" --overwrite --quiet

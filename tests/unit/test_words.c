@@ -60,7 +60,7 @@ static const struct {
     {"mine s.h5 -x", "^'-x': unknown option"},
     {"mine s.h5 --", "^$"},
     {"mine s.h5 --loss mined", "^'--loss': not an option of trimine mine, but of: loss$"},
-    {"synth s.h5 --metric l2", "^'--metric': not an option of trimine synth, but of: mine loss bench$"},
+    {"synth s.h5 --metric l2", "^'--metric': not an option of trimine synth, but of: mine loss knn eval radius bench$"},
     {"mine s.h5 --margin", "^'--margin': needs a value: --margin M$"},
     {"mine s.h5 --metric --soft", "^'--metric': needs a value"},
     {"mine s.h5 -o", "^'--output': needs a value: --output FILE$"},
