@@ -33,7 +33,8 @@ tell() {
 tell mine '### `trimine mine' '### `trimine loss'
 tell loss '### `trimine loss' '### `trimine knn'
 tell knn '### `trimine knn' '### `trimine eval'
-tell eval '### `trimine eval' '### The others'
+tell eval '### `trimine eval' '### `trimine radius'
+tell radius '### `trimine radius' '### The others'
 for command in bench synth info; do
     grep -E "^\| \`trimine $command " "$readme" | grep -oE -e '--[a-z][a-z-]+' | sort -u >"$dir/options"
     knows "$command"
