@@ -516,10 +516,11 @@ trm_status trm_search_list(trm_search *search, trm_radius_fn take, void *context
     search->context = context;
     if (search->options.groups)
         status = trm_groups_create(search->run->comm, search->askers->store_rows, &search->groups, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && summary->pairs > 0) {
         status = trm_asking_run(search->asking, give, search, NULL, &ask, err);
-    if (status == TRM_OK)
-        add_summary(&summary->ask, &ask);
+        if (status == TRM_OK)
+            add_summary(&summary->ask, &ask);
+    }
     trm_asking_destroy(&search->asking); /* its memory is for what follows */
     return status == TRM_OK && search->options.groups ? settle_groups(search, summary, err) : status;
 }
