@@ -180,6 +180,8 @@ static void check_all(bench *t)
         t->metric = (trm_metric)m;
         measure(t);
         for (int w = 0; w < WINDOW_KINDS; w++) {
+            if (t->dim > 100 && w != AT_A_DISTANCE && w != MIXED)
+                continue; /* the others are about windows, not about dimensions */
             for (int i = 0; i < ROWS; i++)
                 set_window(t, i, (windows)w);
             for (int k = 0; trm_kernel_at(k) != NULL; k++) {
