@@ -62,6 +62,7 @@ clang-format           the code's layout
 LIST
     cross) cat <<'LIST' ;;
 gcc-aarch64-linux-gnu  compiles for 64-bit ARM
+libc6-dev-arm64-cross  its C library
 qemu-user              runs what it made
 LIST
     valgrind) cat <<'LIST' ;;

@@ -51,7 +51,7 @@
 #include <math.h>
 #include <string.h>
 
-/* A kernel of lower precision goes in front of fp32; "auto" takes the first that is available. */
+/* The first that is available is what a sweep begins with that may choose. */
 static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas, &trm_kernel_prefix,
                                           &trm_kernel_int8, &trm_kernel_float64};
 enum { KERNELS = sizeof table / sizeof table[0] };

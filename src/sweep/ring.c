@@ -99,11 +99,11 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         passed++;
     if (passed > first + ring->trials) {
         bool changed;
+        trm_error lack = TRM_ERROR_INIT; /* of memory: then there is no trial */
         ring->trials = passed - first;
-        trm_ring_must(ring,
-                      trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), &changed, err),
-                      err);
-        if (changed) {
+        if (trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), &changed, &lack) ==
+                TRM_OK &&
+            changed) {
             pack_anew(ring, tiles->a, err);
             if (tiles->b != tiles->a)
                 pack_anew(ring, tiles->b, err);
