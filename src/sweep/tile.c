@@ -381,7 +381,8 @@ static void mark_in_windows(const trm_side *side, int64_t first, int64_t rows, t
     }
     for (int64_t k = 0; k < worker->work->count; k++) {
         const int64_t i = wanting_row(&survivors[k], mark) - first;
-        if ((double)survivors[k].lo > worker->hi[i] || (double)survivors[k].hi < worker->lo[i])
+        const bool none = worker->lo[i] > worker->hi[i]; /* whatever the bounds: they may be infinite, too */
+        if (none || (double)survivors[k].lo > worker->hi[i] || (double)survivors[k].hi < worker->lo[i])
             worker->wanted[k] &= (uint8_t)~mark; /* what can't be compared is wanted */
     }
 }
