@@ -449,7 +449,7 @@ typedef struct packed {
 static packed pack_all(bench *t, const trm_kernel *kernel)
 {
     const trm_map map = {.metric = t->metric, .dim = t->dim, .scale = 0x1p-4};
-    packed p = {NULL};
+    packed p = {.a = NULL};
     assert_int_equal(trm_block_create(kernel, &map, A_ROWS, &p.a, NULL), TRM_OK);
     assert_int_equal(trm_block_create(kernel, &map, B_ROWS, &p.b, NULL), TRM_OK);
     assert_int_equal(trm_bounds_create(A_ROWS, &p.wa, NULL), TRM_OK);
