@@ -541,6 +541,7 @@ static void only_pairs_that_fit_survive(void **state)
             unpack(&p);
         }
     }
+    trm_basis_destroy(&t->basis);
     free(t->x);
     free(t);
 }
@@ -574,6 +575,7 @@ static void the_driver_takes_any_number_of_columns_and_the_near_bound_alone(void
         p.a->map.dim = p.b->map.dim = DIMS;
         unpack(&p);
     }
+    trm_basis_destroy(&t->basis);
     free(t->x);
     free(t);
 }
