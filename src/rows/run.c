@@ -89,7 +89,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->kernel = trm_kernel_find(options->kernel);
     made->chooses = strcmp(options->kernel, "auto") == 0;
-    made->trial_share = 0.02;
+    made->trial_share = 0.04;
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
     made->checkpoint = options->checkpoint;

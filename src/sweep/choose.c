@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Rows of a small tile; small tiles; times that each is timed, of which the shortest counts. */
-enum { LENGTH = 96, TILES = 8, ROUNDS = 2, DISTANCES = 64 };
+enum { LENGTH = 96, TILES = 4, ROUNDS = 2, DISTANCES = 64 };
 /* Another chain has to be so much cheaper, because a trial may be off by a little. */
 static const double worth_changing = 0.93;
 
@@ -332,6 +332,23 @@ static int choose(const trm_chooser *chooser, double rows, double left)
     return best;
 }
 
+/* A chain that takes several times what another does is not tried again in this sweep. */
+static void note_hopeless(trm_chooser *chooser)
+{
+    const double times = 3.0;
+    double least = INFINITY;
+    for (int f = 0; f < chooser->count; f++)
+        least = chooser->ns[f] < least ? chooser->ns[f] : least;
+    for (int f = 0; f < chooser->count; f++)
+        chooser->hopeless[f] = !chooser->in_turn && chooser->ns[f] > times * least;
+}
+
+void trm_chooser_start(trm_chooser *chooser, trm_relation relation)
+{
+    chooser->chosen = chooser->last[relation];
+    memset(chooser->hopeless, 0, sizeof chooser->hopeless);
+}
+
 double trm_chooser_share(const trm_tiles *tiles)
 {
     const trm_side *a = tiles->a, *b = tiles->b;
@@ -361,8 +378,10 @@ trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double 
     if (status == TRM_OK)
         s.distance_ns = time_distance(&s);
     for (int f = 0; f < chooser->count && status == TRM_OK; f++)
-        status = try_chain(&s, &chooser->chain[f], &chooser->ns[f], &chooser->pack_ns[f], err);
+        if (!chooser->hopeless[f])
+            status = try_chain(&s, &chooser->chain[f], &chooser->ns[f], &chooser->pack_ns[f], err);
     if (status == TRM_OK) {
+        note_hopeless(chooser);
         const double rows = (double)tiles->a->count + (tiles->a == tiles->b ? 0.0 : (double)tiles->b->count);
         const int best =
             chooser->in_turn ? (chooser->chosen + 1) % chooser->count : choose(chooser, rows, left);

@@ -20,6 +20,7 @@ typedef struct trm_chooser {
     int chosen;
     int last[TRM_RELATIONS];    /* for that relation: where the next such sweep begins */
     bool in_turn;               /* for tests */
+    bool hopeless[TRM_CHAINS];  /* in the present sweep */
     double ns[TRM_CHAINS];      /* of a thread a pair, when last tried; 0: never */
     double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
 } trm_chooser;
@@ -33,6 +34,9 @@ bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm
 
 /* The chains that a run may use for rows of that map: one, or all that it may choose from. */
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map);
+
+/* Begins a sweep, with the chain that was the last for such a one. */
+void trm_chooser_start(trm_chooser *chooser, trm_relation relation);
 
 /* A block for the chosen chain. Errors: MEMORY. Owned by the caller. */
 trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,

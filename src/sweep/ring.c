@@ -52,9 +52,13 @@ static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64
     }
 }
 
-/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. */
-static const double trials_at[] = {0.0, 0.004, 0.02, 0.08, 0.3, 0.6};
-enum { TRIALS = sizeof trials_at / sizeof *trials_at };
+/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. Where a region
+ * is worth only so many trials, those are left out of which more are asked. */
+static const struct {
+    double at;
+    int cold, warm; /* from so many trials on: windows begin open, or a visitor brings what it has seen */
+} trials[] = {{0.0, 6, 1}, {0.004, 5, 6}, {0.02, 1, 4}, {0.06, 2, 3}, {0.2, 3, 2}, {0.5, 4, 5}};
+enum { TRIALS = sizeof trials / sizeof *trials };
 
 /* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
 static int trials_worth(const trm_sweep *sweep, double pairs)
@@ -93,14 +97,23 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         return to;
     const double share = trm_chooser_share(tiles);
     const int worth = trials_worth(sweep, share * pairs_from(tiles, 0));
-    const int first = TRIALS - worth; /* the early ones are left out: they say least */
-    int passed = first;
-    while (passed < TRIALS && trials_at[passed] * (double)blocks <= (double)from)
-        passed++;
-    if (passed > first + ring->trials) {
+    const bool cold = tiles->region.triangle || !tiles->one_set;
+    int64_t next = to;
+    int due = 0;
+    for (int i = 0; i < TRIALS; i++) {
+        const int64_t at = (int64_t)(trials[i].at * (double)blocks);
+        if ((cold ? trials[i].cold : trials[i].warm) > worth)
+            continue;
+        if (at > from) {
+            next = at < to ? at : to;
+            break;
+        }
+        due++;
+    }
+    if (due > ring->trials) {
         bool changed;
         trm_error lack = TRM_ERROR_INIT; /* of memory: then there is no trial */
-        ring->trials = passed - first;
+        ring->trials = due;
         if (trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), &changed, &lack) ==
                 TRM_OK &&
             changed) {
@@ -109,8 +122,7 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
                 pack_anew(ring, tiles->b, err);
         }
     }
-    const int64_t next = passed < TRIALS ? (int64_t)(trials_at[passed] * (double)blocks) + 1 : to;
-    return next < to ? next : to;
+    return next;
 }
 
 void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to,
@@ -601,7 +613,7 @@ static void begin_chain(trm_ring *ring, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
     const int before = sweep->chooser.chosen;
-    sweep->chooser.chosen = sweep->chooser.last[ring->relation];
+    trm_chooser_start(&sweep->chooser, ring->relation);
     if (sweep->chooser.chosen != before)
         trm_ring_must(ring, trm_side_pack(sweep, &sweep->own, err), err);
 }
