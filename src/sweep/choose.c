@@ -65,10 +65,11 @@ bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map)
 {
     *chooser = (trm_chooser){.in_turn = run->in_turn};
+    const bool chooses = run->chooses && map->basis != NULL; /* else no trial pays, nor is planned for */
     int first = 0;
-    for (int k = 0; run->chooses && trm_kernel_at(k) != NULL; k++) {
+    for (int k = 0; chooses && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        if (!is_candidate(run, kernel) || (kernel->needs_basis && map->basis == NULL))
+        if (!is_candidate(run, kernel))
             continue;
         if (kernel == run->kernel)
             first = chooser->count;
@@ -77,7 +78,7 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
         else
             add_widths(chooser, kernel, map->basis);
     }
-    if (!run->chooses)
+    if (!chooses)
         add(chooser, run->kernel, run->kernel->needs_basis ? map->width : 0);
     for (int r = 0; r < TRM_RELATIONS; r++)
         chooser->last[r] = first;
