@@ -72,12 +72,7 @@ static int64_t file_bytes(const trm_job *job)
 
 static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
 {
-    end(job);
-    asked *own = job->asked = trm_alloc_zero(1, sizeof *own);
-    trm_status status = own == NULL ? trm_fail_memory(err, "a job", 1, sizeof *own) : TRM_OK;
-    status = trm_agree(job->comm, status, err);
-    if (status != TRM_OK)
-        return status;
+    asked *own = job->asked;
     own->options = job->settings.eval;
     own->options.metric = job->settings.mine.metric;
     own->options.queries = job->queries.rows;
@@ -85,7 +80,8 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
     own->options.reserve = reserve + 2 * job->pairs.count * (int64_t)sizeof *job->pairs.query;
     if (job->claim != NULL)
         own->options.reserve += file_bytes(job);
-    status = trm_retrieval_create(job->run, job->base.rows, &own->options, &own->found, &own->retrieval, err);
+    const trm_status status =
+        trm_retrieval_create(job->run, job->base.rows, &own->options, &own->found, &own->retrieval, err);
     job->ask = own->found.ask;
     return status;
 }
@@ -395,6 +391,6 @@ static const trm_taken takes[] = {
     TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_question question = {
-    .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+    .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
 const trm_job_kind trm_job_eval = {
     .name = "eval", .takes = TRM_TAKES(takes), .check = check, .question = &question};

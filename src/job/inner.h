@@ -128,8 +128,8 @@ trm_status trm_job_pause(const trm_job *job, trm_error *err) TRM_MUST_CHECK;
 
 /* What such a kind has of its own; store.c, write.c and facts.c do the rest. In this order, all collective. */
 struct trm_job_question {
-    /* Plans, for the teams that are laid out: makes job->asked what is to be run (of an earlier plan it is freed). reserve:
-     * bytes of the limit that the job itself needs. Fills in panels and memory_bytes of job->ask, also where it does not fit.
+    size_t bytes; /* of job->asked, which each plan finds cleared */
+    /* Plans, for the teams that are laid out: fills in job->asked. reserve: bytes of the limit that the job itself needs. Fills in panels and memory_bytes of job->ask, also where it does not fit.
      * Errors: MEMORY, and others. */
     trm_status (*plan)(trm_job *job, int64_t reserve, trm_error *err);
     /* Asks, and begins the output (job->claim) where there is one. Fills in job->ask. */

@@ -36,12 +36,7 @@ static void end(trm_job *job)
 
 static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
 {
-    end(job);
-    asked *own = job->asked = trm_alloc_zero(1, sizeof *own);
-    trm_status status = own == NULL ? trm_fail_memory(err, "a job", 1, sizeof *own) : TRM_OK;
-    status = trm_agree(job->comm, status, err);
-    if (status != TRM_OK)
-        return status;
+    asked *own = job->asked;
     own->options = job->settings.knn;
     own->options.metric = job->settings.mine.metric;
     own->options.queries = job->queries.rows;
@@ -51,7 +46,7 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
         own->options.reserve +=
             trm_rows_file_bytes(columns_of(own, column), column, trm_job_askers(job)->total, job->ranks);
     }
-    status =
+    const trm_status status =
         trm_neighbours_create(job->run, job->base.rows, &own->options, &own->found, &own->neighbours, err);
     job->ask = own->found.ask;
     return status;
@@ -184,7 +179,7 @@ static const trm_taken takes[] = {
     TRM_TAKE(trm_ignore_table),        TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_question question = {
-    .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+    .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
 const trm_job_kind trm_job_knn = {.name = "knn",
                                   .takes = TRM_TAKES(takes),
                                   .question = &question,

@@ -2,7 +2,9 @@
 #include "job/facts.h"
 #include "job/inner.h"
 
+#include "base/alloc.h"
 #include "base/json.h"
+#include "par/agree.h"
 #include "par/exchange.h"
 
 trm_status trm_job_plan_question(trm_job *job, trm_error *err)
@@ -11,7 +13,14 @@ trm_status trm_job_plan_question(trm_job *job, trm_error *err)
     const int64_t given = job->base.batch.count + job->queries.batch.count;
     const int64_t reserve =
         given * (int64_t)sizeof *job->base.batch.labels + trm_names_bytes(&job->labels.names);
-    trm_status status = job->settings.kind->question->plan(job, reserve, err);
+    const trm_job_question *question = job->settings.kind->question;
+    question->end(job); /* of an earlier plan */
+    job->asked = trm_alloc_zero(1, question->bytes);
+    trm_status status = job->asked == NULL ? trm_fail_memory(err, "a job", 1, question->bytes) : TRM_OK;
+    status = trm_agree(job->comm, status, err);
+    if (status != TRM_OK)
+        return status;
+    status = question->plan(job, reserve, err);
     job->mined.panels = job->ask.panels; /* as the choice of teams compares them */
     job->mined.memory_bytes = job->ask.memory_bytes;
     return status;

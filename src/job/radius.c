@@ -45,18 +45,14 @@ static int64_t writing_bytes(const trm_job *job)
 
 static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
 {
-    end(job);
-    asked *own = job->asked = trm_alloc_zero(1, sizeof *own);
-    trm_status status = own == NULL ? trm_fail_memory(err, "a job", 1, sizeof *own) : TRM_OK;
-    status = trm_agree(job->comm, status, err);
-    if (status != TRM_OK)
-        return status;
+    asked *own = job->asked;
     own->options = job->settings.radius;
     own->options.metric = job->settings.mine.metric;
     own->options.queries = job->queries.rows;
     own->options.list = job->claim != NULL;
     own->options.reserve = reserve + (job->claim != NULL ? writing_bytes(job) : 0);
-    status = trm_search_create(job->run, job->base.rows, &own->options, &own->found, &own->search, err);
+    const trm_status status =
+        trm_search_create(job->run, job->base.rows, &own->options, &own->found, &own->search, err);
     job->ask = own->found.ask;
     return status;
 }
@@ -228,7 +224,7 @@ static const trm_taken takes[] = {
     TRM_TAKE(trm_ignore_table),        TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_question question = {
-    .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+    .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
 const trm_job_kind trm_job_radius = {.name = "radius",
                                      .takes = TRM_TAKES(takes),
                                      .check = check,
