@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST = 256, ITERATIONS = 2, PROBES = 64, SAMPLE = 4096, SAMPLE_FLOATS = 1 << 21, SAMPLE_LEAST = 256 };
+enum { MOST = 256, ITERATIONS = 1, PROBES = 64, SAMPLE = 2048, SAMPLE_FLOATS = 1 << 20, SAMPLE_LEAST = 256 };
 
 static const int candidates[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
 enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };

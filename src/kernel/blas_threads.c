@@ -1,6 +1,7 @@
 /* The libraries that say how many threads they use, in a table; a new one is a new row. */
 #include "kernel/blas_threads.h"
 
+#include <cblas.h>
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -102,6 +103,25 @@ void trm_blas_one_thread(void)
     takes_turns = was_built_for_one_thread();
     if (i >= 0)
         known[i].set_one(trm_blas_find(known[i].setter));
+}
+
+static void multiply(int rows, int cols, int depth, const double *a, const double *b, int stride, double beta,
+                     double *c, int c_stride)
+{
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, cols, depth, 1.0, a, stride, b, stride, beta,
+                c, c_stride);
+}
+
+void trm_blas_dgemm(int rows, int cols, int depth, const double *a, const double *b, int stride, bool add,
+                    double *c, int c_stride)
+{
+    const double beta = add ? 1.0 : 0.0;
+    if (!takes_turns) {
+        multiply(rows, cols, depth, a, b, stride, beta, c, c_stride);
+        return;
+    }
+#pragma omp critical(trimine_blas)
+    multiply(rows, cols, depth, a, b, stride, beta, c, c_stride);
 }
 
 void trm_blas_describe(char *text, size_t size)

@@ -23,6 +23,11 @@ void trm_blas_one_thread(void);
  * once trm_blas_one_thread was called. */
 bool trm_blas_takes_turns(void);
 
+/* C (rows x cols, c_stride a row) = A B', or C + A B' where add; A: rows x depth, B: cols x depth, stride a row; all
+ * row-major. Threads may call it side by side. */
+void trm_blas_dgemm(int rows, int cols, int depth, const double *a, const double *b, int stride, bool add,
+                    double *c, int c_stride);
+
 /* "OpenBLAS 0.3.21 ...", "BLIS 0.9.0", "reference BLAS"; else the library's file. Writes at most size bytes.
  */
 void trm_blas_describe(char *text, size_t size);

@@ -8,8 +8,8 @@
  * 1. <y_i,y_j> = <U'y_i, U'y_j> + <t_i, t_j> <= <U'y_i, U'y_j> + |t_i||t_j|.
  * 2. z = Q'y = H U'y, so |<z_i,z_j> - <U'y_i, U'y_j>| = |(U'y_i)'(H^2 - I) U'y_j| <= defect |y_i||y_j|, and |U'y|^2 >=
  * |z|^2 / (1 + defect) >= |z|^2 (1 - defect). |z| <= (1 + defect)|y|.
- * 3. What is packed is z^ = z + h. Each coordinate is a canonical dot, off by (D/8 + 4) w |q_k||y|, rounded once to
- * float32: |h| <= r |y| + t sqrt(d1), r = u (1 + 2^-10) + 2 sqrt(d1) (D/8 + 4) w (|q_k| <= 1 + defect; the 2 covers it).
+ * 3. What is packed is z^ = z + h. Each coordinate is a float64 dot in any order, off by D w |q_k||y|, rounded once to
+ * float32: |h| <= r |y| + t sqrt(d1), r = u (1 + 2^-10) + 2 sqrt(d1) D w (|q_k| <= 1 + defect; the 2 covers it).
  * So |<z^_i,z^_j> - <z_i,z_j>| <= 3 r |y_i||y_j| + 2 t sqrt(d1)(1 + |y_i| + |y_j|).
  * 4. |t|^2 = |y|^2 - |U'y|^2 <= n - (|z^| - |h|)^2 (1 - defect) <= n - |z^|^2 + (defect (1 + defect)^2 + 4 r) n + tiny <= n
  * - |z^|^2 + (3 defect + 4 r) n + tiny. n and |z^|^2 are summed in float64 and off by (D + d1) w n together at most, relative
@@ -19,6 +19,7 @@
  * take. With |a||b| <= (a^2 + b^2)/2: e_i = k |q_i|^2 / 2 + (defect + 3 r) n_i / 2 + tiny.
  * A product that is too large never rules a pair out by its near bound; the far bounds are left to the second stage. */
 #include "kernel/basis.h"
+#include "kernel/blas_threads.h"
 #include "kernel/fp32.h"
 #include "kernel/pairs.h"
 #include "kernel/scan.h"
@@ -27,7 +28,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 32 }; /* directions at a time: 18 KiB of stack */
+enum { CHUNK = 64, DEPTH = 64 }; /* directions and coordinates at a time: 92 KiB of stack */
 
 static bool available(void)
 {
@@ -41,18 +42,36 @@ static int columns(int dim, int width)
     return width + 1;
 }
 
+/* Rows to directions [first, first + width) of the basis, in float64: z, row-major, CHUNK a row. Zeros for the rows past
+ * count: a row's coordinates then don't depend on how many rows its group has. */
+static void turn(const trm_block *block, int64_t row, int count, int first, int width, double *z)
+{
+    const int dim = block->map.dim;
+    const float *x = block->mapped + row * dim, *q = block->map.basis->direction + (int64_t)first * dim;
+    double y[TRM_TILE_ALIGN * DEPTH], direction[CHUNK * DEPTH];
+    memset(y, 0, sizeof y);
+    for (int from = 0; from < dim; from += DEPTH) {
+        const int depth = dim - from < DEPTH ? dim - from : DEPTH;
+        for (int i = 0; i < count; i++)
+            for (int k = 0; k < depth; k++)
+                y[i * DEPTH + k] = (double)x[(int64_t)i * dim + from + k];
+        for (int i = 0; i < width; i++)
+            for (int k = 0; k < depth; k++)
+                direction[i * DEPTH + k] = (double)q[(int64_t)i * dim + from + k];
+        trm_blas_dgemm(TRM_TILE_ALIGN, width, depth, y, direction, DEPTH, from > 0, z, CHUNK);
+    }
+}
+
 /* Packs the leading coordinates of a group of rows; gives |z^|^2 of each. */
 static void pack_coordinates(trm_block *block, int64_t row, int count, double *length2)
 {
     const trm_map *map = &block->map;
-    const int dim = map->dim;
     double z[TRM_TILE_ALIGN * CHUNK];
     float chunk[TRM_TILE_ALIGN * CHUNK];
     memset(chunk, 0, sizeof chunk);
     for (int first = 0; first < map->width; first += CHUNK) {
         const int width = map->width - first < CHUNK ? map->width - first : CHUNK;
-        trm_dot_tile(block->mapped + row * dim, count, map->basis->direction + (int64_t)first * dim, width,
-                     dim, z, CHUNK);
+        turn(block, row, count, first, width, z);
         for (int i = 0; i < count; i++)
             for (int k = 0; k < width; k++) {
                 const float value = (float)z[i * CHUNK + k];
@@ -66,7 +85,7 @@ static void pack_coordinates(trm_block *block, int64_t row, int count, double *l
 static void encode(trm_block *block, int64_t row, int count, const double *n, double *error)
 {
     const double dim = block->map.dim, width = block->map.width, defect = block->map.basis->defect;
-    const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * (dim / 8.0 + 4.0) * 0x1p-53;
+    const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * dim * 0x1p-53;
     const double k = defect < 0.5 ? trm_float_dot_radius(block->columns) : INFINITY;
     double length2[TRM_TILE_ALIGN] = {0.0};
     float rest[TRM_TILE_ALIGN] = {0.0F};

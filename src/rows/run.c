@@ -34,9 +34,17 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     if (options->kernel == NULL || trm_kernel_find(options->kernel) == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU",
                         options->kernel != NULL ? options->kernel : "");
-    if (strcmp(trm_kernel_find(options->kernel)->name, "blas") == 0)
-        return trm_blas_check_core(err);
-    return TRM_OK;
+    const trm_kernel *kernel = trm_kernel_find(options->kernel);
+    return strcmp(kernel->name, "blas") == 0 || kernel->needs_basis ? trm_blas_check_core(err) : TRM_OK;
+}
+
+/* Can BLAS be used, and by all threads at once, on all ranks? */
+static bool may_use_blas(MPI_Comm comm)
+{
+    trm_error err = TRM_ERROR_INIT;
+    int may = !trm_blas_takes_turns() && trm_blas_check_core(&err) == TRM_OK;
+    MPI_Allreduce(MPI_IN_PLACE, &may, 1, MPI_INT, MPI_MIN, comm);
+    return may != 0;
 }
 
 trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run **run, trm_error *err)
@@ -87,13 +95,14 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     MPI_Allreduce(MPI_IN_PLACE, &made->free_memory, 1, MPI_INT64_T, MPI_MIN, made->comm);
     made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
+    trm_blas_one_thread();
     made->kernel = trm_kernel_find(options->kernel);
     made->chooses = strcmp(options->kernel, "auto") == 0;
     made->trial_share = 0.04;
+    made->may_use_blas = may_use_blas(made->comm);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
     made->checkpoint = options->checkpoint;
-    trm_blas_one_thread();
     *run = made;
     return TRM_OK;
 }

@@ -19,6 +19,7 @@ struct trm_run {
     int64_t free_memory;      /* what mem_per_rank would be if it was not given */
     const trm_kernel *kernel; /* or what a sweep begins with */
     bool chooses;             /* sweeps try what there is, and take the fastest */
+    bool may_use_blas;        /* on all ranks, by all threads at once: kernels with a basis need it */
     double trial_share;       /* of a sweep's time that all trials may take, roughly */
     bool in_turn;             /* for tests: at each trial the next kernel, not the fastest */
     trm_progress_fn progress;

@@ -7,17 +7,14 @@
 #ifndef TRM_SWEEP_CHOOSE_H
 #define TRM_SWEEP_CHOOSE_H
 
-#include "sweep/side.h"
-
-typedef struct trm_chain {
-    const trm_kernel *kernel;
-    int width; /* coordinates that it looks at first, of a kernel with a basis; else 0 */
-} trm_chain;
+#include "sweep/sample.h"
 
 typedef struct trm_chooser {
     trm_chain chain[TRM_CHAINS]; /* equal on all ranks */
     int count;                   /* 1: there is nothing to choose */
+    int plain;                   /* which of them is the kernel of one stage that is always there */
     int chosen;
+    trm_sample *sample;         /* of the region that is worked on; NULL before its first trial */
     int last[TRM_RELATIONS];    /* for that relation: where the next such sweep begins */
     bool in_turn;               /* for tests */
     bool hopeless[TRM_CHAINS];  /* in the present sweep */
@@ -32,11 +29,14 @@ bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *
 /* Does a sweep of these rows need a basis? The same on all ranks. */
 bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other);
 
-/* The chains that a run may use for rows of that map: one, or all that it may choose from. */
-void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map);
+/* The chains that a run may use for rows of that map: one, or, where trials pay, all that it may choose from. */
+void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays);
 
 /* Begins a sweep, with the chain that was the last for such a one. */
 void trm_chooser_start(trm_chooser *chooser, trm_relation relation);
+
+/* Another region begins, or none: gives up what trials of the last one keep. */
+void trm_chooser_leave(trm_chooser *chooser);
 
 /* A block for the chosen chain. Errors: MEMORY. Owned by the caller. */
 trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,
@@ -50,12 +50,12 @@ int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const 
 /* The part of all pairs of two sides that a sweep has a use for, roughly. */
 double trm_chooser_share(const trm_tiles *tiles);
 
-/* Pairs that a trial looks at, all chains together: what a trial costs. */
-int64_t trm_chooser_pairs(const trm_chooser *chooser);
+/* What a trial costs on that many threads, in pairs of a sweep on as many. */
+double trm_chooser_pairs(const trm_chooser *chooser, int threads);
 
 /* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. Has the choice changed?
- * Errors, which leave all as it was: MEMORY. Not collective; no other thread may be at work. */
-trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, bool *changed,
-                           trm_error *err) TRM_MUST_CHECK;
+ * Errors, which leave all as it was: MEMORY. Not collective; no other thread may be at work: it uses that many. */
+trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, int threads,
+                           bool *changed, trm_error *err) TRM_MUST_CHECK;
 
 #endif

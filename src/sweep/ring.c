@@ -57,15 +57,14 @@ static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64
 static const struct {
     double at;
     int cold, warm; /* from so many trials on: windows begin open, or a visitor brings what it has seen */
-} trials[] = {{0.0, 6, 1}, {0.004, 5, 6}, {0.02, 1, 4}, {0.06, 2, 3}, {0.2, 3, 2}, {0.5, 4, 5}};
+} trials[] = {{0.0, 1, 1}, {0.02, 4, 5}, {0.06, 2, 3}, {0.2, 3, 2}, {0.5, 5, 4}};
 enum { TRIALS = sizeof trials / sizeof *trials };
 
 /* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
 static int trials_worth(const trm_sweep *sweep, double pairs)
 {
     const trm_run *run = sweep->run;
-    const double each = (double)trm_chooser_pairs(&sweep->chooser) * run->threads,
-                 share = pairs * run->trial_share;
+    const double each = trm_chooser_pairs(&sweep->chooser, run->threads), share = pairs * run->trial_share;
     return share >= each * TRIALS ? TRIALS : (int)(share / each);
 }
 
@@ -114,8 +113,8 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         bool changed;
         trm_error lack = TRM_ERROR_INIT; /* of memory: then there is no trial */
         ring->trials = due;
-        if (trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), &changed, &lack) ==
-                TRM_OK &&
+        if (trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), sweep->run->threads,
+                            &changed, &lack) == TRM_OK &&
             changed) {
             pack_anew(ring, tiles->a, err);
             if (tiles->b != tiles->a)

@@ -269,7 +269,7 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         status = find_basis(sweep, err);
     if (status != TRM_OK)
         goto done;
-    trm_chooser_begin(&sweep->chooser, run, &sweep->map);
+    trm_chooser_begin(&sweep->chooser, run, &sweep->map, trm_chooser_pays(run, rows, sweep->other));
     trm_side_take(&sweep->own, trm_rows_view(rows->dim, rows->first, rows->count, rows->message));
     status = trm_side_equip(sweep, &sweep->own, sweep->largest, err);
     sweep->workers = trm_alloc_zero(run->threads, sizeof *sweep->workers);

@@ -122,5 +122,6 @@ trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region regio
     }
     if (status == TRM_OK)
         trm_ring_must(ring, note_done(ring, b, region, count, &sweep->done, err), err);
+    trm_chooser_leave(&sweep->chooser);
     return status;
 }

@@ -95,6 +95,15 @@ for policy in "--positives all --margin 4" "--positives easiest --window none" \
     same p$number-again 1 $policy --threads 1
 done
 
+# --- a BLAS that can't run here: auto does without the kernels that need it
+small=$store store=$dir/many.h5
+"$program" synth "$store" --rows 6500 --dim 16 --classes 40 --quiet || exit 2 # so many that kernels are tried
+reference=enough
+run "$reference" 1 --negatives hard --positives easiest --kernel fp32
+OPENBLAS_CORETYPE=SkylakeX same enough-auto 2 --negatives hard --positives easiest --kernel auto
+same enough-blas 2 --negatives hard --positives easiest --kernel auto
+store=$small
+
 # --- stdout
 expect "with --json stdout is one JSON object" "$python" -c '
 import json, sys

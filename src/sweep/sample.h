@@ -1,0 +1,46 @@
+/* A sample of the pairs of two sides, on which chains of filters are timed: some stretches of consecutive rows of each
+ * side, spread over the region, and the small tiles between them. Rows of a stretch are consecutive because what
+ * survives comes in clusters: rows are arranged by label. A sample stays while its region is worked on, so that its rows
+ * are packed once for each chain. Inner to sweep/. */
+#ifndef TRM_SWEEP_SAMPLE_H
+#define TRM_SWEEP_SAMPLE_H
+
+#include "sweep/side.h"
+
+/* A kernel, and where it looks at some coordinates first, how many. */
+typedef struct trm_chain {
+    const trm_kernel *kernel;
+    int width; /* of a kernel with a basis; else 0 */
+} trm_chain;
+
+typedef struct trm_sample trm_sample;
+
+/* Pairs of a sample; small tiles, each a piece of work for one thread. */
+enum {
+    TRM_SAMPLE_STRETCHES = 5,
+    TRM_SAMPLE_LENGTH = 48,
+    TRM_SAMPLE_TILES = TRM_SAMPLE_STRETCHES * TRM_SAMPLE_STRETCHES
+};
+enum { TRM_SAMPLE_PAIRS = TRM_SAMPLE_TILES * TRM_SAMPLE_LENGTH * TRM_SAMPLE_LENGTH };
+
+/* NULL where the region has no room for one. threads: how many it may use. Errors: MEMORY. Owned by the caller. */
+trm_status trm_sample_create(const trm_tiles *tiles, int threads, trm_sample **sample,
+                             trm_error *err) TRM_MUST_CHECK;
+void trm_sample_destroy(trm_sample **sample);
+
+/* Bytes of a sample packed for those chains' kernels, each for count chains. */
+int64_t trm_sample_bytes(int dim, int threads);
+int64_t trm_sample_chain_bytes(const trm_kernel *kernel, int dim);
+
+/* Takes the windows of its rows as they are now. Of a row that keeps the nearest few, also what the sample itself says:
+ * a window that is still open lets everything through, in any chain, but won't for long. plain: a chain of one
+ * stage. Errors: MEMORY. */
+trm_status trm_sample_look(trm_sample *sample, int place, const trm_chain *plain,
+                           trm_error *err) TRM_MUST_CHECK;
+
+/* What a pair takes with a chain, with the float64 distances that are left, and what packing a row takes: nanoseconds of a
+ * thread. place: of the chain, 0 to TRM_CHAINS - 1. Errors: MEMORY. */
+trm_status trm_sample_time(trm_sample *sample, int place, const trm_chain *chain, double *ns, double *pack_ns,
+                           trm_error *err) TRM_MUST_CHECK;
+
+#endif
