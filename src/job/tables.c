@@ -276,7 +276,7 @@ const trm_options trm_gradient_table = TRM_OPTIONS("Loss", gradient_rows);
 static const trm_option compat_rows[] = {
     {.name = "compat",
      .value = "NAME",
-     .about = "options that reproduce another library's rule (see README)",
+     .about = "options that reproduce another library's rule (see docs/LOSSES.md)",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_settings, compat)},
 };

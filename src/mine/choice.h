@@ -1,5 +1,5 @@
 /* K of an anchor's negatives, of those that ranks and filters leave: hard, topk, random and weighted where there are
- * any (SEMANTICS: the README's "Filters and ranks").
+ * any (SEMANTICS: docs/MINING.md, "Filters and ranks").
  *
  * What is kept of an anchor are ascending lists, long enough that the answer is in them whatever the filters will say.
  * Where ranks have an end B:

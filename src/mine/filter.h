@@ -1,4 +1,4 @@
-/* Filters and rank windows: which negatives of an anchor may be chosen at all (SEMANTICS: the README's "Filters").
+/* Filters and rank windows: which negatives of an anchor may be chosen at all (SEMANTICS: docs/MINING.md, "Filters").
  *
  * Every filter of d(a,n) removes what is nearer, or what is farther, than a bound; so those that pass are an interval
  * of distances, and the counters need no look at what is beyond it: what is farther than --max-distance is all that was

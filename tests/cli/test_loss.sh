@@ -257,7 +257,7 @@ for ranks in 1 3; do
     loss "packed$ranks" "$ranks" "$in/packed_many.h5" --negatives semihard --gradient -o "$dir/packed$ranks.h5"
 done
 expect "packed: the same on 1 and 3 ranks" h5diff "$dir/packed1.h5" "$dir/packed3.h5"
-# --seed: a plain program draws by the rule of the README, the keys by Philox 4x32-10.
+# --seed: a plain program draws by the rule of docs/DETERMINISM.md, the keys by Philox 4x32-10.
 cat >"$dir/draws.py" <<'PY'
 import json
 import sys

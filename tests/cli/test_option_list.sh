@@ -34,17 +34,19 @@ import json
 import re
 import sys
 
-folder, readme = sys.argv[1:]
+folder, *pages = sys.argv[1:]
 with open(f"{folder}/options.json") as f:
     schema = json.load(f)
 with open(f"{folder}/table") as f:
     table = f.read()
-with open(readme) as f:
-    text = f.read()
+text = ""
+for page in pages:
+    with open(page) as f:
+        text += f.read()
 commands = {c["name"]: {o["name"]: o for o in c["options"]} for c in schema["commands"]}
 assert list(commands)[:2] == ["mine", "loss"], list(commands)
 for command in commands:
-    assert f"`trimine {command} " in text, f"the README says nothing of trimine {command}"
+    assert f"`trimine {command} " in text, f"README and docs say nothing of trimine {command}"
 for c in schema["commands"]:
     assert c["about"] and c["needs_mpi"] == (c["name"] != "options"), c["name"]
 for command, options in commands.items():
@@ -59,7 +61,7 @@ for command, options in commands.items():
         assert (o["kind"] in ("texts", "labels")) == o["repeats"], name
 for command in "mine", "loss", "knn":
     for name in commands[command]:
-        assert f"--{name}" in text or name in ("output", "verbose"), f"the README says nothing of --{name}"
+        assert f"--{name}" in text or name in ("output", "verbose"), f"README and docs say nothing of --{name}"
 
 
 def wanted(command, name, **values):
@@ -111,7 +113,7 @@ with open(f"{folder}/lines", "w") as f:
         if code is not None:
             f.write(f"{code} {command} absent.h5 --{name} {value}\n")
 PY
-"$python" "$dir/check.py" "$dir" "$source_dir/README.md" 2>"$dir/check.log"
+"$python" "$dir/check.py" "$dir" "$source_dir/README.md" "$source_dir"/docs/*.md 2>"$dir/check.log"
 expect "the list: $(tail -n 1 "$dir/check.log")" test ! -s "$dir/check.log"
 
 # An option that needs another one, and what is known only where the job begins, come later than a missing store.

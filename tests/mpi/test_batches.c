@@ -588,7 +588,7 @@ static void batches_agree_with_the_reference_on_any_ranks(void **state)
 
 /* ---- the family ---- */
 
-/* The seed inside batch b, as README has it. */
+/* The seed inside batch b, as docs/DETERMINISM.md has it. */
 static uint64_t seed_inside(uint64_t seed, int64_t b)
 {
     uint32_t word[4];

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# README and docs/ say what is there: options, files, links, and commands that run (tests/support/pages.py says which).
+source "$(dirname "$0")/lib.sh"
+docs=$source_dir/docs
+
+# ---- options ----
+
+# knows COMMAND: its help has each of the options that were found; without any, a heading was renamed.
+knows() {
+    "$program" "$1" --help >"$dir/help.txt"
+    expect "the docs have options of $1" test -s "$dir/options"
+    while read -r option; do
+        expect "$1 --help knows the $option of the docs" grep -q -e "$option\b" "$dir/help.txt"
+    done <"$dir/options"
+}
+
+# tell COMMAND PAGE: options in the first column of the page's tables are in COMMAND's help.
+tell() {
+    grep '^| `' "$docs/$2" | cut -d'|' -f2- | grep -oE '^ [^|]*(\\\|[^|]*)*' |
+        grep -oE -e '--[a-z][a-z-]+' | sort -u >"$dir/options"
+    knows "$1"
+}
+tell mine MINING.md
+tell loss LOSSES.md
+tell knn NEIGHBOURS.md
+tell eval EVALUATION.md
+tell radius NEAR_DUPLICATES.md
+for command in bench synth info; do
+    grep -E "^\| \`trimine $command " "$docs/COMMANDS.md" | grep -oE -e '--[a-z][a-z-]+' | sort -u >"$dir/options"
+    knows "$command"
+done
+
+# ---- lines, links, commands ----
+
+expect "README has at most 150 lines" test "$(wc -l <"$source_dir/README.md")" -le 150
+expect "its lines have at most 125 characters, but for tables" \
+    "$python" -c 'import sys; sys.exit(any(len(l.rstrip("\n")) > 125 and l[0] != "|" for l in open(sys.argv[1])))' "$source_dir/README.md"
+
+# Commands of a page find the program by its name, more ranks than cores, and the scripts beside them.
+mkdir "$dir/bin"
+ln -s "$program" "$dir/bin/trimine"
+export PATH=$dir/bin:$PATH
+for page in "$source_dir/README.md" "$docs"/*.md; do
+    name=$(basename "$page" .md)
+    expect "the links and paths of $name lead somewhere" "$python" "$source_dir/tests/support/pages.py" links "$page" "$source_dir"
+    mkdir "$dir/$name"
+    cd "$dir/$name" || exit 2
+    ln -s "$source_dir/tests" "$source_dir/scripts" .
+    expect "the commands of $name run" "$python" "$source_dir/tests/support/pages.py" run "$page" "$source_dir"
+done
+finish

@@ -1,0 +1,114 @@
+"""README.md and docs/: their lines, links, paths and commands, as tests/cli/test_docs.sh checks them.
+
+A block of commands (```sh) or of Python (```python) is run if the line before it is <!-- tested -->. One that is not says
+why not: <!-- not tested: REASON -->. Commands in a table are run where the line before it is <!-- tested -->: those that are
+alone in the last column. A ```text block after <!-- prints --> has what the block before it prints. All of a page runs in one
+folder, in the order of the page, after tests/cli/pages/PAGE.sh where that is there. The first fault ends it."""
+
+import os
+import re
+import subprocess
+import sys
+import unicodedata
+
+# Pages whose commands a test of their own runs.
+TESTED_ELSEWHERE = {"NEIGHBOURS.md", "NEAR_DUPLICATES.md", "FILES.md", "EXPORT.md", "PLAN.md", "PYTHON.md", "REPORT.md",
+                    "PACKAGES.md"}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
+COMMENT = re.compile(r"<!-- (tested|prints|not tested: [^>]*) -->\n\Z")
+
+
+def anchor(heading):
+    """The name that GitHub gives a heading."""
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+    kept = (c for c in text if c in " -_" or unicodedata.category(c)[0] in "LN")
+    return "".join(kept).replace(" ", "-")
+
+
+def without_blocks(text):
+    return FENCE.sub("", text)
+
+
+def anchors(path):
+    with open(path) as f:
+        return {anchor(line.lstrip("#")) for line in without_blocks(f.read()).split("\n") if re.match("#+ ", line)}
+
+
+def broken_links(path, root):
+    with open(path) as f:
+        text = without_blocks(f.read())
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:", target):
+            continue
+        name, _, part = target.partition("#")
+        there = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
+        if not os.path.exists(there):
+            yield f"{target}: there is no such file"
+        elif part and part not in anchors(there):
+            yield f"{target}: there is no such heading"
+    with open(path) as f:
+        for name in sorted(set(re.findall(r"\b(?:scripts|slurm|include|src|tests|docs)/[\w./-]*\w(?![\w./*-])", f.read()))):
+            if "NAME" not in name and not os.path.exists(os.path.join(root, name)):
+                yield f"{name}: there is no such file"
+
+
+def before(text, start):
+    match = COMMENT.search(text[:start])
+    return match.group(1) if match else ""
+
+
+def parts(path):
+    """(line, kind, text) of all that is to be run, in order; kind: sh, python, prints, unmarked."""
+    with open(path) as f:
+        text = f.read()
+    found = []
+    for match in FENCE.finditer(text):
+        kind, mark = match.group(1), before(text, match.start())
+        if mark == "prints":
+            found.append((match.start(), "prints", match.group(2)))
+        elif kind in ("sh", "python") and mark == "tested":
+            found.append((match.start(), kind, match.group(2)))
+        elif kind in ("sh", "python") and not mark.startswith("not tested"):
+            found.append((match.start(), "unmarked", match.group(2)))
+    for match in re.finditer(r"(?<=^<!-- tested -->\n)(?:^\|.*\n)+", text, re.M):
+        for command in re.finditer(r"\| `([^`]*)` \|$", match.group(0), re.M):
+            found.append((match.start() + command.start(), "sh", command.group(1).replace(r"\|", "|") + "\n"))
+    for start, kind, block in sorted(found):
+        yield f"line {text.count(chr(10), 0, start) + 1}", kind, block
+
+
+def set_up(path, root):
+    name = os.path.join(root, "tests/cli/pages", os.path.basename(path).replace(".md", ".sh"))
+    if os.path.exists(name):
+        with open(name) as f:
+            yield "the preparation", "sh", 'python3() { /usr/bin/python3 "$@"; }\n' + f.read()
+
+
+def run(path, root):
+    """Runs a page in this folder. Says what went wrong first, or nothing."""
+    printed = None
+    for line, kind, block in [*set_up(path, root), *parts(path)]:
+        if kind == "unmarked":
+            if os.path.basename(path) not in TESTED_ELSEWHERE:
+                return [f"{line}: neither <!-- tested --> nor <!-- not tested: why -->"]
+        elif kind == "prints":
+            if printed is None or printed.rstrip() != block.rstrip():
+                return [f"{line}: this is printed instead:\n{printed}"]
+        else:
+            words = ["bash", "-euc", block] if kind == "sh" else ["/usr/bin/python3", "-c", block]
+            done = subprocess.run(["timeout", "-k", "5", "900", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            printed = done.stdout
+            if done.returncode != 0:
+                return [f"{line}: exit code {done.returncode}\n{block}{done.stdout[-2000:]}{done.stderr[-2000:]}"]
+    return []
+
+
+def main():
+    what, path, root = sys.argv[1:]
+    faults = list(run(path, root) if what == "run" else broken_links(path, root))
+    print(*faults, sep="\n")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
