@@ -45,6 +45,9 @@ libcmocka-dev          unit tests
 g++                    the example in C++
 hdf5-tools             h5diff, to compare results
 iproute2               hosts of a test of its own
+man-db                 reads the manual pages
+mandoc                 checks them
+zsh                    takes its completion
 python3-numpy          makes test inputs
 python3-h5py           makes test inputs
 LIST

@@ -35,8 +35,9 @@ typedef struct trm_cli {
     trm_progress_mode progress;
     int64_t rows, dim, classes; /* of a synthetic store */
     double spread;
-    int rounds;               /* of bench */
-    bool measures, synthetic; /* of bench: an option says what; and that it is a synthetic store */
+    int rounds;                   /* of bench */
+    bool measures, synthetic;     /* of bench: an option says what; and that it is a synthetic store */
+    const char *man, *completion; /* of options: which page, for which shell; NULL: neither */
 } trm_cli;
 
 /* ---- commands ---- */

@@ -1,5 +1,5 @@
-/* trimine options: all options of all commands, as a table for people or as JSON for programs that make
- * something of it (Python's keywords, man pages). Needs no MPI, as --help. */
+/* trimine options: all options of all commands, as a table for people, as JSON for programs that make something of
+ * it (Python's keywords), as manual pages and as completion. Needs no MPI, as --help. */
 #include "cli/tables.h"
 
 #include "base/json.h"
@@ -102,7 +102,12 @@ static trm_status run(trm_cli *cli, trm_error *err)
 {
     if (cli->json)
         return trm_report_print(schema(), err);
-    if (!cli->quiet)
+    if (cli->man != NULL) {
+        if (!trm_man_print(cli->man))
+            return trm_cli_refuse_command(cli->man, err);
+    } else if (cli->completion != NULL)
+        trm_completion_print(cli->completion);
+    else if (!cli->quiet)
         print_table();
     const bool written = fflush(stdout) == 0 && ferror(stdout) == 0;
     return written ? TRM_OK
@@ -112,11 +117,14 @@ static trm_status run(trm_cli *cli, trm_error *err)
 
 static trm_status check(const trm_cli *cli, trm_error *err)
 {
-    return cli->inputs == 0 ? TRM_OK
-                            : trm_fail(err, TRM_ERR_USAGE, "options takes no store: '%s'", cli->input[0]);
+    if (cli->inputs > 0)
+        return trm_fail(err, TRM_ERR_USAGE, "options takes no store: '%s'", cli->input[0]);
+    if (cli->json + (cli->man != NULL) + (cli->completion != NULL) > 1)
+        return trm_fail(err, TRM_ERR_USAGE, "of --json, --man and --completion one at a time");
+    return TRM_OK;
 }
 
-static const trm_taken own[] = {TRM_TAKE(trm_report_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_pages_table), TRM_TAKE(trm_report_table)};
 static const trm_takes own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_options = {

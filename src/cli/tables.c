@@ -78,6 +78,29 @@ static const trm_option report_rows[] = {
 };
 const trm_options trm_report_table = TRM_OPTIONS("Report", report_rows);
 
+static const trm_word shells[] = {
+    {.name = "bash", .about = "for share/bash-completion/completions/trimine"},
+    {.name = "zsh", .about = "for share/zsh/site-functions/_trimine"},
+};
+static const trm_words shell_words = TRM_WORDS("shell", shells);
+
+static const trm_option pages_rows[] = {
+    {.name = "man",
+     .value = "PAGE",
+     .about = "print the manual page of a command, or of trimine, as man reads it",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, man),
+     .optional = true},
+    {.name = "completion",
+     .value = "SHELL",
+     .about = "print the completion of command lines for this shell",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, completion),
+     .words = &shell_words,
+     .optional = true},
+};
+const trm_options trm_pages_table = TRM_OPTIONS("Pages", pages_rows);
+
 static const trm_taken job_own[] = {TRM_TAKE(trm_progress_table), TRM_TAKE(trm_report_table)};
 const trm_takes trm_job_takes = TRM_TAKES(job_own);
 

@@ -31,6 +31,10 @@ abi=${version%.*}
 [ "$(pkg-config --modversion trimine)" = "$version" ]
 [ "$(pkg-config --modversion trimine-static)" = "$version" ]
 [ "$("$prefix/bin/trimine" --version)" = "$("$build/trimine" --version)" ]
+# each command has its manual page, and there is completion
+"$prefix/bin/trimine" options --json | /usr/bin/python3 -c 'import json, sys; [print(c["name"]) for c in json.load(sys.stdin)["commands"]]' |
+    while read -r command; do [ -s "$prefix/share/man/man1/trimine-$command.1" ] || exit 1; done
+for file in man/man1/trimine.1 bash-completion/completions/trimine zsh/site-functions/_trimine; do [ -s "$prefix/share/$file" ]; done
 export LD_LIBRARY_PATH=$prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/train_linear.c" $(pkg-config --cflags --libs trimine) -o "$work/train_linear"
 needs_library "$work/train_linear"
