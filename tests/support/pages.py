@@ -52,6 +52,25 @@ def broken_links(path, root):
                 yield f"{name}: there is no such file"
 
 
+def unknown_messages(path, root):
+    """Messages in the first column, under "## Messages", that no source has."""
+    literals = []
+    for folder, _, names in os.walk(os.path.join(root, "src")):
+        for name in names:
+            with open(os.path.join(folder, name)) as f:
+                literals.append(re.sub(r'"\s*\n\s*"', "", f.read()))
+    sources = "\n".join(literals)
+    with open(path) as f:
+        text = f.read().partition("\n## Messages\n")[2]
+    messages = re.findall(r"^\| `([^`]*)` \|", text, re.M)
+    if not messages:
+        yield "there are none"
+    for message in messages:
+        for part in message.split("..."):
+            if part.strip(" '") not in sources:
+                yield f"{message}: no source says '{part}'"
+
+
 def before(text, start):
     match = COMMENT.search(text[:start])
     return match.group(1) if match else ""
@@ -105,7 +124,8 @@ def run(path, root):
 
 def main():
     what, path, root = sys.argv[1:]
-    faults = list(run(path, root) if what == "run" else broken_links(path, root))
+    look = {"run": run, "links": broken_links, "messages": unknown_messages}[what]
+    faults = list(look(path, root))
     print(*faults, sep="\n")
     return 1 if faults else 0
 
