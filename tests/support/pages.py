@@ -2,9 +2,11 @@
 
 A block of commands (```sh) or of Python (```python) is run if the line before it is <!-- tested -->. One that is not says
 why not: <!-- not tested: REASON -->. Commands in a table are run where the line before it is <!-- tested -->: those that are
-alone in the last column. A ```text block after <!-- prints --> has what the block before it prints. All of a page runs in one
+alone in the last column. A ```text block after <!-- prints --> has lines that the block before it prints. Python that
+begins with "# needs PACKAGE..." is run where these are there. All of a page runs in one
 folder, in the order of the page, after tests/cli/pages/PAGE.sh where that is there. The first fault ends it."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -96,6 +98,11 @@ def parts(path):
         yield f"line {text.count(chr(10), 0, start) + 1}", kind, block
 
 
+def needed(block):
+    match = re.match("# needs (.*)", block)
+    return match.group(1).split() if match else []
+
+
 def set_up(path, root):
     name = os.path.join(root, "tests/cli/pages", os.path.basename(path).replace(".md", ".sh"))
     if os.path.exists(name):
@@ -111,14 +118,15 @@ def run(path, root):
             if os.path.basename(path) not in TESTED_ELSEWHERE:
                 return [f"{line}: neither <!-- tested --> nor <!-- not tested: why -->"]
         elif kind == "prints":
-            if printed is None or printed.rstrip() != block.rstrip():
-                return [f"{line}: this is printed instead:\n{printed}"]
-        else:
+            lost = [told for told in block.splitlines() if told not in (printed or "").splitlines()]
+            if lost:
+                return [f"{line}: '{lost[0]}' is not printed, but:\n{printed}"]
+        elif kind == "sh" or all(map(importlib.util.find_spec, needed(block))):
             words = ["bash", "-euc", block] if kind == "sh" else ["/usr/bin/python3", "-c", block]
             done = subprocess.run(["timeout", "-k", "5", "900", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-            printed = done.stdout
+            printed = done.stdout + done.stderr
             if done.returncode != 0:
-                return [f"{line}: exit code {done.returncode}\n{block}{done.stdout[-2000:]}{done.stderr[-2000:]}"]
+                return [f"{line}: exit code {done.returncode}\n{block}{printed[-4000:]}"]
     return []
 
 
