@@ -116,10 +116,15 @@ static int64_t mined_triplets(const trm_pool *pool, const trm_mine_options *mine
     const int64_t each = trm_negatives_most(mine, pool->store->total);
     trm_positives positives;
     trm_positives_choose(&positives, mine, INT64_MAX);
-    int64_t pairs = 0;
-    for (int64_t i = 0; i < pool->anchors->count; i++)
-        pairs += trm_positives_pairs(&positives, trm_pool_there(pool, i).positives);
-    return pairs * each / pool->anchors->replicate;
+    int64_t most = 0;
+    for (int t = 0; t < trm_rows_shards_here(pool->anchors); t++) {
+        int64_t from, to, pairs = 0;
+        trm_rows_shard_here(pool->anchors, t, &from, &to);
+        for (int64_t i = from; i < to; i++)
+            pairs += trm_positives_pairs(&positives, trm_pool_there(pool, i).positives);
+        most = pairs > most ? pairs : most;
+    }
+    return most * each / pool->anchors->replicate;
 }
 
 int64_t trm_evaluate_triplets(const trm_run *run, const trm_rows *rows, const trm_evaluate_options *given)
@@ -157,11 +162,11 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
         bytes += all * row + trm_given_walk_bytes(rows->dim);
     int64_t sums = gradient ? all * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
-        sums += rows->count / rows->replicate * 2 * row;
+        sums += trm_rows_shard_count(rows) / rows->replicate * 2 * row;
     } else if (gradient && options->batches == NULL &&
                options->queries == NULL) { /* they come when the sweeps have given their memory back */
-        sums -= trm_sweep_bytes(run, rows, rows->count, NULL, 0) -
-                rows->count * trm_rows_bytes_per_row(rows->dim);
+        const int64_t shard = trm_rows_shard_count(rows);
+        sums -= trm_sweep_bytes(run, rows, shard, NULL, 0) - shard * trm_rows_bytes_per_row(rows->dim);
     }
     bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source))

@@ -12,8 +12,8 @@ int64_t trm_survey_bytes(const trm_survey_options *options, const trm_run *run, 
     const int64_t during = trm_statistics_bytes(threads) +
                            (options->margins > 0 ? trm_margins_bytes(threads, options->margins) : 0);
     /* the end comes when the sweeps have given their memory back */
-    const int64_t freed =
-        trm_sweep_bytes(run, rows, rows->count, NULL, 0) - rows->count * trm_rows_bytes_per_row(rows->dim);
+    const int64_t shard = trm_rows_shard_count(rows), freed = trm_sweep_bytes(run, rows, shard, NULL, 0) -
+                                                              shard * trm_rows_bytes_per_row(rows->dim);
     const int64_t end = trm_statistics_finish_bytes(threads, triplets, options->bins) - (swept ? freed : 0);
     return during + (end > 0 ? end : 0);
 }

@@ -100,15 +100,22 @@ trm_status trm_anchors_sweep(const trm_anchors *anchors, trm_sweep *sweep, const
 /* In panel_of while it is not decided. */
 static const int64_t unassigned = INT64_MAX;
 
-/* Deals the rows that are in no panel before base to panels [base, panels), about as many to each. */
-static void deal(trm_anchors *anchors, int64_t base, int64_t panels)
+/* Deals the rows of a shard that are in no panel before base to panels [base, panels), about as many to each. */
+static void deal_shard(trm_anchors *anchors, int shard, int64_t base, int64_t panels)
 {
-    int64_t rows = 0, k = 0;
-    for (int64_t row = 0; row < anchors->rows->count; row++)
+    int64_t from, to, rows = 0, k = 0;
+    trm_rows_shard_here(anchors->rows, shard, &from, &to);
+    for (int64_t row = from; row < to; row++)
         rows += anchors->panel_of[row] >= base;
-    for (int64_t row = 0; row < anchors->rows->count; row++)
+    for (int64_t row = from; row < to; row++)
         if (anchors->panel_of[row] >= base)
             anchors->panel_of[row] = base + k++ * (panels - base) / rows;
+}
+
+static void deal(trm_anchors *anchors, int64_t base, int64_t panels)
+{
+    for (int t = 0; t < trm_rows_shards_here(anchors->rows); t++)
+        deal_shard(anchors, t, base, panels);
     anchors->panels = panels;
 }
 
@@ -176,12 +183,13 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
     return largest;
 }
 
-/* Of the largest of the panels [from, to), whose numbers ascend with the rows. Collective. */
-static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t to)
+/* Of the largest of the panels [from, to) of a shard, whose numbers ascend with the rows. */
+static int64_t largest_panel_of(const trm_anchors *anchors, int shard, int64_t from, int64_t to)
 {
-    int64_t largest = 0, panel = from;
+    int64_t largest = 0, panel = from, first, last;
     sizes size = {.triplets = 0};
-    for (int64_t row = 0; row < anchors->rows->count; row++) {
+    trm_rows_shard_here(anchors->rows, shard, &first, &last);
+    for (int64_t row = first; row < last; row++) {
         if (anchors->panel_of[row] < from || anchors->panel_of[row] >= to)
             continue;
         if (anchors->panel_of[row] != panel)
@@ -189,6 +197,17 @@ static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t t
         panel = anchors->panel_of[row];
         add_row(anchors, row, &size);
         const int64_t bytes = state_bytes(anchors, &size);
+        largest = bytes > largest ? bytes : largest;
+    }
+    return largest;
+}
+
+/* Of all shards. Collective. */
+static int64_t largest_panel(const trm_anchors *anchors, int64_t from, int64_t to)
+{
+    int64_t largest = 0;
+    for (int t = 0; t < trm_rows_shards_here(anchors->rows); t++) {
+        const int64_t bytes = largest_panel_of(anchors, t, from, to);
         largest = bytes > largest ? bytes : largest;
     }
     MPI_Allreduce(MPI_IN_PLACE, &largest, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
@@ -231,11 +250,16 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
 /* The most rows a rank has that are in no panel before base. Collective. */
 static int64_t most_undecided(const trm_anchors *anchors, int64_t base)
 {
-    int64_t rows = 0;
-    for (int64_t row = 0; row < anchors->rows->count; row++)
-        rows += anchors->panel_of[row] >= base;
-    MPI_Allreduce(MPI_IN_PLACE, &rows, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
-    return rows;
+    int64_t most = 0;
+    for (int t = 0; t < trm_rows_shards_here(anchors->rows); t++) {
+        int64_t from, to, rows = 0;
+        trm_rows_shard_here(anchors->rows, t, &from, &to);
+        for (int64_t row = from; row < to; row++)
+            rows += anchors->panel_of[row] >= base;
+        most = rows > most ? rows : most;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
+    return most;
 }
 
 /* What needs that much. A set that is to be listed is planned twice: what listing takes shows when it was counted. */

@@ -617,12 +617,49 @@ static trm_status place_labels(const trm_run *run, const trm_rows *rows, const i
     return TRM_OK;
 }
 
+/* All shards, one after another: what one rank has, cut for more. */
+static trm_status lay_out_all(const trm_run *run, trm_rows *rows, int replicate, trm_error *err)
+{
+    trm_run alone = *run;
+    alone.ranks = alone.replicate = 1;
+    alone.for_all = false;
+    trm_status status = trm_rows_lay_out(&alone, rows, 1, err);
+    const int teams = run->ranks / replicate;
+    trm_shard *shards = trm_alloc_zero(teams, sizeof *shards);
+    if (status == TRM_OK && shards == NULL)
+        status = trm_fail_memory(err, "shard table", teams, sizeof *shards);
+    if (status != TRM_OK) {
+        trm_free(shards);
+        return status;
+    }
+    rows->replicate = replicate;
+    rows->teams = teams;
+    rows->all_here = true;
+    rows->arrange_bytes = arrange_bytes(run, rows, replicate);
+    for (int t = 0; t < teams; t++) {
+        int64_t first, last, end;
+        trm_share(rows->total, t * replicate, run->ranks, &first, &end);
+        trm_share(rows->total, t * replicate + replicate - 1, run->ranks, &last, &end);
+        shards[t] = (trm_shard){.first = first, .count = end - first};
+        if (end > first) {
+            shards[t].label_first = rows->label[first];
+            shards[t].label_last = rows->label[end - 1];
+        }
+    }
+    trm_free(rows->shards);
+    rows->shards = shards;
+    return TRM_OK;
+}
+
 trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, trm_error *err)
 {
+    if (run->for_all)
+        return lay_out_all(run, rows, replicate, err);
     const double start = trm_clock();
     const trm_sorted *sorted = rows->sorted;
     int64_t end;
     free_layout(rows);
+    rows->all_here = false;
     rows->replicate = replicate;
     rows->teams = run->ranks / replicate;
     rows->team = run->rank / replicate;
@@ -735,6 +772,22 @@ static bool make_message(trm_rows *rows)
     rows->id = part.id;
     rows->class_first = part.class_first;
     return true;
+}
+
+int trm_rows_shards_here(const trm_rows *rows)
+{
+    return rows->all_here ? rows->teams : 1;
+}
+
+void trm_rows_shard_here(const trm_rows *rows, int shard, int64_t *from, int64_t *to)
+{
+    *from = rows->all_here ? rows->shards[shard].first : 0;
+    *to = rows->all_here ? *from + rows->shards[shard].count : rows->count;
+}
+
+int64_t trm_rows_shard_count(const trm_rows *rows)
+{
+    return rows->all_here ? trm_rows_largest_shard(rows) : rows->count;
 }
 
 int64_t trm_rows_largest_shard(const trm_rows *rows)

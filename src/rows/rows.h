@@ -46,6 +46,7 @@ struct trm_rows {
     trm_shard *shards;  /* one a team */
 
     int64_t first, count;  /* this team's shard */
+    bool all_here;         /* of a run that plans for all ranks: the shards of all teams */
     int64_t arrange_bytes; /* what a rank needs while rows are read and arranged; equal on all */
     bool kept;             /* the caller keeps its rows */
     bool by_id;    /* arranged by row id alone, so that a row's place is its id; then label is what was given,
@@ -72,7 +73,8 @@ trm_status trm_rows_sort(trm_run *run, int64_t count, int dim, const int64_t *la
                          const int64_t *ignore_label, bool by_id, bool kept, int64_t read_bytes,
                          trm_rows **rows, trm_error *err) TRM_MUST_CHECK;
 /* Then the teams, of so many ranks, and all of rows but x and norm2. May be done again. Collective. Errors:
- * MEMORY. */
+ * MEMORY. A run that plans for all ranks gets all shards, of rows that were sorted by a run of one rank; such rows can't be
+ * filled. */
 trm_status trm_rows_lay_out(const trm_run *run, trm_rows *rows, int replicate, trm_error *err) TRM_MUST_CHECK;
 /* Last the embeddings, as many as there were labels. Where kept was false, *embeddings, which trm_alloc gave,
  * is freed as soon as it is copied, and set to NULL, also after a failure. Collective. Errors: MEMORY. */
@@ -110,6 +112,11 @@ typedef struct trm_rows_part {
 int64_t trm_rows_message_bytes(int dim, int64_t count);
 trm_rows_part trm_rows_view(int dim, int64_t first, int64_t count, void *message);
 
+/* The shards that are here: the team's own, or all of a run that plans for all ranks. Row numbers of one: [*from, *to). */
+int trm_rows_shards_here(const trm_rows *rows);
+void trm_rows_shard_here(const trm_rows *rows, int shard, int64_t *from, int64_t *to);
+/* Rows of the shard that is here; of the largest of them. */
+int64_t trm_rows_shard_count(const trm_rows *rows);
 /* Rows of the largest shard. */
 int64_t trm_rows_largest_shard(const trm_rows *rows);
 

@@ -125,6 +125,21 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
     return TRM_OK;
 }
 
+trm_status trm_run_for_all(const trm_run *run, int ranks, int64_t mem_per_rank, trm_run **planned,
+                           trm_error *err)
+{
+    trm_status status = trm_run_alone(run, run->threads, planned, err);
+    if (status != TRM_OK)
+        return status;
+    trm_run *made = *planned;
+    made->ranks = ranks;
+    made->for_all = true;
+    made->replicate = run->replicate;
+    made->chooses = run->chooses;
+    made->mem_per_rank = mem_per_rank;
+    return TRM_OK;
+}
+
 int trm_run_threads(const trm_run *run)
 {
     return run->threads;

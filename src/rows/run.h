@@ -11,6 +11,7 @@
 struct trm_run {
     MPI_Comm comm;
     int rank, ranks;
+    bool for_all; /* one process plans for all ranks: ranks is a number then, and comm this process alone */
     int threads, host_cores;
     char threads_note[TRM_THREADS_NOTE];
     int replicate; /* 0: auto */
@@ -33,6 +34,11 @@ struct trm_run {
  * jobs on each rank, for which there is nothing to choose any more. Not collective. The caller owns *alone
  * (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
 trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_error *err) TRM_MUST_CHECK;
+
+/* A run of this process alone that stands for so many ranks, of which it can lay out rows and plan the memory, and nothing
+ * else. Not collective. The caller owns *planned (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
+trm_status trm_run_for_all(const trm_run *run, int ranks, int64_t mem_per_rank, trm_run **planned,
+                           trm_error *err) TRM_MUST_CHECK;
 
 /* Fails with MEMORY: what ("the job needs at least") so many bytes a rank, the limit, and what would do. */
 trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err) TRM_MUST_CHECK;

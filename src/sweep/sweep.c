@@ -420,7 +420,7 @@ int trm_block_of(const trm_run *run, int tile, int64_t shard, int64_t rows, int6
 
 int64_t trm_sweep_block_bytes(const trm_run *run, const trm_rows *rows, int64_t slots)
 {
-    const int tile = trm_run_tile(run, rows->dim),
-              block = trm_block_of(run, tile, rows->count, rows->count, slots);
+    const int64_t shard = trm_rows_shard_count(rows);
+    const int tile = trm_run_tile(run, rows->dim), block = trm_block_of(run, tile, shard, shard, slots);
     return block > tile ? run->threads * trm_worker_block_bytes(block) : 0;
 }
