@@ -64,7 +64,8 @@ struct trm_command {
     void (*print)(const json_t *facts);
 };
 extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_eval,
-    trm_command_radius, trm_command_bench, trm_command_synth, trm_command_info, trm_command_options;
+    trm_command_radius, trm_command_plan, trm_command_bench, trm_command_synth, trm_command_info,
+    trm_command_options;
 extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
 /* By name, or NULL. */
 const trm_command *trm_command_find(const char *name);
@@ -115,6 +116,8 @@ void trm_report_failure(const trm_error *err);
 
 /* A job's facts, for people on stderr. */
 void trm_people_print(const trm_command *command, const json_t *facts, int verbose);
+/* Of a plan, or a dry run (cmd_plan.c). */
+void trm_plan_print(const json_t *facts);
 /* Of them how much the fast arithmetic ruled out, and in detail what was left for the exact one. */
 void trm_people_certify(const json_t *facts, bool detail);
 /* A number, 0 where there is none; a text, "" where there is none; is there a value that is not null? */
@@ -164,20 +167,5 @@ const char *trm_progress_text(trm_progress *progress, double now, const char *ph
                               double reused, char text[TRM_PROGRESS_TEXT]);
 /* Clears the bar from a terminal. */
 void trm_progress_end(trm_progress *progress);
-
-/* ---- clusters.c ---- */
-
-/* Clustered unit vectors: row = (centre of its class + spread * noise), normalised. A row depends on (seed,
- * row id) alone. */
-typedef struct trm_clusters {
-    int64_t rows, classes;
-    int dim;
-    uint64_t seed;
-    double spread;   /* length of the noise relative to the centre's */
-    double *scratch; /* 2 * dim */
-} trm_clusters;
-/* A trm_row_fn. */
-void trm_clusters_fill(void *context, int64_t first, int64_t count, float *embeddings, int64_t *labels);
-trm_status trm_clusters_init(const trm_cli *cli, trm_clusters *clusters, trm_error *err) TRM_MUST_CHECK;
 
 #endif

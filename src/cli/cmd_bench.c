@@ -60,12 +60,12 @@ static trm_status make_room(bench *b, int64_t count, float **x, int64_t **labels
 
 static trm_status make_rows(bench *b, trm_error *err)
 {
-    trm_clusters clusters;
+    trm_clusters clusters = trm_cli_clusters(b->cli);
     int64_t first, last, *labels = NULL;
     float *x = NULL;
     b->dim = b->cli->dim;
     trm_share(b->cli->rows, b->rank, b->ranks, &first, &last);
-    trm_status status = trm_agree(b->comm, trm_clusters_init(b->cli, &clusters, err), err);
+    trm_status status = trm_agree(b->comm, trm_clusters_begin(&clusters, err), err);
     if (status == TRM_OK)
         status = make_room(b, last - first, &x, &labels, err);
     if (status == TRM_OK) {

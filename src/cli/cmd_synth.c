@@ -11,12 +11,12 @@
 
 static trm_status run(trm_cli *cli, trm_error *err)
 {
-    trm_clusters clusters;
+    trm_clusters clusters = trm_cli_clusters(cli);
     trm_claim *claim = NULL;
     trm_voice voice = trm_cli_voice(cli);
     int rank = 0;
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    trm_status status = trm_agree(MPI_COMM_WORLD, trm_clusters_init(cli, &clusters, err), err);
+    trm_status status = trm_agree(MPI_COMM_WORLD, trm_clusters_begin(&clusters, err), err);
     if (status == TRM_OK)
         status = trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->settings->overwrite, 0, NULL,
                                 &claim, err);

@@ -40,7 +40,10 @@ static trm_status report(const trm_cli *cli, const char *told, trm_error *err)
     json_t *facts = json_loads(told, 0, NULL);
     if (facts == NULL)
         return trm_report_print(NULL, err);
-    trm_people_print(cli->command, facts, cli->verbose);
+    if (trm_fact_has(facts, "plan"))
+        trm_plan_print(facts);
+    else
+        trm_people_print(cli->command, facts, cli->verbose);
     json_decref(facts);
     return TRM_OK;
 }

@@ -120,3 +120,12 @@ void *trm_walk_settings(const trm_walk *walk, const trm_cli *cli)
 {
     return (char *)(uintptr_t)(walk->which == 0 ? (const void *)cli->settings : cli) + walk->at;
 }
+
+trm_clusters trm_cli_clusters(const trm_cli *cli)
+{
+    return (trm_clusters){.rows = cli->rows,
+                          .classes = cli->classes,
+                          .dim = (int)cli->dim,
+                          .seed = (uint64_t)cli->settings->seed,
+                          .spread = cli->spread};
+}

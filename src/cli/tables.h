@@ -3,6 +3,7 @@
 #define TRM_CLI_TABLES_H
 
 #include "cli/cli.h"
+#include "job/clusters.h"
 #include "job/settings.h"
 #include "job/voice.h"
 #include "options/suggest.h"
@@ -22,6 +23,8 @@ bool trm_man_print(const char *name);
 /* Prints the completion for "bash" or "zsh". */
 void trm_completion_print(const char *shell);
 
+/* The synthetic store that the command line asks for. */
+trm_clusters trm_cli_clusters(const trm_cli *cli);
 /* A voice that says what trm_cli_say prints. */
 trm_voice trm_cli_voice(const trm_cli *cli);
 

@@ -444,6 +444,12 @@ static trm_status dump(trm_job *job, json_t *object, trm_error *err)
 trm_status trm_job_collect_facts(trm_job *job, trm_error *err)
 {
     const bool question = job->settings.kind->question != NULL;
+    if (trm_settings_plan_only(&job->settings)) {
+        json_t *plan = job->rank == 0 ? trm_job_plan_facts(job) : NULL;
+        trm_status status = trm_agree(job->comm, dump(job, plan, err), err);
+        json_decref(plan);
+        return status;
+    }
     if (job->packed == NULL && !question)
         look_at_gaps(job);
     job->total_s = trm_clock() - job->start;

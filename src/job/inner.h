@@ -3,6 +3,7 @@
 #define TRM_JOB_INNER_H
 
 #include "job/checkpoint.h"
+#include "job/clusters.h"
 #include "job/settings.h"
 #include "job/voice.h"
 #include "loss/evaluation.h"
@@ -15,6 +16,7 @@
 #include "store/rows_file.h"
 
 typedef struct trm_packed_job trm_packed_job;
+typedef struct trm_foresight trm_foresight;
 
 /* The last step that went well. */
 typedef enum trm_job_state {
@@ -82,7 +84,10 @@ struct trm_job {
     void *asked; /* what its kind has; owned by that (trm_job_question.end); or NULL */
     trm_ask_summary ask;
     trm_gaps gaps; /* where nearly no pair found a negative inside the margin; else none sampled */
-    char *told;    /* the JSON, on rank 0; of jansson */
+    /* a plan */
+    trm_foresight *foresight; /* what is planned, or NULL; owned */
+    trm_clusters clusters;    /* of data that are not there yet */
+    char *told;               /* the JSON, on rank 0; of jansson */
 };
 
 /* All are collective but those that only ask what a job is: trm_job_writes_triplets, trm_job_has_triplets, trm_job_is_set,
@@ -101,6 +106,11 @@ trm_status trm_job_compare_told(const trm_job *job, trm_status local, trm_error 
 trm_status trm_job_open_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Plans the memory, and says so; refuses what can't fit. Of a job in batches these are drawn or read here. */
 trm_status trm_job_plan_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* The same for a run that stands for all ranks, of a job that one process has opened (plan.c): with so many ranks a team, or 0
+ * for a choice. What was found is in job->mined, also where it does not fit. Errors: MEMORY. */
+trm_status trm_job_plan_for_all(trm_job *job, trm_run *run, int replicate, trm_error *err) TRM_MUST_CHECK;
+/* Reads the rows of the store and arranges them, as planned last. */
+trm_status trm_job_read_rows(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and evaluates. */
 trm_status trm_job_run_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Do pairs say who is positive, here or where the list of triplets was mined? Then rows are arranged by their ids. Known
@@ -152,6 +162,16 @@ int trm_job_question_attributes(const trm_job *job, const char *format, const ch
 json_t *trm_job_question_facts(trm_job *job, int64_t peak_rss);
 trm_status trm_job_plan_question(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_job_run_question(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- plan.c: a kind of job that plans another ---- */
+
+/* The steps of such a job. */
+trm_status trm_job_check_plan(const trm_settings *settings, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_job_plan_ranks(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_job_run_plan(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* On rank 0 (new reference). */
+json_t *trm_job_plan_facts(trm_job *job);
+void trm_job_free_plan(trm_job *job);
 
 /* ---- labels.c ---- */
 

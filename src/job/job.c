@@ -46,8 +46,37 @@ static const trm_taken mine_takes[] = {
     TRM_TAKE(trm_normalize_table),
     TRM_TAKE(trm_ignore_table),
     TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    TRM_TAKE(trm_dry_run_table),
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
+
+/* Those of mine but for what is about files to be written, and jobs that are not over the pairs of one store. */
+static const trm_taken plan_takes[] = {
+    TRM_TAKE(trm_plan_table),
+    TRM_TAKE(trm_output_table),
+    TRM_TAKE(trm_form_table),
+    TRM_TAKE(trm_dataset_table),
+    TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_set_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_filters_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_lone_table, trm_settings, mine),
+    TRM_TAKE_OF(trm_corner_table, trm_settings, loss),
+    TRM_TAKE_OF(trm_loss_table, trm_settings, loss),
+    TRM_TAKE(trm_gradient_table),
+    TRM_TAKE(trm_compat_table),
+    TRM_TAKE(trm_seed_table),
+    TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
+    TRM_TAKE(trm_normalize_table),
+    TRM_TAKE(trm_ignore_table),
+    TRM_TAKE_OF(trm_run_table, trm_settings, run),
+};
+static const trm_job_kind job_plan = {.name = "plan",
+                                      .takes = TRM_TAKES(plan_takes),
+                                      .plans = true,
+                                      .mines = true,
+                                      .check = trm_job_check_plan};
 
 static const trm_taken loss_takes[] = {
     TRM_TAKE(trm_output_table),
@@ -76,8 +105,8 @@ static const trm_taken loss_takes[] = {
 };
 static const trm_job_kind job_loss = {.name = "loss", .takes = TRM_TAKES(loss_takes), .check = check_loss};
 
-const trm_job_kind *const trm_job_kinds[] = {&job_mine,     &job_loss,       &trm_job_knn,
-                                             &trm_job_eval, &trm_job_radius, NULL};
+const trm_job_kind *const trm_job_kinds[] = {&job_mine,       &job_loss, &trm_job_knn, &trm_job_eval,
+                                             &trm_job_radius, &job_plan, NULL};
 
 const trm_job_kind *trm_job_kind_find(const char *name)
 {
@@ -236,7 +265,7 @@ static trm_status take_hooks(trm_job *job, const trm_job_hooks *hooks, trm_error
 static trm_status begin(trm_job *job, const trm_job_hooks *hooks, trm_error *err)
 {
     trm_status status = trm_job_check(job, err);
-    if (status == TRM_OK && job->settings.inputs == 0)
+    if (status == TRM_OK && job->settings.inputs == 0 && job->settings.plan.rows == 0)
         status = trm_fail(err, TRM_ERR_USAGE, "no store given");
     return status == TRM_OK ? take_hooks(job, hooks, err) : status;
 }
@@ -245,6 +274,11 @@ static trm_status open_inputs(trm_job *job, trm_error *err)
 {
     const trm_job_kind *kind = job->settings.kind;
     trm_status status = kind->mines || kind->question != NULL ? TRM_OK : trm_job_recognize(job, err);
+    if (status == TRM_OK && kind->plans && job->ranks > 1)
+        status =
+            trm_fail(err, TRM_ERR_USAGE,
+                     "plan is for one process, which plans for any number of ranks: run it without mpirun, "
+                     "or, for these ranks, trimine mine --dry-run");
     if (status != TRM_OK)
         return status;
     return job->settings.packed ? trm_job_open_packed(job, err) : trm_job_open_store(job, err);
@@ -273,6 +307,8 @@ trm_status trm_job_open(trm_job *job, MPI_Comm comm, const trm_job_hooks *hooks,
 
 static trm_status plan(trm_job *job, trm_error *err)
 {
+    if (job->settings.kind->plans)
+        return trm_job_plan_ranks(job, err);
     return job->packed != NULL ? TRM_OK : trm_job_plan_store(job, err);
 }
 
@@ -283,6 +319,8 @@ trm_status trm_job_plan(trm_job *job, trm_error *err)
 
 static trm_status run(trm_job *job, trm_error *err)
 {
+    if (trm_settings_plan_only(&job->settings))
+        return trm_job_run_plan(job, err);
     return job->packed != NULL ? trm_job_run_packed(job, err) : trm_job_run_store(job, err);
 }
 
@@ -293,7 +331,7 @@ trm_status trm_job_run(trm_job *job, trm_error *err)
 
 static trm_status write_output(trm_job *job, trm_error *err)
 {
-    if (job->settings.output == NULL)
+    if (job->settings.output == NULL || trm_settings_plan_only(&job->settings))
         return TRM_OK;
     const double start = trm_clock();
     trm_status status = job->packed != NULL ? trm_job_write_packed(job, err) : trm_job_write_store(job, err);
@@ -337,6 +375,7 @@ static void close_store(trm_job *job)
         job->settings.kind->question->end(job);
     trm_evaluation_destroy(&job->evaluation);
     trm_survey_end(&job->survey);
+    trm_job_free_plan(job);
     trm_triplet_file_destroy(&job->file);
     trm_batch_triplets_free(&job->batch_triplets);
     trm_triplets_free(&job->options.given);

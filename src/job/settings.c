@@ -30,6 +30,11 @@ bool trm_settings_takes(const trm_settings *settings, const char *name)
     return trm_walk_find(&walk, name);
 }
 
+bool trm_settings_plan_only(const trm_settings *settings)
+{
+    return settings->dry_run || settings->kind->plans;
+}
+
 bool trm_settings_given(const trm_settings *settings, const char *name)
 {
     trm_walk walk = walk_of(settings);
@@ -398,7 +403,16 @@ static json_t *list_overridden(const trm_settings *settings, const trm_settings 
 
 void trm_settings_init(trm_settings *settings, const trm_job_kind *kind)
 {
-    *settings = (trm_settings){.kind = kind, .within = NAN, .checkpoint_minutes = 10.0};
+    *settings = (trm_settings){.kind = kind,
+                               .within = NAN,
+                               .checkpoint_minutes = 10.0,
+                               .plan = {.dim = 128,
+                                        .classes = 100,
+                                        .spread = 1.0,
+                                        .gflops = NAN,
+                                        .network = 1.25e9,
+                                        .disk = NAN,
+                                        .active = 0.5}};
     trm_store_options_init(&settings->store);
     trm_mine_options_init(&settings->mine);
     trm_loss_options_init(&settings->loss);

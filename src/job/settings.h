@@ -19,6 +19,7 @@ typedef struct trm_job_question trm_job_question;
 typedef struct trm_job_kind {
     const char *name;
     const trm_takes takes; /* in trm_settings */
+    bool plans;            /* it does not do what its options say: it plans it, for any number of ranks */
     bool mines;            /* all that its options may say is mined, so --loss is not among them */
     trm_status (*check)(const trm_settings *settings,
                         trm_error *err); /* what the options alone tell; NULL: nothing */
@@ -32,6 +33,18 @@ extern const trm_job_kind *const trm_job_kinds[];                    /* NULL-ter
 extern const trm_job_kind trm_job_knn, trm_job_eval, trm_job_radius; /* those with a file of their own */
 /* By name, or NULL. */
 const trm_job_kind *trm_job_kind_find(const char *name);
+
+/* What a plan is of, and how fast things are; NAN: found by a probe, or a default. */
+enum { TRM_PLAN_RANKS = 64 };
+typedef struct trm_plan_settings {
+    int64_t rows, dim, classes; /* of data that are not there yet; rows 0: a store's */
+    double spread;
+    int ranks_given;
+    double ranks[TRM_PLAN_RANKS];
+    double gflops, network, disk; /* of a rank: 1e9 operations, bytes, bytes a second */
+    int64_t sample;               /* pairs of a pilot; 0: none is run */
+    double active;                /* the share of them that the margin is to reach */
+} trm_plan_settings;
 
 struct trm_settings {
     const trm_job_kind *kind; /* NULL: of no job */
@@ -64,6 +77,8 @@ struct trm_settings {
     json_t *overridden; /* with a preset: names of the options that make it another rule; or NULL. Owned */
     bool packed;        /* loss: the input holds packed triplets */
     trm_survey_options survey;
+    trm_plan_settings plan;
+    bool dry_run;
     trm_run_options run;
     trm_option_labels ignore; /* its named is known once labels have been read */
     int64_t seed;
@@ -99,6 +114,8 @@ const char *const *trm_settings_source_names(void);
 bool trm_settings_draw(const trm_settings *settings);
 /* Are there two sets: queries, and a store? */
 bool trm_settings_in_two_sets(const trm_settings *settings);
+/* Is nothing to be done but planned? Then nothing is claimed or written. */
+bool trm_settings_plan_only(const trm_settings *settings);
 /* Is it a question that needs no labels, asked as it is? */
 bool trm_settings_labels_may_lack(const trm_settings *settings);
 /* Pairs go with queries. Errors: USAGE. */
@@ -117,7 +134,8 @@ extern const trm_options trm_output_table, trm_form_table, trm_batches_table, tr
     trm_checkpoint_table, trm_dataset_table, trm_normalize_table, trm_ignore_table, trm_source_table,
     trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table,
     trm_metric_table, trm_asked_queries_table, trm_asked_pairs_table,
-    trm_per_query_table;                /* of a question; the metric is in mine */
+    trm_per_query_table; /* of a question; the metric is in mine */
+extern const trm_options trm_plan_table, trm_dry_run_table;
 extern const trm_options trm_run_table; /* of trm_run_options */
 
 /* ---- presets.c ---- */

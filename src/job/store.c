@@ -96,7 +96,7 @@ static trm_status claim_checkpoint(trm_job *job, trm_error *err)
     const trm_settings *settings = &job->settings;
     trm_claim *claim = NULL;
     trm_status status = TRM_OK;
-    if (settings->checkpoint != NULL) {
+    if (settings->checkpoint != NULL && !trm_settings_plan_only(settings)) {
         status = job->rank == 0 ? trm_job_checkpoint_check(settings, err) : TRM_OK;
         status = trm_agree(job->comm, status, err);
         if (status == TRM_OK)
@@ -112,9 +112,10 @@ static trm_status claim_all(trm_job *job, trm_error *err)
 {
     const trm_settings *settings = &job->settings;
     trm_status status = claim_checkpoint(job, err);
-    if (status == TRM_OK && settings->output != NULL)
+    if (status == TRM_OK && settings->output != NULL && !trm_settings_plan_only(settings))
         status = trm_job_claim(job, "output", settings->output, settings->overwrite, &job->claim, err);
-    if (status == TRM_OK && settings->batches > 0 && settings->batch_list != NULL)
+    if (status == TRM_OK && settings->batches > 0 && settings->batch_list != NULL &&
+        !trm_settings_plan_only(settings))
         status = trm_job_claim_list(job, err);
     return status;
 }
@@ -132,7 +133,9 @@ static trm_status begin(trm_job *job, trm_error *err)
     if (settings->source == TRM_SOURCE_WITHIN)
         job->options.mine.margin = settings->within;
     settings->run.checkpoint = &job->checkpoint.checkpoint;
-    trm_status status = trm_run_create(job->comm, &settings->run, &job->run, err);
+    trm_run_options how = settings->run;
+    how.replicate = settings->kind->plans ? 1 : how.replicate; /* those are other ranks' */
+    trm_status status = trm_run_create(job->comm, &how, &job->run, err);
     if (status == TRM_OK && job->rank == 0)
         trm_warn_of_blas(&job->voice, job->run);
     return status;
@@ -178,10 +181,10 @@ static trm_status sort_rows(trm_job *job, trm_job_rows *set, int64_t ignored, co
 {
     const trm_settings *settings = &job->settings;
     const bool by_id = trm_job_by_id(job), labelled = !by_id || settings->mine.and_labels;
-    trm_status status =
-        trm_rows_sort(job->run, set->batch.count, set->batch.dim, labelled ? set->batch.labels : NULL,
-                      ignored, ignored_label, by_id, looks_at_rows_again(settings),
-                      trm_store_read_bytes(job->store, set->batch.count), &set->rows, err);
+    trm_status status = trm_rows_sort(
+        job->run, set->batch.count, set->batch.dim, labelled ? set->batch.labels : NULL, ignored,
+        ignored_label, by_id, looks_at_rows_again(settings),
+        job->store != NULL ? trm_store_read_bytes(job->store, set->batch.count) : 0, &set->rows, err);
     if (status == TRM_OK) {
         set->rows->label_text = label_text;
         set->rows->label_context = &job->labels;
@@ -300,10 +303,35 @@ static trm_status open_files(trm_job *job, trm_error *err)
     return status == TRM_OK ? look_for_labels(job, err) : status;
 }
 
+/* Data that are not there yet: their labels. */
+static trm_status make_labels(trm_job *job, trm_error *err)
+{
+    const trm_plan_settings *plan = &job->settings.plan;
+    job->clusters = (trm_clusters){.rows = plan->rows,
+                                   .classes = plan->classes,
+                                   .dim = (int)plan->dim,
+                                   .seed = (uint64_t)job->settings.seed,
+                                   .spread = plan->spread};
+    trm_status status = trm_rows_check_labels(job->run, plan->rows, (int)plan->dim, err);
+    if (status == TRM_OK)
+        status = trm_clusters_begin(&job->clusters, err);
+    int64_t *labels = status == TRM_OK ? trm_alloc(plan->rows, sizeof *labels) : NULL;
+    job->base.total = plan->rows;
+    job->base.batch = (trm_batch){.count = plan->rows, .dim = (int)plan->dim, .labels = labels};
+    if (status == TRM_OK && labels == NULL)
+        status = trm_fail_memory(err, "labels", plan->rows, sizeof *labels);
+    if (status != TRM_OK)
+        return status;
+    trm_clusters_fill(&job->clusters, 0, plan->rows, NULL, labels);
+    return sort_sets(job, err);
+}
+
 /* Opens the store and reads its labels. */
 static trm_status open_store(trm_job *job, trm_error *err)
 {
     const double start = trm_clock();
+    if (job->settings.plan.rows > 0)
+        return make_labels(job, err);
     trm_status status = open_files(job, err);
     if (status == TRM_OK) {
         if (job->rank == 0)
@@ -671,6 +699,31 @@ static trm_status choose_teams(trm_job *job, bool file, trm_error *err)
         return refusal.status;
     }
     return job->base.rows->replicate == chosen ? TRM_OK : plan_teams(job, chosen, file, err);
+}
+
+trm_status trm_job_plan_for_all(trm_job *job, trm_run *run, int replicate, trm_error *err)
+{
+    trm_run *const own = job->run;
+    trm_settings *settings = &job->settings;
+    const int ranks = job->ranks, given = settings->run.replicate;
+    const int64_t count = job->base.batch.count;
+    job->run = run;
+    job->ranks = run->ranks;
+    run->replicate = settings->run.replicate = replicate;
+    job->base.batch.count = (job->base.total + run->ranks - 1) / run->ranks; /* as a rank reads them */
+    job->base.rows->read_bytes =
+        job->store != NULL ? trm_store_read_bytes(job->store, job->base.batch.count) : 0;
+    const trm_status status = choose_teams(job, trm_job_writes_triplets(job), err);
+    job->run = own;
+    job->ranks = ranks;
+    settings->run.replicate = given;
+    job->base.batch.count = count;
+    return status;
+}
+
+trm_status trm_job_read_rows(trm_job *job, trm_error *err)
+{
+    return read_and_arrange(job, &job->base, err);
 }
 
 trm_status trm_job_plan_store(trm_job *job, trm_error *err)

@@ -313,6 +313,13 @@ trm_status trm_evaluation_create(trm_run *run, const trm_rows *rows, const trm_e
     return status;
 }
 
+void trm_evaluation_travel(const trm_evaluation *evaluation, int64_t *visit, int64_t *home)
+{
+    *visit = *home = 0;
+    if (evaluation->mining != NULL)
+        trm_mining_travel(evaluation->mining, visit, home);
+}
+
 void trm_evaluation_destroy(trm_evaluation **evaluation)
 {
     trm_evaluation *e = *evaluation;

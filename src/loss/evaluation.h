@@ -18,6 +18,8 @@ trm_status trm_evaluation_run(trm_evaluation *evaluation, const trm_batch *batch
                               void *context, float *gradient, float *queries_gradient,
                               trm_mine_summary *mined, trm_loss_summary *summary, trm_loss_part *part,
                               trm_error *err) TRM_MUST_CHECK;
+/* As trm_anchors_travel, of what is mined; else 0. Not collective. */
+void trm_evaluation_travel(const trm_evaluation *evaluation, int64_t *visit, int64_t *home);
 /* Frees and sets to NULL; NULL is fine. Not collective. */
 void trm_evaluation_destroy(trm_evaluation **evaluation);
 

@@ -321,6 +321,24 @@ int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
     return sweeping > arranging ? sweeping : arranging;
 }
 
+void trm_anchors_travel(const trm_anchors *anchors, int64_t *visit, int64_t *home)
+{
+    const trm_query_type *type = anchors->negatives->type;
+    *visit = *home = 0;
+    for (int t = 0; t < trm_rows_shards_here(anchors->rows); t++) {
+        int64_t from, to;
+        sizes size = {.triplets = 0};
+        trm_rows_shard_here(anchors->rows, t, &from, &to);
+        for (int64_t row = from; row < to; row++)
+            if (anchors->panel_of[row] == 0)
+                add_row(anchors, row, &size);
+        const int64_t found = trm_fields_bytes(type, TRM_FIELD_FOUND, size.negatives),
+                      all = found + trm_fields_bytes(type, TRM_FIELD_GIVEN, size.negatives);
+        *visit = all > *visit ? all : *visit;
+        *home = found > *home ? found : *home;
+    }
+}
+
 /* What is known of anchors but for the plan. Collective. */
 static trm_status begin(trm_anchors *anchors, trm_error *err)
 {

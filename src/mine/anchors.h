@@ -70,6 +70,8 @@ trm_status trm_anchors_init_solo(trm_anchors *anchors, const trm_run *run, const
 void trm_anchors_destroy(trm_anchors *anchors);
 /* The bytes that the plan would come to with no more than that many panels. Collective. */
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels);
+/* Bytes of the state of the largest shard's panel: of what comes with a visitor, and of what goes home. Not collective. */
+void trm_anchors_travel(const trm_anchors *anchors, int64_t *visit, int64_t *home);
 /* Plans again for a job that goes on: rows that are finished, and those that were being worked on, which are
  * panel 0 now. Equal on all ranks. Collective. Errors: MEMORY. */
 trm_status trm_anchors_resume(trm_anchors *anchors, int64_t finished, const trm_places *finished_places,

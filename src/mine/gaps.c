@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "metric/metric.h"
 #include "mine/anchors.h"
+#include "mine/negatives.h"
 #include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -30,6 +31,7 @@ typedef struct gaps_job {
     int64_t first, last;      /* this member's part of its shard */
     int64_t before, own, all; /* pairs: of the ranks before this one, of this one, of all */
     trm_positives positives;
+    bool farther;     /* negatives are sought that are farther than the positive */
     float *anchor;    /* one row */
     double *distance; /* of the anchor to each row of the part */
 } gaps_job;
@@ -116,27 +118,26 @@ static double threshold_of(const gaps_job *job, const sampled_pair *pair)
     return trm_value_of(low);
 }
 
-/* INFINITY where there is no farther negative. Collective. */
+/* INFINITY where there is no such negative. Collective. */
 static double gap_of(const gaps_job *job, const sampled_pair *pair)
 {
-    const double threshold = threshold_of(job, pair);
+    const double threshold = threshold_of(job, pair), least = job->farther ? threshold : -INFINITY;
     double nearest = INFINITY;
     for (int64_t row = job->first; row < job->last; row++) {
         const double d = job->distance[row - job->first];
-        if (job->rows->label[row] != pair->label && d > threshold && d < nearest)
+        if (job->rows->label[row] != pair->label && d > least && d < nearest)
             nearest = d;
     }
     MPI_Allreduce(MPI_IN_PLACE, &nearest, 1, MPI_DOUBLE, MPI_MIN, job->run->comm);
     return nearest - threshold;
 }
 
-static void summarize(double gap[TRM_GAPS_SAMPLE], trm_gaps *gaps)
+static void summarize(const double *gap, int64_t sampled, trm_gaps *gaps)
 {
-    int found = 0;
-    qsort(gap, TRM_GAPS_SAMPLE, sizeof *gap, trm_compare_real);
-    while (found < TRM_GAPS_SAMPLE && isfinite(gap[found]))
+    int64_t found = 0;
+    while (found < sampled && isfinite(gap[found]))
         found++;
-    *gaps = (trm_gaps){.sampled = TRM_GAPS_SAMPLE, .without = TRM_GAPS_SAMPLE - found};
+    *gaps = (trm_gaps){.sampled = sampled, .without = sampled - found};
     if (found == 0)
         return;
     gaps->at_10 = gap[(found - 1) * 10 / 100];
@@ -144,12 +145,14 @@ static void summarize(double gap[TRM_GAPS_SAMPLE], trm_gaps *gaps)
     gaps->at_90 = gap[(found - 1) * 90 / 100];
 }
 
-trm_status trm_mine_gaps(const trm_run *run, const trm_rows *rows, const trm_mine_options *options,
-                         trm_gaps *gaps, trm_error *err)
+trm_status trm_mine_sample_gaps(const trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                                int pairs, double *gap, int64_t *sampled, trm_error *err)
 {
-    gaps_job job = {.run = run, .rows = rows, .options = options};
-    double gap[TRM_GAPS_SAMPLE];
-    *gaps = (trm_gaps){.sampled = 0};
+    gaps_job job = {.run = run,
+                    .rows = rows,
+                    .options = options,
+                    .farther = trm_negatives_take(options, TRM_TAKES_WINDOW)};
+    *sampled = 0;
     trm_positives_choose(&job.positives, options, INT64_MAX);
     number_pairs(&job);
     if (job.all == 0)
@@ -160,14 +163,28 @@ trm_status trm_mine_gaps(const trm_run *run, const trm_rows *rows, const trm_min
     if (job.anchor == NULL || job.distance == NULL)
         status = trm_fail_memory(err, "distances", job.last - job.first, sizeof *job.distance);
     status = trm_agree(run->comm, status, err);
-    for (int i = 0; i < TRM_GAPS_SAMPLE && status == TRM_OK; i++) {
+    for (int i = 0; i < pairs && status == TRM_OK; i++) {
         const sampled_pair pair = share_pair(&job, i);
         measure(&job, &pair);
         gap[i] = gap_of(&job, &pair);
     }
-    if (status == TRM_OK)
-        summarize(gap, gaps);
+    if (status == TRM_OK) {
+        qsort(gap, (size_t)pairs, sizeof *gap, trm_compare_real);
+        *sampled = pairs;
+    }
     trm_free(job.anchor);
     trm_free(job.distance);
+    return status;
+}
+
+trm_status trm_mine_gaps(const trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                         trm_gaps *gaps, trm_error *err)
+{
+    double gap[TRM_GAPS_SAMPLE];
+    int64_t sampled;
+    *gaps = (trm_gaps){.sampled = 0};
+    trm_status status = trm_mine_sample_gaps(run, rows, options, TRM_GAPS_SAMPLE, gap, &sampled, err);
+    if (status == TRM_OK)
+        summarize(gap, sampled, gaps);
     return status;
 }

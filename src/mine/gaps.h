@@ -20,4 +20,10 @@ typedef struct trm_gaps {
 trm_status trm_mine_gaps(const trm_run *run, const trm_rows *rows, const trm_mine_options *options,
                          trm_gaps *gaps, trm_error *err) TRM_MUST_CHECK;
 
+/* The same for so many pairs, one by one: gap[pairs], ascending, INFINITY where there is no such negative. Of a policy that does not
+ * look for farther negatives n is the nearest of all, and a gap may be negative. *sampled: pairs, or 0 where there is none to look
+ * at. Collective. Errors: MEMORY. */
+trm_status trm_mine_sample_gaps(const trm_run *run, const trm_rows *rows, const trm_mine_options *options,
+                                int pairs, double *gap, int64_t *sampled, trm_error *err) TRM_MUST_CHECK;
+
 #endif

@@ -525,6 +525,11 @@ trm_status trm_mining_create(trm_run *run, const trm_rows *rows, const trm_mine_
     return begin(job, options, err);
 }
 
+void trm_mining_travel(const trm_mining *mining, int64_t *visit, int64_t *home)
+{
+    trm_anchors_travel(&mining->anchors, visit, home);
+}
+
 void trm_mining_destroy(trm_mining **mining)
 {
     trm_mining *job = *mining;

@@ -14,6 +14,8 @@ trm_status trm_mining_create(trm_run *run, const trm_rows *rows, const trm_mine_
 /* As trm_mine, once. Collective. */
 trm_status trm_mining_run(trm_mining *mining, trm_triplet_fn emit, void *context, trm_mine_summary *summary,
                           trm_mine_part *part, trm_error *err) TRM_MUST_CHECK;
+/* As trm_anchors_travel. Not collective. */
+void trm_mining_travel(const trm_mining *mining, int64_t *visit, int64_t *home);
 /* Frees and sets to NULL; NULL is fine. Not collective. */
 void trm_mining_destroy(trm_mining **mining);
 

@@ -1,5 +1,5 @@
-/* Synthetic rows; see cli.h. Streams of the generator: a class's centre is 2 c + 1, a row's noise 2 i. */
-#include "cli/tables.h"
+/* Synthetic rows; see clusters.h. Streams of the generator: a class's centre is 2 c + 1, a row's noise 2 i. */
+#include "job/clusters.h"
 
 #include "base/alloc.h"
 #include "base/random.h"
@@ -15,12 +15,11 @@ static void normalise(double *values, int count)
         values[k] /= norm2 > 0.0 ? sqrt(norm2) : 1.0;
 }
 
-trm_status trm_clusters_init(const trm_cli *cli, trm_clusters *clusters, trm_error *err)
+trm_status trm_clusters_begin(trm_clusters *clusters, trm_error *err)
 {
-    *clusters = (trm_clusters){cli->rows,   cli->classes, (int)cli->dim, (uint64_t)cli->settings->seed,
-                               cli->spread, NULL};
-    clusters->scratch = trm_alloc(2 * cli->dim, sizeof *clusters->scratch);
-    return clusters->scratch == NULL ? trm_fail_memory(err, "synthetic rows", 2 * cli->dim, 8) : TRM_OK;
+    clusters->scratch = trm_alloc(2 * (int64_t)clusters->dim, sizeof *clusters->scratch);
+    return clusters->scratch == NULL ? trm_fail_memory(err, "synthetic rows", 2 * (int64_t)clusters->dim, 8)
+                                     : TRM_OK;
 }
 
 void trm_clusters_fill(void *context, int64_t first, int64_t count, float *embeddings, int64_t *labels)
@@ -33,6 +32,8 @@ void trm_clusters_fill(void *context, int64_t first, int64_t count, float *embed
         const uint64_t id = (uint64_t)(first + i);
         trm_random_bits(clusters->seed, 2 * id, UINT64_MAX, bits);
         labels[i] = (int64_t)(((uint64_t)bits[0] << 32 | bits[1]) % (uint64_t)clusters->classes);
+        if (embeddings == NULL)
+            continue;
         trm_random_normals(clusters->seed, 2 * (uint64_t)labels[i] + 1, dim, row);
         normalise(row, dim);
         trm_random_normals(clusters->seed, 2 * id, dim, noise);

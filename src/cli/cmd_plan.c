@@ -1,0 +1,77 @@
+/* trimine plan: what a job of mine will need, before it is run; and the report of mine --dry-run. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+
+static void print_entry(const json_t *line)
+{
+    fprintf(stderr, "%7" PRId64 " %9" PRId64 " %7" PRId64 " %11.1f", trm_fact_whole(line, "ranks"),
+            trm_fact_whole(line, "replicate"), trm_fact_whole(line, "panels"),
+            trm_fact_real(line, "memory_bytes") / 1e6);
+    if (!json_is_true(json_object_get(line, "fits")))
+        fprintf(stderr, "  does not fit: give more ranks, or --mem-per-rank\n");
+    else if (!trm_fact_has(line, "total_s"))
+        fprintf(stderr, "  seconds are not known for jobs of two sets or batches\n");
+    else
+        fprintf(stderr, " %11.1f %10.4g %9.3g %9.3g %9.3g\n", trm_fact_real(line, "moved_bytes") / 1e6,
+                trm_fact_real(line, "operations") / 1e9, trm_fact_real(line, "positives_s"),
+                trm_fact_real(line, "negatives_s"), trm_fact_real(line, "total_s"));
+}
+
+static void print_pilot(const json_t *pilot)
+{
+    if (!trm_fact_has(pilot, "took_s")) {
+        fprintf(stderr, "pilot      --sample %" PRId64 " would take about %.3g s\n",
+                trm_fact_whole(pilot, "sample"), trm_fact_real(pilot, "planned_s"));
+        return;
+    }
+    fprintf(stderr,
+            "pilot      %" PRId64
+            " pairs in %.3g s (planned %.3g); d(a,n) - d(a,p) of the negative that each would "
+            "get: %.4g at 10 %%, %.4g half, %.4g at 90 %%; %" PRId64 " have none\n",
+            trm_fact_whole(pilot, "pairs"), trm_fact_real(pilot, "took_s"), trm_fact_real(pilot, "planned_s"),
+            trm_fact_real(pilot, "at_10"), trm_fact_real(pilot, "at_50"), trm_fact_real(pilot, "at_90"),
+            trm_fact_whole(pilot, "without"));
+    if (trm_fact_has(pilot, "margin"))
+        fprintf(stderr, "margin     %.6g: %.3g %% of the pilot's pairs are active\n",
+                trm_fact_real(pilot, "margin"), 100.0 * trm_fact_real(pilot, "active"));
+    else
+        fprintf(stderr, "margin     none reaches %.3g %% of the pairs\n",
+                100.0 * trm_fact_real(pilot, "active_wanted"));
+}
+
+void trm_plan_print(const json_t *facts)
+{
+    const json_t *store = json_object_get(facts, "store"), *probe = json_object_get(facts, "probe"),
+                 *pilot = json_object_get(facts, "pilot");
+    size_t i;
+    json_t *one;
+    fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 "\n", trm_fact_whole(store, "rows"),
+            trm_fact_whole(store, "dim"));
+    fprintf(stderr,
+            "  ranks replicate  panels   MB a rank    MB moved     GFLOP positives negatives   total s\n");
+    json_array_foreach(json_object_get(facts, "plan"), i, one) print_entry(one);
+    if (json_is_object(probe))
+        fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " rows, %.3g s\n", trm_fact_whole(probe, "rows"),
+                trm_fact_whole(probe, "of"), trm_fact_real(probe, "seconds"));
+    if (json_is_object(pilot) && (json_is_object(probe) || trm_fact_has(pilot, "took_s")))
+        print_pilot(pilot);
+    json_array_foreach(json_object_get(facts, "assumed"), i, one)
+        trm_say(stderr, "assumed    %s", json_string_value(one));
+}
+
+const trm_command trm_command_plan = {
+    .name = "plan",
+    .arguments = "[STORE...]",
+    .about = "Plans a job of mine before it is run: memory, bytes moved, operations and seconds, for any "
+             "number of "
+             "ranks.",
+    .essay =
+        "Options are those of mine. Run it without mpirun: one process reads the labels, plans for all "
+        "ranks, and "
+        "mines samples of the rows to find out how fast this machine is. Without a STORE, --rows, --dim and "
+        "--classes say what it will be.",
+    .own = &trm_job_takes,
+    .traits = TRM_HAS_CHECKPOINT | TRM_IS_JOB,
+    .run = trm_cli_run_job,
+};

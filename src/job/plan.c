@@ -1,0 +1,554 @@
+/* The kind of job that plans another: its memory, what travels, and how long it takes, for any number of ranks.
+ *
+ * One process opens the store and reads its labels, as the job would. The memory of so many ranks is planned by the job's own
+ * plan, on a run that stands for all of them. The seconds come from a probe (probe.h) or from rates that were given, and what is
+ * assumed is told with them. A dry run of a job plans it on its ranks first, so that what it says of memory is what the job itself
+ * would say; then rank 0 does what a plan for that number of ranks would do. */
+#include "job/inner.h"
+#include "job/probe.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "mine/gaps.h"
+#include "mine/positives.h"
+#include "par/agree.h"
+#include "sweep/choose.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { READ, ARRANGE, PREPARE, POSITIVES, NEGATIVES, ANSWERS, NETWORK, WRITE, PHASES };
+static const char *const phase_names[PHASES] = {"read_s",      "arrange_s", "prepare_s", "positives_s",
+                                                "negatives_s", "answers_s", "network_s", "write_s"};
+enum { BYTES_A_TRIPLET = 41 }; /* of a file */
+
+/* One line of the table. */
+typedef struct entry {
+    int ranks, replicate, panels;
+    bool fits;
+    int64_t bytes;          /* a rank holds; of one that does not fit, what it would need */
+    double moved, messages; /* bytes that the busiest rank receives */
+    double flops;           /* of the filters, of the busiest rank */
+    bool chooses;           /* it may leave the kernel that it begins with */
+    const char *kernel;     /* what it is expected to take; NULL: rates were given */
+    double seconds[PHASES], total_s;
+} entry;
+
+typedef struct pilot {
+    int64_t pairs, without; /* 0: it was not run */
+    double planned_s, took_s, margin, at_10, at_50, at_90, active;
+    bool reaches; /* there is a margin that reaches the share */
+} pilot;
+
+struct trm_foresight {
+    int count;
+    entry *entry;
+    bool probed;
+    trm_probe probe;
+    double pairs; /* of an anchor and a positive, of all */
+    pilot pilot;
+    json_t *dry; /* of a dry run: what the plan for its ranks told; owned */
+};
+
+/* ---- what the command line alone tells ---- */
+
+trm_status trm_job_check_plan(const trm_settings *settings, trm_error *err)
+{
+    const trm_plan_settings *plan = &settings->plan;
+    static const char *const of_rows[] = {"dim", "classes", "spread"};
+    if (settings->inputs == 0 && plan->rows == 0)
+        return trm_fail(err, TRM_ERR_USAGE, "plan: give a STORE, or --rows N --dim D --classes C");
+    if (settings->inputs > 0 && plan->rows > 0)
+        return trm_fail(err, TRM_ERR_USAGE, "'%s': a store or --rows, not both", settings->input[0]);
+    for (size_t i = 0; i < sizeof of_rows / sizeof *of_rows && plan->rows == 0; i++)
+        if (trm_settings_given(settings, of_rows[i]))
+            return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --rows, of data that are not there yet",
+                            of_rows[i]);
+    if (plan->rows > 0 && plan->sample > 0)
+        return trm_fail(err, TRM_ERR_USAGE, "--sample goes with a STORE: a pilot is run on its rows");
+    if (plan->sample == 0 && trm_settings_given(settings, "active"))
+        return trm_fail(err, TRM_ERR_USAGE, "--active goes with --sample, the pilot");
+    for (int i = 0; i < plan->ranks_given; i++) {
+        const double ranks = plan->ranks[i];
+        if (ranks != floor(ranks))
+            return trm_fail(err, TRM_ERR_USAGE, "--ranks-list: %g is no number of ranks", ranks);
+        if (settings->run.replicate > 0 && (int)ranks % settings->run.replicate != 0)
+            return trm_fail(err, TRM_ERR_USAGE, "--replicate %d: must divide the number of ranks, %d",
+                            settings->run.replicate, (int)ranks);
+    }
+    return TRM_OK;
+}
+
+/* ---- memory ---- */
+
+/* Bytes that the busiest rank receives: rows as they are arranged, and the visitors of each panel's sweep with their state. */
+static void count_travel(const trm_job *job, const trm_run *run, entry *line)
+{
+    const trm_rows *rows = job->base.rows;
+    const int tile = trm_run_tile(run, rows->dim), teams = rows->teams, members = rows->replicate;
+    const int64_t shard = trm_rows_largest_shard(rows);
+    const trm_ring_share share = trm_ring_share_of(teams, members, (shard + tile - 1) / tile);
+    const double n = (double)rows->total, row = (double)trm_rows_bytes_per_row(rows->dim);
+    int64_t visit, home;
+    trm_evaluation_travel(job->evaluation, &visit, &home);
+    const double ring = share.visits * ((double)shard * row + (double)visit + (double)home) * line->panels;
+    const double arranged = run->ranks > 1 ? (n / run->ranks) * row * (1.0 + (double)(members - 1)) : 0.0;
+    const double merged = members > 1 ? 2.0 * (double)home * line->panels : 0.0;
+    line->moved = ring + arranged + merged;
+    line->messages = 3.0 * share.visits * line->panels;
+    line->flops = 2.0 * rows->dim * (n * (n - 1.0) / 2.0) / run->ranks * share.most;
+    line->chooses = trm_chooser_pays(run, rows, rows);
+}
+
+/* So many ranks, in teams of so many, or 0 for a choice. */
+static trm_status plan_one(trm_job *job, int ranks, int replicate, entry *line, trm_error *err)
+{
+    trm_run *run = NULL;
+    trm_error why = TRM_ERROR_INIT;
+    trm_status status = trm_run_for_all(job->run, ranks, trm_run_mem_per_rank(job->run), &run, err);
+    if (status != TRM_OK)
+        return status;
+    status = trm_job_plan_for_all(job, run, replicate, &why);
+    *line = (entry){.ranks = ranks,
+                    .fits = status == TRM_OK,
+                    .replicate = job->base.rows->replicate,
+                    .panels = job->mined.panels,
+                    .bytes = job->mined.memory_bytes};
+    if (status == TRM_OK)
+        count_travel(job, run, line);
+    trm_evaluation_destroy(&job->evaluation);
+    trm_run_destroy(&run);
+    if (status != TRM_OK && status != TRM_ERR_MEMORY) {
+        *err = why;
+        return status;
+    }
+    return TRM_OK;
+}
+
+/* All positive pairs that are selected. */
+static double count_pairs(const trm_job *job)
+{
+    const trm_rows *rows = job->base.rows;
+    trm_positives positives;
+    double pairs = 0.0;
+    trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
+    for (int64_t i = 0; i < rows->count; i++)
+        if (rows->class_size[i] < rows->total)
+            pairs += (double)trm_positives_pairs(&positives, rows->class_size[i] - 1);
+    return pairs;
+}
+
+static int list_ranks(const trm_settings *settings, int ranks[TRM_PLAN_RANKS])
+{
+    enum { USUAL = 7 };
+    const int each = settings->run.replicate > 0 ? settings->run.replicate : 1;
+    const int given = settings->plan.ranks_given;
+    for (int i = 0; i < given; i++)
+        ranks[i] = (int)settings->plan.ranks[i];
+    for (int i = 0; i < USUAL && given == 0; i++)
+        ranks[i] = each << i;
+    return given > 0 ? given : USUAL;
+}
+
+trm_status trm_job_plan_ranks(trm_job *job, trm_error *err)
+{
+    int ranks[TRM_PLAN_RANKS];
+    const int count = list_ranks(&job->settings, ranks), given = job->settings.run.replicate;
+    trm_foresight *f = job->foresight = trm_alloc_zero(1, sizeof *f);
+    if (f == NULL)
+        return trm_fail_memory(err, "a plan", 1, sizeof *f);
+    f->entry = trm_alloc_zero(2 * count, sizeof *f->entry);
+    if (f->entry == NULL)
+        return trm_fail_memory(err, "a plan", 2 * count, sizeof *f->entry);
+    trm_status status = TRM_OK;
+    for (int i = 0; i < count && status == TRM_OK; i++) {
+        status = plan_one(job, ranks[i], given, &f->entry[f->count++], err);
+        if (status == TRM_OK && given == 0 && f->entry[f->count - 1].replicate > 1)
+            status = plan_one(job, ranks[i], 1, &f->entry[f->count++], err);
+        if (status == TRM_OK)
+            status = trm_job_pause(job, err);
+    }
+    if (status == TRM_OK)
+        f->pairs = count_pairs(job);
+    return status;
+}
+
+/* ---- seconds ---- */
+
+/* What is done once, of so many rows: a + b rows, at the sample where it is longest of all kernels. */
+static double prepare_of(const trm_probe *probe, const entry *line, double rows)
+{
+    double most = 0.0;
+    for (int k = 0; k < (line->chooses ? probe->kernels : 1); k++) {
+        const trm_probe_kernel *kernel = &probe->kernel[k];
+        double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], fixed, each;
+        for (int i = 0; i < kernel->count; i++) {
+            one[i] = 1.0;
+            n[i] = kernel->negatives[i].rows;
+        }
+        trm_rates_fit(kernel->count, kernel->prepare_s, one, n, &fixed, &each);
+        const double seconds = fixed + each * rows / line->ranks;
+        most = seconds > most ? seconds : most;
+    }
+    return most;
+}
+
+/* Anchors in several panels: a pair is multiplied where either of its rows asks. */
+static double rounds_of(int panels)
+{
+    return 2.0 - 1.0 / (panels > 0 ? panels : 1);
+}
+
+/* The sweeps, by the fastest kernel that the job may take. */
+static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double busiest, entry *line)
+{
+    const double rows = (double)job->base.rows->total;
+    double best = INFINITY;
+    for (int k = 0; k < (line->chooses ? f->probe.kernels : 1); k++) {
+        const trm_probe_kernel *kernel = &f->probe.kernel[k];
+        const trm_sweep_fit positives = trm_sweep_fit_of(kernel->count, kernel->positives),
+                            negatives = trm_sweep_fit_of(kernel->count, kernel->negatives);
+        const double share = rounds_of(line->panels) / line->ranks;
+        const double first = trm_sweep_seconds(&positives, rows, line->replicate) * share,
+                     second = trm_sweep_seconds(&negatives, rows, line->replicate) * share * busiest;
+        if (first + second >= best)
+            continue;
+        best = first + second;
+        line->kernel = kernel->name;
+        line->seconds[POSITIVES] = first;
+        line->seconds[NEGATIVES] = second * (line->chooses ? 1.0 + job->run->trial_share : 1.0);
+    }
+}
+
+static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
+{
+    const trm_plan_settings *given = &job->settings.plan;
+    const double rows = (double)job->base.rows->total, dim = job->base.batch.dim;
+    const double disk = isnan(given->disk) ? f->probe.read_bytes_s : given->disk;
+    const double flops_all = dim * rows * (rows - 1.0) / line->ranks;
+    const double busiest = flops_all > 0.0 ? line->flops / flops_all : 1.0;
+    double *s = line->seconds;
+    if (!isnan(given->gflops)) {
+        s[NEGATIVES] = line->flops * rounds_of(line->panels) / (given->gflops * 1e9);
+    } else {
+        foresee_sweeps(job, f, busiest, line);
+        s[PREPARE] = prepare_of(&f->probe, line, rows);
+        s[ARRANGE] = f->probe.arrange_a_row_s * rows / line->ranks;
+        s[ANSWERS] = f->probe.answers_a_pair_s * f->pairs / line->ranks;
+    }
+    const int64_t each = trm_mine_negatives(&job->options.mine);
+    if (disk > 0.0) {
+        s[READ] = rows * dim * sizeof(float) / disk / line->ranks;
+        if (job->settings.output != NULL)
+            s[WRITE] = f->pairs * (double)each * BYTES_A_TRIPLET / disk / line->ranks;
+    }
+    /* what travels while a sweep computes is hidden behind it */
+    const double travels = line->ranks > 1 ? line->moved / given->network : 0.0,
+                 computes = s[POSITIVES] + s[NEGATIVES];
+    s[NETWORK] = travels > computes ? travels - computes : 0.0;
+    line->total_s = 0.0;
+    for (int k = 0; k < PHASES; k++)
+        line->total_s += s[k];
+}
+
+/* ---- the pilot ---- */
+
+/* The gap that a share of the pairs is below: the smallest that so many of them do not exceed. */
+static double quantile(const double *gap, int64_t count, double share)
+{
+    int64_t at = (int64_t)ceil(share * (double)count) - 1;
+    at = at < 0 ? 0 : at >= count ? count - 1 : at;
+    return gap[at];
+}
+
+static trm_status run_pilot(trm_job *job, trm_error *err)
+{
+    trm_foresight *f = job->foresight;
+    pilot *p = &f->pilot;
+    const int64_t pairs = job->settings.plan.sample;
+    trm_rows *rows = job->base.rows;
+    const double start = trm_clock();
+    trm_status status = trm_rows_lay_out(job->run, rows, 1, err);
+    if (status == TRM_OK && rows->arrange_bytes > trm_run_mem_per_rank(job->run))
+        status = trm_run_refuse(job->run, "the pilot, which has all rows in one process, needs",
+                                rows->arrange_bytes, err);
+    if (status == TRM_OK)
+        status = trm_job_read_rows(job, err);
+    double *gap = status == TRM_OK ? trm_alloc(pairs, sizeof *gap) : NULL;
+    if (status == TRM_OK && gap == NULL)
+        status = trm_fail_memory(err, "a pilot", pairs, sizeof *gap);
+    if (status == TRM_OK)
+        status = trm_mine_sample_gaps(job->run, rows, &job->options.mine, (int)pairs, gap, &p->pairs, err);
+    p->took_s = trm_clock() - start;
+    int64_t found = 0;
+    while (status == TRM_OK && found < p->pairs && isfinite(gap[found]))
+        found++;
+    if (status == TRM_OK && found > 0) {
+        const double wanted = quantile(gap, p->pairs, job->settings.plan.active);
+        p->at_10 = quantile(gap, found, 0.1);
+        p->at_50 = quantile(gap, found, 0.5);
+        p->at_90 = quantile(gap, found, 0.9);
+        p->reaches = isfinite(wanted);
+        p->margin = p->reaches && wanted > 0.0 ? nextafter(wanted, INFINITY) : 0.0; /* below it, strictly */
+        for (int64_t i = 0; i < found; i++)
+            p->active += gap[i] < p->margin ? 1.0 / (double)p->pairs : 0.0;
+    }
+    p->without = p->pairs - found;
+    trm_free(gap);
+    return status;
+}
+
+/* ---- a dry run ---- */
+
+/* What rank 0 tells a plan job: all that was told, but for what a plan has no use for. */
+static trm_status tell_plan(const trm_job *job, trm_job *plan, trm_error *err)
+{
+    char ranks[32], threads[32];
+    trm_status status = TRM_OK;
+    for (int i = 0; i < job->settings.inputs && status == TRM_OK; i++)
+        status = trm_job_add_input(plan, job->settings.input[i], err);
+    for (int i = 0; i < job->given_count && status == TRM_OK; i++)
+        if (trm_settings_takes(&plan->settings, job->given[i].option))
+            status = trm_job_set(plan, job->given[i].option, job->given[i].value, err);
+    snprintf(ranks, sizeof ranks, "%d", job->ranks);
+    snprintf(threads, sizeof threads, "%d", trm_run_threads(job->run));
+    if (status == TRM_OK)
+        status = trm_job_set(plan, "ranks-list", ranks, err);
+    if (status == TRM_OK) /* the ranks share the host's cores */
+        status = trm_job_set(plan, "threads", threads, err);
+    return status;
+}
+
+static trm_status plan_alone(trm_job *job, trm_error *err)
+{
+    trm_job *plan = NULL;
+    const char *told = NULL;
+    trm_status status = trm_job_create("plan", &plan, err);
+    if (status == TRM_OK)
+        status = tell_plan(job, plan, err);
+    if (status == TRM_OK)
+        status = trm_job_open(plan, MPI_COMM_SELF, NULL, err);
+    if (status == TRM_OK)
+        status = trm_job_plan(plan, err);
+    if (status == TRM_OK)
+        status = trm_job_run(plan, err);
+    if (status == TRM_OK)
+        status = trm_job_tell(plan, &told, err);
+    if (status == TRM_OK) {
+        job->foresight->dry = json_loads(told, 0, NULL);
+        if (job->foresight->dry == NULL)
+            status = trm_fail_memory(err, "a plan", 1, strlen(told));
+    }
+    trm_job_destroy(&plan);
+    return status;
+}
+
+/* Two sets and batches are planned, but nobody knows how long they take. */
+static bool is_timed(const trm_job *job)
+{
+    return !trm_settings_in_two_sets(&job->settings) && !trm_settings_in_batches(&job->settings);
+}
+
+static trm_status run_dry(trm_job *job, trm_error *err)
+{
+    job->foresight = trm_alloc_zero(1, sizeof *job->foresight);
+    trm_status status =
+        job->foresight == NULL ? trm_fail_memory(err, "a plan", 1, sizeof *job->foresight) : TRM_OK;
+    if (status == TRM_OK && job->rank == 0 && is_timed(job))
+        status = plan_alone(job, err);
+    return trm_agree(job->comm, status, err);
+}
+
+trm_status trm_job_run_plan(trm_job *job, trm_error *err)
+{
+    if (!job->settings.kind->plans)
+        return run_dry(job, err);
+    trm_foresight *f = job->foresight;
+    const trm_plan_settings *given = &job->settings.plan;
+    trm_status status = TRM_OK;
+    f->probed = isnan(given->gflops);
+    if (f->probed)
+        status = trm_job_probe(job, &f->probe, err);
+    for (int i = 0; i < f->count && status == TRM_OK; i++)
+        if (f->entry[i].fits)
+            foresee(job, f, &f->entry[i]);
+    const double rows = (double)job->base.rows->total,
+                 disk = isnan(given->disk) ? f->probe.read_bytes_s : given->disk;
+    f->pilot.planned_s =
+        (double)(given->sample > 0 ? given->sample : 256) * rows * f->probe.pilot_a_distance_s +
+        (disk > 0.0 ? rows * job->base.batch.dim * sizeof(float) / disk : 0.0) +
+        f->probe.arrange_a_row_s * rows;
+    return status == TRM_OK && given->sample > 0 ? run_pilot(job, err) : status;
+}
+
+void trm_job_free_plan(trm_job *job)
+{
+    if (job->foresight != NULL) {
+        trm_free(job->foresight->entry);
+        json_decref(job->foresight->dry);
+    }
+    trm_free(job->foresight);
+    trm_free(job->clusters.scratch);
+    job->foresight = NULL;
+    job->clusters.scratch = NULL;
+}
+
+/* ---- what is told ---- */
+
+static json_t *entry_json(const entry *line)
+{
+    json_t *object =
+        json_pack("{s:i, s:i, s:i, s:b, s:I}", "ranks", line->ranks, "replicate", line->replicate, "panels",
+                  line->panels, "fits", line->fits, "memory_bytes", (json_int_t)line->bytes);
+    if (!line->fits)
+        return object;
+    trm_json_put_all(&object,
+                     json_pack("{s:f, s:f, s:f, s:o}", "moved_bytes", line->moved, "messages", line->messages,
+                               "operations", line->flops * rounds_of(line->panels), "kernel",
+                               line->kernel != NULL ? json_string(line->kernel) : json_null()));
+    for (int k = 0; k < PHASES; k++)
+        trm_json_put(&object, phase_names[k], json_real(line->seconds[k]));
+    trm_json_put(&object, "total_s", json_real(line->total_s));
+    return object;
+}
+
+static json_t *fit_json(const trm_sweep_fit *fit)
+{
+    return json_pack("{s:f, s:f, s:f, s:f}", "pairs_power", fit->pairs.power, "float64_power",
+                     fit->decided.power, "pair_s", fit->pair_s, "float64_s", fit->decided_s);
+}
+
+static json_t *probe_json(const trm_foresight *f)
+{
+    const trm_probe *probe = &f->probe;
+    json_t *kernels = json_array();
+    if (!f->probed)
+        return json_null();
+    for (int k = 0; k < probe->kernels; k++) {
+        const trm_probe_kernel *kernel = &probe->kernel[k];
+        const trm_sweep_fit positives = trm_sweep_fit_of(kernel->count, kernel->positives),
+                            negatives = trm_sweep_fit_of(kernel->count, kernel->negatives);
+        json_t *samples = json_array();
+        for (int i = 0; i < kernel->count; i++)
+            trm_json_append(&samples,
+                            json_pack("{s:f, s:f, s:f, s:f}", "rows", kernel->negatives[i].rows,
+                                      "positives_s", kernel->positives[i].seconds, "negatives_s",
+                                      kernel->negatives[i].seconds, "float64", kernel->negatives[i].decided));
+        trm_json_append(&kernels,
+                        json_pack("{s:s, s:o, s:o, s:o}", "kernel", kernel->name, "samples", samples,
+                                  "positives", fit_json(&positives), "negatives", fit_json(&negatives)));
+    }
+    return json_pack("{s:f, s:I, s:I, s:f, s:o}", "seconds", probe->seconds, "rows", (json_int_t)probe->rows,
+                     "of", (json_int_t)probe->of, "read_bytes_per_s", probe->read_bytes_s, "kernels",
+                     kernels);
+}
+
+static json_t *pilot_json(const trm_job *job)
+{
+    const pilot *p = &job->foresight->pilot;
+    const int64_t sample = job->settings.plan.sample;
+    json_t *object =
+        json_pack("{s:I, s:f}", "sample", (json_int_t)(sample > 0 ? sample : 256), "planned_s", p->planned_s);
+    if (sample > 0)
+        trm_json_put_all(&object,
+                         json_pack("{s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:f}", "took_s", p->took_s,
+                                   "pairs", (json_int_t)p->pairs, "without", (json_int_t)p->without, "at_10",
+                                   p->at_10, "at_50", p->at_50, "at_90", p->at_90, "active_wanted",
+                                   job->settings.plan.active, "margin",
+                                   p->reaches ? json_real(p->margin) : json_null(), "active", p->active));
+    return object;
+}
+
+static void assume(json_t **list, const char *text)
+{
+    trm_json_append(list, json_string(text));
+}
+
+static json_t *assumed_json(const trm_job *job)
+{
+    const trm_foresight *f = job->foresight;
+    const trm_plan_settings *given = &job->settings.plan;
+    char text[300];
+    json_t *list = json_array();
+    snprintf(text, sizeof text,
+             "each rank has %d threads, each on a core of its own like those of this machine, and %s %.3g MB",
+             trm_run_threads(job->run),
+             job->settings.run.mem_per_rank > 0 ? "at most" : "this machine's free memory, at most",
+             (double)trm_run_mem_per_rank(job->run) / 1e6);
+    assume(&list, text);
+    snprintf(text, sizeof text,
+             "a rank receives %.3g GB a second; what travels during a sweep is hidden behind it",
+             given->network / 1e9);
+    assume(&list, text);
+    if (!isnan(given->gflops)) {
+        snprintf(text, sizeof text,
+                 "the filters do %.6g GFLOP/s a rank; what they leave for float64 is not counted, nor what "
+                 "is done beside the negatives sweep",
+                 given->gflops);
+        assume(&list, text);
+    } else if (f->probe.rows < f->probe.of) {
+        snprintf(text, sizeof text,
+                 "pairs, and what is left for float64, grow from samples of up to %" PRId64
+                 " rows to %" PRId64 " as a power of the rows",
+                 f->probe.rows, f->probe.of);
+        assume(&list, text);
+    }
+    if (given->rows > 0)
+        assume(&list,
+               "the rows are like those of trimine synth: real ones may leave more, or less, for float64");
+    if (isnan(given->disk))
+        assume(&list, f->probe.read_bytes_s > 0.0 ? "each rank reads, and writes, as fast as this process "
+                                                    "has just read, which may be from memory: --disk"
+                                                  : "reading and writing take no time: --disk");
+    assume(&list, "the loss, its gradient and statistics take no time");
+    return list;
+}
+
+/* Memory is what the ranks have planned. */
+static json_t *dry_facts(const trm_job *job)
+{
+    json_t *object = json_incref(job->foresight->dry);
+    if (object == NULL)
+        object = json_pack("{s:s, s:s, s:{s:I, s:i}, s:o}", "program", "trimine", "version", trm_version(),
+                           "store", "rows", (json_int_t)job->base.total, "dim", job->base.batch.dim,
+                           "options", trm_settings_json(&job->settings));
+    json_t *line = json_pack("{s:i, s:i, s:i, s:b, s:I}", "ranks", job->ranks, "replicate",
+                             trm_rows_replicate(job->base.rows), "panels", job->mined.panels, "fits", 1,
+                             "memory_bytes", (json_int_t)job->mined.memory_bytes);
+    json_t *table = json_object_get(object, "plan"), *foreseen = NULL;
+    for (size_t i = 0; i < json_array_size(table); i++) /* of the teams that the ranks have chosen */
+        if (json_integer_value(json_object_get(json_array_get(table, i), "replicate")) ==
+            trm_rows_replicate(job->base.rows))
+            foreseen = json_array_get(table, i);
+    if (foreseen != NULL && line != NULL) {
+        json_object_update_missing(line, foreseen);
+    }
+    json_t *list = json_array();
+    trm_json_append(&list, line);
+    trm_json_put(&object, "plan", list);
+    trm_json_put(&object, "command", json_string(job->settings.kind->name));
+    trm_json_put(&object, "dry_run", json_true());
+    trm_json_put(&object, "warnings", trm_voice_warnings(&job->voice));
+    return object;
+}
+
+json_t *trm_job_plan_facts(trm_job *job)
+{
+    const trm_foresight *f = job->foresight;
+    if (!job->settings.kind->plans)
+        return dry_facts(job);
+    json_t *table = json_array();
+    for (int i = 0; i < f->count; i++)
+        trm_json_append(&table, entry_json(&f->entry[i]));
+    return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "program",
+                     "trimine", "version", trm_version(), "command", job->settings.kind->name, "store",
+                     "rows", (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes",
+                     (json_int_t)job->base.rows->classes, "options", trm_settings_json(&job->settings),
+                     "threads", trm_run_threads(job->run), "mem_per_rank",
+                     (json_int_t)trm_run_mem_per_rank(job->run), "plan", table, "probe", probe_json(f),
+                     "pilot", pilot_json(job), "assumed", assumed_json(job), "warnings",
+                     trm_voice_warnings(&job->voice));
+}

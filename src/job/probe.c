@@ -1,0 +1,288 @@
+/* The probe; see probe.h.
+ *
+ * A sample is drawn so that its sweeps are like those of all rows: of large classes a part of the rows of each, of small ones
+ * all rows of a part of the classes, since a class of one row has no positive. Samples are doubled until one takes long enough
+ * to be timed; the last few are what forecasts are made from. The best of two rounds counts: other programs only make one slower. */
+#include "job/probe.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/order.h"
+#include "job/clusters.h"
+#include "kernel/kernel.h"
+#include "mine/gaps.h"
+#include "mine/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, PILOT_PAIRS = 8 };
+static const double enough_s = 0.4, many_rows = 65536.0, whole_bytes = 1e9, timed_bytes = 64e6;
+
+typedef struct prober {
+    trm_job *job;
+    trm_probe *probe;
+    trm_clusters clusters;
+    float *whole; /* all rows, or NULL: they are read one by one */
+    int64_t room, count, *id;
+    float *x;
+    int64_t *labels;
+    trm_mine_summary summary; /* of the last sample */
+} prober;
+
+/* ---- a sample ---- */
+
+/* How many rows of a class of so many, where a share of all rows is to be drawn; *classes: of so many classes of that size. */
+static int64_t rows_of_class(int64_t size, double share, double *classes)
+{
+    double part = size <= LEAST_OF_CLASS ? 1.0 : (double)LEAST_OF_CLASS / (double)size;
+    part = part < share ? share : part;
+    *classes = share / part;
+    const int64_t rows = (int64_t)(part * (double)size + 0.5);
+    return rows < 1 ? 1 : rows > size ? size : rows;
+}
+
+/* Row ids of about n rows, ascending, in sample->id. */
+static void draw(prober *p, int64_t n)
+{
+    const trm_rows *rows = p->job->base.rows;
+    const double share = n < rows->total ? (double)n / (double)rows->total : 1.0;
+    double due = 0.5; /* of classes; one is taken when they come to 1 */
+    p->count = 0;
+    for (int64_t start = 0; start < rows->total; start += rows->class_size[start]) {
+        const int64_t size = rows->class_size[start];
+        double classes;
+        const int64_t wanted = rows_of_class(size, share, &classes);
+        due += classes;
+        if (due < 1.0 && share < 1.0)
+            continue;
+        due -= 1.0;
+        for (int64_t i = 0; i < wanted && p->count < p->room; i++)
+            p->id[p->count++] = rows->id[start + (int64_t)((double)i * (double)size / (double)wanted)];
+    }
+    qsort(p->id, (size_t)p->count, sizeof *p->id, trm_compare_whole);
+}
+
+static trm_read_options read_options(const trm_job *job)
+{
+    trm_read_options options;
+    trm_read_options_init(&options);
+    options.normalize = job->settings.normalize;
+    options.refuse_zero_norm = job->settings.mine.metric == TRM_METRIC_COSINE;
+    options.threads = trm_run_threads(job->run);
+    return options;
+}
+
+static trm_status read_some(prober *p, int64_t first, int64_t count, float *x, trm_error *err)
+{
+    const trm_read_options options = read_options(p->job);
+    if (p->job->store != NULL)
+        return trm_store_read(p->job->store, first, count, &options, x, NULL, NULL, err);
+    trm_clusters_fill(&p->clusters, first, count, x, p->labels);
+    return TRM_OK;
+}
+
+/* The rows of the sample and their labels; rows that follow one another are read together. */
+static trm_status load(prober *p, trm_error *err)
+{
+    const int64_t dim = p->job->base.batch.dim;
+    trm_status status = TRM_OK;
+    for (int64_t from = 0, to; from < p->count && status == TRM_OK; from = to) {
+        for (to = from + 1; to < p->count && p->id[to] == p->id[to - 1] + 1;)
+            to++;
+        if (p->whole != NULL)
+            memcpy(p->x + from * dim, p->whole + p->id[from] * dim,
+                   (size_t)((to - from) * dim) * sizeof *p->x);
+        else
+            status = read_some(p, p->id[from], to - from, p->x + from * dim, err);
+    }
+    for (int64_t i = 0; i < p->count; i++)
+        p->labels[i] = p->job->base.batch.labels[p->id[i]];
+    return status;
+}
+
+/* ---- what a sample takes ---- */
+
+static void keep_best(trm_sweep_point *point, trm_sweep_point now)
+{
+    if (point->rows != now.rows || now.seconds < point->seconds)
+        *point = now;
+}
+
+static void take(prober *p, trm_probe_kernel *kernel, int at)
+{
+    const trm_mine_summary *s = &p->summary;
+    const double n = (double)p->count;
+    if (kernel->negatives[at].rows != n || s->prepare_s < kernel->prepare_s[at])
+        kernel->prepare_s[at] = s->prepare_s;
+    keep_best(&kernel->positives[at],
+              (trm_sweep_point){n, s->positives_s, (double)s->certify_positives.elements,
+                                (double)s->certify_positives.float64});
+    keep_best(&kernel->negatives[at],
+              (trm_sweep_point){n, s->negatives_s, (double)s->certify.elements, (double)s->certify.float64});
+    p->probe->arrange_a_row_s = s->arrange_s / n;
+    p->probe->answers_a_pair_s =
+        s->positive_pairs > 0 ? s->answers_s / (double)s->positive_pairs : p->probe->answers_a_pair_s;
+}
+
+static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows,
+                             const trm_mine_options *mine, trm_error *err)
+{
+    double gap[PILOT_PAIRS];
+    int64_t sampled;
+    const double start = trm_clock();
+    trm_status status = trm_mine_sample_gaps(run, rows, mine, PILOT_PAIRS, gap, &sampled, err);
+    if (sampled > 0)
+        p->probe->pilot_a_distance_s = (trm_clock() - start) / PILOT_PAIRS / (double)p->count;
+    return status;
+}
+
+/* Mines the sample that is loaded. pilot: also what a pilot takes. */
+static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err)
+{
+    const trm_job *job = p->job;
+    trm_run_options how = job->settings.run;
+    trm_mine_options options = job->settings.mine;
+    trm_run *run = NULL;
+    trm_rows *rows = NULL;
+    how.kernel = kernel;
+    how.threads = trm_run_threads(job->run);
+    how.replicate = 1;
+    how.mem_per_rank = 0;
+    how.progress = NULL;
+    how.checkpoint = NULL;
+    trm_status status = trm_run_create(job->comm, &how, &run, err);
+    if (status == TRM_OK)
+        status = trm_rows_create(run, p->count, job->base.batch.dim, p->x, p->labels, 0, NULL, &rows, err);
+    if (status == TRM_OK)
+        status = trm_mine(run, rows, &options, NULL, NULL, &p->summary, NULL, err);
+    if (status == TRM_OK && pilot)
+        status = time_pilot(p, run, rows, &options, err);
+    trm_rows_destroy(&rows);
+    trm_run_destroy(&run);
+    return status;
+}
+
+static double sweeps_of(const trm_probe_kernel *kernel, int at)
+{
+    return kernel->positives[at].seconds + kernel->negatives[at].seconds;
+}
+
+/* A sample of about n rows, at [at] of the kernel. */
+static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t n, trm_error *err)
+{
+    draw(p, n);
+    trm_status status = load(p, err);
+    for (int round = 0; round < ROUNDS && status == TRM_OK; round++) {
+        status = mine(p, kernel->name, round == 0 && kernel == p->probe->kernel, err);
+        if (status == TRM_OK)
+            take(p, kernel, at);
+    }
+    return status;
+}
+
+/* Samples that double, of which the last few are kept. */
+static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
+{
+    trm_probe_kernel *kernel = &p->probe->kernel[0];
+    const int64_t total = p->job->base.rows->total;
+    for (int64_t n = FIRST_ROWS;; n *= 2) {
+        n = n < total ? n : total;
+        if (kernel->count == TRM_PROBE_SIZES) {
+            for (int i = 1; i < TRM_PROBE_SIZES; i++) {
+                kernel->positives[i - 1] = kernel->positives[i];
+                kernel->negatives[i - 1] = kernel->negatives[i];
+                kernel->prepare_s[i - 1] = kernel->prepare_s[i];
+                sizes[i - 1] = sizes[i];
+            }
+            kernel->count--;
+            kernel->negatives[kernel->count].rows = kernel->positives[kernel->count].rows = 0.0;
+        }
+        sizes[kernel->count] = n;
+        trm_status status = probe_one(p, kernel, kernel->count, n, err);
+        if (status != TRM_OK)
+            return status;
+        kernel->count++;
+        p->probe->rows = p->count;
+        if (n >= total || (double)n >= many_rows || sweeps_of(kernel, kernel->count - 1) >= enough_s)
+            return trm_job_pause(p->job, err);
+    }
+}
+
+/* The other kernels that --kernel auto could take, but for those that are far behind on the smallest sample. */
+static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
+{
+    const trm_run *run = p->job->run;
+    const trm_probe_kernel *first = &p->probe->kernel[0];
+    const double far_behind = 4.0;
+    trm_status status = TRM_OK;
+    for (int k = 0; run->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
+        const trm_kernel *kernel = trm_kernel_at(k);
+        if (kernel == run->kernel || !kernel->available() ||
+            (kernel->promising != NULL && !kernel->promising()) || p->probe->kernels == TRM_PROBE_KERNELS)
+            continue;
+        trm_probe_kernel *own = &p->probe->kernel[p->probe->kernels];
+        *own = (trm_probe_kernel){.name = kernel->name};
+        while (own->count < first->count && status == TRM_OK) {
+            status = probe_one(p, own, own->count, sizes[own->count], err);
+            own->count++;
+            if (sweeps_of(own, 0) > far_behind * sweeps_of(first, 0))
+                break;
+        }
+        p->probe->kernels += own->count == first->count;
+        if (status == TRM_OK)
+            status = trm_job_pause(p->job, err);
+    }
+    return status;
+}
+
+/* Reads all rows, where they are not too many, or some, to time that. */
+static trm_status read_first(prober *p, trm_error *err)
+{
+    const int64_t total = p->job->base.total, dim = p->job->base.batch.dim;
+    const double bytes = (double)total * (double)dim * (double)sizeof(float);
+    const bool all = bytes <= whole_bytes && bytes * 4.0 <= (double)trm_run_mem_per_rank(p->job->run);
+    const int64_t some = bytes <= timed_bytes ? total : (int64_t)(timed_bytes / bytes * (double)total) + 1;
+    const int64_t count = all ? total : some;
+    if (p->job->store == NULL)
+        return TRM_OK;
+    float *x = trm_alloc(count * dim, sizeof *x);
+    if (x == NULL)
+        return trm_fail_memory(err, "rows of a probe", count, (size_t)dim * sizeof *x);
+    const double start = trm_clock();
+    trm_status status = read_some(p, 0, count, x, err);
+    p->probe->read_bytes_s = (double)(count * dim) * (double)sizeof *x / (trm_clock() - start + 1e-9);
+    p->whole = all && status == TRM_OK ? x : NULL;
+    if (p->whole == NULL)
+        trm_free(x);
+    return status;
+}
+
+trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
+{
+    const double start = trm_clock();
+    const int64_t total = job->base.rows->total, dim = job->base.batch.dim;
+    const int64_t room = total < (int64_t)(2.0 * many_rows) ? total : (int64_t)(2.0 * many_rows);
+    int64_t sizes[TRM_PROBE_SIZES];
+    prober p = {.job = job, .probe = probe, .clusters = job->clusters, .room = room};
+    *probe = (trm_probe){.of = total, .kernels = 1};
+    probe->kernel[0].name = job->run->kernel->name;
+    p.id = trm_alloc(total, sizeof *p.id);
+    p.x = trm_alloc(room * dim, sizeof *p.x);
+    p.labels = trm_alloc(room, sizeof *p.labels);
+    trm_status status = p.id == NULL || p.x == NULL || p.labels == NULL
+                            ? trm_fail_memory(err, "rows of a probe", room, (size_t)dim * sizeof *p.x)
+                            : TRM_OK;
+    if (status == TRM_OK)
+        status = read_first(&p, err);
+    if (status == TRM_OK && total > 0)
+        status = probe_first(&p, sizes, err);
+    if (status == TRM_OK && total > 0)
+        status = probe_others(&p, sizes, err);
+    trm_free(p.id);
+    trm_free(p.x);
+    trm_free(p.labels);
+    trm_free(p.whole);
+    probe->seconds = trm_clock() - start;
+    return status;
+}
