@@ -13,7 +13,8 @@ static void print_entry(const json_t *line)
     else if (!trm_fact_has(line, "total_s"))
         fprintf(stderr, "  seconds are not known for jobs of two sets or batches\n");
     else
-        fprintf(stderr, " %11.1f %10.4g %9.3g %9.3g %9.3g\n", trm_fact_real(line, "moved_bytes") / 1e6,
+        fprintf(stderr, " %11.1f %11.1f %10.4g %9.3g %9.3g %9.3g\n",
+                trm_fact_real(line, "likely_bytes") / 1e6, trm_fact_real(line, "moved_bytes") / 1e6,
                 trm_fact_real(line, "operations") / 1e9, trm_fact_real(line, "positives_s"),
                 trm_fact_real(line, "negatives_s"), trm_fact_real(line, "total_s"));
 }
@@ -27,11 +28,10 @@ static void print_pilot(const json_t *pilot)
     }
     fprintf(stderr,
             "pilot      %" PRId64
-            " pairs in %.3g s (planned %.3g); d(a,n) - d(a,p) of the negative that each would "
+            " pairs in %.3g s; d(a,n) - d(a,p) of the negative that each would "
             "get: %.4g at 10 %%, %.4g half, %.4g at 90 %%; %" PRId64 " have none\n",
-            trm_fact_whole(pilot, "pairs"), trm_fact_real(pilot, "took_s"), trm_fact_real(pilot, "planned_s"),
-            trm_fact_real(pilot, "at_10"), trm_fact_real(pilot, "at_50"), trm_fact_real(pilot, "at_90"),
-            trm_fact_whole(pilot, "without"));
+            trm_fact_whole(pilot, "pairs"), trm_fact_real(pilot, "took_s"), trm_fact_real(pilot, "at_10"),
+            trm_fact_real(pilot, "at_50"), trm_fact_real(pilot, "at_90"), trm_fact_whole(pilot, "without"));
     if (trm_fact_has(pilot, "margin"))
         fprintf(stderr, "margin     %.6g: %.3g %% of the pilot's pairs are active\n",
                 trm_fact_real(pilot, "margin"), 100.0 * trm_fact_real(pilot, "active"));
@@ -48,8 +48,8 @@ void trm_plan_print(const json_t *facts)
     json_t *one;
     fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 "\n", trm_fact_whole(store, "rows"),
             trm_fact_whole(store, "dim"));
-    fprintf(stderr,
-            "  ranks replicate  panels   MB a rank    MB moved     GFLOP positives negatives   total s\n");
+    fprintf(stderr, "  ranks replicate  panels   MB a rank      likely    MB moved     GFLOP positives "
+                    "negatives   total s\n");
     json_array_foreach(json_object_get(facts, "plan"), i, one) print_entry(one);
     if (json_is_object(probe))
         fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " rows, %.3g s\n", trm_fact_whole(probe, "rows"),

@@ -23,13 +23,14 @@
 enum { READ, ARRANGE, PREPARE, POSITIVES, NEGATIVES, ANSWERS, NETWORK, WRITE, PHASES };
 static const char *const phase_names[PHASES] = {"read_s",      "arrange_s", "prepare_s", "positives_s",
                                                 "negatives_s", "answers_s", "network_s", "write_s"};
-enum { BYTES_A_TRIPLET = 41 }; /* of a file */
+enum { BYTES_A_TRIPLET = 41, /* of a file */ USUAL_PILOT = 256 };
 
 /* One line of the table. */
 typedef struct entry {
     int ranks, replicate, panels;
     bool fits;
     int64_t bytes;          /* a rank holds; of one that does not fit, what it would need */
+    int64_t likely;         /* of these, what it holds with the kernel that it is expected to take */
     double moved, messages; /* bytes that the busiest rank receives */
     double flops;           /* of the filters, of the busiest rank */
     bool chooses;           /* it may leave the kernel that it begins with */
@@ -116,7 +117,8 @@ static trm_status plan_one(trm_job *job, int ranks, int replicate, entry *line, 
                     .fits = status == TRM_OK,
                     .replicate = job->base.rows->replicate,
                     .panels = job->mined.panels,
-                    .bytes = job->mined.memory_bytes};
+                    .bytes = job->mined.memory_bytes,
+                    .likely = job->mined.memory_bytes};
     if (status == TRM_OK)
         count_travel(job, run, line);
     trm_evaluation_destroy(&job->evaluation);
@@ -178,18 +180,29 @@ trm_status trm_job_plan_ranks(trm_job *job, trm_error *err)
 
 /* ---- seconds ---- */
 
+/* What a run of that line could end up with. */
+static int candidates(const trm_probe *probe, const entry *line)
+{
+    return !line->chooses || probe->choice.count > 0 ? 1 : probe->kernels;
+}
+
+static const trm_probe_kernel *candidate(const trm_probe *probe, const entry *line, int k)
+{
+    return line->chooses && probe->choice.count > 0 ? &probe->choice : &probe->kernel[k];
+}
+
 /* What is done once, of so many rows: a + b rows, at the sample where it is longest of all kernels. */
 static double prepare_of(const trm_probe *probe, const entry *line, double rows)
 {
     double most = 0.0;
-    for (int k = 0; k < (line->chooses ? probe->kernels : 1); k++) {
-        const trm_probe_kernel *kernel = &probe->kernel[k];
+    for (int k = 0; k < candidates(probe, line); k++) {
+        const trm_probe_kernel *kernel = candidate(probe, line, k);
         double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], fixed, each;
         for (int i = 0; i < kernel->count; i++) {
             one[i] = 1.0;
             n[i] = kernel->negatives[i].rows;
         }
-        trm_rates_fit(kernel->count, kernel->prepare_s, one, n, &fixed, &each);
+        trm_rates_fit(kernel->count, kernel->prepare_s, n, one, &each, &fixed);
         const double seconds = fixed + each * rows / line->ranks;
         most = seconds > most ? seconds : most;
     }
@@ -207,8 +220,8 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
 {
     const double rows = (double)job->base.rows->total;
     double best = INFINITY;
-    for (int k = 0; k < (line->chooses ? f->probe.kernels : 1); k++) {
-        const trm_probe_kernel *kernel = &f->probe.kernel[k];
+    for (int k = 0; k < candidates(&f->probe, line); k++) {
+        const trm_probe_kernel *kernel = candidate(&f->probe, line, k);
         const trm_sweep_fit positives = trm_sweep_fit_of(kernel->count, kernel->positives),
                             negatives = trm_sweep_fit_of(kernel->count, kernel->negatives);
         const double share = rounds_of(line->panels) / line->ranks;
@@ -219,7 +232,8 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
         best = first + second;
         line->kernel = kernel->name;
         line->seconds[POSITIVES] = first;
-        line->seconds[NEGATIVES] = second * (line->chooses ? 1.0 + job->run->trial_share : 1.0);
+        line->seconds[NEGATIVES] =
+            second * (candidates(&f->probe, line) > 1 ? 1.0 + job->run->trial_share : 1.0);
     }
 }
 
@@ -252,6 +266,27 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     line->total_s = 0.0;
     for (int k = 0; k < PHASES; k++)
         line->total_s += s[k];
+}
+
+/* A job that chooses among kernels has room for the largest of them: what the expected one needs is planned again. */
+static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
+{
+    const trm_kernel *kernel = line->kernel != NULL ? trm_kernel_find(line->kernel) : NULL;
+    trm_run *run = NULL;
+    trm_error unheard = TRM_ERROR_INIT;
+    if (!line->chooses || kernel == NULL || strcmp(line->kernel, "auto") == 0)
+        return TRM_OK;
+    trm_status status = trm_run_for_all(job->run, line->ranks, trm_run_mem_per_rank(job->run), &run, err);
+    if (status != TRM_OK)
+        return status;
+    run->kernel = kernel;
+    run->chooses = false;
+    if (trm_job_plan_for_all(job, run, line->replicate, &unheard) == TRM_OK &&
+        job->mined.panels == line->panels && job->mined.memory_bytes < line->bytes)
+        line->likely = job->mined.memory_bytes;
+    trm_evaluation_destroy(&job->evaluation);
+    trm_run_destroy(&run);
+    return TRM_OK;
 }
 
 /* ---- the pilot ---- */
@@ -336,6 +371,8 @@ static trm_status plan_alone(trm_job *job, trm_error *err)
     if (status == TRM_OK)
         status = trm_job_run(plan, err);
     if (status == TRM_OK)
+        status = trm_job_write(plan, err); /* nothing: it is the next step */
+    if (status == TRM_OK)
         status = trm_job_tell(plan, &told, err);
     if (status == TRM_OK) {
         job->foresight->dry = json_loads(told, 0, NULL);
@@ -372,13 +409,16 @@ trm_status trm_job_run_plan(trm_job *job, trm_error *err)
     f->probed = isnan(given->gflops);
     if (f->probed)
         status = trm_job_probe(job, &f->probe, err);
-    for (int i = 0; i < f->count && status == TRM_OK; i++)
-        if (f->entry[i].fits)
-            foresee(job, f, &f->entry[i]);
+    for (int i = 0; i < f->count && status == TRM_OK; i++) {
+        if (!f->entry[i].fits)
+            continue;
+        foresee(job, f, &f->entry[i]);
+        status = plan_likely(job, &f->entry[i], err);
+    }
     const double rows = (double)job->base.rows->total,
                  disk = isnan(given->disk) ? f->probe.read_bytes_s : given->disk;
     f->pilot.planned_s =
-        (double)(given->sample > 0 ? given->sample : 256) * rows * f->probe.pilot_a_distance_s +
+        (double)(given->sample > 0 ? given->sample : USUAL_PILOT) * rows * f->probe.pilot_a_distance_s +
         (disk > 0.0 ? rows * job->base.batch.dim * sizeof(float) / disk : 0.0) +
         f->probe.arrange_a_row_s * rows;
     return status == TRM_OK && given->sample > 0 ? run_pilot(job, err) : status;
@@ -405,10 +445,10 @@ static json_t *entry_json(const entry *line)
                   line->panels, "fits", line->fits, "memory_bytes", (json_int_t)line->bytes);
     if (!line->fits)
         return object;
-    trm_json_put_all(&object,
-                     json_pack("{s:f, s:f, s:f, s:o}", "moved_bytes", line->moved, "messages", line->messages,
-                               "operations", line->flops * rounds_of(line->panels), "kernel",
-                               line->kernel != NULL ? json_string(line->kernel) : json_null()));
+    trm_json_put_all(&object, json_pack("{s:I, s:f, s:f, s:f, s:o}", "likely_bytes", (json_int_t)line->likely,
+                                        "moved_bytes", line->moved, "messages", line->messages, "operations",
+                                        line->flops * rounds_of(line->panels), "kernel",
+                                        line->kernel != NULL ? json_string(line->kernel) : json_null()));
     for (int k = 0; k < PHASES; k++)
         trm_json_put(&object, phase_names[k], json_real(line->seconds[k]));
     trm_json_put(&object, "total_s", json_real(line->total_s));
@@ -450,8 +490,8 @@ static json_t *pilot_json(const trm_job *job)
 {
     const pilot *p = &job->foresight->pilot;
     const int64_t sample = job->settings.plan.sample;
-    json_t *object =
-        json_pack("{s:I, s:f}", "sample", (json_int_t)(sample > 0 ? sample : 256), "planned_s", p->planned_s);
+    json_t *object = json_pack("{s:I, s:o}", "sample", (json_int_t)(sample > 0 ? sample : USUAL_PILOT),
+                               "planned_s", job->foresight->probed ? json_real(p->planned_s) : json_null());
     if (sample > 0)
         trm_json_put_all(&object,
                          json_pack("{s:f, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:f}", "took_s", p->took_s,

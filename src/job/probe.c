@@ -2,7 +2,8 @@
  *
  * A sample is drawn so that its sweeps are like those of all rows: of large classes a part of the rows of each, of small ones
  * all rows of a part of the classes, since a class of one row has no positive. Samples are doubled until one takes long enough
- * to be timed; the last few are what forecasts are made from. The best of two rounds counts: other programs only make one slower. */
+ * to be timed; the last few are what forecasts are made from. The best of two rounds counts, and what its threads waited for a core
+ * is left out of it: other programs only make one slower. */
 #include "job/probe.h"
 
 #include "base/alloc.h"
@@ -13,11 +14,14 @@
 #include "mine/gaps.h"
 #include "mine/options.h"
 
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, PILOT_PAIRS = 8 };
-static const double enough_s = 0.4, many_rows = 65536.0, whole_bytes = 1e9, timed_bytes = 64e6;
+static const double enough_s = 0.4, once_s = 0.25, many_rows = 65536.0, whole_bytes = 1e9, timed_bytes = 64e6;
 
 typedef struct prober {
     trm_job *job;
@@ -28,6 +32,7 @@ typedef struct prober {
     float *x;
     int64_t *labels;
     trm_mine_summary summary; /* of the last sample */
+    double own_share;         /* of its time that was not waited for a core */
 } prober;
 
 /* ---- a sample ---- */
@@ -103,6 +108,39 @@ static trm_status load(prober *p, trm_error *err)
 
 /* ---- what a sample takes ---- */
 
+/* Seconds that the threads of this process were ready to run and did not, all together; 0 where the system does not tell. */
+static double waited(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    double seconds = 0.0;
+    if (threads == NULL)
+        return 0.0;
+    for (struct dirent *one; (one = readdir(threads)) != NULL;) {
+        char path[sizeof one->d_name + 40], line[128] = {0}, *rest = line; /* ns that it ran, and waited */
+        if (one->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", one->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue;
+        if (fgets(line, sizeof line, file) != NULL) {
+            (void)strtoull(line, &rest, 10);
+            seconds += (double)strtoull(rest, NULL, 10) / 1e9;
+        }
+        fclose(file);
+    }
+    closedir(threads);
+    return seconds;
+}
+
+/* The share of the time since start that this process had for itself; before: waited() then. */
+static double own_share(double start, double before, int threads)
+{
+    const double whole = trm_clock() - start, lost = (waited() - before) / threads;
+    const double least = 0.05; /* of a moment too short to be told apart */
+    return whole > 0.0 && lost < (1.0 - least) * whole ? 1.0 - lost / whole : whole > 0.0 ? least : 1.0;
+}
+
 static void keep_best(trm_sweep_point *point, trm_sweep_point now)
 {
     if (point->rows != now.rows || now.seconds < point->seconds)
@@ -112,17 +150,17 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
 static void take(prober *p, trm_probe_kernel *kernel, int at)
 {
     const trm_mine_summary *s = &p->summary;
-    const double n = (double)p->count;
-    if (kernel->negatives[at].rows != n || s->prepare_s < kernel->prepare_s[at])
-        kernel->prepare_s[at] = s->prepare_s;
+    const double n = (double)p->count, own = p->own_share;
+    if (kernel->negatives[at].rows != n || s->prepare_s * own < kernel->prepare_s[at])
+        kernel->prepare_s[at] = s->prepare_s * own;
     keep_best(&kernel->positives[at],
-              (trm_sweep_point){n, s->positives_s, (double)s->certify_positives.elements,
+              (trm_sweep_point){n, s->positives_s * own, (double)s->certify_positives.elements,
                                 (double)s->certify_positives.float64});
-    keep_best(&kernel->negatives[at],
-              (trm_sweep_point){n, s->negatives_s, (double)s->certify.elements, (double)s->certify.float64});
-    p->probe->arrange_a_row_s = s->arrange_s / n;
-    p->probe->answers_a_pair_s =
-        s->positive_pairs > 0 ? s->answers_s / (double)s->positive_pairs : p->probe->answers_a_pair_s;
+    keep_best(&kernel->negatives[at], (trm_sweep_point){n, s->negatives_s * own, (double)s->certify.elements,
+                                                        (double)s->certify.float64});
+    p->probe->arrange_a_row_s = s->arrange_s * own / n;
+    if (s->positive_pairs > 0)
+        p->probe->answers_a_pair_s = s->answers_s * own / (double)s->positive_pairs;
 }
 
 static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows,
@@ -130,10 +168,11 @@ static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows
 {
     double gap[PILOT_PAIRS];
     int64_t sampled;
-    const double start = trm_clock();
+    const double start = trm_clock(), before = waited();
     trm_status status = trm_mine_sample_gaps(run, rows, mine, PILOT_PAIRS, gap, &sampled, err);
     if (sampled > 0)
-        p->probe->pilot_a_distance_s = (trm_clock() - start) / PILOT_PAIRS / (double)p->count;
+        p->probe->pilot_a_distance_s =
+            own_share(start, before, run->threads) * (trm_clock() - start) / PILOT_PAIRS / (double)p->count;
     return status;
 }
 
@@ -154,8 +193,10 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     trm_status status = trm_run_create(job->comm, &how, &run, err);
     if (status == TRM_OK)
         status = trm_rows_create(run, p->count, job->base.batch.dim, p->x, p->labels, 0, NULL, &rows, err);
+    const double start = trm_clock(), before = waited();
     if (status == TRM_OK)
         status = trm_mine(run, rows, &options, NULL, NULL, &p->summary, NULL, err);
+    p->own_share = own_share(start, before, how.threads);
     if (status == TRM_OK && pilot)
         status = time_pilot(p, run, rows, &options, err);
     trm_rows_destroy(&rows);
@@ -177,6 +218,8 @@ static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t
         status = mine(p, kernel->name, round == 0 && kernel == p->probe->kernel, err);
         if (status == TRM_OK)
             take(p, kernel, at);
+        if (kernel->prepare_s[at] + sweeps_of(kernel, at) > once_s) /* long enough not to depend on chance */
+            break;
     }
     return status;
 }
@@ -207,6 +250,17 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
         if (n >= total || (double)n >= many_rows || sweeps_of(kernel, kernel->count - 1) >= enough_s)
             return trm_job_pause(p->job, err);
     }
+}
+
+/* Where the last sample is all rows: what a run that chooses takes, trials and all. */
+static trm_status probe_choice(prober *p, const int64_t *sizes, trm_error *err)
+{
+    const trm_probe_kernel *first = &p->probe->kernel[0];
+    trm_probe_kernel *choice = &p->probe->choice;
+    if (!p->job->run->chooses || p->probe->rows < p->probe->of)
+        return TRM_OK;
+    *choice = (trm_probe_kernel){.name = "auto", .count = 1};
+    return probe_one(p, choice, 0, sizes[first->count - 1], err);
 }
 
 /* The other kernels that --kernel auto could take, but for those that are far behind on the smallest sample. */
@@ -278,6 +332,8 @@ trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
     if (status == TRM_OK && total > 0)
         status = probe_first(&p, sizes, err);
     if (status == TRM_OK && total > 0)
+        status = probe_choice(&p, sizes, err);
+    if (status == TRM_OK && total > 0 && probe->choice.count == 0)
         status = probe_others(&p, sizes, err);
     trm_free(p.id);
     trm_free(p.x);

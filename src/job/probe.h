@@ -16,11 +16,12 @@ typedef struct trm_probe_kernel {
 } trm_probe_kernel;
 
 typedef struct trm_probe {
-    double seconds;     /* that it took */
-    int64_t rows, of;   /* of the largest sample; of all */
-    int kernels, first; /* first: what a run begins with */
+    double seconds;   /* that it took */
+    int64_t rows, of; /* of the largest sample; of all */
+    int kernels;      /* the first is what a run begins with */
     trm_probe_kernel kernel[TRM_PROBE_KERNELS];
-    double read_bytes_s; /* of a rank that reads; 0: nothing was read */
+    trm_probe_kernel choice; /* where the last sample is all rows: of a run that chooses; else none */
+    double read_bytes_s;     /* of a rank that reads; 0: nothing was read */
     double arrange_a_row_s, answers_a_pair_s;
     double pilot_a_distance_s; /* of one row's distance to another in float64, all threads */
 } trm_probe;
