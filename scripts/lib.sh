@@ -51,6 +51,14 @@ zsh                    takes its completion
 python3-numpy          makes test inputs
 python3-h5py           makes test inputs
 LIST
+    package) cat <<'LIST' ;;
+dpkg-dev               flags and dependencies of Debian packages
+file                   tells CPack programs from other files
+LIST
+    clean-root) cat <<'LIST' ;;
+debootstrap            makes a Debian of its own in a folder
+lintian                checks packages
+LIST
     slurm) cat <<'LIST' ;;
 slurmctld              a Slurm of the tests' own
 slurmd                 its nodes

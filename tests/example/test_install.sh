@@ -20,11 +20,11 @@ needs_library() { # PROGRAM: is it linked to the shared library?
 }
 
 "$cmake" --install "$build" --prefix "$prefix" >"$work/log"
-export PKG_CONFIG_PATH=$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 # A tree that was moved still works: nothing in it may name the place it was installed to.
 mv "$prefix" "$work/moved"
 prefix=$work/moved
-export PKG_CONFIG_PATH=$prefix/lib/pkgconfig:$PKG_CONFIG_PATH
+libdir=$(dirname "$(dirname "$(find "$prefix" -name trimine.pc)")") # lib, or what CMAKE_INSTALL_LIBDIR says
+export PKG_CONFIG_PATH=$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 
 version=$("$prefix/bin/trimine" --version | grep -o '[0-9][0-9.]*[0-9]' | head -n 1)
 abi=${version%.*}
@@ -35,7 +35,7 @@ abi=${version%.*}
 "$prefix/bin/trimine" options --json | /usr/bin/python3 -c 'import json, sys; [print(c["name"]) for c in json.load(sys.stdin)["commands"]]' |
     while read -r command; do [ -s "$prefix/share/man/man1/trimine-$command.1" ] || exit 1; done
 for file in man/man1/trimine.1 bash-completion/completions/trimine zsh/site-functions/_trimine; do [ -s "$prefix/share/$file" ]; done
-export LD_LIBRARY_PATH=$prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/train_linear.c" $(pkg-config --cflags --libs trimine) -o "$work/train_linear"
 needs_library "$work/train_linear"
 run "$work/train_linear"
