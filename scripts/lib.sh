@@ -44,6 +44,8 @@ LIST
 libcmocka-dev          unit tests
 g++                    the example in C++
 hdf5-tools             h5diff, to compare results
+dpkg-dev               flags and dependencies of Debian packages
+file                   tells CPack programs from other files
 iproute2               hosts of a test of its own
 man-db                 reads the manual pages
 mandoc                 checks them
