@@ -67,7 +67,7 @@ cmake = re.sub("#.*", "", text("CMakeLists.txt") + text("cmake/blas.cmake") + te
 package = recipe()
 package.spec = Found()
 for name, value in package.cmake_args():
-    expect(f"CMake knows {name}", name in ("BUILD_TESTING", "MPI_C_COMPILER") or name in cmake)
+    expect(f"CMake knows {name}", name in ("BUILD_TESTING", "MPI_C_COMPILER") or re.search(rf"\b{name}\b", cmake))
     if isinstance(value, tuple):
         expect(f"{name} is set from a variant of the recipe, not {value[1]}", value[1] in variants)
 
@@ -92,10 +92,13 @@ for path in re.findall(r"install\((?:DIRECTORY|FILES) ((?:(?!DESTINATION)[\w./-]
                        text("CMakeLists.txt") + text("cmake/packages.cmake")):
     for one in path.split():
         expect(f"the image copies {one}, which is installed", one.split("/")[0] in [inside for inside, _ in copied])
+for path in re.findall(r"\$\{root\}/([\w.]+)", text("cmake/package_files.cmake")):
+    expect(f"the image copies {path}, which packages need", path in [inside for inside, _ in copied])
 
 # One version and one name everywhere.
 version = re.search(r"project\(trimine VERSION ([\d.]+)", text("CMakeLists.txt"))[1]
 expect("CITATION.cff has the version", f"\nversion: {version}\n" in text("CITATION.cff"))
+expect("docs/PACKAGES.md names the package of the library", f"`libtrimine{version.rpartition('.')[0]}`" in text("docs/PACKAGES.md"))
 expect("CITATION.cff names who LICENSE names", re.search(r"\d{4} (.*)", text("LICENSE"))[1] in text("CITATION.cff"))
 
 print(f"{failed} failed")
