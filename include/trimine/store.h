@@ -22,7 +22,9 @@ extern "C" {
 
 typedef struct trm_store trm_store;
 
-/* Dataset paths inside the files; NULL means: try the alias list. */
+/* Dataset paths inside HDF5 files; NULL means: try the alias list. Labels may also be a file: .npy, IDX, text with one
+ * label a line, or a column of CSV ("y.csv:COLUMN", by its name or its number from 1 on), a label for each row of all files
+ * of the set. So it is taken where a file of that name is there, or the name ends in .npy, .txt, .csv or .csv:COLUMN. */
 typedef struct trm_store_options {
     size_t size; /* set by trm_store_options_init */
     const char *embeddings;
@@ -32,7 +34,8 @@ typedef struct trm_store_options {
     int queries; /* two sets in one: the last so many paths are files of queries, whose rows follow the others */
     /* Where a file has no labels under a usual name, and none are asked for by name, all is as with unlabelled. */
     bool labels_may_lack;
-    bool without_pairs; /* there can be no list of pairs, so messages know of none */
+    bool without_pairs;       /* there can be no list of pairs, so messages know of none */
+    const char *query_labels; /* as labels, of queries; NULL: as labels, unless that is a file */
 } trm_store_options;
 
 /* What is done to rows, and what is refused, while they are read. */
@@ -60,8 +63,8 @@ static inline void trm_read_options_init(trm_read_options *options)
 /* What was recognised in one file. */
 typedef struct trm_store_file {
     char *path;
-    char *embeddings;         /* dataset path */
-    char *labels;             /* NULL where they were not looked at */
+    char *embeddings;         /* dataset path ("/embeddings"); of what is no HDF5 the format ("npy", "fvecs") */
+    char *labels;             /* likewise ("npy", "text", "column 2"); NULL where they were not looked at */
     char *ids;                /* NULL where there is none */
     char embeddings_type[32]; /* e.g. "float32", "uint8", "float64-be", "bfloat16" */
     char labels_type[32];     /* also "strings", "strings of 5 bytes", "enum of int8" */
@@ -71,6 +74,7 @@ typedef struct trm_store_file {
     int64_t first;   /* row id of the file's first row */
     int64_t same_as; /* an earlier file, by index, that is this one (also through links); -1: none, no rows */
     bool queries;    /* one of the files of queries */
+    char *labels_file; /* the file that labels are read from; NULL: this one */
 } trm_store_file;
 
 /* What the labels that are read stand for. */
@@ -80,7 +84,7 @@ typedef enum trm_label_kind {
     TRM_LABELS_NAMED     /* names, numbered from 0 in the order of their bytes */
 } trm_label_kind;
 
-/* Opens files (or, for a folder, its *.h5 and *.hdf5 files, numbers in names by their value) as one store.
+/* Opens files (HDF5; .npy; .fvecs, .bvecs, .fbin, .u8bin and their kin; IDX, also in gzip; or, for a folder, its *.h5 and *.hdf5 files, numbers in names by their value) as one store.
  * Collective on comm (dup'ed); paths and options (NULL: the defaults) equal on all ranks. *store is owned by the caller.
  * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
  * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,

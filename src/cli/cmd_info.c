@@ -37,8 +37,9 @@ static void print_file(const trm_info *in, const trm_info_set *set, const trm_st
         snprintf(rows, sizeof rows, "rows %" PRId64 " to %" PRId64, file->first - set->first,
                  file->first - set->first + file->rows - 1);
     if (in->labelled)
-        snprintf(labels, sizeof labels, " labels '%s' %" PRId64 " %s;", file->labels, file->rows,
-                 file->labels_type);
+        snprintf(labels, sizeof labels, " labels '%s' %s%s%s%" PRId64 " %s;", file->labels,
+                 file->labels_file == NULL ? "" : "of '", file->labels_file == NULL ? "" : file->labels_file,
+                 file->labels_file == NULL ? "" : "' ", file->rows, file->labels_type);
     trm_say(stdout, "file        %s: %s; embeddings '%s' %" PRId64 " x %d %s;%s ids %s%s%s%s%s", file->path,
             rows, file->embeddings, file->rows, trm_store_dim(in->store), file->embeddings_type, labels,
             file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type,

@@ -35,14 +35,15 @@ static json_t *ids_json(const trm_store_file *file)
 static json_t *file_json(const trm_info *in, const trm_info_set *set, const trm_store_file *file)
 {
     const json_int_t rows = file->rows;
+    json_t *labels =
+        in->labelled ? dataset_json(file->labels, file->labels_type, json_pack("[I]", rows)) : json_null();
+    if (in->labelled && file->labels_file != NULL)
+        trm_json_put(&labels, "file", trm_json_text(file->labels_file));
     return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o}", "path", trm_json_text(file->path), "rows", rows,
                      "first_row", (json_int_t)(file->first - set->first), "embeddings",
                      dataset_json(file->embeddings, file->embeddings_type,
                                   json_pack("[I, i]", rows, trm_store_dim(in->store))),
-                     "labels",
-                     in->labelled ? dataset_json(file->labels, file->labels_type, json_pack("[I]", rows))
-                                  : json_null(),
-                     "ids", ids_json(file));
+                     "labels", labels, "ids", ids_json(file));
 }
 
 static json_t *files_json(const trm_info *in, const trm_info_set *set)

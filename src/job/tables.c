@@ -74,14 +74,26 @@ static const trm_option batches_rows[] = {
 };
 const trm_options trm_batches_table = TRM_OPTIONS("Store", batches_rows);
 
+/* In both tables of queries. */
+#define QUERY_LABELS_ROW(where)                                                                              \
+    {                                                                                                        \
+        .name = "query-labels", .value = "PATH",                                                             \
+        .about =                                                                                             \
+            "labels of the queries, as --labels has those of the store (default: the same dataset, or a "    \
+            "known name)",                                                                                   \
+        .kind = TRM_OPTION_TEXT, TRM_FIELD(trm_settings, store.query_labels), .sources = (where)             \
+    }
+
 static const trm_option queries_rows[] = {
     {.name = "queries",
      .value = "FILE",
-     .about = "anchors are the rows of FILE (HDF5, or a folder), positives and negatives rows of the store; "
-              "may be repeated: one set after the other",
+     .about =
+         "anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; "
+         "may be repeated: one set after the other",
      .kind = TRM_OPTION_TEXTS,
      TRM_FIELD(trm_settings, queries),
      .sources = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD},
+    QUERY_LABELS_ROW(TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD),
     {.name = "pairs",
      .value = "FILE",
      .about =
@@ -97,10 +109,12 @@ const trm_options trm_queries_table = TRM_OPTIONS("Two sets", queries_rows);
 static const trm_option asked_queries_rows[] = {
     {.name = "queries",
      .value = "FILE",
-     .about = "the rows of FILE (HDF5, or a folder) ask, about the rows of the store; may be repeated: one "
-              "set after the other",
+     .about =
+         "the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one "
+         "set after the other",
      .kind = TRM_OPTION_TEXTS,
      TRM_FIELD(trm_settings, queries)},
+    QUERY_LABELS_ROW(0),
 };
 const trm_options trm_asked_queries_table = TRM_OPTIONS("Two sets", asked_queries_rows);
 
@@ -168,13 +182,13 @@ const trm_options trm_checkpoint_table = TRM_OPTIONS("Output", checkpoint_rows);
 static const trm_option dataset_rows[] = {
     {.name = "embeddings",
      .value = "PATH",
-     .about = "dataset of the embeddings (default: a known name)",
+     .about = "dataset of the embeddings in HDF5 files (default: a known name)",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_settings, store.embeddings),
      .sources = TRM_AT_STORE},
     {.name = "labels",
      .value = "PATH",
-     .about = "dataset of the labels",
+     .about = "dataset of the labels, or a file with one for each row: .npy, .txt, .csv:COLUMN",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_settings, store.labels),
      .sources = TRM_AT_STORE},

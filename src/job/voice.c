@@ -82,10 +82,12 @@ void trm_warn_of_zero_rows(trm_voice *voice, const trm_store *store, int64_t zer
     if (zero == 0 || zero <= rows / 100)
         return;
     const trm_store_file *file = trm_file_of_row(store, first);
+    const bool is_dataset = file->embeddings[0] == '/';
     trm_warn(voice,
              "%s '%s': %" PRId64 " of %" PRId64 " rows are all zero, the first is row %" PRId64
-             " of dataset '%s'; was the store filled?",
-             trm_file_kind(file), file->path, zero, rows, first - file->first, file->embeddings);
+             "%s%s%s; was the store filled?",
+             trm_file_kind(file), file->path, zero, rows, first - file->first,
+             is_dataset ? " of dataset '" : "", is_dataset ? file->embeddings : "", is_dataset ? "'" : "");
 }
 
 void trm_warn_of_replaced(trm_voice *voice, const trm_claim *claim)

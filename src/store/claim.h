@@ -60,6 +60,8 @@ typedef struct trm_draft {
 /* Of path: its folder ("." where it names none), new memory or NULL; its last name, a part of path. */
 char *trm_path_folder(const char *path);
 const char *trm_path_name(const char *path);
+/* Does it end so? Capitals are as good. */
+bool trm_path_ends(const char *path, const char *suffix);
 /* Where a path leads when links in its last name are followed, whether there is a file or not: folder and
  * name, new memory. Errors: USAGE, CREATE, PERMISSION, MEMORY. Not collective. */
 trm_status trm_path_resolve(const char *kind, const char *path, char **folder, char **name,

@@ -209,15 +209,15 @@ static bool is_float(const trm_element *element)
 static trm_status whole_numbers(const trm_reader *in, const trm_column *col, int64_t first, int64_t item,
                                 int64_t count, int64_t *value)
 {
+    char of[TRM_COLUMN_TEXT];
     for (int64_t i = 0; i < count; i++) {
         const double x = trm_element_value(col->element, in->bounce, first + i);
         if (x >= -0x1p53 && x <= 0x1p53 && x == floor(x)) {
             value[i] = (int64_t)x;
             continue;
         }
-        return trm_fail(in->err, TRM_ERR_DATA,
-                        "%s '%s': dataset '%s' row %" PRId64 " has the value %.17g, %s", in->kind, in->path,
-                        col->name, item + i, x,
+        return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': %srow %" PRId64 " has the value %.17g, %s", in->kind,
+                        in->path, trm_column_text(col, of), item + i, x,
                         isfinite(x) && x == floor(x) ? "beyond 2^53, where floats are not exact"
                                                      : "which is no whole number");
     }
@@ -266,19 +266,14 @@ trm_status trm_labels_accept(const trm_reader *in, const trm_column *column, con
 
 /* ---- the look at all labels ---- */
 
-static trm_status scan_files(const trm_store *store, trm_reader *in, int64_t first, int64_t count,
+static trm_status scan_files(trm_store *store, trm_reader *in, int64_t first, int64_t count,
                              trm_label_scan *scan)
 {
     trm_status status = TRM_OK;
     for (int i = 0; i < store->files && status == TRM_OK; i++) {
         const trm_store_entry *entry = &store->entry[i];
         trm_label_column labels = {.scan = scan};
-        const trm_column column = {.name = entry->seen.labels,
-                                   .element = &entry->labels,
-                                   .rank = 1,
-                                   .items = 1,
-                                   .width = 1,
-                                   .labels = &labels};
+        const trm_column column = trm_store_label_column(store, entry, &labels);
         int64_t from = 0;
         const int64_t mine = trm_store_overlap(&entry->seen, first, count, &from);
         scan->file_first = entry->seen.first;
@@ -288,7 +283,7 @@ static trm_status scan_files(const trm_store *store, trm_reader *in, int64_t fir
     return status;
 }
 
-static trm_status scan_rows(const trm_store *store, trm_label_scan *scan, trm_error *err)
+static trm_status scan_rows(trm_store *store, trm_label_scan *scan, trm_error *err)
 {
     int rank = 0, ranks = 0;
     int64_t first = 0, last = 0, bytes = 1;
@@ -296,7 +291,7 @@ static trm_status scan_rows(const trm_store *store, trm_label_scan *scan, trm_er
     MPI_Comm_size(store->comm, &ranks);
     trm_share(store->rows, rank, ranks, &first, &last);
     for (int i = 0; i < store->files; i++) {
-        const trm_column column = {.element = &store->entry[i].labels, .items = 1, .width = 1};
+        const trm_column column = trm_store_label_column(store, &store->entry[i], NULL);
         const int64_t need = trm_column_bytes(&column, last - first);
         bytes = need > bytes ? need : bytes;
     }
@@ -316,6 +311,24 @@ const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row)
     return trm_store_file_at(store, i);
 }
 
+/* "store 'FILE': dataset '/labels' row 3": where the label of a row of the store is. */
+enum { LABEL_PLACE = 700 };
+static const char *label_place(trm_store *store, int64_t row, char text[LABEL_PLACE])
+{
+    char of[TRM_COLUMN_TEXT];
+    int i = 0;
+    while (i + 1 < store->files && store->entry[i + 1].seen.first <= row)
+        i++;
+    const trm_store_entry *entry = &store->entry[i];
+    const trm_column column = trm_store_label_column(store, entry, NULL);
+    const bool outside = column.outside.path != NULL;
+    snprintf(text, LABEL_PLACE, "%s '%s': %srow %" PRId64,
+             outside ? column.outside.kind : trm_file_kind(&entry->seen),
+             outside ? column.outside.path : entry->seen.path, trm_column_text(&column, of),
+             column.outside.first + row - entry->seen.first);
+    return text;
+}
+
 /* A negative number and a uint64 over INT64_MAX may have the same bits. */
 static trm_status settle_numbers(trm_store *store, const trm_label_scan *scan, trm_error *err)
 {
@@ -324,13 +337,10 @@ static trm_status settle_numbers(trm_store *store, const trm_label_scan *scan, t
     store->labels.kind = first[0] < INT64_MAX ? TRM_LABELS_UNSIGNED : TRM_LABELS_SIGNED;
     if (first[0] == INT64_MAX || first[1] == INT64_MAX)
         return TRM_OK;
-    const trm_store_file *large = trm_file_of_row(store, first[0]),
-                         *negative = trm_file_of_row(store, first[1]);
+    char large[LABEL_PLACE], negative[LABEL_PLACE];
     return trm_fail(err, TRM_ERR_DATA,
-                    "%s '%s': dataset '%s' row %" PRId64 " has a label over 2^63 - 1, and '%s' row %" PRId64
-                    " a negative one: no 64-bit type holds both",
-                    trm_file_kind(large), large->path, large->labels, first[0] - large->first, negative->path,
-                    first[1] - negative->first);
+                    "%s has a label over 2^63 - 1, and %s a negative one: no 64-bit type holds both",
+                    label_place(store, first[0], large), label_place(store, first[1], negative));
 }
 
 trm_status trm_labels_settle(trm_store *store, trm_error *err)

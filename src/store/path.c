@@ -8,11 +8,18 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 enum { MOST_LINKS = 40, OWN_NAMES = 40, HASH = 32 }; /* OWN_NAMES: what the longest name beside adds */
+
+bool trm_path_ends(const char *path, const char *suffix)
+{
+    const size_t length = strlen(path), end = strlen(suffix);
+    return length >= end && strcasecmp(path + length - end, suffix) == 0;
+}
 
 const char *trm_path_name(const char *path)
 {

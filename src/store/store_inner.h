@@ -6,7 +6,9 @@
 #define TRM_STORE_STORE_INNER_H
 
 #include "store/element.h"
+#include "store/label_text.h"
 #include "store/labels.h"
+#include "store/matrix.h"
 #include "store/sources.h"
 #include "trimine/store.h"
 
@@ -18,10 +20,24 @@ typedef struct trm_store_entry {
     trm_element embeddings, labels, ids;
     int64_t dim;
     uint64_t device, inode; /* both 0: not known */
+    trm_matrix matrix;      /* of a file that is no HDF5: its rows */
     /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at,
      * ids_reason_at < 0: none. */
     int64_t path_at, embeddings_at, labels_at, ids_at, ids_reason_at;
 } trm_store_entry;
+
+/* A file that labels are read from in place of the files of a set: one label for each row of all of them. */
+typedef struct trm_label_file {
+    bool given;
+    int64_t path_at, name_at; /* in trm_store.names, as of an entry */
+    const char *path;
+    trm_matrix matrix;   /* either, */
+    trm_label_text text; /* or */
+    trm_element element;
+    char type[TRM_ELEMENT_NAME];
+} trm_label_file;
+
+enum { TRM_SETS = 2 }; /* the store, queries */
 
 struct trm_store {
     MPI_Comm comm;
@@ -33,6 +49,9 @@ struct trm_store {
     bool ids;            /* all files have ids that are of use */
     bool settled;        /* what follows is known */
     trm_labels labels;
+    trm_label_file label_file[TRM_SETS];
+    trm_gzip
+        *unpacked[2]; /* how far the last gzip of rows, and that of labels, is unpacked; NULL: not begun */
 };
 
 /* ---- looking at a file: this rank alone, HDF5 silenced by the caller ---- */
@@ -89,9 +108,19 @@ typedef struct trm_label_column {
     int64_t members;
 } trm_label_column;
 
+/* Where rows are that are in no dataset of the HDF5 file at hand. */
+typedef struct trm_outside {
+    const char *kind, *path;
+    const trm_matrix *matrix;   /* either, */
+    const trm_label_text *text; /* or labels */
+    int64_t first;              /* its row where the file at hand has row 0 */
+    trm_gzip **unpacked;
+} trm_outside;
+
 /* One dataset, and where its converted rows go. */
 typedef struct trm_column {
-    const char *name;
+    const char *name;    /* NULL: what follows has none */
+    trm_outside outside; /* with a path: not of the HDF5 file */
     const trm_element *element;
     int rank;                 /* of its dimensions that count */
     int64_t items;            /* in a row; 1 but for three dimensions */
@@ -122,6 +151,10 @@ typedef struct trm_reader {
     void *bounce;
 } trm_reader;
 
+/* Where a column's rows are, as messages go on behind a file: "dataset '/x' ", or "" of what has no datasets. */
+enum { TRM_COLUMN_TEXT = 600 };
+const char *trm_column_text(const trm_column *column, char text[TRM_COLUMN_TEXT]);
+
 /* Bytes that begin needs to know of: the largest piece of a column when this rank reads count rows. */
 int64_t trm_column_bytes(const trm_column *column, int64_t count);
 
@@ -149,6 +182,8 @@ trm_status trm_labels_accept(const trm_reader *in, const trm_column *column,
                              const trm_arrival *piece) TRM_MUST_CHECK;
 /* Finds out what labels stand for, unless that is known. Collective. Errors: IO, DATA, MEMORY. */
 trm_status trm_labels_settle(trm_store *store, trm_error *err) TRM_MUST_CHECK;
+/* The column of a file's labels, wherever they are; labels is borrowed. Where they go is the caller's to set. */
+trm_column trm_store_label_column(trm_store *store, const trm_store_entry *entry, trm_label_column *labels);
 /* Rows of a file among rows [first, first + count) of the store: *from, a row id, and how many. */
 int64_t trm_store_overlap(const trm_store_file *file, int64_t first, int64_t count, int64_t *from);
 

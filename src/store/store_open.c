@@ -4,8 +4,10 @@
  * would hurt the file system; so the inspection is serial, and its outcome, or its error, is broadcast. */
 #include "base/alloc.h"
 #include "par/agree.h"
+#include "store/claim.h"
+#include "store/gzip.h"
 #include "store/result.h"
-#include "store/store_inner.h"
+#include "store/survey.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,10 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
-enum { NAME_BUFFER = 512 };
 static const int64_t most_rows = INT64_C(1) << 40; /* times any dimension is far from overflow */
 
 static const char *const embeddings_names[] = {"embeddings", "features", "X",           "train",
@@ -30,17 +30,6 @@ typedef struct path_list {
     int count, room;
     int base; /* of these, before those of queries */
 } path_list;
-
-typedef struct survey {
-    trm_store_entry *entry;
-    int files, room;
-    char *names;
-    int64_t used, size;
-    int64_t rows, base_rows, dim;
-    int base_files;    /* before those of queries */
-    bool lacks_labels; /* a file has none, and need not: they are of no use */
-    trm_sources sources;
-} survey;
 
 static const char *kind_of(bool queries)
 {
@@ -112,12 +101,6 @@ static int compare_paths(const void *a, const void *b)
     return order != 0 ? order : strcmp(x, y); /* "a1" and "a01" */
 }
 
-static bool has_suffix(const char *name, const char *suffix)
-{
-    size_t length = strlen(name), end = strlen(suffix);
-    return name[0] != '.' && length > end && strcasecmp(name + length - end, suffix) == 0;
-}
-
 static trm_status add_folder(path_list *list, const trm_named_file *about, trm_error *err)
 {
     const char *folder = about->path;
@@ -127,7 +110,8 @@ static trm_status add_folder(path_list *list, const trm_named_file *about, trm_e
     trm_status status = TRM_OK;
     int first = list->count;
     for (struct dirent *item = readdir(stream); item != NULL && status == TRM_OK; item = readdir(stream))
-        if (has_suffix(item->d_name, ".h5") || has_suffix(item->d_name, ".hdf5"))
+        if (item->d_name[0] != '.' &&
+            (trm_path_ends(item->d_name, ".h5") || trm_path_ends(item->d_name, ".hdf5")))
             status = add_path(list, folder, item->d_name, err);
     closedir(stream);
     if (status != TRM_OK)
@@ -159,28 +143,10 @@ static trm_status list_files(path_list *list, int count, int queries, const char
     return TRM_OK;
 }
 
-/* Offset of a copy of text (with a leading slash where lead) in the survey's names, or -1. */
-static int64_t keep_name(survey *found, const char *lead, const char *text)
-{
-    int64_t need = (int64_t)(strlen(lead) + strlen(text)) + 1;
-    if (found->used + need > found->size) {
-        int64_t size = 2 * found->size + need;
-        char *larger = trm_grown(found->names, found->used, size, 1);
-        if (larger == NULL)
-            return -1;
-        found->names = larger;
-        found->size = size;
-    }
-    int64_t at = found->used;
-    snprintf(found->names + at, (size_t)need, "%s%s", lead, text);
-    found->used += need;
-    return at;
-}
-
 /* The name as messages and the caller see it: absolute inside the file. */
-static const char *shown(const char *name, char buffer[NAME_BUFFER])
+static const char *shown(const char *name, char buffer[TRM_SURVEY_NAME])
 {
-    snprintf(buffer, NAME_BUFFER, "%s%s", name[0] == '/' ? "" : "/", name);
+    snprintf(buffer, TRM_SURVEY_NAME, "%s%s", name[0] == '/' ? "" : "/", name);
     return buffer;
 }
 
@@ -189,7 +155,8 @@ typedef struct role {
     const trm_named_file *about;
     trm_sources *sources;
     hid_t file;
-    const char *name;         /* "embeddings": also the option's name */
+    const char *name;         /* "embeddings" */
+    const char *flag;         /* the option's name, mostly the same */
     const char *option;       /* the path given, or NULL */
     const char *const *usual; /* else the names that are tried */
     const char *other;        /* what would do, too; NULL: nothing */
@@ -228,17 +195,17 @@ static trm_status refuse_missing(const role *r, trm_error *err)
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset '%s' for the %s; the file has: %s", kind,
                         path, r->option, r->name, listed);
     return trm_fail(err, TRM_ERR_DATA, "%s '%s': no dataset for the %s, give --%s%s; the file has: %s", kind,
-                    path, r->name, r->name, r->other != NULL ? r->other : "", listed);
+                    path, r->name, r->flag, r->other != NULL ? r->other : "", listed);
 }
 
 static trm_status refuse_group(const role *r, const char *name, hid_t group, trm_error *err)
 {
-    char path[NAME_BUFFER], listed[TRM_LISTED_BYTES];
+    char path[TRM_SURVEY_NAME], listed[TRM_LISTED_BYTES];
     trm_inspect_list(group, shown(name, path), listed);
     return trm_fail(
         err, TRM_ERR_DATA,
         "%s '%s': '%s' is a group, the %s must be a dataset: choose one with --%s; under it are: %s",
-        r->about->kind, r->about->path, path, r->name, r->name, listed);
+        r->about->kind, r->about->path, path, r->name, r->flag, listed);
 }
 
 static trm_status find_option(const role *r, hid_t *dataset, trm_error *err)
@@ -302,13 +269,21 @@ static trm_status find_dataset(const role *r, bool optional, const char **name, 
     for (int i = 0; r->usual[i] != NULL && status == TRM_OK; i++)
         status = try_usual(r, r->usual[i], name, dataset, &group_name, &group, &why);
     if (status != TRM_OK && *dataset >= 0)
-        status = trm_fail(err, status, "%s; choose one with --%s", why.text, r->name);
+        status = trm_fail(err, status, "%s; choose one with --%s", why.text, r->flag);
     else if (status != TRM_OK)
         status = trm_fail(err, status, "%s", why.text);
     else if (*dataset < 0 && !optional)
         status = group < 0 ? refuse_missing(r, err) : refuse_group(r, group_name, group, err);
     trm_h5_close(group);
     return status;
+}
+
+/* What has the rows, for messages: "dataset '/x'", or "the array" of what is no HDF5. */
+enum { ARRAY_TEXT = TRM_SURVEY_NAME + 16 };
+static const char *array_text(const char *name, char text[ARRAY_TEXT])
+{
+    snprintf(text, ARRAY_TEXT, name[0] == '/' ? "dataset '%s'" : "the array", name);
+    return text;
 }
 
 static trm_status check_length(const trm_named_file *about, const char *name, hsize_t rows,
@@ -320,20 +295,13 @@ static trm_status check_length(const trm_named_file *about, const char *name, hs
                     about->kind, about->path, name, (int64_t)rows, embeddings, expected);
 }
 
-/* What the others have to be like; NULL: there is none yet. */
-static const trm_store_entry *first_with_rows(const survey *found)
-{
-    for (int i = 0; i < found->files; i++)
-        if (found->entry[i].seen.rows > 0)
-            return &found->entry[i];
-    return NULL;
-}
-
-static trm_status check_labels_against_first(const survey *found, const trm_store_entry *entry,
+static trm_status check_labels_against_first(const trm_survey *found, const trm_store_entry *entry,
                                              const trm_named_file *about, const char *labels, trm_error *err)
 {
     static const char *const sort[] = {"numbers", "names"};
-    const trm_store_entry *first = first_with_rows(found);
+    const trm_store_entry *first = trm_survey_first(found);
+    if (found->label_file[0].given || found->label_file[1].given)
+        return TRM_OK; /* which is looked at later */
     const bool names = trm_element_names(&entry->labels), first_names = trm_element_names(&first->labels);
     if (names == first_names)
         return TRM_OK;
@@ -343,22 +311,23 @@ static trm_status check_labels_against_first(const survey *found, const trm_stor
                     found->names + first->path_at, sort[first_names], first->seen.labels_type);
 }
 
-static trm_status check_against_first(const survey *found, const trm_store_entry *entry,
+static trm_status check_against_first(const trm_survey *found, const trm_store_entry *entry,
                                       const trm_named_file *about, const char *embeddings, const char *labels,
                                       trm_error *err)
 {
-    const trm_store_entry *first = first_with_rows(found);
+    char array[ARRAY_TEXT];
+    const trm_store_entry *first = trm_survey_first(found);
     if (first == NULL)
         return TRM_OK;
     if (entry->dim != found->dim)
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has dim %" PRId64 ", '%s' has %" PRId64,
-                        about->kind, about->path, embeddings, entry->dim, found->names + first->path_at,
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': %s has dim %" PRId64 ", '%s' has %" PRId64, about->kind,
+                        about->path, array_text(embeddings, array), entry->dim, found->names + first->path_at,
                         found->dim);
     return check_labels_against_first(found, entry, about, labels, err);
 }
 
 /* An earlier file that is this one, whatever its name; -1: none. */
-static int64_t find_same(const survey *found, const trm_store_entry *entry)
+static int64_t find_same(const trm_survey *found, const trm_store_entry *entry)
 {
     for (int i = 0; i < found->files && entry->inode != 0; i++)
         if (found->entry[i].inode == entry->inode && found->entry[i].device == entry->device)
@@ -366,7 +335,7 @@ static int64_t find_same(const survey *found, const trm_store_entry *entry)
     return -1;
 }
 
-static trm_status add_entry(survey *found, const trm_store_entry *entry, const char *path,
+static trm_status add_entry(trm_survey *found, const trm_store_entry *entry, const char *path,
                             const char *embeddings, const char *labels, const char *ids,
                             const char *ids_reason, trm_error *err)
 {
@@ -380,11 +349,11 @@ static trm_status add_entry(survey *found, const trm_store_entry *entry, const c
     }
     trm_store_entry *kept = &found->entry[found->files];
     *kept = *entry;
-    kept->path_at = keep_name(found, "", path);
-    kept->embeddings_at = keep_name(found, "", embeddings);
-    kept->labels_at = labels[0] == '\0' ? -1 : keep_name(found, "", labels);
-    kept->ids_at = ids[0] == '\0' ? -1 : keep_name(found, "", ids);
-    kept->ids_reason_at = ids_reason[0] == '\0' ? -1 : keep_name(found, "", ids_reason);
+    kept->path_at = trm_survey_keep(found, "", path);
+    kept->embeddings_at = trm_survey_keep(found, "", embeddings);
+    kept->labels_at = labels[0] == '\0' ? -1 : trm_survey_keep(found, "", labels);
+    kept->ids_at = ids[0] == '\0' ? -1 : trm_survey_keep(found, "", ids);
+    kept->ids_reason_at = ids_reason[0] == '\0' ? -1 : trm_survey_keep(found, "", ids_reason);
     if (kept->path_at < 0 || kept->embeddings_at < 0 || (labels[0] != '\0' && kept->labels_at < 0) ||
         (ids[0] != '\0' && kept->ids_at < 0) || (ids_reason[0] != '\0' && kept->ids_reason_at < 0))
         return trm_fail_memory(err, "file names", found->size, 1);
@@ -410,7 +379,7 @@ static void identify(const char *path, trm_store_entry *entry)
 typedef struct finding {
     trm_store_entry entry;
     hid_t embeddings, labels, ids; /* negative: not open */
-    char embeddings_name[NAME_BUFFER], labels_name[NAME_BUFFER], ids_name[NAME_BUFFER];
+    char embeddings_name[TRM_SURVEY_NAME], labels_name[TRM_SURVEY_NAME], ids_name[TRM_SURVEY_NAME];
     char ids_reason[TRM_ERROR_TEXT]; /* why ids are left aside; empty: they are not */
     hsize_t size[3];
     bool no_rows; /* then nothing else of the file matters */
@@ -468,7 +437,7 @@ static trm_status inspect_labels(const role *r, finding *f, hsize_t length[3], t
 }
 
 /* No file's labels are looked at. */
-static void forget_labels(survey *found)
+static void forget_labels(trm_survey *found)
 {
     found->lacks_labels = true;
     for (int i = 0; i < found->files; i++) {
@@ -491,20 +460,22 @@ static bool lacks_labels(const role *r)
     return lacks;
 }
 
-static trm_status check_size(const trm_named_file *about, finding *f, const survey *found, trm_error *err)
+static trm_status check_size(const trm_named_file *about, finding *f, const trm_survey *found, trm_error *err)
 {
+    char array[ARRAY_TEXT];
     const hsize_t *size = f->size;
     if (f->no_rows)
         return TRM_OK;
     if (size[0] < 1 || size[1] < 1 || size[1] > TRM_MAX_DIM)
-        return trm_fail(
-            err, TRM_ERR_DATA,
-            "%s '%s': dataset '%s' is %" PRIu64 " x %" PRIu64 ", needs at least one row and 1 to %d columns",
-            about->kind, about->path, f->embeddings_name, (uint64_t)size[0], (uint64_t)size[1], TRM_MAX_DIM);
-    if (size[0] > (hsize_t)(most_rows - found->rows))
         return trm_fail(err, TRM_ERR_DATA,
-                        "%s '%s': dataset '%s' has %" PRIu64 " rows; a store has at most %" PRId64,
-                        about->kind, about->path, f->embeddings_name, (uint64_t)size[0], most_rows);
+                        "%s '%s': %s is %" PRIu64 " x %" PRIu64
+                        ", needs at least one row and 1 to %d columns",
+                        about->kind, about->path, array_text(f->embeddings_name, array), (uint64_t)size[0],
+                        (uint64_t)size[1], TRM_MAX_DIM);
+    if (size[0] > (hsize_t)(most_rows - found->rows))
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': %s has %" PRIu64 " rows; a store has at most %" PRId64,
+                        about->kind, about->path, array_text(f->embeddings_name, array), (uint64_t)size[0],
+                        most_rows);
     f->entry.seen.rows = (int64_t)size[0];
     f->entry.dim = (int64_t)size[1];
     return TRM_OK;
@@ -536,22 +507,49 @@ static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
     return TRM_OK;
 }
 
-static trm_status inspect_datasets(hid_t file, const trm_named_file *about, const trm_store_options *options,
-                                   survey *found, trm_error *err)
+static int set_at_hand(const trm_survey *found)
 {
-    const char *path = about->path, *pairs = options->queries > 0 && !options->without_pairs
-                                                 ? ", or --pairs, which alone needs none"
-                                                 : NULL;
+    return found->files >= found->base_files;
+}
+
+/* The dataset of the labels of the file at hand; a file of labels is of one set alone. */
+static const char *labels_of(const trm_survey *found, const trm_store_options *options)
+{
+    if (set_at_hand(found) == 1 && options->query_labels != NULL)
+        return options->query_labels;
+    return found->label_file[0].given ? NULL : options->labels;
+}
+
+static const char *labels_option(const trm_survey *found, const trm_store_options *options)
+{
+    return set_at_hand(found) == 1 && (options->query_labels != NULL || found->label_file[0].given)
+               ? "query-labels"
+               : "labels";
+}
+
+/* What would do in place of labels; NULL: nothing. */
+static const char *other_than_labels(const trm_store_options *options)
+{
+    return options->queries > 0 && !options->without_pairs ? ", or --pairs, which alone needs none" : NULL;
+}
+
+static trm_status inspect_datasets(hid_t file, const trm_named_file *about, const trm_store_options *options,
+                                   trm_survey *found, trm_error *err)
+{
+    const char *path = about->path;
     const role roles[] = {
-        {about, &found->sources, file, "embeddings", options->embeddings, embeddings_names, NULL},
-        {about, &found->sources, file, "labels", options->labels, labels_names, pairs},
-        {about, &found->sources, file, "ids", options->ids, ids_names, NULL},
+        {about, &found->sources, file, "embeddings", "embeddings", options->embeddings, embeddings_names,
+         NULL},
+        {about, &found->sources, file, "labels", labels_option(found, options), labels_of(found, options),
+         labels_names, other_than_labels(options)},
+        {about, &found->sources, file, "ids", "ids", options->ids, ids_names, NULL},
     };
     finding f;
     hsize_t length[3] = {0, 0, 0};
-    if (options->labels_may_lack && lacks_labels(&roles[1]))
+    const bool elsewhere = found->label_file[set_at_hand(found)].given;
+    if (options->labels_may_lack && !elsewhere && lacks_labels(&roles[1]))
         forget_labels(found);
-    const bool labelled = !options->unlabelled && !found->lacks_labels;
+    const bool labelled = !options->unlabelled && !found->lacks_labels && !elsewhere;
     memset(&f, 0, sizeof f); /* entries travel as bytes */
     f.embeddings = f.labels = f.ids = -1;
     identify(path, &f.entry);
@@ -575,11 +573,75 @@ static trm_status inspect_datasets(hid_t file, const trm_named_file *about, cons
     return status;
 }
 
-static trm_status inspect_file(const trm_named_file *about, const trm_store_options *options, survey *found,
-                               trm_error *err)
+/* A row is what the array has for an index of its first dimension. */
+static trm_status check_matrix(const trm_named_file *about, const trm_matrix *matrix, trm_error *err)
+{
+    return matrix->dimensions > 1
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_DATA,
+                          "%s '%s': the array has %" PRId64
+                          " values in one dimension, needs rows x columns: are these labels?",
+                          about->kind, about->path, matrix->rows);
+}
+
+static trm_status refuse_unlabelled(const trm_named_file *about, const trm_matrix *matrix, const char *option,
+                                    const char *given, const char *other, trm_error *err)
+{
+    if (given != NULL)
+        return trm_fail(err, TRM_ERR_NO_INPUT, "--%s '%s': No such file, and %s '%s' (%s) has no datasets",
+                        option, given, about->kind, about->path, matrix->name);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "%s '%s': has no labels, as it is no HDF5 file but %s: give --%s FILE (.npy, .txt or "
+                    ".csv:COLUMN)%s",
+                    about->kind, about->path, matrix->name, option, other);
+}
+
+/* A file that has rows and nothing else. */
+static trm_status inspect_matrix(const trm_named_file *about, const trm_matrix *matrix,
+                                 const trm_store_options *options, trm_survey *found, trm_error *err)
+{
+    finding f;
+    const char *other = other_than_labels(options);
+    const int set = set_at_hand(found);
+    const char *given = set == 0 ? options->labels : options->query_labels; /* that is no file */
+    const bool elsewhere = found->label_file[set].given;
+    if (options->embeddings != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "%s '%s': is no HDF5 file but %s, which has no datasets: leave out --embeddings",
+                        about->kind, about->path, matrix->name);
+    if (options->labels_may_lack && !elsewhere && given == NULL)
+        forget_labels(found);
+    if (!options->unlabelled && !found->lacks_labels && !elsewhere)
+        return refuse_unlabelled(about, matrix, set == 0 ? "labels" : "query-labels", given,
+                                 other != NULL ? other : "", err);
+    memset(&f, 0, sizeof f); /* entries travel as bytes */
+    identify(about->path, &f.entry);
+    f.entry.matrix = *matrix;
+    f.entry.embeddings = matrix->element;
+    memcpy(f.entry.seen.embeddings_type, matrix->type, sizeof f.entry.seen.embeddings_type);
+    snprintf(f.embeddings_name, sizeof f.embeddings_name, "%s", matrix->name);
+    f.size[0] = (hsize_t)matrix->rows;
+    f.size[1] = (hsize_t)matrix->width;
+    f.no_rows = matrix->rows == 0;
+    trm_status status = check_matrix(about, matrix, err);
+    if (status == TRM_OK)
+        status = check_size(about, &f, found, err);
+    if (status == TRM_OK && !f.no_rows)
+        status = check_against_first(found, &f.entry, about, f.embeddings_name, "", err);
+    return status == TRM_OK ? add_entry(found, &f.entry, about->path, f.embeddings_name, "", "", "", err)
+                            : status;
+}
+
+static trm_status inspect_file(const trm_named_file *about, const trm_store_options *options,
+                               trm_survey *found, trm_error *err)
 {
     hid_t file = -1;
+    trm_matrix matrix;
     trm_status status = trm_sources_add_input(&found->sources, about, err);
+    if (status == TRM_OK)
+        status = trm_matrix_look(about, &matrix, err);
+    if (status == TRM_OK && matrix.name[0] != '\0')
+        return inspect_matrix(about, &matrix, options, found, err);
     if (status == TRM_OK)
         status = trm_inspect_open(about, &file, err);
     if (status != TRM_OK)
@@ -590,24 +652,25 @@ static trm_status inspect_file(const trm_named_file *about, const trm_store_opti
 }
 
 /* A set, files [begin, end), has rows. Errors: DATA. */
-static trm_status check_set(const survey *found, int begin, int end, trm_error *err)
+static trm_status check_set(const trm_survey *found, int begin, int end, trm_error *err)
 {
     for (int i = begin; i < end; i++)
         if (found->entry[i].seen.rows > 0)
             return TRM_OK;
+    char array[ARRAY_TEXT];
     const trm_store_entry *first = &found->entry[begin];
     const char *kind = trm_file_kind(&first->seen), *path = found->names + first->path_at;
     return end - begin == 1
-               ? trm_fail(err, TRM_ERR_DATA, "%s '%s': dataset '%s' has no rows, needs at least one", kind,
-                          path, found->names + first->embeddings_at)
+               ? trm_fail(err, TRM_ERR_DATA, "%s '%s': %s has no rows, needs at least one", kind, path,
+                          array_text(found->names + first->embeddings_at, array))
                : trm_fail(err, TRM_ERR_DATA, "%s '%s': no rows, nor in any of the other files (%d)", kind,
                           path, end - begin - 1);
 }
 
 /* Files without rows are of the others' kind. Errors: DATA where all of a set are such. */
-static trm_status settle_files_without_rows(survey *found, trm_error *err)
+static trm_status settle_files_without_rows(trm_survey *found, trm_error *err)
 {
-    const trm_store_entry *model = first_with_rows(found);
+    const trm_store_entry *model = trm_survey_first(found);
     trm_status status = check_set(found, 0, found->base_files, err);
     if (status == TRM_OK && found->base_files < found->files)
         status = check_set(found, found->base_files, found->files, err);
@@ -627,11 +690,16 @@ static trm_status settle_files_without_rows(survey *found, trm_error *err)
 }
 
 static trm_status inspect_all(int count, const char *const *paths, const trm_store_options *options,
-                              survey *found, trm_error *err)
+                              trm_survey *found, trm_error *err)
 {
     path_list list = {.count = 0};
+    trm_label_choice choice[TRM_SETS] = {{NULL, NULL}, {NULL, NULL}};
     trm_status status = list_files(&list, count, options->queries, paths, err);
     found->base_files = list.base;
+    if (status == TRM_OK && options->query_labels != NULL && options->queries == 0)
+        status = trm_fail(err, TRM_ERR_USAGE, "--query-labels goes with --queries only");
+    if (status == TRM_OK)
+        status = trm_label_files_choose(options, found, choice, err);
     for (int i = 0; i < list.count && status == TRM_OK; i++) {
         const trm_named_file about = {kind_of(i >= list.base), list.path[i]};
         status = inspect_file(&about, options, found, err);
@@ -639,7 +707,10 @@ static trm_status inspect_all(int count, const char *const *paths, const trm_sto
             found->base_rows = found->rows;
     }
     if (status == TRM_OK)
+        status = trm_label_files_look(choice, found, err);
+    if (status == TRM_OK)
         status = settle_files_without_rows(found, err);
+    trm_label_choices_free(choice);
     for (int i = 0; i < list.count; i++)
         trm_free(list.path[i]);
     trm_free(list.path);
@@ -661,7 +732,7 @@ static void settle_ids(trm_store *store)
 }
 
 /* Gives every rank what rank 0 found, and points the strings into their own memory. */
-static trm_status share(trm_store *store, survey *found, trm_error *err)
+static trm_status share(trm_store *store, trm_survey *found, trm_error *err)
 {
     int rank = 0;
     MPI_Comm_rank(store->comm, &rank);
@@ -683,6 +754,8 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
     MPI_Bcast(found->entry, (int)sizes[0], type, 0, store->comm);
     MPI_Type_free(&type);
     MPI_Bcast(found->names, (int)sizes[1], MPI_BYTE, 0, store->comm);
+    MPI_Bcast(found->label_file, (int)sizeof found->label_file, MPI_BYTE, 0, store->comm);
+    memcpy(store->label_file, found->label_file, sizeof store->label_file);
     store->files = (int)sizes[0];
     store->rows = sizes[2];
     store->dim = (int)sizes[3];
@@ -691,8 +764,13 @@ static trm_status share(trm_store *store, survey *found, trm_error *err)
     store->names = found->names;
     found->entry = NULL;
     found->names = NULL;
+    for (int set = 0; set < TRM_SETS; set++)
+        store->label_file[set].path = store->names + store->label_file[set].path_at;
     for (int i = 0; i < store->files; i++) {
         trm_store_entry *entry = &store->entry[i];
+        const trm_label_file *labels = &store->label_file[entry->seen.queries];
+        entry->seen.labels_file =
+            labels->given && entry->labels_at >= 0 ? store->names + labels->path_at : NULL;
         entry->seen.path = store->names + entry->path_at;
         entry->seen.embeddings = store->names + entry->embeddings_at;
         entry->seen.labels = entry->labels_at < 0 ? NULL : store->names + entry->labels_at;
@@ -708,7 +786,7 @@ trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
 {
     trm_store_options own_options;
     trm_error own = TRM_ERROR_INIT;
-    survey found = {.sources = TRM_SOURCES_INIT};
+    trm_survey found = {.sources = TRM_SOURCES_INIT};
     int rank = 0;
     err = err == NULL ? &own : err;
     MPI_Comm_rank(comm, &rank);
@@ -773,6 +851,8 @@ void trm_store_close(trm_store **store)
     trm_free((*store)->names);
     trm_labels_free(&(*store)->labels);
     trm_sources_free(&(*store)->sources);
+    for (int i = 0; i < 2; i++)
+        trm_gzip_end(&(*store)->unpacked[i]);
     trm_free(*store);
     *store = NULL;
 }

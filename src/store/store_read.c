@@ -34,21 +34,27 @@ static const char *place_text(const trm_column *col, int64_t item, char text[PLA
     return text;
 }
 
+const char *trm_column_text(const trm_column *column, char text[TRM_COLUMN_TEXT])
+{
+    text[0] = '\0';
+    if (column->name != NULL)
+        snprintf(text, TRM_COLUMN_TEXT, "dataset '%s' ", column->name);
+    return text;
+}
+
 static trm_status refuse_value(const trm_reader *in, const trm_column *col, int64_t item, int64_t place,
                                const float *value)
 {
-    char where[PLACE_TEXT];
+    char where[PLACE_TEXT], of[TRM_COLUMN_TEXT];
     double original = trm_element_value(col->element, in->bounce, place);
     int64_t at = place % col->width;
     place_text(col, item, where);
     if (isfinite(original))
         return trm_fail(in->err, TRM_ERR_DATA,
-                        "%s '%s': dataset '%s' %s has a value (%g) at column %" PRId64
-                        " that does not fit float32",
-                        in->kind, in->path, col->name, where, original, at);
-    return trm_fail(in->err, TRM_ERR_DATA,
-                    "%s '%s': dataset '%s' %s has a non-finite value (%s) at column %" PRId64, in->kind,
-                    in->path, col->name, where,
+                        "%s '%s': %s%s has a value (%g) at column %" PRId64 " that does not fit float32",
+                        in->kind, in->path, trm_column_text(col, of), where, original, at);
+    return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': %s%s has a non-finite value (%s) at column %" PRId64,
+                    in->kind, in->path, trm_column_text(col, of), where,
                     isnan(*value)   ? "nan"
                     : *value > 0.0F ? "inf"
                                     : "-inf",
@@ -110,23 +116,23 @@ static const char *filling(const trm_column *col, const trm_arrival *piece, cons
     if (zero > 1 && zero > piece->count / 100)
         snprintf(text, size,
                  "; of the %" PRId64 " rows read with it %" PRId64
-                 " are zero: it looks as if the dataset was "
-                 "laid out and %s filled",
-                 piece->count, zero, zero == piece->count ? "never" : "not wholly");
+                 " are zero: it looks as if the %s was laid out and %s filled",
+                 piece->count, zero, col->name != NULL ? "dataset" : "file",
+                 zero == piece->count ? "never" : "not wholly");
     return text;
 }
 
 static trm_status check_norms(const trm_reader *in, const trm_column *col, const trm_arrival *piece, float *x)
 {
-    char where[PLACE_TEXT], many[FILLING_TEXT];
+    char where[PLACE_TEXT], many[FILLING_TEXT], of[TRM_COLUMN_TEXT];
     const bool looks = in->options->normalize || in->options->refuse_zero_norm;
     const int64_t zero = looks ? take_norms(in, col, piece, x) : -1;
     if (zero < 0)
         return TRM_OK;
-    return trm_fail(
-        in->err, TRM_ERR_DATA, "%s '%s': dataset '%s' %s has norm zero, which %s does not allow%s", in->kind,
-        in->path, col->name, place_text(col, piece->item + zero, where),
-        in->options->normalize ? "--normalize" : "the metric", filling(col, piece, x, many, sizeof many));
+    return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': %s%s has norm zero, which %s does not allow%s", in->kind,
+                    in->path, trm_column_text(col, of), place_text(col, piece->item + zero, where),
+                    in->options->normalize ? "--normalize" : "the metric",
+                    filling(col, piece, x, many, sizeof many));
 }
 
 /* Converts what was read; the first value that is not finite, or -1. All threads. */
@@ -161,16 +167,17 @@ static trm_status accept_floats(const trm_reader *in, const trm_column *col, con
 
 static trm_status accept_integers(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
 {
+    char of[TRM_COLUMN_TEXT];
     const int64_t values = piece->count * col->width;
     trm_element_order(col->element, in->bounce, values);
     int64_t bad =
         trm_element_to_int64(col->element, in->bounce, values, col->integers + piece->done * col->width);
     if (bad < 0 || col->element->class == TRM_ELEMENT_SIGNED || col->wraps)
         return TRM_OK;
-    return trm_fail(
-        in->err, TRM_ERR_DATA,
-        "%s '%s': dataset '%s' row %" PRId64 " has the value %" PRIu64 ", which does not fit int64", in->kind,
-        in->path, col->name, piece->item + bad / col->width, ((const uint64_t *)in->bounce)[bad]);
+    return trm_fail(in->err, TRM_ERR_DATA,
+                    "%s '%s': %srow %" PRId64 " has the value %" PRIu64 ", which does not fit int64",
+                    in->kind, in->path, trm_column_text(col, of), piece->item + bad / col->width,
+                    ((const uint64_t *)in->bounce)[bad]);
 }
 
 static trm_status accept(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
@@ -312,8 +319,90 @@ static trm_status read_column(const trm_reader *in, const trm_column *col, int64
     return status;
 }
 
+/* ---- what is in no dataset ---- */
+
+/* Rows of an outside column that are read at a time. */
+static int64_t outside_step(const trm_column *col, int64_t count)
+{
+    enum { NAMES = 1 << 14 };
+    static const int64_t most = INT64_C(64) << 20;
+    const int64_t row = col->outside.matrix != NULL ? trm_matrix_room(col->outside.matrix, 1) : 1;
+    const int64_t step = col->outside.text != NULL ? NAMES : most / (row > 0 ? row : 1);
+    return lesser(step > 1 ? step : 1, count);
+}
+
+static int64_t outside_bytes(const trm_column *col, int64_t count)
+{
+    const int64_t step = outside_step(col, count);
+    return col->outside.matrix != NULL ? trm_matrix_room(col->outside.matrix, step)
+                                       : step * (int64_t)sizeof(int64_t);
+}
+
+/* Takes what has arrived of rows [row, row + count), of which `done` came before. */
+static trm_status accept_outside(const trm_reader *in, const trm_column *col, int64_t row, int64_t count,
+                                 int64_t done)
+{
+    const trm_arrival piece = {row, count, done};
+    return accept(in, col, &piece);
+}
+
+static trm_status read_matrix(const trm_reader *in, const trm_column *col, int64_t row, int64_t count)
+{
+    const trm_outside *from = &col->outside;
+    const trm_named_file about = {in->kind, in->path};
+    const int64_t step = outside_step(col, count);
+    int file = -1;
+    int64_t bytes = 0;
+    trm_status status = trm_inspect_regular(&about, &file, &bytes, in->err);
+    for (int64_t done = 0; done < count && status == TRM_OK; done += step) {
+        const int64_t some = lesser(step, count - done);
+        status = trm_matrix_read(&about, from->matrix, file, from->unpacked, row + done, some, in->bounce,
+                                 in->err);
+        if (status == TRM_OK)
+            status = accept_outside(in, col, row + done, some, done);
+    }
+    if (file >= 0)
+        close(file);
+    return status;
+}
+
+static trm_status read_label_text(const trm_reader *in, const trm_column *col, int64_t row, int64_t count)
+{
+    const trm_outside *from = &col->outside;
+    const trm_named_file about = {in->kind, in->path};
+    const int64_t step = outside_step(col, count);
+    trm_label_reader *reader = NULL;
+    trm_status status = trm_label_reader_begin(&about, from->text, row, &reader, in->err);
+    for (int64_t done = 0; done < count && status == TRM_OK; done += step) {
+        const int64_t some = lesser(step, count - done);
+        status = trm_element_names(col->element)
+                     ? trm_label_reader_names(reader, some, in->bounce, in->err)
+                     : trm_label_reader_numbers(reader, some, in->bounce, in->err);
+        if (status == TRM_OK)
+            status = accept_outside(in, col, row + done, some, done);
+    }
+    trm_label_reader_end(&reader);
+    return status;
+}
+
+/* Messages are about that file meanwhile. */
+static trm_status read_outside(trm_reader *in, const trm_column *col, int64_t row, int64_t count)
+{
+    const trm_outside *from = &col->outside;
+    const char *kind = in->kind, *path = in->path;
+    in->kind = from->kind;
+    in->path = from->path;
+    const trm_status status = from->matrix != NULL ? read_matrix(in, col, from->first + row, count)
+                                                   : read_label_text(in, col, from->first + row, count);
+    in->kind = kind;
+    in->path = path;
+    return status;
+}
+
 int64_t trm_column_bytes(const trm_column *column, int64_t count)
 {
+    if (column->outside.path != NULL)
+        return outside_bytes(column, count);
     const trm_h5_pieces all =
         trm_h5_divide(0, count, count, column->items, column->width, piece_size(column->element));
     return trm_h5_piece_bytes(&all, trm_element_room(column->element));
@@ -331,9 +420,12 @@ trm_status trm_reader_begin(trm_reader *in, int64_t bytes)
     return trm_agree(in->comm, status, in->err);
 }
 
+/* The HDF5 file, with the first column that is in it. */
 static trm_status open_both(trm_reader *in)
 {
     char why[256] = {0};
+    if (in->file >= 0)
+        return TRM_OK;
     in->bytes = open(in->path, O_RDONLY | O_CLOEXEC);
     if (in->bytes < 0)
         return trm_fail(in->err, trm_status_of_errno(errno), "%s '%s': %s", in->kind, in->path,
@@ -349,10 +441,13 @@ trm_status trm_reader_read(trm_reader *in, const char *path, int columns, const 
 {
     trm_status status = TRM_OK;
     in->path = path;
-    if (count > 0)
-        status = open_both(in);
-    for (int c = 0; c < columns && count > 0 && status == TRM_OK; c++)
-        status = read_column(in, &column[c], row, count);
+    for (int c = 0; c < columns && count > 0 && status == TRM_OK; c++) {
+        const bool outside = column[c].outside.path != NULL;
+        status = outside ? TRM_OK : open_both(in);
+        if (status == TRM_OK)
+            status =
+                outside ? read_outside(in, &column[c], row, count) : read_column(in, &column[c], row, count);
+    }
     if (in->file >= 0)
         H5Fclose(in->file);
     if (in->bytes >= 0)
@@ -380,29 +475,55 @@ typedef struct translation {
     trm_label_column labels, ids;
 } translation;
 
+trm_column trm_store_label_column(trm_store *store, const trm_store_entry *entry, trm_label_column *labels)
+{
+    const bool queries = entry->seen.queries;
+    const trm_label_file *file = &store->label_file[queries];
+    trm_column column = {.element = &entry->labels, .rank = 1, .items = 1, .width = 1, .labels = labels};
+    if (!file->given) {
+        column.name = entry->seen.labels;
+        return column;
+    }
+    const bool is_matrix = file->matrix.name[0] != '\0';
+    column.outside = (trm_outside){.kind = "labels",
+                                   .path = file->path,
+                                   .matrix = is_matrix ? &file->matrix : NULL,
+                                   .text = is_matrix ? NULL : &file->text,
+                                   .first = entry->seen.first - (queries ? store->base_rows : 0),
+                                   .unpacked = &store->unpacked[1]};
+    return column;
+}
+
+static trm_column embeddings_column(trm_store *store, const trm_store_entry *entry)
+{
+    trm_column column = {.element = &entry->embeddings, .rank = 2, .items = 1, .width = store->dim};
+    if (entry->matrix.name[0] == '\0')
+        column.name = entry->seen.embeddings;
+    else
+        column.outside = (trm_outside){.kind = trm_file_kind(&entry->seen),
+                                       .path = entry->seen.path,
+                                       .matrix = &entry->matrix,
+                                       .unpacked = &store->unpacked[0]};
+    return column;
+}
+
 /* The columns of a file of a store, going to place of the target; the number of them. */
-static int store_columns(const trm_store *store, const trm_store_entry *entry, const target *to,
-                         int64_t place, translation *as, trm_column column[STORE_COLUMNS])
+static int store_columns(trm_store *store, const trm_store_entry *entry, const target *to, int64_t place,
+                         translation *as, trm_column column[STORE_COLUMNS])
 {
     int columns = 0;
     *as = (translation){
         .labels = {.names = store->labels.kind == TRM_LABELS_NAMED ? &store->labels.names : NULL}};
-    if (to->embeddings != NULL)
-        column[columns++] = (trm_column){.name = entry->seen.embeddings,
-                                         .element = &entry->embeddings,
-                                         .rank = 2,
-                                         .items = 1,
-                                         .width = store->dim,
-                                         .floats = to->embeddings + place * store->dim,
-                                         .norms = to->norms == NULL ? NULL : to->norms + place};
-    if (to->labels != NULL)
-        column[columns++] = (trm_column){.name = entry->seen.labels,
-                                         .element = &entry->labels,
-                                         .rank = 1,
-                                         .items = 1,
-                                         .width = 1,
-                                         .integers = to->labels + place,
-                                         .labels = &as->labels};
+    if (to->embeddings != NULL) {
+        trm_column *rows = &column[columns++];
+        *rows = embeddings_column(store, entry);
+        rows->floats = to->embeddings + place * store->dim;
+        rows->norms = to->norms == NULL ? NULL : to->norms + place;
+    }
+    if (to->labels != NULL) {
+        column[columns] = trm_store_label_column(store, entry, &as->labels);
+        column[columns++].integers = to->labels + place;
+    }
     if (to->ids != NULL && store->ids)
         column[columns++] = (trm_column){.name = entry->seen.ids,
                                          .element = &entry->ids,
@@ -421,8 +542,7 @@ int64_t trm_store_overlap(const trm_store_file *file, int64_t first, int64_t cou
     return last > *from ? last - *from : 0;
 }
 
-static trm_status read_files(const trm_store *store, trm_reader *in, int64_t first, int64_t count,
-                             const target *to)
+static trm_status read_files(trm_store *store, trm_reader *in, int64_t first, int64_t count, const target *to)
 {
     trm_status status = TRM_OK;
     for (int i = 0; i < store->files && status == TRM_OK; i++) {
@@ -440,7 +560,7 @@ static trm_status read_files(const trm_store *store, trm_reader *in, int64_t fir
 }
 
 /* Bytes of the largest piece of any dataset for this rank. */
-static int64_t store_bytes(const trm_store *store, int64_t count, const target *to)
+static int64_t store_bytes(trm_store *store, int64_t count, const target *to)
 {
     int64_t bytes = 1;
     for (int i = 0; i < store->files; i++) {
@@ -460,7 +580,10 @@ int64_t trm_store_read_bytes(const trm_store *store, int64_t count)
 {
     int64_t bytes = 0;
     for (int i = 0; i < store->files; i++) {
-        const trm_column rows = {.element = &store->entry[i].embeddings, .items = 1, .width = store->dim};
+        const trm_store_entry *entry = &store->entry[i];
+        trm_column rows = {.element = &entry->embeddings, .items = 1, .width = store->dim};
+        if (entry->matrix.name[0] != '\0')
+            rows.outside = (trm_outside){.path = entry->seen.path, .matrix = &entry->matrix};
         const int64_t need = trm_column_bytes(&rows, count);
         bytes = need > bytes ? need : bytes;
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TOKEN = 32, END_OF_FILE = -1 };
+enum { TOKEN = 32 };
 
 trm_status trm_text_begin(const trm_named_file *about, trm_text_scan **scan, trm_error *err)
 {
@@ -47,10 +47,9 @@ static trm_status load(trm_text_scan *s, trm_error *err)
     return trm_plain_read(s->file, name, s->piece, s->have, s->at, err);
 }
 
-/* The next byte without going on, or END_OF_FILE. */
-static trm_status look(trm_text_scan *s, int *c, trm_error *err)
+trm_status trm_text_peek(trm_text_scan *s, int *c, trm_error *err)
 {
-    *c = END_OF_FILE;
+    *c = TRM_TEXT_END;
     if (s->at >= s->bytes)
         return TRM_OK;
     const trm_status status = load(s, err);
@@ -83,7 +82,8 @@ static trm_status read_number(trm_text_scan *s, int64_t *value, trm_error *err)
     const int64_t from = s->at;
     int length = 0, c;
     trm_status status;
-    while ((status = look(s, &c, err)) == TRM_OK && c != END_OF_FILE && c != '\n' && !separates(c)) {
+    while ((status = trm_text_peek(s, &c, err)) == TRM_OK && c != TRM_TEXT_END && c != '\n' &&
+           !separates(c)) {
         if (length < TOKEN - 1)
             text[length++] = (char)(c == 0 ? '?' : c);
         s->at++;
@@ -106,18 +106,18 @@ trm_status trm_text_next(trm_text_scan *s, bool begins_line, trm_text_token *wha
     int c;
     trm_status status;
     s->commas = 0;
-    while ((status = look(s, &c, err)) == TRM_OK && separates(c)) {
+    while ((status = trm_text_peek(s, &c, err)) == TRM_OK && separates(c)) {
         s->commas += c == ',' && s->commas < 2; /* more than one is all that anybody asks */
         s->at++;
     }
     while (status == TRM_OK && begins_line && c == '#') {
         do
             s->at++;
-        while ((status = look(s, &c, err)) == TRM_OK && c != END_OF_FILE && c != '\n');
+        while ((status = trm_text_peek(s, &c, err)) == TRM_OK && c != TRM_TEXT_END && c != '\n');
     }
     if (status != TRM_OK)
         return status;
-    *what = c == END_OF_FILE ? TRM_TEXT_FILE : c == '\n' ? TRM_TEXT_LINE : TRM_TEXT_NUMBER;
+    *what = c == TRM_TEXT_END ? TRM_TEXT_FILE : c == '\n' ? TRM_TEXT_LINE : TRM_TEXT_NUMBER;
     if (*what == TRM_TEXT_NUMBER)
         return read_number(s, value, err);
     s->at += c == '\n';

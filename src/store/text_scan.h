@@ -1,4 +1,4 @@
-/* Text files of row ids, read number by number: lines of whole numbers that are separated by spaces, tabs or commas.
+/* Text files that are read from any place on, in pieces; and those of row ids, number by number: lines of whole numbers that are separated by spaces, tabs or commas.
  * Lines without anything and lines that begin with # have none; the line ends of Windows are fine. Not collective. */
 #ifndef TRM_STORE_TEXT_SCAN_H
 #define TRM_STORE_TEXT_SCAN_H
@@ -19,6 +19,10 @@ typedef struct trm_text_scan {
     int commas;              /* passed by the last trm_text_next before what it found */
     char piece[TRM_TEXT_PIECE];
 } trm_text_scan;
+
+/* The next byte without going on (at++ does), or TRM_TEXT_END. Errors: IO. */
+enum { TRM_TEXT_END = -1 };
+trm_status trm_text_peek(trm_text_scan *scan, int *byte, trm_error *err) TRM_MUST_CHECK;
 
 /* What a line has next. */
 typedef enum trm_text_token { TRM_TEXT_NUMBER, TRM_TEXT_LINE, TRM_TEXT_FILE } trm_text_token;

@@ -1,0 +1,495 @@
+/* Labels of text and CSV; see label_text.h. */
+#include "store/label_text.h"
+
+#include "base/alloc.h"
+#include "base/visible.h"
+#include "store/claim.h"
+#include "store/text_scan.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A place in the file, and the last label that was read there. */
+typedef struct cursor {
+    trm_text_scan *scan;
+    const trm_label_text *text;
+    char *field;
+    int64_t length;
+    bool there;     /* the record has the column */
+    int64_t fields; /* of the record */
+} cursor;
+
+struct trm_label_reader {
+    trm_named_file about;
+    cursor at;
+    char *names; /* behind each other, of the last call */
+    int64_t room;
+};
+
+bool trm_label_text_is_csv(const char *path)
+{
+    return trm_path_ends(path, ".csv") || trm_path_ends(path, ".tsv");
+}
+
+/* ---- records ---- */
+
+static trm_status begin(const trm_named_file *about, const trm_label_text *text, cursor *at, trm_error *err)
+{
+    *at = (cursor){.text = text, .field = trm_alloc(TRM_LABEL_MOST + 1, 1)};
+    if (at->field == NULL)
+        return trm_fail_memory(err, "a label", TRM_LABEL_MOST + 1, 1);
+    return trm_text_begin(about, &at->scan, err);
+}
+
+static void end(cursor *at)
+{
+    trm_text_end(&at->scan);
+    trm_free(at->field);
+    at->field = NULL;
+}
+
+static trm_status refuse(const cursor *at, int64_t line, const char *what, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': line %" PRId64 ": %s", at->scan->about->kind,
+                    at->scan->about->path, line, what);
+}
+
+/* A byte of the field at hand; kept where it is the column's. */
+static trm_status take(cursor *at, int c, bool keep, trm_error *err)
+{
+    if (c == '\0')
+        return refuse(at, at->scan->line, "has a NUL byte: this is no text", err);
+    if (keep && at->length == TRM_LABEL_MOST)
+        return refuse(at, at->scan->line, "a label has more than 65536 bytes: is this a file of labels?",
+                      err);
+    if (keep)
+        at->field[at->length++] = (char)c;
+    at->scan->line += c == '\n';
+    at->scan->at++;
+    return TRM_OK;
+}
+
+/* The inside of quotes; what follows has to end the field. */
+static trm_status read_quoted(cursor *at, bool keep, trm_error *err)
+{
+    const int64_t line = at->scan->line;
+    bool closed = false;
+    int c;
+    at->scan->at++;
+    trm_status status = trm_text_peek(at->scan, &c, err);
+    while (status == TRM_OK && c != TRM_TEXT_END && !closed) {
+        if (c == '"') {
+            at->scan->at++;
+            status = trm_text_peek(at->scan, &c, err);
+            closed = c != '"';
+        }
+        if (status == TRM_OK && !closed)
+            status = take(at, c, keep, err);
+        if (status == TRM_OK && !closed)
+            status = trm_text_peek(at->scan, &c, err);
+    }
+    if (status == TRM_OK && !closed)
+        return refuse(at, line, "a quote does not end", err);
+    if (status == TRM_OK && c != TRM_TEXT_END && c != at->text->separator && c != '\n' && c != '\r')
+        return refuse(at, at->scan->line, "something follows a field in quotes", err);
+    return status;
+}
+
+/* A field without quotes, up to its separator or the end of the line, of which a carriage return is part. Of a text all of
+ * the line is one. */
+static trm_status read_plain(cursor *at, bool keep, trm_error *err)
+{
+    int c;
+    trm_status status;
+    while ((status = trm_text_peek(at->scan, &c, err)) == TRM_OK && c != TRM_TEXT_END && c != '\n' &&
+           !(at->text->csv && c == at->text->separator)) {
+        status = take(at, c, keep, err);
+        if (status != TRM_OK)
+            return status;
+    }
+    if (keep && at->length > 0 && at->field[at->length - 1] == '\r' && (c == '\n' || c == TRM_TEXT_END))
+        at->length--;
+    return status;
+}
+
+static trm_status read_field(cursor *at, bool keep, trm_error *err)
+{
+    int c;
+    const trm_status status = trm_text_peek(at->scan, &c, err);
+    if (status != TRM_OK)
+        return status;
+    return at->text->csv && c == '"' ? read_quoted(at, keep, err) : read_plain(at, keep, err);
+}
+
+static trm_status end_line(cursor *at, trm_error *err)
+{
+    int c;
+    trm_status status = trm_text_peek(at->scan, &c, err);
+    if (status == TRM_OK && c == '\r') { /* behind quotes */
+        at->scan->at++;
+        status = trm_text_peek(at->scan, &c, err);
+    }
+    if (status == TRM_OK && c == '\n') {
+        at->scan->at++;
+        at->scan->line++;
+    }
+    return status;
+}
+
+/* The next record, of which the column is kept; *more is false where there is none. */
+static trm_status next_record(cursor *at, bool *more, trm_error *err)
+{
+    int c;
+    trm_status status = trm_text_peek(at->scan, &c, err);
+    *more = status == TRM_OK && c != TRM_TEXT_END;
+    at->length = at->fields = 0;
+    at->there = false;
+    bool last = false;
+    while (status == TRM_OK && *more && !last) {
+        const bool keep = at->fields == at->text->column;
+        at->there = at->there || keep;
+        at->fields++;
+        status = read_field(at, keep, err);
+        if (status == TRM_OK)
+            status = trm_text_peek(at->scan, &c, err);
+        last = status != TRM_OK || !at->text->csv || c != at->text->separator;
+        if (!last)
+            at->scan->at++;
+        else if (status == TRM_OK)
+            status = end_line(at, err);
+    }
+    at->field[at->length] = '\0';
+    return status;
+}
+
+/* The mark of UTF-8 that some editors begin a text with. */
+static trm_status skip_mark(cursor *at, trm_error *err)
+{
+    static const unsigned char mark[] = {0xEF, 0xBB, 0xBF};
+    int c;
+    trm_status status = TRM_OK;
+    for (int i = 0; i < 3 && status == TRM_OK; i++) {
+        at->scan->at = i;
+        status = trm_text_peek(at->scan, &c, err);
+        if (status == TRM_OK && c != mark[i]) {
+            at->scan->at = 0;
+            return TRM_OK;
+        }
+    }
+    at->scan->at = 3;
+    return status;
+}
+
+/* ---- numbers ---- */
+
+typedef enum sort { SORT_NAME, SORT_SIGNED, SORT_LARGE } sort;
+
+/* Digits without a zero before them, perhaps with a minus. */
+static bool is_plain(const char *text)
+{
+    const char *digit = text + (text[0] == '-');
+    if (!isdigit((unsigned char)digit[0]) || (digit[0] == '0' && (digit[1] != '\0' || digit != text)))
+        return false;
+    return digit[strspn(digit, "0123456789")] == '\0';
+}
+
+/* A whole number, as text or as a float up to 2^53; else it is a name. */
+static sort number_of(const char *text, int64_t length, int64_t *number)
+{
+    char *behind = NULL;
+    if (length > 40 || (int64_t)strspn(text, "0123456789+-.eE") != length)
+        return SORT_NAME;
+    errno = 0;
+    if (is_plain(text)) {
+        *number = strtoll(text, &behind, 10);
+        if (errno == 0)
+            return SORT_SIGNED;
+        errno = 0;
+        *number = (int64_t)strtoull(text, &behind, 10);
+        return errno == 0 && text[0] != '-' ? SORT_LARGE : SORT_NAME;
+    }
+    if (strpbrk(text, ".eE") == NULL)
+        return SORT_NAME;
+    const double value = strtod(text, &behind);
+    if (behind != text + length || !(fabs(value) <= 0x1p53) || value != floor(value))
+        return SORT_NAME;
+    *number = (int64_t)value;
+    return SORT_SIGNED;
+}
+
+/* ---- looking ---- */
+
+/* What labels are, but for the first record, which may be a heading. */
+typedef struct tally {
+    bool names, large, negative;
+    bool first_empty;
+} tally;
+
+static void count_in(tally *all, const cursor *at)
+{
+    int64_t number = 0;
+    const sort is = number_of(at->field, at->length, &number);
+    all->names = all->names || is == SORT_NAME;
+    all->large = all->large || is == SORT_LARGE;
+    all->negative = all->negative || (is == SORT_SIGNED && number < 0);
+}
+
+/* Every second mark goes when there is no room for more. */
+static void mark_record(trm_label_text *text, int64_t record, int64_t at, int64_t line)
+{
+    if (record % text->step != 0)
+        return;
+    if (text->marks == TRM_LABEL_MARKS) {
+        for (int64_t i = 0; i < TRM_LABEL_MARKS / 2; i++) {
+            text->mark[i] = text->mark[2 * i];
+            text->line[i] = text->line[2 * i];
+        }
+        text->marks /= 2;
+        text->step *= 2;
+        if (record % text->step != 0)
+            return;
+    }
+    text->mark[text->marks] = at;
+    text->line[text->marks++] = line;
+}
+
+static trm_status check_record(const cursor *at, int64_t line, int64_t record, tally *all, trm_error *err)
+{
+    char what[128];
+    if (!at->there) {
+        snprintf(what, sizeof what, "has %" PRId64 " field%s, the labels are in field %" PRId64, at->fields,
+                 at->fields == 1 ? "" : "s", at->text->column + 1);
+        return refuse(at, line, what, err);
+    }
+    all->first_empty = all->first_empty || (record == 0 && at->length == 0);
+    return at->length > 0 || record == 0
+               ? TRM_OK
+               : refuse(at, line, at->text->csv ? "its label is empty" : "is empty: one label a line", err);
+}
+
+static trm_status look_at_all(cursor *at, trm_label_text *text, tally *first, tally *others, trm_error *err)
+{
+    trm_status status = skip_mark(at, err);
+    for (bool more = true; more && status == TRM_OK;) {
+        const int64_t from = at->scan->at, line = at->scan->line;
+        status = next_record(at, &more, err);
+        if (status != TRM_OK || !more)
+            break;
+        mark_record(text, text->records, from, line);
+        status = check_record(at, line, text->records, first, err);
+        count_in(text->records == 0 ? first : others, at);
+        text->records++;
+    }
+    return status;
+}
+
+/* "a, b, c": the heading, for messages. */
+static trm_status list_heading(cursor *at, trm_label_text *text, char *listed, size_t size, trm_error *err)
+{
+    size_t used = 0;
+    listed[0] = '\0';
+    for (text->column = 0; used + 64 < size; text->column++) {
+        char shown[48];
+        bool more;
+        at->scan->line = 1;
+        trm_status status = skip_mark(at, err);
+        if (status == TRM_OK)
+            status = next_record(at, &more, err);
+        if (status != TRM_OK || !at->there)
+            return status;
+        trm_visible(at->field, shown, sizeof shown);
+        used += (size_t)snprintf(listed + used, size - used, "%s%s", text->column > 0 ? ", " : "", shown);
+    }
+    snprintf(listed + used, size - used, ", ...");
+    return TRM_OK;
+}
+
+static trm_status refuse_column(cursor *at, const char *column, trm_label_text *text, int64_t fields,
+                                trm_error *err)
+{
+    enum { LISTED = 400 };
+    char listed[LISTED];
+    const trm_named_file *about = at->scan->about;
+    const trm_status status = list_heading(at, text, listed, sizeof listed, err);
+    if (status != TRM_OK)
+        return status;
+    if (column == NULL)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "%s '%s': has %" PRId64
+                        " columns: choose one as %s:COLUMN, by its name or its number from 1 on; its first "
+                        "line has: %s",
+                        about->kind, about->path, fields, about->path, listed);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "%s '%s': no column '%s': it is a name in the first line or a number from 1 to %" PRId64
+                    "; the first line has: %s",
+                    about->kind, about->path, column, fields, listed);
+}
+
+/* Which column is meant: one of that name, which a heading has, or of that number. */
+static trm_status find_column(cursor *at, const char *column, trm_label_text *text, trm_error *err)
+{
+    bool more = true;
+    int64_t fields = 0;
+    trm_status status = TRM_OK;
+    for (text->column = 0;; text->column++) {
+        at->scan->line = 1;
+        status = skip_mark(at, err);
+        if (status == TRM_OK)
+            status = next_record(at, &more, err);
+        if (status != TRM_OK || !more || !at->there)
+            break;
+        fields = at->fields;
+        if (column != NULL && strcmp(at->field, column) == 0) {
+            text->heading = true;
+            return TRM_OK;
+        }
+    }
+    text->column = 0;
+    if (status != TRM_OK || (column == NULL && fields <= 1))
+        return status;
+    if (column != NULL && column[strspn(column, "0123456789")] == '\0' && strlen(column) < 10 &&
+        atoll(column) >= 1 && atoll(column) <= fields) {
+        text->column = atoll(column) - 1;
+        return TRM_OK;
+    }
+    return refuse_column(at, column, text, fields, err);
+}
+
+/* One record more than rows is a heading. */
+static trm_status settle(const cursor *at, int64_t rows, trm_label_text *text, const tally *first,
+                         const tally *others, trm_error *err)
+{
+    const trm_named_file *about = at->scan->about;
+    text->heading = text->heading || (text->csv && text->records == rows + 1);
+    const int64_t labels = text->records - text->heading;
+    if (labels != rows)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "%s '%s': has %" PRId64 " label%s%s, for %" PRId64 " rows: needs one for each",
+                        about->kind, about->path, labels, labels == 1 ? "" : "s",
+                        text->heading ? " below its heading" : "", rows);
+    if (!text->heading && first->first_empty)
+        return refuse(at, 1, text->csv ? "its label is empty" : "is empty: one label a line", err);
+    tally all = *others;
+    if (!text->heading) {
+        all.names = all.names || first->names;
+        all.large = all.large || first->large;
+        all.negative = all.negative || first->negative;
+    }
+    text->numbers = !all.names && !(all.large && all.negative);
+    text->is_unsigned = text->numbers && all.large;
+    return TRM_OK;
+}
+
+trm_status trm_label_text_look(const trm_named_file *about, const char *column, int64_t rows,
+                               trm_label_text *text, trm_error *err)
+{
+    cursor at;
+    tally first, others;
+    memset(text, 0, sizeof *text); /* it travels as bytes */
+    memset(&first, 0, sizeof first);
+    memset(&others, 0, sizeof others);
+    text->csv = trm_label_text_is_csv(about->path);
+    text->separator = trm_path_ends(about->path, ".tsv") ? '\t' : ',';
+    text->step = 1;
+    trm_status status = begin(about, text, &at, err);
+    if (status == TRM_OK && text->csv)
+        status = find_column(&at, column, text, err);
+    if (status == TRM_OK) {
+        at.scan->line = 1;
+        status = look_at_all(&at, text, &first, &others, err);
+    }
+    if (status == TRM_OK)
+        status = settle(&at, rows, text, &first, &others, err);
+    end(&at);
+    return status;
+}
+
+/* ---- reading ---- */
+
+trm_status trm_label_reader_begin(const trm_named_file *about, const trm_label_text *text, int64_t first,
+                                  trm_label_reader **reader, trm_error *err)
+{
+    trm_label_reader *r = *reader = trm_alloc_zero(1, sizeof *r);
+    if (r == NULL)
+        return trm_fail_memory(err, "what reads labels", 1, sizeof *r);
+    r->about = *about;
+    trm_status status = begin(&r->about, text, &r->at, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t record = first + text->heading;
+    int64_t mark = record / text->step;
+    mark = mark < text->marks ? mark : text->marks - 1;
+    if (mark < 0)
+        return TRM_OK;
+    r->at.scan->at = text->mark[mark];
+    r->at.scan->line = text->line[mark];
+    for (int64_t i = mark * text->step; i < record && status == TRM_OK; i++) {
+        bool more;
+        status = next_record(&r->at, &more, err);
+    }
+    return status;
+}
+
+void trm_label_reader_end(trm_label_reader **reader)
+{
+    if (*reader == NULL)
+        return;
+    end(&(*reader)->at);
+    trm_free((*reader)->names);
+    trm_free(*reader);
+    *reader = NULL;
+}
+
+static trm_status changed(const trm_label_reader *r, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': the file was changed while it was read", r->about.kind,
+                    r->about.path);
+}
+
+static trm_status next_label(trm_label_reader *r, trm_error *err)
+{
+    bool more = false;
+    const trm_status status = next_record(&r->at, &more, err);
+    return status != TRM_OK ? status : more && r->at.there && r->at.length > 0 ? TRM_OK : changed(r, err);
+}
+
+trm_status trm_label_reader_numbers(trm_label_reader *r, int64_t count, int64_t *number, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    for (int64_t i = 0; i < count && status == TRM_OK; i++) {
+        status = next_label(r, err);
+        if (status == TRM_OK && number_of(r->at.field, r->at.length, &number[i]) == SORT_NAME)
+            status = changed(r, err);
+    }
+    return status;
+}
+
+trm_status trm_label_reader_names(trm_label_reader *r, int64_t count, char **name, trm_error *err)
+{
+    int64_t used = 0;
+    trm_status status = TRM_OK;
+    for (int64_t i = 0; i < count && status == TRM_OK; i++) {
+        status = next_label(r, err);
+        if (status != TRM_OK)
+            break;
+        const int64_t need = used + r->at.length + 1;
+        if (need > r->room) {
+            char *larger = trm_grown(r->names, used, 2 * need, 1);
+            if (larger == NULL)
+                return trm_fail_memory(err, "names of labels", 2 * need, 1);
+            r->names = larger;
+            r->room = 2 * need;
+        }
+        memcpy(r->names + used, r->at.field, (size_t)r->at.length + 1);
+        name[i] = (char *)(uintptr_t)used; /* until names stays where it is */
+        used = need;
+    }
+    for (int64_t i = 0; i < count && status == TRM_OK; i++)
+        name[i] = r->names + (uintptr_t)name[i];
+    return status;
+}

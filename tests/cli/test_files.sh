@@ -1,0 +1,274 @@
+#!/usr/bin/env bash
+# Rows and labels in files that are no HDF5: whatever the format, the same rows give the same result; what breaks a rule is
+# refused by one line that names file, object and rule.
+source "$(dirname "$0")/lib.sh"
+in=$dir/in
+mkdir "$in" "$out"
+
+"$python" - "$in" <<'PY' || exit 2
+import csv, gzip, os, struct, sys
+import numpy as np
+from stores import folder, write
+
+rng = np.random.default_rng(7)
+N, D = 90, 8
+x = rng.integers(1, 100, (N, D)).astype("f4")
+y = np.arange(N) % 6
+names = np.array(["cat", "dog", "a,b", 'q"x', "z z", "two\nlines"])[y]
+def path(name):
+    return f"{folder}/{name}"
+def put(name, data):
+    open(path(name), "wb").write(data)
+def text(name, data):
+    put(name, data.encode())
+
+write("numbers", embeddings=x, labels=y)
+write("names", embeddings=x, labels=names.astype(object))
+write("large", embeddings=x, labels=np.uint64(2**64 - 1) - y.astype("u8"))
+write("queries", embeddings=x[:30], labels=y[:30])
+write("unlabelled", embeddings=x)
+
+for t in ("f2", "f4", "f8", ">f4", ">f2", "u1", "i2", "i4", ">i8"):
+    np.save(path("x_" + t.replace(">", "b")), x.astype(t))
+np.save(path("x_cube"), x.reshape(N, 4, 2))
+np.save(path("part1"), x[:40])
+np.save(path("part2"), x[40:])
+np.save(path("none"), x[:0])
+np.save(path("q"), x[:30])
+for version in ((2, 0), (3, 0)):
+    with open(path(f"x_v{version[0]}.npy"), "wb") as f:
+        np.lib.format.write_array(f, x, version=version)
+counts = np.full((N, 1), D, "<i4").view("u1")
+put("x.fvecs", np.hstack([counts, x.view("u1")]).tobytes())
+put("x.BVECS", np.hstack([counts, x.astype("u1")]).tobytes())
+put("x.ivecs", np.hstack([counts, x.astype("<i4").view("u1")]).tobytes())
+shape = struct.pack("<ii", N, D)
+for suffix, t in (("fbin", "f4"), ("fp16bin", "f2"), ("u8bin", "u1"), ("i8bin", "i1"), ("ibin", "i4")):
+    put(f"x.{suffix}", shape + x.astype(t).tobytes())
+images = struct.pack(">4B3i", 0, 0, 8, 3, N, 4, 2) + x.astype("u1").tobytes()
+put("x-idx3-ubyte", images)
+put("x-idx3-ubyte.gz", gzip.compress(images[:100]) + gzip.compress(images[100:])) # two members
+put("x-idx2-double", struct.pack(">4B2i", 0, 0, 14, 2, N, D) + x.astype(">f8").tobytes())
+
+np.save(path("y"), y)
+np.save(path("y_float"), y.astype("f8"))
+np.save(path("y_column"), y.reshape(N, 1).astype("u1"))
+np.save(path("y_large"), np.uint64(2**64 - 1) - y.astype("u8"))
+np.savetxt(path("savetxt.txt"), y)
+text("y.txt", "".join(f"{v}\n" for v in y))
+text("y_dos.txt", "\ufeff" + "\r\n".join(map(str, y)))
+text("y_q.txt", "".join(f"{v}\n" for v in y[:30]))
+text("y_large.txt", "".join(f"{2**64 - 1 - int(v)}\n" for v in y))
+put("y-idx1-ubyte.gz", gzip.compress(struct.pack(">4Bi", 0, 0, 8, 1, N) + y.astype("u1").tobytes()))
+def table(name, heading, **how):
+    with open(path(name), "w", newline="") as f:
+        rows = csv.writer(f, **how)
+        if heading:
+            rows.writerow(["row", "label", "the name"])
+        for i in range(N):
+            rows.writerow([i, y[i], names[i]])
+table("t.csv", True)
+table("bare.csv", False)
+table("quoted.csv", True, quoting=csv.QUOTE_ALL)
+table("t.tsv", True, delimiter="\t")
+with open(path("one.csv"), "w") as f:
+    f.write("label\n" + "".join(f"{v}\n" for v in y))
+place = np.argsort(np.argsort(["cat", "dog", "a,b", 'q"x', "z z", "two\nlines"]))[y]
+text("words.txt", "".join(f"c{v}\n" for v in place)) # c0 ... c5 in the order of the names
+
+# what is refused
+np.save(path("fortran"), np.asfortranarray(x))
+np.save(path("flat"), x.ravel())
+np.save(path("value"), np.float32(3))
+np.save(path("complex"), x.astype("c8"))
+np.save(path("dates"), np.zeros((N, D), "M8[s]"))
+np.save(path("empty"), np.zeros((N, 0), "f4"))
+class Trap: # loading it would leave a file behind
+    def __reduce__(self):
+        return os.mkdir, (path("loaded"),)
+np.save(path("objects"), np.array([Trap()] * N, object), allow_pickle=True)
+nan = x.copy(); nan[17, 3] = np.nan
+np.save(path("nan"), nan)
+zero = x.copy(); zero[11] = 0
+np.save(path("zero"), zero)
+np.save(path("dim7"), x[:, :7])
+data = open(path("x_f4.npy"), "rb").read()
+put("cut.npy", data[:-1])
+put("longer.npy", data + b"x")
+put("cut_head.npy", data[:40])
+put("version9.npy", data[:6] + b"\x09" + data[7:])
+for name, keep in (("x.fvecs", -1), ("x.fbin", -1), ("x-idx3-ubyte", -1)):
+    put("cut_" + name, open(path(name), "rb").read()[:keep])
+data = bytearray(open(path("x.fvecs"), "rb").read())
+data[36 * 70] = 9
+put("ragged.fvecs", data)
+put("short.fbin", b"abc")
+put("nothing.fvecs", b"")
+put("nothing.npy", b"")
+packed = open(path("x-idx3-ubyte.gz"), "rb").read()
+put("cut.gz", packed[:-9])
+put("damaged.gz", packed[:200] + bytes([packed[200] ^ 0x55]) + packed[201:])
+put("text.gz", gzip.compress(b"some text\n" * 100))
+np.savez(path("two.npz"), x=x)
+np.save(path("y_short"), y[:89])
+np.save(path("y_two"), np.stack([y, y], 1))
+np.save(path("y_half"), y + 0.5)
+np.save(path("y_words"), names)
+lines = [f"{v}\n" for v in y]
+text("short.txt", "".join(lines[:89]))
+text("long.txt", "".join(lines) + "3\n")
+text("gap.txt", "".join(lines[:40] + ["\n"] + lines[41:]))
+put("nul.txt", "".join(lines).encode().replace(b"3", b"\0", 1))
+text("open.csv", "a,b\n" + "".join(f'{v},"{v}\n' for v in y))
+text("behind.csv", "a,b\n" + "".join(f'{v},"{v}"x\n' for v in y))
+text("fewer.csv", "a,b\n" + "".join(f"{v},{v}\n" if i != 50 else f"{v}\n" for i, v in enumerate(y)))
+text("hole.csv", "a,b\n" + "".join(f"{v},{v}\n" if i != 50 else f"{v},\n" for i, v in enumerate(y)))
+PY
+
+# hash RANKS ARGUMENTS...: result_hash and fingerprint of what is mined.
+hash() {
+    on "$1" mine "${@:2}" --window none --json 2>"$dir/err" >"$dir/report" &&
+        "$python" -c 'import json, sys; j = json.load(sys.stdin); print(j["result_hash"], j["store"]["fingerprint"])' <"$dir/report"
+}
+wanted=() names=()
+for ranks in 1 3; do
+    wanted[ranks]=$(hash "$ranks" "$in/numbers.h5") || fail "mining HDF5" "$dir/err"
+    names[ranks]=$(hash "$ranks" "$in/names.h5") || fail "mining HDF5" "$dir/err"
+done
+large=$(hash 1 "$in/large.h5")
+expect "the hash is the same on 1 and 3 ranks" test "${wanted[1]}" = "${wanted[3]}"
+
+# same WHAT WANTED ARGUMENTS...: mining gives that hash, on 1 and 3 ranks.
+same() {
+    local ranks got
+    for ranks in 1 3; do
+        if [[ $ranks == 1 && -n $batch ]]; then
+            quickly mine "${@:3}" --window none --json && cp "$dir/stdout" "$dir/report"
+            cp "$dir/stderr" "$dir/err"
+            got=$("$python" -c 'import json, sys; j = json.load(sys.stdin); print(j["result_hash"], j["store"]["fingerprint"])' <"$dir/report" 2>/dev/null)
+        else
+            got=$(hash "$ranks" "${@:3}")
+        fi
+        rm -f "$dir/report"
+        if [[ $got == "$2" ]]; then pass; else fail "$1 on $ranks ranks: '$got', not '$2'" "$dir/err"; fi
+    done
+}
+numbers=${wanted[1]} named=${names[1]}
+for name in x_f2.npy x_f4.npy x_f8.npy x_bf4.npy x_bf2.npy x_u1.npy x_i2.npy x_i4.npy x_bi8.npy x_cube.npy x_v2.npy x_v3.npy \
+    x.fvecs x.BVECS x.ivecs x.fbin x.fp16bin x.u8bin x.i8bin x.ibin x-idx3-ubyte x-idx3-ubyte.gz x-idx2-double; do
+    same "$name" "$numbers" "$in/$name" --labels "$in/y.npy"
+done
+for labels in y_float.npy y_column.npy y.txt y_dos.txt savetxt.txt y-idx1-ubyte.gz t.csv:label t.csv:2 bare.csv:2 quoted.csv:label \
+    t.tsv:label one.csv one.csv:label; do
+    same "labels of $labels" "$numbers" "$in/x_f4.npy" --labels "$in/$labels"
+done
+for labels in "t.csv:the name" t.csv:3 bare.csv:3 quoted.csv:3 "t.tsv:the name" words.txt; do
+    same "names of $labels" "$named" "$in/x_f4.npy" --labels "$in/$labels"
+done
+same "labels beyond int64 of an array" "$large" "$in/x_f4.npy" --labels "$in/y_large.npy"
+same "labels beyond int64 of a text" "$large" "$in/x_f4.npy" --labels "$in/y_large.txt"
+same "several files, one of labels" "$numbers" "$in/part1.npy" "$in/none.npy" "$in/part2.npy" --labels "$in/t.csv:label"
+same "labels of a file go before those of HDF5" "$named" "$in/numbers.h5" --labels "$in/words.txt"
+
+# Two sets: each has its labels where they are.
+queries=$(hash 1 "$in/numbers.h5" --queries "$in/queries.h5")
+same "queries of .npy" "$queries" "$in/x_f4.npy" --labels "$in/y.npy" --queries "$in/q.npy" --query-labels "$in/y_q.txt"
+same "queries of HDF5, a store of .npy" "$queries" "$in/x.fvecs" --labels "$in/y.txt" --queries "$in/queries.h5"
+same "a store of HDF5, queries of .npy" "$queries" "$in/numbers.h5" --queries "$in/q.npy" --query-labels "$in/y_q.txt"
+
+# Other commands.
+for command in "knn --k 3" "eval" "radius --count --within 60" "loss --loss batch-hard" "info"; do
+    read -ra words <<<"$command"
+    quickly "${words[@]}" "$in/numbers.h5" --json
+    cp "$dir/stdout" "$dir/one.json"
+    quickly "${words[@]}" "$in/x.fbin" --labels "$in/t.csv:label" --json
+    expect "$command: the same of .fbin" "$python" - "$dir/one.json" "$dir/stdout" <<'PY'
+import json, sys
+a, b = (json.load(open(p)) for p in sys.argv[1:])
+def strip(j):
+    return {k: v for k, v in j.items() if k not in ("run", "files", "ranks")} if isinstance(j, dict) else j
+assert strip(a) == strip(b), (strip(a), strip(b))
+PY
+done
+quickly knn "$in/x_f4.npy" --k 2 --json
+expect "knn needs no labels" test $? = 0
+quickly info "$in/x_f2.npy" --labels "$in/t.csv:the name"
+expect "info names format, type and where labels are" \
+    grep -qE "embeddings 'npy' 90 x 8 float16; labels 'column 3' of '.*/t.csv' 90 strings; ids none" "$dir/stdout"
+
+# What is refused.
+no() { # NAME CODE PATTERN... -- FILE OPTIONS...
+    refused "${@:1:$#}" -o "$out/t.h5"
+}
+sick() { # NAME PATTERN...: rows of that file
+    no "$1" 65 "store '.*/$1'" "${@:2}" -- mine "$in/$1" --labels "$in/y.npy"
+}
+sick fortran.npy "Fortran order.*ascontiguousarray"
+sick flat.npy "720 values in one dimension, needs rows x columns"
+sick value.npy "a single value, needs rows"
+sick complex.npy "holds '<c8', needs numbers"
+sick dates.npy "holds '<M8"
+sick empty.npy "90 x 0, needs at least one row and 1 to 65536 columns"
+sick none.npy "no rows"
+sick objects.npy "Python objects \(a pickle\)"
+expect "no pickle was loaded" test ! -e "$in/loaded"
+sick nan.npy "row 17 has a non-finite value \(nan\) at column 3"
+no "zero.npy" 65 "zero.npy': row 11 has norm zero" -- mine "$in/zero.npy" --labels "$in/y.npy" --normalize
+no "two dims" 65 "dim7.npy': the array has dim 7, '.*x_f4.npy' has 8" -- mine "$in/x_f4.npy" "$in/dim7.npy" --labels "$in/y.npy"
+sick cut.npy "truncated .npy file: its array needs 2880 bytes, 2879"
+sick longer.npy "1 bytes behind the array"
+sick cut_head.npy "ends within its header"
+sick version9.npy "version 9.0"
+sick cut_x.fvecs "8 values, so 36 bytes a row.*truncated, or no .fvecs file"
+sick ragged.fvecs "row 70 says that it has 9 values, row 0 has 8"
+sick cut_x.fbin "90 rows x 8 of a .fbin file do not take 2887 bytes: truncated"
+sick short.fbin "ends within its first 8 bytes"
+sick cut_x-idx3-ubyte "90 rows of an IDX file of 3 dimensions do not take 735 bytes"
+sick cut.gz "truncated gzip file"
+sick damaged.gz "damaged gzip file"
+sick text.gz "a gzip file; unpack it first"
+sick nothing.npy "an empty file"
+sick nothing.fvecs "an empty file"
+sick two.npz "NumPy arrays \(.npz\)"
+no "no such file" 66 "absent.npy': No such file" -- mine "$in/absent.npy" --labels "$in/y.npy"
+
+poor() { # NAME CODE PATTERN...: labels of that file
+    no "labels of $1" "$2" "labels '.*/${1%:*}'" "${@:3}" -- mine "$in/x_f4.npy" --labels "$in/$1"
+}
+poor absent.npy 66 "No such file"
+poor absent.csv:label 66 "No such file"
+poor y_short.npy 65 "89 labels, for 90 rows"
+poor y_two.npy 65 "90 rows of 2 values \(int64\), needs one value a row"
+poor y_half.npy 65 "row 0 has the value 0.5, which is no whole number"
+poor y_words.npy 65 "holds '<U9', needs numbers"
+poor objects.npy 65 "Python objects"
+poor short.txt 65 "89 labels, for 90 rows"
+poor long.txt 65 "91 labels, for 90 rows"
+poor gap.txt 65 "line 41: is empty: one label a line"
+poor nul.txt 65 "line 4: has a NUL byte"
+poor t.csv 65 "3 columns: choose one as .*t.csv:COLUMN.*row, label, the name"
+poor t.csv:colour 65 "no column 'colour'.*1 to 3.*row, label, the name"
+poor t.csv:4 65 "no column '4'"
+poor open.csv:b 65 "line 9[0-9]: a quote does not end|line [0-9]+: something follows a field in quotes"
+poor behind.csv:b 65 "line 2: something follows a field in quotes"
+poor fewer.csv:b 65 "line 52: has 1 field, the labels are in field 2"
+poor hole.csv:b 65 "line 52: its label is empty"
+poor two.npz 65 "nor text but NumPy arrays"
+poor numbers.h5 65 "nor text but an HDF5 file"
+poor y.npy:label 64 "no columns with names: leave out ':label'"
+no "no labels" 65 "x_f4.npy': has no labels.*give --labels FILE \(.npy, .txt or .csv:COLUMN\)" -- mine "$in/x_f4.npy"
+no "no labels of queries" 65 "queries '.*q.npy'.*give --query-labels FILE.*or --pairs" -- \
+    mine "$in/numbers.h5" --queries "$in/q.npy"
+no "a dataset of .npy" 64 "no HDF5 file but npy, which has no datasets: leave out --embeddings" -- \
+    mine "$in/x_f4.npy" --embeddings X --labels "$in/y.npy"
+no "labels of another name" 66 "--labels 'y': No such file, and store '.*x_f4.npy' \(npy\) has no datasets" -- \
+    mine "$in/x_f4.npy" --labels y
+no "labels of queries without any" 64 "--query-labels goes with --queries only" -- \
+    mine "$in/numbers.h5" --query-labels "$in/y.npy"
+no "numbers and names" 65 "labels of '.*queries.h5' are numbers.*x_f4.npy' are names.*the same sort" -- \
+    mine "$in/x_f4.npy" --labels "$in/words.txt" --queries "$in/queries.h5"
+kept=
+cp "$in/y.txt" "$out/y.txt"
+kept=$out/y.txt
+refused "an output in place of the labels" 64 "y.txt" -- mine "$in/x_f4.npy" --labels "$out/y.txt" -o "$out/y.txt" --overwrite
+finish
