@@ -39,26 +39,20 @@ void trm_matrix_set_type(trm_matrix *matrix, trm_element_class class, int size, 
              8 * size, size > 1 && big_endian ? "-be" : "");
 }
 
-/* The first bytes of what is in gzip, and the number of all. */
-static trm_status look_into_gzip(trm_matrix_file *in, trm_error *err)
-{
-    trm_gzip *gzip = NULL;
-    trm_status status = trm_gzip_begin(in->about, &gzip, err);
-    if (status == TRM_OK)
-        status = trm_gzip_read(in->about, gzip, in->file, in->head, TRM_MATRIX_HEAD, 0, &in->have, err);
-    if (status == TRM_OK && trm_matrix_is_idx(in))
-        status = trm_gzip_size(in->about, gzip, in->file, &in->bytes, err);
-    trm_gzip_end(&gzip);
-    return status;
-}
-
+/* What is in gzip may be IDX; what else it is, or that it can't be unpacked at all, is told later. */
 static trm_status look_packed(trm_matrix_file *in, trm_matrix *matrix, trm_error *err)
 {
-    trm_status status = look_into_gzip(in, err);
-    if (status != TRM_OK || !trm_matrix_is_idx(in))
-        return status;
-    matrix->packed = true;
-    return trm_matrix_look_idx(in, matrix, err);
+    trm_gzip *gzip = NULL;
+    trm_error unheard = TRM_ERROR_INIT;
+    trm_status status = trm_gzip_begin(in->about, &gzip, err);
+    matrix->packed = status == TRM_OK &&
+                     trm_gzip_read(in->about, gzip, in->file, in->head, TRM_MATRIX_HEAD, 0, &in->have,
+                                   &unheard) == TRM_OK &&
+                     trm_matrix_is_idx(in);
+    if (matrix->packed)
+        status = trm_gzip_size(in->about, gzip, in->file, &in->bytes, err);
+    trm_gzip_end(&gzip);
+    return status == TRM_OK && matrix->packed ? trm_matrix_look_idx(in, matrix, err) : status;
 }
 
 static trm_status look(trm_matrix_file *in, trm_matrix *matrix, trm_error *err)

@@ -433,8 +433,9 @@ static void large_unsigned_labels_stay_apart(void **state)
             end(file);
         }
         if (negative) {
-            assert_true(fails(2, paths, "u.h5': dataset '/labels' row 0 has a label over 2^63 - 1, and store '"));
-            assert_true(fails(2, paths, "v.h5' row 11 a negative one"));
+            assert_true(
+                fails(2, paths, "u.h5': dataset '/labels' row 0 has a label over 2^63 - 1, and store '"));
+            assert_true(fails(2, paths, "v.h5': dataset '/labels' row 11 a negative one"));
             continue;
         }
         part p;

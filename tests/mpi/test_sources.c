@@ -517,8 +517,7 @@ static void why_a_file_does_not_open_is_said(void **state)
         const char *words;
     } others[] = {
         {"", 0, "not an HDF5 file but an empty file; its writer failed"},
-        {"\x93NUMPY\1\0v\0{'descr'", 19,
-         "but a NumPy array (.npy); convert it: h5py.File('store.h5', 'a')['embeddings'] = numpy.load(FILE)"},
+        {"\x93NUMPY\1\0v\0{'descr'", 19, "truncated .npy file: it ends within its header"},
         {"PK\3\4\x14\0\0\0\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0embeddings.npy", 44,
          "but NumPy arrays (.npz)"},
         {"PK\3\4\x14\0\0\0\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\x0e\0\0\0model/data.pkl", 44,
