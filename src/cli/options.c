@@ -169,8 +169,13 @@ static trm_status parse_words(trm_cli *cli, int count, const char *const *words,
 
 void trm_cli_init(trm_cli *cli, const trm_command *command)
 {
-    *cli =
-        (trm_cli){.command = command, .rows = 20000, .dim = 128, .classes = 100, .spread = 1.0, .rounds = 5};
+    *cli = (trm_cli){.command = command,
+                     .rows = 20000,
+                     .dim = 128,
+                     .classes = 100,
+                     .spread = 1.0,
+                     .rounds = 5,
+                     .sample = 100};
     cli->settings = trm_alloc(1, sizeof *cli->settings);
     if (cli->settings == NULL)
         return;

@@ -44,6 +44,17 @@ static const trm_option rounds_rows[] = {
 };
 const trm_options trm_rounds_table = TRM_OPTIONS("Measurement", rounds_rows);
 
+static const trm_option sample_rows[] = {
+    {.name = "sample",
+     .value = "N",
+     .about = "rows to decide anew, at most",
+     .kind = TRM_OPTION_WHOLE,
+     TRM_FIELD(trm_cli, sample),
+     .least = 0,
+     .most = TRM_MOST},
+};
+const trm_options trm_sample_table = TRM_OPTIONS("Sample", sample_rows);
+
 static const trm_word progress[] = {
     {.name = "auto", .about = "a bar on a terminal, else lines", .value = TRM_PROGRESS_AUTO},
     {.name = "always", .about = "also with --quiet", .value = TRM_PROGRESS_ALWAYS},

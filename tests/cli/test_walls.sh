@@ -7,7 +7,7 @@ cd "$source_dir/src" || exit 2
 # each other.
 declare -A height=(
     [cli]=8 [python]=8
-    [job]=7
+    [job]=7 [verify]=7
     [eval]=6
     [mine]=5 [loss]=5
     [sweep]=4
@@ -20,7 +20,7 @@ declare -A height=(
 # Not by height: store is beside the others, reached only from above them all.
 may_reach() { # FROM TO
     case $1:$2 in
-    cli:store | job:store | store:par) true ;;
+    cli:store | job:store | verify:store | store:par) true ;;
     *:store | kernel:par) false ;;
     *) ((${height[$2]} < ${height[$1]})) ;;
     esac
@@ -126,7 +126,7 @@ reached() { # FILE...
 
 # The program is written on the public headers: of src/ its files reach base/ besides. These reach further: they read the
 # tables of options, or look inside for another reason.
-inside=(main options help man completion cmd_options tables report say cmd_bench peak cmd_info info info_json info_positives info_rows cmd_synth)
+inside=(main options help man completion cmd_options tables report say cmd_bench peak cmd_info info info_json info_positives info_rows cmd_synth cmd_verify)
 
 used=()
 mapfile -t files < <(find . -name '*.[ch]' -printf '%P\n' | sort)

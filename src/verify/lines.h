@@ -1,0 +1,51 @@
+/* The lines of a result of mine, in either form, as triplets, and what can be said of them without the rows. */
+#ifndef TRM_VERIFY_LINES_H
+#define TRM_VERIFY_LINES_H
+
+#include "store/forms.h"
+#include "verify/view.h"
+
+/* A triplet, and where it is. */
+typedef struct trm_lined {
+    trm_triplet triplet;
+    int64_t line, batch;
+} trm_lined;
+
+typedef struct trm_lines {
+    trm_result *result; /* borrowed, like view */
+    const trm_view *view;
+    trm_form form;
+    int64_t lines, k; /* k: negatives a line, 1 of triplets */
+    bool batched;
+    trm_result_array column[TRM_COLUMNS], starts, batch;
+    int64_t batches, piece; /* piece: lines that are read at a time, at most */
+    void *buffer;           /* a column of a piece */
+    trm_lined *lined;       /* triplets of a piece */
+    int64_t lined_count;
+} trm_lines;
+
+/* Which lines a drawn anchor has. */
+typedef struct trm_drawn {
+    int64_t anchor, first, count;
+} trm_drawn;
+
+/* Puts together what each rank found in its share of the lines. Collective. */
+void trm_drawn_merge(MPI_Comm comm, int64_t count, trm_drawn *drawn);
+
+/* Looks the datasets up. Not collective. The caller closes. Errors: DATA, MEMORY. */
+trm_status trm_lines_open(trm_result *result, const trm_view *view, trm_lines *lines,
+                          trm_error *err) TRM_MUST_CHECK;
+void trm_lines_close(trm_lines *lines);
+/* Reads lines [first, first + count), at most a piece, to lined. Not collective. Errors: IO; DATA: a list that goes on behind its end. */
+trm_status trm_lines_read(trm_lines *lines, int64_t first, int64_t count, trm_error *err) TRM_MUST_CHECK;
+
+/* Looks at all lines: ranges, order, ranks, windows, where anchors start. hash: of all triplets. drawn: ascending by anchor,
+ * whose lines are found. Collective. Errors: DATA, the first fault. */
+trm_status trm_lines_check(MPI_Comm comm, trm_lines *lines, int64_t drawn_count, trm_drawn *drawn,
+                           char hash[33], trm_error *err) TRM_MUST_CHECK;
+
+/* "result 'x': '/triplets/negative' row 5: ..." */
+trm_status trm_lines_fault(const trm_lines *lines, trm_form_column column, int64_t line, trm_error *err,
+                           const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+#endif

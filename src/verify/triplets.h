@@ -1,0 +1,15 @@
+/* Triplets of drawn anchors, decided anew and compared with the lines of the result. */
+#ifndef TRM_VERIFY_TRIPLETS_H
+#define TRM_VERIFY_TRIPLETS_H
+
+#include "verify/anew.h"
+#include "verify/lines.h"
+
+/* Why a rule can't be decided anew here, or NULL. Not collective. */
+const char *trm_triplets_undecided(const trm_rule *rule);
+/* Compares the triplets of the anchors of a group, which have been looked at, with their lines; the same anchors are in drawn.
+ * entries: their triplets are added to it. Not collective. Errors: DATA: the first that differs; MEMORY, IO. */
+trm_status trm_triplets_decide(const trm_group *group, trm_lines *lines, const trm_drawn *drawn,
+                               int64_t *entries, trm_error *err) TRM_MUST_CHECK;
+
+#endif
