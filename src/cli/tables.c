@@ -44,6 +44,15 @@ static const trm_option rounds_rows[] = {
 };
 const trm_options trm_rounds_table = TRM_OPTIONS("Measurement", rounds_rows);
 
+static const trm_option shown_rows[] = {
+    {.name = "rows",
+     .value = "N",
+     .about = "first rows to print",
+     .kind = TRM_OPTION_WHOLE,
+     TRM_FIELD(trm_cli, shown),
+     .least = 0,
+     .most = 1e6},
+};
 static const trm_option sample_rows[] = {
     {.name = "sample",
      .value = "N",
@@ -53,6 +62,7 @@ static const trm_option sample_rows[] = {
      .least = 0,
      .most = TRM_MOST},
 };
+const trm_options trm_shown_table = TRM_OPTIONS("Report", shown_rows);
 const trm_options trm_sample_table = TRM_OPTIONS("Sample", sample_rows);
 
 static const trm_word progress[] = {

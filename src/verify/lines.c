@@ -18,189 +18,44 @@ trm_status trm_lines_fault(const trm_lines *lines, trm_form_column column, int64
                            const char *format, ...)
 {
     char text[TRM_ERROR_TEXT / 2];
-    const char *path = trm_form_path(lines->form, column);
+    const char *path = trm_form_path(lines->of.form, column);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     return trm_fail(err, TRM_ERR_DATA, "result '%s': '%s' row %" PRId64 ": %s",
-                    trm_result_path(lines->result), path != NULL ? path : trm_form_name(lines->form), line,
-                    text);
+                    trm_result_path(lines->of.result), path != NULL ? path : trm_form_name(lines->of.form),
+                    line, text);
 }
 
-/* ---- opening ---- */
-
-enum { PIECE_VALUES = 1 << 16 };
-
-static bool is_wide(trm_form form, int column)
-{
-    return form == TRM_FORM_LISTS && (column == TRM_COLUMN_NEGATIVE || column == TRM_COLUMN_D_AN);
-}
-
-static trm_array_type type_of(int column)
-{
-    return column == TRM_COLUMN_KIND                                ? TRM_ARRAY_UINT8
-           : column == TRM_COLUMN_D_AP || column == TRM_COLUMN_D_AN ? TRM_ARRAY_FLOAT64
-                                                                    : TRM_ARRAY_INT64;
-}
-
-static trm_status look_columns(trm_lines *lines, trm_error *err)
-{
-    trm_status status = TRM_OK;
-    lines->lines = -1;
-    for (int c = 0; c < TRM_COLUMNS && status == TRM_OK; c++) {
-        const char *path = trm_form_path(lines->form, (trm_form_column)c);
-        if (path == NULL)
-            continue;
-        status = trm_result_need(lines->result, path, type_of(c), is_wide(lines->form, c) ? 2 : 1,
-                                 lines->lines, &lines->column[c], err);
-        if (status == TRM_OK)
-            lines->lines = lines->column[c].size[0];
-    }
-    lines->k = lines->column[TRM_COLUMN_NEGATIVE].width;
-    if (status == TRM_OK && lines->k != lines->column[TRM_COLUMN_D_AN].width)
-        status = trm_fail(err, TRM_ERR_DATA, "result '%s': '%s' and '%s' have not the same width",
-                          trm_result_path(lines->result), trm_form_path(lines->form, TRM_COLUMN_NEGATIVE),
-                          trm_form_path(lines->form, TRM_COLUMN_D_AN));
-    return status;
-}
-
-static trm_status look_places(trm_lines *lines, trm_error *err)
-{
-    const char *batch = lines->form == TRM_FORM_LISTS ? "/lists/batch" : "/triplets/batch";
-    trm_result_array start = {.name = NULL};
-    trm_status status = trm_result_find(lines->result, "/batches/start", &start, &lines->batched, err);
-    if (status == TRM_OK && lines->batched) {
-        lines->batches = start.size[0] - 1;
-        return trm_result_need(lines->result, batch, TRM_ARRAY_INT64, 1, lines->lines, &lines->batch, err);
-    }
-    if (status == TRM_OK && lines->form == TRM_FORM_TRIPLETS)
-        status = trm_result_need(lines->result, "/triplets/anchor_start", TRM_ARRAY_INT64, 1,
-                                 lines->view->askers + 1, &lines->starts, err);
-    return status;
-}
+/* ---- opening and reading ---- */
 
 trm_status trm_lines_open(trm_result *result, const trm_view *view, trm_lines *lines, trm_error *err)
 {
-    const bool lists = strcmp(trm_result_text(result, "format"), trm_form_format(TRM_FORM_LISTS)) == 0;
-    *lines = (trm_lines){.result = result, .view = view, .form = lists ? TRM_FORM_LISTS : TRM_FORM_TRIPLETS};
-    trm_status status = look_columns(lines, err);
-    if (status == TRM_OK)
-        status = look_places(lines, err);
-    if (status != TRM_OK)
-        return status;
-    lines->piece = lines->k > 0 && lines->k < PIECE_VALUES ? PIECE_VALUES / lines->k : 1;
-    lines->buffer = trm_alloc(lines->piece * lines->k, 8);
-    lines->lined = trm_alloc(lines->piece * lines->k, sizeof *lines->lined);
-    return lines->buffer == NULL || lines->lined == NULL
-               ? trm_fail_memory(err, "triplets", lines->piece * lines->k, sizeof *lines->lined)
-               : TRM_OK;
+    *lines = (trm_lines){.view = view};
+    trm_status status = trm_result_lines_open(result, &lines->of, err);
+    if (status == TRM_OK && lines->of.form == TRM_FORM_TRIPLETS && !lines->of.batched)
+        status = trm_result_need(result, "/triplets/anchor_start", TRM_ARRAY_INT64, 1, view->askers + 1,
+                                 &lines->starts, err);
+    return status;
 }
 
 void trm_lines_close(trm_lines *lines)
 {
-    trm_free(lines->buffer);
-    trm_free(lines->lined);
-    lines->buffer = lines->lined = NULL;
+    trm_result_lines_close(&lines->of);
 }
 
-/* ---- reading ---- */
-
-/* A value of the buffer as it goes to column c of a triplet. */
-static void put(trm_triplet *to, int c, const void *buffer, int64_t i)
-{
-    int64_t whole = 0;
-    double real = 0.0;
-    if (type_of(c) == TRM_ARRAY_FLOAT64)
-        memcpy(&real, (const double *)buffer + i, sizeof real);
-    else if (c == TRM_COLUMN_KIND)
-        whole = ((const uint8_t *)buffer)[i];
-    else
-        memcpy(&whole, (const int64_t *)buffer + i, sizeof whole);
-    switch ((trm_form_column)c) {
-    case TRM_COLUMN_ANCHOR:
-        to->anchor = whole;
-        break;
-    case TRM_COLUMN_POSITIVE:
-        to->positive = whole;
-        break;
-    case TRM_COLUMN_NEGATIVE:
-        to->negative = whole;
-        break;
-    case TRM_COLUMN_D_AP:
-        to->d_ap = real;
-        break;
-    case TRM_COLUMN_D_AN:
-        to->d_an = real;
-        break;
-    case TRM_COLUMN_KIND:
-        to->kind = whole;
-        break;
-    case TRM_COLUMN_RANK:
-        to->rank = whole;
-        break;
-    case TRM_COLUMNS:
-        break;
-    }
-}
-
-static trm_status read_column(trm_lines *lines, int c, int64_t first, int64_t count, trm_error *err)
-{
-    const bool wide = is_wide(lines->form, c);
-    trm_status status = trm_result_read(lines->result, &lines->column[c], first, count, lines->buffer, err);
-    for (int64_t i = 0; i < count * lines->k && status == TRM_OK; i++)
-        put(&lines->lined[i].triplet, c, lines->buffer, wide ? i : i / lines->k);
-    return status;
-}
-
-/* What a list has no column for: the rank is the place, and the kind follows from the rule. */
-static void complete_list(const trm_lines *lines, trm_triplet *t, int64_t place)
-{
-    const trm_rule *rule = lines->view->rule;
-    const bool semihard = trm_rule_is(rule->negatives, "semihard");
-    t->rank = place + 1;
-    t->kind = semihard && !(t->d_an > t->d_ap && trm_rule_in_window(rule, t->d_ap, t->d_an));
-}
-
-/* Drops the places of a list without a negative, which are behind all others. */
-static trm_status drop_places(trm_lines *lines, int64_t first, int64_t count, trm_error *err)
-{
-    int64_t kept = 0;
-    for (int64_t i = 0; i < count * lines->k; i++) {
-        trm_lined *one = &lines->lined[i];
-        const int64_t place = i % lines->k, line = first + i / lines->k;
-        const bool none = one->triplet.negative == -1 && isinf(one->triplet.d_an);
-        if (none && place == 0)
-            return trm_lines_fault(lines, TRM_COLUMN_NEGATIVE, line, err, "a list without a negative");
-        if (!none && place > 0 &&
-            (kept == 0 || lines->lined[kept - 1].line != line ||
-             lines->lined[kept - 1].triplet.rank != place))
-            return trm_lines_fault(lines, TRM_COLUMN_NEGATIVE, line, err,
-                                   "a negative behind a place without one");
-        if (none)
-            continue;
-        complete_list(lines, &one->triplet, place);
-        lines->lined[kept++] = *one;
-    }
-    lines->lined_count = kept;
-    return TRM_OK;
-}
-
+/* Lists have no column for the kind: it follows from the rule. */
 trm_status trm_lines_read(trm_lines *lines, int64_t first, int64_t count, trm_error *err)
 {
-    trm_status status = TRM_OK;
-    const int64_t *batch = lines->buffer;
-    lines->lined_count = count * lines->k;
-    for (int64_t i = 0; i < lines->lined_count; i++)
-        lines->lined[i] = (trm_lined){.line = first + i / lines->k};
-    for (int c = 0; c < TRM_COLUMNS && status == TRM_OK; c++)
-        if (trm_form_path(lines->form, (trm_form_column)c) != NULL)
-            status = read_column(lines, c, first, count, err);
-    if (status == TRM_OK && lines->batched)
-        status = trm_result_read(lines->result, &lines->batch, first, count, lines->buffer, err);
-    for (int64_t i = 0; i < lines->lined_count && status == TRM_OK && lines->batched; i++)
-        lines->lined[i].batch = batch[i / lines->k];
-    return status == TRM_OK && lines->form == TRM_FORM_LISTS ? drop_places(lines, first, count, err) : status;
+    const trm_rule *rule = lines->view->rule;
+    trm_status status = trm_result_lines_read(&lines->of, first, count, err);
+    const bool completes = lines->of.form == TRM_FORM_LISTS && trm_rule_is(rule->negatives, "semihard");
+    for (int64_t i = 0; i < lines->of.lined_count && status == TRM_OK && completes; i++) {
+        trm_triplet *t = &lines->of.lined[i].triplet;
+        t->kind = !(t->d_an > t->d_ap && trm_rule_in_window(rule, t->d_ap, t->d_an));
+    }
+    return status;
 }
 
 /* ---- one triplet ---- */
@@ -228,9 +83,9 @@ static trm_status check_rows(const trm_lines *lines, const trm_lined *one, trm_e
         return trm_lines_fault(lines, TRM_COLUMN_NEGATIVE, one->line, err,
                                "%" PRId64 " can't be a negative of anchor %" PRId64 ", of %" PRId64 " rows",
                                t->negative, t->anchor, view->rows);
-    if (lines->batched && !in_range(one->batch, lines->batches))
+    if (lines->of.batched && !in_range(one->batch, lines->of.batches))
         return trm_lines_fault(lines, TRM_COLUMN_ANCHOR, one->line, err,
-                               "is of batch %" PRId64 ", there are %" PRId64, one->batch, lines->batches);
+                               "is of batch %" PRId64 ", there are %" PRId64, one->batch, lines->of.batches);
     return TRM_OK;
 }
 
@@ -265,9 +120,9 @@ static trm_status check_kind(const trm_lines *lines, const trm_lined *one, trm_e
                fallback = !trm_rule_is(rule->fallback, "skip");
     if (t->kind < 0 || t->kind > 1 || (t->kind == 1 && (!by_kind || !fallback)))
         return trm_lines_fault(
-            lines, lines->form == TRM_FORM_LISTS ? TRM_COLUMN_D_AN : TRM_COLUMN_KIND, one->line, err,
-            lines->form == TRM_FORM_LISTS ? "is not semihard, and there is no fallback"
-                                          : "there is no fallback that this could come from");
+            lines, lines->of.form == TRM_FORM_LISTS ? TRM_COLUMN_D_AN : TRM_COLUMN_KIND, one->line, err,
+            lines->of.form == TRM_FORM_LISTS ? "is not semihard, and there is no fallback"
+                                             : "there is no fallback that this could come from");
     if (by_kind && (t->kind == 0) != inside)
         return trm_lines_fault(
             lines, TRM_COLUMN_D_AN, one->line, err, "%.17g is %s semihard at d_ap %.17g (--window %s)",
@@ -288,7 +143,7 @@ static int compare(int64_t a, int64_t b)
 static trm_status check_order(const trm_lines *lines, const trm_lined *one, const trm_lined *before,
                               trm_error *err)
 {
-    const bool lists = lines->form == TRM_FORM_LISTS, same = lists && before->line == one->line,
+    const bool lists = lines->of.form == TRM_FORM_LISTS, same = lists && before->line == one->line,
                by_distance = trm_rule_is(lines->view->rule->negatives, "topk");
     int order = compare(before->batch, one->batch);
     order = order != 0 ? order : compare(before->triplet.anchor, one->triplet.anchor);
@@ -298,7 +153,7 @@ static trm_status check_order(const trm_lines *lines, const trm_lined *one, cons
     if (!same && order >= 0)
         return trm_lines_fault(lines, TRM_COLUMN_ANCHOR, one->line, err,
                                "is out of order: needs ascending (%sanchor, positive%s), each once",
-                               lines->batched ? "batch, " : "", lists ? "" : ", negative");
+                               lines->of.batched ? "batch, " : "", lists ? "" : ", negative");
     if (same && by_distance && before->triplet.d_an > one->triplet.d_an)
         return trm_lines_fault(lines, TRM_COLUMN_D_AN, one->line, err,
                                "is out of order: needs ascending distances");
@@ -325,13 +180,13 @@ static trm_status check_starts(const trm_lines *lines, int64_t from, int64_t to,
     trm_status status = TRM_OK;
     for (int64_t at = from; at < to && status == TRM_OK; at += STARTS) {
         const int64_t count = to - at < STARTS ? to - at : STARTS;
-        status = trm_result_read(lines->result, &lines->starts, at, count, start, err);
+        status = trm_result_read(lines->of.result, &lines->starts, at, count, start, err);
         for (int64_t i = 0; i < count && status == TRM_OK; i++)
             if (start[i] != line)
                 status = trm_fail(err, TRM_ERR_DATA,
                                   "result '%s': '%s' row %" PRId64 ": %" PRId64
                                   ", but the triplets of anchor %" PRId64 " begin at %" PRId64,
-                                  trm_result_path(lines->result), lines->starts.name, at + i, start[i],
+                                  trm_result_path(lines->of.result), lines->starts.name, at + i, start[i],
                                   at + i, line);
     }
     return status;
@@ -369,7 +224,7 @@ static trm_status check_one(looking *walk, const trm_lined *one, trm_error *err)
         status = check_starts(lines, before + 1, one->triplet.anchor + 1, one->line, err);
     if (status != TRM_OK)
         return status;
-    if (lines->batched)
+    if (lines->of.batched)
         trm_hash_sum_add_keyed(&walk->hash, one->batch, &one->triplet, offsetof(trm_triplet, rank));
     else
         trm_hash_sum_add(&walk->hash, &one->triplet, offsetof(trm_triplet, rank));
@@ -385,17 +240,17 @@ static trm_status check_share(looking *walk, int64_t first, int64_t last, trm_er
     if (first > 0 && first < last) {
         status = trm_lines_read(lines, first - 1, 1, err);
         if (status == TRM_OK)
-            walk->before = lines->lined[lines->lined_count - 1];
+            walk->before = lines->of.lined[lines->of.lined_count - 1];
     }
-    for (int64_t at = first; at < last && status == TRM_OK; at += lines->piece) {
-        const int64_t count = last - at < lines->piece ? last - at : lines->piece;
+    for (int64_t at = first; at < last && status == TRM_OK; at += lines->of.piece) {
+        const int64_t count = last - at < lines->of.piece ? last - at : lines->of.piece;
         status = trm_lines_read(lines, at, count, err);
-        for (int64_t i = 0; i < lines->lined_count && status == TRM_OK; i++)
-            status = check_one(walk, &lines->lined[i], err);
+        for (int64_t i = 0; i < lines->of.lined_count && status == TRM_OK; i++)
+            status = check_one(walk, &lines->of.lined[i], err);
     }
-    if (status == TRM_OK && has_starts(lines) && last == lines->lines && (first < last || first == 0))
+    if (status == TRM_OK && has_starts(lines) && last == lines->of.lines && (first < last || first == 0))
         status = check_starts(lines, walk->before.line < 0 ? 0 : walk->before.triplet.anchor + 1,
-                              lines->view->askers + 1, lines->lines, err);
+                              lines->view->askers + 1, lines->of.lines, err);
     return status;
 }
 
@@ -413,12 +268,12 @@ trm_status trm_lines_check(MPI_Comm comm, trm_lines *lines, int64_t drawn_count,
     int ranks = 0;
     int64_t first, last;
     looking walk = {.lines = lines,
-                 .hash = TRM_HASH_SUM_INIT,
-                 .before = {.line = -1},
-                 .drawn = drawn,
-                 .drawn_count = lines->batched ? 0 : drawn_count};
+                    .hash = TRM_HASH_SUM_INIT,
+                    .before = {.line = -1},
+                    .drawn = drawn,
+                    .drawn_count = lines->of.batched ? 0 : drawn_count};
     MPI_Comm_size(comm, &ranks);
-    trm_share(lines->lines, trm_rank_of(comm), ranks, &first, &last);
+    trm_share(lines->of.lines, trm_rank_of(comm), ranks, &first, &last);
     trm_status status = trm_agree(comm, check_share(&walk, first, last, err), err);
     if (status != TRM_OK)
         return status;

@@ -2,26 +2,13 @@
 #ifndef TRM_VERIFY_LINES_H
 #define TRM_VERIFY_LINES_H
 
-#include "store/forms.h"
+#include "store/result_lines.h"
 #include "verify/view.h"
 
-/* A triplet, and where it is. */
-typedef struct trm_lined {
-    trm_triplet triplet;
-    int64_t line, batch;
-} trm_lined;
-
 typedef struct trm_lines {
-    trm_result *result; /* borrowed, like view */
-    const trm_view *view;
-    trm_form form;
-    int64_t lines, k; /* k: negatives a line, 1 of triplets */
-    bool batched;
-    trm_result_array column[TRM_COLUMNS], starts, batch;
-    int64_t batches, piece; /* piece: lines that are read at a time, at most */
-    void *buffer;           /* a column of a piece */
-    trm_lined *lined;       /* triplets of a piece */
-    int64_t lined_count;
+    trm_result_lines of;
+    const trm_view *view;    /* borrowed */
+    trm_result_array starts; /* name NULL: there is none */
 } trm_lines;
 
 /* Which lines a drawn anchor has. */
@@ -36,7 +23,7 @@ void trm_drawn_merge(MPI_Comm comm, int64_t count, trm_drawn *drawn);
 trm_status trm_lines_open(trm_result *result, const trm_view *view, trm_lines *lines,
                           trm_error *err) TRM_MUST_CHECK;
 void trm_lines_close(trm_lines *lines);
-/* Reads lines [first, first + count), at most a piece, to lined. Not collective. Errors: IO; DATA: a list that goes on behind its end. */
+/* As trm_result_lines_read, with kinds as the rule has them. */
 trm_status trm_lines_read(trm_lines *lines, int64_t first, int64_t count, trm_error *err) TRM_MUST_CHECK;
 
 /* Looks at all lines: ranges, order, ranks, windows, where anchors start. hash: of all triplets. drawn: ascending by anchor,

@@ -285,10 +285,10 @@ static trm_status next_line(cursor *from, const trm_lined **one, trm_error *err)
 {
     trm_lines *lines = from->lines;
     *one = NULL;
-    if (from->at == lines->lined_count) {
+    if (from->at == lines->of.lined_count) {
         if (from->left.count == 0)
             return TRM_OK;
-        const int64_t count = from->left.count < lines->piece ? from->left.count : lines->piece;
+        const int64_t count = from->left.count < lines->of.piece ? from->left.count : lines->of.piece;
         trm_status status = trm_lines_read(lines, from->left.first, count, err);
         if (status != TRM_OK)
             return status;
@@ -296,7 +296,7 @@ static trm_status next_line(cursor *from, const trm_lined **one, trm_error *err)
         from->left.count -= count;
         from->at = 0;
     }
-    *one = &lines->lined[from->at++];
+    *one = &lines->of.lined[from->at++];
     return TRM_OK;
 }
 
@@ -363,7 +363,7 @@ static trm_status decide_pair(decision *of, const trm_other *positive, cursor *f
         choose_semihard(of, positive);
     else if (!goes_by_anchor(of->rule))
         choose_set(of, positive);
-    if (from->lines->form == TRM_FORM_TRIPLETS)
+    if (from->lines->of.form == TRM_FORM_TRIPLETS)
         trm_other_sort(of->chosen, of->chosen_count, trm_other_by_id);
     for (int64_t i = 0; i < of->chosen_count && status == TRM_OK; i++) {
         const trm_triplet right = {of->anchor->id,  positive->id, of->chosen[i].id,   positive->d,
@@ -409,7 +409,7 @@ static trm_status decide(const trm_group *group, const trm_anchor *anchor, trm_l
                    .negatives = anchor->negatives};
     trm_other none = {0.0, 0.0, no_row, 0};
     cursor from = {lines, *drawn, 0};
-    lines->lined_count = 0;
+    lines->of.lined_count = 0;
     if (of.positives == 0 && of.rule->lone) {
         of.positive = &none;
         of.positives = !anchor->ignored;

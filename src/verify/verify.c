@@ -121,7 +121,7 @@ static const char *undecided(const verification *of)
         return "only results of mine, knn and radius are";
     if (of->rule.unknown[0] != '\0')
         return of->rule.unknown;
-    if (of->kind == TRIPLETS && of->lines.batched)
+    if (of->kind == TRIPLETS && of->lines.of.batched)
         return "it was mined inside batches";
     return of->kind == TRIPLETS ? trm_triplets_undecided(&of->rule) : NULL;
 }
@@ -185,7 +185,7 @@ static trm_status check_lines(verification *of, trm_error *err)
     status = trm_agree(of->comm, trm_lines_open(of->result, &of->view, &of->lines, err), err);
     if (status == TRM_OK)
         status = trm_lines_check(of->comm, &of->lines, of->drawn_count, of->drawn, found->hash, err);
-    found->lines = of->lines.lines;
+    found->lines = of->lines.of.lines;
     return status;
 }
 

@@ -1,0 +1,90 @@
+/* The columns of each kind of result; see columns.h. A new kind is a row of the table. */
+#include "cli/columns.h"
+
+#include <string.h>
+
+static const struct kind {
+    const char *format, *row, *near, *far;
+    bool numbered;
+    const char *path[TRM_COLUMNS_MOST + 1]; /* NULL-terminated; the first that there is gives the length */
+} kinds[] = {
+    {"trimine-triplets",
+     "triplet",
+     "d_ap",
+     "d_an",
+     false,
+     {"/triplets/batch", "/triplets/anchor", "/triplets/positive", "/triplets/negative", "/triplets/d_ap",
+      "/triplets/d_an", "/triplets/kind", "/triplets/rank"}},
+    {"trimine-lists",
+     "list",
+     "d_ap",
+     "d_an",
+     false,
+     {"/lists/batch", "/lists/anchor", "/lists/positive", "/lists/negative", "/lists/d_ap", "/lists/d_an"}},
+    {"trimine-knn", "row", "distances", NULL, true, {"/neighbors", "/distances"}},
+    {"trimine-radius", "pair", "distance", NULL, false, {"/pairs/a", "/pairs/b", "/pairs/distance"}},
+    {"trimine-eval",
+     "relevant row",
+     "distance",
+     NULL,
+     false,
+     {"/relevant/row", "/relevant/rank", "/relevant/rank_low", "/relevant/rank_high", "/relevant/distance"}},
+    {"trimine-gradient",
+     "row",
+     NULL,
+     NULL,
+     true,
+     {"/gradient", "/gradient/anchor", "/gradient/positive", "/gradient/negative", "/gradient/negatives"}},
+    {"trimine-gradient", "row", NULL, NULL, true, {"/gradient/store"}},
+    {"trimine-batches", "row of a batch", NULL, NULL, false, {"/batches/row"}},
+};
+
+static trm_status take(trm_result *result, const struct kind *kind, trm_columns *columns, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    *columns = (trm_columns){
+        .row = kind->row, .near = kind->near, .far = kind->far, .numbered = kind->numbered, .rows = -1};
+    for (int i = 0; i < TRM_COLUMNS_MOST && kind->path[i] != NULL && status == TRM_OK; i++) {
+        bool there;
+        trm_result_array *array = &columns->array[columns->count];
+        status = trm_result_find(result, kind->path[i], array, &there, err);
+        if (status != TRM_OK || !there)
+            continue;
+        if (columns->rows >= 0 && array->size[0] != columns->rows)
+            return trm_fail(err, TRM_ERR_DATA, "result '%s': '%s' and '%s' have not the same number of rows",
+                            trm_result_path(result), columns->array[0].name, kind->path[i]);
+        columns->rows = array->size[0];
+        columns->name[columns->count++] = strrchr(kind->path[i], '/') + 1;
+    }
+    return status;
+}
+
+trm_status trm_columns_open(trm_result *result, trm_columns *columns, trm_error *err)
+{
+    const char *format = trm_result_text(result, "format");
+    trm_status status = TRM_OK;
+    *columns = (trm_columns){.rows = -1};
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds && columns->count == 0 && status == TRM_OK; k++)
+        if (strcmp(kinds[k].format, format) == 0)
+            status = take(result, &kinds[k], columns, err);
+    if (status == TRM_OK && columns->count == 0)
+        status = trm_fail(err, TRM_ERR_DATA, "result '%s': nothing is known of a '%s' with such datasets",
+                          trm_result_path(result), format);
+    return status;
+}
+
+int trm_columns_find(const trm_columns *columns, const char *name)
+{
+    for (int c = 0; c < columns->count && name != NULL; c++)
+        if (strcmp(columns->name[c], name) == 0)
+            return c;
+    return -1;
+}
+
+int64_t trm_columns_width(const trm_columns *columns)
+{
+    int64_t width = 1;
+    for (int c = 0; c < columns->count; c++)
+        width = columns->array[c].width > width ? columns->array[c].width : width;
+    return width;
+}

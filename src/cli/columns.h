@@ -1,0 +1,27 @@
+/* The columns of a result: its datasets that have a value, or several, for each of its rows, whatever kind of result it is. */
+#ifndef TRM_CLI_COLUMNS_H
+#define TRM_CLI_COLUMNS_H
+
+#include "store/result_read.h"
+
+enum { TRM_COLUMNS_MOST = 8 };
+
+typedef struct trm_columns {
+    const char *row;  /* what a row is: "triplet", "pair"; borrowed for ever */
+    const char *near; /* of the distances that are told apart, or NULL: the columns of these names */
+    const char *far;
+    bool numbered; /* rows are row ids: nothing in them says which */
+    int count;
+    const char *name[TRM_COLUMNS_MOST]; /* "anchor" */
+    trm_result_array array[TRM_COLUMNS_MOST];
+    int64_t rows;
+} trm_columns;
+
+/* Looks them up. Not collective. Errors: DATA: a format that is not known, datasets of different lengths. */
+trm_status trm_columns_open(trm_result *result, trm_columns *columns, trm_error *err) TRM_MUST_CHECK;
+/* The column of that name, or -1. */
+int trm_columns_find(const trm_columns *columns, const char *name);
+/* Values a row, the largest of any column. */
+int64_t trm_columns_width(const trm_columns *columns);
+
+#endif
