@@ -1,6 +1,17 @@
 """Exact mining of hard training examples from whole embedding stores.
 
+    import trimine
+    result = trimine.mine(embeddings, labels=labels, ranks=2)
+    print(result.anchor, result.positive, result.negative)
+
+mine, loss, evaluate, knn and radius run the program trimine, on arrays or on stores, and give a Result; read reads a file
+that it wrote; write_store writes one for it. trimine.mpi and trimine.torch work in this process, with the ranks of mpi4py.
 docs/PYTHON.md has examples.
 """
+from ._options import evaluate, knn, loss, mine, radius
+from .errors import TrimineError
+from .result import Result, read
+from .store import write_store
 
 __version__ = "0.1.0"
+__all__ = ["Result", "TrimineError", "evaluate", "knn", "loss", "mine", "radius", "read", "write_store"]

@@ -1,0 +1,147 @@
+"""What the commands have in common: Python's values become the program's words, arrays become files for as long as it runs."""
+import os
+import tempfile
+
+import h5py
+import numpy as np
+
+from . import program
+from .errors import usage
+from .result import Result, Rows
+from .store import as_array, is_data, write_store
+
+# Where a command writes, and under which option; these are files of the package's own where the caller names none.
+OUTPUTS = {"mine": "output", "loss": "output", "knn": "output", "radius": "output", "eval": "per_query"}
+
+
+def one_word(name, kind, value):
+    if kind in ("whole", "count") and isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return str(int(value))
+    if kind == "real" and isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool):
+        return repr(float(value))
+    if kind in ("labels", "size") and isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, (str, os.PathLike)):
+        return os.fspath(value)
+    raise usage(f"{name} is {value!r}, which is not of its kind ({kind})")
+
+
+def words_of(options, values):
+    """The program's words for keywords. options: of each keyword its option and the kind of that; None and False: not given."""
+    words = []
+    for name, value in values.items():
+        option, kind = options[name]
+        option = "--" + option
+        if value is None or value is False:
+            continue
+        if kind == "flag":
+            if value is not True:
+                raise usage(f"{name} is {value!r}, must be True or False")
+            words.append(option)
+        elif kind == "reals" and not isinstance(value, str):
+            numbers = value if np.ndim(value) else [value]
+            words.append(f"{option}=" + ",".join(one_word(name, "real", v) for v in numbers))
+        elif kind in ("texts", "labels") and isinstance(value, (list, tuple, np.ndarray)):
+            words += [f"{option}={one_word(name, kind, v)}" for v in value]
+        else:
+            words.append(f"{option}={one_word(name, kind, value)}")
+    return words
+
+
+class Inputs:
+    """The files of one call; arrays are written to a folder that is removed when it is closed."""
+
+    def __init__(self):
+        self.folder = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.folder is not None:
+            self.folder.cleanup()
+
+    def place(self, name):
+        if self.folder is None:
+            self.folder = tempfile.TemporaryDirectory(prefix="trimine-")
+        return os.path.join(self.folder.name, name)
+
+    def rows(self, given, name, labels, ids):
+        """Paths of a set of rows, what is to be known of them, and what is left of labels and ids: names of datasets."""
+        if not is_data(given):
+            for what, value in (("labels", labels), ("ids", ids)):
+                if value is not None and not isinstance(value, (str, os.PathLike)):
+                    raise usage(f"{what} of '{given}' are arrays: they go with embeddings that are one, too")
+            paths = [os.fspath(p) for p in ([given] if isinstance(given, (str, os.PathLike)) else given)]
+            return paths, labels, ids
+        for what, value in (("labels", labels), ("ids", ids)):
+            if isinstance(value, (str, os.PathLike)):
+                raise usage(f"{what} is '{value}': of embeddings that are an array, {what} must be one, too")
+        return [write_store(self.place(f"{name}.h5"), given, labels, ids)], None, None
+
+    def pairs(self, given):
+        if isinstance(given, (str, os.PathLike)):
+            return given
+        pairs = as_array(given)
+        if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
+            raise usage(f"pairs are {pairs.dtype} of the shape {pairs.shape}, need whole numbers: pairs x 2 (query, positive)")
+        np.save(self.place("pairs.npy"), pairs.astype(np.int64))
+        return self.place("pairs.npy")
+
+    def triplets(self, given):
+        """A path, a Result, or three arrays: anchor, positive, negative."""
+        if isinstance(given, (str, os.PathLike)):
+            return given
+        if isinstance(given, Result):
+            if given.path is not None:
+                return given.path
+            group, given = given.form, (given.anchor, given.positive, given.negative)
+        else:
+            group = "triplets"
+        with h5py.File(self.place("triplets.h5"), "w") as f:
+            for name, values in zip(("anchor", "positive", "negative"), given):
+                f[f"{group}/{name}"] = as_array(values).astype(np.int64)
+        return self.place("triplets.h5")
+
+
+def call(command, options, given):
+    """Runs a command of the program with the keywords of its function in _options.py; gives a Result."""
+    values = dict(given)
+    store, ranks, launcher, show = (values.pop(name) for name in ("store", "ranks", "launcher", "show"))
+    query_labels, query_ids = values.pop("query_labels", None), values.pop("query_ids", None)
+    with Inputs() as inputs:
+        labels, ids = values["labels"], values["ids"]
+        paths, values["labels"], values["ids"] = inputs.rows(store, "store", labels, ids)
+        known = [values["embeddings"], values["labels"], values["ids"]]
+        info = [f"--{name}={value}" for name, value in zip(("embeddings", "labels", "ids"), known) if value is not None]
+        rows = Rows(ids=ids, labels=labels) if is_data(store) else Rows(paths, info)
+        queries = values.get("queries")
+        of_queries = None
+        if queries is not None:
+            values["queries"], *_ = inputs.rows(queries, "queries", query_labels, query_ids)
+            of_queries = Rows(ids=query_ids, labels=query_labels) if is_data(queries) else Rows(values["queries"], info)
+        elif query_labels is not None or query_ids is not None:
+            raise usage("query_labels and query_ids go with queries")
+        for name in ("pairs", "triplets"):
+            if values.get(name) is not None:
+                values[name] = getattr(inputs, name)(values[name])
+        output = OUTPUTS.get(command)
+        path = values.get(output)
+        temporary = output is not None and wants_a_file(command, path, values)
+        if temporary:
+            values[output] = path = inputs.place("result.h5")
+        report = program.run([command, *words_of(options, values), "--", *paths], ranks, launcher, show)
+        path = os.fspath(path) if path and os.path.exists(path) else None
+        result = Result(path, report, rows, of_queries)
+        if temporary and path is not None:
+            result.load().path = None
+        return result
+
+
+def wants_a_file(command, path, values):
+    """Is the result to be written, though the caller named no file?"""
+    if path is False or (path is not None and path is not True):
+        return False
+    if command == "eval":  # ranks of all relevant rows: only where they are asked for
+        return path is True
+    return command != "loss" or bool(values["gradient"])

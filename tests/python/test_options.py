@@ -1,0 +1,38 @@
+"""The package's keywords are the program's options."""
+import importlib.machinery
+import importlib.util
+import inspect
+import os
+import unittest
+
+import support
+
+import trimine
+
+
+def script():
+    path = os.path.join(support.ROOT, "scripts", "python_options")
+    loader = importlib.machinery.SourceFileLoader("python_options", path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("python_options", loader))
+    loader.exec_module(module)
+    return module
+
+
+class Options(unittest.TestCase):
+    def test_the_module_is_what_the_program_says(self):
+        writer = script()
+        with open(writer.TARGET, encoding="utf-8") as f:
+            self.assertEqual(f.read(), writer.module(os.environ["TRIMINE"]), "run scripts/python_options")
+
+    def test_signatures(self):
+        signature = inspect.signature(trimine.mine)
+        self.assertEqual(signature.parameters["ranks"].default, None)
+        self.assertIn("cosine", str(signature.parameters["metric"].annotation))
+        self.assertTrue(all(p.kind is p.KEYWORD_ONLY for n, p in signature.parameters.items() if n != "store"))
+        for function in (trimine.mine, trimine.loss, trimine.knn, trimine.evaluate, trimine.radius):
+            for name in inspect.signature(function).parameters:
+                self.assertRegex(function.__doc__, rf"\b{name}(, \w+)* --|, {name} --")
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,0 +1,348 @@
+"""Stores are written, the program is run on them, its results are read, and its errors are raised."""
+import glob
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+import warnings
+
+import support
+
+import h5py
+import numpy as np
+
+import trimine
+
+
+def brute(x):
+    """Squared distances, float64."""
+    x = x.astype(np.float64)
+    return ((x[:, None] - x[None]) ** 2).sum(-1)
+
+
+class Writing(support.Case):
+    def test_types_stay_and_arrive(self):
+        x, y = self.rows(30)
+        for kind in ("f2", "f4", "f8", "i1", "u2"):
+            with self.subTest(kind):
+                e = (x * 20).astype(kind) if kind[0] in "iu" else x.astype(kind)
+                trimine.write_store("s.h5", np.abs(e) if kind[0] == "u" else e, y, np.arange(100, 130), overwrite=True)
+                with h5py.File("s.h5") as f:
+                    self.assertEqual(f["embeddings"].dtype, np.dtype(kind))
+                self.assertEqual(trimine.mine("s.h5", output=False).report["store"]["rows"], 30)
+                self.same(trimine.knn("s.h5", k=1).ids, np.arange(100, 130))
+
+    def test_labels_and_ids_of_text(self):
+        x, _ = self.rows(12)
+        names = ["Kölsch", "b", "", "日本"] * 3
+        for labels in (names, np.array(names), np.array([n.encode() for n in names]), np.array(names, dtype=object)):
+            r = trimine.mine(x, labels=labels, ids=[f"doc {i}" for i in range(12)])
+            self.assertEqual(r.label_names, sorted(set(names), key=str.encode))
+            self.assertEqual(list(r.ids), [f"doc {i}" for i in range(12)])
+        trimine.write_store("s.h5", x, names, [f"doc {i}" for i in range(12)])
+        r = trimine.mine("s.h5")
+        self.assertEqual((list(r.labels), r.ids[3]), (names, "doc 3"))
+
+    def test_pieces(self):
+        from trimine import store
+        x, y = self.rows(50)
+        chunk, store.CHUNK = store.CHUNK, 7 * 20
+        try:
+            trimine.write_store("s.h5", x, y)
+        finally:
+            store.CHUNK = chunk
+        with h5py.File("s.h5") as f:
+            self.same(f["embeddings"], x)
+
+    def test_memory_mapped(self):
+        x, y = self.rows(50)
+        np.save("x.npy", x)
+        trimine.write_store("s.h5", np.load("x.npy", mmap_mode="r"), y)
+        with h5py.File("s.h5") as f:
+            self.same(f["embeddings"], x)
+
+    def test_what_is_refused(self):
+        x, y = self.rows(10)
+        for wrong, why in ((lambda: trimine.write_store("s.h5", x[0]), "two dimensions"),
+                           (lambda: trimine.write_store("s.h5", x.astype(complex)), "need numbers"),
+                           (lambda: trimine.write_store("s.h5", x, y[:9]), "one for each of 10 rows"),
+                           (lambda: trimine.write_store("s.h5", x, y, ids=x[:, 0]), "whole numbers or texts"),
+                           (lambda: trimine.write_store("s.h5", x, [object()] * 10), "whole numbers or texts")):
+            with self.assertRaisesRegex(trimine.TrimineError, why):
+                wrong()
+        self.assertEqual(os.listdir("."), [])
+        trimine.write_store("s.h5", x, y)
+        with self.assertRaisesRegex(trimine.TrimineError, "exists"):
+            trimine.write_store("s.h5", x, y)
+        with h5py.File("s.h5") as f:
+            self.assertEqual(len(f["labels"]), 10)
+
+
+class Running(support.Case):
+    def test_mine_is_right(self):
+        x, y = self.rows()
+        r = trimine.mine(x, labels=y, positives="all", negatives="hard", ranks=2)
+        d = brute(x)
+        other = np.where(y[:, None] == y[None], np.inf, d)
+        self.assertEqual(r.form, "triplets")
+        self.same(r.negative, other.argmin(1)[r.anchor])
+        np.testing.assert_allclose(r.d_an, other.min(1)[r.anchor])
+        self.same(y[r.anchor], y[r.positive])
+        self.assertEqual(len(r), 60 * 14)
+        some = r.by_anchor(7)
+        self.same(some["positive"], r.positive[r.anchor == 7])
+        self.same(r.quantiles()["gap"], np.quantile(r.d_an - r.d_ap, [0, 0.25, 0.5, 0.75, 1]))
+        self.same(r.quantiles(0.5)["d_ap"], np.median(r.d_ap))
+        self.assertEqual(r.result_hash, r.report["result_hash"])
+        self.assertEqual(r.options["negatives"], "hard")
+        self.same(r.labels, y)
+
+    def test_file_and_memory_are_the_same(self):
+        x, y = self.rows()
+        trimine.write_store("s.h5", x, y, ids=np.arange(60) * 10)
+        memory = trimine.mine("s.h5", gradient=True, window="none")
+        file = trimine.mine("s.h5", gradient=True, window="none", output="t.h5", ranks=3)
+        again = trimine.read("t.h5", store="s.h5")
+        self.assertEqual((memory.path, file.path), (None, "t.h5"))
+        for name in memory.names:
+            self.same(getattr(memory, name), getattr(file, name))
+        for i in (0, 59):
+            for name, values in again.by_anchor(i).items():
+                self.same(values, memory.by_anchor(i)[name])
+        self.same(memory.gradient, again.gradient)
+        self.same(again.ids, np.arange(60) * 10)
+        self.assertEqual(len(again), len(memory))
+        self.assertIsNone(trimine.read("t.h5").ids)
+        self.assertAlmostEqual(trimine.loss("s.h5", triplets="t.h5").value, memory.value)
+        self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=memory).value, memory.value)
+        self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=(memory.anchor, memory.positive, memory.negative)).value, memory.value)
+
+    def test_lists(self):
+        x, y = self.rows(20)
+        r = trimine.mine(x, labels=y, form="lists", negatives="topk:20")
+        self.assertEqual((r.form, r.negative.shape[1]), ("lists", 20))
+        self.assertEqual((r.negative >= 0).sum(1).max(), 15)
+        self.assertTrue(np.isfinite(r.quantiles()["gap"]).all())
+        self.same(r.by_anchor(3)["negative"], r.negative[r.anchor == 3])
+        t = trimine.mine(x, labels=y, negatives="topk:20")
+        self.same(r.quantiles()["gap"], t.quantiles()["gap"])
+        self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=r).value, t.value)
+
+    def test_negative_ranks_are_the_option_ranks(self):
+        x, y = self.rows()
+        r = trimine.mine(x, labels=y, negatives="topk:2", negative_ranks="3-9", ranks=2)
+        other = np.argsort(np.where(y[:, None] == y[None], np.inf, brute(x)), axis=1)
+        self.same(r.negative.reshape(-1, 2), np.sort(other[r.anchor[::2], 2:4]))
+
+    def test_batches(self):
+        x, y = self.rows()
+        r = trimine.mine(x, labels=y, window="none", batches=5, classes_per_batch=3, rows_per_class=4)
+        self.assertEqual(set(r.batch), set(range(5)))
+        a = r.anchor[0]
+        self.same(r.by_anchor(a)["negative"], r.negative[r.anchor == a])
+
+    def test_knn(self):
+        x, _ = self.rows(5)
+        r = trimine.knn(x, k=9, ranks=2)
+        d = brute(x) + np.diag(np.full(5, np.inf))
+        self.same(r.neighbors[:, :4], d.argsort(1)[:, :4])
+        self.same(r.by_anchor(2)["neighbors"], d.argsort(1)[2, :4])
+        self.assertTrue(np.isfinite(r.quantiles()["distances"]).all())
+
+    def test_radius(self):
+        x, _ = self.rows(30)
+        r = trimine.radius(x, radius=3.0, groups=True)
+        near = brute(x) + np.diag(np.full(30, np.inf)) <= 3.0
+        self.assertEqual(len(r), near.sum() // 2)
+        for i in range(30):
+            self.same(np.sort(r.by_anchor(i)["row"]), np.flatnonzero(near[i]))
+        self.assertEqual(len(r.group), 30)
+        self.assertEqual(trimine.radius(x, radius=3.0, output=False).report["pairs"]["total"], len(r))
+
+    def test_evaluate(self):
+        x, y = self.rows()
+        r = trimine.evaluate(x, labels=y, at="1,3")
+        d = brute(x) + np.diag(np.full(60, np.inf))
+        self.assertAlmostEqual(r.metrics["precision_at_1"], (y[d.argmin(1)] == y).mean())
+        self.assertEqual((r.form, len(r)), (None, 0))
+        r = trimine.evaluate(x, labels=y, per_query=True)
+        first = [np.flatnonzero(y[np.argsort(d[i])] == y[i])[0] + 1 for i in range(60)]
+        self.same([r.by_anchor(i)["rank"][0] for i in range(60)], first)
+
+    def test_loss(self):
+        x, y = self.rows(20)
+        r = trimine.loss(x, labels=y, loss="batch-all", gradient=True)
+        d = brute(x)
+        z = d[:, :, None] - d[:, None, :] + 1
+        kept = (y[:, None] == y[None])[:, :, None] & ~np.eye(20, dtype=bool)[:, :, None] & (y[:, None] != y[None])[:, None, :]
+        self.assertAlmostEqual(r.value, np.maximum(z, 0)[kept].mean(), places=5)
+        self.assertEqual(r.gradient.shape, (20, 5))
+        self.assertIsNone(trimine.loss(x, labels=y, loss="batch-all").gradient)
+
+    def test_queries_and_pairs(self):
+        x, _ = self.rows(40)
+        q = x[:6] + 0.01
+        pairs = np.array([(i, (i + 7) % 40) for i in range(6)] * 2)
+        r = trimine.mine(x, queries=q, pairs=pairs, negatives="topk:2", query_ids=["q%d" % i for i in range(6)],
+                         ids=range(100, 140), gradient=True)
+        self.same(np.unique(r.positive), np.unique(pairs[:, 1]))
+        self.assertEqual(r.query_ids[2], "q2")
+        self.assertEqual(r.ids[2], 102)
+        self.assertEqual({k: v.shape for k, v in r.gradient.items()}, {"queries": (6, 5), "store": (40, 5)})
+        self.assertEqual(len(r.by_anchor(5)["negative"]), 2)
+        with self.assertRaises(IndexError):
+            r.by_anchor(6)
+        self.assertEqual(trimine.radius(x, queries=q, radius=0.1).by_anchor(0)["row"].tolist(), [0])
+
+    def test_several_stores_and_their_ids(self):
+        x, y = self.rows(40)
+        trimine.write_store("a.h5", x[:15], y[:15], np.arange(15))
+        trimine.write_store("b.h5", x[15:], y[15:], np.arange(1000, 1025))
+        whole = trimine.mine(x, labels=y)
+        r = trimine.mine(["a.h5", "b.h5"], ignore_label=3)
+        self.assertNotIn(3, y[r.anchor])
+        self.same(r.ids, [*range(15), *range(1000, 1025)])
+        self.same(r.labels, y)
+        self.assertEqual(trimine.mine(["a.h5", "b.h5"]).result_hash, whole.result_hash)
+
+    def test_other_datasets(self):
+        x, y = self.rows(20)
+        with h5py.File("s.h5", "w") as f:
+            f["one"], f["two"], f["who"], f["embeddings"] = x, y, np.arange(20) * 2, x[:, ::-1]
+        r = trimine.mine("s.h5", embeddings="one", labels="two", ids="who")
+        self.same(r.ids, np.arange(20) * 2)
+        self.assertEqual(r.result_hash, trimine.mine(x, labels=y).result_hash)
+
+    def test_words_of_every_kind(self):
+        x, y = self.rows(20)
+        r = trimine.mine(x, labels=y, window="none", margins=[0.5, 1], mem_per_rank="1G", replicate="auto", threads=np.int64(1),
+                         histogram=3, normalize=True, ignore_label=[1, "2"], seed=7, checkpoint="c", checkpoint_every=0)
+        self.assertEqual([m["margin"] for m in r.report["margins"]], [0.5, 1.0])
+        self.assertEqual(r.options["ignore_label"], [1, 2])
+        self.assertEqual(r.report["run"]["threads"], 1)
+        self.assertTrue(r.options["normalize"])
+
+    def test_nothing_is_left(self):
+        x, y = self.rows(20)
+        os.mkdir("tmp")
+        before, tempfile.tempdir = tempfile.tempdir, os.path.abspath("tmp")
+        try:
+            trimine.mine(x, labels=y, pairs=None, queries=x, query_labels=y)
+            with self.assertRaises(trimine.TrimineError):
+                trimine.mine(x, labels=y, margin=-1)
+        finally:
+            tempfile.tempdir = before
+        self.assertEqual(os.listdir("tmp"), [])
+
+    def test_a_path_that_looks_like_an_option(self):
+        x, y = self.rows(20)
+        trimine.write_store("--json", x, y)
+        self.assertEqual(trimine.mine("--json", output=False).report["store"]["rows"], 20)
+
+    def test_warnings_are_pythons(self):
+        x, y = self.rows(20)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            trimine.mine(x, labels=y, ignore_label=77)
+        self.assertTrue(any("77" in str(w.message) for w in seen))
+        self.assertEqual(os.path.basename(seen[0].filename), "test_program.py")
+
+
+class Failing(support.Case):
+    def fails(self, code, kind, text, function, *given, **options):
+        with self.assertRaises(trimine.TrimineError) as caught:
+            function(*given, **options)
+        e = caught.exception
+        self.assertEqual((e.code, e.kind), (code, kind), str(e))
+        self.assertIn(text, e.message)
+        self.assertNotIn("\n", e.message)
+        return e
+
+    def test_the_programs_line(self):
+        x, y = self.rows(20)
+        for ranks in (None, 1, 3):
+            self.fails(66, "no_input", "'no.h5'", trimine.mine, "no.h5", ranks=ranks)
+        x[3, 1] = np.nan
+        self.fails(65, "data", "row 3", trimine.mine, x, labels=y, ranks=2)
+        x[3, 1] = 0
+        self.fails(64, "usage", "metric", trimine.mine, x, labels=y, metric="manhattan")
+        self.fails(64, "usage", "--margin 'wide'", trimine.mine, x, labels=y, margin="wide")
+        self.fails(71, "memory", "", trimine.mine, x, labels=y, mem_per_rank="1M", ranks=2)
+        trimine.mine(x, labels=y, output="t.h5")
+        self.fails(73, "create", "t.h5", trimine.mine, x, labels=y, output="t.h5")
+        self.assertEqual(len(trimine.mine(x, labels=y, output="t.h5", overwrite=True)), len(trimine.read("t.h5")))
+
+    def test_wrong_calls(self):
+        x, y = self.rows(20)
+        usage = (64, "usage")
+        self.fails(*usage, "ranks is 0", trimine.mine, x, labels=y, ranks=0)
+        self.fails(*usage, "ranks is '2'", trimine.mine, x, labels=y, ranks="2")
+        self.fails(*usage, "margin is [1]", trimine.mine, x, labels=y, margin=[1])
+        self.fails(*usage, "k is 2.5", trimine.knn, x, k=2.5)
+        self.fails(*usage, "overwrite is 'yes'", trimine.mine, x, labels=y, overwrite="yes")
+        self.fails(*usage, "labels", trimine.mine, "s.h5", labels=y)
+        self.fails(*usage, "labels is 'y'", trimine.mine, x, labels="y")
+        self.fails(*usage, "query_labels", trimine.mine, x, labels=y, query_labels=y)
+        self.fails(*usage, "pairs x 2", trimine.mine, x, queries=x, pairs=[1, 2])
+        with self.assertRaises(TypeError):
+            trimine.mine(x, labels=y, marjin=1)
+
+    def test_no_program_no_launcher(self):
+        x, y = self.rows(20)
+        program = os.environ["TRIMINE"]
+        try:
+            os.environ["TRIMINE"] = "/nowhere/trimine"
+            self.fails(69, "environment", "/nowhere/trimine", trimine.mine, x, labels=y)
+        finally:
+            os.environ["TRIMINE"] = program
+        self.fails(69, "environment", "no-launcher", trimine.mine, x, labels=y, ranks=2, launcher="no-launcher -n")
+        e = self.fails(1, "launcher", "nonsense", trimine.mine, x, labels=y, ranks=2, launcher=["mpirun", "--nonsense", "-n"])
+        self.assertIn("launcher, 1", str(e))
+
+    def test_inside_a_job(self):
+        os.environ["OMPI_COMM_WORLD_RANK"] = "0"
+        try:
+            self.fails(69, "environment", "trimine.mpi", trimine.mine, "s.h5")
+        finally:
+            del os.environ["OMPI_COMM_WORLD_RANK"]
+
+    def test_files_that_are_none(self):
+        self.fails(66, "no_input", "nothing.h5", trimine.read, "nothing.h5")
+        with open("text.h5", "w", encoding="ascii") as f:
+            f.write("text")
+        self.fails(65, "data", "text.h5", trimine.read, "text.h5")
+        trimine.write_store("s.h5", np.ones((3, 2)))
+        self.fails(65, "data", "no finished result", trimine.read, "s.h5")
+
+    def test_errors_can_be_sent(self):
+        import pickle
+        e = pickle.loads(pickle.dumps(trimine.TrimineError(65, "data", "bad row", 2, "node7")))
+        self.assertEqual(str(e), "rank 2 (node7): bad row (data, 65)")
+
+    def test_interrupted(self):
+        """Ctrl-C in Python: the job stops at once, its checkpoint stays, and the same call goes on."""
+        x = np.random.default_rng(0).standard_normal((12000, 256)).astype(np.float32)
+        trimine.write_store("s.h5", x, np.arange(12000) % 100)
+        script = textwrap.dedent("""
+            import trimine
+            try:
+                trimine.mine("s.h5", checkpoint="c", checkpoint_every=0, kernel="float64", threads=1, output="t.h5", show=True)
+            except KeyboardInterrupt:
+                print("interrupted")
+        """)
+        child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                 env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")), start_new_session=True)
+        said = child.stderr.readline()  # the plan: the job is running
+        self.assertIn("plan", said)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=900)
+        self.assertEqual(out, "interrupted\n", err)
+        self.assertFalse(os.path.exists("t.h5"))
+        self.assertEqual(glob.glob(".t.h5*"), [])  # it ended by itself, not killed
+
+
+if __name__ == "__main__":
+    support.main()
