@@ -12,6 +12,8 @@ from ._options import evaluate, knn, loss, mine, radius
 from .errors import TrimineError
 from .result import Result, read
 from .store import write_store
+from .training import NegativesDataset, TripletDataset, plot, to_datasets
 
 __version__ = "0.1.0"
-__all__ = ["Result", "TrimineError", "evaluate", "knn", "loss", "mine", "radius", "read", "write_store"]
+__all__ = ["NegativesDataset", "Result", "TrimineError", "TripletDataset", "evaluate", "knn", "loss", "mine", "plot", "radius", "read",
+           "to_datasets", "write_store"]
