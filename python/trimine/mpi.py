@@ -188,6 +188,9 @@ def _evaluate_options(given):
         except TypeError:
             raise usage(f"{name} is {value!r}, which is not of its kind") from None
     metric = options.mine.metric = options.loss.metric = _enum("metric", given.get("metric") or "sql2")
+    for name in ("margin", "within"):
+        if not isinstance(given.get(name), (int, float, np.number, type(None))):
+            raise usage(f"{name} is {given[name]!r}, must be a number")
     margin, soft = given.get("margin"), options.loss.soft
     options.mine.margin = options.loss.margin = lib.trm_metric_default_margin(metric) if margin is None else margin
     if soft and margin is None:

@@ -1,6 +1,7 @@
 """What the tests of the Python package share. They need numpy and h5py; what else is missing is skipped, with the reason."""
 import importlib.util
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -15,6 +16,16 @@ os.environ["OMPI_MCA_ess_singleton_isolated"] = "1"  # one process without mpiru
 def lacks(*modules):
     """Why a test can't run; an empty text where it can."""
     return ", ".join(f"no {m}" for m in modules if importlib.util.find_spec(m) is None)
+
+
+def on_ranks(ranks, *words):
+    """Runs a Python script under mpirun; what it said."""
+    env = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), OMP_NUM_THREADS="1")
+    done = subprocess.run(["mpirun", "--bind-to", "none", "-n", str(ranks), sys.executable, "-m", "mpi4py", *words], env=env,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
+    if done.returncode:
+        raise AssertionError(f"{words} on {ranks} ranks: exit code {done.returncode}\n{done.stdout}")
+    return done.stdout
 
 
 class Case(unittest.TestCase):

@@ -1,0 +1,161 @@
+"""trimine in process: the same bits as the program, on the ranks of mpi4py."""
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+import support
+
+import numpy as np
+
+import trimine
+from trimine import _abi, _options
+
+LACKS = support.lacks("mpi4py") or ("" if os.environ.get("TRIMINE_LIBRARY") else "no libtrimine.so in this build")
+
+
+def check(ranks, name):
+    support.on_ranks(ranks, os.path.join(support.ROOT, "tests/python/on_ranks.py"), name)
+
+
+CASES = [{}, {"margin": 0.5}, {"soft": True}, {"soft": True, "margin": 0.25, "window": "none"}, {"swap": True, "window": "none"},
+         {"at_zero": "whole"}, {"positives": "hardest", "negatives": "hard"}, {"negatives": "topk:3", "negative_ranks": "2-6"},
+         {"negatives": "topk:3", "min_distance": 2.0, "max_distance": 9.0, "rank_order": "after", "negative_ranks": "1-4"},
+         {"negatives": "topk:3", "absolute_margin": 0.1}, {"negatives": "hard", "relative_margin": 0.1},
+         {"negatives": "hard", "not_near_positive": 1.0}, {"negatives": "topk:2", "shortlist": "st-mine", "metric": "cosine"},
+         {"negatives": "random:3", "seed": 5}, {"negatives": "hard", "lone": True}, {"negatives": "hard-all", "emit": True},
+         {"negatives": "violating", "emit": True, "max_triplets": 100000},
+         {"loss": "batch-hard"}, {"loss": "batch-hard", "lone": True}, {"loss": "batch-all"}, {"loss": "batch-all", "within": 0.5},
+         *({"metric": w, "window": "none"} for w in _options.WORDS["metric"]), *({"window": w} for w in _options.WORDS["window"]),
+         *({"pick": w, "window": "none", "seed": 3} for w in _options.WORDS["pick"]),
+         *({"fallback": w, "seed": 2} for w in _options.WORDS["fallback"]),
+         *({"reduction": w, "window": "none"} for w in _options.WORDS["reduction"])]
+
+
+class Layout(support.Case):
+    @unittest.skipUnless(os.environ.get("TRIMINE_MPICC"), "no libtrimine.so in this build")
+    def test_structs_are_the_headers(self):
+        """Offsets and sizes of all members, by the C compiler."""
+        lines, wanted = [], []
+
+        def members(c, struct, prefix="", base=0):
+            for name, kind in struct._fields_:
+                member = getattr(struct, name)
+                wanted.append(f"{c} {prefix}{name} {base + member.offset} {member.size}")
+                lines.append(f'printf("{c} {prefix}{name} %zu %zu\\n", offsetof({c}, {prefix}{name}), sizeof(((({c} *)0)->{prefix}{name})));')
+                if isinstance(kind, type) and issubclass(kind, ctypes.Structure) and kind not in _abi.NAMED.values():
+                    members(c, kind, f"{prefix}{name}.", base + member.offset)
+
+        for c, struct in _abi.NAMED.items():
+            wanted.append(f"{c} {ctypes.sizeof(struct)}")
+            lines.append(f'printf("{c} %zu\\n", sizeof({c}));')
+            members(c, struct)
+        with open("layout.c", "w", encoding="ascii") as f:
+            f.write("#include <trimine/trimine.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void)\n{\n" + "\n".join(lines) + "\n}\n")
+        build = os.path.dirname(os.environ["TRIMINE_LIBRARY"])
+        subprocess.run([os.environ["TRIMINE_MPICC"], f"-I{support.ROOT}/include", f"-I{build}/include", "layout.c", "-o", "layout"],
+                       check=True)
+        self.assertEqual(subprocess.run("./layout", stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines(), wanted)
+
+    def test_sources_are_the_headers(self):
+        with open(os.path.join(support.ROOT, "include/trimine/loss.h"), encoding="utf-8") as f:
+            names = re.findall(r"^\s+TRM_SOURCE_(\w+)", f.read(), re.M)
+        self.assertEqual([n.lower().replace("_", "-") for n in names], sorted(_abi.SOURCES, key=_abi.SOURCES.get))
+
+
+class Data(support.Case):
+    def data(self, cases=()):
+        """Rows, queries and pairs with what the program makes of them, for the ranks to compare with."""
+        x, y = self.rows(50)
+        y[-1] = 9  # alone in its class
+        q, z = self.rows(9, seed=4)
+        pairs = np.array([(i % 9, (5 * i) % 50) for i in range(15)])
+        saved = dict(x=x, y=y, q=q, z=z, pairs=pairs)
+        for i, case in enumerate(cases):
+            if case.get("loss", "mined") == "mined":
+                r = trimine.mine(x, labels=y, gradient=True, **case)
+                saved[f"triplets{i}"] = np.stack([r.anchor, r.positive, r.negative], axis=1)
+            else:
+                r = trimine.loss(x, labels=y, gradient=True, **case)
+            saved[f"gradient{i}"], saved[f"value{i}"] = r.gradient, r.value
+        for name, more in (("labels", {"labels": y, "query_labels": z}), ("pairs", {"pairs": pairs})):
+            r = trimine.mine(x, queries=q, negatives="topk:2", gradient=True, **more)
+            saved.update({f"{name}_store": r.gradient["store"], f"{name}_queries": r.gradient["queries"], f"{name}_value": r.value})
+        np.savez("rows.npz", **saved)
+        with open("cases.json", "w", encoding="ascii") as f:
+            json.dump(list(cases), f)
+
+
+@unittest.skipIf(LACKS, LACKS)
+class InProcess(Data):
+    def test_losses_are_the_programs(self):
+        self.data(CASES)
+        for ranks in (1, 2, 3):
+            check(ranks, "losses")
+
+    def test_queries(self):
+        self.data()
+        for ranks in (1, 3):
+            check(ranks, "queries")
+
+    def test_errors_are_those_of_all_ranks(self):
+        for ranks in (1, 2, 3):
+            check(ranks, "errors")
+
+    def test_jobs(self):
+        x, y = self.rows(40)
+        trimine.write_store("store.h5", x, y)
+        hashes = {"mine": trimine.mine("store.h5", negatives="topk:2"), "knn": trimine.knn("store.h5", k=3),
+                  "radius": trimine.radius("store.h5", radius=2.0, output=False), "eval": trimine.evaluate("store.h5")}
+        with open("job.json", "w", encoding="ascii") as f:
+            json.dump({name: r.result_hash for name, r in hashes.items()}, f)
+        for ranks in (1, 2):
+            check(ranks, "jobs")
+
+    def start(self, **environment):
+        """What a first Run says, on one process, where something is not as it has to be."""
+        script = "from trimine import mpi\ntry: mpi.Run()\nexcept mpi.TrimineError as e: print(e.code, e.kind, e)"
+        return subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True,
+                              env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python"), **environment)).stdout
+
+    def test_without_a_library(self):
+        said = self.start(TRIMINE_LIBRARY="/nowhere/libtrimine.so")
+        self.assertRegex(said, "69 environment .*can't be loaded.*TRIMINE_LIBRARY")
+
+    @unittest.skipUnless(os.environ.get("TRIMINE_MPICC"), "no libtrimine.so in this build")
+    def test_another_mpi(self):
+        """A library that is linked to another MPI than mpi4py is refused before anything of it is called."""
+        with open("mpi.c", "w", encoding="ascii") as f:
+            f.write("""#include <string.h>
+int MPI_Get_library_version(char *text, int *length) { strcpy(text, "Some other MPI 1.0"); *length = 18; return 0; }
+int MPI_Comm_dup(void *comm, void **made) { *made = comm; return 0; }""")
+        with open("trimine.c", "w", encoding="ascii") as f:
+            f.write("int MPI_Comm_dup(void *, void **); void *trm_run_create = (void *)MPI_Comm_dup;")
+        subprocess.run("cc -shared -fPIC -o libother.so mpi.c -Wl,-soname,libother.so && "
+                       "cc -shared -fPIC -o libtrimine.so trimine.c -L. -lother -Wl,-rpath,$PWD", shell=True, check=True)
+        self.assertRegex(self.start(TRIMINE_LIBRARY=os.path.abspath("libtrimine.so")),
+                         r"69 environment .*libtrimine.so' is linked to another MPI library \(Some other MPI 1.0\) than mpi4py \(Open MPI")
+
+    def test_kinds_of_handles(self):
+        """Open MPI's are pointers, MPICH's are ints."""
+        script = """
+import ctypes
+from trimine import mpi
+class Fake:
+    class Comm: pass
+    def __init__(self, kind, value): self.kind, self.value = kind, kind(value)
+    def _sizeof(self, _): return ctypes.sizeof(self.kind)
+    def _addressof(self, _): return ctypes.addressof(self.value)
+for kind, value in ((ctypes.c_void_p, 0x7f12345678), (ctypes.c_int, 0x44000000)):
+    mpi.MPI = Fake(kind, value)
+    handle = mpi._handle(None)
+    assert type(handle) is kind and handle.value == value, (handle, value)
+"""
+        subprocess.run([sys.executable, "-c", script], check=True, env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")))
+
+
+if __name__ == "__main__":
+    support.main()
