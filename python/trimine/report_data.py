@@ -1,0 +1,279 @@
+"""What the page is made of: results and stores, read in pieces.
+
+A result may be larger than memory, so it is gone through a few times, a piece at a time. Of a store only the labels are
+read as a whole, and the few rows that are shown.
+"""
+import json
+import os
+
+import h5py
+import numpy as np
+
+PIECE = 1 << 21  # triplets that are in memory at a time
+# The names by which the program finds a store's datasets.
+EMBEDDINGS = ("embeddings", "features", "X", "train", "emb", "vectors", "descriptors")
+LABELS = ("labels", "targets", "y", "classes")
+
+
+class ReportError(Exception):
+    """A reason why there is no page, with the exit code that says of what kind it is."""
+
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+
+
+def text_of(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def open_hdf5(path, what):
+    if not os.path.exists(path):
+        raise ReportError(66, f"{what} '{path}': no such file")
+    if not os.path.isfile(path):
+        raise ReportError(65, f"{what} '{path}': not a file")
+    try:
+        return h5py.File(path, "r")
+    except PermissionError:
+        raise ReportError(77, f"{what} '{path}': permission denied") from None
+    except OSError as e:
+        raise ReportError(65, f"{what} '{path}': not an HDF5 file that can be read ({text_of(e).splitlines()[0]})") from None
+
+
+def read_json(path, what):
+    try:
+        with open(path, encoding="utf-8") as f:
+            value = json.load(f)
+    except FileNotFoundError:
+        raise ReportError(66, f"{what} '{path}': no such file") from None
+    except PermissionError:
+        raise ReportError(77, f"{what} '{path}': permission denied") from None
+    except (OSError, ValueError, RecursionError) as e:
+        raise ReportError(65, f"{what} '{path}': not the JSON of trimine's --json ({e})") from None
+    if not isinstance(value, dict) or value.get("program") != "trimine":
+        raise ReportError(65, f"{what} '{path}': not the JSON of trimine's --json")
+    return value
+
+
+# ---- results ----
+
+
+class Result:
+    """A result file: what it says of itself, and its datasets."""
+
+    def __init__(self, path):
+        self.path = path
+        self.file = open_hdf5(path, "result")
+        attrs = {}
+        for name in self.file.attrs:
+            value = self.file.attrs[name]
+            attrs[name] = text_of(value) if isinstance(value, (bytes, str)) else value
+        self.attrs = attrs
+        self.format = str(attrs.get("format", ""))
+        if not self.format.startswith("trimine-"):
+            raise ReportError(65, f"result '{path}': not a result of trimine (it has no attribute 'format')")
+        if int(attrs.get("complete", 0)) != 1:
+            raise ReportError(65, f"result '{path}': not complete")
+        try:
+            self.options = json.loads(attrs.get("options", "{}"))
+        except ValueError:
+            self.options = None
+        if not isinstance(self.options, dict):
+            raise ReportError(65, f"result '{path}': attribute 'options' is not a JSON object")
+        self.rows = int(attrs.get("store_rows", 0))
+        self.dim = int(attrs.get("store_dim", 0))
+        self.anchor_rows = int(attrs.get("queries_rows", self.rows))
+        self.two_sets = "queries_rows" in attrs
+        self.metric = str(attrs.get("metric", ""))
+
+    def dataset(self, name, axes, group=None):
+        """A dataset of so many axes, of integers or floats; else the file is damaged."""
+        found = (group or self.file).get(name)
+        if not isinstance(found, h5py.Dataset) or found.ndim != axes or found.dtype.kind not in "iuf":
+            raise ReportError(65, f"result '{self.path}': no dataset '{name}' of {axes} axes")
+        return found
+
+
+class Piece:
+    """Some triplets, as columns of one length. lone: no positive, so no d_ap."""
+
+    def __init__(self, anchor, positive, negative, d_ap, d_an, fallback):
+        self.anchor, self.positive, self.negative = anchor, positive, negative
+        self.d_ap, self.d_an, self.fallback = d_ap, d_an, fallback
+        self.gap = d_an - d_ap
+
+
+class Triplets:
+    """The triplets of a result of mine, in either form."""
+
+    def __init__(self, result):
+        self.result = result
+        self.lists = result.format == "trimine-lists"
+        group = result.file.get("lists" if self.lists else "triplets")
+        if not isinstance(group, h5py.Group):
+            raise ReportError(65, f"result '{result.path}': no group of triplets")
+        wide = 2 if self.lists else 1
+        self.columns = {name: result.dataset(name, axes, group) for name, axes in
+                        (("anchor", 1), ("positive", 1), ("negative", wide), ("d_ap", 1), ("d_an", wide))}
+        self.kind = None if self.lists else result.dataset("kind", 1, group)
+        self.lines = self.columns["anchor"].shape[0]
+        self.width = self.columns["negative"].shape[1] if self.lists else 1
+        for name, column in self.columns.items():
+            if column.shape != ((self.lines, self.width) if self.lists and name in ("negative", "d_an") else (self.lines,)):
+                raise ReportError(65, f"result '{result.path}': dataset '{name}' is not as long as 'anchor'")
+
+    def pieces(self):
+        """All triplets, a piece at a time; row ids are checked."""
+        step = max(1, PIECE // max(1, self.width))
+        for first in range(0, self.lines, step):
+            part = slice(first, min(self.lines, first + step))
+            column = {name: data[part] for name, data in self.columns.items()}
+            if self.lists:
+                there = column["negative"] >= 0  # a line that came short ends with -1
+                for name in ("anchor", "positive", "d_ap"):
+                    column[name] = np.broadcast_to(column[name][:, None], there.shape)[there]
+                for name in ("negative", "d_an"):
+                    column[name] = column[name][there]
+            fallback = self.kind[part] != 0 if self.kind is not None else np.zeros(len(column["anchor"]), bool)
+            self.check(column)
+            yield Piece(fallback=fallback, **column)
+
+    def check(self, column):
+        for name, rows, least in (("anchor", self.result.anchor_rows, 0), ("positive", self.result.rows, -1),
+                                  ("negative", self.result.rows, 0)):
+            ids = column[name]
+            if len(ids) and not (least <= ids.min() and ids.max() < rows):
+                raise ReportError(65, f"result '{self.result.path}': dataset '{name}' has a row id outside the store's {rows} rows")
+        for name in ("d_ap", "d_an"):
+            if not np.isfinite(column[name]).all():
+                raise ReportError(65, f"result '{self.result.path}': dataset '{name}' has a distance that is not finite")
+
+
+# ---- stores ----
+
+
+class Labels:
+    """A code for each row, and a name for each code. Numbers are named as they are written."""
+
+    def __init__(self, codes, names):
+        self.codes, self.names = codes, names
+        self.sizes = np.bincount(codes, minlength=len(names))
+
+    @classmethod
+    def of(cls, values):
+        found, codes = np.unique(values, return_inverse=True)
+        return cls(codes.reshape(-1).astype(np.int32), [text_of(v) for v in found.tolist()])
+
+    def rename(self, names):
+        """names: of codes; left as they are where they are not as many."""
+        if len(names) == len(self.names):
+            self.names = [text_of(n) for n in names]
+
+
+def natural(path):
+    """shard-2 before shard-10, as the program sorts a folder's files."""
+    import re
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", os.path.basename(path)) if part]
+
+
+def files_of(paths, what):
+    files = []
+    for path in paths:
+        if os.path.isdir(path):
+            inside = sorted((os.path.join(path, name) for name in os.listdir(path)
+                             if name.endswith((".h5", ".hdf5")) and not name.startswith(".")), key=natural)
+            if not inside:
+                raise ReportError(66, f"{what} '{path}': no HDF5 files in this folder")
+            files += inside
+        else:
+            files.append(path)
+    return files
+
+
+def find_dataset(file, given, names, what, path):
+    """The dataset of that path, or the one that has a usual name; None where there is none."""
+    if given:
+        found = file.get(given)
+        if not isinstance(found, h5py.Dataset):
+            raise ReportError(65, f"{what} '{path}': no dataset '{given}'")
+        return found
+    there = [name for name in names if isinstance(file.get(name), h5py.Dataset)]
+    if len(there) > 1:
+        raise ReportError(65, f"{what} '{path}': {' and '.join(there)} could both be meant")
+    return file[there[0]] if there else None
+
+
+class Store:
+    """A store's files: labels, and rows where they are asked for."""
+
+    def __init__(self, paths, what, embeddings=None, labels=None):
+        self.what, self.path = what, paths[0]
+        self.parts, values = [], []
+        label_file = labels if labels and os.path.isfile(labels) else None
+        for path in files_of(paths, what):
+            if path.endswith(".npy"):
+                data, label = self.open_npy(path), None
+            else:
+                file = open_hdf5(path, what)
+                data = find_dataset(file, embeddings, EMBEDDINGS, what, path)
+                label = None if label_file else find_dataset(file, labels, LABELS, what, path)
+            if data is None:
+                raise ReportError(65, f"{what} '{path}': no dataset of embeddings (name it: --embeddings PATH)")
+            self.parts.append(data)
+            if label is not None:
+                values.append(self.label_values(label))
+        self.shapes = [tuple(n for n in part.shape if n != 1) for part in self.parts]
+        # A dimension of 1 counts for nothing, but a single row is one, and so is a single column.
+        self.counts = [part.shape[0] if len(part.shape) < 3 or part.shape[0] != 1 else part.shape[1] for part in self.parts]
+        self.rows = sum(self.counts)
+        self.dim = int(np.prod(self.parts[0].shape)) // max(1, self.counts[0])
+        if label_file:
+            values = [self.read_label_file(label_file)]
+        self.labels = None
+        if values and sum(len(v) for v in values) == self.rows:
+            self.labels = Labels.of(np.concatenate(values))
+        elif values:
+            raise ReportError(65, f"{what} '{self.path}': {sum(len(v) for v in values)} labels for {self.rows} rows")
+
+    def open_npy(self, path):
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise ReportError(66, f"{self.what} '{path}': no such file") from None
+        except (OSError, ValueError) as e:
+            raise ReportError(65, f"{self.what} '{path}': not a .npy file that can be read ({e})") from None
+
+    def label_values(self, dataset):
+        """One value a row: numbers, or names as text."""
+        enum = h5py.check_enum_dtype(dataset.dtype)
+        values = dataset[()].reshape(-1)
+        if enum:
+            names = {number: name for name, number in enum.items()}
+            return np.array([names.get(v, str(v)) for v in values.tolist()], dtype=object).astype(str)
+        if dataset.dtype.kind in "iub":
+            return values
+        if dataset.dtype.kind == "f":
+            return values.astype(np.int64)
+        return np.array([text_of(v) for v in values.tolist()])
+
+    def read_label_file(self, path):
+        """Labels beside the store: a .npy file, or text with one a line."""
+        if path.endswith(".npy"):
+            values = self.open_npy(path)
+            return np.asarray(values).reshape(-1)
+        with open(path, encoding="utf-8", errors="replace") as f:
+            lines = [line.rstrip("\r\n") for line in f]
+        try:
+            return np.array([int(line) for line in lines])
+        except ValueError:
+            return np.array(lines)
+
+    def row(self, number):
+        """One row's values, as float64."""
+        for part, count in zip(self.parts, self.counts):
+            if number < count:
+                if len(part.shape) >= 3 and part.shape[0] == 1:
+                    return np.asarray(part[0, number], np.float64).reshape(-1)
+                return np.asarray(part[number], np.float64).reshape(-1)
+            number -= count
+        raise IndexError(number)
