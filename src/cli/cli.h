@@ -40,6 +40,7 @@ typedef struct trm_cli {
     const char *man, *completion; /* of options: which page, for which shell; NULL: neither */
     int64_t sample;               /* of verify: anchors that are decided anew */
     int64_t shown;                /* of show: rows that are printed */
+    const char *page, *json_report, *images; /* of report; NULL: not given */
 } trm_cli;
 
 /* ---- commands ---- */
@@ -67,7 +68,7 @@ struct trm_command {
 };
 extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_eval,
     trm_command_radius, trm_command_verify, trm_command_plan, trm_command_bench, trm_command_synth,
-    trm_command_show, trm_command_info, trm_command_options;
+    trm_command_show, trm_command_info, trm_command_options, trm_command_report;
 extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
 /* By name, or NULL. */
 const trm_command *trm_command_find(const char *name);

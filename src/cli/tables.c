@@ -122,6 +122,26 @@ static const trm_option pages_rows[] = {
 };
 const trm_options trm_pages_table = TRM_OPTIONS("Pages", pages_rows);
 
+static const trm_option page_rows[] = {
+    {.name = "output",
+     .letter = 'o',
+     .value = "FILE",
+     .about = "write the page to FILE (HTML)",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, page)},
+    {.name = "json-report",
+     .value = "FILE",
+     .about = "what the job printed with --json: the page then has time, ranks and all counts",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, json_report)},
+    {.name = "images",
+     .value = "PATH",
+     .about = "pictures of the rows: a folder that the store's /paths lie in, or one array (.npy, IDX, HDF5)",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, images)},
+};
+const trm_options trm_page_table = TRM_OPTIONS("Page", page_rows);
+
 static const trm_taken job_own[] = {TRM_TAKE(trm_progress_table), TRM_TAKE(trm_report_table)};
 const trm_takes trm_job_takes = TRM_TAKES(job_own);
 
