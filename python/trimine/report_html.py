@@ -24,7 +24,8 @@ p{margin:6px 0}
 .warning{border-left:4px solid #d55e00;padding:2px 0 2px 10px;overflow-wrap:anywhere}
 pre{background:#f1f3f5;border:1px solid #d9dde2;border-radius:6px;padding:10px;margin:8px 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 code{font:.88em/1.5 ui-monospace,"Liberation Mono",Menlo,monospace}
-.wide{overflow-x:auto;max-width:100%}
+.wide{overflow-x:auto;max-width:100%;background:linear-gradient(90deg,#fff 30%,#fff0) 0 0/40px 100% no-repeat local,linear-gradient(270deg,#fff 30%,#fff0) 100% 0/40px 100% no-repeat local,linear-gradient(90deg,#0003,#0000) 0 0/12px 100% no-repeat scroll,linear-gradient(270deg,#0003,#0000) 100% 0/12px 100% no-repeat scroll}
+.wide table{white-space:nowrap}
 table{border-collapse:collapse;font-size:.92rem;margin:6px 0 0}
 th,td{padding:4px 10px;text-align:left;border-bottom:1px solid #e4e7ea;vertical-align:middle}
 th{font-weight:600;color:#333;border-bottom:2px solid #b9c0c7}
@@ -32,6 +33,8 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th button{font:inherit;color:inherit;background:none;border:0;padding:4px 0;cursor:pointer;text-align:inherit;text-decoration:underline dotted}
 th[aria-sort=ascending] button::after{content:" \\25b2"}
 th[aria-sort=descending] button::after{content:" \\25bc"}
+.side{display:flex;flex-wrap:wrap;gap:6px 36px;align-items:flex-start}
+.side>*{max-width:100%;min-width:0}
 .js{display:none}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(320px,100%),1fr));gap:14px}
 figure{margin:0}
@@ -55,11 +58,13 @@ svg.bar{display:block;width:100%;height:22px}
 hr{border:0;border-top:1px dashed #c3c9cf;margin:12px 0}
 table.grid th,table.grid td{padding:3px 6px;border:1px solid #fff;text-align:center;font-size:.82rem}
 table.grid th[scope=row]{text-align:right;white-space:nowrap}
-table.grid thead th span{writing-mode:vertical-rl;transform:rotate(180deg);white-space:nowrap;max-height:11em;overflow:hidden}
+table.grid th.upright span{writing-mode:vertical-rl;transform:rotate(180deg);white-space:nowrap;max-height:11em;overflow:hidden}
 td.self{background:repeating-linear-gradient(45deg,#e4e7ea 0 2px,#fff 2px 6px)}
 .thumb{display:block;width:84px;height:84px;object-fit:contain;image-rendering:pixelated;background:#000;border-radius:3px}
 td .thumb{width:56px;height:56px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(310px,100%),1fr));gap:12px;margin:8px 0 0}
+.hubs{display:grid;grid-template-columns:repeat(auto-fill,minmax(110px,1fr));gap:12px;margin:8px 0 0}
+.card.hub{border-top-color:#d55e00;break-inside:avoid}
 .example{border:1px solid #d9dde2;border-radius:6px;padding:8px;break-inside:avoid}
 .cards{display:flex;gap:8px}
 .card{flex:1 1 0;min-width:0;border-top:4px solid;padding-top:3px;font-size:.85rem;line-height:1.3;overflow-wrap:anywhere}
@@ -78,7 +83,8 @@ nav,.js{display:none!important}
 figure,.example,.step,tr{break-inside:avoid}
 h2,h3{break-after:avoid}
 .plots{grid-template-columns:1fr 1fr}
-.wide{overflow:visible}
+.wide{overflow:visible;background:none}
+.wide table{white-space:normal}
 table{font-size:8.5pt}
 th,td{padding:2px 5px}
 }

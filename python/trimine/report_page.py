@@ -6,7 +6,7 @@ from .report_svg import BLUE, GREEN, GREY, ORANGE, YELLOW, Plot, esc, number, sh
 CLASSES_SHOWN = 200
 PAIRS_SHOWN = 15
 HUBS_SHOWN = 12
-EXAMPLES_SHOWN = 8
+EXAMPLES_SHOWN = 9
 GRID_CLASSES = 20  # up to which the confusions are a table of classes by classes
 
 
@@ -28,7 +28,7 @@ def several(value, one, many):
 
 def table(heads, rows, sortable=False, name=None):
     """heads: (text, is it a number?); rows: cells that are HTML already, or (HTML, value to sort by)."""
-    out = [f'<div class="wide"><table{" class=sortable" if sortable else ""}{f" id={name}" if name else ""}><thead><tr>']
+    out = [f'<div class="wide" tabindex="0"><table{" class=sortable" if sortable else ""}{f" id={name}" if name else ""}><thead><tr>']
     out += [f'<th scope="col"{" class=n" if is_number else ""}>{esc(text)}</th>' for text, is_number in heads]
     out.append("</tr></thead><tbody>")
     for row in rows:
@@ -105,6 +105,11 @@ def margin_text(facts):
     return number(facts.margin)
 
 
+def class_name(name):
+    """In a sentence: a bare number would read as a count."""
+    return f"class {name}" if name.lstrip("-").isdigit() else f"“{name}”"
+
+
 def verdict(facts, funnel):
     """Sentences, the most important first."""
     if not facts.total:
@@ -134,7 +139,7 @@ def verdict(facts, funnel):
     if pairs:
         a, n, c = pairs[0]
         names = facts.labels.names
-        said.append(f"The classes most confused: {names[a]} with {names[n]} ({several(c, 'triplet', 'triplets')}).")
+        said.append(f"The classes most confused: {class_name(names[a])} with {class_name(names[n])} ({several(c, 'triplet', 'triplets')}).")
     hubs = hub_share(facts)
     if hubs is not None and hubs[0] > 0.1:
         said.append(f"One row in a hundred serves as the negative of {percent(hubs[0], 1.0)} of the triplets.")
@@ -314,8 +319,8 @@ def distances_section(facts):
     about = "" if facts.exact else " There are too many triplets to sort: the quantiles are good to about four digits of the range."
     margins = [[number(m), percent(facts.share_below(m), 1.0)] for m in margins_shown(facts)]
     body = (f'<div class="plots">{distances_plot(facts)}{gap_plot(facts)}{active_plot(facts)}</div>'
-            f'<h3>Quantiles</h3><p class="hint">“10 %”: a tenth of the triplets has less.{about}</p>{table(heads, rows, name="quantiles")}'
-            f'<h3>Active share over margins</h3>{table([("margin", True), ("active", True)], margins, name="margins")}')
+            f'<div class="side"><div><h3>Quantiles</h3><p class="hint">“10 %”: a tenth of the triplets has less.{about}</p>{table(heads, rows, name="quantiles")}</div>'
+            f'<div><h3>Active share over margins</h3>{table([("margin", True), ("active", True)], margins, name="margins")}</div></div>')
     return section("distances", "Distances", body)
 
 
@@ -367,14 +372,15 @@ def shade(share):
 
 def confusion_grid(facts, matrix):
     names, most = facts.labels.names, max(1, matrix.max())
-    out = ['<div class="wide"><table class="grid" id="grid"><thead><tr><th scope="col">anchor ↓ negative →</th>']
-    out += [f'<th scope="col"><span>{esc(name)}</span></th>' for name in names]
+    upright = "" if max(len(name) for name in names) <= 3 else ' class="upright"'
+    out = ['<div class="wide" tabindex="0"><table class="grid" id="grid"><thead><tr><td></td>']
+    out += [f'<th scope="col"{upright}><span>{esc(name)}</span></th>' for name in names]
     out.append("</tr></thead><tbody>")
     for a, name in enumerate(names):
         out.append(f'<tr><th scope="row">{esc(name)}</th>')
         for n in range(len(names)):
             c = int(matrix[a, n])
-            out.append("<td class=self></td>" if a == n and not c else f'<td style="{shade((c / most) ** 0.5)}">{short(c) if c else ""}</td>')
+            out.append("<td class=self></td>" if a == n and not c else f'<td style="{shade((c / most) ** 0.5)}">{(count(c) if c < 10000 else short(c)) if c else ""}</td>')
         out.append("</tr>")
     return "".join(out) + "</tbody></table></div>"
 
@@ -389,11 +395,12 @@ def confusion_section(facts):
     if len(names) <= GRID_CLASSES:
         out.append(confusion_grid(facts, counted.dense.reshape(len(names), len(names))))
     rows = [[esc(names[a]), esc(names[n]), (count(c), c), (percent(c, of_all), c)] for a, n, c in pairs]
-    out.append("<h3>The most frequent</h3>" + table([("anchor's class", False), ("negative's class", False), ("triplets", True), ("share", True)], rows, name="pairs"))
+    out.append("<div><h3>The most frequent</h3>" + table([("anchor's class", False), ("negative's class", False), ("triplets", True), ("share", True)], rows, name="pairs") + "</div>")
     if counted.dropped:
         out.append(f'<p class="hint">There are very many pairs of classes: a count may be up to {count(counted.dropped)} too low.</p>')
     what = "active triplets" if by_active else "triplets (none is active)"
-    return section("confused", "Which classes are confused", "".join(out), f"{what[0].upper()}{what[1:]} by the classes of their anchor and their negative. Darker is more.")
+    return section("confused", "Which classes are confused", f'<div class="side">{"".join(out)}</div>', f"{what[0].upper()}{what[1:]} by the class of their anchor and the class of their negative."
+                   + (" A line of the grid is an anchor's class, a column a negative's; darker is more." if len(names) <= GRID_CLASSES else ""))
 
 
 # ---- hubs ----
@@ -415,19 +422,18 @@ def hubs_section(facts, pictures):
     order = np.argpartition(chosen, -HUBS_SHOWN)[-HUBS_SHOWN:] if len(chosen) > HUBS_SHOWN else np.arange(len(chosen))
     order = order[np.lexsort((order, -chosen[order].astype(np.int64)))]
     order = [int(r) for r in order if chosen[r] > 0]
-    rows = []
+    cards = []
     for r in order:
-        cells = [pictures.cell("store", r)] if pictures else []
-        cells += [str(r)] + ([esc(facts.labels.names[facts.labels.codes[r]])] if facts.labels else [])
-        rows.append(cells + [count(chosen[r]), percent(int(chosen[r]), facts.total)])
-    heads = ([("", False)] if pictures else []) + [("row", True)] + ([("class", False)] if facts.labels else []) + [("chosen", True), ("of the triplets", True)]
+        name = f"<b>{esc(facts.labels.names[facts.labels.codes[r]])}</b>" if facts.labels else ""
+        cards.append(f'<div class="card hub">{pictures.cell("store", r)}{name}<span>row {r}</span>'
+                     f"<span>{count(chosen[r])} ({percent(int(chosen[r]), facts.total)})</span></div>")
     used = int(np.count_nonzero(chosen))
     said = [f"{several(used, 'row is', 'rows are')} a negative at least once: {percent(used, len(chosen))} of the store."]
     top = hub_share(facts)
     if top:
         said.append(f"The most chosen {count(top[1])} rows (1 %) serve {percent(top[0], 1.0)} of the triplets.")
-    return section("hubs", "Hubs", f"<p>{' '.join(said)}</p>" + table(heads, rows, name="hub-rows"),
-                   "The rows most often chosen as a negative. One that is near everything may be a wrong label, a bad picture, or a row of no class.")
+    return section("hubs", "Hubs", f"<p>{' '.join(said)}</p>" + f'<div class="hubs">{"".join(cards)}</div>',
+                   "The rows most often chosen as a negative, and how often. One that is near everything may be a wrong label, a bad picture, or a row of no class.")
 
 
 # ---- examples ----
@@ -444,7 +450,8 @@ def example(facts, pictures, row):
         what = f"row {r}" if r >= 0 else "none"
         cells.append(f'<div class="card" style="border-top-color:{colour}"><span class="role">{role}</span>{shown}<b>{name}</b><span>{what}</span></div>')
     ap = number(row["d_ap"]) if row["positive"] >= 0 else "–"
-    return (f'<div class="example"><div class="cards">{"".join(cells)}</div><div class="far">d(a,p) {ap} · d(a,n) {number(row["d_an"])}</div></div>')
+    more = f' · difference {number(row["d_an"] - row["d_ap"])}' if row["positive"] >= 0 else ""
+    return (f'<div class="example"><div class="cards">{"".join(cells)}</div><div class="far">d(a,p) {ap} · d(a,n) {number(row["d_an"])}{more}</div></div>')
 
 
 def examples_section(facts, pictures):

@@ -11,8 +11,8 @@ import struct
 import zlib
 
 BLUE, ORANGE, GREEN, YELLOW, GREY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#595959"
-WIDTH, HEIGHT = 360, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 16, 40
+WIDTH, HEIGHT = 360, 240
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 28, 40
 
 
 def esc(text):
@@ -64,6 +64,7 @@ class Plot:
             self.text(x, HEIGHT - BOTTOM + 16, number(value + 0.0), "middle")
         self.parts.append(f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>')
         self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_title, "middle")
+        self.text(4, 13, y_title)
 
     def x(self, value):
         return LEFT + (min(max(value, self.low), self.high) - self.low) / (self.high - self.low) * (WIDTH - LEFT - RIGHT)
