@@ -40,7 +40,7 @@ th[aria-sort=descending] button::after{content:" \\25bc"}
 figure{margin:0}
 figure svg{display:block;width:100%;height:auto;max-width:560px}
 figcaption{font-size:.9rem;color:#333}
-svg text{font:11.5px system-ui,"Liberation Sans",sans-serif;fill:#333}
+svg text{font:11.5px system-ui,"Liberation Sans",sans-serif;fill:#333;paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}
 svg .grid{stroke:#e2e5e8;fill:none}
 svg .axis{stroke:#666;fill:none}
 svg.bar{display:block;width:100%;height:22px}
@@ -70,6 +70,7 @@ td .thumb{width:56px;height:56px}
 .card{flex:1 1 0;min-width:0;border-top:4px solid;padding-top:3px;font-size:.85rem;line-height:1.3;overflow-wrap:anywhere}
 .card span,.card b{display:block}
 .role{color:#4a4a4a;font-size:.8rem}
+.one{white-space:nowrap}
 .far{font-size:.88rem;margin-top:6px;color:#333}
 footer{color:#4a4a4a;font-size:.85rem;padding:16px 0 0}
 @media (max-width:520px){main,header>div{padding-left:10px;padding-right:10px}section{padding:12px}.verdict{font-size:1.15rem}th,td{padding:4px 7px}.plots,.examples{gap:10px}}
@@ -80,7 +81,9 @@ header{background:#fff;color:#000;border-bottom:2px solid #000;padding:0 0 8px}
 section{border:0;border-top:1px solid #999;border-radius:0;padding:8px 0}
 nav,.js{display:none!important}
 *{-webkit-print-color-adjust:exact;print-color-adjust:exact}
-figure,.example,.step,tr{break-inside:avoid}
+figure,.example,.step,tr,.side table{break-inside:avoid}
+.thumb{width:56px;height:56px}
+.examples{grid-template-columns:1fr 1fr 1fr}
 h2,h3{break-after:avoid}
 .plots{grid-template-columns:1fr 1fr}
 .wide{overflow:visible;background:none}

@@ -78,7 +78,7 @@ def words_of(options, command="mine"):
         elif key == "ignore_label" and isinstance(value, list):
             words += [f"{name}={label}" for label in value]
         elif isinstance(value, list):
-            words += [name, ",".join(f"{v:.17g}" if isinstance(v, float) else str(v) for v in value)]
+            words += [name, ",".join(str(v) for v in value)]
         else:
             text = repr(value) if isinstance(value, float) else str(value)
             words += [f"{name}={text}"] if text.startswith("-") else [name, text]
@@ -124,7 +124,9 @@ def verdict(facts, funnel):
         pairs = funnel["pairs"]
         inside = pairs - missing - facts.fallback
         said.append(f"{percent(inside, pairs)} of the pairs of anchor and positive have a semihard negative within the margin {margin_text(facts)}: "
-                    f"{several(facts.total, 'triplet', 'triplets')}.")
+                    f"{several(facts.total - facts.fallback, 'triplet', 'triplets')}.")
+        if facts.fallback:
+            said.append(f"{several(facts.fallback, 'pair', 'pairs')} got another one by --fallback {facts.result.options.get('fallback')}.")
     elif windowed:
         said.append(f"{several(facts.total, 'triplet', 'triplets')}; all that were picked are within the margin {margin_text(facts)}, "
                     "because the window lets no others through.")
@@ -275,7 +277,7 @@ def gap_plot(facts):
         plot.hatch(low, min(facts.margin, high), "active")
     plot.steps(edges, counts.tolist(), GREEN, fill=0.35)
     if low < 0:
-        plot.upright(0.0, "equally far")
+        plot.upright(0.0, "equally far", below=1)
     if not facts.soft:
         plot.upright(facts.margin, f"margin {facts.margin:g}", ORANGE)
     caption = "How much farther the negative is than the positive." + ("" if facts.soft else " Hatched: below the margin, where a triplet is active.")
@@ -395,7 +397,7 @@ def confusion_section(facts):
     if len(names) <= GRID_CLASSES:
         out.append(confusion_grid(facts, counted.dense.reshape(len(names), len(names))))
     rows = [[esc(names[a]), esc(names[n]), (count(c), c), (percent(c, of_all), c)] for a, n, c in pairs]
-    out.append("<div><h3>The most frequent</h3>" + table([("anchor's class", False), ("negative's class", False), ("triplets", True), ("share", True)], rows, name="pairs") + "</div>")
+    out.append("<div><h3>The most frequent</h3>" + table([("anchor", False), ("negative", False), ("triplets", True), ("share", True)], rows, name="pairs") + "</div>")
     if counted.dropped:
         out.append(f'<p class="hint">There are very many pairs of classes: a count may be up to {count(counted.dropped)} too low.</p>')
     what = "active triplets" if by_active else "triplets (none is active)"
@@ -450,7 +452,7 @@ def example(facts, pictures, row):
         what = f"row {r}" if r >= 0 else "none"
         cells.append(f'<div class="card" style="border-top-color:{colour}"><span class="role">{role}</span>{shown}<b>{name}</b><span>{what}</span></div>')
     ap = number(row["d_ap"]) if row["positive"] >= 0 else "–"
-    more = f' · difference {number(row["d_an"] - row["d_ap"])}' if row["positive"] >= 0 else ""
+    more = f' · <span class="one">difference {number(row["d_an"] - row["d_ap"])}</span>' if row["positive"] >= 0 else ""
     return (f'<div class="example"><div class="cards">{"".join(cells)}</div><div class="far">d(a,p) {ap} · d(a,n) {number(row["d_an"])}{more}</div></div>')
 
 

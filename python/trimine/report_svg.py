@@ -100,14 +100,14 @@ class Plot:
                               f'<rect x="{x0:.1f}" y="{TOP}" width="{x1 - x0:.1f}" height="{HEIGHT - BOTTOM - TOP}" '
                               f'fill="url(#{name})" fill-opacity="0.55"/>')
 
-    def upright(self, at, text, colour=GREY):
-        """A line at x, labelled at its top."""
+    def upright(self, at, text, colour=GREY, below=0):
+        """A line at x, labelled at its top, or so many lines below."""
         if not self.low <= at <= self.high:
             return
         x = self.x(at)
         end = x > WIDTH * 0.62
         self.parts.append(f'<path d="M{x:.1f} {TOP - 4}V{HEIGHT - BOTTOM}" stroke="{colour}" stroke-width="1.6" stroke-dasharray="2 2"/>')
-        self.text(x + (-4 if end else 4), TOP + 4, text, "end" if end else "start")
+        self.text(x + (-4 if end else 4), TOP + 4 + 15 * below, text, "end" if end else "start")
 
     def svg(self):
         return "".join(self.parts) + "</svg>"
