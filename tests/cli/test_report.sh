@@ -267,16 +267,16 @@ mines window --positives nearest:2 --margin 0.7 --fallback hardest
 report window "$dir/store.h5" --json-report "$dir/window.json" --json
 expect "JSON says where the page is" test "$(value "$dir/stdout" output) $(value "$dir/stdout" bytes)" = "$dir/window.html $(stat -c %s "$dir/window.html")"
 judged window
-mines skipped --positives easiest --negatives topk:3 --min-distance 20 --max-distance 125 --margin 2.5
+mines skipped --positives easiest --negatives topk:3 --min-distance 140 --max-distance 146 --margin 2.5
 report skipped "$dir/store.h5" --json-report "$dir/skipped.json"
 judged skipped
-mines lists --positives easiest --negatives topk:3 --min-distance 20 --max-distance 125 --margin 2.5 --form lists
+mines lists --positives easiest --negatives topk:3 --min-distance 140 --max-distance 146 --margin 2.5 --form lists
 report lists "$dir/store.h5" --json-report "$dir/lists.json"
 judged lists
 expect "lists and triplets say the same" page same "$dir" lists skipped
-mines queries --queries "$dir/queries.h5" --positives easiest --negatives hard --margin 2
-report queries "$dir/store.h5" --queries "$dir/queries.h5" --json-report "$dir/queries.json"
-judged queries store.h5 queries.h5
+mines asked --queries "$dir/queries.h5" --positives hardest --negatives hard --margin 2
+report asked "$dir/store.h5" --queries "$dir/queries.h5" --json-report "$dir/asked.json"
+judged asked store.h5 queries.h5
 
 # ---- what is not given, and what stays the same ----
 
