@@ -27,6 +27,15 @@ def text_of(value):
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+LONGEST = 60  # characters of a name that are shown
+
+
+def visible(name):
+    """A name as the page shows it: what can't be seen, or turns the writing round, as its code; long ones cut."""
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
+    return text if len(text) <= LONGEST else text[:LONGEST - 1] + "…"
+
+
 def open_hdf5(path, what):
     if not os.path.exists(path):
         raise ReportError(66, f"{what} '{path}': no such file")
@@ -157,17 +166,13 @@ class Labels:
 
     def __init__(self, codes, names):
         self.codes, self.names = codes, names
+        self.shown = [visible(name) for name in names]
         self.sizes = np.bincount(codes, minlength=len(names))
 
     @classmethod
     def of(cls, values):
         found, codes = np.unique(values, return_inverse=True)
         return cls(codes.reshape(-1).astype(np.int32), [text_of(v) for v in found.tolist()])
-
-    def rename(self, names):
-        """names: of codes; left as they are where they are not as many."""
-        if len(names) == len(self.names):
-            self.names = [text_of(n) for n in names]
 
 
 def natural(path):

@@ -8,8 +8,8 @@ FINE = 1 << 16       # of one that quantiles are read from where there are too m
 SORTED = 1 << 24     # triplets up to which quantiles are exact
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 KEPT = 4096          # candidates for the triplets that are shown
-PAIRS_KEPT = 1 << 22 # class pairs that are counted at a time, where there are many classes
-DENSE = 1 << 22      # class pairs up to which all are counted
+PAIRS_KEPT = 1 << 24 # different pairs of classes that are kept, where there are many
+DENSE = 1 << 22      # pairs of classes up to which all have a counter
 
 
 class Series:
@@ -42,10 +42,18 @@ class Series:
     def find_quantiles(self):
         if self.kept is not None:
             self.kept = self.kept[:self.count]
-            self.quantiles = [float(q) for q in np.quantile(self.kept, QUANTILES)]
+            self.kept.sort()
+            self.quantiles = [self.quantile(q) for q in QUANTILES]
         else:
             share = np.cumsum(self.fine) / self.count
             self.quantiles = [float(self.centres[min(np.searchsorted(share, q), FINE - 1)]) for q in QUANTILES]
+
+    def quantile(self, share):
+        """Of sorted values; linear between two, as numpy has it."""
+        at = (self.count - 1) * share
+        low = int(at)
+        high = min(low + 1, self.count - 1)
+        return float(self.kept[low] + (self.kept[high] - self.kept[low]) * (at - low))
 
     @property
     def mean(self):
@@ -60,44 +68,72 @@ class Series:
     def histogram(self, edges):
         """Counts between equal edges; the last bin has its end, too."""
         if self.kept is not None:
-            return np.histogram(self.kept, len(edges) - 1, (edges[0], edges[-1]))[0]
+            places = np.searchsorted(self.kept, edges)
+            places[-1] = np.searchsorted(self.kept, edges[-1], "right")
+            return np.diff(places)
         return np.histogram(self.centres, edges, weights=self.fine)[0].astype(np.int64)
 
     def below(self, value):
         if self.kept is not None:
-            return int(np.count_nonzero(self.kept < value))
+            return int(np.searchsorted(self.kept, value))
         return int(self.fine[self.centres < value].sum())
 
 
 class ClassPairs:
-    """How often the anchors of one class got a negative of another."""
+    """How often the anchors of one class got a negative of another: in all triplets, and in active ones. Of many classes
+    the keys of pairs are kept and sorted now and then; where there are too many different ones, the rarest go."""
 
     def __init__(self, classes):
-        self.classes = classes
-        self.dense = np.zeros(classes * classes, np.int64) if classes * classes <= DENSE else None
-        self.keys, self.counts, self.dropped = np.empty(0, np.int64), np.empty(0, np.int64), 0
+        self.classes, self.dropped = classes, 0
+        self.dense = np.zeros((2, classes * classes), np.int32) if classes * classes <= DENSE else None
+        self.waiting, self.waits = [], 0
+        self.keys, self.counts = np.empty(0, np.int64), np.empty((2, 0), np.int64)
 
-    def see(self, anchor, negative):
+    def see(self, anchor, negative, active):
         keys = anchor.astype(np.int64) * self.classes + negative
         if self.dense is not None:
-            self.dense += np.bincount(keys, minlength=len(self.dense))
+            for counts, some in zip(self.dense, (keys, keys[active])):
+                counts += np.bincount(some, minlength=len(counts)).astype(np.int32)
             return
-        keys, counts = np.unique(keys, return_counts=True)
-        keys, at = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
-        counts = np.bincount(at, np.concatenate([self.counts, counts]).astype(float)).astype(np.int64)
-        if len(keys) > PAIRS_KEPT:  # the rarest go: what is left are lower bounds
-            kept = np.sort(np.argpartition(counts, -PAIRS_KEPT // 2)[-PAIRS_KEPT // 2:])
-            self.dropped = max(self.dropped, int(counts.sum() - counts[kept].sum()))
-            keys, counts = keys[kept], counts[kept]
+        self.waiting.append(keys * 2 + active)
+        self.waits += len(keys)
+        if self.waits >= SORTED:
+            self.settle()
+
+    def settle(self):
+        """What waits is counted."""
+        if not self.waits:
+            return
+        marked = np.sort(np.concatenate(self.waiting))
+        self.waiting, self.waits = [], 0
+        keys = marked >> 1
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        counts = np.stack([np.diff(np.append(starts, len(keys))), np.add.reduceat(marked & 1, starts)])
+        keys = keys[starts]
+        if len(self.keys):
+            keys, at = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
+            both = np.concatenate([self.counts, counts], axis=1)
+            counts = np.stack([np.bincount(at, c.astype(float), len(keys)).astype(np.int64) for c in both])
+        if len(keys) > PAIRS_KEPT:
+            kept = np.sort(np.argpartition(counts[0], -PAIRS_KEPT // 2)[-PAIRS_KEPT // 2:])
+            self.dropped += int(counts[0].max(initial=0, where=np.isin(np.arange(len(keys)), kept, invert=True)))
+            keys, counts = keys[kept], counts[:, kept]
         self.keys, self.counts = keys, counts
 
-    def most(self, number):
-        """(anchor's class, negative's class, count), most first."""
-        counts = self.dense if self.dense is not None else self.counts
+    def most(self, number, active):
+        """(anchor's class, negative's class, count), most first, ties to the lower classes."""
+        self.settle()
+        counts = (self.counts if self.dense is None else self.dense)[int(active)]
         there = np.flatnonzero(counts)
-        order = there[np.lexsort((there, -counts[there]))][:number]
+        if len(there) > 4 * number:  # most of them come nowhere near
+            least = np.partition(counts[there], len(there) - number)[len(there) - number]
+            there = there[counts[there] >= least]
+        order = there[np.lexsort((there, -counts[there].astype(np.int64)))][:number]
         keys = order if self.dense is not None else self.keys[order]
         return [(int(k) // self.classes, int(k) % self.classes, int(c)) for k, c in zip(keys, counts[order])]
+
+    def grid(self, active):
+        return self.dense[int(active)].reshape(self.classes, self.classes)
 
 
 class Smallest:
@@ -132,16 +168,12 @@ class Smallest:
         return shown
 
 
-def label_fault(labels, of_anchor, piece, by_pairs):
+def label_fault(anchor, positive, negative, by_pairs):
     """The first triplet that can't be of these labels, or None: then the store is another one."""
-    negative = labels.codes[piece.negative]
-    anchor = of_anchor.codes[piece.anchor]
-    wrong = np.zeros(len(anchor), bool) if by_pairs else anchor == negative
-    there = piece.positive >= 0
-    if not by_pairs:
-        wrong[there] |= anchor[there] != labels.codes[piece.positive[there]]
-    at = np.flatnonzero(wrong)
-    return int(at[0]) if len(at) else None
+    if by_pairs:
+        return None
+    wrong = np.flatnonzero((anchor == negative) | ((positive >= 0) & (anchor != positive)))
+    return int(wrong[0]) if len(wrong) else None
 
 
 class Facts:
@@ -165,7 +197,6 @@ class Facts:
         self.classes = len(labels.names) if labels else 0
         self.by_class = {name: np.zeros(len(anchor_labels.names)) for name in ("triplets", "active", "d_ap", "d_an", "gap")} if labels else None
         self.confused = ClassPairs(self.classes) if labels else None
-        self.confused_active = ClassPairs(self.classes) if labels else None
         self.first_walk()
         if self.total > self.lone:
             self.finish()
@@ -207,20 +238,20 @@ class Facts:
             self.chosen[rows] += counts.astype(np.int32)
 
     def see_labels(self, piece, active):
-        fault = label_fault(self.labels, self.anchor_labels, piece, "pairs" in self.result.options)
+        codes = self.labels.codes
+        anchor, negative = self.anchor_labels.codes[piece.anchor], codes[piece.negative]
+        positive = np.where(piece.positive >= 0, codes[piece.positive], -1)
+        fault = label_fault(anchor, positive, negative, "pairs" in self.result.options)
         if fault is not None:
             raise ReportError(65, f"the store's labels are not those of result '{self.result.path}': the triplet ({piece.anchor[fault]}, "
                                   f"{piece.positive[fault]}, {piece.negative[fault]}) can't be of them")
-        anchor = self.anchor_labels.codes[piece.anchor]
         number = len(self.anchor_labels.names)
         add = self.by_class
         add["triplets"] += np.bincount(anchor, minlength=number)
         add["active"] += np.bincount(anchor[active], minlength=number)
         for name in ("d_ap", "d_an", "gap"):
             add[name] += np.bincount(anchor, getattr(piece, name), minlength=number)
-        negative = self.labels.codes[piece.negative]
-        self.confused.see(anchor, negative)
-        self.confused_active.see(anchor[active], negative[active])
+        self.confused.see(anchor, negative, active)
 
     # ---- distributions: of all values where they fit memory, else of a fine histogram ----
 

@@ -140,7 +140,7 @@ def verdict(facts, funnel):
     pairs = class_pairs(facts)[0] if facts.labels else []
     if pairs:
         a, n, c = pairs[0]
-        names = facts.labels.names
+        names = facts.labels.shown
         said.append(f"The classes most confused: {class_name(names[a])} with {class_name(names[n])} ({several(c, 'triplet', 'triplets')}).")
     hubs = hub_share(facts)
     if hubs is not None and hubs[0] > 0.1:
@@ -331,16 +331,14 @@ def distances_section(facts):
 
 def class_pairs(facts, most=PAIRS_SHOWN):
     """The pairs of classes with the most active triplets, or where none is active, with the most; and which of the two."""
-    active = facts.confused_active.most(most)
-    return (active, True) if active else (facts.confused.most(most), False)
+    by_active = facts.active > 0
+    return facts.confused.most(most, by_active), by_active
 
 
 def worst_partner(facts):
     """For each anchor's class, the class that most of its (active) negatives have. Of many classes, of the frequent pairs."""
-    _, by_active = class_pairs(facts, 1)
-    pairs = (facts.confused_active if by_active else facts.confused).most(20000)
     worst = {}
-    for a, n, c in pairs:
+    for a, n, c in facts.confused.most(20000, facts.active > 0):
         worst.setdefault(a, (n, c))
     return worst
 
@@ -348,14 +346,14 @@ def worst_partner(facts):
 def classes_section(facts):
     if not facts.labels:
         return section("classes", "Classes", '<p class="hint">Give the store, and this page tells of its classes: <code>trimine report RESULT STORE</code>.</p>')
-    names, add = facts.anchor_labels.names, facts.by_class
+    names, add = facts.anchor_labels.shown, facts.by_class
     there = np.flatnonzero(facts.anchor_labels.sizes)
     order = there[np.lexsort((there, -add["triplets"][there], -add["active"][there]))]
     worst, rows = worst_partner(facts), []
     for c in order[:CLASSES_SHOWN].tolist():
         t = int(add["triplets"][c])
         means = [add[name][c] / t if t else None for name in ("d_ap", "d_an", "gap")]
-        partner = facts.labels.names[worst[c][0]] if c in worst else "–"
+        partner = facts.labels.shown[worst[c][0]] if c in worst else "–"
         active = int(add["active"][c])
         rows.append([(esc(names[c]), names[c]), (count(facts.anchor_labels.sizes[c]), int(facts.anchor_labels.sizes[c])), (count(t), t), (count(active), active),
                      (percent(active, t), active / t if t else -1), *((number(m), "" if m is None else repr(float(m))) for m in means), (esc(partner), partner)])
@@ -373,7 +371,7 @@ def shade(share):
 
 
 def confusion_grid(facts, matrix):
-    names, most = facts.labels.names, max(1, matrix.max())
+    names, most = facts.labels.shown, max(1, matrix.max())
     upright = "" if max(len(name) for name in names) <= 3 else ' class="upright"'
     out = ['<div class="wide" tabindex="0"><table class="grid" id="grid"><thead><tr><td></td>']
     out += [f'<th scope="col"{upright}><span>{esc(name)}</span></th>' for name in names]
@@ -391,15 +389,14 @@ def confusion_section(facts):
     if not facts.labels or not facts.total:
         return ""
     pairs, by_active = class_pairs(facts)
-    counted = facts.confused_active if by_active else facts.confused
     of_all = facts.active if by_active else facts.total
-    names, out = facts.labels.names, []
+    names, out = facts.labels.shown, []
     if len(names) <= GRID_CLASSES:
-        out.append(confusion_grid(facts, counted.dense.reshape(len(names), len(names))))
+        out.append(confusion_grid(facts, facts.confused.grid(by_active)))
     rows = [[esc(names[a]), esc(names[n]), (count(c), c), (percent(c, of_all), c)] for a, n, c in pairs]
     out.append("<div><h3>The most frequent</h3>" + table([("anchor", False), ("negative", False), ("triplets", True), ("share", True)], rows, name="pairs") + "</div>")
-    if counted.dropped:
-        out.append(f'<p class="hint">There are very many pairs of classes: a count may be up to {count(counted.dropped)} too low.</p>')
+    if facts.confused.dropped:
+        out.append(f'<p class="hint">There are very many pairs of classes: a count may be up to {count(facts.confused.dropped)} too low.</p>')
     what = "active triplets" if by_active else "triplets (none is active)"
     return section("confused", "Which classes are confused", f'<div class="side">{"".join(out)}</div>', f"{what[0].upper()}{what[1:]} by the class of their anchor and the class of their negative."
                    + (" A line of the grid is an anchor's class, a column a negative's; darker is more." if len(names) <= GRID_CLASSES else ""))
@@ -426,7 +423,7 @@ def hubs_section(facts, pictures):
     order = [int(r) for r in order if chosen[r] > 0]
     cards = []
     for r in order:
-        name = f"<b>{esc(facts.labels.names[facts.labels.codes[r]])}</b>" if facts.labels else ""
+        name = f"<b>{esc(facts.labels.shown[facts.labels.codes[r]])}</b>" if facts.labels else ""
         cards.append(f'<div class="card hub">{pictures.cell("store", r)}{name}<span>row {r}</span>'
                      f"<span>{count(chosen[r])} ({percent(int(chosen[r]), facts.total)})</span></div>")
     used = int(np.count_nonzero(chosen))
@@ -447,7 +444,7 @@ def example(facts, pictures, row):
     for role, key, colour in (("anchor", "anchor", GREY), ("positive", "positive", BLUE), ("negative", "negative", ORANGE)):
         r = row[key]
         own = facts.anchor_labels if role == "anchor" else labels
-        name = esc(own.names[own.codes[r]]) if own and r >= 0 else ""
+        name = esc(own.shown[own.codes[r]]) if own and r >= 0 else ""
         shown = pictures.cell("anchor" if role == "anchor" else "store", r) if pictures and r >= 0 else ""
         what = f"row {r}" if r >= 0 else "none"
         cells.append(f'<div class="card" style="border-top-color:{colour}"><span class="role">{role}</span>{shown}<b>{name}</b><span>{what}</span></div>')
