@@ -132,6 +132,16 @@ class ClassPairs:
         keys = order if self.dense is not None else self.keys[order]
         return [(int(k) // self.classes, int(k) % self.classes, int(c)) for k, c in zip(keys, counts[order])]
 
+    def worst(self, anchor, active):
+        """The class that most of the negatives of one class have, ties to the lower; None: there are none."""
+        self.settle()
+        if self.dense is not None:
+            counts = self.grid(active)[anchor]
+            return int(counts.argmax()) if counts.any() else None
+        first, end = np.searchsorted(self.keys, [anchor * self.classes, (anchor + 1) * self.classes])
+        counts = self.counts[int(active)][first:end]
+        return int(self.keys[first + counts.argmax()]) % self.classes if counts.any() else None
+
     def grid(self, active):
         return self.dense[int(active)].reshape(self.classes, self.classes)
 

@@ -335,25 +335,18 @@ def class_pairs(facts, most=PAIRS_SHOWN):
     return facts.confused.most(most, by_active), by_active
 
 
-def worst_partner(facts):
-    """For each anchor's class, the class that most of its (active) negatives have. Of many classes, of the frequent pairs."""
-    worst = {}
-    for a, n, c in facts.confused.most(20000, facts.active > 0):
-        worst.setdefault(a, (n, c))
-    return worst
-
-
 def classes_section(facts):
     if not facts.labels:
         return section("classes", "Classes", '<p class="hint">Give the store, and this page tells of its classes: <code>trimine report RESULT STORE</code>.</p>')
     names, add = facts.anchor_labels.shown, facts.by_class
     there = np.flatnonzero(facts.anchor_labels.sizes)
     order = there[np.lexsort((there, -add["triplets"][there], -add["active"][there]))]
-    worst, rows = worst_partner(facts), []
+    rows = []
     for c in order[:CLASSES_SHOWN].tolist():
         t = int(add["triplets"][c])
         means = [add[name][c] / t if t else None for name in ("d_ap", "d_an", "gap")]
-        partner = facts.labels.shown[worst[c][0]] if c in worst else "–"
+        worst = facts.confused.worst(c, facts.active > 0)
+        partner = facts.labels.shown[worst] if worst is not None else "–"
         active = int(add["active"][c])
         rows.append([(esc(names[c]), names[c]), (count(facts.anchor_labels.sizes[c]), int(facts.anchor_labels.sizes[c])), (count(t), t), (count(active), active),
                      (percent(active, t), active / t if t else -1), *((number(m), "" if m is None else repr(float(m))) for m in means), (esc(partner), partner)])
