@@ -2,7 +2,8 @@
 
 A block of commands (```sh) or of Python (```python) is run if the line before it is <!-- tested -->. One that is not says
 why not: <!-- not tested: REASON -->. Commands in a table are run where the line before it is <!-- tested -->: those that are
-alone in the last column. A ```text block after <!-- prints --> has lines that the block before it prints. Python that
+alone in the last column. A ```text block after <!-- prints --> has lines that the block before it prints, one after
+<!-- layout of FILE --> a line for each dataset of an HDF5 file: name, type, shape. Python that
 begins with "# needs PACKAGE..." is run where these are there. All of a page runs in one
 folder, in the order of the page, after tests/cli/pages/PAGE.sh where that is there. The first fault ends it."""
 
@@ -17,7 +18,7 @@ import unicodedata
 TESTED_ELSEWHERE = {"NEIGHBOURS.md", "NEAR_DUPLICATES.md", "FILES.md", "EXPORT.md", "PLAN.md", "PYTHON.md", "REPORT.md",
                     "PACKAGES.md"}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
-COMMENT = re.compile(r"<!-- (tested|prints|not tested: [^>]*) -->\n\Z")
+COMMENT = re.compile(r"<!-- (tested|prints|layout of \S+|not tested: [^>]*) -->\n\Z")
 
 
 def anchor(heading):
@@ -79,14 +80,14 @@ def before(text, start):
 
 
 def parts(path):
-    """(line, kind, text) of all that is to be run, in order; kind: sh, python, prints, unmarked."""
+    """(line, kind, text) of all that is to be run, in order; kind: sh, python, prints, layout of FILE, unmarked."""
     with open(path) as f:
         text = f.read()
     found = []
     for match in FENCE.finditer(text):
         kind, mark = match.group(1), before(text, match.start())
-        if mark == "prints":
-            found.append((match.start(), "prints", match.group(2)))
+        if mark == "prints" or mark.startswith("layout"):
+            found.append((match.start(), mark, match.group(2)))
         elif kind in ("sh", "python") and mark == "tested":
             found.append((match.start(), kind, match.group(2)))
         elif kind in ("sh", "python") and not mark.startswith("not tested"):
@@ -101,6 +102,27 @@ def parts(path):
 def needed(block):
     match = re.match("# needs (.*)", block)
     return match.group(1).split() if match else []
+
+
+def layout(name):
+    """{dataset: (type, dimensions)} of a file."""
+    import h5py
+
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[f"/{name}"] = ("string" if h5py.check_string_dtype(item.dtype) else str(item.dtype), item.ndim)
+
+    with h5py.File(name) as f:
+        f.visititems(visit)
+    return found
+
+
+def told_layout(block):
+    """The same, of a page."""
+    lines = (re.match(r"(\S+) +(\S+) +\(([^)]*)\)", line).groups() for line in block.splitlines())
+    return {name: (kind, len(shape.split(","))) for name, kind, shape in lines}
 
 
 def set_up(path, root):
@@ -121,6 +143,10 @@ def run(path, root):
             lost = [told for told in block.splitlines() if told not in (printed or "").splitlines()]
             if lost:
                 return [f"{line}: '{lost[0]}' is not printed, but:\n{printed}"]
+        elif kind.startswith("layout"):
+            told, found = told_layout(block), layout(kind.split()[-1])
+            if told != found:
+                return [f"{line}: differs in {dict(told.items() ^ found.items())} from {found}"]
         elif kind == "sh" or all(map(importlib.util.find_spec, needed(block))):
             words = ["bash", "-euc", block] if kind == "sh" else ["/usr/bin/python3", "-c", block]
             done = subprocess.run(["timeout", "-k", "5", "900", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
