@@ -328,8 +328,10 @@ static trm_status run_pilot(trm_job *job, trm_error *err)
         p->at_90 = quantile(gap, found, 0.9);
         p->reaches = isfinite(wanted);
         p->margin = p->reaches && wanted > 0.0 ? nextafter(wanted, INFINITY) : 0.0; /* below it, strictly */
-        for (int64_t i = 0; i < found; i++)
-            p->active += gap[i] < p->margin ? 1.0 / (double)p->pairs : 0.0;
+        int64_t active = 0;
+        while (active < found && gap[active] < p->margin)
+            active++;
+        p->active = (double)active / (double)p->pairs;
     }
     p->without = p->pairs - found;
     trm_free(gap);
@@ -341,7 +343,7 @@ static trm_status run_pilot(trm_job *job, trm_error *err)
 /* What rank 0 tells a plan job: all that was told, but for what a plan has no use for. */
 static trm_status tell_plan(const trm_job *job, trm_job *plan, trm_error *err)
 {
-    char ranks[32], threads[32];
+    char ranks[32], threads[32], limit[32];
     trm_status status = TRM_OK;
     for (int i = 0; i < job->settings.inputs && status == TRM_OK; i++)
         status = trm_job_add_input(plan, job->settings.input[i], err);
@@ -352,8 +354,11 @@ static trm_status tell_plan(const trm_job *job, trm_job *plan, trm_error *err)
     snprintf(threads, sizeof threads, "%d", trm_run_threads(job->run));
     if (status == TRM_OK)
         status = trm_job_set(plan, "ranks-list", ranks, err);
-    if (status == TRM_OK) /* the ranks share the host's cores */
+    snprintf(limit, sizeof limit, "%" PRId64 "B", trm_run_mem_per_rank(job->run));
+    if (status == TRM_OK) /* ranks share their host's cores, and its memory */
         status = trm_job_set(plan, "threads", threads, err);
+    if (status == TRM_OK)
+        status = trm_job_set(plan, "mem-per-rank", limit, err);
     return status;
 }
 

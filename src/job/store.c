@@ -540,6 +540,8 @@ static trm_status load_rows(trm_job *job, trm_error *err)
 /* Collective. */
 static int64_t survey_bytes(const trm_job *job, int64_t triplets)
 {
+    if (job->base.rows->all_here) /* of a rank that has most: about as many of each */
+        triplets *= job->ranks;
     int64_t bytes =
         trm_survey_bytes(&job->settings.survey, job->run, job->base.rows,
                          job->options.source != TRM_SOURCE_GIVEN, trm_sum_int64(job->comm, triplets));

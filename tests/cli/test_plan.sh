@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# trimine plan and mine --dry-run: the memory that they tell is the job's own plan, for any number of ranks, and holds; the
+# table is sane; what is refused. Nothing is asserted of how long anything takes.
+source "$(dirname "$0")/lib.sh"
+cd "$dir" || exit 2
+export OMP_NUM_THREADS=1
+
+expect "synth" on 1 synth store.h5 --rows 3000 --dim 24 --classes 40 --seed 3 --quiet
+expect "synth, larger" on 1 synth large.h5 --rows 60000 --dim 96 --classes 3000 --seed 4 --quiet
+
+# As the job itself plans: options, ranks.
+jobs=("2 --positives easiest" "3 --positives all" "3 --positives all -o x.h5" "2 --negatives topk:3 --positives nearest:2 --replicate 2"
+    "3 --mem-per-rank 4500K --positives all --window none" "2 --gradient --positives easiest" "2 --metric cosine --normalize --negatives hard"
+    "3 --positives all -o x.h5 --mem-per-rank 6M" "1 --negatives violating" "2 --histogram 20 --ignore-label 3")
+for job in "${jobs[@]}"; do
+    read -r ranks options <<<"$job"
+    rm -f x.h5
+    # shellcheck disable=SC2086
+    on "$ranks" mine store.h5 $options --json --quiet >job.json 2>job.err
+    # shellcheck disable=SC2086
+    quickly plan store.h5 $options --ranks-list "$ranks" --gflops 10 --json --quiet
+    mv stdout plan.json
+    cat >same.py <<'PY'
+import json
+job, plan = (json.load(open(name)) for name in ("job.json", "plan.json"))
+line = plan["plan"][0]
+run = job["run"]
+assert line["fits"] and (line["ranks"], line["replicate"], line["panels"], line["memory_bytes"]) == (
+    run["ranks"], run["replicate"], run["panels"], run["plan_bytes"]), (line, run)
+PY
+    expect "plan $job: as the job has planned" "$python" same.py
+done
+quickly plan store.h5 --positives all --mem-per-rank 10K --ranks-list 1,2 --gflops 10 --json --quiet
+expect "what does not fit is a line of the table" "$python" -c 'import json
+for line in json.load(open("stdout"))["plan"]:
+    assert not line["fits"] and line["memory_bytes"] > 10000 and "total_s" not in line, line'
+
+# What a rank really holds.
+for ranks in 1 2; do
+    quickly plan large.h5 --positives easiest --ranks-list $ranks --gflops 10 --json --quiet
+    cp stdout plan.json
+    on $ranks mine large.h5 --positives easiest --json --quiet >job.json
+    expect "a rank of $ranks holds what is planned" "$python" -c 'import json
+run, line = json.load(open("job.json"))["run"], json.load(open("plan.json"))["plan"][0]
+held = run["peak_rss_bytes"] - run["baseline_rss_bytes"]
+assert held < 1.1 * line["memory_bytes"] + (8 << 20) and held > 0.6 * line["memory_bytes"], (held, line)'
+done
+
+quickly plan large.h5 --positives easiest --gflops 10 --json --quiet
+expect "more ranks hold less and compute less each" "$python" -c 'import json
+lines = json.load(open("stdout"))["plan"]
+alone = [line for line in lines if line["replicate"] == 1]
+assert [line["ranks"] for line in alone] == [1, 2, 4, 8, 16, 32, 64], alone
+for less, more in zip(alone, alone[1:]):
+    assert more["memory_bytes"] < less["memory_bytes"] and more["operations"] < less["operations"], (less, more)
+    assert more["total_s"] > 0 and more["moved_bytes"] > 0
+for line in lines:
+    if line["replicate"] > 1:
+        (one,) = [a for a in alone if a["ranks"] == line["ranks"]]
+        assert line["memory_bytes"] > one["memory_bytes"]
+assert lines[0]["moved_bytes"] == 0'
+
+# With the probe, and with a pilot.
+quickly plan store.h5 --positives easiest --sample 300 --active 0.75 --json --quiet
+expect "a probe and a pilot" "$python" -c 'import json
+told = json.load(open("stdout"))
+assert told["probe"]["rows"] == told["probe"]["of"] == 3000
+for line in told["plan"]:
+    assert line["total_s"] > 0 and line["kernel"] and line["likely_bytes"] <= line["memory_bytes"], line
+pilot = told["pilot"]
+assert pilot["pairs"] == 300 and pilot["without"] == 0 and 0.75 <= pilot["active"] < 0.8, pilot
+assert pilot["at_10"] < pilot["at_50"] < pilot["at_90"] and pilot["at_50"] < pilot["margin"], pilot
+print(pilot["margin"])'
+margin=$("$python" -c 'import json; print(json.load(open("stdout"))["pilot"]["margin"])')
+on 1 mine store.h5 --positives easiest --margin "$margin" --json --quiet >job.json
+expect "the pilot's margin reaches about that share of all pairs" "$python" -c 'import json
+told = json.load(open("job.json"))
+share = told["triplets"]["semihard"] / told["positive_pairs"]
+assert 0.65 < share < 0.85, share'
+quickly plan store.h5 --negatives hard --positives hardest --sample 100 --gflops 10 --json --quiet
+expect "a pilot of the nearest negatives of all may find them nearer than the positive" "$python" -c 'import json
+pilot = json.load(open("stdout"))["pilot"]
+assert pilot["pairs"] == 100 and pilot["at_10"] < pilot["at_90"] and pilot["planned_s"] is None, pilot'
+quickly plan --rows 5000 --dim 16 --classes 50 --ranks-list 1,4 --json --quiet
+expect "data that are not there yet" "$python" -c 'import json
+told = json.load(open("stdout"))
+assert told["store"]["rows"] == 5000 and told["store"]["dim"] == 16 and told["probe"]["rows"] > 0
+assert any("synth" in text for text in told["assumed"]), told["assumed"]
+assert len(told["plan"]) >= 2 and all(line["total_s"] > 0 for line in told["plan"])'
+
+# A dry run: by the ranks' own plan; nothing is written, and an output that exists is no matter.
+touch there.h5
+for ranks in 1 3; do
+    on $ranks mine store.h5 --positives all -o there.h5 --dry-run --json --quiet >dry.json 2>dry.err
+    expect "a dry run on $ranks" test "$? $(stat -c %s there.h5)" = "0 0"
+    on $ranks mine store.h5 --positives all -o x.h5 --overwrite --json --quiet >job.json
+    expect "a dry run on $ranks tells the job's plan" "$python" -c 'import json
+run, told = json.load(open("job.json"))["run"], json.load(open("dry.json"))
+(line,) = told["plan"]
+assert told["dry_run"] and told["command"] == "mine"
+assert (line["ranks"], line["memory_bytes"], line["panels"]) == (run["ranks"], run["plan_bytes"], run["panels"]), (line, run)
+assert line["total_s"] > 0'
+done
+rm -f x.h5
+on 2 mine store.h5 --queries store.h5 --dry-run --json --quiet >dry.json 2>dry.err
+expect "a dry run of two sets tells its memory" "$python" -c 'import json
+(line,) = json.load(open("dry.json"))["plan"]
+assert line["memory_bytes"] > 0 and "total_s" not in line'
+expect "none of them wrote anything" test "$(ls x.h5 .*.trimine* 2>/dev/null | wc -l)" = 0
+quickly plan store.h5 --ranks-list 1,2 --gflops 10
+expect "a table for people" grep -q 'replicate' stderr
+on 3 mine store.h5 --mem-per-rank 10K --positives all --dry-run >out 2>err
+expect "a dry run that does not fit is refused as the job is" test "$? $(grep -c 'needs at least' err)" = "71 1"
+
+refused() { # what, exit code, pattern; then the words
+    local what=$1 code=$2 pattern=$3
+    shift 3
+    quickly "$@"
+    expect "$what" test "$? $(grep -c '^trimine: error: ' stderr)" = "$code 1"
+    expect "$what: $pattern" grep -qE -- "$pattern" stderr
+}
+refused "neither store nor rows" 64 "give a STORE, or --rows" plan
+refused "both" 64 "a store or --rows, not both" plan store.h5 --rows 5
+refused "dimensions of a store" 64 "--dim goes with --rows" plan store.h5 --dim 5
+refused "a pilot without rows" 64 "--sample goes with a STORE" plan --rows 100 --sample 5
+refused "a share without a pilot" 64 "--active goes with --sample" plan store.h5 --active 0.5
+refused "half a rank" 64 "--ranks-list: 2.5 is no number of ranks" plan store.h5 --ranks-list 1,2.5
+refused "teams that do not go up" 64 "--replicate 2: must divide the number of ranks, 3" plan store.h5 --ranks-list 3 --replicate 2
+refused "batches" 64 "'--batches': not an option of trimine plan" plan store.h5 --batches 4
+refused "no such store" 66 "store 'nosuch.h5': No such file" plan nosuch.h5
+refused "a pilot that does not fit" 71 "the pilot, which has all rows in one process, needs" plan large.h5 --positives easiest --sample 5 --gflops 1 --mem-per-rank 3M
+on 3 plan store.h5 >out 2>err
+expect "several ranks" test "$? $(grep -c 'plan is for one process' err)" = "64 1"
+
+finish

@@ -1,0 +1,109 @@
+/* Forecasts of sweeps: fits that find what samples were made from, and the ring's shares, which leave nothing out. */
+#include "job/forecast.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static void assert_near(double is, double should)
+{
+    if (!(fabs(is - should) <= 1e-6 * fabs(should)))
+        fprintf(stderr, "%.17g is not %.17g\n", is, should);
+    assert_true(fabs(is - should) <= 1e-6 * fabs(should));
+}
+
+static void a_power_is_found(void **state)
+{
+    (void)state;
+    const double x[] = {1000, 2000, 4000}, y[] = {5e3, 5e3 * pow(2.0, 1.25), 5e3 * pow(4.0, 1.25)};
+    const trm_power fit = trm_power_fit(3, x, y, 1.0, 2.0);
+    assert_near(fit.power, 1.25);
+    assert_near(trm_power_at(fit, 64000.0), 5e3 * pow(64.0, 1.25));
+}
+
+static void a_power_stays_in_its_bounds(void **state)
+{
+    (void)state;
+    const double x[] = {1, 2, 4}, steep[] = {1, 8, 64}, falling[] = {4, 2, 1}, nothing[] = {0, 0, 0};
+    assert_near(trm_power_fit(3, x, steep, 1.0, 2.0).power, 2.0);
+    assert_near(trm_power_fit(3, x, falling, 1.0, 2.0).power, 1.0);
+    assert_true(trm_power_at(trm_power_fit(3, x, nothing, 1.0, 2.0), 100.0) == 0.0);
+    assert_near(trm_power_at(trm_power_fit(1, x, steep, 1.0, 2.0), 1.0),
+                1.0); /* one point: it goes through it */
+    assert_near(trm_power_fit(1, x, steep, 1.0, 2.0).power, 1.0);
+}
+
+static void two_rates_are_found_and_never_below_zero(void **state)
+{
+    (void)state;
+    const double u[] = {1e6, 4e6, 16e6}, v[] = {1e4, 2.2e4, 4.9e4};
+    double seconds[3], a, b;
+    for (int i = 0; i < 3; i++)
+        seconds[i] = 2e-9 * u[i] + 3e-6 * v[i];
+    trm_rates_fit(3, seconds, u, v, &a, &b);
+    assert_near(a, 2e-9);
+    assert_near(b, 3e-6);
+    for (int i = 0; i < 3; i++)
+        seconds[i] = 3e-6 * v[i] - 1e-10 * u[i];
+    trm_rates_fit(3, seconds, u, v, &a, &b);
+    assert_true(a == 0.0 && b > 0.0);
+    for (int i = 0; i < 3; i++)
+        seconds[i] = 2e-9 * u[i] - 1e-8 * v[i];
+    trm_rates_fit(3, seconds, u, v, &a, &b);
+    assert_true(a > 0.0 && b == 0.0);
+    trm_rates_fit(3, seconds, u, u, &a, &b); /* nothing tells them apart */
+    assert_true(a > 0.0 && b == 0.0);
+}
+
+/* Samples of sweeps of which so many pairs of all are left an anchor as the logarithm of the rows. */
+static double decided_of(double rows)
+{
+    return rows * (4.0 + 3.0 * log(rows));
+}
+
+static void sweeps_of_many_rows_follow_from_those_of_few(void **state)
+{
+    (void)state;
+    trm_sweep_point point[3];
+    for (int i = 0; i < 3; i++) {
+        const double n = 2000.0 * (1 << i);
+        point[i] = (trm_sweep_point){n, 0.0, n * (n - 1.0) / 2.0, decided_of(n)};
+        point[i].seconds = 1.5e-9 * point[i].pairs + 2e-6 * point[i].decided;
+    }
+    const trm_sweep_fit fit = trm_sweep_fit_of(3, point);
+    const double n = 80000.0, should = 1.5e-9 * n * n / 2.0 + 2e-6 * decided_of(n);
+    assert_true(fabs(trm_sweep_seconds(&fit, n, 1) / should - 1.0) < 0.05);
+    assert_true(trm_sweep_seconds(&fit, n, 4) > trm_sweep_seconds(&fit, n, 1)); /* each member begins cold */
+}
+
+static void the_ring_is_shared(void **state)
+{
+    (void)state;
+    assert_true(trm_ring_share_of(1, 1, 10).visits == 0);
+    assert_near(trm_ring_share_of(1, 1, 10).most, 1.0);
+    assert_true(trm_ring_share_of(8, 1, 10).visits == 4);
+    assert_true(trm_ring_share_of(7, 1, 10).visits == 3);
+    for (int teams = 1; teams <= 16; teams++)
+        for (int members = 1; members <= 4; members++) {
+            const trm_ring_share share = trm_ring_share_of(teams, members, 40);
+            assert_true(share.most >= 1.0 && share.most < 1.5);
+            assert_true(share.visits <= teams / 2);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_power_is_found),
+        cmocka_unit_test(a_power_stays_in_its_bounds),
+        cmocka_unit_test(two_rates_are_found_and_never_below_zero),
+        cmocka_unit_test(sweeps_of_many_rows_follow_from_those_of_few),
+        cmocka_unit_test(the_ring_is_shared),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
