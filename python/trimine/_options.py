@@ -33,6 +33,7 @@ _OPTIONS_OF_MINE = {  # of each keyword the option and its kind
     "labels": ("labels", "text"),
     "ids": ("ids", "text"),
     "queries": ("queries", "texts"),
+    "query_labels": ("query-labels", "text"),
     "pairs": ("pairs", "text"),
     "and_labels": ("and-labels", "flag"),
     "batches": ("batches", "whole"),
@@ -74,6 +75,7 @@ _OPTIONS_OF_MINE = {  # of each keyword the option and its kind
     "replicate": ("replicate", "whole"),
     "tile": ("tile", "whole"),
     "mem_per_rank": ("mem-per-rank", "size"),
+    "dry_run": ("dry-run", "flag"),
 }
 
 
@@ -92,6 +94,7 @@ def mine(
     queries: Any = None,
     query_labels: Any = None,
     query_ids: Any = None,
+    query_labels: Optional[Path] = None,
     pairs: Any = None,
     and_labels: bool = False,
     batches: Optional[int] = None,
@@ -133,6 +136,7 @@ def mine(
     replicate: Union[int, Literal["auto"], None] = None,
     tile: Optional[int] = None,
     mem_per_rank: Union[int, str, None] = None,
+    dry_run: bool = False,
     ranks: Optional[int] = None,
     launcher: Union[str, Sequence[str], None] = None,
     show: bool = False,
@@ -148,12 +152,15 @@ def mine(
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
-    embeddings -- dataset of the embeddings (default: a known name)
-    labels -- one label a row, where the store is an array; else dataset of the labels
+    embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
+    labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
+        .npy, .txt, .csv:COLUMN
     ids -- one id a row, where the store is an array; else dataset of the ids
-    queries -- anchors are the rows of FILE (HDF5, or a folder), positives and negatives rows of the store; may be
+    queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
         repeated: one set after the other; or an array, rows x values
     query_labels, query_ids -- of queries that are an array
+    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
+        name)
     pairs -- with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); all others are negatives, and labels are not needed; or an array of
         two columns
@@ -190,7 +197,7 @@ def mine(
     reduction -- which is the value, and scales the gradient (default: mean_all)
     gradient -- the gradient of the value with respect to every row
     gradient_at -- of the rows as stored or, with --normalize, as used (default: stored)
-    compat -- options that reproduce another library's rule (see README)
+    compat -- options that reproduce another library's rule (see docs/LOSSES.md)
     seed -- seed of everything random
     histogram -- of d(a,p), d(a,n) and d(a,n) - d(a,p), in so many equal bins: in FILE and with --json
     margins -- the loss of the triplets, which are those of --window none, at each of these margins
@@ -201,6 +208,7 @@ def mine(
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
     mem_per_rank -- memory limit, such as 900M or 4G
+    dry_run -- plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is mined or written
     ranks -- start so many processes with mpirun; None: one, without mpirun
     launcher -- in place of `mpirun --bind-to none -n` ($TRIMINE_LAUNCHER); the number of ranks follows it
     show -- let the program's plan, progress and warnings through to stderr
@@ -218,6 +226,7 @@ _OPTIONS_OF_LOSS = {  # of each keyword the option and its kind
     "labels": ("labels", "text"),
     "ids": ("ids", "text"),
     "queries": ("queries", "texts"),
+    "query_labels": ("query-labels", "text"),
     "pairs": ("pairs", "text"),
     "and_labels": ("and-labels", "flag"),
     "loss": ("loss", "word"),
@@ -276,6 +285,7 @@ def loss(
     queries: Any = None,
     query_labels: Any = None,
     query_ids: Any = None,
+    query_labels: Optional[Path] = None,
     pairs: Any = None,
     and_labels: bool = False,
     loss: Optional[Literal["batch-hard", "batch-all", "mined"]] = None,
@@ -331,12 +341,15 @@ def loss(
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
-    embeddings -- dataset of the embeddings (default: a known name)
-    labels -- one label a row, where the store is an array; else dataset of the labels
+    embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
+    labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
+        .npy, .txt, .csv:COLUMN
     ids -- one id a row, where the store is an array; else dataset of the ids
-    queries -- anchors are the rows of FILE (HDF5, or a folder), positives and negatives rows of the store; may be
+    queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
         repeated: one set after the other; or an array, rows x values
     query_labels, query_ids -- of queries that are an array
+    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
+        name)
     pairs -- with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); all others are negatives, and labels are not needed; or an array of
         two columns
@@ -375,7 +388,7 @@ def loss(
     reduction -- which is the value, and scales the gradient (default: mean_all)
     gradient -- the gradient of the value with respect to every row
     gradient_at -- of the rows as stored or, with --normalize, as used (default: stored)
-    compat -- options that reproduce another library's rule (see README)
+    compat -- options that reproduce another library's rule (see docs/LOSSES.md)
     seed -- seed of everything random
     histogram -- of d(a,p), d(a,n) and d(a,n) - d(a,p), in so many equal bins: in FILE and with --json
     margins -- the loss of the triplets, which are those of --window none, at each of these margins
@@ -403,6 +416,7 @@ _OPTIONS_OF_KNN = {  # of each keyword the option and its kind
     "labels": ("labels", "text"),
     "ids": ("ids", "text"),
     "queries": ("queries", "texts"),
+    "query_labels": ("query-labels", "text"),
     "k": ("k", "whole"),
     "among": ("among", "word"),
     "metric": ("metric", "word"),
@@ -430,6 +444,7 @@ def knn(
     queries: Any = None,
     query_labels: Any = None,
     query_ids: Any = None,
+    query_labels: Optional[Path] = None,
     k: Optional[int] = None,
     among: Optional[Literal["any", "same", "other"]] = None,
     metric: Optional[Literal["sql2", "l2", "cosine", "dot"]] = None,
@@ -454,12 +469,15 @@ def knn(
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
-    embeddings -- dataset of the embeddings (default: a known name)
-    labels -- one label a row, where the store is an array; else dataset of the labels
+    embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
+    labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
+        .npy, .txt, .csv:COLUMN
     ids -- one id a row, where the store is an array; else dataset of the ids
-    queries -- the rows of FILE (HDF5, or a folder) ask, about the rows of the store; may be repeated: one set after the
-        other; or an array, rows x values
+    queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
+        after the other; or an array, rows x values
     query_labels, query_ids -- of queries that are an array
+    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
+        name)
     k -- how many neighbours of each row (default: 10)
     among -- among which rows they are looked for (default: any)
     metric -- the distance (default: sql2)
@@ -487,6 +505,7 @@ _OPTIONS_OF_EVAL = {  # of each keyword the option and its kind
     "labels": ("labels", "text"),
     "ids": ("ids", "text"),
     "queries": ("queries", "texts"),
+    "query_labels": ("query-labels", "text"),
     "pairs": ("pairs", "text"),
     "at": ("at", "text"),
     "metrics": ("metrics", "text"),
@@ -516,6 +535,7 @@ def evaluate(
     queries: Any = None,
     query_labels: Any = None,
     query_ids: Any = None,
+    query_labels: Optional[Path] = None,
     pairs: Any = None,
     at: Optional[str] = None,
     metrics: Optional[str] = None,
@@ -542,12 +562,15 @@ def evaluate(
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
-    embeddings -- dataset of the embeddings (default: a known name)
-    labels -- one label a row, where the store is an array; else dataset of the labels
+    embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
+    labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
+        .npy, .txt, .csv:COLUMN
     ids -- one id a row, where the store is an array; else dataset of the ids
-    queries -- the rows of FILE (HDF5, or a folder) ask, about the rows of the store; may be repeated: one set after the
-        other; or an array, rows x values
+    queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
+        after the other; or an array, rows x values
     query_labels, query_ids -- of queries that are an array
+    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
+        name)
     pairs -- with --queries: relevant are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); labels are not needed; or an array of two columns
     at -- values of k, ascending, of hit_rate, recall, precision and ndcg (default: 1,5,10,100)
@@ -578,6 +601,7 @@ _OPTIONS_OF_RADIUS = {  # of each keyword the option and its kind
     "labels": ("labels", "text"),
     "ids": ("ids", "text"),
     "queries": ("queries", "texts"),
+    "query_labels": ("query-labels", "text"),
     "radius": ("radius", "real"),
     "among": ("among", "word"),
     "groups": ("groups", "flag"),
@@ -608,6 +632,7 @@ def radius(
     queries: Any = None,
     query_labels: Any = None,
     query_ids: Any = None,
+    query_labels: Optional[Path] = None,
     radius: Optional[float] = None,
     among: Optional[Literal["any", "same", "other"]] = None,
     groups: bool = False,
@@ -635,12 +660,15 @@ def radius(
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
-    embeddings -- dataset of the embeddings (default: a known name)
-    labels -- one label a row, where the store is an array; else dataset of the labels
+    embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
+    labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
+        .npy, .txt, .csv:COLUMN
     ids -- one id a row, where the store is an array; else dataset of the ids
-    queries -- the rows of FILE (HDF5, or a folder) ask, about the rows of the store; may be repeated: one set after the
-        other; or an array, rows x values
+    queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
+        after the other; or an array, rows x values
     query_labels, query_ids -- of queries that are an array
+    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
+        name)
     radius -- pairs with a distance of at most R
     among -- which pairs: of a row and (default: any)
     groups -- find the groups of rows that pairs connect, directly or over others
