@@ -21,6 +21,15 @@ typedef enum trm_progress_mode {
     TRM_PROGRESS_NEVER
 } trm_progress_mode;
 
+/* What a result is exported to; what it becomes is a trm_export_form. */
+typedef enum trm_export_to { TRM_TO_NONE, TRM_TO_NPZ, TRM_TO_CSV, TRM_TO_JSONL } trm_export_to;
+
+/* As trm_option_texts: options that may be repeated. */
+typedef struct trm_cli_texts {
+    const char **text; /* owned; the texts are borrowed */
+    int count;
+} trm_cli_texts;
+
 typedef struct trm_command trm_command;
 
 /* What a command line says. */
@@ -41,6 +50,10 @@ typedef struct trm_cli {
     int64_t sample;               /* of verify: anchors that are decided anew */
     int64_t shown;                /* of show: rows that are printed */
     const char *page, *json_report, *images; /* of report; NULL: not given */
+    trm_export_to to;                        /* of export, as what follows */
+    int form;                                /* a trm_export_form */
+    trm_cli_texts stores;
+    const char *texts, *query_texts, *export_to; /* NULL: not given */
 } trm_cli;
 
 /* ---- commands ---- */
@@ -68,7 +81,7 @@ struct trm_command {
 };
 extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_eval,
     trm_command_radius, trm_command_verify, trm_command_plan, trm_command_bench, trm_command_synth,
-    trm_command_show, trm_command_info, trm_command_options, trm_command_report;
+    trm_command_show, trm_command_info, trm_command_options, trm_command_report, trm_command_export;
 extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
 /* By name, or NULL. */
 const trm_command *trm_command_find(const char *name);

@@ -189,6 +189,7 @@ void trm_cli_free(trm_cli *cli)
 {
     trm_job_destroy(&cli->job);
     trm_free(cli->input);
+    trm_free(cli->stores.text);
     if (cli->settings != NULL)
         trm_settings_free(cli->settings);
     trm_free(cli->settings);

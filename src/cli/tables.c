@@ -2,6 +2,8 @@
  * Settings of all of them are in trm_cli. */
 #include "cli/tables.h"
 
+#include "cli/export.h"
+
 static const trm_option synthetic_rows[] = {
     {.name = "rows",
      .value = "N",
@@ -53,6 +55,62 @@ static const trm_option shown_rows[] = {
      .least = 0,
      .most = 1e6},
 };
+static const trm_word export_to[] = {
+    {.name = "npz", .about = "arrays, which numpy.load reads", .value = TRM_TO_NPZ},
+    {.name = "csv", .about = "RFC 4180, with a header", .value = TRM_TO_CSV},
+    {.name = "jsonl", .about = "a JSON object a line", .value = TRM_TO_JSONL},
+};
+static const trm_words export_to_words = TRM_WORDS("trm_export_to", export_to);
+
+static const trm_word export_form[] = {
+    {.name = "rows", .about = "the rows of the result", .value = TRM_EXPORT_ROWS},
+    {.name = "triplet", .about = "anchor, positive, negative", .value = TRM_EXPORT_TRIPLET},
+    {.name = "n-tuple", .about = "anchor, positive, negative_1 to negative_K", .value = TRM_EXPORT_N_TUPLE},
+    {.name = "labeled-list",
+     .about = "anchor, documents, and labels 1 and 0",
+     .value = TRM_EXPORT_LABELED_LIST},
+    {.name = "flagembedding", .about = "query, pos, neg", .value = TRM_EXPORT_FLAG},
+};
+static const trm_words export_form_words = TRM_WORDS("trm_export_form", export_form);
+
+static const trm_option exported_rows[] = {
+    {.name = "to",
+     .value = "FORMAT",
+     .about = "what to write",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_cli, to),
+     .words = &export_to_words,
+     .optional = true},
+    {.name = "output",
+     .letter = 'o',
+     .value = "FILE",
+     .about = "where to (the result's name with the other ending)",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, export_to)},
+    {.name = "form",
+     .value = "FORM",
+     .about = "of a line, for training with sentence-transformers or FlagEmbedding",
+     .kind = TRM_OPTION_WORD,
+     TRM_FIELD(trm_cli, form),
+     .words = &export_form_words},
+    {.name = "store",
+     .value = "FILE",
+     .about = "the store that the result is of: adds ids and names of labels; may be repeated",
+     .kind = TRM_OPTION_TEXTS,
+     TRM_FIELD(trm_cli, stores)},
+    {.name = "texts",
+     .value = "FILE",
+     .about = "the text of each row of the store, one a line; .jsonl: a JSON string a line",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, texts)},
+    {.name = "query-texts",
+     .value = "FILE",
+     .about = "the text of each query, in the same way",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, query_texts)},
+};
+const trm_options trm_exported_table = TRM_OPTIONS("Export", exported_rows);
+
 static const trm_option sample_rows[] = {
     {.name = "sample",
      .value = "N",

@@ -8,22 +8,6 @@
 
 #include "store/output.h"
 
-/* The columns that more than one form has, and those that a form has alone. */
-typedef enum trm_form_column {
-    TRM_COLUMN_ANCHOR,
-    TRM_COLUMN_POSITIVE,
-    TRM_COLUMN_NEGATIVE,
-    TRM_COLUMN_D_AP,
-    TRM_COLUMN_D_AN,
-    TRM_COLUMN_KIND,
-    TRM_COLUMN_RANK,
-    TRM_COLUMNS
-} trm_form_column;
-
-/* Path of a column's dataset, or NULL where the form has none. Of lists those of the negatives are lines x K,
- * all others have a value a line. */
-const char *trm_form_path(trm_form form, trm_form_column column);
-
 /* Writing: inside trm_form_result, one trm_form_write a chunk of anchors, in ascending order; or of batches, parts in
  * any order. */
 typedef struct trm_form_writer {

@@ -94,6 +94,22 @@ extern const trm_words trm_form_words;
 const char *trm_form_name(trm_form form);
 const char *trm_form_format(trm_form form);
 
+/* The columns that more than one form has, and those that a form has alone. */
+typedef enum trm_form_column {
+    TRM_COLUMN_ANCHOR,
+    TRM_COLUMN_POSITIVE,
+    TRM_COLUMN_NEGATIVE,
+    TRM_COLUMN_D_AP,
+    TRM_COLUMN_D_AN,
+    TRM_COLUMN_KIND,
+    TRM_COLUMN_RANK,
+    TRM_COLUMNS
+} trm_form_column;
+
+/* Path of a column's dataset, or NULL where the form has none. Of lists those of the negatives are lines x K,
+ * all others have a value a line. */
+const char *trm_form_path(trm_form form, trm_form_column column);
+
 /* Collects triplets, panel by panel, and writes them in a form (forms.h). */
 typedef struct trm_triplet_file trm_triplet_file;
 

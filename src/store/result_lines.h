@@ -2,7 +2,6 @@
 #ifndef TRM_STORE_RESULT_LINES_H
 #define TRM_STORE_RESULT_LINES_H
 
-#include "store/forms.h"
 #include "store/result_read.h"
 
 /* A triplet, and where it is. */

@@ -1,0 +1,152 @@
+/* Lines of CSV and of JSON; see export.h. Reals have 17 digits, so that they read back exactly. */
+#include "cli/export.h"
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "store/labels.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void trm_table_begin(trm_table *table)
+{
+    table->fields = 0;
+    if (!table->csv)
+        trm_stream_put(table->to, "{", 1);
+}
+
+void trm_table_end(trm_table *table)
+{
+    trm_stream_put(table->to, table->csv ? "\r\n" : "}\n", 2);
+}
+
+void trm_table_key(trm_table *table, const char *name)
+{
+    if (!table->csv)
+        trm_stream_print(table->to, "%s\"%s\": ", table->fields++ > 0 ? ", " : "", name);
+}
+
+void trm_table_list(trm_table *table, bool begins)
+{
+    table->in_list = begins;
+    table->any = false;
+    if (!table->csv)
+        trm_stream_put(table->to, begins ? "[" : "]", 1);
+}
+
+/* What comes between two values. */
+static void separate(trm_table *table)
+{
+    if (table->csv && table->fields++ > 0)
+        trm_stream_put(table->to, ",", 1);
+    if (!table->csv && table->in_list && table->any)
+        trm_stream_put(table->to, ", ", 2);
+    table->any = true;
+}
+
+void trm_table_whole(trm_table *table, int64_t value)
+{
+    separate(table);
+    trm_stream_print(table->to, "%" PRId64, value);
+}
+
+void trm_table_real(trm_table *table, double value)
+{
+    separate(table);
+    if (isfinite(value) || table->csv)
+        trm_stream_print(table->to, "%.17g", value);
+    else
+        trm_stream_put(table->to, "null", 4);
+}
+
+/* Within quotes, a quote twice, where there is anything that could be taken for more than text. */
+static void put_csv(trm_stream *to, const char *text, int64_t length)
+{
+    bool plain = length > 0 && text[0] != ' ' && text[length - 1] != ' ';
+    for (int64_t i = 0; i < length && plain; i++)
+        plain = strchr(",\"\r\n", text[i]) == NULL;
+    if (plain) {
+        trm_stream_put(to, text, length);
+        return;
+    }
+    trm_stream_put(to, "\"", 1);
+    for (int64_t i = 0; i < length; i++)
+        trm_stream_put(to, text[i] == '"' ? "\"\"" : &text[i], text[i] == '"' ? 2 : 1);
+    trm_stream_put(to, "\"", 1);
+}
+
+/* Bytes that are not UTF-8 become \xNN, as everywhere. */
+static trm_status put_json(trm_stream *to, const char *text, int64_t length, trm_error *err)
+{
+    json_t *value = json_stringn(text, (size_t)length);
+    if (value == NULL) {
+        char *copy = trm_format("%.*s", (int)length, text);
+        value = copy != NULL ? trm_json_text(copy) : NULL;
+        trm_free(copy);
+    }
+    char *dumped = value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    if (dumped == NULL)
+        return trm_fail_memory(err, "a text", length, 1);
+    trm_stream_put(to, dumped, (int64_t)strlen(dumped));
+    trm_json_free(dumped);
+    return TRM_OK;
+}
+
+trm_status trm_table_text(trm_table *table, const char *text, int64_t length, trm_error *err)
+{
+    separate(table);
+    if (!table->csv)
+        return put_json(table->to, text, length, err);
+    put_csv(table->to, text, length);
+    return TRM_OK;
+}
+
+/* A row's text: its line, or the JSON string in it. */
+static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row, trm_error *err)
+{
+    if (row < 0 || row >= texts->rows)
+        return trm_fail(err, TRM_ERR_DATA, "texts '%s': has %" PRId64 " lines, and none for row %" PRId64,
+                        texts->path, texts->rows, row);
+    const char *line = texts->bytes + texts->start[row];
+    int64_t length = texts->start[row + 1] - texts->start[row];
+    while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+        length--;
+    if (!texts->json)
+        return trm_table_text(table, line, length, err);
+    json_t *value = json_loadb(line, (size_t)length, JSON_DECODE_ANY, NULL);
+    trm_status status =
+        json_is_string(value)
+            ? trm_table_text(table, json_string_value(value), (int64_t)json_string_length(value), err)
+            : trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is no JSON string", texts->path,
+                       row + 1);
+    json_decref(value);
+    return status;
+}
+
+trm_status trm_table_row(trm_table *table, const trm_export_rows *rows, int64_t row, trm_error *err)
+{
+    if (rows->texts.path != NULL)
+        return put_text(table, &rows->texts, row, err);
+    const bool known = rows->id != NULL && row >= 0 && row < rows->rows;
+    trm_table_whole(table, known ? rows->id[row] : row);
+    return TRM_OK;
+}
+
+trm_status trm_table_label(trm_table *table, const trm_export_rows *rows, int64_t row, trm_error *err)
+{
+    int64_t length = 0;
+    if (row < 0 || row >= rows->rows) /* a place without a row */
+        return trm_table_text(table, "", 0, err);
+    const int64_t label = rows->label[row];
+    if (rows->labels->kind != TRM_LABELS_NAMED) {
+        separate(table);
+        trm_stream_print(table->to, rows->labels->kind == TRM_LABELS_UNSIGNED ? "%" PRIu64 : "%" PRId64,
+                         label);
+        return TRM_OK;
+    }
+    const char *name = trm_names_get(&rows->labels->names, label, &length);
+    return trm_table_text(table, name, length, err);
+}
