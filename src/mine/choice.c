@@ -179,6 +179,22 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = nearer_count > 0 ? fmax(end, nearer[nearer_count - 1].key) : end;
 }
 
+/* A list by distance keeps the nearest of those that no filter removes: all of these but the ones near a positive lie beyond
+ * the end of what filters remove, up to which every distance is counted. */
+static int64_t keeps(const trm_query *query, const trm_state *state, int64_t row, double *from)
+{
+    const trm_negatives *negatives = query->settings;
+    int64_t count, nearer_count, near = 0;
+    trm_draws_of(state, FIELD_LIST, row, &count);
+    trm_draws_of(state, FIELD_NEARER, row, &nearer_count);
+    if (is_by_draw(negatives))
+        return 0;
+    if (asks_near(negatives))
+        trm_choice_near(state, row, &near);
+    *from = asks_in_sweep(negatives) ? trm_filters_end(&negatives->filters, d_pos_of(state, row)) : -INFINITY;
+    return (count > nearer_count ? count : nearer_count) + near;
+}
+
 static bool insert(trm_draw *list, int64_t count, double key, int64_t id, double d)
 {
     return count > 0 && key <= list[count - 1].key && trm_draw_insert(list, count, (trm_draw){key, id, d});
@@ -398,7 +414,7 @@ void trm_choice_removed_in_sweeps(const trm_negatives *negatives, const int64_t 
 
 #define FILTER_FUNCTIONS                                                                                     \
     .relation = TRM_OTHER_LABEL, .tally = TRM_FILTERS_WORDS, .slots = slots, .give = give, .window = window, \
-    .offer = offer, .settle = settle
+    .keeps = keeps, .offer = offer, .settle = settle
 
 static const trm_query_type type = {
     .name = "choice of negatives",

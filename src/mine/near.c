@@ -33,6 +33,15 @@ static void window(const trm_query *query, const trm_state *state, int64_t row, 
     *hi = count > 0 && nearest[count - 1].key > radius ? nearest[count - 1].key : radius;
 }
 
+/* What is near is counted, all of it. */
+static int64_t keeps(const trm_query *query, const trm_state *state, int64_t row, double *from)
+{
+    int64_t count;
+    nearest_of(state, row, &count);
+    *from = *(const double *)query->settings;
+    return count;
+}
+
 /* What was found here so far is counted here. */
 static void add_near(trm_state *state, int64_t row, trm_candidate one)
 {
@@ -66,7 +75,7 @@ static bool offer(const trm_query *query, trm_state *state, int64_t row, const t
         .field = {{"near", TRM_FIELD_FOUND, SHAPE_COUNT, sizeof(int64_t), &trm_merge_sum},                   \
                   {"nearest", TRM_FIELD_FOUND, SHAPE_NEAREST, sizeof(trm_candidate), &trm_merge_list},       \
                   TRM_LISTING_FIELD},                                                                        \
-        .window = window, .offer = offer                                                                     \
+        .window = window, .keeps = keeps, .offer = offer                                                     \
     }
 
 /* By a list all rows may be negatives of somebody. */
