@@ -36,10 +36,10 @@ expect "README has at most 150 lines" test "$(wc -l <"$source_dir/README.md")" -
 expect "its lines have at most 125 characters, but for tables" \
     "$python" -c 'import sys; sys.exit(any(len(l.rstrip("\n")) > 125 and l[0] != "|" for l in open(sys.argv[1])))' "$source_dir/README.md"
 
-# Commands of a page find the program by its name, more ranks than cores, and the scripts beside them.
+# Commands of a page find the program by its name, more ranks than cores, and the scripts and packages beside them.
 mkdir "$dir/bin"
 ln -s "$program" "$dir/bin/trimine"
-export PATH=$dir/bin:$PATH
+export PATH=$dir/bin:$PATH PYTHONPATH=$source_dir/python:$PYTHONPATH
 for page in "$source_dir/README.md" "$docs"/*.md; do
     name=$(basename "$page" .md)
     expect "the links and paths of $name lead somewhere" "$python" "$source_dir/tests/support/pages.py" links "$page" "$source_dir"

@@ -17,7 +17,7 @@ expect "three ranks print it once" test "$(on 3 options --json | wc -l)" = 1
 quickly options --quiet
 expect "--quiet is quiet" test "$? $(wc -c <"$dir/stdout")" = "0 0"
 refused "a store" 64 "options takes no store: 's\.h5'" -- options s.h5
-refused "an option of others" 64 "'--metric': not an option of trimine options, but of: mine loss knn eval radius bench" -- options --metric l2
+refused "an option of others" 64 "'--metric': not an option of trimine options, but of: mine loss knn eval radius plan bench" -- options --metric l2
 refused "an unknown option, with JSON" 64 "'--jsn': unknown option, did you mean '--json'" -- options --json --jsn
 
 "$program" options >"$dir/table"
