@@ -11,5 +11,7 @@ with h5py.File("passages.h5") as f:
 with h5py.File("queries.h5") as f, h5py.File("test.h5", "w") as out:
     out["embeddings"], out["labels"] = f["embeddings"][:], [f"class {label}" for label in f["labels"]]
 PY
+for row in {0..299}; do echo "passage $row"; done >passages.txt
+for row in {0..59}; do echo "query $row"; done >queries.txt
 mkdir data
 trimine mine passages.h5 -o data/fashion_triplets.h5 --quiet
