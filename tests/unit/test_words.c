@@ -61,7 +61,7 @@ static const struct {
     {"mine s.h5 --", "^$"},
     {"mine s.h5 --loss mined", "^'--loss': not an option of trimine mine, but of: loss$"},
     {"synth s.h5 --metric l2",
-     "^'--metric': not an option of trimine synth, but of: mine loss knn eval radius bench$"},
+     "^'--metric': not an option of trimine synth, but of: mine loss knn eval radius plan bench$"},
     {"mine s.h5 --margin", "^'--margin': needs a value: --margin M$"},
     {"mine s.h5 --metric --soft", "^'--metric': needs a value"},
     {"mine s.h5 -o", "^'--output': needs a value: --output FILE$"},
@@ -108,7 +108,7 @@ static const struct {
     {"mine s.h5 --margins 0.1 --soft", "--soft does not go with it$"},
     {"mine s.h5 --margins 0.1 --compat tfs", "--soft \\(of --compat tfs\\) does not go with it$"},
     {"loss s.h5 --loss mined --margins 0.1 --swap", "--swap does not go with it$"},
-    {"synth s.h5 --margins 0.1", "^'--margins': not an option of trimine synth, but of: mine loss$"},
+    {"synth s.h5 --margins 0.1", "^'--margins': not an option of trimine synth, but of: mine loss plan$"},
 };
 
 static void what_is_wrong_is_said(void **state)
