@@ -19,9 +19,73 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, PILOT_PAIRS = 8 };
-static const double enough_s = 0.4, once_s = 0.25, many_rows = 65536.0, whole_bytes = 1e9, timed_bytes = 64e6;
+static const double enough_s = 0.4, once_s = 0.25, undisturbed = 0.9, many_rows = 65536.0, whole_bytes = 1e9,
+                    timed_bytes = 64e6;
+
+/* ---- how long it takes ---- */
+
+/* Seconds that the threads of this process were ready to run and did not, all together; 0 where the system does not tell. */
+static double waited(void)
+{
+    DIR *threads = opendir("/proc/self/task");
+    double seconds = 0.0;
+    if (threads == NULL)
+        return 0.0;
+    for (struct dirent *one; (one = readdir(threads)) != NULL;) {
+        char path[sizeof one->d_name + 40], line[128] = {0}, *rest = line; /* ns that it ran, and waited */
+        if (one->d_name[0] == '.')
+            continue;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", one->d_name);
+        FILE *file = fopen(path, "r");
+        if (file == NULL)
+            continue;
+        if (fgets(line, sizeof line, file) != NULL) {
+            (void)strtoull(line, &rest, 10);
+            seconds += (double)strtoull(rest, NULL, 10) / 1e9;
+        }
+        fclose(file);
+    }
+    closedir(threads);
+    return seconds;
+}
+
+/* A moment, and what this process had used of cores, and waited for them, until then. */
+typedef struct moment {
+    double time, used, waited;
+} moment;
+
+static moment moment_now(void)
+{
+    struct timespec used = {0, 0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (moment){trm_clock(), (double)used.tv_sec + (double)used.tv_nsec / 1e9, waited()};
+}
+
+/* The share of the time since then that this process had for itself: of what one thread did, and of what all did. A thread that
+ * waits for a core keeps others waiting for it, which is not told apart from work that one does alone; so where much was
+ * waited, only what was used counts. */
+typedef struct shares {
+    double one, all;
+} shares;
+
+static shares shares_since(moment then, int threads)
+{
+    const moment now = moment_now();
+    const double whole = now.time - then.time, little = 0.05;
+    if (!(whole > 0.0))
+        return (shares){1.0, 1.0};
+    const double lost = (now.waited - then.waited) / threads / whole,
+                 used = (now.used - then.used) / threads / whole;
+    shares own = {1.0 - lost, 1.0 - lost};
+    if (lost > little && used < own.all)
+        own.all = used;
+    own.one = own.one < little ? little : own.one; /* of a moment too short to be told apart */
+    own.all = own.all < little ? little : own.all;
+    return own;
+}
 
 typedef struct prober {
     trm_job *job;
@@ -32,7 +96,7 @@ typedef struct prober {
     float *x;
     int64_t *labels;
     trm_mine_summary summary; /* of the last sample */
-    double own_share;         /* of its time that was not waited for a core */
+    shares own;               /* of its time */
 } prober;
 
 /* ---- a sample ---- */
@@ -108,39 +172,6 @@ static trm_status load(prober *p, trm_error *err)
 
 /* ---- what a sample takes ---- */
 
-/* Seconds that the threads of this process were ready to run and did not, all together; 0 where the system does not tell. */
-static double waited(void)
-{
-    DIR *threads = opendir("/proc/self/task");
-    double seconds = 0.0;
-    if (threads == NULL)
-        return 0.0;
-    for (struct dirent *one; (one = readdir(threads)) != NULL;) {
-        char path[sizeof one->d_name + 40], line[128] = {0}, *rest = line; /* ns that it ran, and waited */
-        if (one->d_name[0] == '.')
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", one->d_name);
-        FILE *file = fopen(path, "r");
-        if (file == NULL)
-            continue;
-        if (fgets(line, sizeof line, file) != NULL) {
-            (void)strtoull(line, &rest, 10);
-            seconds += (double)strtoull(rest, NULL, 10) / 1e9;
-        }
-        fclose(file);
-    }
-    closedir(threads);
-    return seconds;
-}
-
-/* The share of the time since start that this process had for itself; before: waited() then. */
-static double own_share(double start, double before, int threads)
-{
-    const double whole = trm_clock() - start, lost = (waited() - before) / threads;
-    const double least = 0.05; /* of a moment too short to be told apart */
-    return whole > 0.0 && lost < (1.0 - least) * whole ? 1.0 - lost / whole : whole > 0.0 ? least : 1.0;
-}
-
 static void keep_best(trm_sweep_point *point, trm_sweep_point now)
 {
     if (point->rows != now.rows || now.seconds < point->seconds)
@@ -150,15 +181,15 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
 static void take(prober *p, trm_probe_kernel *kernel, int at)
 {
     const trm_mine_summary *s = &p->summary;
-    const double n = (double)p->count, own = p->own_share;
-    if (kernel->negatives[at].rows != n || s->prepare_s * own < kernel->prepare_s[at])
-        kernel->prepare_s[at] = s->prepare_s * own;
+    const double n = (double)p->count, one = p->own.one, own = p->own.all;
+    if (kernel->negatives[at].rows != n || s->prepare_s * one < kernel->prepare_s[at])
+        kernel->prepare_s[at] = s->prepare_s * one;
     keep_best(&kernel->positives[at],
               (trm_sweep_point){n, s->positives_s * own, (double)s->certify_positives.elements,
                                 (double)s->certify_positives.float64});
     keep_best(&kernel->negatives[at], (trm_sweep_point){n, s->negatives_s * own, (double)s->certify.elements,
                                                         (double)s->certify.float64});
-    p->probe->arrange_a_row_s = s->arrange_s * own / n;
+    p->probe->arrange_a_row_s = s->arrange_s * one / n;
     if (s->positive_pairs > 0)
         p->probe->answers_a_pair_s = s->answers_s * own / (double)s->positive_pairs;
 }
@@ -168,11 +199,11 @@ static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows
 {
     double gap[PILOT_PAIRS];
     int64_t sampled;
-    const double start = trm_clock(), before = waited();
+    const moment start = moment_now();
     trm_status status = trm_mine_sample_gaps(run, rows, mine, PILOT_PAIRS, gap, &sampled, err);
     if (sampled > 0)
-        p->probe->pilot_a_distance_s =
-            own_share(start, before, run->threads) * (trm_clock() - start) / PILOT_PAIRS / (double)p->count;
+        p->probe->pilot_a_distance_s = shares_since(start, run->threads).all * (trm_clock() - start.time) /
+                                       PILOT_PAIRS / (double)p->count;
     return status;
 }
 
@@ -193,10 +224,10 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     trm_status status = trm_run_create(job->comm, &how, &run, err);
     if (status == TRM_OK)
         status = trm_rows_create(run, p->count, job->base.batch.dim, p->x, p->labels, 0, NULL, &rows, err);
-    const double start = trm_clock(), before = waited();
+    const moment start = moment_now();
     if (status == TRM_OK)
         status = trm_mine(run, rows, &options, NULL, NULL, &p->summary, NULL, err);
-    p->own_share = own_share(start, before, how.threads);
+    p->own = shares_since(start, how.threads);
     if (status == TRM_OK && pilot)
         status = time_pilot(p, run, rows, &options, err);
     trm_rows_destroy(&rows);
@@ -218,7 +249,8 @@ static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t
         status = mine(p, kernel->name, round == 0 && kernel == p->probe->kernel, err);
         if (status == TRM_OK)
             take(p, kernel, at);
-        if (kernel->prepare_s[at] + sweeps_of(kernel, at) > once_s) /* long enough not to depend on chance */
+        if (kernel->prepare_s[at] + sweeps_of(kernel, at) > once_s &&
+            p->own.one > undisturbed) /* long enough not to depend on chance */
             break;
     }
     return status;
