@@ -335,9 +335,10 @@ static trm_status read_first(prober *p, trm_error *err)
     float *x = trm_alloc(count * dim, sizeof *x);
     if (x == NULL)
         return trm_fail_memory(err, "rows of a probe", count, (size_t)dim * sizeof *x);
-    const double start = trm_clock();
+    const moment start = moment_now();
     trm_status status = read_some(p, 0, count, x, err);
-    p->probe->read_bytes_s = (double)(count * dim) * (double)sizeof *x / (trm_clock() - start + 1e-9);
+    const double seconds = shares_since(start, 1).one * (trm_clock() - start.time) + 1e-9;
+    p->probe->read_bytes_s = (double)(count * dim) * (double)sizeof *x / seconds;
     p->whole = all && status == TRM_OK ? x : NULL;
     if (p->whole == NULL)
         trm_free(x);
