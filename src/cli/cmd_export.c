@@ -18,12 +18,14 @@ static const char *const endings[] = {
 
 static trm_status check_rows(const trm_export *export, const char *name, int64_t rows, trm_error *err)
 {
-    int64_t has = -1;
-    if (trm_result_whole(export->result, name, &has) && has == rows)
-        return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA,
-                    "result '%s': attribute '%s' is %" PRId64 ", the rows given are %" PRId64,
-                    trm_result_path(export->result), name, has, rows);
+    int64_t has = 0;
+    const char *path = trm_result_path(export->result);
+    if (!trm_result_whole(export->result, name, &has))
+        return trm_fail(err, TRM_ERR_DATA, "result '%s': attribute '%s' is missing", path, name);
+    return has == rows ? TRM_OK
+                       : trm_fail(err, TRM_ERR_DATA,
+                                  "result '%s': attribute '%s' is %" PRId64 ", the rows given are %" PRId64,
+                                  path, name, has, rows);
 }
 
 static bool has_ids(const trm_store *store)
