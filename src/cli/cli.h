@@ -21,9 +21,6 @@ typedef enum trm_progress_mode {
     TRM_PROGRESS_NEVER
 } trm_progress_mode;
 
-/* What a result is exported to; what it becomes is a trm_export_form. */
-typedef enum trm_export_to { TRM_TO_NONE, TRM_TO_NPZ, TRM_TO_CSV, TRM_TO_JSONL } trm_export_to;
-
 /* As trm_option_texts: options that may be repeated. */
 typedef struct trm_cli_texts {
     const char **text; /* owned; the texts are borrowed */
@@ -50,7 +47,7 @@ typedef struct trm_cli {
     int64_t sample;               /* of verify: anchors that are decided anew */
     int64_t shown;                /* of show: rows that are printed */
     const char *page, *json_report, *images; /* of report; NULL: not given */
-    trm_export_to to;                        /* of export, as what follows */
+    const char *to;                          /* of export, as what follows; NULL: not given */
     int form;                                /* a trm_export_form */
     trm_cli_texts stores;
     const char *texts, *query_texts, *export_to; /* NULL: not given */

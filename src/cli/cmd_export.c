@@ -14,6 +14,15 @@
 static const char *const endings[] = {
     [TRM_TO_NPZ] = ".npz", [TRM_TO_CSV] = ".csv", [TRM_TO_JSONL] = ".jsonl"};
 
+static trm_export_to to_of(const trm_cli *cli)
+{
+    trm_export_to to = TRM_TO_NONE;
+    for (int i = 0; cli->to != NULL && i < trm_export_to_words.count; i++)
+        if (strcmp(cli->to, trm_word_at(&trm_export_to_words, i)->name) == 0)
+            to = (trm_export_to)trm_word_at(&trm_export_to_words, i)->value;
+    return to;
+}
+
 /* ---- the store ---- */
 
 static trm_status check_rows(const trm_export *export, const char *name, int64_t rows, trm_error *err)
@@ -106,13 +115,13 @@ static char *output_of(const trm_cli *cli)
     const bool hdf5 = dot != NULL && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0);
     const int length = (int)(hdf5 ? (size_t)(dot - result) : strlen(result));
     return cli->export_to != NULL ? trm_format("%s", cli->export_to)
-                                  : trm_format("%.*s%s", length, result, endings[cli->to]);
+                                  : trm_format("%.*s%s", length, result, endings[to_of(cli)]);
 }
 
 /* Texts make training data: triplets, if nothing else is said. */
 static trm_export_form form_of(const trm_cli *cli)
 {
-    return cli->form == TRM_EXPORT_ROWS && cli->texts != NULL && cli->to != TRM_TO_NPZ
+    return cli->form == TRM_EXPORT_ROWS && cli->texts != NULL && to_of(cli) != TRM_TO_NPZ
                ? TRM_EXPORT_TRIPLET
                : (trm_export_form)cli->form;
 }
@@ -120,7 +129,7 @@ static trm_export_form form_of(const trm_cli *cli)
 static trm_status write_all(const trm_cli *cli, trm_export *export, const char *output, trm_error *err)
 {
     const trm_export_form form = form_of(cli);
-    const bool csv = cli->to == TRM_TO_CSV;
+    const bool csv = to_of(cli) == TRM_TO_CSV;
     if (form != TRM_EXPORT_ROWS && !trm_result_has_lines(export->result))
         return trm_fail(err, TRM_ERR_DATA,
                         "result '%s': --form and --texts are for triplets, as mine writes them",
@@ -128,9 +137,9 @@ static trm_status write_all(const trm_cli *cli, trm_export *export, const char *
     trm_status status = trm_stream_open(output, cli->settings->overwrite, 1, (const char *const *)cli->input,
                                         &export->to, err);
     if (status == TRM_OK)
-        status = form != TRM_EXPORT_ROWS ? trm_export_training(export, form, csv, err)
-                 : cli->to == TRM_TO_NPZ ? trm_export_npz(export, err)
-                                         : trm_export_table(export, csv, err);
+        status = form != TRM_EXPORT_ROWS    ? trm_export_training(export, form, csv, err)
+                 : to_of(cli) == TRM_TO_NPZ ? trm_export_npz(export, err)
+                                            : trm_export_table(export, csv, err);
     if (status == TRM_OK)
         status = trm_result_check_unchanged(export->result, err);
     if (status == TRM_OK)
@@ -192,12 +201,12 @@ static trm_status check(const trm_cli *cli, trm_error *err)
     const bool lists = cli->form == TRM_EXPORT_LABELED_LIST || cli->form == TRM_EXPORT_FLAG;
     if (cli->inputs != 1)
         return trm_fail(err, TRM_ERR_USAGE, "export takes one result; give its store by --store");
-    if (cli->to == TRM_TO_NONE)
+    if (to_of(cli) == TRM_TO_NONE)
         return trm_fail(err, TRM_ERR_USAGE, "give --to npz, csv or jsonl");
-    if (cli->to == TRM_TO_NPZ && (cli->form != TRM_EXPORT_ROWS || cli->texts != NULL))
+    if (to_of(cli) == TRM_TO_NPZ && (cli->form != TRM_EXPORT_ROWS || cli->texts != NULL))
         return trm_fail(err, TRM_ERR_USAGE,
                         "--to npz holds numbers: --form and --texts go with csv and jsonl");
-    if (cli->to == TRM_TO_CSV && lists)
+    if (to_of(cli) == TRM_TO_CSV && lists)
         return trm_fail(err, TRM_ERR_USAGE, "this --form has lists, which go with --to jsonl only");
     if (cli->settings->queries.count > 0 && cli->stores.count == 0)
         return trm_fail(err, TRM_ERR_USAGE, "--queries goes with --store");

@@ -71,6 +71,10 @@ typedef struct trm_export {
 /* The rows that the ids of a column are of; NULL: they are no row ids. */
 const trm_export_rows *trm_export_rows_of(const trm_export *export, const char *column);
 
+/* What a result is written as. */
+typedef enum trm_export_to { TRM_TO_NONE, TRM_TO_NPZ, TRM_TO_CSV, TRM_TO_JSONL } trm_export_to;
+extern const trm_words trm_export_to_words;
+
 typedef enum trm_export_form {
     TRM_EXPORT_ROWS, /* the rows of the result */
     TRM_EXPORT_TRIPLET,

@@ -60,7 +60,7 @@ static const trm_word export_to[] = {
     {.name = "csv", .about = "RFC 4180, with a header", .value = TRM_TO_CSV},
     {.name = "jsonl", .about = "a JSON object a line", .value = TRM_TO_JSONL},
 };
-static const trm_words export_to_words = TRM_WORDS("trm_export_to", export_to);
+const trm_words trm_export_to_words = TRM_WORDS("trm_export_to", export_to);
 
 static const trm_word export_form[] = {
     {.name = "rows", .about = "the rows of the result", .value = TRM_EXPORT_ROWS},
@@ -77,9 +77,9 @@ static const trm_option exported_rows[] = {
     {.name = "to",
      .value = "FORMAT",
      .about = "what to write",
-     .kind = TRM_OPTION_WORD,
+     .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_cli, to),
-     .words = &export_to_words,
+     .words = &trm_export_to_words,
      .optional = true},
     {.name = "output",
      .letter = 'o',
