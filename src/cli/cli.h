@@ -51,6 +51,7 @@ typedef struct trm_cli {
     int form;                                /* a trm_export_form */
     trm_cli_texts stores;
     const char *texts, *query_texts, *export_to; /* NULL: not given */
+    double divisor;                              /* of import */
 } trm_cli;
 
 /* ---- commands ---- */
@@ -78,7 +79,8 @@ struct trm_command {
 };
 extern const trm_command trm_command_mine, trm_command_loss, trm_command_knn, trm_command_eval,
     trm_command_radius, trm_command_verify, trm_command_plan, trm_command_bench, trm_command_synth,
-    trm_command_show, trm_command_info, trm_command_options, trm_command_report, trm_command_export;
+    trm_command_import, trm_command_show, trm_command_info, trm_command_options, trm_command_report,
+    trm_command_export;
 extern const trm_command *const trm_commands[]; /* in the order of --help; NULL-terminated */
 /* By name, or NULL. */
 const trm_command *trm_command_find(const char *name);

@@ -176,7 +176,8 @@ void trm_cli_init(trm_cli *cli, const trm_command *command)
                      .spread = 1.0,
                      .rounds = 5,
                      .sample = 100,
-                     .shown = 5};
+                     .shown = 5,
+                     .divisor = 1.0};
     cli->settings = trm_alloc(1, sizeof *cli->settings);
     if (cli->settings == NULL)
         return;

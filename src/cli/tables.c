@@ -35,6 +35,17 @@ static const trm_option synthetic_rows[] = {
 };
 const trm_options trm_synthetic_table = TRM_OPTIONS("Synthetic store", synthetic_rows);
 
+static const trm_option import_rows[] = {
+    {.name = "divide",
+     .value = "X",
+     .about = "divide every value by X, as float32: 255 makes pixels numbers from 0 to 1",
+     .kind = TRM_OPTION_REAL,
+     TRM_FIELD(trm_cli, divisor),
+     .least = 1e-30,
+     .most = 1e30},
+};
+const trm_options trm_import_table = TRM_OPTIONS("Import", import_rows);
+
 static const trm_option rounds_rows[] = {
     {.name = "rounds",
      .value = "R",

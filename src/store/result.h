@@ -147,4 +147,14 @@ trm_status trm_store_write(MPI_Comm comm, trm_claim *claim, int64_t rows, int di
                            void *context, int attributes, const trm_attribute *attribute,
                            trm_error *err) TRM_MUST_CHECK;
 
+/* How a store is copied. */
+typedef struct trm_copy_options {
+    double divisor; /* each value is divided by it, as float32; 1: values stay as they are */
+} trm_copy_options;
+/* Writes an open store as one file: /embeddings in the type of the files where all have one of at most 16 bits and values
+ * stay, else as float32; /labels (numbers, or names as strings of one length) and /ids where the store has them. Each rank
+ * reads and writes its own rows, a piece at a time. Collective. Errors: as trm_store_read; CREATE, IO, MEMORY. */
+trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, const trm_copy_options *options,
+                          trm_error *err) TRM_MUST_CHECK;
+
 #endif

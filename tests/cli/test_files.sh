@@ -267,6 +267,68 @@ no "labels of queries without any" 64 "--query-labels goes with --queries only" 
     mine "$in/numbers.h5" --query-labels "$in/y.npy"
 no "numbers and names" 65 "labels of '.*queries.h5' are numbers.*x_f4.npy' are names.*the same sort" -- \
     mine "$in/x_f4.npy" --labels "$in/words.txt" --queries "$in/queries.h5"
+# import: one HDF5 file, the same bytes on any number of ranks, with the same rows and labels.
+"$python" - "$in" <<'PY' || exit 2
+import struct
+import numpy as np
+from stores import folder, write
+halves = np.arange(2**16, dtype="u2").view("f2")
+halves = halves[np.isfinite(halves)]
+np.save(f"{folder}/halves", halves.reshape(-1, 32))
+for t in ("i1", "u2", "i2"):
+    info = np.iinfo(t)
+    np.save(f"{folder}/{t}", np.linspace(info.min, info.max, 256).astype(t).reshape(-1, 4))
+large = np.arange(5000 * 4096, dtype="u4").astype("u1").reshape(5000, 4096) # several pieces
+open(f"{folder}/large.u8bin", "wb").write(struct.pack("<ii", 5000, 4096) + large.tobytes())
+open(f"{folder}/large.txt", "w").write("".join(f"{v % 77}\n" for v in range(5000)))
+write("ids", embeddings=np.ones((5, 3), "f4"), labels=np.arange(5), ids=np.arange(5) + 100)
+PY
+imported() { # WHAT FILES...: on 1 and 3 ranks, as $dir/import.h5
+    rm -f "$dir"/import*.h5
+    on 3 import "$dir/import3.h5" "${@:2}" >"$dir/stdout" 2>"$dir/stderr"
+    expect "import of $1 on 3 ranks" test $? = 0
+    quickly import "$dir/import.h5" "${@:2}"
+    expect "import of $1" test $? = 0
+    expect "import of $1: the same bytes" cmp "$dir/import.h5" "$dir/import3.h5"
+}
+holds() { # WHAT PYTHON: an expression of the imported f and the folder
+    expect "$1" "$python" -c "import h5py, sys, numpy as np; f = h5py.File(sys.argv[1] + '/import.h5'); folder = sys.argv[2]; assert $2" \
+        "$dir" "$in"
+}
+imported x_f4.npy "$in/x_f4.npy" --labels "$in/y.npy"
+same "what was imported" "$numbers" "$dir/import.h5"
+imported "names" "$in/part1.npy" "$in/none.npy" "$in/part2.npy" --labels "$in/t.csv:the name"
+same "what was imported with names" "$named" "$dir/import.h5"
+holds "names are strings" "f['labels'].dtype == 'S9' and f['labels'][3] == b'q\"x' and f['embeddings'].dtype == '<f4'"
+imported "labels beyond int64" "$in/x.fbin" --labels "$in/y_large.txt"
+same "labels beyond int64 that were imported" "$large" "$dir/import.h5"
+imported "float16" "$in/halves.npy"
+holds "float16 stays, each value" "f['embeddings'].dtype == '<f2' and (f['embeddings'][:].view('u2') == np.load(folder + '/halves.npy').view('u2')).all()"
+holds "without labels there are none" "list(f) == ['embeddings']"
+for type in i1 u2 i2; do
+    imported "$type" "$in/$type.npy"
+    holds "$type stays" "f['embeddings'].dtype == '$type' and (f['embeddings'][:] == np.load(folder + '/$type.npy')).all()"
+done
+imported "several pieces" "$in/large.u8bin" --labels "$in/large.txt"
+holds "all pieces are there" "f['embeddings'].dtype == 'u1' and f['embeddings'].shape == (5000, 4096) and \
+    (f['embeddings'][:].ravel() == np.arange(5000 * 4096, dtype='u4').astype('u1')).all() and (f['labels'][:] == np.arange(5000) % 77).all()"
+imported "pixels" "$in/x-idx3-ubyte.gz" --labels "$in/y-idx1-ubyte.gz" --divide 255
+holds "pixels are divided" "(f['embeddings'][:] == np.load(folder + '/x_f4.npy') / np.float32(255)).all()"
+imported "ids" "$in/ids.h5"
+holds "ids stay" "list(f['ids']) == [100, 101, 102, 103, 104]"
+quickly import "$dir/import.h5" "$in/x_f4.npy" --overwrite --json
+expect "import reports" test "$(value "$dir/stdout" rows) $(value "$dir/stdout" dim) $(value "$dir/stdout" labels)" = "90 8 false"
+refused "import without a file" 64 "an output file and what goes into it" -- import "$out/i.h5"
+refused "import over an input" 64 "x_f4.npy' is one of the inputs" -- import "$in/x_f4.npy" "$in/x_f4.npy" --overwrite
+refused "import of nan" 65 "nan.npy': row 17 has a non-finite value" -- import "$out/i.h5" "$in/nan.npy"
+refused "import of too few labels" 65 "short.txt': has 89 labels" -- import "$out/i.h5" "$in/x_f4.npy" --labels "$in/short.txt"
+refused "import of what is cut" 65 "cut.npy': truncated" -- import "$out/i.h5" "$in/cut.npy"
+refused "division by 0" 64 "--divide '0'" -- import "$out/i.h5" "$in/x_f4.npy" --divide 0
+cp "$in/numbers.h5" "$out/i.h5"
+kept=$out/i.h5
+refused "import to what is there" 73 "i.h5' exists; give --overwrite" -- import "$out/i.h5" "$in/x_f4.npy"
+rm "$out/i.h5"
+
 kept=
 cp "$in/y.txt" "$out/y.txt"
 kept=$out/y.txt

@@ -126,7 +126,7 @@ reached() { # FILE...
 
 # The program is written on the public headers: of src/ its files reach base/ besides. These reach further: they read the
 # tables of options, or look inside for another reason.
-inside=(main options help man completion cmd_options tables report say cmd_bench peak cmd_info info info_json info_positives info_rows cmd_synth cmd_verify cmd_show columns cmd_report cmd_export export export_npz export_rows export_table export_form export_text)
+inside=(main options help man completion cmd_options tables report say cmd_bench peak cmd_info info info_json info_positives info_rows cmd_synth cmd_import cmd_verify cmd_show columns cmd_report cmd_export export export_npz export_rows export_table export_form export_text)
 
 used=()
 mapfile -t files < <(find . -name '*.[ch]' -printf '%P\n' | sort)

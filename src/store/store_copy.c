@@ -1,0 +1,272 @@
+/* Writing an open store, whatever files it is in, as one HDF5 file; every rank reads and writes its own rows, some at a
+ * time, so memory does not grow with the store. */
+#include "base/alloc.h"
+#include "par/agree.h"
+#include "par/exchange.h"
+#include "store/output.h"
+#include "store/store_inner.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int64_t piece_bytes = INT64_C(32) << 20;
+
+/* One rank's work. */
+typedef struct copier {
+    trm_output *out;
+    trm_store *store;
+    const trm_copy_options *options;
+    const trm_element *element; /* that rows are written as; NULL: float32 */
+    trm_output_place embeddings, labels, ids;
+    int64_t name_bytes; /* a label that is a name, filled up with zeros; 0: labels are numbers */
+    int64_t step;
+    float *rows;
+    int64_t *label, *id;
+    char *name;
+} copier;
+
+/* ---- types ---- */
+
+/* Types of up to 16 bits hold no value that float32 does not, so they come back from it as they were. */
+static const trm_element *type_to_keep(const trm_store *store, double divisor)
+{
+    const trm_element *first = NULL;
+    for (int i = 0; i < store->files; i++) {
+        const trm_store_entry *entry = &store->entry[i];
+        if (entry->seen.rows == 0)
+            continue;
+        if (first != NULL &&
+            (first->class != entry->embeddings.class || first->stored != entry->embeddings.stored))
+            return NULL;
+        first = &entry->embeddings;
+    }
+    const bool small = first != NULL && !first->foreign && first->stored <= 2 &&
+                       (first->class == TRM_ELEMENT_FLOAT || first->class == TRM_ELEMENT_SIGNED ||
+                        first->class == TRM_ELEMENT_UNSIGNED);
+    return small && divisor == 1.0 ? first : NULL;
+}
+
+static hid_t half_type(void)
+{
+    hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+    H5Tset_fields(type, 15, 10, 5, 0, 10);
+    H5Tset_size(type, 2);
+    H5Tset_ebias(type, 15);
+    return type;
+}
+
+/* Of the file; to be closed. */
+static hid_t embeddings_type(const trm_element *element)
+{
+    if (element == NULL)
+        return H5Tcopy(H5T_IEEE_F32LE);
+    if (element->class == TRM_ELEMENT_FLOAT)
+        return half_type();
+    if (element->class == TRM_ELEMENT_SIGNED)
+        return H5Tcopy(element->stored == 1 ? H5T_STD_I8LE : H5T_STD_I16LE);
+    return H5Tcopy(element->stored == 1 ? H5T_STD_U8LE : H5T_STD_U16LE);
+}
+
+static hid_t labels_type(const copier *c)
+{
+    if (c->name_bytes == 0)
+        return H5Tcopy(c->store->labels.kind == TRM_LABELS_UNSIGNED ? H5T_STD_U64LE : H5T_STD_I64LE);
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, (size_t)c->name_bytes);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    return type;
+}
+
+/* A float32 that came from a binary16, as that. */
+static uint16_t to_half(float value)
+{
+    const uint16_t sign = signbit(value) ? 0x8000 : 0;
+    int exponent = 0;
+    const float size = fabsf(value), part = frexpf(size, &exponent);
+    if (exponent < -13 || size == 0.0F) /* subnormal, or 0 */
+        return (uint16_t)(sign | (uint16_t)ldexpf(size, 24));
+    return (uint16_t)(sign | (exponent + 14) << 10 | ((int)ldexpf(part, 11) - 1024));
+}
+
+#define NARROW(type, expression)                                                                             \
+    do {                                                                                                     \
+        type *to = (type *)(void *)value;                                                                    \
+        for (int64_t i = 0; i < count; i++) {                                                                \
+            const float from = value[i];                                                                     \
+            const type now = (expression);                                                                   \
+            memcpy(&to[i], &now, sizeof now);                                                                \
+        }                                                                                                    \
+    } while (0)
+
+/* In place. */
+static void narrow(const trm_element *element, float *value, int64_t count)
+{
+    if (element->class == TRM_ELEMENT_FLOAT)
+        NARROW(uint16_t, to_half(from));
+    else if (element->class == TRM_ELEMENT_SIGNED && element->stored == 1)
+        NARROW(int8_t, (int8_t)from);
+    else if (element->class == TRM_ELEMENT_SIGNED)
+        NARROW(int16_t, (int16_t)from);
+    else if (element->stored == 1)
+        NARROW(uint8_t, (uint8_t)from);
+    else
+        NARROW(uint16_t, (uint16_t)from);
+}
+
+/* ---- rows ---- */
+
+static trm_status write_labels(const copier *c, int64_t first, int64_t count, trm_error *err)
+{
+    if (c->name_bytes == 0)
+        return trm_output_write(c->out, c->labels, first, count, c->label, err);
+    memset(c->name, 0, (size_t)(count * c->name_bytes));
+    for (int64_t i = 0; i < count; i++) {
+        int64_t length = 0;
+        const char *name = trm_names_get(&c->store->labels.names, c->label[i], &length);
+        memcpy(c->name + i * c->name_bytes, name, (size_t)length);
+    }
+    return trm_output_write(c->out, c->labels, first, count, c->name, err);
+}
+
+static trm_status write_rows(const copier *c, int64_t first, int64_t count, trm_error *err)
+{
+    const int64_t values = count * c->store->dim;
+    const float divisor = (float)c->options->divisor;
+    for (int64_t i = 0; i < values && c->options->divisor != 1.0; i++)
+        c->rows[i] /= divisor;
+    if (c->element != NULL)
+        narrow(c->element, c->rows, values);
+    trm_status status = trm_output_write(c->out, c->embeddings, first * c->store->dim, values, c->rows, err);
+    if (status == TRM_OK && c->label != NULL)
+        status = write_labels(c, first, count, err);
+    if (status == TRM_OK && c->id != NULL)
+        status = trm_output_write(c->out, c->ids, first, count, c->id, err);
+    return status;
+}
+
+/* All ranks go through as many pieces: reading is collective. */
+static trm_status copy_rows(copier *c, trm_error *err)
+{
+    const MPI_Comm comm = c->out->comm;
+    int rank = 0, ranks = 0;
+    int64_t first, last;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &ranks);
+    trm_share(c->store->rows, rank, ranks, &first, &last);
+    const int64_t most = (c->store->rows + ranks - 1) / ranks;
+    trm_read_options read;
+    trm_read_options_init(&read);
+    trm_status status = TRM_OK;
+    for (int64_t done = 0; done < most && status == TRM_OK; done += c->step) {
+        const int64_t from = first + done < last ? first + done : last;
+        const int64_t count = last - from < c->step ? last - from : c->step;
+        status = trm_store_read(c->store, from, count, &read, c->rows, c->label, c->id, err);
+        if (status == TRM_OK)
+            status = trm_agree(comm, write_rows(c, from, count, err), err);
+    }
+    return status;
+}
+
+/* ---- all of it ---- */
+
+static trm_status make_room(copier *c, bool labelled, trm_error *err)
+{
+    const int dim = c->store->dim;
+    const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + c->name_bytes;
+    c->step = piece_bytes / row > 0 ? piece_bytes / row : 1;
+    c->step = c->step < c->store->rows ? c->step : c->store->rows;
+    c->rows = trm_alloc(c->step, (size_t)dim * sizeof *c->rows);
+    c->label = labelled ? trm_alloc(c->step, sizeof *c->label) : NULL;
+    c->id = c->store->ids ? trm_alloc(c->step, sizeof *c->id) : NULL;
+    c->name = c->name_bytes > 0 ? trm_alloc(c->step, (size_t)c->name_bytes) : NULL;
+    trm_status status = TRM_OK;
+    if (c->rows == NULL || (labelled && c->label == NULL) || (c->store->ids && c->id == NULL) ||
+        (c->name_bytes > 0 && c->name == NULL))
+        status = trm_fail_memory(err, "rows to copy", c->step, (size_t)row);
+    return trm_agree(c->out->comm, status, err);
+}
+
+static void free_room(copier *c)
+{
+    trm_free(c->rows);
+    trm_free(c->label);
+    trm_free(c->id);
+    trm_free(c->name);
+}
+
+static trm_status make_dataset(copier *c, const char *name, hid_t type, int rank, trm_output_place *place,
+                               trm_error *err)
+{
+    const hsize_t size[2] = {(hsize_t)c->store->rows, (hsize_t)c->store->dim};
+    const trm_status status = trm_output_dataset(c->out, name, type, rank, size, place, err);
+    trm_h5_close(type);
+    return status;
+}
+
+static trm_status write_file(copier *c, trm_error *err)
+{
+    enum { MOST = 3 };
+    trm_output_check_item item[MOST] = {{"/embeddings", c->store->rows}};
+    const trm_attribute attribute = {"format", TRM_ATTRIBUTE_TEXT, "trimine-store", 0, 0.0};
+    int items = 1;
+    trm_status status = make_dataset(c, "/embeddings", embeddings_type(c->element), 2, &c->embeddings, err);
+    if (status == TRM_OK && c->label != NULL) {
+        item[items++] = (trm_output_check_item){"/labels", c->store->rows};
+        status = make_dataset(c, "/labels", labels_type(c), 1, &c->labels, err);
+    }
+    if (status == TRM_OK && c->id != NULL) {
+        item[items++] = (trm_output_check_item){"/ids", c->store->rows};
+        status = make_dataset(c, "/ids", H5Tcopy(H5T_STD_I64LE), 1, &c->ids, err);
+    }
+    if (status == TRM_OK)
+        status = copy_rows(c, err);
+    return status == TRM_OK ? trm_output_commit(c->out, 1, &attribute, items, item, err) : status;
+}
+
+static int64_t longest_name(const trm_names *names)
+{
+    int64_t longest = 1;
+    for (int64_t i = 0; i < names->count; i++) {
+        int64_t length = 0;
+        trm_names_get(names, i, &length);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, const trm_copy_options *options,
+                          trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT;
+    int64_t none = 0;
+    err = err == NULL ? &own : err;
+    const bool labelled = store->entry[0].seen.labels != NULL;
+    trm_status status = TRM_OK;
+    if (labelled) /* what labels are is known from then on */
+        status = trm_store_read(store, 0, 0, NULL, NULL, &none, NULL, err);
+    if (status != TRM_OK)
+        return status;
+    trm_h5_handler handler = trm_h5_silence();
+    trm_output out = TRM_OUTPUT_INIT;
+    copier c = {.out = &out,
+                .store = store,
+                .options = options,
+                .element = type_to_keep(store, options->divisor),
+                .name_bytes =
+                    store->labels.kind == TRM_LABELS_NAMED ? longest_name(&store->labels.names) : 0};
+    const int64_t value = c.element == NULL ? (int64_t)sizeof(float) : c.element->stored;
+    const int64_t label = c.name_bytes > 0 ? c.name_bytes : (int64_t)sizeof(int64_t);
+    status = trm_output_create(comm, claim,
+                               store->rows * (store->dim * value + (labelled ? label : 0) +
+                                              (store->ids ? (int64_t)sizeof(int64_t) : 0)),
+                               &out, err);
+    if (status == TRM_OK)
+        status = make_room(&c, labelled, err);
+    if (status == TRM_OK)
+        status = write_file(&c, err);
+    free_room(&c);
+    trm_output_close(&out);
+    trm_h5_restore(handler);
+    return status;
+}
