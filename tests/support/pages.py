@@ -15,7 +15,7 @@ import sys
 import unicodedata
 
 # Pages whose commands a test of their own runs.
-TESTED_ELSEWHERE = {"NEIGHBOURS.md", "NEAR_DUPLICATES.md", "FILES.md", "EXPORT.md", "PLAN.md", "PYTHON.md", "REPORT.md",
+TESTED_ELSEWHERE = {"NEIGHBOURS.md", "NEAR_DUPLICATES.md", "FILES.md", "EXPORT.md", "PLAN.md", "PYTHON.md",
                     "PACKAGES.md"}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.S | re.M)
 COMMENT = re.compile(r"<!-- (tested|prints|layout of \S+|not tested: [^>]*) -->\n\Z")
