@@ -3,6 +3,7 @@
 A result may be larger than memory, so it is gone through a few times, a piece at a time. Of a store only the labels are
 read as a whole, and the few rows that are shown.
 """
+import contextlib
 import json
 import os
 
@@ -21,6 +22,15 @@ class ReportError(Exception):
     def __init__(self, code, text):
         super().__init__(text)
         self.code = code
+
+
+@contextlib.contextmanager
+def reading(what, path):
+    """What h5py and numpy raise on a damaged file, as a fault of the file."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError) as e:
+        raise ReportError(65, f"{what} '{path}': can't be read: it is damaged ({text_of(e).splitlines()[0] if str(e) else type(e).__name__})") from None
 
 
 def text_of(value):
@@ -73,11 +83,12 @@ class Result:
     def __init__(self, path):
         self.path = path
         self.file = open_hdf5(path, "result")
-        attrs = {}
-        for name in self.file.attrs:
-            value = self.file.attrs[name]
-            attrs[name] = text_of(value) if isinstance(value, (bytes, str)) else value
-        self.attrs = attrs
+        with reading("result", path):
+            self.attrs = {name: text_of(value) if isinstance(value, (bytes, str)) else value for name, value in self.file.attrs.items()}
+            self.read_attributes()
+
+    def read_attributes(self):
+        path, attrs = self.path, self.attrs
         self.format = str(attrs.get("format", ""))
         if not self.format.startswith("trimine-"):
             raise ReportError(65, f"result '{path}': not a result of trimine (it has no attribute 'format')")
@@ -94,10 +105,13 @@ class Result:
         self.anchor_rows = int(attrs.get("queries_rows", self.rows))
         self.two_sets = "queries_rows" in attrs
         self.metric = str(attrs.get("metric", ""))
+        if not (0 <= self.rows < 1 << 40 and 0 <= self.anchor_rows < 1 << 40):
+            raise ReportError(65, f"result '{path}': attribute 'store_rows' is no number of rows")
 
     def dataset(self, name, axes, group=None):
         """A dataset of so many axes, of integers or floats; else the file is damaged."""
-        found = (group or self.file).get(name)
+        with reading("result", self.path):
+            found = (group or self.file).get(name)
         if not isinstance(found, h5py.Dataset) or found.ndim != axes or found.dtype.kind not in "iuf":
             raise ReportError(65, f"result '{self.path}': no dataset '{name}' of {axes} axes")
         return found
@@ -118,7 +132,8 @@ class Triplets:
     def __init__(self, result):
         self.result = result
         self.lists = result.format == "trimine-lists"
-        group = result.file.get("lists" if self.lists else "triplets")
+        with reading("result", result.path):
+            group = result.file.get("lists" if self.lists else "triplets")
         if not isinstance(group, h5py.Group):
             raise ReportError(65, f"result '{result.path}': no group of triplets")
         wide = 2 if self.lists else 1
@@ -127,6 +142,8 @@ class Triplets:
         self.kind = None if self.lists else result.dataset("kind", 1, group)
         self.lines = self.columns["anchor"].shape[0]
         self.width = self.columns["negative"].shape[1] if self.lists else 1
+        if self.kind is not None and self.kind.shape != (self.lines,):
+            raise ReportError(65, f"result '{result.path}': dataset 'kind' is not as long as 'anchor'")
         for name, column in self.columns.items():
             if column.shape != ((self.lines, self.width) if self.lists and name in ("negative", "d_an") else (self.lines,)):
                 raise ReportError(65, f"result '{result.path}': dataset '{name}' is not as long as 'anchor'")
@@ -136,14 +153,16 @@ class Triplets:
         step = max(1, PIECE // max(1, self.width))
         for first in range(0, self.lines, step):
             part = slice(first, min(self.lines, first + step))
-            column = {name: data[part] for name, data in self.columns.items()}
+            with reading("result", self.result.path):
+                column = {name: data[part] for name, data in self.columns.items()}
+                kind = self.kind[part] if self.kind is not None else None
             if self.lists:
                 there = column["negative"] >= 0  # a line that came short ends with -1
                 for name in ("anchor", "positive", "d_ap"):
                     column[name] = np.broadcast_to(column[name][:, None], there.shape)[there]
                 for name in ("negative", "d_an"):
                     column[name] = column[name][there]
-            fallback = self.kind[part] != 0 if self.kind is not None else np.zeros(len(column["anchor"]), bool)
+            fallback = kind != 0 if kind is not None else np.zeros(len(column["anchor"]), bool)
             self.check(column)
             yield Piece(fallback=fallback, **column)
 
@@ -216,19 +235,11 @@ class Store:
         self.parts, values = [], []
         label_file = labels if labels and os.path.isfile(labels) else None
         for path in files_of(paths, what):
-            if path.endswith(".npy"):
-                data, label = self.open_npy(path), None
-            else:
-                file = open_hdf5(path, what)
-                data = find_dataset(file, embeddings, EMBEDDINGS, what, path)
-                label = None if label_file else find_dataset(file, labels, LABELS, what, path)
-            if data is None:
-                raise ReportError(65, f"{what} '{path}': no dataset of embeddings (name it: --embeddings PATH)")
-            self.parts.append(data)
+            with reading(what, path):
+                label = self.open_part(path, embeddings, labels, label_file is None)
             if label is not None:
-                values.append(self.label_values(label))
-        self.shapes = [tuple(n for n in part.shape if n != 1) for part in self.parts]
-        # A dimension of 1 counts for nothing, but a single row is one, and so is a single column.
+                values.append(label)
+        # Of three dimensions the first may be 1 and count for nothing.
         self.counts = [part.shape[0] if len(part.shape) < 3 or part.shape[0] != 1 else part.shape[1] for part in self.parts]
         self.rows = sum(self.counts)
         self.dim = int(np.prod(self.parts[0].shape)) // max(1, self.counts[0])
@@ -239,6 +250,19 @@ class Store:
             self.labels = Labels.of(np.concatenate(values))
         elif values:
             raise ReportError(65, f"{what} '{self.path}': {sum(len(v) for v in values)} labels for {self.rows} rows")
+
+    def open_part(self, path, embeddings, labels, inside):
+        """Adds a file's embeddings; its labels, where they are inside."""
+        if path.endswith(".npy"):
+            data, label = self.open_npy(path), None
+        else:
+            file = open_hdf5(path, self.what)
+            data = find_dataset(file, embeddings, EMBEDDINGS, self.what, path)
+            label = find_dataset(file, labels, LABELS, self.what, path) if inside else None
+        if data is None or data.ndim < 2:
+            raise ReportError(65, f"{self.what} '{path}': no dataset of embeddings (name it: --embeddings PATH)")
+        self.parts.append(data)
+        return self.label_values(label) if label is not None else None
 
     def open_npy(self, path):
         try:

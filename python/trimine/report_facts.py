@@ -281,5 +281,6 @@ class Facts:
 
     def known_margin(self):
         """Up to which margin the triplets are all that there are: a window leaves out those beyond."""
-        windowed = str(self.result.options.get("negatives", "")).startswith("semihard") and self.result.options.get("window") in ("lt", "le")
+        negatives = self.result.options.get("negatives")
+        windowed = negatives == "semihard" and self.result.options.get("window") in ("lt", "le") or negatives in ("within-margin", "violating")
         return float(self.result.attrs.get("margin", np.inf)) if windowed else np.inf

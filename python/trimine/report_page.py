@@ -116,7 +116,7 @@ def verdict(facts, funnel):
         return ["There are no triplets: no pair of an anchor and a positive found a negative that the options let through."]
     total = facts.total - facts.lone
     said = []
-    windowed = np.isfinite(facts.known_margin())
+    windowed = facts.result.options.get("negatives") == "semihard" and np.isfinite(facts.known_margin())
     missing = funnel.get("skipped") if funnel.get("skipped") is not None else None
     if facts.soft:
         said.append(f"{count(facts.total)} triplets; with the soft loss all of them teach.")

@@ -163,6 +163,18 @@ static const char *say_lines(char *said)
     return error;
 }
 
+static trm_status of_signal(const char *python, int number, trm_error *err)
+{
+    if (number == SIGKILL)
+        return trm_fail(err, TRM_ERR_MEMORY, "Python '%s' was killed: most likely there was no memory left",
+                        python);
+    if (number == SIGSEGV || number == SIGBUS || number == SIGFPE)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "Python '%s' crashed (signal %d): HDF5 does so on some files that are damaged",
+                        python, number);
+    return trm_fail(err, TRM_ERR_INTERNAL, "Python '%s' was ended by signal %d", python, number);
+}
+
 static trm_status judge(const char *python, int state, int failed, char *said, trm_error *err)
 {
     if (failed == ENOENT || failed == EACCES || failed == ENOTDIR)
@@ -181,9 +193,7 @@ static trm_status judge(const char *python, int state, int failed, char *said, t
     if (error != NULL)
         return trm_fail(err, status, "%s", error);
     if (WIFSIGNALED(state))
-        return trm_fail(err, WTERMSIG(state) == SIGKILL ? TRM_ERR_MEMORY : TRM_ERR_INTERNAL,
-                        "Python '%s' was ended by signal %d%s", python, WTERMSIG(state),
-                        WTERMSIG(state) == SIGKILL ? ": most likely there was no memory left" : "");
+        return of_signal(python, WTERMSIG(state), err);
     return trm_fail(err, TRM_ERR_INTERNAL, "Python '%s' ended with exit code %d", python, WEXITSTATUS(state));
 }
 
