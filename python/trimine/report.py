@@ -33,12 +33,13 @@ def parse(arguments):
     parser.add_argument("--queries", action="append", default=[], metavar="FILE")
     parser.add_argument("--embeddings", metavar="PATH")
     parser.add_argument("--labels", metavar="PATH")
+    parser.add_argument("--query-labels", metavar="PATH")
     return parser.parse_intermixed_args(arguments)
 
 
-def open_store(paths, what, result, rows, options):
+def open_store(paths, what, result, rows, embeddings, labels):
     from .report_data import ReportError, Store
-    store = Store(paths, what, options.embeddings, options.labels)
+    store = Store(paths, what, embeddings, labels)
     if store.rows != rows or store.dim != result.dim:
         raise ReportError(EXIT_DATA, f"{what} '{paths[0]}' has {store.rows} rows of {store.dim} dimensions, result '{result.path}' is of {rows} rows of {result.dim}")
     return store
@@ -60,7 +61,7 @@ def common_labels(store, queries):
 def make(options):
     """The page's text."""
     from . import report_html, report_page as p
-    from .report_data import ReportError, Result, read_json
+    from .report_data import ReportError, Result, label_file_of, read_json
     from .report_facts import Facts
     from .report_pictures import Pictures, Pixels, open_images
     result = Result(options.result)
@@ -72,8 +73,9 @@ def make(options):
                                      f"that of '{result.path}' {result.attrs.get('result_hash')}")
     if options.queries and not result.two_sets:
         raise ReportError(EXIT_USAGE, f"result '{result.path}' is of one set: it takes no --queries")
-    store = open_store(options.store, "store", result, result.rows, options) if options.store else None
-    queries = open_store(options.queries, "queries", result, result.anchor_rows, options) if options.queries else None
+    store = open_store(options.store, "store", result, result.rows, options.embeddings, options.labels) if options.store else None
+    of_queries = options.query_labels or (None if label_file_of(options.labels) else options.labels)
+    queries = open_store(options.queries, "queries", result, result.anchor_rows, options.embeddings, of_queries) if options.queries else None
     labels, anchor_labels = (None, None) if result.two_sets and queries is None else common_labels(store, queries)
     facts = Facts(result, labels, anchor_labels)
     of_store = open_images(options.images, store) if options.images else Pixels.of(store)

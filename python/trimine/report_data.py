@@ -4,6 +4,7 @@ A result may be larger than memory, so it is gone through a few times, a piece a
 read as a whole, and the few rows that are shown.
 """
 import contextlib
+import csv
 import json
 import os
 
@@ -13,6 +14,7 @@ import numpy as np
 PIECE = 1 << 21  # triplets that are in memory at a time
 # The names by which the program finds a store's datasets.
 EMBEDDINGS = ("embeddings", "features", "X", "train", "emb", "vectors", "descriptors")
+OTHERS = (".fvecs", ".bvecs", ".ivecs", ".fbin", ".fp16bin", ".u8bin", ".i8bin", ".ibin", ".gz", "-ubyte")  # formats that the program reads besides
 LABELS = ("labels", "targets", "y", "classes")
 
 
@@ -227,13 +229,32 @@ def find_dataset(file, given, names, what, path):
     return file[there[0]] if there else None
 
 
+def label_file_of(given):
+    """(path, column), where labels are in a file of their own; else None."""
+    path, column = given or "", ""
+    if not os.path.isfile(path) and ":" in path:
+        path, _, column = path.rpartition(":")
+    return (path, column) if os.path.isfile(path) else None
+
+
+def whole_or_names(texts):
+    """Whole numbers, if all are; else names."""
+    try:
+        values = [float(text) for text in texts]
+        if all(value.is_integer() for value in values):
+            return np.array([int(value) for value in values])
+    except ValueError:
+        pass
+    return np.array(texts)
+
+
 class Store:
     """A store's files: labels, and rows where they are asked for."""
 
     def __init__(self, paths, what, embeddings=None, labels=None):
         self.what, self.path = what, paths[0]
         self.parts, values = [], []
-        label_file = labels if labels and os.path.isfile(labels) else None
+        label_file = label_file_of(labels)
         for path in files_of(paths, what):
             with reading(what, path):
                 label = self.open_part(path, embeddings, labels, label_file is None)
@@ -244,7 +265,7 @@ class Store:
         self.rows = sum(self.counts)
         self.dim = int(np.prod(self.parts[0].shape)) // max(1, self.counts[0])
         if label_file:
-            values = [self.read_label_file(label_file)]
+            values = [self.read_label_file(*label_file)]
         self.labels = None
         if values and sum(len(v) for v in values) == self.rows:
             self.labels = Labels.of(np.concatenate(values))
@@ -256,6 +277,8 @@ class Store:
         if path.endswith(".npy"):
             data, label = self.open_npy(path), None
         else:
+            if path.endswith(OTHERS):
+                raise ReportError(65, f"{self.what} '{path}': a page reads HDF5 and .npy only")
             file = open_hdf5(path, self.what)
             data = find_dataset(file, embeddings, EMBEDDINGS, self.what, path)
             label = find_dataset(file, labels, LABELS, self.what, path) if inside else None
@@ -285,17 +308,19 @@ class Store:
             return values.astype(np.int64)
         return np.array([text_of(v) for v in values.tolist()])
 
-    def read_label_file(self, path):
-        """Labels beside the store: a .npy file, or text with one a line."""
+    def read_label_file(self, path, column):
+        """Labels beside the store: a .npy file, text with one a line, or a column of a table."""
         if path.endswith(".npy"):
-            values = self.open_npy(path)
-            return np.asarray(values).reshape(-1)
-        with open(path, encoding="utf-8", errors="replace") as f:
-            lines = [line.rstrip("\r\n") for line in f]
-        try:
-            return np.array([int(line) for line in lines])
-        except ValueError:
-            return np.array(lines)
+            return np.asarray(self.open_npy(path)).reshape(-1).astype(np.int64)
+        with reading("labels", path), open(path, encoding="utf-8", errors="replace", newline="") as f:
+            if not path.endswith((".csv", ".tsv")):
+                return whole_or_names(f.read().splitlines())
+            records = list(csv.reader(f, delimiter="\t" if path.endswith(".tsv") else ","))
+        heading = records.pop(0) if len(records) == self.rows + 1 else []
+        number = heading.index(column) if column in heading else int(column) - 1 if column.isdigit() else 0 if not column else None
+        if number is None or any(len(record) <= number for record in records):
+            raise ReportError(65, f"labels '{path}': no column '{column}'")
+        return whole_or_names([record[number] for record in records])
 
     def row(self, number):
         """One row's values, as float64."""

@@ -34,7 +34,8 @@ static bool fill(const trm_cli *cli, arguments *list)
     const trm_settings *settings = cli->settings;
     bool whole = add(list, "output", cli->page) && add(list, "json-report", cli->json_report) &&
                  add(list, "images", cli->images) && add(list, "embeddings", settings->store.embeddings) &&
-                 add(list, "labels", settings->store.labels);
+                 add(list, "labels", settings->store.labels) &&
+                 add(list, "query-labels", settings->store.query_labels);
     for (int i = 0; i < settings->queries.count && whole; i++)
         whole = add(list, "queries", settings->queries.text[i]);
     if (settings->overwrite)
@@ -63,7 +64,7 @@ static trm_status tell(const trm_cli *cli, trm_error *err)
 
 static trm_status run(trm_cli *cli, trm_error *err)
 {
-    enum { MORE = 8 }; /* options that come once, "--" and the end */
+    enum { MORE = 9 }; /* options that come once, "--" and the end */
     const int most = MORE + cli->settings->queries.count + cli->inputs;
     arguments list = {.word = trm_alloc(most, sizeof *list.word)};
     trm_status status = TRM_OK;

@@ -278,6 +278,24 @@ mines asked --queries "$dir/queries.h5" --positives hardest --negatives hard --m
 report asked "$dir/store.h5" --queries "$dir/queries.h5" --json-report "$dir/asked.json"
 judged asked store.h5 queries.h5
 
+# ---- rows and labels in files of their own ----
+
+"$python" - "$dir" <<'PY'
+import csv, sys, h5py, numpy as np
+folder = sys.argv[1]
+with h5py.File(f"{folder}/store.h5") as f:
+    names = f["labels"].asstr()[:]
+    np.save(f"{folder}/rows.npy", f["embeddings"][:])
+with open(f"{folder}/names.txt", "w") as f:
+    print(*names, sep="\n", file=f)
+with open(f"{folder}/names.csv", "w") as f:
+    csv.writer(f).writerows([["id", "the name"], *enumerate(names)])
+PY
+for labels in names.txt "names.csv:the name" names.csv:2; do
+    "$program" report "$dir/plain.h5" "$dir/rows.npy" --labels "$dir/$labels" --json-report "$dir/plain.json" -o "$dir/files.html" --overwrite 2>"$dir/stderr"
+    expect "a page of .npy and $labels" page same "$dir" files plain
+done
+
 # ---- what is not given, and what stays the same ----
 
 cp "$dir/plain.html" "$dir/first.html"
@@ -326,6 +344,9 @@ refuse() { # NAME CODE PATTERN ARGUMENTS...
     judge "$name" $? "$code" "$pattern"
 }
 plain=$dir/plain.h5 page=$out/page.html
+touch "$dir/x.fvecs"
+refuse "a store of vectors" 65 "x\.fvecs': a page reads HDF5 and \.npy only" "$plain" "$dir/x.fvecs" -o "$page"
+refuse "no such column" 65 "no column 'nothing'" "$plain" "$dir/rows.npy" --labels "$dir/names.csv:nothing" -o "$page"
 refuse "no result" 64 "no result given" -o "$page"
 refuse "no output" 64 "needs an output: -o page" "$plain"
 refuse "no such result" 66 "result '.*/nope\.h5': no such file" "$dir/nope.h5" -o "$page"
