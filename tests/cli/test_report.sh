@@ -381,7 +381,7 @@ chmod +x "$dir/bare"
 export TRIMINE_PYTHON=$dir/bare
 refuse "a Python without numpy" 69 "(needs Python with numpy and h5py|finds no (numpy|h5py))" "$plain" -o "$page"
 with_json=1
-refuse "a Python without numpy, in JSON" 69 "numpy" "$plain" -o "$page" --json
+refuse "a Python without numpy, in JSON" 69 "(numpy|h5py)" "$plain" -o "$page" --json
 with_json=
 unset TRIMINE_PYTHON
 mkdir "$dir/here"
