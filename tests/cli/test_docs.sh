@@ -48,6 +48,10 @@ for page in "$source_dir/README.md" "$docs"/*.md; do
     ln -s "$source_dir/tests" "$source_dir/scripts" .
     expect "the commands of $name run" "$python" "$source_dir/tests/support/pages.py" run "$page" "$source_dir"
 done
+for page in CONTRIBUTING SECURITY; do
+    expect "the links and paths of $page lead somewhere" \
+        "$python" "$source_dir/tests/support/pages.py" links "$source_dir/$page.md" "$source_dir"
+done
 expect "the messages of TROUBLESHOOTING are the program's" \
     "$python" "$source_dir/tests/support/pages.py" messages "$docs/TROUBLESHOOTING.md" "$source_dir"
 finish
