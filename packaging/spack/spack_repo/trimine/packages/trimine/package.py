@@ -57,6 +57,6 @@ class Trimine(CMakePackage):
 
     def test_mine(self):
         """mine a small synthetic store"""
-        trimine = which(self.prefix.bin.trimine)
+        trimine = which(self.prefix.bin.trimine, required=True)
         trimine("synth", "store.h5", "--rows", "500", "--dim", "16", "--classes", "20")
         trimine("mine", "store.h5", "-o", "triplets.h5")
