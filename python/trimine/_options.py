@@ -92,9 +92,8 @@ def mine(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_labels: Any = None,
     query_ids: Any = None,
-    query_labels: Optional[Path] = None,
+    query_labels: Any = None,
     pairs: Any = None,
     and_labels: bool = False,
     batches: Optional[int] = None,
@@ -158,9 +157,9 @@ def mine(
     ids -- one id a row, where the store is an array; else dataset of the ids
     queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
         repeated: one set after the other; or an array, rows x values
-    query_labels, query_ids -- of queries that are an array
-    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
-        name)
+    query_ids -- one id a query, where queries are an array
+    query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
+        the store (default: the same dataset, or a known name)
     pairs -- with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); all others are negatives, and labels are not needed; or an array of
         two columns
@@ -283,9 +282,8 @@ def loss(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_labels: Any = None,
     query_ids: Any = None,
-    query_labels: Optional[Path] = None,
+    query_labels: Any = None,
     pairs: Any = None,
     and_labels: bool = False,
     loss: Optional[Literal["batch-hard", "batch-all", "mined"]] = None,
@@ -347,9 +345,9 @@ def loss(
     ids -- one id a row, where the store is an array; else dataset of the ids
     queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
         repeated: one set after the other; or an array, rows x values
-    query_labels, query_ids -- of queries that are an array
-    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
-        name)
+    query_ids -- one id a query, where queries are an array
+    query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
+        the store (default: the same dataset, or a known name)
     pairs -- with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); all others are negatives, and labels are not needed; or an array of
         two columns
@@ -442,9 +440,8 @@ def knn(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_labels: Any = None,
     query_ids: Any = None,
-    query_labels: Optional[Path] = None,
+    query_labels: Any = None,
     k: Optional[int] = None,
     among: Optional[Literal["any", "same", "other"]] = None,
     metric: Optional[Literal["sql2", "l2", "cosine", "dot"]] = None,
@@ -475,9 +472,9 @@ def knn(
     ids -- one id a row, where the store is an array; else dataset of the ids
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
         after the other; or an array, rows x values
-    query_labels, query_ids -- of queries that are an array
-    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
-        name)
+    query_ids -- one id a query, where queries are an array
+    query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
+        the store (default: the same dataset, or a known name)
     k -- how many neighbours of each row (default: 10)
     among -- among which rows they are looked for (default: any)
     metric -- the distance (default: sql2)
@@ -533,9 +530,8 @@ def evaluate(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_labels: Any = None,
     query_ids: Any = None,
-    query_labels: Optional[Path] = None,
+    query_labels: Any = None,
     pairs: Any = None,
     at: Optional[str] = None,
     metrics: Optional[str] = None,
@@ -568,9 +564,9 @@ def evaluate(
     ids -- one id a row, where the store is an array; else dataset of the ids
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
         after the other; or an array, rows x values
-    query_labels, query_ids -- of queries that are an array
-    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
-        name)
+    query_ids -- one id a query, where queries are an array
+    query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
+        the store (default: the same dataset, or a known name)
     pairs -- with --queries: relevant are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); labels are not needed; or an array of two columns
     at -- values of k, ascending, of hit_rate, recall, precision and ndcg (default: 1,5,10,100)
@@ -630,9 +626,8 @@ def radius(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_labels: Any = None,
     query_ids: Any = None,
-    query_labels: Optional[Path] = None,
+    query_labels: Any = None,
     radius: Optional[float] = None,
     among: Optional[Literal["any", "same", "other"]] = None,
     groups: bool = False,
@@ -666,9 +661,9 @@ def radius(
     ids -- one id a row, where the store is an array; else dataset of the ids
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
         after the other; or an array, rows x values
-    query_labels, query_ids -- of queries that are an array
-    query_labels -- labels of the queries, as --labels has those of the store (default: the same dataset, or a known
-        name)
+    query_ids -- one id a query, where queries are an array
+    query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
+        the store (default: the same dataset, or a known name)
     radius -- pairs with a distance of at most R
     among -- which pairs: of a row and (default: any)
     groups -- find the groups of rows that pairs connect, directly or over others

@@ -108,18 +108,21 @@ def call(command, options, given):
     """Runs a command of the program with the keywords of its function in _options.py; gives a Result."""
     values = dict(given)
     store, ranks, launcher, show = (values.pop(name) for name in ("store", "ranks", "launcher", "show"))
-    query_labels, query_ids = values.pop("query_labels", None), values.pop("query_ids", None)
+    query_ids = values.pop("query_ids", None)
     with Inputs() as inputs:
         labels, ids = values["labels"], values["ids"]
         paths, values["labels"], values["ids"] = inputs.rows(store, "store", labels, ids)
         known = [values["embeddings"], values["labels"], values["ids"]]
         info = [f"--{name}={value}" for name, value in zip(("embeddings", "labels", "ids"), known) if value is not None]
         rows = Rows(ids=ids, labels=labels) if is_data(store) else Rows(paths, info)
-        queries = values.get("queries")
+        queries, query_labels = values.get("queries"), values.get("query_labels")
         of_queries = None
         if queries is not None:
-            values["queries"], *_ = inputs.rows(queries, "queries", query_labels, query_ids)
-            of_queries = Rows(ids=query_ids, labels=query_labels) if is_data(queries) else Rows(values["queries"], info)
+            values["queries"], values["query_labels"], _ = inputs.rows(queries, "queries", query_labels, query_ids)
+            if is_data(queries):
+                of_queries = Rows(ids=query_ids, labels=query_labels)
+            else:  # by themselves they are a store like any other
+                of_queries = Rows(values["queries"], info if query_labels is None else [f"--labels={query_labels}"])
         elif query_labels is not None or query_ids is not None:
             raise usage("query_labels and query_ids go with queries")
         for name in ("pairs", "triplets"):

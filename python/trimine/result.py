@@ -40,14 +40,21 @@ class Rows:
             self._known = {"ids": None, "labels": None}
             files = program.run(["info", *self.options, "--", *self.paths])["files"]
             for what in self._known:
-                if all((file.get(what) or {}).get("dataset") for file in files):
-                    self._known[what] = np.concatenate([self._read(file["path"], file[what]["dataset"]) for file in files])
+                self._known[what] = self._read(files, [file.get(what) or {} for file in files])
         return self._known[name]
 
     @staticmethod
-    def _read(path, dataset):
-        with h5py.File(path, "r") as f:
-            return np.ravel(texts(f[dataset]))
+    def _read(files, found):
+        """Of datasets of HDF5, or of one .npy file for all rows; None of other formats, which only the program reads."""
+        if found[0].get("file"):
+            return np.ravel(np.load(found[0]["file"], allow_pickle=False)) if found[0]["dataset"] == "npy" else None
+        parts = []
+        for file, there in zip(files, found):
+            if not there.get("dataset") or not h5py.is_hdf5(file["path"]):
+                return None
+            with h5py.File(file["path"], "r") as f:
+                parts.append(np.ravel(texts(f[there["dataset"]])))
+        return np.concatenate(parts)
 
 
 class Result:

@@ -216,6 +216,30 @@ class Running(support.Case):
         self.same(r.ids, np.arange(20) * 2)
         self.assertEqual(r.result_hash, trimine.mine(x, labels=y).result_hash)
 
+    def test_files_of_other_formats(self):
+        x, y = self.rows(20)
+        np.save("x.npy", x)
+        np.save("y.npy", y)
+        np.savetxt("y.txt", y, fmt="%d")
+        whole = trimine.mine(x, labels=y)
+        for labels in ("y.npy", "y.txt"):
+            r = trimine.mine("x.npy", labels=labels, queries="x.npy", query_labels=labels)
+            self.assertEqual(trimine.mine("x.npy", labels=labels).result_hash, whole.result_hash)
+            self.assertIsNone(r.ids)
+            if labels == "y.npy":
+                self.same(r.labels, y)
+                self.same(r.query_labels, y)
+            else:
+                self.assertIsNone(r.labels)
+        trimine.write_store("s.h5", x, y)
+        self.same(trimine.mine("s.h5", queries=x[:3], query_labels=y[:3]).query_labels, y[:3])
+
+    def test_dry_run(self):
+        x, y = self.rows(20)
+        r = trimine.mine(x, labels=y, dry_run=True)
+        self.assertEqual((r.form, len(r)), (None, 0))
+        self.assertIn("plan", r.report["command"] + str(list(r.report)))
+
     def test_words_of_every_kind(self):
         x, y = self.rows(20)
         r = trimine.mine(x, labels=y, window="none", margins=[0.5, 1], mem_per_rank="1G", replicate="auto", threads=np.int64(1),
