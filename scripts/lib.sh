@@ -52,6 +52,10 @@ mandoc                 checks them
 zsh                    takes its completion
 python3-numpy          makes test inputs
 python3-h5py           makes test inputs
+python3-mpi4py         the Python package in process
+python3-torch          its loss for PyTorch
+python3-pip            installs its wheel
+python3-venv           somewhere clean
 LIST
     package) cat <<'LIST' ;;
 dpkg-dev               flags and dependencies of Debian packages
