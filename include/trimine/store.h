@@ -63,9 +63,9 @@ static inline void trm_read_options_init(trm_read_options *options)
 /* What was recognised in one file. */
 typedef struct trm_store_file {
     char *path;
-    char *embeddings;         /* dataset path ("/embeddings"); of what is no HDF5 the format ("npy", "fvecs") */
-    char *labels;             /* likewise ("npy", "text", "column 2"); NULL where they were not looked at */
-    char *ids;                /* NULL where there is none */
+    char *embeddings; /* dataset path ("/embeddings"); of what is no HDF5 the format ("npy", "fvecs") */
+    char *labels;     /* likewise ("npy", "text", "column 2"); NULL where they were not looked at */
+    char *ids;        /* NULL where there is none */
     char embeddings_type[32]; /* e.g. "float32", "uint8", "float64-be", "bfloat16" */
     char labels_type[32];     /* also "strings", "strings of 5 bytes", "enum of int8" */
     char ids_type[32];        /* empty where there is none */

@@ -27,8 +27,7 @@ static void print_pilot(const json_t *pilot)
         return;
     }
     fprintf(stderr,
-            "pilot      %" PRId64
-            " pairs in %.3g s; d(a,n) - d(a,p) of the negative that each would "
+            "pilot      %" PRId64 " pairs in %.3g s; d(a,n) - d(a,p) of the negative that each would "
             "get: %.4g at 10 %%, %.4g half, %.4g at 90 %%; %" PRId64 " have none\n",
             trm_fact_whole(pilot, "pairs"), trm_fact_real(pilot, "took_s"), trm_fact_real(pilot, "at_10"),
             trm_fact_real(pilot, "at_50"), trm_fact_real(pilot, "at_90"), trm_fact_whole(pilot, "without"));
