@@ -84,7 +84,8 @@ typedef enum trm_label_kind {
     TRM_LABELS_NAMED     /* names, numbered from 0 in the order of their bytes */
 } trm_label_kind;
 
-/* Opens files (HDF5; .npy; .fvecs, .bvecs, .fbin, .u8bin and their kin; IDX, also in gzip; or, for a folder, its *.h5 and *.hdf5 files, numbers in names by their value) as one store.
+/* Opens files (HDF5; .npy; .fvecs, .bvecs, .fbin, .u8bin and their kin; IDX, also in gzip; or, for a folder, its *.h5 and
+ * *.hdf5 files, numbers in names by their value) as one store.
  * Collective on comm (dup'ed); paths and options (NULL: the defaults) equal on all ranks. *store is owned by the caller.
  * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
  * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,

@@ -50,6 +50,8 @@ void trm_table_whole(trm_table *table, int64_t value);
 void trm_table_real(trm_table *table, double value);
 /* Not NULL. Errors: MEMORY. */
 trm_status trm_table_text(trm_table *table, const char *text, int64_t length, trm_error *err) TRM_MUST_CHECK;
+/* A row's id, where the store has one, else the row id. */
+void trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t row);
 /* What a row stands for: its text, else its id, else the row id. Errors: DATA: a text that is no JSON string, a row without a
  * text; MEMORY. */
 trm_status trm_table_row(trm_table *table, const trm_export_rows *rows, int64_t row,

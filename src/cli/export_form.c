@@ -4,6 +4,7 @@
 #include "cli/export.h"
 
 #include "base/alloc.h"
+#include "base/order.h"
 #include "store/result_lines.h"
 
 #include <inttypes.h>
@@ -39,21 +40,16 @@ static trm_status put(group *of, const char *key, const trm_export_rows *rows, i
 
 /* ---- orders ---- */
 
-static int compare_whole(int64_t a, int64_t b)
-{
-    return a < b ? -1 : a > b;
-}
-
 static int by_rank(const void *a, const void *b)
 {
     const trm_lined *x = a, *y = b;
-    return compare_whole(x->triplet.rank, y->triplet.rank);
+    return trm_compare_whole(&x->triplet.rank, &y->triplet.rank);
 }
 
 static int by_nearness(const void *a, const void *b)
 {
     const trm_triplet *x = &((const trm_lined *)a)->triplet, *y = &((const trm_lined *)b)->triplet;
-    return x->d_an != y->d_an ? (x->d_an < y->d_an ? -1 : 1) : compare_whole(x->negative, y->negative);
+    return x->d_an != y->d_an ? (x->d_an < y->d_an ? -1 : 1) : trm_compare_whole(&x->negative, &y->negative);
 }
 
 /* ---- a line of each form ---- */

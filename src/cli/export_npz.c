@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { ENTRIES = 24, ENTRY_NAME = 48, NPY_HEADER = 128, PIECE_BYTES = 1 << 20, CRC_AT = 14 };
 
@@ -20,28 +21,20 @@ typedef struct entry {
 
 typedef struct zip {
     trm_stream *to;
-    uint32_t table[256], crc; /* crc: of the entry at hand, inverted */
+    uint32_t crc; /* of the entry at hand */
     int count;
     entry entry[ENTRIES];
 } zip;
 
 /* ---- zip ---- */
 
-/* CRC-32 of ISO 3309, as zip has it. */
-static void make_table(uint32_t table[256])
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        table[i] = i;
-        for (int bit = 0; bit < 8; bit++)
-            table[i] = (table[i] >> 1) ^ ((table[i] & 1) != 0 ? UINT32_C(0xedb88320) : 0);
-    }
-}
-
+/* A piece at a time: zlib counts bytes in an int. */
 static void put_data(zip *z, const void *data, int64_t bytes)
 {
     const unsigned char *byte = data;
-    for (int64_t i = 0; i < bytes; i++)
-        z->crc = z->table[(z->crc ^ byte[i]) & 0xff] ^ (z->crc >> 8);
+    for (int64_t at = 0; at < bytes; at += PIECE_BYTES)
+        z->crc =
+            (uint32_t)crc32(z->crc, byte + at, (uInt)(bytes - at < PIECE_BYTES ? bytes - at : PIECE_BYTES));
     trm_stream_put(z->to, data, bytes);
 }
 
@@ -93,14 +86,14 @@ static void begin_entry(zip *z, const char *name, int64_t bytes)
     put_number(z, 2, 16);
     put_number(z, 8, (uint64_t)bytes);
     put_number(z, 8, (uint64_t)bytes);
-    z->crc = UINT32_MAX;
+    z->crc = 0;
 }
 
 static void end_entry(zip *z)
 {
     entry *e = &z->entry[z->count++];
     unsigned char byte[4];
-    e->crc = ~z->crc;
+    e->crc = z->crc;
     for (int i = 0; i < 4; i++)
         byte[i] = (unsigned char)(e->crc >> 8 * i);
     trm_stream_patch(z->to, byte, 4, e->at + CRC_AT);
@@ -314,7 +307,6 @@ trm_status trm_export_npz(trm_export *export, trm_error *err)
     trm_names names = TRM_NAMES_INIT;
     zip z = {.to = export->to};
     trm_status status = TRM_OK;
-    make_table(z.table);
     for (int c = 0; c < export->columns.count && status == TRM_OK; c++)
         status = put_array(export, &z, &export->columns.array[c], false, err);
     if (status == TRM_OK)

@@ -2,6 +2,7 @@
 #include "cli/export.h"
 
 #include "base/alloc.h"
+#include "store/claim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,12 +11,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static bool ends_with(const char *text, const char *end)
-{
-    const size_t length = strlen(text), behind = strlen(end);
-    return length >= behind && strcmp(text + length - behind, end) == 0;
-}
 
 static trm_status map(const char *path, trm_texts *texts, trm_error *err)
 {
@@ -57,7 +52,7 @@ static int64_t find_lines(const trm_texts *texts, int64_t *start)
 
 trm_status trm_texts_open(const char *path, int64_t rows, trm_texts *texts, trm_error *err)
 {
-    *texts = (trm_texts){.path = path, .json = ends_with(path, ".jsonl") || ends_with(path, ".json")};
+    *texts = (trm_texts){.path = path, .json = trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json")};
     trm_status status = map(path, texts, err);
     if (status != TRM_OK)
         return status;

@@ -75,10 +75,10 @@ static trm_status put_about(const trm_export *export, trm_table *table, int c, a
         return trm_table_text(table, "", 0, err);
     if (what == THE_LABEL)
         return trm_table_label(table, rows, row, err);
-    trm_export_rows only = *rows;
-    if (what == THE_ID)
-        only.texts.path = NULL;
-    return trm_table_row(table, &only, row, err);
+    if (what == THE_TEXT)
+        return trm_table_row(table, rows, row, err);
+    trm_table_id(table, rows, row);
+    return TRM_OK;
 }
 
 /* Is the place of a list empty? */

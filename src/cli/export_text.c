@@ -126,12 +126,17 @@ static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row
     return status;
 }
 
+void trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t row)
+{
+    const bool known = rows->id != NULL && row >= 0 && row < rows->rows;
+    trm_table_whole(table, known ? rows->id[row] : row);
+}
+
 trm_status trm_table_row(trm_table *table, const trm_export_rows *rows, int64_t row, trm_error *err)
 {
     if (rows->texts.path != NULL)
         return put_text(table, &rows->texts, row, err);
-    const bool known = rows->id != NULL && row >= 0 && row < rows->rows;
-    trm_table_whole(table, known ? rows->id[row] : row);
+    trm_table_id(table, rows, row);
     return TRM_OK;
 }
 

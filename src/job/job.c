@@ -22,6 +22,16 @@ static trm_status check_loss(const trm_settings *settings, trm_error *err)
     return TRM_OK;
 }
 
+/* What both mine and a plan of it take: the triplets, what is told of them, and how the job runs. */
+#define WHAT_IS_MINED                                                                                        \
+    TRM_TAKE_OF(trm_mine_table, trm_settings, mine), TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),   \
+        TRM_TAKE_OF(trm_set_table, trm_settings, mine), TRM_TAKE_OF(trm_semihard_table, trm_settings, mine), \
+        TRM_TAKE_OF(trm_filters_table, trm_settings, mine), TRM_TAKE_OF(trm_lone_table, trm_settings, mine), \
+        TRM_TAKE_OF(trm_corner_table, trm_settings, loss), TRM_TAKE_OF(trm_loss_table, trm_settings, loss),  \
+        TRM_TAKE(trm_gradient_table), TRM_TAKE(trm_compat_table), TRM_TAKE(trm_seed_table),                  \
+        TRM_TAKE_OF(trm_survey_table, trm_settings, survey), TRM_TAKE(trm_normalize_table),                  \
+        TRM_TAKE(trm_ignore_table), TRM_TAKE_OF(trm_run_table, trm_settings, run)
+
 static const trm_taken mine_takes[] = {
     TRM_TAKE(trm_output_table),
     TRM_TAKE(trm_form_table),
@@ -31,21 +41,7 @@ static const trm_taken mine_takes[] = {
     TRM_TAKE(trm_queries_table),
     TRM_TAKE_OF(trm_sets_table, trm_settings, mine),
     TRM_TAKE(trm_batches_table),
-    TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_set_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_filters_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_lone_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_corner_table, trm_settings, loss),
-    TRM_TAKE_OF(trm_loss_table, trm_settings, loss),
-    TRM_TAKE(trm_gradient_table),
-    TRM_TAKE(trm_compat_table),
-    TRM_TAKE(trm_seed_table),
-    TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
-    TRM_TAKE(trm_normalize_table),
-    TRM_TAKE(trm_ignore_table),
-    TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    WHAT_IS_MINED,
     TRM_TAKE(trm_dry_run_table),
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
@@ -56,21 +52,7 @@ static const trm_taken plan_takes[] = {
     TRM_TAKE(trm_output_table),
     TRM_TAKE(trm_form_table),
     TRM_TAKE(trm_dataset_table),
-    TRM_TAKE_OF(trm_mine_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_negatives_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_set_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_semihard_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_filters_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_lone_table, trm_settings, mine),
-    TRM_TAKE_OF(trm_corner_table, trm_settings, loss),
-    TRM_TAKE_OF(trm_loss_table, trm_settings, loss),
-    TRM_TAKE(trm_gradient_table),
-    TRM_TAKE(trm_compat_table),
-    TRM_TAKE(trm_seed_table),
-    TRM_TAKE_OF(trm_survey_table, trm_settings, survey),
-    TRM_TAKE(trm_normalize_table),
-    TRM_TAKE(trm_ignore_table),
-    TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    WHAT_IS_MINED,
 };
 static const trm_job_kind job_plan = {.name = "plan",
                                       .takes = TRM_TAKES(plan_takes),

@@ -13,6 +13,7 @@
 #include "kernel/kernel.h"
 #include "mine/gaps.h"
 #include "mine/options.h"
+#include "sweep/choose.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -132,19 +133,9 @@ static void draw(prober *p, int64_t n)
     qsort(p->id, (size_t)p->count, sizeof *p->id, trm_compare_whole);
 }
 
-static trm_read_options read_options(const trm_job *job)
-{
-    trm_read_options options;
-    trm_read_options_init(&options);
-    options.normalize = job->settings.normalize;
-    options.refuse_zero_norm = job->settings.mine.metric == TRM_METRIC_COSINE;
-    options.threads = trm_run_threads(job->run);
-    return options;
-}
-
 static trm_status read_some(prober *p, int64_t first, int64_t count, float *x, trm_error *err)
 {
-    const trm_read_options options = read_options(p->job);
+    const trm_read_options options = trm_job_read_options(p->job);
     if (p->job->store != NULL)
         return trm_store_read(p->job->store, first, count, &options, x, NULL, NULL, err);
     trm_clusters_fill(&p->clusters, first, count, x, p->labels);
@@ -304,8 +295,8 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     trm_status status = TRM_OK;
     for (int k = 0; run->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        if (kernel == run->kernel || !kernel->available() ||
-            (kernel->promising != NULL && !kernel->promising()) || p->probe->kernels == TRM_PROBE_KERNELS)
+        if (kernel == run->kernel || !trm_chooser_may_take(run, kernel) ||
+            p->probe->kernels == TRM_PROBE_KERNELS)
             continue;
         trm_probe_kernel *own = &p->probe->kernel[p->probe->kernels];
         *own = (trm_probe_kernel){.name = kernel->name};

@@ -326,6 +326,16 @@ static trm_status make_labels(trm_job *job, trm_error *err)
     return sort_sets(job, err);
 }
 
+trm_read_options trm_job_read_options(const trm_job *job)
+{
+    trm_read_options options;
+    trm_read_options_init(&options);
+    options.normalize = job->settings.normalize;
+    options.refuse_zero_norm = job->settings.mine.metric == TRM_METRIC_COSINE;
+    options.threads = trm_run_threads(job->run);
+    return options;
+}
+
 /* Opens the store and reads its labels. */
 static trm_status open_store(trm_job *job, trm_error *err)
 {
@@ -462,12 +472,8 @@ static trm_status read_and_arrange(trm_job *job, trm_job_rows *set, trm_error *e
     if (x == NULL || (settings->normalize && norms == NULL))
         status = trm_fail_memory(err, "rows", count, (size_t)dim * sizeof *x);
     status = trm_agree(job->comm, status, err);
-    trm_read_options options;
-    trm_read_options_init(&options);
-    options.normalize = settings->normalize;
-    options.refuse_zero_norm = settings->mine.metric == TRM_METRIC_COSINE;
+    trm_read_options options = trm_job_read_options(job);
     options.norms = norms;
-    options.threads = trm_run_threads(job->run);
     if (status == TRM_OK)
         status = trm_store_read(job->store, set->before + set->first, count, &options, x, NULL, NULL, err);
     if (status != TRM_OK)

@@ -34,8 +34,7 @@ static void add_widths(trm_chooser *chooser, const trm_kernel *kernel, const trm
         add(chooser, kernel, trm_basis_candidate(basis, best + APART < last ? best + APART : last));
 }
 
-/* May a run that chooses try this kernel? */
-static bool is_candidate(const trm_run *run, const trm_kernel *kernel)
+bool trm_chooser_may_take(const trm_run *run, const trm_kernel *kernel)
 {
     return kernel->available() && (!kernel->needs_basis || run->may_use_blas) &&
            (run->in_turn || kernel->promising == NULL || kernel->promising());
@@ -43,21 +42,17 @@ static bool is_candidate(const trm_run *run, const trm_kernel *kernel)
 
 bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other)
 {
-    enum {
-        CHAINS = 6,
-        ROUNDS = 2
-    }; /* as many chains there may be; more is decided when it is known, and by threads */
+    enum { CHAINS = 6 }; /* as many there may be; more is decided when it is known, and by threads */
     const double pairs = other == rows ? (double)rows->total * (double)rows->total / 2.0
                                        : (double)rows->total * (double)other->total;
-    return run->chooses &&
-           pairs / run->ranks * run->trial_share >= (double)CHAINS * ROUNDS * TRM_SAMPLE_PAIRS;
+    return run->chooses && pairs / run->ranks * run->trial_share >= (double)CHAINS * TRM_SAMPLE_PAIRS;
 }
 
 bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other)
 {
     bool needs = run->kernel->needs_basis;
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++)
-        needs = needs || (trm_kernel_at(k)->needs_basis && is_candidate(run, trm_kernel_at(k)));
+        needs = needs || (trm_kernel_at(k)->needs_basis && trm_chooser_may_take(run, trm_kernel_at(k)));
     return needs;
 }
 
@@ -67,7 +62,7 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
     int first = 0;
     for (int k = 0; pays && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        if (!is_candidate(run, kernel))
+        if (!trm_chooser_may_take(run, kernel))
             continue;
         if (kernel == run->kernel)
             first = chooser->count;
@@ -89,7 +84,7 @@ int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const 
     int64_t most = trm_block_bytes(run->kernel, capacity, rows->dim);
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
         const int64_t bytes = trm_block_bytes(trm_kernel_at(k), capacity, rows->dim);
-        if (is_candidate(run, trm_kernel_at(k)) && bytes > most)
+        if (trm_chooser_may_take(run, trm_kernel_at(k)) && bytes > most)
             most = bytes;
     }
     return most;
@@ -101,7 +96,7 @@ int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const 
         return 0;
     int64_t bytes = trm_sample_bytes(rows->dim, run->threads);
     for (int k = 0; trm_kernel_at(k) != NULL; k++)
-        if (is_candidate(run, trm_kernel_at(k)))
+        if (trm_chooser_may_take(run, trm_kernel_at(k)))
             bytes += trm_sample_chain_bytes(trm_kernel_at(k), rows->dim) *
                      (trm_kernel_at(k)->needs_basis ? WIDTHS : 1);
     return bytes;
@@ -109,10 +104,9 @@ int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const 
 
 double trm_chooser_pairs(const trm_chooser *chooser, int threads)
 {
-    enum { ROUNDS = 2 };
     /* a thread without a tile waits */
     const double at_once = threads > TRM_SAMPLE_TILES ? (double)threads / TRM_SAMPLE_TILES : 1.0;
-    return chooser->count * ROUNDS * at_once * TRM_SAMPLE_PAIRS;
+    return chooser->count * at_once * TRM_SAMPLE_PAIRS;
 }
 
 trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,

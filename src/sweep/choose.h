@@ -22,6 +22,9 @@ typedef struct trm_chooser {
     double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
 } trm_chooser;
 
+/* May a run that chooses try this kernel? The same on all ranks. */
+bool trm_chooser_may_take(const trm_run *run, const trm_kernel *kernel);
+
 /* Does a run choose, and are so many rows, with themselves or those of another set, enough for a trial? The same on all
  * ranks. */
 bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other);

@@ -23,10 +23,10 @@ static seen as_seen(const trm_survivor *survivor, bool by_a, bool farthest)
                   farthest ? -survivor->hi : survivor->lo, farthest ? -survivor->lo : survivor->hi};
 }
 
-static bool is_told(const trm_tiles *tiles, const trm_side *side)
+bool trm_outdone_told(const trm_tiles *tiles, const trm_side *side)
 {
     /* of those that are listed none is offered, so they can't outdo others */
-    return side->query->type->keeps != NULL && tiles->relation != TRM_NOT_LISTED &&
+    return side->query != NULL && side->query->type->keeps != NULL && tiles->relation != TRM_NOT_LISTED &&
            tiles->relation != TRM_NOT_LISTED_OTHER_LABEL;
 }
 
@@ -39,16 +39,21 @@ static int groups_of(int keeps)
     return groups;
 }
 
+int64_t trm_outdone_keeps(const trm_side *side, int64_t row, double *from)
+{
+    *from = 0.0;
+    return trm_side_has_slots(side, row, row + 1)
+               ? side->query->type->keeps(side->query, side->state, row, from)
+               : 0;
+}
+
 /* What the rows [first, first + count) of a side keep, nothing seen yet. Gives how many they keep in all. */
 static int64_t begin_rows(const trm_side *side, int64_t first, int64_t count, trm_worker *worker)
 {
     int64_t all = 0;
     for (int64_t i = 0; i < count; i++) {
         trm_kept *row = &worker->kept[i];
-        int64_t keeps = 0;
-        row->from = 0.0;
-        if (trm_side_has_slots(side, first + i, first + i + 1))
-            keeps = side->query->type->keeps(side->query, side->state, first + i, &row->from);
+        const int64_t keeps = trm_outdone_keeps(side, first + i, &row->from);
         row->keeps = keeps <= TRM_KEEPS_MAX ? (int)keeps : 0;
         row->last_group = groups_of(row->keeps) - 1;
         row->bound = INFINITY;
@@ -63,15 +68,10 @@ static int64_t begin_rows(const trm_side *side, int64_t first, int64_t count, tr
 static float bound_of(const trm_kept *row)
 {
     float list[TRM_KEEPS_MAX];
-    int count = 0;
-    for (int k = 0; k <= row->last_group; k++) {
-        int at = count < row->keeps ? count++ : row->keeps;
-        for (; at > 0 && list[at - 1] > row->best[k]; at--)
-            if (at < row->keeps)
-                list[at] = list[at - 1];
-        if (at < row->keeps)
-            list[at] = row->best[k];
-    }
+    for (int k = 0; k < row->keeps; k++)
+        list[k] = INFINITY;
+    for (int k = 0; k <= row->last_group; k++)
+        trm_keep_smallest(list, row->keeps, row->best[k]);
     return list[row->keeps - 1];
 }
 
@@ -100,7 +100,7 @@ static void mark_side(const trm_tiles *tiles, const trm_side *side, int64_t firs
     if (side->query == NULL)
         return;
     /* where there are fewer survivors, few rows have many to spare */
-    if (!is_told(tiles, side) || work->count <= MANY * count ||
+    if (!trm_outdone_told(tiles, side) || work->count <= MANY * count ||
         work->count <= MANY * begin_rows(side, first, count, worker)) {
         for (int64_t k = 0; k < work->count; k++)
             worker->wanted[k] |= mark;

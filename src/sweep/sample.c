@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "metric/metric.h"
+#include "sweep/outdone.h"
 
 #include <math.h>
 #include <omp.h>
@@ -13,9 +14,7 @@ enum {
     STRETCHES = TRM_SAMPLE_STRETCHES,
     LENGTH = TRM_SAMPLE_LENGTH,
     ROWS = STRETCHES * LENGTH,
-    ROUNDS = 2,     /* times that a chain is timed; the shorter one counts */
-    DISTANCES = 64, /* that are timed */
-    KEEPS = 16      /* of a row that keeps more of the nearest, only the window counts */
+    DISTANCES = 64 /* that are timed */
 };
 
 _Static_assert((int)LENGTH == (int)TRM_TILE_ALIGN, "a stretch is one group of a kernel");
@@ -27,7 +26,12 @@ typedef struct part {
     float *x;
     double *norm2, *lo, *hi;
     trm_bounds *bounds;
-    float *nearest; /* ROWS x KEEPS, ascending: upper bounds of the nearest distances that count for a row */
+    /* Of rows that keep a few of the nearest beyond a place (of -d the farthest): */
+    bool farthest;
+    int keeps[ROWS]; /* 0: only the window counts */
+    double from[ROWS];
+    float *
+        nearest; /* ROWS x TRM_KEEPS_MAX, ascending: upper bounds of the nearest distances that count for a row */
 } part;
 
 struct trm_sample {
@@ -99,7 +103,7 @@ static trm_status part_make(part *p, const trm_side *side, int dim, trm_error *e
     p->norm2 = trm_alloc(ROWS, sizeof *p->norm2);
     p->lo = trm_alloc(ROWS, sizeof *p->lo);
     p->hi = trm_alloc(ROWS, sizeof *p->hi);
-    p->nearest = trm_alloc((int64_t)ROWS * KEEPS, sizeof *p->nearest);
+    p->nearest = trm_alloc((int64_t)ROWS * TRM_KEEPS_MAX, sizeof *p->nearest);
     if (p->x == NULL || p->norm2 == NULL || p->lo == NULL || p->hi == NULL || p->nearest == NULL)
         return trm_fail_memory(err, "a sample of rows", ROWS, (size_t)dim * sizeof *p->x);
     for (int t = 0; t < STRETCHES; t++) {
@@ -181,7 +185,7 @@ void trm_sample_destroy(trm_sample **sample)
 
 int64_t trm_sample_bytes(int dim, int threads)
 {
-    return 2 * (int64_t)ROWS * (dim * (int64_t)sizeof(float) + 40 + KEEPS * (int64_t)sizeof(float)) +
+    return 2 * (int64_t)ROWS * (dim * (int64_t)sizeof(float) + 52 + TRM_KEEPS_MAX * (int64_t)sizeof(float)) +
            threads * (int64_t)LENGTH * LENGTH * (int64_t)(sizeof(trm_survivor) + sizeof(float));
 }
 
@@ -257,61 +261,41 @@ static bool of_use(const trm_sample *s, int t)
     return s->tiles.relation != TRM_SAME_LABEL || t / STRETCHES == t % STRETCHES;
 }
 
-/* Puts a bound among the nearest of a row. */
-static void note(float *nearest, float value)
+static int64_t place_in(const part *p, int row)
 {
-    int at = KEEPS;
-    for (; at > 0 && nearest[at - 1] > value; at--)
-        if (at < KEEPS)
-            nearest[at] = nearest[at - 1];
-    if (at < KEEPS)
-        nearest[at] = value;
+    return p->first[row / LENGTH] + row % LENGTH;
 }
 
-/* How many of the nearest (of the farthest, in -d) a row keeps, of those beyond *from; 0: that can't be told. */
-static int64_t keeps(const part *p, int row, double *from)
+static void take_windows(const trm_tiles *tiles, part *p)
 {
-    const trm_side *side = p->side;
-    const int64_t at = p->first[row / LENGTH] + row % LENGTH;
-    return side->query != NULL && side->query->type->keeps != NULL && trm_side_has_slots(side, at, at + 1)
-               ? side->query->type->keeps(side->query, side->state, at, from)
-               : 0;
-}
-
-static bool keeps_farthest(const part *p)
-{
-    return p->side->query != NULL && p->side->query->type->keeps_farthest;
-}
-
-static void take_windows(part *p)
-{
-    for (int i = 0; i < ROWS; i++)
-        trm_side_window(p->side, p->first[i / LENGTH] + i % LENGTH, &p->lo[i], &p->hi[i]);
-    for (int k = 0; k < ROWS * KEEPS; k++)
+    const bool told = trm_outdone_told(tiles, p->side);
+    p->farthest = told && p->side->query->type->keeps_farthest;
+    for (int i = 0; i < ROWS; i++) {
+        const int64_t row = place_in(p, i);
+        trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
+        const int64_t keeps = told ? trm_outdone_keeps(p->side, row, &p->from[i]) : 0;
+        p->keeps[i] = keeps <= TRM_KEEPS_MAX ? (int)keeps : 0;
+    }
+    for (int k = 0; k < ROWS * TRM_KEEPS_MAX; k++)
         p->nearest[k] = INFINITY;
 }
 
 /* What a survivor tells a row of p. */
 static void note_survivor(part *p, int row, const trm_survivor *found)
 {
-    double from;
-    const int64_t count = keeps(p, row, &from);
-    const float lo = keeps_farthest(p) ? -found->hi : found->lo,
-                hi = keeps_farthest(p) ? -found->lo : found->hi;
-    if (count > 0 && count <= KEEPS && (double)lo > from)
-        note(p->nearest + (int64_t)row * KEEPS, hi);
+    const float lo = p->farthest ? -found->hi : found->lo, hi = p->farthest ? -found->lo : found->hi;
+    if (p->keeps[row] > 0 && (double)lo > p->from[row])
+        trm_keep_smallest(p->nearest + (int64_t)row * TRM_KEEPS_MAX, p->keeps[row], hi);
 }
 
 /* Narrows the windows of rows that keep a few to what these are in the sample. */
 static void narrow(part *p)
 {
     for (int i = 0; i < ROWS; i++) {
-        double from;
-        const int64_t count = keeps(p, i, &from);
-        if (count <= 0 || count > KEEPS)
+        if (p->keeps[i] == 0)
             continue;
-        const double end = (double)p->nearest[(int64_t)i * KEEPS + count - 1];
-        if (keeps_farthest(p))
+        const double end = (double)p->nearest[(int64_t)i * TRM_KEEPS_MAX + p->keeps[i] - 1];
+        if (p->farthest)
             p->lo[i] = -end > p->lo[i] ? -end : p->lo[i];
         else
             p->hi[i] = end < p->hi[i] ? end : p->hi[i];
@@ -321,8 +305,8 @@ static void narrow(part *p)
 trm_status trm_sample_look(trm_sample *s, int place, const trm_chain *plain, trm_error *err)
 {
     trm_workspace *work = s->work[0];
-    take_windows(&s->a);
-    take_windows(&s->b);
+    take_windows(&s->tiles, &s->a);
+    take_windows(&s->tiles, &s->b);
     const trm_status status = pack(s, place, plain, err);
     if (status != TRM_OK)
         return status;
@@ -348,8 +332,7 @@ trm_status trm_sample_look(trm_sample *s, int place, const trm_chain *plain, trm
 static bool wants(const part *p, int row, const trm_survivor *found)
 {
     return (double)found->lo <= p->hi[row] && (double)found->hi >= p->lo[row] &&
-           trm_side_wants(p->side, p->first[row / LENGTH] + row % LENGTH, (double)found->lo,
-                          (double)found->hi);
+           trm_side_wants(p->side, place_in(p, row), (double)found->lo, (double)found->hi);
 }
 
 /* Times a chain on one small tile, with the distances that it would leave; nanoseconds. */
@@ -359,7 +342,7 @@ static double time_tile(const trm_sample *s, int place, int t, trm_workspace *wo
     double shortest = INFINITY;
     int64_t wanted = 0;
     find_fit(s, t / STRETCHES, t % STRETCHES, fit);
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < TRM_SAMPLE_ROUNDS; round++) {
         const double start = trm_clock();
         run_tile(s, place, t / STRETCHES, t % STRETCHES, fit, work);
         const double elapsed = trm_clock() - start;

@@ -15,20 +15,22 @@ typedef struct trm_chain {
 
 typedef struct trm_sample trm_sample;
 
-/* Pairs of a sample; small tiles, each a piece of work for one thread. */
+/* Small tiles of a sample, each a piece of work for one thread; how often each is timed, of which the shortest counts; and
+ * the pairs that timing a chain goes through. */
 enum {
     TRM_SAMPLE_STRETCHES = 5,
     TRM_SAMPLE_LENGTH = 48,
-    TRM_SAMPLE_TILES = TRM_SAMPLE_STRETCHES * TRM_SAMPLE_STRETCHES
+    TRM_SAMPLE_TILES = TRM_SAMPLE_STRETCHES * TRM_SAMPLE_STRETCHES,
+    TRM_SAMPLE_ROUNDS = 2,
+    TRM_SAMPLE_PAIRS = TRM_SAMPLE_ROUNDS * TRM_SAMPLE_TILES * TRM_SAMPLE_LENGTH * TRM_SAMPLE_LENGTH
 };
-enum { TRM_SAMPLE_PAIRS = TRM_SAMPLE_TILES * TRM_SAMPLE_LENGTH * TRM_SAMPLE_LENGTH };
 
 /* NULL where the region has no room for one. threads: how many it may use. Errors: MEMORY. Owned by the caller. */
 trm_status trm_sample_create(const trm_tiles *tiles, int threads, trm_sample **sample,
                              trm_error *err) TRM_MUST_CHECK;
 void trm_sample_destroy(trm_sample **sample);
 
-/* Bytes of a sample packed for those chains' kernels, each for count chains. */
+/* Bytes of a sample, and more for each chain of a kernel. */
 int64_t trm_sample_bytes(int dim, int threads);
 int64_t trm_sample_chain_bytes(const trm_kernel *kernel, int dim);
 

@@ -132,4 +132,8 @@ refused "a pilot that does not fit" 71 "the pilot, which has all rows in one pro
 on 3 plan store.h5 >out 2>err
 expect "several ranks" test "$? $(grep -c 'plan is for one process' err)" = "64 1"
 
+# Where BLAS can't run, the probe tries what the job itself would try: no kernel that needs it.
+OPENBLAS_CORETYPE=SkylakeX on 1 plan large.h5 --positives easiest --ranks-list 1 --json --quiet >out 2>err
+expect "a BLAS that can't run here" test $? = 0
+
 finish
