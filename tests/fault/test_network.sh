@@ -54,6 +54,9 @@ ends "$launcher" || fail "neither the job nor its time limit ends it" "$dir/stde
 wait "$launcher"
 expect "a job that lost a host has failed" test $? != 0
 expect "its checkpoint is there" test -s "$dir/c"
+# Rank 0 is on this side. It holds the checkpoint until it has seen that its launcher is gone.
+is_left() { [[ -z $(ip netns pids "$one") ]]; }
+awaits 60 is_left || fail "the processes on the host that is left do not end" "$dir/stderr"
 on 3 "${job[@]}" --checkpoint "$dir/c" --resume >"$dir/again.json" 2>"$dir/stderr" || fail "going on elsewhere" "$dir/stderr"
 expect "elsewhere it goes on to the same result" test "$(value "$dir/again.json" result_hash)" == "$right"
 expect "from the checkpoint" test "$(value "$dir/again.json" checkpoint.resumed)" == true
