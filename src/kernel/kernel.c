@@ -342,38 +342,49 @@ static double place_slack(const trm_map *map, double term, double p)
     return 0x1p-49 * (fabs(term) + fabs(p) + (map->metric == TRM_METRIC_COSINE ? 2.0 : 0.0));
 }
 
-static void set_window(trm_bounds *bounds, const trm_block *block, int64_t row, double lo, double hi)
+/* The window [lo, hi] of a row in units of v. */
+typedef struct window {
+    float near, far;
+} window;
+
+static window window_of(const trm_block *block, int64_t row, double lo, double hi)
 {
     const trm_map *map = &block->map;
     const bool clamped = map->metric != TRM_METRIC_DOT; /* distances are never below 0 */
     const double near_term = (double)block->near_term[row], far_term = (double)block->far_term[row];
-    if (isnan(near_term)) {
-        bounds->near[row] = NAN;
-        bounds->far[row] = NAN;
-        return;
-    }
-    if (lo > hi || (clamped && hi < 0.0)) {
-        bounds->near[row] = INFINITY;
-        bounds->far[row] = -INFINITY;
-        return;
-    }
+    if (isnan(near_term))
+        return (window){NAN, NAN};
+    if (lo > hi || (clamped && hi < 0.0))
+        return (window){INFINITY, -INFINITY};
     const bool no_near = !(hi < INFINITY), no_far = !(lo > (clamped ? 0.0 : -INFINITY));
     const double p_hi = no_near ? 0.0 : place(map, hi), p_lo = no_far ? 0.0 : place(map, lo);
-    bounds->near[row] = no_near ? -FLT_MAX : lower(near_term + p_hi, place_slack(map, near_term, p_hi));
-    bounds->far[row] = no_far ? INFINITY : upper(far_term + p_lo, place_slack(map, far_term, p_lo));
+    return (window){no_near ? -FLT_MAX : lower(near_term + p_hi, place_slack(map, near_term, p_hi)),
+                    no_far ? INFINITY : upper(far_term + p_lo, place_slack(map, far_term, p_lo))};
 }
 
 void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count,
                     const double *lo, const double *hi)
 {
-    for (int64_t i = 0; i < count; i++)
-        set_window(bounds, block, first + i, lo[i], hi[i]);
+    for (int64_t i = 0; i < count; i++) {
+        const window w = window_of(block, first + i, lo[i], hi[i]);
+        bounds->near[first + i] = w.near;
+        bounds->far[first + i] = w.far;
+    }
     if (first + count != block->rows)
         return;
     for (int64_t i = block->rows; i < trm_tile_round_up(block->rows); i++) {
         bounds->near[i] = INFINITY;
         bounds->far[i] = -INFINITY;
     }
+}
+
+void trm_bounds_narrow(trm_bounds *bounds, const trm_block *block, int64_t row, double lo, double hi)
+{
+    const window w = window_of(block, row, lo, hi);
+    if (w.near > bounds->near[row]) /* not where the row is not to be trusted, which has NaN */
+        bounds->near[row] = w.near;
+    if (w.far < bounds->far[row])
+        bounds->far[row] = w.far;
 }
 
 void trm_kernel_run(const trm_tile *tile, trm_workspace *work)
@@ -386,19 +397,18 @@ void trm_kernel_run(const trm_tile *tile, trm_workspace *work)
     work->stage_survivors[1] += work->count - from;
 }
 
-trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err)
+trm_status trm_workspace_create(int64_t pairs, trm_workspace **work, trm_error *err)
 {
-    const int64_t area = (int64_t)tile * trm_tile_round_up(tile);
     *work = NULL;
     trm_workspace *made = trm_alloc_zero(1, sizeof *made);
     if (made == NULL)
         return trm_fail_memory(err, "scratch", 1, sizeof *made);
-    made->capacity = (int64_t)tile * tile;
+    made->capacity = pairs;
     made->survivors = trm_alloc(made->capacity, sizeof *made->survivors);
-    made->scratch = trm_alloc_zero(area, sizeof *made->scratch);
+    made->scratch = trm_alloc_zero(pairs, sizeof *made->scratch);
     if (made->survivors == NULL || made->scratch == NULL) {
         trm_workspace_destroy(&made);
-        return trm_fail_memory(err, "scratch", area, sizeof(trm_survivor));
+        return trm_fail_memory(err, "scratch", pairs, sizeof(trm_survivor));
     }
     *work = made;
     return TRM_OK;

@@ -96,8 +96,8 @@ enum { TRM_STAGES = 2 };
 /* A thread's output and scratch. Owned by the sweep; made by trm_workspace_create. */
 typedef struct trm_workspace {
     trm_survivor *survivors;             /* row and col are places in the blocks a and b, not in the tile */
-    int64_t count, capacity;             /* capacity is at least tile * tile: a tile can't overflow it */
-    float *scratch;                      /* tile x tile */
+    int64_t count, capacity;             /* capacity is that of the largest tile */
+    float *scratch;                      /* a tile, each row up to a whole group */
     int64_t stage_survivors[TRM_STAGES]; /* pairs left by each stage so far; counted by trm_kernel_run */
 } trm_workspace;
 
@@ -162,6 +162,8 @@ trm_status trm_bounds_create(int64_t capacity, trm_bounds **bounds, trm_error *e
  * multiple of TRM_TILE_ALIGN are set to "none" where first + count == block->rows. */
 void trm_bounds_set(trm_bounds *bounds, const trm_block *block, int64_t first, int64_t count,
                     const double *lo, const double *hi);
+/* Narrows the window of a row: nothing farther than hi is wanted (nearer than lo; -INFINITY, INFINITY: no news). */
+void trm_bounds_narrow(trm_bounds *bounds, const trm_block *block, int64_t row, double lo, double hi);
 /* Copies the windows of count rows from row first on, and of the padding up to the next multiple of
  * TRM_TILE_ALIGN, into bounds of at least that capacity: what a thread works with while others move the
  * originals. */
@@ -170,7 +172,8 @@ void trm_bounds_copy(const trm_bounds *from, int64_t first, int64_t count, trm_b
 bool trm_bounds_open(const trm_bounds *bounds, int64_t row, bool near);
 void trm_bounds_destroy(trm_bounds **bounds);
 
-trm_status trm_workspace_create(int tile, trm_workspace **work, trm_error *err) TRM_MUST_CHECK;
+/* For tiles of up to that many pairs, each row of them up to a whole group. */
+trm_status trm_workspace_create(int64_t pairs, trm_workspace **work, trm_error *err) TRM_MUST_CHECK;
 void trm_workspace_destroy(trm_workspace **work);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "par/agree.h"
 #include "par/merge.h"
+#include "sweep/held.h"
 #include "sweep/inner.h"
 
 #include <inttypes.h>
@@ -39,16 +40,20 @@ static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64
     const int64_t columns = region.b_last - region.b_first;
     const int chosen = sweep->chooser.chosen;
     /* Row-major: all threads work along the same few rows, which stay in their caches. */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(sweep->run->threads)
-    for (int64_t k = from; k < to; k++) {
-        const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
+#pragma omp parallel num_threads(sweep->run->threads)
+    {
         trm_worker *worker = sweep->workers[omp_get_thread_num()];
-        const int64_t before = worker->counts.elements;
-        const bool wanted = !region.triangle || j >= i;
-        if (wanted)
-            trm_block_run(tiles, i, j, worker);
-        worker->counts.by_chain[chosen] += worker->counts.elements - before;
-        between_blocks(ring, wanted && ring->skip.count > 0 && worker->counts.elements == before);
+#pragma omp for schedule(dynamic, 1) nowait
+        for (int64_t k = from; k < to; k++) {
+            const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
+            const int64_t before = worker->counts.elements;
+            const bool wanted = !region.triangle || j >= i;
+            if (wanted)
+                trm_block_run(tiles, i, j, worker);
+            worker->counts.by_chain[chosen] += worker->counts.elements - before;
+            between_blocks(ring, wanted && ring->skip.count > 0 && worker->counts.elements == before);
+        }
+        trm_held_decide(tiles, worker);
     }
 }
 
@@ -344,6 +349,7 @@ static void receive_visitor(trm_ring *ring, int step, trm_error *err)
         trm_sweep_prepare(sweep, side->query, &present->state);
         side->state = &present->state;
     }
+    trm_held_begin(side, sweep->run->threads);
     trm_ring_must(ring, trm_side_pack(sweep, side, err), err);
     trm_side_open_windows(sweep, side);
     trm_side_open_windows(sweep, &sweep->own); /* what came home has narrowed them */
@@ -446,6 +452,7 @@ static trm_side *receive_own_other(trm_ring *ring, trm_error *err)
     side->state = ring->other.state;
     if (side->query != NULL)
         trm_sweep_prepare(sweep, side->query, side->state);
+    trm_held_begin(side, sweep->run->threads);
     trm_ring_must(ring, trm_side_pack(sweep, side, err), err);
     trm_side_open_windows(sweep, side);
     return side;
@@ -627,6 +634,7 @@ static trm_status run_ring(trm_ring *ring, trm_error *err)
     if (ring->own.query != NULL)
         trm_sweep_prepare(sweep, ring->own.query, ring->own.state);
     begin_chain(ring, err);
+    trm_held_begin(&sweep->own, sweep->run->threads);
     trm_side_open_windows(sweep, &sweep->own);
     trm_done_clear(&sweep->done);
     for (int step = 0; step < steps; step++)

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "metric/metric.h"
-#include "sweep/outdone.h"
+#include "sweep/held.h"
 
 #include <math.h>
 #include <omp.h>
@@ -26,12 +26,8 @@ typedef struct part {
     float *x;
     double *norm2, *lo, *hi;
     trm_bounds *bounds;
-    /* Of rows that keep a few of the nearest beyond a place (of -d the farthest): */
+    trm_nearest *nearest; /* what each row sees in the sample */
     bool farthest;
-    int keeps[ROWS]; /* 0: only the window counts */
-    double from[ROWS];
-    float *
-        nearest; /* ROWS x TRM_KEEPS_MAX, ascending: upper bounds of the nearest distances that count for a row */
 } part;
 
 struct trm_sample {
@@ -103,7 +99,7 @@ static trm_status part_make(part *p, const trm_side *side, int dim, trm_error *e
     p->norm2 = trm_alloc(ROWS, sizeof *p->norm2);
     p->lo = trm_alloc(ROWS, sizeof *p->lo);
     p->hi = trm_alloc(ROWS, sizeof *p->hi);
-    p->nearest = trm_alloc((int64_t)ROWS * TRM_KEEPS_MAX, sizeof *p->nearest);
+    p->nearest = trm_alloc(ROWS, sizeof *p->nearest);
     if (p->x == NULL || p->norm2 == NULL || p->lo == NULL || p->hi == NULL || p->nearest == NULL)
         return trm_fail_memory(err, "a sample of rows", ROWS, (size_t)dim * sizeof *p->x);
     for (int t = 0; t < STRETCHES; t++) {
@@ -138,7 +134,7 @@ static trm_status make_workspaces(trm_sample *s, trm_error *err)
         return trm_fail_memory(err, "a trial's scratch", s->threads, sizeof(trm_workspace *));
     trm_status status = TRM_OK;
     for (int k = 0; k < s->threads && status == TRM_OK; k++)
-        status = trm_workspace_create(LENGTH, &s->work[k], err);
+        status = trm_workspace_create(LENGTH * LENGTH, &s->work[k], err);
     return status;
 }
 
@@ -185,7 +181,7 @@ void trm_sample_destroy(trm_sample **sample)
 
 int64_t trm_sample_bytes(int dim, int threads)
 {
-    return 2 * (int64_t)ROWS * (dim * (int64_t)sizeof(float) + 52 + TRM_KEEPS_MAX * (int64_t)sizeof(float)) +
+    return 2 * (int64_t)ROWS * (dim * (int64_t)sizeof(float) + 36 + (int64_t)sizeof(trm_nearest)) +
            threads * (int64_t)LENGTH * LENGTH * (int64_t)(sizeof(trm_survivor) + sizeof(float));
 }
 
@@ -266,35 +262,28 @@ static int64_t place_in(const part *p, int row)
     return p->first[row / LENGTH] + row % LENGTH;
 }
 
-static void take_windows(const trm_tiles *tiles, part *p)
+static void take_windows(part *p)
 {
-    const bool told = trm_outdone_told(tiles, p->side);
-    p->farthest = told && p->side->query->type->keeps_farthest;
+    p->farthest = p->side->query != NULL && p->side->query->type->keeps_farthest;
     for (int i = 0; i < ROWS; i++) {
         const int64_t row = place_in(p, i);
         trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
-        const int64_t keeps = told ? trm_outdone_keeps(p->side, row, &p->from[i]) : 0;
-        p->keeps[i] = keeps <= TRM_KEEPS_MAX ? (int)keeps : 0;
+        trm_nearest_begin(&p->nearest[i], p->side, row);
     }
-    for (int k = 0; k < ROWS * TRM_KEEPS_MAX; k++)
-        p->nearest[k] = INFINITY;
 }
 
 /* What a survivor tells a row of p. */
 static void note_survivor(part *p, int row, const trm_survivor *found)
 {
     const float lo = p->farthest ? -found->hi : found->lo, hi = p->farthest ? -found->lo : found->hi;
-    if (p->keeps[row] > 0 && (double)lo > p->from[row])
-        trm_keep_smallest(p->nearest + (int64_t)row * TRM_KEEPS_MAX, p->keeps[row], hi);
+    trm_nearest_note(&p->nearest[row], lo, hi);
 }
 
 /* Narrows the windows of rows that keep a few to what these are in the sample. */
 static void narrow(part *p)
 {
     for (int i = 0; i < ROWS; i++) {
-        if (p->keeps[i] == 0)
-            continue;
-        const double end = (double)p->nearest[(int64_t)i * TRM_KEEPS_MAX + p->keeps[i] - 1];
+        const double end = (double)trm_nearest_bound(&p->nearest[i]);
         if (p->farthest)
             p->lo[i] = -end > p->lo[i] ? -end : p->lo[i];
         else
@@ -305,8 +294,8 @@ static void narrow(part *p)
 trm_status trm_sample_look(trm_sample *s, int place, const trm_chain *plain, trm_error *err)
 {
     trm_workspace *work = s->work[0];
-    take_windows(&s->tiles, &s->a);
-    take_windows(&s->tiles, &s->b);
+    take_windows(&s->a);
+    take_windows(&s->b);
     const trm_status status = pack(s, place, plain, err);
     if (status != TRM_OK)
         return status;

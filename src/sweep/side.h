@@ -10,6 +10,15 @@
 
 #include <omp.h>
 
+/* A row that keeps more of the nearest than that has survivors decided without a look at how near the others are. */
+enum { TRM_KEEPS_MAX = 15 };
+
+/* What a row has seen of which it keeps a few of the nearest (held.c). */
+typedef struct trm_nearest {
+    float from;              /* of those beyond it */
+    float hi[TRM_KEEPS_MAX]; /* ascending: they are no farther than that */
+} trm_nearest;
+
 /* A block of rows with its state. The arrays belong to the rows or to the visitor's buffers. */
 typedef struct trm_side {
     const trm_query *query; /* what its anchors ask; NULL: it has none, and no state */
@@ -20,20 +29,17 @@ typedef struct trm_side {
     trm_state *state;
     trm_block *block;   /* packed for the kernel */
     trm_bounds *bounds; /* windows for the kernel; as stale as the last update, which is only wider */
-    omp_lock_t *locks;  /* one a tile row, around the state and bounds of its rows */
+    omp_lock_t *locks;  /* one a tile row, around the state and bounds of its rows, and what they have seen */
+    trm_nearest *nearest; /* of each row */
 } trm_side;
 
-/* Of rows that keep more of the nearest, survivors are not compared with each other. */
-enum { TRM_KEEPS_MAX = 16, TRM_KEPT_GROUPS = 2 * TRM_KEEPS_MAX };
+/* So many strips' worth of a thread's survivors may wait, of so many strips at most. */
+enum { TRM_HELD_STRIPS = 2, TRM_HELD_PARTS = 1024 };
 
-/* What a row keeps of the survivors of a tile, as far as their bounds tell (outdone.c). */
-typedef struct trm_kept {
-    double from; /* of those beyond it */
-    int keeps;   /* so many of the nearest; 0: that can't be told */
-    int last_group;
-    float bound; /* that many are nearer than it */
-    float best[TRM_KEPT_GROUPS];
-} trm_kept;
+/* Survivors that wait: those before end, behind the part before, of two tile rows. */
+typedef struct trm_held_part {
+    int64_t end, tile_a, tile_b;
+} trm_held_part;
 
 /* A thread's scratch. */
 typedef struct trm_worker {
@@ -44,11 +50,12 @@ typedef struct trm_worker {
     int block;                       /* that there is room for */
     double *lo, *hi;                 /* tile: windows being set */
     uint8_t *changed;                /* tile: rows whose window moved */
-    double *decided;                 /* tile x tile: distances of the survivors */
-    uint8_t *wanted;                 /* tile x tile: which side of a survivor wants it */
-    trm_kept *kept;                  /* tile: the nearest of each row's survivors */
-    trm_fit *fit;                    /* tile: columns that fit its rows */
-    bool wary;        /* the filter ruled out too little of the last tile, or of its first strip */
+    double *decided;                 /* a strip: distances of its survivors */
+    uint8_t *wanted;                 /* a strip: which side of a survivor wants it */
+    trm_survivor *held;              /* survivors that wait, held_room of them or fewer */
+    trm_held_part *held_part;        /* TRM_HELD_PARTS or fewer */
+    int64_t held_count, held_parts, held_room;
+    trm_fit *fit;     /* tile: columns that fit its rows */
     int dense_left;   /* tiles to go on without the filter, because it ruled out too little */
     int dense_streak; /* how many that were last time: doubles while the filter goes on being of no use */
     int64_t tally[TRM_TALLY_WORDS]; /* of queries */
@@ -74,6 +81,9 @@ bool trm_side_has_slots(const trm_side *side, int64_t first, int64_t last);
 
 /* Sets the windows of rows [first, first + count) of a side from its state. */
 void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi);
+
+/* The same of the rows from first on, at most count, that worker->changed marks, which it clears. */
+void trm_side_move_windows(trm_side *side, int64_t first, int64_t count, trm_worker *worker);
 
 /* The distances that a row still cares about; none where it is no anchor. */
 void trm_side_window(const trm_side *side, int64_t row, double *lo, double *hi);

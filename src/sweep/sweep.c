@@ -117,6 +117,9 @@ trm_status trm_side_equip(const trm_sweep *sweep, trm_side *side, int64_t capaci
         status = trm_bounds_create(capacity, &side->bounds, err);
     if (status != TRM_OK)
         return status;
+    side->nearest = trm_alloc(capacity, sizeof *side->nearest);
+    if (side->nearest == NULL)
+        return trm_fail_memory(err, "what rows have seen", capacity, sizeof *side->nearest);
     const int64_t count = trm_tiles_of(capacity, sweep->tile);
     side->locks = trm_alloc(count, sizeof *side->locks);
     if (side->locks == NULL)
@@ -130,6 +133,8 @@ void trm_side_strip(const trm_sweep *sweep, trm_side *side, int64_t capacity)
 {
     trm_block_destroy(&side->block);
     trm_bounds_destroy(&side->bounds);
+    trm_free(side->nearest);
+    side->nearest = NULL;
     if (side->locks != NULL) /* else there may be no tile size yet */
         free_locks(side->locks, trm_tiles_of(capacity, sweep->tile));
     side->locks = NULL;
@@ -358,7 +363,8 @@ int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard,
     const bool two = other != NULL;
     const int64_t row = trm_rows_bytes_per_row(rows->dim), travels = two ? other_shard : shard,
                   largest = travels > shard ? travels : shard;
-    const int64_t packed = trm_chooser_block_bytes(run, rows, two ? other : rows, largest) + largest * 8;
+    const int64_t packed = trm_chooser_block_bytes(run, rows, two ? other : rows, largest) +
+                           largest * (int64_t)(8 + sizeof(trm_nearest));
     const trm_schedule *schedule = two ? &trm_full_ring : &trm_half_ring;
     int64_t visiting = rows->teams > 1 || two ? packed : 0;
     if (rows->teams > 1)

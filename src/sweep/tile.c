@@ -5,25 +5,28 @@
  * dot, which is exact as it stands. Which way a tile goes changes the time only, never the result. */
 #include "base/alloc.h"
 #include "metric/metric.h"
-#include "sweep/outdone.h"
+#include "sweep/held.h"
+#include "sweep/offer.h"
 
 #include <string.h>
 
 /* Deciding one pair alone costs about three times its share of a blocked tile, plus the filter; asking both
  * sides whether they want it costs up to twice that share, where they have thousands of thresholds. */
 enum { DENSE_ABOVE_ONE_IN = 6, ASK_UP_TO_ONE_IN = 3, DENSE_TILES_MAX = 256 };
-/* So many rows of a cold tile are decided whole for each that a row keeps, and all pairs of a class that has no more of them in a tile. */
-enum { SEEDS_A_KEPT = 8, DENSE_PAIRS = 512 };
+/* All pairs of a class are decided that has no more of them in a tile. */
+enum { DENSE_PAIRS = 512 };
 /* Columns gathered at once: a cache line's. Rows of a block are that much apart, so that a column of them
  * does not fall into one set of the cache. */
 enum { LINES = 8, PADDING = 8 };
+/* Rows of a strip that is a part of a group. */
+enum { STRIP_STEP = 8 };
 
 trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
 {
     trm_worker *made = trm_alloc_zero(1, sizeof *made);
-    const int64_t area = (int64_t)tile * tile;
+    const int64_t strip = trm_tile_round_up(tile) * TRM_TILE_ALIGN; /* the filter goes by strips */
     trm_status status = made == NULL ? trm_fail_memory(err, "scratch", 1, sizeof *made)
-                                     : trm_workspace_create(tile, &made->work, err);
+                                     : trm_workspace_create(strip, &made->work, err);
     if (status == TRM_OK)
         status = trm_bounds_create(tile, &made->a_bounds, err);
     if (status == TRM_OK)
@@ -32,11 +35,14 @@ trm_status trm_worker_create(int tile, trm_worker **worker, trm_error *err)
         made->lo = trm_alloc(tile, sizeof *made->lo);
         made->hi = trm_alloc(tile, sizeof *made->hi);
         made->changed = trm_alloc_zero(tile, sizeof *made->changed);
-        made->wanted = trm_alloc(area, sizeof *made->wanted);
+        made->wanted = trm_alloc(strip, sizeof *made->wanted);
         made->fit = trm_alloc(tile, sizeof *made->fit);
-        made->kept = trm_alloc(tile, sizeof *made->kept);
-        if (!made->kept || !made->fit || !made->lo || !made->hi || !made->changed || !made->wanted)
-            status = trm_fail_memory(err, "scratch", area, sizeof *made->wanted);
+        made->held_room = strip * TRM_HELD_STRIPS;
+        made->held = trm_alloc(made->held_room, sizeof *made->held);
+        made->held_part = trm_alloc(TRM_HELD_PARTS, sizeof *made->held_part);
+        if (!made->held || !made->held_part || !made->fit || !made->lo || !made->hi || !made->changed ||
+            !made->wanted)
+            status = trm_fail_memory(err, "scratch", strip, sizeof *made->held);
     }
     if (status == TRM_OK)
         status = trm_worker_widen(made, tile, err);
@@ -61,7 +67,8 @@ void trm_worker_destroy(trm_worker **worker)
     trm_free(old->changed);
     trm_free(old->wanted);
     trm_free(old->fit);
-    trm_free(old->kept);
+    trm_free(old->held);
+    trm_free(old->held_part);
     trm_free(old);
     *worker = NULL;
 }
@@ -87,7 +94,9 @@ int64_t trm_worker_block_bytes(int block)
 
 int64_t trm_worker_bytes(int tile)
 {
-    return (int64_t)tile * tile * (int64_t)(sizeof(trm_survivor) + sizeof(float) + sizeof(double) + 1);
+    const size_t pair = (1 + TRM_HELD_STRIPS) * sizeof(trm_survivor) + sizeof(float) + 1;
+    return trm_tile_round_up(tile) * TRM_TILE_ALIGN * (int64_t)pair +
+           TRM_HELD_PARTS * (int64_t)sizeof(trm_held_part) + trm_worker_block_bytes(tile);
 }
 
 bool trm_side_has_slots(const trm_side *side, int64_t first, int64_t last)
@@ -99,13 +108,22 @@ void trm_side_window(const trm_side *side, int64_t row, double *lo, double *hi)
 {
     *lo = INFINITY;
     *hi = -INFINITY;
-    if (trm_side_has_slots(side, row, row + 1))
-        side->query->type->window(side->query, side->state, row, lo, hi);
+    if (!trm_side_has_slots(side, row, row + 1))
+        return;
+    side->query->type->window(side->query, side->state, row, lo, hi);
+    const double bound = (double)trm_held_bound(side, row);
+    if (!side->query->type->keeps_farthest)
+        *hi = bound < *hi ? bound : *hi;
+    else
+        *lo = -bound > *lo ? -bound : *lo;
 }
 
 bool trm_side_wants(const trm_side *side, int64_t row, double lo, double hi)
 {
-    return trm_side_has_slots(side, row, row + 1) && trm_query_wants(side->query, side->state, row, lo, hi);
+    if (!trm_side_has_slots(side, row, row + 1))
+        return false;
+    const bool outdone = (side->query->type->keeps_farthest ? -hi : lo) > (double)trm_held_bound(side, row);
+    return !outdone && trm_query_wants(side->query, side->state, row, lo, hi);
 }
 
 void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *lo, double *hi)
@@ -113,6 +131,16 @@ void trm_side_set_windows(trm_side *side, int64_t first, int64_t count, double *
     for (int64_t i = 0; i < count; i++)
         trm_side_window(side, first + i, &lo[i], &hi[i]);
     trm_bounds_set(side->bounds, side->block, first, count, lo, hi);
+}
+
+void trm_side_move_windows(trm_side *side, int64_t first, int64_t count, trm_worker *worker)
+{
+    for (int64_t i = 0; i < count && first + i < side->count; i++) {
+        if (!worker->changed[i])
+            continue;
+        worker->changed[i] = 0;
+        trm_side_set_windows(side, first + i, 1, worker->lo, worker->hi);
+    }
 }
 
 void trm_same_label_range(const int64_t *label, int64_t first, int64_t last, int64_t sought, int64_t *from,
@@ -136,93 +164,6 @@ void trm_same_label_range(const int64_t *label, int64_t first, int64_t last, int
             hi = middle;
     }
     *to = lo;
-}
-
-static trm_row row_of(const trm_tiles *tiles, const trm_side *side, int64_t row)
-{
-    return (trm_row){side->x + row * tiles->dim, side->norm2 + row};
-}
-
-static bool is_listed_relation(trm_relation relation)
-{
-    return relation == TRM_NOT_LISTED || relation == TRM_NOT_LISTED_OTHER_LABEL;
-}
-
-/* Offers the distances d[0..) from row of side to the other's places [from, to). */
-static bool offer_all(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
-                      int64_t from, int64_t to, const double *d, trm_worker *worker)
-{
-    if (from >= to)
-        return false;
-    const trm_seen seen = {.n = to - from,
-                           .d = d,
-                           .id = other->id + from,
-                           .place = other->first + from - other->class_first[from],
-                           .anchor = row_of(tiles, side, row),
-                           .other = row_of(tiles, other, from)};
-    return side->query->type->offer(side->query, side->state, row, &seen, worker->tally);
-}
-
-/* The first of row's list that is not below id, which is at this place or behind it. */
-static const int64_t *first_listed(const int64_t *listed, const int64_t *end, int64_t id)
-{
-    while (listed < end) {
-        const int64_t *middle = listed + (end - listed) / 2;
-        if (*middle < id)
-            listed = middle + 1;
-        else
-            end = middle;
-    }
-    return end;
-}
-
-/* The same without those that are listed for row, in stretches between these. Rows by id: ids ascend. */
-static bool offer_range(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
-                        int64_t from, int64_t to, const double *d, trm_worker *worker)
-{
-    if (from >= to || !is_listed_relation(tiles->relation))
-        return offer_all(tiles, side, row, other, from, to, d, worker);
-    const trm_query_type *type = side->query->type;
-    const int64_t *offset = side->state->offset[type->shapes - 1],
-                  *list = side->state->field[type->fields - 1], *end = list + offset[row + 1],
-                  *next = first_listed(list + offset[row], end, other->id[from]);
-    const bool by_label = tiles->relation == TRM_NOT_LISTED_OTHER_LABEL;
-    bool changed = false;
-    int64_t at = from;
-    for (int64_t i = from; i < to; i++) {
-        while (next < end && *next < other->id[i])
-            next++;
-        const bool listed = next < end && *next == other->id[i];
-        if (!listed && !(by_label && other->label[i] == side->label[row]))
-            continue;
-        changed |= offer_all(tiles, side, row, other, at, i, d + (at - from), worker);
-        at = i + 1;
-    }
-    return offer_all(tiles, side, row, other, at, to, d + (at - from), worker) || changed;
-}
-
-/* One row of a dense tile: distances d[0..last - first) to the other's places [first, last). */
-static void offer_line(const trm_tiles *tiles, trm_side *side, int64_t row, const trm_side *other,
-                       int64_t first, int64_t last, const double *d, trm_worker *worker)
-{
-    int64_t from = first, to = last;
-    if (!trm_side_has_slots(side, row, row + 1))
-        return;
-    if (tiles->relation == TRM_SAME_LABEL || tiles->relation == TRM_OTHER_LABEL)
-        trm_same_label_range(other->label, first, last, side->label[row], &from, &to);
-    if (tiles->relation == TRM_OTHER_LABEL) {
-        offer_range(tiles, side, row, other, first, from, d, worker);
-        offer_range(tiles, side, row, other, to, last, d + (to - first), worker);
-        return;
-    }
-    /* where row itself would be in the other block */
-    const int64_t self = tiles->one_set ? side->first + row - other->first : -1;
-    if (self >= from && self < to) {
-        offer_range(tiles, side, row, other, from, self, d + (from - first), worker);
-        offer_range(tiles, side, row, other, self + 1, to, d + (self + 1 - first), worker);
-    } else {
-        offer_range(tiles, side, row, other, from, to, d + (from - first), worker);
-    }
 }
 
 /* Rows [row, row_end) of a with rows [col, col_end) of b: is there no use for any of these pairs? */
@@ -308,8 +249,8 @@ static void offer_rows(const trm_tiles *tiles, const trm_area *whole, int64_t ro
                        trm_worker *worker)
 {
     for (int64_t i = row; i < row_end; i++)
-        offer_line(tiles, tiles->a, i, tiles->b, whole->col, whole->col_end,
-                   worker->dense + (i - whole->row) * stride_of(whole), worker);
+        trm_offer_line(tiles, tiles->a, i, tiles->b, whole->col, whole->col_end,
+                       worker->dense + (i - whole->row) * stride_of(whole), worker);
 }
 
 /* The same for its columns. */
@@ -324,8 +265,8 @@ static void offer_columns(const trm_tiles *tiles, const trm_area *whole, int64_t
             for (int64_t k = 0; k < count; k++)
                 worker->lines[k * rows + i] = d[i * stride + k];
         for (int64_t k = 0; k < count; k++)
-            offer_line(tiles, tiles->b, j + k, tiles->a, whole->row, whole->row_end, worker->lines + k * rows,
-                       worker);
+            trm_offer_line(tiles, tiles->b, j + k, tiles->a, whole->row, whole->row_end,
+                           worker->lines + k * rows, worker);
     }
 }
 
@@ -361,80 +302,6 @@ static void run_dense(const trm_tiles *tiles, const trm_area *whole, trm_worker 
     const int64_t col = whole->diagonal ? whole->row_end : whole->col;
     if (col < whole->col_end)
         offer_side(tiles, whole, tiles->b, col, whole->col_end, worker, offer_columns);
-}
-
-static int64_t wanting_row(const trm_survivor *survivor, uint8_t mark)
-{
-    return mark == TRM_WANTED_BY_A ? survivor->row : survivor->col;
-}
-
-/* Of a query whose window says it all, and so many survivors that each row's is better taken once. */
-static void mark_in_windows(const trm_side *side, int64_t first, int64_t rows, trm_worker *worker,
-                            uint8_t mark)
-{
-    const trm_survivor *survivors = worker->work->survivors;
-    for (int64_t i = 0; i < rows; i++) {
-        worker->lo[i] = INFINITY;
-        worker->hi[i] = -INFINITY;
-        if (trm_side_has_slots(side, first + i, first + i + 1))
-            side->query->type->window(side->query, side->state, first + i, &worker->lo[i], &worker->hi[i]);
-    }
-    for (int64_t k = 0; k < worker->work->count; k++) {
-        const int64_t i = wanting_row(&survivors[k], mark) - first;
-        const bool none = worker->lo[i] > worker->hi[i]; /* whatever the bounds: they may be infinite, too */
-        if (none || (double)survivors[k].lo > worker->hi[i] || (double)survivors[k].hi < worker->lo[i])
-            worker->wanted[k] &= (uint8_t)~mark; /* what can't be compared is wanted */
-    }
-}
-
-/* Takes the mark from the survivors that a side does not want; under its lock, because another thread may be moving its state. */
-static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t tile_row, trm_worker *worker,
-                        uint8_t mark)
-{
-    const trm_survivor *survivors = worker->work->survivors;
-    const int64_t first = tile_row * tiles->tile, rows = tile_end(first, tiles->tile, side->count) - first;
-    if (side->query == NULL)
-        return;
-    omp_set_lock(&side->locks[tile_row]);
-    if (side->query->type->wants == NULL && worker->work->count >= rows) {
-        mark_in_windows(side, first, rows, worker, mark);
-    } else {
-        for (int64_t k = 0; k < worker->work->count; k++) {
-            const int64_t row = wanting_row(&survivors[k], mark);
-            if ((worker->wanted[k] & mark) != 0 &&
-                !(trm_side_has_slots(side, row, row + 1) &&
-                  trm_query_wants(side->query, side->state, row, (double)survivors[k].lo,
-                                  (double)survivors[k].hi)))
-                worker->wanted[k] &= (uint8_t)~mark;
-        }
-    }
-    omp_unset_lock(&side->locks[tile_row]);
-}
-
-/* Offers the decided survivors to a side and moves the windows of the rows that changed. */
-static void offer_decided(const trm_tiles *tiles, trm_side *side, const trm_side *other, int64_t tile_row,
-                          trm_worker *worker, uint8_t mark)
-{
-    const trm_survivor *survivors = worker->work->survivors;
-    const int64_t first = tile_row * tiles->tile;
-    if (side->query == NULL)
-        return;
-    omp_set_lock(&side->locks[tile_row]);
-    for (int64_t k = 0; k < worker->work->count; k++) {
-        if (!(worker->wanted[k] & mark))
-            continue;
-        int64_t row = mark == TRM_WANTED_BY_A ? survivors[k].row : survivors[k].col;
-        int64_t from = mark == TRM_WANTED_BY_A ? survivors[k].col : survivors[k].row;
-        if (offer_range(tiles, side, row, other, from, from + 1, &worker->decided[k], worker))
-            worker->changed[row - first] = 1;
-    }
-    for (int64_t i = 0; i < tiles->tile && first + i < side->count; i++) {
-        if (!worker->changed[i])
-            continue;
-        worker->changed[i] = 0;
-        trm_side_set_windows(side, first + i, 1, worker->lo, worker->hi);
-    }
-    omp_unset_lock(&side->locks[tile_row]);
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -502,7 +369,7 @@ static void take_windows(const trm_side *side, int64_t first, int64_t count, int
     omp_unset_lock(&side->locks[lock]);
 }
 
-/* The pairs of a tile that fit. Gives the number of pairs decided; -1: too many are left to look at one by one,
+/* The pairs of a tile that fit. Gives the number of pairs decided, or to be; -1: too many are left to look at one by one,
  * and nothing was offered. */
 static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, trm_worker *worker)
 {
@@ -516,26 +383,12 @@ static int64_t run_filtered(const trm_tiles *tiles, const trm_tile *tile, trm_wo
     worker->counts.survivors += work->count;
     if (work->count == 0)
         return 0;
-    trm_outdone_drop(tiles, tile, worker);
-    if (work->count > (int64_t)tile->rows * tile->cols / ASK_UP_TO_ONE_IN)
-        return -1;
-    mark_wanted(tiles, a, tile_a, worker, TRM_WANTED_BY_A);
-    mark_wanted(tiles, b, tile_b, worker, TRM_WANTED_BY_B);
-    int64_t decided = 0;
-    for (int64_t k = 0; k < work->count; k++) {
-        if (!worker->wanted[k])
-            continue;
-        const int64_t i = work->survivors[k].row, j = work->survivors[k].col;
-        worker->decided[k] = trm_distance(tiles->metric, a->x + i * tiles->dim, a->norm2[i],
-                                          b->x + j * tiles->dim, b->norm2[j], tiles->dim, NULL);
-        decided++;
-    }
-    worker->counts.float64 += decided;
-    if (decided > 0) {
-        offer_decided(tiles, a, b, tile_a, worker, TRM_WANTED_BY_A);
-        offer_decided(tiles, b, a, tile_b, worker, TRM_WANTED_BY_B);
-    }
-    return decided;
+    const trm_found found = {work->survivors, work->count, tile_a, tile_b};
+    const int64_t most = (int64_t)tile->rows * tile->cols / ASK_UP_TO_ONE_IN;
+    if (trm_held_may_wait(tiles)) /* what the rows keep is no sign of a filter that rules out too little */
+        return trm_held_take(tiles, &found, most + (int64_t)(tile->rows + tile->cols) * TRM_KEEPS_MAX,
+                             worker);
+    return work->count > most ? -1 : trm_found_decide(tiles, &found, worker);
 }
 
 /* The next part of an area, after the part before (or none: row_end == whole->row), whose rows are of one
@@ -578,58 +431,57 @@ static bool run_area(const trm_tiles *tiles, const trm_area *area, trm_worker *w
     return decided >= 0 && decided <= (int64_t)tile.rows * tile.cols / DENSE_ABOVE_ONE_IN;
 }
 
-/* How many rows of a tile are to be decided whole because most of the rows [first, last) of a side, of one tile row, have
- * seen too little: they still want the nearest (or the farthest) there is. The more of these they keep, the more. */
-static int64_t seeds_for(const trm_tiles *tiles, const trm_side *side, int64_t first, int64_t last)
+/* Where most of the rows whose anchors ask have seen nothing yet, they still want the nearest (or the farthest) there is.
+ * Then, how many rows across these are looked at first: each of so many is wanted, and of the rest of a group as
+ * many as a row keeps of so many. That is least at the root of the two. 0: they are not so cold. */
+static int64_t first_rows(const trm_tiles *tiles, const trm_area *area, bool by_rows)
 {
-    const int64_t lock = first / tiles->tile;
-    int64_t open = 0, keeps = 0;
-    double from;
+    const trm_side *side = by_rows ? tiles->b : tiles->a;
+    const int64_t first = by_rows ? area->col : area->row, last = by_rows ? area->col_end : area->row_end,
+                  lock = first / tiles->tile;
+    int64_t open = 0, keeps = 0, rows = 0;
     if (side->query == NULL || side->query->type->keeps == NULL)
         return 0;
     omp_set_lock(&side->locks[lock]);
     for (int64_t i = first; i < last; i++) {
+        double from;
         if (!trm_bounds_open(side->bounds, i, side->query->type->keeps_farthest))
             continue;
-        open++;
         keeps += side->query->type->keeps(side->query, side->state, i, &from);
+        open++;
     }
     omp_unset_lock(&side->locks[lock]);
-    return open > (last - first) / 2 ? SEEDS_A_KEPT * keeps / open : 0;
+    if (open <= (last - first) / 2)
+        return 0;
+    while (rows < TRM_TILE_ALIGN && rows * rows * open < TRM_TILE_ALIGN * keeps)
+        rows += STRIP_STEP;
+    return rows;
 }
 
-/* Where a strip ends that begins so. */
-static int64_t strip_end(int64_t from, int64_t last, int64_t seeds)
+/* Where a strip ends that begins so: with its group, or after so many rows. */
+static int64_t strip_end(int64_t from, int64_t last, int64_t rows)
 {
     const int64_t next = (from / TRM_TILE_ALIGN + 1) * TRM_TILE_ALIGN,
-                  end = seeds > 0 && from + seeds < next ? from + seeds : next;
+                  end = rows > 0 && from + rows < next ? from + rows : next;
     return end < last ? end : last;
 }
 
-/* An area in strips of one group of rows: those that have seen nothing yet want every distance, and after a strip they
- * may want few. The strips lie across the side whose anchors ask. Where these are cold, a few dense rows come first.
- * Once a strip shows no need of it, the rest is one. Was the filter of any use? */
+/* An area in strips of one group of rows, across the side whose anchors ask: what a strip tells these narrows their windows
+ * for the next. Was the filter of any use? */
 static bool run_strips(const trm_tiles *tiles, const trm_area *area, trm_worker *worker)
 {
     trm_area strip = *area;
     const bool by_rows = area->diagonal || tiles->b->query != NULL;
     int64_t *from = by_rows ? &strip.row : &strip.col, *to = by_rows ? &strip.row_end : &strip.col_end;
-    const int64_t first = *from, last = *to;
-    const int64_t seeds = by_rows ? seeds_for(tiles, tiles->b, area->col, area->col_end)
-                                  : seeds_for(tiles, tiles->a, area->row, area->row_end);
-    bool narrow = seeds == 0 && !worker->wary, of_use = false;
+    const int64_t last = *to;
+    int64_t few = first_rows(tiles, area, by_rows);
+    bool of_use = false;
     for (; *from < last; *from = *to) {
-        const bool seed = seeds > 0 && *from == first;
-        *to = narrow ? last : strip_end(*from, last, seed ? seeds : 0);
+        *to = strip_end(*from, last, few);
+        few = 0;
         strip.col = area->diagonal ? strip.row : strip.col;
-        if (seed) {
-            run_dense(tiles, &strip, worker);
-            continue;
-        }
-        narrow = run_area(tiles, &strip, worker);
-        of_use = of_use || narrow;
+        of_use |= run_area(tiles, &strip, worker);
     }
-    worker->wary = !of_use;
     return of_use;
 }
 

@@ -85,7 +85,7 @@ static void run(int tile, int dim)
     t.hi = malloc(rows * sizeof *t.hi);
     fill(&t);
     const trm_map map = {.metric = TRM_METRIC_SQL2, .dim = dim, .scale = 0.5};
-    if (trm_workspace_create(tile, &t.work, NULL) != TRM_OK)
+    if (trm_workspace_create(tile * trm_tile_round_up(tile), &t.work, NULL) != TRM_OK)
         exit(71);
     for (int k = 0; k < 2; k++) {
         if (trm_block_create(trm_kernel_find(names[k]), &map, t.rows, &t.block[k], NULL) != TRM_OK ||

@@ -53,7 +53,7 @@ with_mpi=(
     loss/batch_all loss/batch_all_gradient loss/evaluate loss/gradient loss/margins loss/options loss/packed loss/pairs
     loss/queries loss/survey loss/triplets
     eval/asking eval/neighbours eval/occurrence eval/means eval/retrieval eval/radius eval/radius_rows
-    sweep/basis sweep/choose sweep/inner sweep/outdone sweep/ring sweep/sample sweep/side sweep/sweep sweep/tile sweep/units
+    sweep/basis sweep/choose sweep/held sweep/inner sweep/offer sweep/ring sweep/sample sweep/side sweep/sweep sweep/tile sweep/units
 )
 
 # What each public header reaches of the others, and of MPI.

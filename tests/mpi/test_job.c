@@ -476,8 +476,9 @@ static void the_least_limit_counts(void **state)
                    : is(status, &err, TRM_ERR_MEMORY, "the limit is 1.0 KB: give --mem-per-rank")));
         trm_job_destroy(&job);
         if (!enough)
-            snprintf(options, sizeof options, "mem-per-rank=%dK",
-                     atoi(strstr(err.text, "--mem-per-rank") + 15));
+            snprintf(options, sizeof options, "mem-per-rank=%.*s",
+                     (int)strcspn(strstr(err.text, "--mem-per-rank") + 15, " "),
+                     strstr(err.text, "--mem-per-rank") + 15);
         err = (trm_error)TRM_ERROR_INIT;
     }
 }

@@ -135,7 +135,7 @@ static int64_t check(const bench *t, const trm_kernel *kernel, double scale)
     assert_int_equal(trm_block_create(kernel, &map, B_ROWS, &b, NULL), TRM_OK);
     assert_int_equal(trm_bounds_create(A_ROWS, &wa, NULL), TRM_OK);
     assert_int_equal(trm_bounds_create(B_ROWS, &wb, NULL), TRM_OK);
-    assert_int_equal(trm_workspace_create(TILE, &work, NULL), TRM_OK);
+    assert_int_equal(trm_workspace_create(TILE * trm_tile_round_up(TILE), &work, NULL), TRM_OK);
     a->rows = A_ROWS;
     b->rows = B_ROWS;
     trm_block_fill(a, 0, 48, t->x, t->norm2);
@@ -454,7 +454,7 @@ static packed pack_all(bench *t, const trm_kernel *kernel)
     assert_int_equal(trm_block_create(kernel, &map, B_ROWS, &p.b, NULL), TRM_OK);
     assert_int_equal(trm_bounds_create(A_ROWS, &p.wa, NULL), TRM_OK);
     assert_int_equal(trm_bounds_create(B_ROWS, &p.wb, NULL), TRM_OK);
-    assert_int_equal(trm_workspace_create(TILE, &p.work, NULL), TRM_OK);
+    assert_int_equal(trm_workspace_create(TILE * trm_tile_round_up(TILE), &p.work, NULL), TRM_OK);
     p.a->rows = A_ROWS;
     p.b->rows = B_ROWS;
     trm_block_fill(p.a, 0, A_ROWS, t->x, t->norm2);
