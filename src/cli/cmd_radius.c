@@ -1,6 +1,8 @@
 /* trimine radius: all pairs of rows within a distance, exactly. */
 #include "cli/cli.h"
 
+#include "base/number.h"
+
 #include <inttypes.h>
 
 static void print_groups(const json_t *groups)
@@ -24,8 +26,9 @@ static void print(const json_t *facts)
     const json_t *histogram = json_object_get(facts, "histogram"),
                  *edges = json_object_get(histogram, "edges"), *counts = json_object_get(histogram, "counts");
     const bool listed = json_is_true(json_object_get(pairs, "listed"));
-    fprintf(stderr, "pairs      %" PRId64 " within %.17g", trm_fact_whole(pairs, "total"),
-            trm_fact_real(json_object_get(facts, "options"), "radius"));
+    char radius[TRM_NUMBER_TEXT];
+    fprintf(stderr, "pairs      %" PRId64 " within %s", trm_fact_whole(pairs, "total"),
+            trm_number_text(trm_fact_real(json_object_get(facts, "options"), "radius"), radius));
     if (!listed)
         fprintf(stderr, "; a list of them (-o) takes %.3g MB", trm_fact_real(pairs, "list_bytes") / 1e6);
     fprintf(stderr, "\nrows       %" PRId64 " are in no pair", trm_fact_whole(degree, "isolated"));

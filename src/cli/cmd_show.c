@@ -5,12 +5,14 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "mine/statistics.h"
 #include "par/agree.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct shown {
@@ -260,6 +262,37 @@ static trm_status tell_json(const trm_cli *cli, const shown *of, trm_error *err)
 
 /* ---- for people ---- */
 
+enum { OPTION = 128 };
+
+/* A word, which may end with a number of 17 digits (multisimilarity:0.10000000000000001). */
+static void word_text(const char *word, char text[OPTION])
+{
+    enum { LONG = 16 }; /* digits that nobody types */
+    char number[TRM_NUMBER_TEXT], *end = NULL;
+    const char *colon = strchr(word, ':');
+    const double real = colon != NULL ? strtod(colon + 1, &end) : 0.0;
+    if (colon != NULL && strlen(colon) > LONG && *end == '\0')
+        snprintf(text, OPTION, "%.*s%s", (int)(colon + 1 - word), word, trm_number_text(real, number));
+    else
+        snprintf(text, OPTION, "%s", word);
+}
+
+/* The value of an option as it would be typed; "" where it is off. */
+static void option_text(const json_t *value, char text[OPTION])
+{
+    char number[TRM_NUMBER_TEXT];
+    text[0] = '\0';
+    if (json_is_string(value)) {
+        word_text(json_string_value(value), text);
+    } else if (json_is_real(value)) {
+        snprintf(text, OPTION, "%s", trm_number_text(json_real_value(value), number));
+    } else if (!json_is_null(value) && !json_is_false(value)) {
+        char *whole = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        snprintf(text, OPTION, "%s", whole != NULL ? whole : "");
+        trm_json_free(whole);
+    }
+}
+
 static void print_options(const shown *of)
 {
     const char *key;
@@ -267,15 +300,11 @@ static void print_options(const shown *of)
     char line[256] = "options   ";
     json_object_foreach(of->options, key, value)
     {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
-        const bool bare = json_is_string(value);
-        if (text == NULL || json_is_null(value) || json_is_false(value)) {
-            trm_json_free(text);
+        char more[OPTION], text[OPTION];
+        option_text(value, text);
+        if (text[0] == '\0')
             continue;
-        }
-        char more[128];
-        snprintf(more, sizeof more, " %s %s,", key, bare ? json_string_value(value) : text);
-        trm_json_free(text);
+        snprintf(more, sizeof more, " %s %.90s,", key, text);
         if (strlen(line) + strlen(more) > 100) {
             trm_say(stdout, "%s", line);
             snprintf(line, sizeof line, "          ");

@@ -1,6 +1,8 @@
 /* A job's facts for people, on stderr; see trimine/job.h for where they come from. */
 #include "cli/cli.h"
 
+#include "base/number.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -69,7 +71,7 @@ static void print_queries(const json_t *facts)
         return;
     fprintf(stderr, "queries    %" PRId64 " rows, fingerprint %s\n", trm_fact_whole(queries, "rows"),
             trm_fact_text(queries, "fingerprint"));
-    if (pairs != NULL)
+    if (trm_fact_has(pairs, "file")) /* of radius they are what was found */
         trm_say(stderr, "pairs      %" PRId64 " of '%s', %" PRId64 " of them repeated",
                 trm_fact_whole(pairs, "count"), trm_fact_text(pairs, "file"),
                 trm_fact_whole(pairs, "repeated"));
@@ -181,9 +183,11 @@ static void print_loss(const json_t *facts)
     const double margin =
         trm_fact_real(options, trm_fact_has(options, "loss_margin") ? "loss_margin" : "margin");
     print_preset(json_object_get(options, "compat"));
-    fprintf(stderr, "loss       %s, %s, margin %g: %s %.9g; %" PRId64 " of %" PRId64 " triplets active",
-            trm_fact_text(loss, "name"), trm_fact_text(options, "metric"), margin, reduction,
-            trm_fact_real(loss, "value"), trm_fact_whole(loss, "active"), trm_fact_whole(loss, "count"));
+    char typed[TRM_NUMBER_TEXT];
+    fprintf(stderr, "loss       %s, %s, margin %s: %s %.9g; %" PRId64 " of %" PRId64 " triplets active",
+            trm_fact_text(loss, "name"), trm_fact_text(options, "metric"), trm_number_text(margin, typed),
+            reduction, trm_fact_real(loss, "value"), trm_fact_whole(loss, "active"),
+            trm_fact_whole(loss, "count"));
     if (strcmp(reduction, "mean_nonzero") != 0)
         fprintf(stderr, ", mean over those %.9g", trm_fact_real(loss, "mean_nonzero"));
     if (strcmp(reduction, "sum") != 0)
@@ -225,12 +229,13 @@ static void print_histogram(const char *name, const json_t *of)
 
 static void print_margin(const json_t *m)
 {
+    char margin[TRM_NUMBER_TEXT];
     fprintf(stderr,
-            "margin     %g: %" PRId64 " semihard, %" PRId64
+            "margin     %s: %" PRId64 " semihard, %" PRId64
             " active (%.4g %%), loss mean_all %.9g, mean over the active %.9g\n",
-            trm_fact_real(m, "margin"), trm_fact_whole(m, "semihard"), trm_fact_whole(m, "active"),
-            100.0 * trm_fact_real(m, "active_share"), trm_fact_real(m, "mean_all"),
-            trm_fact_real(m, "mean_nonzero"));
+            trm_number_text(trm_fact_real(m, "margin"), margin), trm_fact_whole(m, "semihard"),
+            trm_fact_whole(m, "active"), 100.0 * trm_fact_real(m, "active_share"),
+            trm_fact_real(m, "mean_all"), trm_fact_real(m, "mean_nonzero"));
 }
 
 static void print_survey(const json_t *facts)

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/bins.h"
+#include "base/number.h"
 #include "base/sized.h"
 #include "eval/among.h"
 #include "eval/asking.h"
@@ -81,10 +82,12 @@ const trm_options trm_radius_table = TRM_OPTIONS("Pairs", table_rows);
 /* What the table can't say. */
 static trm_status check(const trm_radius_options *options, trm_error *err)
 {
+    char text[TRM_NUMBER_TEXT];
     if (isnan(options->radius))
         return trm_fail(err, TRM_ERR_USAGE, "--radius: how far apart may the rows of a pair be?");
     if (options->radius < 0.0 && options->metric != TRM_METRIC_DOT)
-        return trm_fail(err, TRM_ERR_USAGE, "--radius %g: only dot has distances below 0", options->radius);
+        return trm_fail(err, TRM_ERR_USAGE, "--radius %s: only dot has distances below 0",
+                        trm_number_text(options->radius, text));
     if (options->groups && options->queries != NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--groups: are of one set, and do not go with --queries");
     return TRM_OK;
@@ -279,11 +282,12 @@ static int64_t joined_rows(const trm_search *search)
 static trm_status plan_list(trm_search *search, bool anew, trm_radius_summary *summary, trm_error *err)
 {
     const trm_radius_options *options = &search->options;
+    char text[TRM_NUMBER_TEXT];
     if (options->list && summary->pairs > options->max_pairs)
         return trm_fail(err, TRM_ERR_DATA,
-                        "radius %g: %" PRId64 " pairs, more than the %" PRId64
+                        "radius %s: %" PRId64 " pairs, more than the %" PRId64
                         " that may be listed (--max-pairs)",
-                        options->radius, summary->pairs, options->max_pairs);
+                        trm_number_text(options->radius, text), summary->pairs, options->max_pairs);
     const trm_ask_summary counting = summary->ask;
     const int64_t groups = options->groups ? trm_groups_bytes(search->askers->store_rows, search->run->ranks,
                                                               joined_rows(search))

@@ -3,6 +3,7 @@
 
 #include "job/inner.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "mine/negatives.h"
 #include "mine/options.h"
 #include "par/agree.h"
@@ -384,12 +385,12 @@ static void warn_of_gaps(trm_job *job)
     const double pairs = (double)job->mined.positive_pairs;
     if (gaps->sampled == 0)
         return;
-    char text[400];
+    char text[400], margin[TRM_NUMBER_TEXT];
     int length =
         snprintf(text, sizeof text,
-                 "%.3g %% of the pairs found no negative inside the margin %g; of %" PRId64 " looked at, ",
-                 100.0 * (pairs - (double)job->mined.triplets.semihard) / pairs, job->options.mine.margin,
-                 gaps->sampled);
+                 "%.3g %% of the pairs found no negative inside the margin %s; of %" PRId64 " looked at, ",
+                 100.0 * (pairs - (double)job->mined.triplets.semihard) / pairs,
+                 trm_number_text(job->options.mine.margin, margin), gaps->sampled);
     if (gaps->without == gaps->sampled) {
         trm_warn(&job->voice,
                  "%snone has a negative farther than the positive: try --fallback, or look at the labels",

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/number.h"
 #include "mine/gaps.h"
 #include "mine/positives.h"
 #include "par/agree.h"
@@ -74,8 +75,10 @@ trm_status trm_job_check_plan(const trm_settings *settings, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "--active goes with --sample, the pilot");
     for (int i = 0; i < plan->ranks_given; i++) {
         const double ranks = plan->ranks[i];
+        char text[TRM_NUMBER_TEXT];
         if (ranks != floor(ranks))
-            return trm_fail(err, TRM_ERR_USAGE, "--ranks-list: %g is no number of ranks", ranks);
+            return trm_fail(err, TRM_ERR_USAGE, "--ranks-list: %s is no number of ranks",
+                            trm_number_text(ranks, text));
         if (settings->run.replicate > 0 && (int)ranks % settings->run.replicate != 0)
             return trm_fail(err, TRM_ERR_USAGE, "--replicate %d: must divide the number of ranks, %d",
                             settings->run.replicate, (int)ranks);

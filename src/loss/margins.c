@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/exact_sum.h"
+#include "base/number.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
@@ -141,6 +142,7 @@ static trm_margin finish(double margin, int64_t count, int64_t semihard, int64_t
 
 trm_status trm_margins_total(trm_margins *m, trm_margin *total, trm_error *err)
 {
+    char text[TRM_NUMBER_TEXT];
     trm_exact_sum sum;
     int64_t count = 0, semihard = 0, active = 0;
     trm_exact_sum_clear(&sum);
@@ -160,8 +162,8 @@ trm_status trm_margins_total(trm_margins *m, trm_margin *total, trm_error *err)
         if (!isfinite(found.sum))
             return trm_fail(err, TRM_ERR_DATA,
                             "the sum of the loss over %" PRId64
-                            " triplets does not fit float64 at the margin %g",
-                            count, found.margin);
+                            " triplets does not fit float64 at the margin %s",
+                            count, trm_number_text(found.margin, text));
         for (int k = 0; k < m->count; k++)
             if (m->given[k] == found.margin)
                 total[k] = found;

@@ -1,6 +1,8 @@
 /* Reductions: one table row each; see trimine/loss.h. */
 #include "loss/reduction.h"
 
+#include "base/number.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -55,11 +57,12 @@ static double mean(const trm_loss_summary *summary, trm_reduction reduction)
 /* Distances of float32 rows can't add up to what float64 does not hold; only a margin can. */
 trm_status trm_loss_reduce(trm_loss_summary *summary, const trm_loss_options *options, trm_error *err)
 {
+    char text[TRM_NUMBER_TEXT];
     if (!isfinite(summary->sum))
         return trm_fail(err, TRM_ERR_DATA,
                         "the sum of the loss over %" PRId64
-                        " triplets does not fit float64: use a smaller --margin than %g",
-                        summary->count, options->margin);
+                        " triplets does not fit float64: use a smaller --margin than %s",
+                        summary->count, trm_number_text(options->margin, text));
     summary->mean_all = mean(summary, TRM_REDUCTION_MEAN_ALL);
     summary->mean_nonzero = mean(summary, TRM_REDUCTION_MEAN_NONZERO);
     summary->mean_valid = mean(summary, TRM_REDUCTION_MEAN_VALID);

@@ -2,6 +2,7 @@
 #include "mine/filter.h"
 
 #include "base/error.h"
+#include "base/number.h"
 #include "metric/metric.h"
 
 #include <ctype.h>
@@ -75,11 +76,12 @@ static trm_status check_ranks(const trm_mine_options *options, trm_error *err)
 static trm_status check_bounds(const trm_mine_options *options, trm_error *err)
 {
     double bound[TRM_FILTERS];
+    char text[TRM_NUMBER_TEXT];
     bounds_of(options, bound);
     for (int f = 0; f < TRM_FILTERS; f++)
         if (is_distance[f] && bound[f] < 0.0 && options->metric != TRM_METRIC_DOT)
-            return trm_fail(err, TRM_ERR_USAGE, "--%s %g: must be 0 or more: only dot has distances below 0",
-                            names[f], bound[f]);
+            return trm_fail(err, TRM_ERR_USAGE, "--%s %s: must be 0 or more: only dot has distances below 0",
+                            names[f], trm_number_text(bound[f], text));
     return TRM_OK;
 }
 

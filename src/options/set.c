@@ -2,6 +2,7 @@
 #include "options/option.h"
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "options/suggest.h"
 
 #include <ctype.h>
@@ -108,27 +109,17 @@ static trm_status read_whole(const char *name, const char *text, double low, dou
     return refuse(err, name, text, rule);
 }
 
-/* "1e100", as people write it. */
-static const char *bound_text(double bound, char text[24])
-{
-    snprintf(text, 24, "%g", bound);
-    char *plus = strchr(text, '+');
-    if (plus != NULL)
-        memmove(plus, plus + 1, strlen(plus));
-    return text;
-}
-
 const char *trm_real_refused(double value, double least, double most, char text[64])
 {
-    char bound[24];
+    char bound[TRM_NUMBER_TEXT];
     if (isfinite(value) && value >= least) {
-        snprintf(text, 64, "must be at most %s", bound_text(most, bound));
+        snprintf(text, 64, "must be at most %s", trm_number_text(most, bound));
         return most > 0.0 && value > most ? text : NULL;
     }
     if (isinf(least))
         snprintf(text, 64, "must be a finite number");
     else
-        snprintf(text, 64, "must be a finite number, %s or more", bound_text(least, bound));
+        snprintf(text, 64, "must be a finite number, %s or more", trm_number_text(least, bound));
     return text;
 }
 

@@ -2,6 +2,7 @@
 #include "options/option.h"
 
 #include "base/json.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -190,13 +191,13 @@ static void add_words(const trm_option *option, json_t *usual, char text[TRM_OPT
 
 static void add_default(const trm_option *option, json_t *usual, char text[TRM_OPTION_HELP])
 {
-    char number[64];
+    char number[64], real[TRM_NUMBER_TEXT];
     if (json_is_string(usual))
         snprintf(number, sizeof number, " (default %s)", json_string_value(usual));
     else if (json_is_integer(usual))
         snprintf(number, sizeof number, " (default %" JSON_INTEGER_FORMAT ")", json_integer_value(usual));
     else if (json_is_real(usual))
-        snprintf(number, sizeof number, " (default %g)", json_real_value(usual));
+        snprintf(number, sizeof number, " (default %s)", trm_number_text(json_real_value(usual), real));
     else
         return;
     add(text, trm_option_takes_value(option) ? number : "");

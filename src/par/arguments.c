@@ -1,6 +1,8 @@
 /* Checking arguments; see arguments.h. */
 #include "par/arguments.h"
 
+#include "base/number.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -132,12 +134,13 @@ static double real_of(int64_t word)
 static trm_status check_range(const trm_argument *a, trm_error *err)
 {
     if (a->real) {
-        char text[64];
+        char text[64], number[TRM_NUMBER_TEXT];
         const double value = real_of(a->word);
         const char *wrong =
             a->optional && isnan(value) ? NULL : trm_real_refused(value, a->low, a->high, text);
         return wrong == NULL ? TRM_OK
-                             : trm_fail(err, TRM_ERR_USAGE, "%s%s %g: %s", a->owner, a->name, value, wrong);
+                             : trm_fail(err, TRM_ERR_USAGE, "%s%s %s: %s", a->owner, a->name,
+                                        trm_number_text(value, number), wrong);
     }
     if (a->text != NULL) {
         char name[64];
@@ -156,17 +159,17 @@ static trm_status check_range(const trm_argument *a, trm_error *err)
                     a->word, a->most);
 }
 
-static void print_word(const trm_argument *a, int64_t word, char text[32])
+static void print_word(const trm_argument *a, int64_t word, char text[TRM_NUMBER_TEXT])
 {
     if (a->real)
-        snprintf(text, 32, "%.17g", real_of(word));
+        trm_number_text(real_of(word), text);
     else
-        snprintf(text, 32, "%" PRId64, word);
+        snprintf(text, TRM_NUMBER_TEXT, "%" PRId64, word);
 }
 
 static trm_status check_equal(const trm_argument *a, int64_t first, int rank, trm_error *err)
 {
-    char here[32], there[32];
+    char here[TRM_NUMBER_TEXT], there[TRM_NUMBER_TEXT];
     if (a->word == first)
         return TRM_OK;
     if (a->text != NULL)

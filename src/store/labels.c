@@ -1,6 +1,7 @@
 /* Labels; see labels.h. A scan and a read go through the same pieces and the same checks, so that what one
  * has found the other finds again. */
 #include "base/alloc.h"
+#include "base/number.h"
 #include "base/visible.h"
 #include "par/agree.h"
 #include "par/exchange.h"
@@ -209,15 +210,15 @@ static bool is_float(const trm_element *element)
 static trm_status whole_numbers(const trm_reader *in, const trm_column *col, int64_t first, int64_t item,
                                 int64_t count, int64_t *value)
 {
-    char of[TRM_COLUMN_TEXT];
+    char of[TRM_COLUMN_TEXT], text[TRM_NUMBER_TEXT];
     for (int64_t i = 0; i < count; i++) {
         const double x = trm_element_value(col->element, in->bounce, first + i);
         if (x >= -0x1p53 && x <= 0x1p53 && x == floor(x)) {
             value[i] = (int64_t)x;
             continue;
         }
-        return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': %srow %" PRId64 " has the value %.17g, %s", in->kind,
-                        in->path, trm_column_text(col, of), item + i, x,
+        return trm_fail(in->err, TRM_ERR_DATA, "%s '%s': %srow %" PRId64 " has the value %s, %s", in->kind,
+                        in->path, trm_column_text(col, of), item + i, trm_number_text(x, text),
                         isfinite(x) && x == floor(x) ? "beyond 2^53, where floats are not exact"
                                                      : "which is no whole number");
     }

@@ -110,6 +110,9 @@ expect "so many pairs" test "$(value "$dir/report.json" pairs.total)" = \
     "$("$python" -c 'import h5py,sys; print(len(h5py.File(sys.argv[1])["pairs/a"]))' "$first")"
 on 3 radius store.h5 -r 3 --groups --json >"$dir/report.json" 2>"$dir/stderr"
 expect "groups without a file" test "$(value "$dir/report.json" groups.count)" -gt 0
+quickly radius store.h5 --queries queries.h5 -r 0.3
+expect "the radius as it was typed" grep -qE '^pairs      [0-9]+ within 0\.3;' "$dir/stderr"
+expect "pairs of queries are told once" test "$(grep -c '^pairs' "$dir/stderr")" = 1
 
 # lists larger than the memory there is: in panels, the same file
 expect "everything" on 2 radius large.h5 -r 1e9 -o "$dir/whole.h5" --quiet --threads 1
@@ -129,7 +132,7 @@ refused "no such pairs" 64 "--among 'near'" "any same other" -- radius store.h5 
 refused "many bins" 64 "histogram" -- radius store.h5 -r 1 --histogram 65 "${o[@]}"
 refused "groups of two sets" 64 "--groups: are of one set" -- radius store.h5 -r 1 --queries queries.h5 --groups "${o[@]}"
 refused "a bound on nothing" 64 "--max-pairs goes with -o only" -- radius store.h5 -r 1 --max-pairs 3
-refused "too many pairs" 65 "radius 1e.09: 4498500 pairs, more than the 4000000 that may be listed" -- radius large.h5 -r 1e9 --max-pairs 4000000 "${o[@]}"
+refused "too many pairs" 65 "radius 1e9: 4498500 pairs, more than the 4000000 that may be listed" -- radius large.h5 -r 1e9 --max-pairs 4000000 "${o[@]}"
 refused "labels that lack" 65 "store 'bare.h5': no dataset for the labels" -- radius bare.h5 -r 1 --among same "${o[@]}"
 refused "a zero row under cosine" 65 "row 7" -- radius zero.h5 -r 1 --metric cosine "${o[@]}"
 refused "an option of mine" 64 "'--margin'" "not an option of trimine radius" -- radius store.h5 -r 1 --margin 1 "${o[@]}"
