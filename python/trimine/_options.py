@@ -26,6 +26,7 @@ _OPTIONS_OF_MINE = {  # of each keyword the option and its kind
     "output": ("output", "text"),
     "form": ("form", "word"),
     "overwrite": ("overwrite", "flag"),
+    "json_report": ("json-report", "text"),
     "checkpoint": ("checkpoint", "text"),
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
@@ -85,6 +86,7 @@ def mine(
     output: Union[Path, bool, None] = None,
     form: Optional[Literal["triplets", "lists"]] = None,
     overwrite: bool = False,
+    json_report: Optional[Path] = None,
     checkpoint: Optional[Path] = None,
     checkpoint_every: Optional[float] = None,
     resume: bool = False,
@@ -148,6 +150,7 @@ def mine(
     output -- write the result to FILE (HDF5); None: arrays in memory; False: only the report
     form -- of the result: one triplet a line, or all negatives of a pair in one line (default: triplets)
     overwrite -- replace an output that exists
+    json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
@@ -218,6 +221,7 @@ def mine(
 _OPTIONS_OF_LOSS = {  # of each keyword the option and its kind
     "output": ("output", "text"),
     "overwrite": ("overwrite", "flag"),
+    "json_report": ("json-report", "text"),
     "checkpoint": ("checkpoint", "text"),
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
@@ -275,6 +279,7 @@ def loss(
     *,
     output: Union[Path, bool, None] = None,
     overwrite: bool = False,
+    json_report: Optional[Path] = None,
     checkpoint: Optional[Path] = None,
     checkpoint_every: Optional[float] = None,
     resume: bool = False,
@@ -336,6 +341,7 @@ def loss(
     store -- an array, rows x values; or the path of a store, or a list of such
     output -- write the result to FILE (HDF5); None: arrays in memory; False: only the report
     overwrite -- replace an output that exists
+    json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
@@ -407,6 +413,7 @@ def loss(
 _OPTIONS_OF_KNN = {  # of each keyword the option and its kind
     "output": ("output", "text"),
     "overwrite": ("overwrite", "flag"),
+    "json_report": ("json-report", "text"),
     "checkpoint": ("checkpoint", "text"),
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
@@ -433,6 +440,7 @@ def knn(
     *,
     output: Union[Path, bool, None] = None,
     overwrite: bool = False,
+    json_report: Optional[Path] = None,
     checkpoint: Optional[Path] = None,
     checkpoint_every: Optional[float] = None,
     resume: bool = False,
@@ -463,6 +471,7 @@ def knn(
     store -- an array, rows x values; or the path of a store, or a list of such
     output -- write the result to FILE (HDF5); None: arrays in memory; False: only the report
     overwrite -- replace an output that exists
+    json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
@@ -495,6 +504,7 @@ def knn(
 _OPTIONS_OF_EVAL = {  # of each keyword the option and its kind
     "per_query": ("per-query", "text"),
     "overwrite": ("overwrite", "flag"),
+    "json_report": ("json-report", "text"),
     "checkpoint": ("checkpoint", "text"),
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
@@ -523,6 +533,7 @@ def evaluate(
     *,
     per_query: Union[Path, bool, None] = None,
     overwrite: bool = False,
+    json_report: Optional[Path] = None,
     checkpoint: Optional[Path] = None,
     checkpoint_every: Optional[float] = None,
     resume: bool = False,
@@ -555,6 +566,7 @@ def evaluate(
     store -- an array, rows x values; or the path of a store, or a list of such
     per_query -- write the ranks of all relevant rows of each query to FILE (HDF5); True: arrays in memory
     overwrite -- replace an output that exists
+    json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one
@@ -590,6 +602,7 @@ def evaluate(
 _OPTIONS_OF_RADIUS = {  # of each keyword the option and its kind
     "output": ("output", "text"),
     "overwrite": ("overwrite", "flag"),
+    "json_report": ("json-report", "text"),
     "checkpoint": ("checkpoint", "text"),
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
@@ -619,6 +632,7 @@ def radius(
     *,
     output: Union[Path, bool, None] = None,
     overwrite: bool = False,
+    json_report: Optional[Path] = None,
     checkpoint: Optional[Path] = None,
     checkpoint_every: Optional[float] = None,
     resume: bool = False,
@@ -652,6 +666,7 @@ def radius(
     store -- an array, rows x values; or the path of a store, or a list of such
     output -- write the result to FILE (HDF5); None: arrays in memory; False: only the report
     overwrite -- replace an output that exists
+    json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
     checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
     resume -- go on from the checkpoint, if there is one

@@ -378,17 +378,12 @@ static trm_status check(const trm_settings *settings, trm_error *err)
 }
 
 static const trm_taken takes[] = {
-    TRM_TAKE(trm_per_query_table),
-    TRM_TAKE(trm_overwrite_table),
-    TRM_TAKE(trm_checkpoint_table),
-    TRM_TAKE(trm_dataset_table),
-    TRM_TAKE(trm_asked_queries_table),
-    TRM_TAKE(trm_asked_pairs_table),
-    TRM_TAKE_OF(trm_eval_table, trm_settings, eval),
-    TRM_TAKE(trm_metric_table),
-    TRM_TAKE(trm_normalize_table),
-    TRM_TAKE(trm_ignore_table),
-    TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    TRM_TAKE(trm_per_query_table),   TRM_TAKE(trm_overwrite_table),
+    TRM_TAKE(trm_json_report_table), TRM_TAKE(trm_checkpoint_table),
+    TRM_TAKE(trm_dataset_table),     TRM_TAKE(trm_asked_queries_table),
+    TRM_TAKE(trm_asked_pairs_table), TRM_TAKE_OF(trm_eval_table, trm_settings, eval),
+    TRM_TAKE(trm_metric_table),      TRM_TAKE(trm_normalize_table),
+    TRM_TAKE(trm_ignore_table),      TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_question question = {
     .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};

@@ -469,7 +469,9 @@ trm_status trm_job_collect_facts(trm_job *job, trm_error *err)
         trm_json_put(&object, "output", trm_json_text_or_null(job->settings.output));
     }
     json_decref(ranks);
-    trm_status status = trm_agree(job->comm, dump(job, object, err), err);
+    trm_status status = dump(job, object, err);
     json_decref(object);
-    return status;
+    if (status == TRM_OK && job->rank == 0)
+        status = trm_job_write_report(job, err);
+    return trm_agree(job->comm, status, err);
 }

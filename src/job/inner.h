@@ -14,6 +14,7 @@
 #include "store/pair_file.h"
 #include "store/result.h"
 #include "store/rows_file.h"
+#include "store/stream.h"
 
 typedef struct trm_packed_job trm_packed_job;
 typedef struct trm_foresight trm_foresight;
@@ -88,10 +89,11 @@ struct trm_job {
     trm_foresight *foresight; /* what is planned, or NULL; owned */
     trm_clusters clusters;    /* of data that are not there yet */
     char *told;               /* the JSON, on rank 0; of jansson */
+    trm_stream *report;       /* that it goes to, too, on rank 0; or NULL */
 };
 
 /* All are collective but those that only ask what a job is: trm_job_writes_triplets, trm_job_has_triplets, trm_job_is_set,
- * trm_job_name_of_loss and trm_job_names. */
+ * trm_job_name_of_loss, trm_job_names, trm_job_inputs and trm_job_write_report. */
 
 /* ---- told.c ---- */
 
@@ -99,6 +101,14 @@ struct trm_job {
  * that is looked at with the run. local: what this rank found itself, which comes first. Errors: USAGE, and local;
  * agreed. */
 trm_status trm_job_compare_told(const trm_job *job, trm_status local, trm_error *err) TRM_MUST_CHECK;
+
+/* ---- report.c: --json-report ---- */
+
+/* Begins the file that the report goes to, where one is asked for: before any work, so that a path that can't be written is
+ * refused at once. Errors: as trm_stream_open; USAGE. */
+trm_status trm_job_open_report(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Writes the report, which has been made, there. Rank 0 alone; not collective. Errors: IO, CREATE. */
+trm_status trm_job_write_report(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 
 /* ---- store.c: a job over a store ---- */
 
@@ -130,6 +140,8 @@ const trm_names *trm_job_names(const trm_job *job);
 /* An error of an item ("triplet ", "batch ") of an input file says which file it is in. */
 trm_status trm_job_name_file(const char *kind, const char *item, const char *path, trm_status status,
                              trm_error *err);
+/* The files that a job reads, which none of its outputs may be: new memory (trm_free), or NULL. Not collective. */
+const char **trm_job_inputs(const trm_settings *settings, int *count);
 /* Claims a path that must be none of the job's inputs. Errors: as trm_claim_take. */
 trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
                          trm_claim **claim, trm_error *err) TRM_MUST_CHECK;

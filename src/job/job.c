@@ -33,15 +33,11 @@ static trm_status check_loss(const trm_settings *settings, trm_error *err)
         TRM_TAKE(trm_ignore_table), TRM_TAKE_OF(trm_run_table, trm_settings, run)
 
 static const trm_taken mine_takes[] = {
-    TRM_TAKE(trm_output_table),
-    TRM_TAKE(trm_form_table),
-    TRM_TAKE(trm_overwrite_table),
-    TRM_TAKE(trm_checkpoint_table),
-    TRM_TAKE(trm_dataset_table),
-    TRM_TAKE(trm_queries_table),
-    TRM_TAKE_OF(trm_sets_table, trm_settings, mine),
-    TRM_TAKE(trm_batches_table),
-    WHAT_IS_MINED,
+    TRM_TAKE(trm_output_table),     TRM_TAKE(trm_form_table),
+    TRM_TAKE(trm_overwrite_table),  TRM_TAKE(trm_json_report_table),
+    TRM_TAKE(trm_checkpoint_table), TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_queries_table),    TRM_TAKE_OF(trm_sets_table, trm_settings, mine),
+    TRM_TAKE(trm_batches_table),    WHAT_IS_MINED,
     TRM_TAKE(trm_dry_run_table),
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
@@ -63,6 +59,7 @@ static const trm_job_kind job_plan = {.name = "plan",
 static const trm_taken loss_takes[] = {
     TRM_TAKE(trm_output_table),
     TRM_TAKE(trm_overwrite_table),
+    TRM_TAKE(trm_json_report_table),
     TRM_TAKE(trm_checkpoint_table),
     TRM_TAKE(trm_dataset_table),
     TRM_TAKE(trm_queries_table),
@@ -364,6 +361,7 @@ static void close_store(trm_job *job)
     trm_job_checkpoint_end(&job->checkpoint);
     trm_claim_release(&job->claim);
     trm_claim_release(&job->list_claim);
+    trm_stream_close(&job->report);
     trm_batches_free(&job->batches);
     trm_store_close(&job->store);
     free_set(&job->base);

@@ -172,11 +172,17 @@ static trm_among *among(trm_settings *settings)
 }
 
 static const trm_taken takes[] = {
-    TRM_TAKE(trm_output_table),        TRM_TAKE(trm_overwrite_table),
-    TRM_TAKE(trm_checkpoint_table),    TRM_TAKE(trm_dataset_table),
-    TRM_TAKE(trm_asked_queries_table), TRM_TAKE_OF(trm_knn_table, trm_settings, knn),
-    TRM_TAKE(trm_metric_table),        TRM_TAKE(trm_normalize_table),
-    TRM_TAKE(trm_ignore_table),        TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    TRM_TAKE(trm_output_table),
+    TRM_TAKE(trm_overwrite_table),
+    TRM_TAKE(trm_json_report_table),
+    TRM_TAKE(trm_checkpoint_table),
+    TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_asked_queries_table),
+    TRM_TAKE_OF(trm_knn_table, trm_settings, knn),
+    TRM_TAKE(trm_metric_table),
+    TRM_TAKE(trm_normalize_table),
+    TRM_TAKE(trm_ignore_table),
+    TRM_TAKE_OF(trm_run_table, trm_settings, run),
 };
 static const trm_job_question question = {
     .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};

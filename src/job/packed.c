@@ -221,6 +221,8 @@ trm_status trm_job_open_packed(trm_job *job, trm_error *err)
         status = trm_job_pause(job, err);
     if (status == TRM_OK && settings->output != NULL)
         status = trm_job_claim(job, "output", settings->output, settings->overwrite, &job->claim, err);
+    if (status == TRM_OK)
+        status = trm_job_open_report(job, err);
     return status == TRM_OK ? take_threads(job, err) : status;
 }
 

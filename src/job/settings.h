@@ -69,8 +69,9 @@ struct trm_settings {
     const char *pairs;                                  /* file of pairs, or NULL */
     const char *triplets;                               /* file of index triplets, or NULL */
     int64_t batches, classes_per_batch, rows_per_class; /* 0: none are drawn */
-    const char *batch_list; /* where drawn batches go, or those to mine in are; or NULL */
-    const char *compat;     /* preset, or NULL */
+    const char *batch_list;  /* where drawn batches go, or those to mine in are; or NULL */
+    const char *compat;      /* preset, or NULL */
+    const char *json_report; /* where the report goes, too, or NULL */
     /* two sets: what the queries and the pairs were, once they have been read; they decide the result */
     int64_t queries_rows, pairs_count;
     char queries_fingerprint[33], pairs_fingerprint[33];
@@ -131,9 +132,9 @@ trm_status trm_settings_text(const trm_settings *settings, char **text, trm_erro
 /* ---- tables.c ---- */
 
 extern const trm_options trm_output_table, trm_form_table, trm_batches_table, trm_overwrite_table,
-    trm_checkpoint_table, trm_dataset_table, trm_normalize_table, trm_ignore_table, trm_source_table,
-    trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table, trm_seed_table,
-    trm_metric_table, trm_asked_queries_table, trm_asked_pairs_table,
+    trm_json_report_table, trm_checkpoint_table, trm_dataset_table, trm_normalize_table, trm_ignore_table,
+    trm_source_table, trm_whole_table, trm_gradient_table, trm_compat_table, trm_queries_table,
+    trm_seed_table, trm_metric_table, trm_asked_queries_table, trm_asked_pairs_table,
     trm_per_query_table; /* of a question; the metric is in mine */
 extern const trm_options trm_plan_table, trm_dry_run_table;
 extern const trm_options trm_run_table; /* of trm_run_options */

@@ -68,25 +68,28 @@ static int list_inputs(const trm_settings *settings, const char **input)
     return settings->inputs + settings->queries.count;
 }
 
-trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
-                         trm_claim **claim, trm_error *err)
+const char **trm_job_inputs(const trm_settings *settings, int *count)
 {
-    const trm_settings *settings = &job->settings;
     const char *const list = settings->batches == 0 ? settings->batch_list : NULL; /* that is read */
     const char *const others[] = {settings->triplets, list, settings->pairs};
     enum { OTHERS = sizeof others / sizeof *others };
-    int inputs = settings->inputs + settings->queries.count + OTHERS;
-    const char **input = trm_alloc(inputs, sizeof *input);
-    trm_status status =
-        input == NULL ? trm_fail_memory(err, "the list of inputs", inputs, sizeof *input) : TRM_OK;
+    const char **input = trm_alloc(settings->inputs + settings->queries.count + OTHERS, sizeof *input);
+    *count = input != NULL ? list_inputs(settings, input) : 0;
+    for (int i = 0; i < OTHERS && input != NULL; i++)
+        if (others[i] != NULL)
+            input[(*count)++] = others[i];
+    return input;
+}
+
+trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
+                         trm_claim **claim, trm_error *err)
+{
+    int inputs = 0;
+    const char **input = trm_job_inputs(&job->settings, &inputs);
+    trm_status status = input == NULL ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input) : TRM_OK;
     status = trm_agree(job->comm, status, err);
-    if (status == TRM_OK) {
-        inputs = list_inputs(settings, input);
-        for (int i = 0; i < OTHERS; i++)
-            if (others[i] != NULL)
-                input[inputs++] = others[i];
+    if (status == TRM_OK)
         status = trm_claim_take(job->comm, kind, path, overwrite, inputs, input, claim, err);
-    }
     trm_free(input);
     return status;
 }
@@ -117,7 +120,7 @@ static trm_status claim_all(trm_job *job, trm_error *err)
     if (status == TRM_OK && settings->batches > 0 && settings->batch_list != NULL &&
         !trm_settings_plan_only(settings))
         status = trm_job_claim_list(job, err);
-    return status;
+    return status == TRM_OK ? trm_job_open_report(job, err) : status;
 }
 
 /* The run, and what is to be evaluated. */

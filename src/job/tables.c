@@ -158,6 +158,15 @@ static const trm_option overwrite_rows[] = {
 };
 const trm_options trm_overwrite_table = TRM_OPTIONS("Output", overwrite_rows);
 
+static const trm_option json_report_rows[] = {
+    {.name = "json-report",
+     .value = "FILE",
+     .about = "write what --json prints to FILE, too: trimine report takes it",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_settings, json_report)},
+};
+const trm_options trm_json_report_table = TRM_OPTIONS("Output", json_report_rows);
+
 static const trm_option checkpoint_rows[] = {
     {.name = "checkpoint",
      .value = "FILE",
