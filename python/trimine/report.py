@@ -34,12 +34,35 @@ def parse(arguments):
     parser.add_argument("--embeddings", metavar="PATH")
     parser.add_argument("--labels", metavar="PATH")
     parser.add_argument("--query-labels", metavar="PATH")
+    parser.add_argument("--ids", metavar="PATH")
+    parser.add_argument("--texts", metavar="FILE")
+    parser.add_argument("--query-texts", metavar="FILE")
     return parser.parse_intermixed_args(arguments)
 
 
-def open_store(paths, what, result, rows, embeddings, labels):
+# A page for each kind of result: which command makes it, by which option, and the module whose make(about) gives the verdict and
+# the sections of its own.
+KINDS = {
+    "trimine-triplets": ("mine", "-o", "report_mine"),
+    "trimine-lists": ("mine", "-o", "report_mine"),
+    "trimine-knn": ("knn", "-o", "report_knn"),
+    "trimine-radius": ("radius", "-o", "report_radius"),
+    "trimine-eval": ("eval", "--per-query", "report_eval"),
+    "trimine-gradient": ("loss", "-o", "report_loss"),
+}
+
+
+class About:
+    """What the page is about: the result, its job's report or None, and what is known of its rows and of its anchors', which are
+    the same object where there is one set."""
+
+    def __init__(self, result, report, rows, anchors):
+        self.result, self.report, self.rows, self.anchors = result, report, rows, anchors
+
+
+def open_store(paths, what, result, rows, embeddings, labels, ids):
     from .report_data import ReportError, Store
-    store = Store(paths, what, embeddings, labels)
+    store = Store(paths, what, embeddings, labels, ids)
     if store.rows != rows or store.dim != result.dim:
         raise ReportError(EXIT_DATA, f"{what} '{paths[0]}' has {store.rows} rows of {store.dim} dimensions, result '{result.path}' is of {rows} rows of {result.dim}")
     return store
@@ -49,42 +72,61 @@ def common_labels(store, queries):
     """The labels of the store's rows and of the queries', by one list of names; None where one of them has none."""
     import numpy as np
     from .report_data import Labels
-    if queries is None:
-        return (store.labels, store.labels) if store else (None, None)
-    if store is None or store.labels is None or queries.labels is None:
+    if store is None or queries is None or store.labels is None or queries.labels is None:
         return None, None
+    if queries is store:
+        return store.labels, store.labels
     values = [np.array(s.labels.names)[s.labels.codes] for s in (store, queries)]
     both = Labels.of(np.concatenate(values))
     return Labels(both.codes[:store.rows], both.names), Labels(both.codes[store.rows:], both.names)
 
 
+def open_report(path, result):
+    from .report_data import ReportError, read_json
+    from .report_parts import part_of
+    report = read_json(path, "report")
+    what = "result_hash" if "result_hash" in result.attrs else "value"  # a gradient has no hash
+    own, other = result.attrs.get(what), (part_of(report, "loss") if what == "value" else report).get(what)
+    if own != other:
+        raise ReportError(EXIT_DATA, f"report '{path}' is of another result: its {what} is {other}, that of '{result.path}' {own}")
+    return report
+
+
+def open_rows(options, result):
+    """What is known of the store's rows, and of the anchors'."""
+    from .report_data import Rows, Texts, label_file_of
+    from .report_pictures import Pixels, open_images
+    store = open_store(options.store, "store", result, result.rows, options.embeddings, options.labels, options.ids) if options.store else None
+    of_queries = options.query_labels or (None if label_file_of(options.labels) else options.labels)
+    queries = store if not result.two_sets else \
+        open_store(options.queries, "queries", result, result.anchor_rows, options.embeddings, of_queries, options.ids) if options.queries else None
+    labels, anchor_labels = common_labels(store, queries)
+    images = open_images(options.images, store) if options.images else Pixels.of(store)
+    rows = Rows(labels, store if store and store.ids else None, Texts(options.texts, result.rows) if options.texts else None, images)
+    if not result.two_sets:
+        return rows, rows
+    return rows, Rows(anchor_labels, queries if queries and queries.ids else None, Texts(options.query_texts, result.anchor_rows) if options.query_texts else None,
+                      Pixels.of(queries))
+
+
 def make(options):
     """The page's text."""
-    from . import report_html, report_page as p
-    from .report_data import ReportError, Result, label_file_of, read_json
-    from .report_facts import Facts
-    from .report_pictures import Pictures, Pixels, open_images
+    import importlib
+    from . import report_html, report_parts
+    from .report_data import ReportError, Result
     result = Result(options.result)
-    if result.format not in ("trimine-triplets", "trimine-lists"):
-        raise ReportError(EXIT_DATA, f"result '{result.path}': of format '{result.format}'; there is a page of triplets and of lists of them only")
-    report = read_json(options.json_report, "report") if options.json_report else None
-    if report is not None and report.get("result_hash") != result.attrs.get("result_hash"):
-        raise ReportError(EXIT_DATA, f"report '{options.json_report}' is of another result: its result_hash is {report.get('result_hash')}, "
-                                     f"that of '{result.path}' {result.attrs.get('result_hash')}")
-    if options.queries and not result.two_sets:
-        raise ReportError(EXIT_USAGE, f"result '{result.path}' is of one set: it takes no --queries")
-    store = open_store(options.store, "store", result, result.rows, options.embeddings, options.labels) if options.store else None
-    of_queries = options.query_labels or (None if label_file_of(options.labels) else options.labels)
-    queries = open_store(options.queries, "queries", result, result.anchor_rows, options.embeddings, of_queries) if options.queries else None
-    labels, anchor_labels = (None, None) if result.two_sets and queries is None else common_labels(store, queries)
-    facts = Facts(result, labels, anchor_labels)
-    of_store = open_images(options.images, store) if options.images else Pixels.of(store)
-    pictures = Pictures(of_store, Pixels.of(queries) if result.two_sets else of_store)
-    funnel = p.funnel_of(facts, report)
-    sections = [p.funnel_section(facts, funnel, report), p.distances_section(facts), p.classes_section(facts), p.confusion_section(facts),
-                p.hubs_section(facts, pictures), p.examples_section(facts, pictures), p.time_section(report),
-                p.command_section(result, options.store, options.queries), p.source_section(result, options.store)]
-    return report_html.page(f"trimine: {os.path.basename(result.path)}", p.verdict(facts, funnel), sections)
+    if result.format not in KINDS:
+        raise ReportError(EXIT_DATA, f"result '{result.path}': of format '{result.format}'; there are pages of {', '.join(kind[8:] for kind in KINDS)}")
+    command, output, module = KINDS[result.format]
+    report = open_report(options.json_report, result) if options.json_report else None
+    for given, option in ((options.queries, "--queries"), (options.query_texts, "--query-texts")):
+        if given and not result.two_sets:
+            raise ReportError(EXIT_USAGE, f"result '{result.path}' is of one set: it takes no {option}")
+    about = About(result, report, *open_rows(options, result))
+    said, sections = importlib.import_module(f".{module}", __package__).make(about)
+    sections = [*sections, report_parts.time_section(report, command), report_parts.command_section(command, output, result, options.store, options.queries),
+                report_parts.source_section(result, options.store, options.queries)]
+    return report_html.page(f"trimine {command}: {os.path.basename(result.path)}", said, [s for s in sections if s])
 
 
 def write(path, text, overwrite):

@@ -11,11 +11,14 @@ import os
 import h5py
 import numpy as np
 
+from .report_svg import picture
+
 PIECE = 1 << 21  # triplets that are in memory at a time
 # The names by which the program finds a store's datasets.
 EMBEDDINGS = ("embeddings", "features", "X", "train", "emb", "vectors", "descriptors")
 OTHERS = (".fvecs", ".bvecs", ".ivecs", ".fbin", ".fp16bin", ".u8bin", ".i8bin", ".ibin", ".gz", "-ubyte")  # formats that the program reads besides
 LABELS = ("labels", "targets", "y", "classes")
+IDS = ("ids",)
 
 
 class ReportError(Exception):
@@ -42,10 +45,10 @@ def text_of(value):
 LONGEST = 60  # characters of a name that are shown
 
 
-def visible(name):
+def visible(name, longest=LONGEST):
     """A name as the page shows it: what can't be seen, or turns the writing round, as its code; long ones cut."""
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
-    return text if len(text) <= LONGEST else text[:LONGEST - 1] + "…"
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name[:longest + 1])
+    return text if len(text) <= longest else text[:longest - 1] + "…"
 
 
 def open_hdf5(path, what):
@@ -102,8 +105,8 @@ class Result:
             self.options = None
         if not isinstance(self.options, dict):
             raise ReportError(65, f"result '{path}': attribute 'options' is not a JSON object")
-        self.rows = int(attrs.get("store_rows", 0))
-        self.dim = int(attrs.get("store_dim", 0))
+        self.rows = int(attrs.get("store_rows", attrs.get("batch", 0)))  # batch: of packed triplets
+        self.dim = int(attrs.get("store_dim", attrs.get("dim", 0)))
         self.anchor_rows = int(attrs.get("queries_rows", self.rows))
         self.two_sets = "queries_rows" in attrs
         self.metric = str(attrs.get("metric", ""))
@@ -186,7 +189,7 @@ class Labels:
     """A code for each row, and a name for each code. Numbers are named as they are written."""
 
     def __init__(self, codes, names):
-        self.codes, self.names = codes, names
+        self.codes, self.names = codes, names  # of each row; of each code
         self.shown = [visible(name) for name in names]
         self.sizes = np.bincount(codes, minlength=len(names))
 
@@ -251,13 +254,13 @@ def whole_or_names(texts):
 class Store:
     """A store's files: labels, and rows where they are asked for."""
 
-    def __init__(self, paths, what, embeddings=None, labels=None):
+    def __init__(self, paths, what, embeddings=None, labels=None, ids=None):
         self.what, self.path = what, paths[0]
-        self.parts, values = [], []
+        self.parts, self.id_parts, values = [], [], []
         label_file = label_file_of(labels)
         for path in files_of(paths, what):
             with reading(what, path):
-                label = self.open_part(path, embeddings, labels, label_file is None)
+                label = self.open_part(path, embeddings, labels, ids, label_file is None)
             if label is not None:
                 values.append(label)
         # Of three dimensions the first may be 1 and count for nothing.
@@ -272,16 +275,26 @@ class Store:
         elif values:
             raise ReportError(65, f"{what} '{self.path}': {sum(len(v) for v in values)} labels for {self.rows} rows")
 
-    def open_part(self, path, embeddings, labels, inside):
-        """Adds a file's embeddings; its labels, where they are inside."""
+    @property
+    def ids(self):
+        """The datasets of ids, where all files have one for each row, of numbers or strings; else None."""
+        good = len(self.id_parts) == len(self.parts) and all(part is not None and part.shape == (rows,) and part.dtype.kind in "iuOS"
+                                                             for part, rows in zip(self.id_parts, self.counts))
+        return self.id_parts if good else None
+
+    def open_part(self, path, embeddings, labels, ids, inside):
+        """Adds a file's embeddings and ids; its labels, where they are inside."""
         if path.endswith(".npy"):
             data, label = self.open_npy(path), None
+            self.id_parts.append(None)
         else:
             if path.endswith(OTHERS):
                 raise ReportError(65, f"{self.what} '{path}': a page reads HDF5 and .npy only")
             file = open_hdf5(path, self.what)
             data = find_dataset(file, embeddings, EMBEDDINGS, self.what, path)
             label = find_dataset(file, labels, LABELS, self.what, path) if inside else None
+            named = ids if self.what == "store" or (ids and ids in file) else None  # queries may have theirs elsewhere
+            self.id_parts.append(find_dataset(file, named, IDS, self.what, path))
         if data is None or data.ndim < 2:
             raise ReportError(65, f"{self.what} '{path}': no dataset of embeddings (name it: --embeddings PATH)")
         self.parts.append(data)
@@ -322,12 +335,87 @@ class Store:
             raise ReportError(65, f"labels '{path}': no column '{column}'")
         return whole_or_names([record[number] for record in records])
 
-    def row(self, number):
-        """One row's values, as float64."""
-        for part, count in zip(self.parts, self.counts):
+    def place(self, number):
+        """Which file a row is in, and its number there."""
+        for place, count in enumerate(self.counts):
             if number < count:
-                if len(part.shape) >= 3 and part.shape[0] == 1:
-                    return np.asarray(part[0, number], np.float64).reshape(-1)
-                return np.asarray(part[number], np.float64).reshape(-1)
+                return place, number
             number -= count
         raise IndexError(number)
+
+    def row(self, number):
+        """One row's values, as float64."""
+        place, number = self.place(number)
+        part = self.parts[place]
+        with reading(self.what, self.path):
+            values = part[0, number] if len(part.shape) >= 3 and part.shape[0] == 1 else part[number]
+            return np.asarray(values, np.float64).reshape(-1)
+
+    def id(self, number):
+        place, number = self.place(number)
+        with reading(self.what, self.path):
+            return visible(text_of(self.ids[place][number]))
+
+
+# ---- what a row is called ----
+
+
+class Texts:
+    """A text for each row, a line each; where the file ends with .jsonl or .json, a JSON string each."""
+
+    def __init__(self, path, rows):
+        self.path, self.json = path, path.endswith((".jsonl", ".json"))
+        try:
+            self.bytes = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.empty(0, np.uint8)
+        except FileNotFoundError:
+            raise ReportError(66, f"texts '{path}': no such file") from None
+        except PermissionError:
+            raise ReportError(77, f"texts '{path}': permission denied") from None
+        except (OSError, ValueError) as e:
+            raise ReportError(65, f"texts '{path}': can't be read ({e})") from None
+        ends = [first + np.flatnonzero(self.bytes[first:first + PIECE] == ord("\n")) for first in range(0, len(self.bytes), PIECE)]
+        if len(self.bytes) and self.bytes[-1] != ord("\n"):
+            ends.append([len(self.bytes)])
+        self.ends = np.concatenate([[-1], *ends]).astype(np.int64)
+        if len(self.ends) - 1 != rows:
+            raise ReportError(65, f"texts '{path}': {len(self.ends) - 1} lines for {rows} rows")
+
+    def get(self, row):
+        line = bytes(self.bytes[self.ends[row] + 1:self.ends[row + 1]]).decode("utf-8", "replace").rstrip("\r")
+        if not self.json:
+            return line
+        try:
+            text = json.loads(line)
+        except (ValueError, RecursionError):
+            text = None
+        if not isinstance(text, str):
+            raise ReportError(65, f"texts '{self.path}': line {row + 1} is no JSON string")
+        return text
+
+
+class Rows:
+    """What is known of the rows of a set, of the store or of queries, besides their numbers: each may be None."""
+
+    LONGEST_TEXT = 240
+
+    def __init__(self, labels, ids, texts, pictures):
+        self.labels, self.ids, self.texts, self.pictures = labels, ids, texts, pictures
+
+    @property
+    def has_pictures(self):
+        return self.pictures is not None
+
+    def name(self, row):
+        return self.labels.shown[self.labels.codes[row]] if self.labels else None
+
+    def id(self, row):
+        return self.ids.id(row)
+
+    def text(self, row):
+        return visible(" ".join(self.texts.get(row).split()), self.LONGEST_TEXT) if self.texts else None
+
+    def picture(self, row):
+        """An <img>, or nothing."""
+        found = self.pictures.get(row) if self.pictures else None
+        return picture(found[0], found[1], ", ".join(filter(None, [f"row {row}", self.name(row)]))) if found else ""
+

@@ -147,27 +147,31 @@ class ClassPairs:
 
 
 class Smallest:
-    """The triplets with the smallest values of a key, ties to the lower row ids."""
+    """What has the smallest values of a key, ties to the lower row ids. rows: names of columns of row ids, the first of which is
+    shown once, the last twice at most; reals: of other columns."""
 
-    def __init__(self):
-        self.rows = np.empty(0, [("key", "f8"), ("anchor", "i8"), ("positive", "i8"), ("negative", "i8"), ("d_ap", "f8"), ("d_an", "f8")])
+    def __init__(self, rows=("anchor", "positive", "negative"), reals=("d_ap", "d_an")):
+        self.names, self.once, self.twice = (*rows, *reals), rows[0], rows[-1]
+        self.order = ("key", *rows)
+        self.rows = np.empty(0, [("key", "f8"), *((name, "i8") for name in rows), *((name, "f8") for name in reals)])
 
     def see(self, key, piece):
+        """piece: has the columns as attributes."""
         if len(key) > KEPT:
             near = np.flatnonzero(key <= np.partition(key, KEPT)[KEPT])[:4 * KEPT]
         else:
             near = np.arange(len(key))
         new = np.empty(len(near), self.rows.dtype)
         new["key"] = key[near]
-        for name in ("anchor", "positive", "negative", "d_ap", "d_an"):
+        for name in self.names:
             new[name] = getattr(piece, name)[near]
-        self.rows = np.sort(np.concatenate([self.rows, new]), order=("key", "anchor", "positive", "negative"))[:KEPT]
+        self.rows = np.sort(np.concatenate([self.rows, new]), order=self.order)[:KEPT]
 
     def shown(self, number):
         """Of different anchors, and none with a negative that two others have: one odd row would fill the list."""
         anchors, negatives, shown = set(), {}, []
         for row in self.rows[np.isfinite(self.rows["key"])]:
-            a, n = int(row["anchor"]), int(row["negative"])
+            a, n = int(row[self.once]), int(row[self.twice])
             if a in anchors or negatives.get(n, 0) >= 2:
                 continue
             anchors.add(a)

@@ -28,7 +28,9 @@ code{font:.88em/1.5 ui-monospace,"Liberation Mono",Menlo,monospace}
 .wide table{white-space:nowrap}
 table{border-collapse:collapse;font-size:.92rem;margin:6px 0 0}
 th,td{padding:4px 10px;text-align:left;border-bottom:1px solid #e4e7ea;vertical-align:middle}
-th{font-weight:600;color:#333;border-bottom:2px solid #b9c0c7}
+th{font-weight:600;color:#333}
+tbody th{font-weight:500}
+thead th{border-bottom:2px solid #b9c0c7}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 th button{font:inherit;color:inherit;background:none;border:0;padding:4px 0;cursor:pointer;text-align:inherit;text-decoration:underline dotted}
 th[aria-sort=ascending] button::after{content:" \\25b2"}
@@ -44,8 +46,7 @@ svg text{font:11.5px system-ui,"Liberation Sans",sans-serif;fill:#333;paint-orde
 svg .grid{stroke:#e2e5e8;fill:none}
 svg .axis{stroke:#666;fill:none}
 svg.bar{display:block;width:100%;height:22px}
-.key{display:inline-block;width:22px;border-top:3px solid;vertical-align:middle;margin-left:8px}
-.key:first-child{margin-left:0}
+.key{display:inline-block;width:22px;border-top:3px solid;vertical-align:middle}
 .key.dashed{border-top-style:dashed}
 .key.box{width:13px;height:13px;border:1px solid #444;margin:0 4px 0 0}
 .step{margin:6px 0}
@@ -61,10 +62,11 @@ table.grid th[scope=row]{text-align:right;white-space:nowrap}
 table.grid th.upright span{writing-mode:vertical-rl;transform:rotate(180deg);white-space:nowrap;max-height:11em;overflow:hidden}
 td.self{background:repeating-linear-gradient(45deg,#e4e7ea 0 2px,#fff 2px 6px)}
 .thumb{display:block;width:84px;height:84px;object-fit:contain;image-rendering:pixelated;background:#000;border-radius:3px}
-td .thumb{width:56px;height:56px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(310px,100%),1fr));gap:12px;margin:8px 0 0}
 .hubs{display:grid;grid-template-columns:repeat(auto-fill,minmax(110px,1fr));gap:12px;margin:8px 0 0}
-.card.hub{border-top-color:#d55e00;break-inside:avoid}
+.hubs .card{break-inside:avoid}
+.id,.text{color:#4a4a4a;font-size:.8rem}
+.text{margin-top:2px}
 .example{border:1px solid #d9dde2;border-radius:6px;padding:8px;break-inside:avoid}
 .cards{display:flex;gap:8px}
 .card{flex:1 1 0;min-width:0;border-top:4px solid;padding-top:3px;font-size:.85rem;line-height:1.3;overflow-wrap:anywhere}
@@ -98,7 +100,8 @@ SCRIPT = """
 document.querySelectorAll('.js').forEach(function(e){e.style.display='inline'});
 document.querySelectorAll('table.sortable').forEach(function(table){
   var body=table.tBodies[0];
-  table.querySelectorAll('th').forEach(function(th,column){
+  table.querySelectorAll('thead th').forEach(function(th,column){
+    if(!body.rows.length||!body.rows[0].cells[column].hasAttribute('data-v'))return;
     var button=document.createElement('button');
     button.textContent=th.textContent;th.textContent='';th.appendChild(button);
     button.addEventListener('click',function(){
@@ -116,15 +119,10 @@ document.querySelectorAll('table.sortable').forEach(function(table){
 });
 """
 
-NAMES = {"funnel": "From rows to triplets", "distances": "Distances", "classes": "Classes", "confused": "Confusions", "hubs": "Hubs",
-         "examples": "Examples", "time": "Time", "command": "Command", "source": "Source"}
-
-
 def page(title, said, sections):
-    """said: the verdict's sentences; sections: (HTML of each), in their order."""
+    """said: the verdict's sentences; sections: of report_parts, in their order."""
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    there = [name for name in NAMES if any(s.startswith(f'<section id="{name}"') for s in sections)]
-    links = "".join(f'<a href="#{name}">{NAMES[name]}</a>' for name in there)
+    links = "".join(f'<a href="#{s.name}">{esc(s.link)}</a>' for s in sections)
     rest = f"<p>{esc(' '.join(said[1:]))}</p>" if said[1:] else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -140,7 +138,7 @@ def page(title, said, sections):
 <header><div><h1>{esc(title)}</h1><p class="verdict" id="verdict">{esc(said[0])}</p>{rest}</div></header>
 <main>
 <nav aria-label="Sections">{links}</nav>
-{"".join(sections)}
+{"".join(s.html for s in sections)}
 <footer>Made by trimine report. This page loads nothing and sends nothing; it is the same for the same files.</footer>
 </main>
 <script>{SCRIPT}</script>

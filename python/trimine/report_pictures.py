@@ -9,8 +9,8 @@ import re
 
 import numpy as np
 
-from .report_data import EMBEDDINGS, LABELS, ReportError, find_dataset, open_hdf5, text_of
-from .report_svg import png, picture
+from .report_data import EMBEDDINGS, ReportError, find_dataset, open_hdf5, text_of
+from .report_svg import png
 
 LARGEST = 40000  # bytes of a file that is put into the page as it is
 SIDE = 96        # pixels of a thumbnail that Pillow makes
@@ -147,18 +147,3 @@ class Flat:
 
     def get(self, row):
         return (png(as_bytes(np.asarray(self.data[row]).reshape(28, 28))), "png") if row < self.data.shape[0] else None
-
-
-class Pictures:
-    """Thumbnails of the store's rows and of the anchors'; either may have none."""
-
-    def __init__(self, of_store, of_anchors):
-        self.of = {"store": of_store, "anchor": of_anchors}
-
-    def __bool__(self):
-        return any(self.of.values())
-
-    def cell(self, which, row):
-        """An <img>, or nothing."""
-        found = self.of[which].get(row) if self.of[which] else None
-        return picture(found[0], found[1], f"row {row}") if found else ""

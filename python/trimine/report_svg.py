@@ -48,20 +48,22 @@ def short(value):
 
 
 class Plot:
-    """Axes; x from low to high, y from 0 to top."""
+    """Axes; x from low to high, y from bottom to top."""
 
-    def __init__(self, name, about, low, high, top, x_title, y_title, y_text=short):
-        self.low, self.high, self.top = low, high if high > low else low + 1, top if top > 0 else 1
+    def __init__(self, name, about, low, high, top, x_title, y_title, y_text=short, bottom=0.0, x_text=number):
+        self.low, self.high, self.bottom, self.top = low, high if high > low else low + 1, bottom, top if top > bottom else bottom + 1
         self.parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="{name}-t {name}-d">'
                       f'<title id="{name}-t">{esc(y_title)} by {esc(x_title)}</title><desc id="{name}-d">{esc(about)}</desc>']
-        for value in ticks(0, self.top):
+        for value in ticks(self.bottom, self.top):
+            if y_text is short and value != int(value):  # counts are whole
+                continue
             y = self.y(value)
             self.parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
             self.text(LEFT - 5, y + 4, y_text(value), "end")
         for value in ticks(self.low, self.high):
             x = self.x(value)
             self.parts.append(f'<path class="axis" d="M{x:.1f} {HEIGHT - BOTTOM}v4"/>')
-            self.text(x, HEIGHT - BOTTOM + 16, number(value + 0.0), "middle")
+            self.text(x, HEIGHT - BOTTOM + 16, x_text(value + 0.0), "middle")
         self.parts.append(f'<path class="axis" d="M{LEFT} {HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>')
         self.text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_title, "middle")
         self.text(4, 13, y_title)
@@ -70,7 +72,7 @@ class Plot:
         return LEFT + (min(max(value, self.low), self.high) - self.low) / (self.high - self.low) * (WIDTH - LEFT - RIGHT)
 
     def y(self, value):
-        return HEIGHT - BOTTOM - min(value, self.top) / self.top * (HEIGHT - BOTTOM - TOP)
+        return HEIGHT - BOTTOM - (min(value, self.top) - self.bottom) / (self.top - self.bottom) * (HEIGHT - BOTTOM - TOP)
 
     def text(self, x, y, text, anchor="start", extra=""):
         self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{extra}>{esc(text)}</text>')
@@ -84,9 +86,10 @@ class Plot:
         dash = ' stroke-dasharray="5 3"' if dashed else ""
         self.parts.append(f'<path d="{"".join(path)}" fill="{colour}" fill-opacity="{fill}" stroke="{colour}" stroke-width="1.6"{dash}/>')
 
-    def line(self, xs, ys, colour):
+    def line(self, xs, ys, colour, dashed=False):
         points = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in zip(xs, ys))
-        self.parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.2"/>')
+        dash = ' stroke-dasharray="5 3"' if dashed else ""
+        self.parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.2"{dash}/>')
 
     def dot(self, x, y, colour):
         self.parts.append(f'<circle cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="3.5" fill="{colour}" stroke="#fff"/>')

@@ -217,7 +217,8 @@ static trm_status check(const trm_cli *cli, trm_error *err)
 
 static const trm_taken shared[] = {TRM_TAKE(trm_overwrite_table), TRM_TAKE(trm_asked_queries_table),
                                    TRM_TAKE(trm_dataset_table)};
-static const trm_taken own[] = {TRM_TAKE(trm_exported_table), TRM_TAKE(trm_report_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_exported_table), TRM_TAKE(trm_texts_table),
+                                TRM_TAKE(trm_report_table)};
 static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_export = {

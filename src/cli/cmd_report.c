@@ -34,7 +34,8 @@ static bool fill(const trm_cli *cli, arguments *list)
     const trm_settings *settings = cli->settings;
     bool whole = add(list, "output", cli->page) && add(list, "json-report", cli->json_report) &&
                  add(list, "images", cli->images) && add(list, "embeddings", settings->store.embeddings) &&
-                 add(list, "labels", settings->store.labels) &&
+                 add(list, "labels", settings->store.labels) && add(list, "ids", settings->store.ids) &&
+                 add(list, "texts", cli->texts) && add(list, "query-texts", cli->query_texts) &&
                  add(list, "query-labels", settings->store.query_labels);
     for (int i = 0; i < settings->queries.count && whole; i++)
         whole = add(list, "queries", settings->queries.text[i]);
@@ -64,7 +65,7 @@ static trm_status tell(const trm_cli *cli, trm_error *err)
 
 static trm_status run(trm_cli *cli, trm_error *err)
 {
-    enum { MORE = 9 }; /* options that come once, "--" and the end */
+    enum { MORE = 12 }; /* options that come once, "--" and the end */
     const int most = MORE + cli->settings->queries.count + cli->inputs;
     arguments list = {.word = trm_alloc(most, sizeof *list.word)};
     trm_status status = TRM_OK;
@@ -89,13 +90,14 @@ static trm_status check(const trm_cli *cli, trm_error *err)
 
 static const trm_taken shared[] = {TRM_TAKE(trm_asked_queries_table), TRM_TAKE(trm_dataset_table),
                                    TRM_TAKE(trm_overwrite_table)};
-static const trm_taken own[] = {TRM_TAKE(trm_page_table), TRM_TAKE(trm_report_table)};
+static const trm_taken own[] = {TRM_TAKE(trm_page_table), TRM_TAKE(trm_texts_table),
+                                TRM_TAKE(trm_report_table)};
 static const trm_takes shared_takes = TRM_TAKES(shared), own_takes = TRM_TAKES(own);
 
 const trm_command trm_command_report = {
     .name = "report",
     .arguments = "RESULT [STORE]",
-    .about = "Makes a page of a result of mine, an HTML file to look at.",
+    .about = "Makes a page of a result, an HTML file to look at.",
     .settings = &shared_takes,
     .own = &own_takes,
     .traits = TRM_WITHOUT_MPI,

@@ -109,6 +109,10 @@ static const trm_option exported_rows[] = {
      .about = "the store that the result is of: adds ids and names of labels; may be repeated",
      .kind = TRM_OPTION_TEXTS,
      TRM_FIELD(trm_cli, stores)},
+};
+const trm_options trm_exported_table = TRM_OPTIONS("Export", exported_rows);
+
+static const trm_option texts_rows[] = {
     {.name = "texts",
      .value = "FILE",
      .about = "the text of each row of the store, one a line; .jsonl: a JSON string a line",
@@ -120,7 +124,7 @@ static const trm_option exported_rows[] = {
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_cli, query_texts)},
 };
-const trm_options trm_exported_table = TRM_OPTIONS("Export", exported_rows);
+const trm_options trm_texts_table = TRM_OPTIONS("Texts", texts_rows);
 
 static const trm_option sample_rows[] = {
     {.name = "sample",

@@ -17,7 +17,7 @@ void *trm_walk_settings(const trm_walk *walk, const trm_cli *cli);
 /* The program's own options. */
 extern const trm_options trm_synthetic_table, trm_import_table, trm_rounds_table, trm_sample_table,
     trm_progress_table, trm_report_table, trm_pages_table, trm_shown_table, trm_page_table,
-    trm_exported_table;
+    trm_exported_table, trm_texts_table;
 
 /* Prints the manual page of a command, or of "trimine"; false: there is no such page. */
 bool trm_man_print(const char *name);
