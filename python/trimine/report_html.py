@@ -75,7 +75,7 @@ td.self{background:repeating-linear-gradient(45deg,#e4e7ea 0 2px,#fff 2px 6px)}
 .one{white-space:nowrap}
 .far{font-size:.88rem;margin-top:6px;color:#333}
 footer{color:#4a4a4a;font-size:.85rem;padding:16px 0 0}
-@media (max-width:520px){main,header>div{padding-left:10px;padding-right:10px}section{padding:12px}.verdict{font-size:1.15rem}th,td{padding:4px 7px}.plots,.examples{gap:10px}}
+@media (max-width:520px){main,header>div{padding-left:10px;padding-right:10px}section{padding:12px}.verdict{font-size:1.15rem}th,td{padding:4px 7px}.plots,.examples{gap:10px}.track.thin{min-width:70px}}
 @media print{
 @page{margin:14mm}
 body{background:#fff;font-size:10.5pt}
@@ -86,7 +86,7 @@ nav,.js{display:none!important}
 figure,.example,.step,tr,.side table{break-inside:avoid}
 .thumb{width:56px;height:56px}
 .examples{grid-template-columns:1fr 1fr 1fr}
-h2,h3{break-after:avoid}
+h2,h3,.hint,section>p{break-after:avoid}
 .plots{grid-template-columns:1fr 1fr}
 .wide{overflow:visible;background:none}
 .wide table{white-space:normal}

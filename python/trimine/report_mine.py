@@ -4,14 +4,14 @@ import numpy as np
 from .report_facts import Facts
 from .report_loss import gradient_section, gradients_of
 from .report_parts import (CLASSES_SHOWN, EXAMPLES_SHOWN, GIVE_STORE, SORT_HINT, card, class_name, confusion_section, count, example, examples,
-                           figure, first_shown, hub_share, hubs_section, key, no_pictures, outside_text, part_of, percent, section, several, table)
+                           figure, first_shown, hub_share, hubs_section, key, no_pictures, outside_text, part_of, percent, section, several, table, typed)
 from .report_svg import BLUE, GREEN, GREY, ORANGE, Plot, esc, number, ticks
 
 # ---- the verdict ----
 
 
 def margin_text(facts):
-    return number(facts.margin)
+    return typed(facts.margin)
 
 
 def verdict(facts, funnel):
@@ -169,7 +169,7 @@ def gap_plot(facts):
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, 51)
     counts = gap.histogram(edges)
-    plot = Plot("p2", f"Histogram of how much farther the negative is than the positive, with the margin {facts.margin:g}.",
+    plot = Plot("p2", f"Histogram of how much farther the negative is than the positive, with the margin {typed(facts.margin)}.",
                 low, high, float(max(counts.max(), 1)), "d(a,n) − d(a,p)", "triplets")
     if not facts.soft:
         plot.hatch(low, min(facts.margin, high), "active")
@@ -177,7 +177,7 @@ def gap_plot(facts):
     if low < 0:
         plot.upright(0.0, "equally far", below=1)
     if not facts.soft:
-        plot.upright(facts.margin, f"margin {facts.margin:g}", ORANGE)
+        plot.upright(facts.margin, f"margin {typed(facts.margin)}", ORANGE)
     caption = "How much farther the negative is than the positive." + ("" if facts.soft else " Hatched: below the margin, where a triplet is active.")
     return figure(plot.svg(), caption + outside_text(gap.count - int(counts.sum())))
 
@@ -202,7 +202,7 @@ def active_plot(facts):
                 "margin", "active", lambda v: f"{v:g} %")
     plot.line(margins, shares, BLUE)
     if not facts.soft:
-        plot.upright(facts.margin, f"margin {facts.margin:g}", ORANGE)
+        plot.upright(facts.margin, f"margin {typed(facts.margin)}", ORANGE, below=2)
         plot.dot(facts.margin, 100.0 * facts.share_below(facts.margin), ORANGE)
     note = " Beyond the window's margin nothing is known: triplets there were not listed (--window none lists them)." if np.isfinite(known) else ""
     return figure(plot.svg(), "The share of these triplets that would be active at other margins." + note)
