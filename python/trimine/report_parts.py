@@ -311,7 +311,8 @@ def time_section(report, command):
     whole = sum(real(run.get(name)) for name, _ in PHASES)
     said = [f"{real(run.get('total_s')):.2f} s on {several(real(run.get('ranks')), 'rank', 'ranks')} of {several(real(run.get('threads')), 'thread', 'threads')}."]
     if real(run.get("peak_rss_bytes")):
-        said.append(f"{real(run['peak_rss_bytes']) / 1e6:,.0f} MB a rank at most, {real(run.get('plan_bytes')) / 1e6:,.0f} MB of it planned.")
+        said.append(f"{real(run['peak_rss_bytes']) / 1e6:,.0f} MB a rank at most" +
+                    (f"; {real(run['plan_bytes']) / 1e6:,.0f} MB were planned." if real(run.get("plan_bytes")) else "."))
     if real(run.get("gflops_effective")):
         said.append(f"{real(run['gflops_effective']):,.0f} GFLOP/s effective.")
     out.append(f"<p>{' '.join(said)}</p>")
