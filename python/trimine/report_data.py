@@ -113,11 +113,11 @@ class Result:
         if not (0 <= self.rows < 1 << 40 and 0 <= self.anchor_rows < 1 << 40):
             raise ReportError(65, f"result '{path}': attribute 'store_rows' is no number of rows")
 
-    def dataset(self, name, axes, group=None):
-        """A dataset of so many axes, of integers or floats; else the file is damaged."""
+    def dataset(self, name, axes, group=None, whole=False):
+        """A dataset of so many axes, of integers or, unless they must be whole, floats; else the file is damaged."""
         with reading("result", self.path):
             found = (group or self.file).get(name)
-        if not isinstance(found, h5py.Dataset) or found.ndim != axes or found.dtype.kind not in "iuf":
+        if not isinstance(found, h5py.Dataset) or found.ndim != axes or found.dtype.kind not in ("iu" if whole else "iuf"):
             raise ReportError(65, f"result '{self.path}': no dataset '{name}' of {axes} axes")
         return found
 
@@ -142,7 +142,7 @@ class Triplets:
         if not isinstance(group, h5py.Group):
             raise ReportError(65, f"result '{result.path}': no group of triplets")
         wide = 2 if self.lists else 1
-        self.columns = {name: result.dataset(name, axes, group) for name, axes in
+        self.columns = {name: result.dataset(name, axes, group, not name.startswith("d_")) for name, axes in
                         (("anchor", 1), ("positive", 1), ("negative", wide), ("d_ap", 1), ("d_an", wide))}
         self.kind = None if self.lists else result.dataset("kind", 1, group)
         self.lines = self.columns["anchor"].shape[0]

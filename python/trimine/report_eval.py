@@ -61,8 +61,8 @@ class Facts:
         result = self.result = about.result
         self.own = about.anchors.labels if "pairs" not in result.options else None
         with reading("result", result.path):
-            self.start = result.dataset("queries/start", 1)[:].astype(np.int64)
-        self.columns = {name: result.dataset(f"relevant/{name}", 1) for name in (*self.RANKS, "row", "distance")}
+            self.start = result.dataset("queries/start", 1, None, True)[:].astype(np.int64)
+        self.columns = {name: result.dataset(f"relevant/{name}", 1, None, name != "distance") for name in (*self.RANKS, "row", "distance")}
         self.rows = len(self.start) - 1
         self.relevant = np.diff(self.start)
         self.check()

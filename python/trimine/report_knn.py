@@ -23,7 +23,7 @@ class Facts:
     def __init__(self, about):
         result = self.result = about.result
         self.labels, self.own = about.rows.labels, about.anchors.labels
-        self.neighbors, self.distances = (result.dataset(name, 2) for name in ("neighbors", "distances"))
+        self.neighbors, self.distances = (result.dataset(name, 2, None, name == "neighbors") for name in ("neighbors", "distances"))
         self.rows, self.k = self.neighbors.shape
         if self.rows != result.anchor_rows or self.distances.shape != self.neighbors.shape:
             raise ReportError(65, f"result '{result.path}': 'neighbors' and 'distances' are not of {result.anchor_rows} rows")
@@ -161,7 +161,7 @@ def places_section(facts):
 
 
 def occurrence_section(facts, spread, ignored):
-    counts = np.bincount(facts.occurrence)
+    counts = np.bincount(facts.occurrence, minlength=1)
     counts[0] -= min(ignored, int(counts[0]))
     edges, shown = whole_bins(counts)
     outside = int(counts.sum() - shown.sum())

@@ -29,12 +29,12 @@ class Facts:
         self.labels, self.own = about.rows.labels, about.anchors.labels
         self.radius = result.options.get("radius")
         self.among = result.options.get("among", "any")
-        self.columns = [result.dataset(f"pairs/{name}", 1) for name in ("a", "b", "distance")]
+        self.columns = [result.dataset(f"pairs/{name}", 1, None, name != "distance") for name in ("a", "b", "distance")]
         self.total = self.columns[0].shape[0]
         with reading("result", result.path):
-            self.degree = result.dataset("degree", 1)[:]
-            self.edges, self.counts = result.dataset("histogram/edges", 1)[:], result.dataset("histogram/counts", 1)[:]
-            self.group = result.dataset("group", 1)[:] if "group" in result.file else None
+            self.degree = result.dataset("degree", 1, None, True)[:]
+            self.edges, self.counts = result.dataset("histogram/edges", 1)[:], result.dataset("histogram/counts", 1, None, True)[:]
+            self.group = result.dataset("group", 1, None, True)[:] if "group" in result.file else None
         self.check()
         self.conflicts = 0
         self.nearest, self.wrong = Smallest(("a", "b"), ("distance",)), Smallest(("a", "b"), ("distance",))

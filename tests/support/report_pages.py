@@ -562,6 +562,18 @@ def damage(folder, name, dataset, value, at=0):
     return path
 
 
+def retyped(folder, name, dataset, values):
+    """A copy of a result with another array, or with none."""
+    path = f"{folder}/{name}_{os.path.basename(dataset)}_of_{np.ndim(values)}.h5"
+    with open(f"{folder}/{name}.h5", "rb") as f, open(path, "wb") as to:
+        to.write(f.read())
+    with h5py.File(path, "r+") as f:
+        del f[dataset]
+        if values is not None:
+            f[dataset] = values
+    return path
+
+
 def refusals(folder):
     """What is refused, with the exit code and one line."""
     tries, out = Tries(), f"{folder}/refused.html"
@@ -596,6 +608,13 @@ def refusals(folder):
             ("a list of batches", 65, "of format 'trimine-batches'; there are pages of triplets, lists, knn", f"{folder}/batches.h5"),
             ("a neighbour outside", 65, "'neighbors' has a row id outside", damage(folder, "knn", "neighbors", 181)),
             ("a distance that is NaN", 65, "'distances' has a distance that is not finite", damage(folder, "knn", "distances", np.nan)),
+            ("neighbours that are no whole numbers", 65, "no dataset 'neighbors' of 2 axes", retyped(folder, "knn", "neighbors", np.zeros((181, 12)))),
+            ("fewer neighbours than rows", 65, "'neighbors' and 'distances' are not of 181 rows", retyped(folder, "knn", "distances", np.zeros((5, 12)))),
+            ("no degrees", 65, "no dataset 'degree' of 1 axes", retyped(folder, "radius", "degree", None)),
+            ("groups of text", 65, "no dataset 'group' of 1 axes", retyped(folder, "radius", "group", ["a"] * 181)),
+            ("no start of queries", 65, "'queries/start' does not begin with 0, ascend", retyped(folder, "eval", "queries/start", np.zeros(1, int))),
+            ("a gradient of one axis", 65, "is no gradient", retyped(folder, "loss", "gradient", np.zeros(5, np.float32))),
+            ("a gradient of other rows", 65, "its gradient is not of 181 rows", retyped(folder, "loss", "gradient", np.ones((5, 784), np.float32))),
             ("a pair outside", 65, "a pair has a row id outside", damage(folder, "radius", "pairs/b", -1)),
             ("a pair at NaN", 65, "'pairs/distance' has a distance that is not finite", damage(folder, "radius", "pairs/distance", np.nan)),
             ("a group outside", 65, "'degree' or 'group' is not of 181 rows", damage(folder, "radius", "group", 181)),
