@@ -124,6 +124,8 @@ trm_status trm_report_print(json_t *object, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_report_print_text(const char *text, trm_error *err) TRM_MUST_CHECK;
 /* Prints the version on stdout; all: also what the program is made of and what it works with here. */
 void trm_report_version(bool all);
+/* A run begins: nothing was printed yet. json: what ends it without a return (trm_abort) is told on stdout, too. */
+void trm_report_begin(bool json);
 /* Puts a failure on stdout as the one JSON object, unless a report went there already. */
 void trm_report_failure(const trm_error *err);
 

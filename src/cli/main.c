@@ -119,7 +119,7 @@ int main(int argc, char **argv)
         print_error(&launch, false, json, &err);
         return trm_exit_code(status);
     }
-    trm_abort_tell(json ? trm_report_failure : NULL);
+    trm_report_begin(json);
     status = run_command(&launch, argc, argv, &err);
     if (status != TRM_OK)
         print_error(&launch, true, json, &err);

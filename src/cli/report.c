@@ -6,6 +6,7 @@
 #include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
 #include "kernel/kernel.h"
+#include "par/agree.h"
 
 #include <errno.h>
 #include <omp.h>
@@ -50,6 +51,12 @@ void trm_report_version(bool all)
 
 /* Whether something went to stdout: it gets one object, whatever comes of it. */
 static bool printed;
+
+void trm_report_begin(bool json)
+{
+    printed = false;
+    trm_abort_tell(json ? trm_report_failure : NULL);
+}
 
 trm_status trm_report_print_text(const char *text, trm_error *err)
 {

@@ -14,6 +14,8 @@ at_exit=() # functions of the test that end what it made besides processes
 clean_up() {
     local function pid running
     for function in "${at_exit[@]}"; do "$function"; done
+    for pid in "${batch_input[@]}"; do exec {pid}>&-; done # they end at the end of their requests
+    for pid in "${batch_process[@]}"; do ends "$pid" 10; done
     mapfile -t running < <(jobs -p)
     for pid in "${running[@]}"; do
         kill -CONT "$pid" 2>/dev/null
@@ -60,20 +62,52 @@ on() {
 # quickly ARGUMENTS...: the program on one process, its output in $dir/stdout and $dir/stderr. Without a start of its own
 # where there is $batch: so what libraries read when they are loaded (OMP_NUM_THREADS) is as it was at the first call.
 quickly() {
-    local code variables
+    quickly_on 1 "$@"
+}
+
+# quickly_on RANKS ARGUMENTS...: the same on several ranks. There it is for refusals and small jobs, many of which share their
+# processes (batch.c): a start of MPI takes longer than most of them.
+batch_input=() batch_output=() batch_process=() # by ranks
+quickly_on() {
+    local ranks=$1 code variables
+    shift
     rm -f "$dir/stdout" "$dir/stderr"
     if [[ -z $batch ]]; then
-        timeout -k 5 "$patience" "$program" "$@" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+        alone_on "$ranks" "$@"
         return
     fi
-    if [[ -z ${batch_input:-} ]]; then
-        coproc batch_run { exec "$batch"; }
-        exec {batch_output}<&"${batch_run[0]}" {batch_input}>&"${batch_run[1]}"
-    fi
+    [[ -n ${batch_input[ranks]:-} ]] || start_batch "$ranks"
     mapfile -d '' variables < <(env -0)
-    printf '%s\0' "$(($# + 3)) ${#variables[@]}" "$PWD" "$dir/stdout" "$dir/stderr" "$@" "${variables[@]}" >&"$batch_input"
-    read -r code <&"$batch_output" || return 126
+    # in a shell of its own, which a broken pipe may end
+    (printf '%s\0' "$(($# + 3)) ${#variables[@]}" "$PWD" "$dir/stdout" "$dir/stderr" "$@" "${variables[@]}" >&"${batch_input[ranks]}")
+    if read -r code <&"${batch_output[ranks]}"; then return "$code"; fi
+    # It ended the batch: MPI_Abort, or a crash, which a start of its own must show, too.
+    wait "${batch_process[ranks]}"
+    code=$?
+    unset "batch_input[ranks]" "batch_process[ranks]"
+    rm -f "$dir/stdout" "$dir/stderr"
+    alone_on "$ranks" "$@"
+    if (($? != code)); then code=126; fi
     return "$code"
+}
+
+alone_on() {
+    if (($1 == 1)); then
+        timeout -k 5 "$patience" "$program" "${@:2}" </dev/null >"$dir/stdout" 2>"$dir/stderr"
+    else
+        on "$@" >"$dir/stdout" 2>"$dir/stderr"
+    fi
+}
+
+start_batch() { # RANKS
+    local command=("$batch") input output
+    if (($1 > 1)); then command=(mpirun --bind-to none -n "$1" "$batch"); fi
+    rm -f "$dir"/batch.*
+    mkfifo "$dir/batch.in" "$dir/batch.out"
+    "${command[@]}" <"$dir/batch.in" >"$dir/batch.out" &
+    batch_process[$1]=$!
+    exec {input}>"$dir/batch.in" {output}<"$dir/batch.out"
+    batch_input[$1]=$input batch_output[$1]=$output
 }
 
 # awaits SECONDS COMMAND...: tries a command until it succeeds; fails if it does not within that time.
@@ -225,11 +259,7 @@ refused() {
     shift
     [[ " $* " == *" --json "* ]] && with_json=1
     for ranks in 1 3; do
-        if ((ranks == 1)); then
-            quickly "$@"
-        else
-            on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
-        fi
+        quickly_on "$ranks" "$@"
         judge "$name on $ranks ranks" $? "$wanted" "${patterns[@]}"
     done
     with_json=

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Values and gradients beside PyTorch's autograd, where PyTorch is installed. scripts/check_autograd tries more.
 source "$(dirname "$0")/lib.sh"
-"$source_dir/scripts/check_autograd" --quick --program "$program" >"$dir/table" 2>&1
+"$source_dir/scripts/check_autograd" --quick --program "$program" ${batch:+--batch "$batch"} >"$dir/table" 2>&1
 code=$?
 cat "$dir/table"
 if grep -q '^skipped' "$dir/table"; then

@@ -127,8 +127,10 @@ PY
 
 # hash RANKS ARGUMENTS...: result_hash and fingerprint of what is mined.
 hash() {
-    on "$1" mine "${@:2}" --window none --json 2>"$dir/err" >"$dir/report" &&
-        "$python" -c 'import json, sys; j = json.load(sys.stdin); print(j["result_hash"], j["store"]["fingerprint"])' <"$dir/report"
+    on "$1" mine "${@:2}" --window none --json 2>"$dir/err" >"$dir/report" && hash_in "$dir/report"
+}
+hash_in() {
+    "$python" -c 'import json, sys; j = json.load(open(sys.argv[1])); print(j["result_hash"], j["store"]["fingerprint"])' "$1"
 }
 wanted=() names=()
 for ranks in 1 3; do
@@ -142,15 +144,9 @@ expect "the hash is the same on 1 and 3 ranks" test "${wanted[1]}" = "${wanted[3
 same() {
     local ranks got
     for ranks in 1 3; do
-        if [[ $ranks == 1 && -n $batch ]]; then
-            quickly mine "${@:3}" --window none --json && cp "$dir/stdout" "$dir/report"
-            cp "$dir/stderr" "$dir/err"
-            got=$("$python" -c 'import json, sys; j = json.load(sys.stdin); print(j["result_hash"], j["store"]["fingerprint"])' <"$dir/report" 2>/dev/null)
-        else
-            got=$(hash "$ranks" "${@:3}")
-        fi
-        rm -f "$dir/report"
-        if [[ $got == "$2" ]]; then pass; else fail "$1 on $ranks ranks: '$got', not '$2'" "$dir/err"; fi
+        got=
+        quickly_on "$ranks" mine "${@:3}" --window none --json && got=$(hash_in "$dir/stdout")
+        if [[ $got == "$2" ]]; then pass; else fail "$1 on $ranks ranks: '$got', not '$2'" "$dir/stderr"; fi
     done
 }
 numbers=${wanted[1]} named=${names[1]}

@@ -220,7 +220,7 @@ failed_json() { # NAME CODE KIND ARGUMENTS...
     local name=$1 wanted=$2 kind=$3 ranks code
     shift 3
     for ranks in 1 3; do
-        on "$ranks" "$@" >"$dir/stdout" 2>"$dir/stderr"
+        quickly_on "$ranks" "$@"
         code=$?
         "$python" - "$dir/stdout" "$dir/stderr" "$code" "$wanted" "$kind" "$ranks" >"$dir/check.log" 2>&1 <<'PY'
 import json, sys

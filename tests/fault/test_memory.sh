@@ -93,7 +93,7 @@ with h5py.File(sys.argv[1], "w") as f:
     f["embeddings"], f["labels"] = x, np.repeat([0, 1], 1000)
 PY
 for ranks in 1 2; do
-    on "$ranks" mine "$dir/outlier.h5" --positives all --negatives hard-all --emit --json --quiet --overwrite -o "$dir/o.h5" >"$dir/out.json" 2>"$dir/stderr" || fail "a set" "$dir/stderr"
+    on "$ranks" mine "$dir/outlier.h5" --positives all --negatives hard-all --emit --mem-per-rank 1G --json --quiet --overwrite -o "$dir/o.h5" >"$dir/out.json" 2>"$dir/stderr" || fail "a set" "$dir/stderr"
     plan=$(value "$dir/out.json" run.plan_bytes)
     held=$(($(value "$dir/out.json" run.peak_rss_bytes) - $(value "$dir/out.json" run.baseline_rss_bytes)))
     expect "a set of one anchor on $ranks ranks: $held held, $plan planned" test "$held" -lt $((plan * 105 / 100 + base))
