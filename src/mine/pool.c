@@ -72,7 +72,7 @@ int64_t trm_pool_most_positives(const trm_pool *pool)
 
 int64_t trm_pool_bytes(const trm_pool *pool)
 {
-    const int64_t rows = pool->anchors->count;
+    const int64_t rows = trm_rows_shard_count(pool->anchors);
     int64_t bytes = 0;
     if (pool->same_label != NULL)
         bytes += rows * (int64_t)sizeof *pool->same_label;
@@ -109,8 +109,9 @@ trm_keyed *trm_pool_labels_of(const trm_rows *rows, int64_t from, int64_t to, in
 static trm_status find_same_label(trm_pool *pool, trm_error *err)
 {
     const trm_rows *anchors = pool->anchors, *store = pool->store;
-    int64_t count, own_count, from, to;
-    trm_share(store->count, store->member, store->replicate, &from, &to);
+    int64_t count, own_count, from = 0, to = store->count;
+    if (!store->all_here) /* members of a team have the same shard */
+        trm_share(store->count, store->member, store->replicate, &from, &to);
     trm_keyed *asked = trm_pool_labels_of(anchors, 0, anchors->count, &count);
     trm_keyed *own = trm_pool_labels_of(store, from, to, &own_count);
     pool->same_label = trm_alloc(anchors->count, sizeof *pool->same_label);

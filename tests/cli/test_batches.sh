@@ -2,6 +2,7 @@
 # Mining inside batches as a user does it: the same file on any number of ranks, lists of batches written and read back,
 # triplets that `loss` reads, and a refusal for each list that makes no sense.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 "$python" - "$in" <<'PY' || exit 2

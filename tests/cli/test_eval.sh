@@ -2,6 +2,7 @@
 # trimine eval as a user runs it: the ranks it writes against all distances, the same bytes however it is run, the values of
 # pytorch-metric-learning and, where it is there, scikit-learn, and what is refused. TRIMINE_RECIPES names a Python that has it.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 

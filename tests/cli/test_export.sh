@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # trimine show and trimine export: every kind of result is told of, and comes back the same through other tools.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 cd "$dir" || exit 2
 mkdir "$out"
 

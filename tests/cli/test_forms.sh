@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The two forms of a result: triplets with ranks and where each anchor's begin, and lists; both go back into trimine loss.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 store=$in/store.h5

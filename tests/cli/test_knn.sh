@@ -3,6 +3,7 @@
 # labels, what is refused, and the recipes of docs/NEIGHBOURS.md whose packages are there. TRIMINE_RECIPES names a Python that has
 # them.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 

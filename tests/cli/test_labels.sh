@@ -2,6 +2,7 @@
 # Labels that are names, labels to leave out, and stores that only look sound, as a user meets them. Which
 # types are read how is tests/mpi/test_labels.c's.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 

@@ -2,6 +2,7 @@
 # trimine loss and mine --gradient as a user runs them: golden values and presets, the same bytes on any number of
 # ranks, every way to the same triplets gives the same value and gradient, and clear errors.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 

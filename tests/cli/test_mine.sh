@@ -2,6 +2,7 @@
 # The program as a user runs it: the same answer on any number of ranks, threads, tiles, kernels and BLAS code paths;
 # the same answer as a plain Python program; and clean stdout.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 
 # --- without mpirun
 for words in "--help" "mine --help" "loss --help" "bench --help" "synth --help" "info --help" "--version" \

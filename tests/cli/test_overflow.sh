@@ -2,6 +2,7 @@
 # Numbers that do not fit: a gradient beyond float32 or a loss beyond float64 is an error that says so, on all ranks alike,
 # and nothing is written. Nothing prints NaN or infinity, and no report lacks a part because of one.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 

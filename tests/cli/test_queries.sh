@@ -2,6 +2,7 @@
 # Queries against a store as a user gives them: what info tells of two sets and their pairs, and what is refused, in one
 # line that says which of the two sets it is about, with nothing written.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out" "$in/folder" "$in/nothing_there"
 

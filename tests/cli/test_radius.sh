@@ -2,6 +2,7 @@
 # trimine radius as a user runs it: the file it writes against all distances, the same bytes however it is run, what is
 # refused, decisions at the threshold that float32 gets wrong, and the recipes of docs/NEAR_DUPLICATES.md.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in" "$out"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Policies of negatives that are sets: what is counted, listed and refused, as a user sees it.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 in=$dir/in
 mkdir "$in"
 "$python" - "$in" <<'PY' || exit 2

@@ -2,6 +2,7 @@
 # Statistics, histograms and margins as a user sees them: those of numpy over the file of triplets, and the same
 # on any number of ranks, threads and panels, with and without a file, and after a kill.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 store=$dir/s.h5
 "$program" synth "$store" --rows 1200 --dim 16 --classes 3 --seed 4 --quiet || exit 2
 mine=(mine "$store" --metric l2 --positives all --histogram 12 --margins 0.2,0.05,1 --json --quiet)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # trimine verify: results of many options are right, and what was changed in one is found and named.
 source "$(dirname "$0")/lib.sh"
+jobs_share_starts
 cd "$dir" || exit 2
 mkdir "$out"
 

@@ -8,7 +8,7 @@ files=$dir/files
 mkdir "$files"
 export OMP_NUM_THREADS=1
 most=${TRIMINE_FAULT_ALL:+100000}
-most=${most:-9}
+most=${most:-6}
 
 "$program" synth "$files/s.h5" --rows 300 --dim 16 --classes 20 --quiet || exit 2
 "$program" mine "$files/s.h5" -o "$files/old.h5" --gradient --margin 0.5 --quiet || exit 2
