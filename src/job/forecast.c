@@ -1,8 +1,6 @@
 /* Fits and what follows from them; see forecast.h. */
 #include "job/forecast.h"
 
-#include "sweep/schedule.h"
-
 #include <math.h>
 
 static double clamp(double x, double least, double most)
@@ -101,9 +99,10 @@ static double work_of(trm_region region)
     return work;
 }
 
-trm_ring_share trm_ring_share_of(int teams, int members, int64_t tiles)
+trm_ring_share trm_ring_share_of(const trm_schedule *schedule, int teams, int members, int64_t tiles,
+                                 int64_t visiting)
 {
-    const int steps = trm_half_ring.steps(teams);
+    const int steps = schedule->steps(teams);
     trm_ring_share share = {.most = 0.0, .visits = 0};
     const int seen[] = {0, teams - 1}; /* all are alike, but for the side of the split step */
     double most = 0.0;
@@ -112,7 +111,7 @@ trm_ring_share trm_ring_share_of(int teams, int members, int64_t tiles)
             double work = 0.0;
             int visits = 0;
             for (int s = 0; s < steps; s++) {
-                const trm_region region = trm_half_ring.region(teams, members, seen[k], m, s, tiles, tiles);
+                const trm_region region = schedule->region(teams, members, seen[k], m, s, tiles, visiting);
                 work += work_of(region);
                 visits += s > 0 && !trm_region_empty(region);
             }
@@ -120,7 +119,9 @@ trm_ring_share trm_ring_share_of(int teams, int members, int64_t tiles)
             share.visits = visits > share.visits ? visits : share.visits;
         }
     }
-    const double all = (double)teams * (double)tiles, mean = all * (all + 1.0) / 2.0 / teams / members;
+    const double all = (double)teams * (double)tiles,
+                 pairs = schedule->one_set ? all * (all + 1.0) / 2.0 : all * (double)teams * (double)visiting,
+                 mean = pairs / teams / members;
     share.most = mean > 0.0 && most > mean ? most / mean : 1.0;
     return share;
 }

@@ -7,6 +7,8 @@
 #ifndef TRM_JOB_FORECAST_H
 #define TRM_JOB_FORECAST_H
 
+#include "sweep/schedule.h"
+
 #include <stdint.h>
 
 /* y = factor * x^power; factor 0: always 0. */
@@ -38,11 +40,12 @@ trm_sweep_fit trm_sweep_fit_of(int count, const trm_sweep_point *point);
  * rows, so that the team decides more. */
 double trm_sweep_seconds(const trm_sweep_fit *fit, double rows, int members);
 
-/* The ring of one set of rows, whose shards have so many rows of tiles. */
+/* The ring of one set of rows, or of two: rows of tiles of a shard that stays, and of one that visits. */
 typedef struct trm_ring_share {
     double most; /* the busiest rank's work over the mean's */
     int visits;  /* the most shards that come to a rank */
 } trm_ring_share;
-trm_ring_share trm_ring_share_of(int teams, int members, int64_t tiles);
+trm_ring_share trm_ring_share_of(const trm_schedule *schedule, int teams, int members, int64_t tiles,
+                                 int64_t visiting);
 
 #endif

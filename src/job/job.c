@@ -42,13 +42,10 @@ static const trm_taken mine_takes[] = {
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
 
-/* Those of mine but for what is about files to be written, and jobs that are not over the pairs of one store. */
+/* Those of mine but for what is about files to be written, and jobs in batches. */
 static const trm_taken plan_takes[] = {
-    TRM_TAKE(trm_plan_table),
-    TRM_TAKE(trm_output_table),
-    TRM_TAKE(trm_form_table),
-    TRM_TAKE(trm_dataset_table),
-    WHAT_IS_MINED,
+    TRM_TAKE(trm_plan_table),    TRM_TAKE(trm_output_table),  TRM_TAKE(trm_form_table),
+    TRM_TAKE(trm_dataset_table), TRM_TAKE(trm_queries_table), WHAT_IS_MINED,
 };
 static const trm_job_kind job_plan = {.name = "plan",
                                       .takes = TRM_TAKES(plan_takes),

@@ -11,7 +11,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/order.h"
 #include "mine/gaps.h"
+#include "mine/pool.h"
 #include "mine/positives.h"
 #include "par/agree.h"
 #include "sweep/choose.h"
@@ -19,6 +21,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { READ, ARRANGE, PREPARE, POSITIVES, NEGATIVES, ANSWERS, NETWORK, WRITE, PHASES };
@@ -69,6 +72,13 @@ trm_status trm_job_check_plan(const trm_settings *settings, trm_error *err)
         if (trm_settings_given(settings, of_rows[i]))
             return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --rows, of data that are not there yet",
                             of_rows[i]);
+    if (plan->rows > 0 && trm_settings_in_two_sets(settings))
+        return trm_fail(err, TRM_ERR_USAGE, "--queries goes with a STORE, not with --rows");
+    if (settings->pairs != NULL)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "plan: goes by labels: a job of --pairs is planned by its own --dry-run");
+    if (plan->sample > 0 && trm_settings_in_two_sets(settings))
+        return trm_fail(err, TRM_ERR_USAGE, "--sample: a pilot is of one set: it does not go with --queries");
     if (plan->rows > 0 && plan->sample > 0)
         return trm_fail(err, TRM_ERR_USAGE, "--sample goes with a STORE: a pilot is run on its rows");
     if (plan->sample == 0 && trm_settings_given(settings, "active"))
@@ -88,14 +98,30 @@ trm_status trm_job_check_plan(const trm_settings *settings, trm_error *err)
 
 /* ---- memory ---- */
 
-/* Bytes that the busiest rank receives: rows as they are arranged, and the visitors of each panel's sweep with their state. */
+/* Rows that are multiplied with others: pairs of one set, each once, or of one set and another. */
+static double pairs_of(const trm_job *job)
+{
+    const double rows = (double)job->base.rows->total;
+    return job->queries.rows != NULL ? rows * (double)job->queries.rows->total : rows * (rows - 1.0) / 2.0;
+}
+
+/* Bytes that the busiest rank receives: rows as they are arranged, and the visitors of each panel's sweep with their state. Of two
+ * sets the smaller one travels. */
 static void count_travel(const trm_job *job, const trm_run *run, entry *line)
 {
-    const trm_rows *rows = job->base.rows;
+    const trm_rows *rows = job->base.rows, *queries = job->queries.rows, *stay = rows,
+                   *travel = queries != NULL ? queries : rows;
+    if (travel->total > stay->total) {
+        stay = queries;
+        travel = rows;
+    }
     const int tile = trm_run_tile(run, rows->dim), teams = rows->teams, members = rows->replicate;
-    const int64_t shard = trm_rows_largest_shard(rows);
-    const trm_ring_share share = trm_ring_share_of(teams, members, (shard + tile - 1) / tile);
-    const double n = (double)rows->total, row = (double)trm_rows_bytes_per_row(rows->dim);
+    const int64_t shard = trm_rows_largest_shard(travel), other = trm_rows_largest_shard(stay);
+    const trm_ring_share share =
+        trm_ring_share_of(queries != NULL ? &trm_full_ring : &trm_half_ring, teams, members,
+                          (other + tile - 1) / tile, (shard + tile - 1) / tile);
+    const double n = (double)rows->total + (queries != NULL ? (double)queries->total : 0.0),
+                 row = (double)trm_rows_bytes_per_row(rows->dim);
     int64_t visit, home;
     trm_evaluation_travel(job->evaluation, &visit, &home);
     const double ring = share.visits * ((double)shard * row + (double)visit + (double)home) * line->panels;
@@ -103,8 +129,8 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     const double merged = members > 1 ? 2.0 * (double)home * line->panels : 0.0;
     line->moved = ring + arranged + merged;
     line->messages = 3.0 * share.visits * line->panels;
-    line->flops = 2.0 * rows->dim * (n * (n - 1.0) / 2.0) / run->ranks * share.most;
-    line->chooses = trm_chooser_pays(run, rows, rows);
+    line->flops = 2.0 * rows->dim * pairs_of(job) / run->ranks * share.most;
+    line->chooses = trm_chooser_pays(run, stay, travel);
 }
 
 /* So many ranks, in teams of so many, or 0 for a choice. */
@@ -146,6 +172,26 @@ static double count_pairs(const trm_job *job)
     return pairs;
 }
 
+/* The same of queries and rows of the store. */
+static trm_status count_pairs_of_queries(const trm_job *job, double *pairs, trm_error *err)
+{
+    const trm_rows *rows = job->base.rows, *queries = job->queries.rows;
+    trm_positives positives;
+    int64_t count = 0;
+    trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
+    trm_keyed *label = trm_pool_labels_of(rows, 0, rows->count, &count);
+    if (label == NULL)
+        return trm_fail_memory(err, "labels", rows->count, sizeof *label);
+    for (int64_t i = 0; i < queries->count; i++) {
+        const trm_keyed sought = {.key = queries->label[i]};
+        const trm_keyed *found = bsearch(&sought, label, (size_t)count, sizeof sought, trm_compare_whole);
+        if (found != NULL && found->sum[0] < rows->total)
+            *pairs += (double)trm_positives_pairs(&positives, found->sum[0]);
+    }
+    trm_free(label);
+    return TRM_OK;
+}
+
 static int list_ranks(const trm_settings *settings, int ranks[TRM_PLAN_RANKS])
 {
     enum { USUAL = 7 };
@@ -176,6 +222,8 @@ trm_status trm_job_plan_ranks(trm_job *job, trm_error *err)
         if (status == TRM_OK)
             status = trm_job_pause(job, err);
     }
+    if (status == TRM_OK && job->queries.rows != NULL)
+        return count_pairs_of_queries(job, &f->pairs, err);
     if (status == TRM_OK)
         f->pairs = count_pairs(job);
     return status;
@@ -212,10 +260,10 @@ static double prepare_of(const trm_probe *probe, const entry *line, double rows)
     return most;
 }
 
-/* Anchors in several panels: a pair is multiplied where either of its rows asks. */
-static double rounds_of(int panels)
+/* Anchors in several panels: a pair is multiplied where either of its rows asks; a query and a row of the store, once. */
+static double rounds_of(const trm_job *job, int panels)
 {
-    return 2.0 - 1.0 / (panels > 0 ? panels : 1);
+    return job->queries.rows != NULL ? 1.0 : 2.0 - 1.0 / (panels > 0 ? panels : 1);
 }
 
 /* The sweeps, by the fastest kernel that the job may take. */
@@ -227,7 +275,7 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
         const trm_probe_kernel *kernel = candidate(&f->probe, line, k);
         const trm_sweep_fit positives = trm_sweep_fit_of(kernel->count, kernel->positives),
                             negatives = trm_sweep_fit_of(kernel->count, kernel->negatives);
-        const double share = rounds_of(line->panels) / line->ranks;
+        const double share = rounds_of(job, line->panels) / line->ranks;
         const double first = trm_sweep_seconds(&positives, rows, line->replicate) * share,
                      second = trm_sweep_seconds(&negatives, rows, line->replicate) * share * busiest;
         if (first + second >= best)
@@ -243,22 +291,23 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
 static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
 {
     const trm_plan_settings *given = &job->settings.plan;
-    const double rows = (double)job->base.rows->total, dim = job->base.batch.dim;
+    const double rows = (double)job->base.rows->total, dim = job->base.batch.dim,
+                 all = rows + (double)(job->queries.rows != NULL ? job->queries.rows->total : 0);
     const double disk = isnan(given->disk) ? f->probe.read_bytes_s : given->disk;
-    const double flops_all = dim * rows * (rows - 1.0) / line->ranks;
+    const double flops_all = 2.0 * dim * pairs_of(job) / line->ranks;
     const double busiest = flops_all > 0.0 ? line->flops / flops_all : 1.0;
     double *s = line->seconds;
     if (!isnan(given->gflops)) {
-        s[NEGATIVES] = line->flops * rounds_of(line->panels) / (given->gflops * 1e9);
+        s[NEGATIVES] = line->flops * rounds_of(job, line->panels) / (given->gflops * 1e9);
     } else {
         foresee_sweeps(job, f, busiest, line);
         s[PREPARE] = prepare_of(&f->probe, line, rows);
-        s[ARRANGE] = f->probe.arrange_a_row_s * rows / line->ranks;
+        s[ARRANGE] = f->probe.arrange_a_row_s * all / line->ranks;
         s[ANSWERS] = f->probe.answers_a_pair_s * f->pairs / line->ranks;
     }
     const int64_t each = trm_mine_negatives(&job->options.mine);
     if (disk > 0.0) {
-        s[READ] = rows * dim * sizeof(float) / disk / line->ranks;
+        s[READ] = all * dim * sizeof(float) / disk / line->ranks;
         if (job->settings.output != NULL)
             s[WRITE] = f->pairs * (double)each * BYTES_A_TRIPLET / disk / line->ranks;
     }
@@ -391,10 +440,10 @@ static trm_status plan_alone(trm_job *job, trm_error *err)
     return status;
 }
 
-/* Two sets and batches are planned, but nobody knows how long they take. */
+/* Batches and lists of pairs are planned, but nobody knows how long they take. */
 static bool is_timed(const trm_job *job)
 {
-    return !trm_settings_in_two_sets(&job->settings) && !trm_settings_in_batches(&job->settings);
+    return job->settings.pairs == NULL && !trm_settings_in_batches(&job->settings);
 }
 
 static trm_status run_dry(trm_job *job, trm_error *err)
@@ -446,7 +495,7 @@ void trm_job_free_plan(trm_job *job)
 
 /* ---- what is told ---- */
 
-static json_t *entry_json(const entry *line)
+static json_t *entry_json(const trm_job *job, const entry *line)
 {
     json_t *object =
         json_pack("{s:i, s:i, s:i, s:b, s:I}", "ranks", line->ranks, "replicate", line->replicate, "panels",
@@ -455,7 +504,7 @@ static json_t *entry_json(const entry *line)
         return object;
     trm_json_put_all(&object, json_pack("{s:I, s:f, s:f, s:f, s:o}", "likely_bytes", (json_int_t)line->likely,
                                         "moved_bytes", line->moved, "messages", line->messages, "operations",
-                                        line->flops * rounds_of(line->panels), "kernel",
+                                        line->flops * rounds_of(job, line->panels), "kernel",
                                         line->kernel != NULL ? json_string(line->kernel) : json_null()));
     for (int k = 0; k < PHASES; k++)
         trm_json_put(&object, phase_names[k], json_real(line->seconds[k]));
@@ -498,6 +547,8 @@ static json_t *pilot_json(const trm_job *job)
 {
     const pilot *p = &job->foresight->pilot;
     const int64_t sample = job->settings.plan.sample;
+    if (job->queries.rows != NULL)
+        return json_null();
     json_t *object = json_pack("{s:I, s:o}", "sample", (json_int_t)(sample > 0 ? sample : USUAL_PILOT),
                                "planned_s", job->foresight->probed ? json_real(p->planned_s) : json_null());
     if (sample > 0)
@@ -590,7 +641,7 @@ json_t *trm_job_plan_facts(trm_job *job)
         return dry_facts(job);
     json_t *table = json_array();
     for (int i = 0; i < f->count; i++)
-        trm_json_append(&table, entry_json(&f->entry[i]));
+        trm_json_append(&table, entry_json(job, &f->entry[i]));
     return json_pack("{s:s, s:s, s:s, s:{s:I, s:i, s:I}, s:o, s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "program",
                      "trimine", "version", trm_version(), "command", job->settings.kind->name, "store",
                      "rows", (json_int_t)job->base.total, "dim", job->base.batch.dim, "classes",

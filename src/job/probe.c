@@ -1,8 +1,8 @@
 /* The probe; see probe.h.
  *
  * A sample is drawn so that its sweeps are like those of all rows: of large classes a part of the rows of each, of small ones
- * all rows of a part of the classes, since a class of one row has no positive. Samples are doubled until one takes long enough
- * to be timed; the last few are what forecasts are made from. The best of two rounds counts, and what its threads waited for a core
+ * all rows of a part of the classes, since a class of one row has no positive. Of queries it has the same part as of the rows of their
+ * class. Samples are doubled until one takes long enough to be timed; the last few are what forecasts are made from. The best of two rounds counts, and what its threads waited for a core
  * is left out of it: other programs only make one slower. */
 #include "job/probe.h"
 
@@ -13,10 +13,12 @@
 #include "kernel/kernel.h"
 #include "mine/gaps.h"
 #include "mine/options.h"
+#include "mine/pool.h"
 #include "sweep/choose.h"
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,14 +90,22 @@ static shares shares_since(moment then, int threads)
     return own;
 }
 
+/* The rows of a sample that are of one set. */
+typedef struct part_of {
+    const trm_job_rows *set;
+    float *whole; /* all rows of the set, or NULL: they are read one by one */
+    int64_t room, count, *id;
+    float *x;
+    int64_t *labels;
+} part_of;
+
 typedef struct prober {
     trm_job *job;
     trm_probe *probe;
     trm_clusters clusters;
-    float *whole; /* all rows, or NULL: they are read one by one */
-    int64_t room, count, *id;
-    float *x;
-    int64_t *labels;
+    part_of base, queries; /* queries.set NULL: one set */
+    trm_keyed *label; /* two sets: the labels of the base, how many rows have each, and how many are drawn */
+    int64_t label_count;
     trm_mine_summary summary; /* of the last sample */
     shares own;               /* of its time */
 } prober;
@@ -112,13 +122,27 @@ static int64_t rows_of_class(int64_t size, double share, double *classes)
     return rows < 1 ? 1 : rows > size ? size : rows;
 }
 
-/* Row ids of about n rows, ascending, in sample->id. */
-static void draw(prober *p, int64_t n)
+/* So many rows of a class of so many, which begins there. */
+static void draw_of_class(part_of *s, int64_t start, int64_t size, int64_t wanted)
+{
+    for (int64_t i = 0; i < wanted && s->count < s->room; i++)
+        s->id[s->count++] = s->set->rows->id[start + (int64_t)((double)i * (double)size / (double)wanted)];
+}
+
+static trm_keyed *known_label(const prober *p, int64_t label)
+{
+    const trm_keyed sought = {.key = label};
+    return p->label == NULL
+               ? NULL
+               : bsearch(&sought, p->label, (size_t)p->label_count, sizeof sought, trm_compare_whole);
+}
+
+static void draw_base(prober *p, double share)
 {
     const trm_rows *rows = p->job->base.rows;
-    const double share = n < rows->total ? (double)n / (double)rows->total : 1.0;
     double due = 0.5; /* of classes; one is taken when they come to 1 */
-    p->count = 0;
+    for (int64_t i = 0; i < p->label_count; i++)
+        p->label[i].sum[1] = 0;
     for (int64_t start = 0; start < rows->total; start += rows->class_size[start]) {
         const int64_t size = rows->class_size[start];
         double classes;
@@ -127,37 +151,68 @@ static void draw(prober *p, int64_t n)
         if (due < 1.0 && share < 1.0)
             continue;
         due -= 1.0;
-        for (int64_t i = 0; i < wanted && p->count < p->room; i++)
-            p->id[p->count++] = rows->id[start + (int64_t)((double)i * (double)size / (double)wanted)];
+        draw_of_class(&p->base, start, size, wanted);
+        trm_keyed *drawn = known_label(p, rows->label[start]);
+        if (drawn != NULL)
+            drawn->sum[1] = wanted;
     }
-    qsort(p->id, (size_t)p->count, sizeof *p->id, trm_compare_whole);
 }
 
-static trm_status read_some(prober *p, int64_t first, int64_t count, float *x, trm_error *err)
+/* Of each label the part that the base has of it; of one that the base does not have, the part of all rows. */
+static void draw_queries(prober *p, double share)
+{
+    const trm_rows *rows = p->job->queries.rows;
+    double due = 0.5; /* of queries */
+    for (int64_t start = 0; start < rows->total; start += rows->class_size[start]) {
+        const int64_t size = rows->class_size[start];
+        const trm_keyed *drawn = known_label(p, rows->label[start]);
+        due += (double)size * (drawn != NULL ? (double)drawn->sum[1] / (double)drawn->sum[0] : share);
+        draw_of_class(&p->queries, start, size, (int64_t)due < size ? (int64_t)due : size);
+        due -= floor(due);
+    }
+}
+
+/* Row ids of about n rows, ascending, and of queries in proportion. */
+static void draw(prober *p, int64_t n)
+{
+    const int64_t total = p->job->base.rows->total;
+    const double share = n < total ? (double)n / (double)total : 1.0;
+    p->base.count = p->queries.count = 0;
+    draw_base(p, share);
+    qsort(p->base.id, (size_t)p->base.count, sizeof *p->base.id, trm_compare_whole);
+    if (p->queries.set == NULL)
+        return;
+    draw_queries(p, share);
+    if (p->queries.count > 0)
+        qsort(p->queries.id, (size_t)p->queries.count, sizeof *p->queries.id, trm_compare_whole);
+}
+
+static trm_status read_some(prober *p, const part_of *s, int64_t first, int64_t count, float *x,
+                            trm_error *err)
 {
     const trm_read_options options = trm_job_read_options(p->job);
     if (p->job->store != NULL)
-        return trm_store_read(p->job->store, first, count, &options, x, NULL, NULL, err);
-    trm_clusters_fill(&p->clusters, first, count, x, p->labels);
+        return trm_store_read(p->job->store, s->set->before + first, count, &options, x, NULL, NULL, err);
+    trm_clusters_fill(&p->clusters, first, count, x, s->labels);
     return TRM_OK;
 }
 
 /* The rows of the sample and their labels; rows that follow one another are read together. */
-static trm_status load(prober *p, trm_error *err)
+static trm_status load(prober *p, part_of *s, trm_error *err)
 {
     const int64_t dim = p->job->base.batch.dim;
     trm_status status = TRM_OK;
-    for (int64_t from = 0, to; from < p->count && status == TRM_OK; from = to) {
-        for (to = from + 1; to < p->count && p->id[to] == p->id[to - 1] + 1;)
+    for (int64_t from = 0, to; from < s->count && status == TRM_OK; from = to) {
+        for (to = from + 1; to < s->count && s->id[to] == s->id[to - 1] + 1;)
             to++;
-        if (p->whole != NULL)
-            memcpy(p->x + from * dim, p->whole + p->id[from] * dim,
-                   (size_t)((to - from) * dim) * sizeof *p->x);
+        if (s->whole != NULL)
+            memcpy(s->x + from * dim, s->whole + s->id[from] * dim,
+                   (size_t)((to - from) * dim) * sizeof *s->x);
         else
-            status = read_some(p, p->id[from], to - from, p->x + from * dim, err);
+            status = read_some(p, s, s->id[from], to - from, s->x + from * dim, err);
     }
-    for (int64_t i = 0; i < p->count; i++)
-        p->labels[i] = p->job->base.batch.labels[p->id[i]];
+    for (int64_t i = 0; i < s->count; i++)
+        s->labels[i] = s->set->batch.labels[s->id[i]];
     return status;
 }
 
@@ -172,7 +227,8 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
 static void take(prober *p, trm_probe_kernel *kernel, int at)
 {
     const trm_mine_summary *s = &p->summary;
-    const double n = (double)p->count, one = p->own.one, own = p->own.all;
+    const double n = (double)p->base.count, all = n + (double)p->queries.count, one = p->own.one,
+                 own = p->own.all;
     if (kernel->negatives[at].rows != n || s->prepare_s * one < kernel->prepare_s[at])
         kernel->prepare_s[at] = s->prepare_s * one;
     keep_best(&kernel->positives[at],
@@ -180,7 +236,7 @@ static void take(prober *p, trm_probe_kernel *kernel, int at)
                                 (double)s->certify_positives.float64});
     keep_best(&kernel->negatives[at], (trm_sweep_point){n, s->negatives_s * own, (double)s->certify.elements,
                                                         (double)s->certify.float64});
-    p->probe->arrange_a_row_s = s->arrange_s * one / n;
+    p->probe->arrange_a_row_s = s->arrange_s * one / all;
     if (s->positive_pairs > 0)
         p->probe->answers_a_pair_s = s->answers_s * own / (double)s->positive_pairs;
 }
@@ -194,7 +250,7 @@ static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows
     trm_status status = trm_mine_sample_gaps(run, rows, mine, PILOT_PAIRS, gap, &sampled, err);
     if (sampled > 0)
         p->probe->pilot_a_distance_s = shares_since(start, run->threads).all * (trm_clock() - start.time) /
-                                       PILOT_PAIRS / (double)p->count;
+                                       PILOT_PAIRS / (double)p->base.count;
     return status;
 }
 
@@ -205,7 +261,7 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     trm_run_options how = job->settings.run;
     trm_mine_options options = job->settings.mine;
     trm_run *run = NULL;
-    trm_rows *rows = NULL;
+    trm_rows *rows = NULL, *queries = NULL;
     how.kernel = kernel;
     how.threads = trm_run_threads(job->run);
     how.replicate = 1;
@@ -214,13 +270,19 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     how.checkpoint = NULL;
     trm_status status = trm_run_create(job->comm, &how, &run, err);
     if (status == TRM_OK)
-        status = trm_rows_create(run, p->count, job->base.batch.dim, p->x, p->labels, 0, NULL, &rows, err);
+        status = trm_rows_create(run, p->base.count, job->base.batch.dim, p->base.x, p->base.labels, 0, NULL,
+                                 &rows, err);
+    if (status == TRM_OK && p->queries.set != NULL)
+        status = trm_rows_create_queries(run, rows, p->queries.count, p->queries.x, p->queries.labels,
+                                         &queries, err);
+    options.queries = queries;
     const moment start = moment_now();
     if (status == TRM_OK)
         status = trm_mine(run, rows, &options, NULL, NULL, &p->summary, NULL, err);
     p->own = shares_since(start, how.threads);
-    if (status == TRM_OK && pilot)
+    if (status == TRM_OK && pilot && queries == NULL) /* there is none of queries */
         status = time_pilot(p, run, rows, &options, err);
+    trm_rows_destroy(&queries);
     trm_rows_destroy(&rows);
     trm_run_destroy(&run);
     return status;
@@ -235,7 +297,9 @@ static double sweeps_of(const trm_probe_kernel *kernel, int at)
 static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t n, trm_error *err)
 {
     draw(p, n);
-    trm_status status = load(p, err);
+    trm_status status = load(p, &p->base, err);
+    if (status == TRM_OK && p->queries.set != NULL)
+        status = load(p, &p->queries, err);
     for (int round = 0; round < ROUNDS && status == TRM_OK; round++) {
         status = mine(p, kernel->name, round == 0 && kernel == p->probe->kernel, err);
         if (status == TRM_OK)
@@ -269,7 +333,7 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
         if (status != TRM_OK)
             return status;
         kernel->count++;
-        p->probe->rows = p->count;
+        p->probe->rows = p->base.count;
         if (n >= total || (double)n >= many_rows || sweeps_of(kernel, kernel->count - 1) >= enough_s)
             return trm_job_pause(p->job, err);
     }
@@ -313,10 +377,10 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     return status;
 }
 
-/* Reads all rows, where they are not too many, or some, to time that. */
-static trm_status read_first(prober *p, trm_error *err)
+/* Reads all rows of a set, where they are not too many, or some, to time that. */
+static trm_status read_first(prober *p, part_of *s, trm_error *err)
 {
-    const int64_t total = p->job->base.total, dim = p->job->base.batch.dim;
+    const int64_t total = s->set->total, dim = p->job->base.batch.dim;
     const double bytes = (double)total * (double)dim * (double)sizeof(float);
     const bool all = bytes <= whole_bytes && bytes * 4.0 <= (double)trm_run_mem_per_rank(p->job->run);
     const int64_t some = bytes <= timed_bytes ? total : (int64_t)(timed_bytes / bytes * (double)total) + 1;
@@ -327,42 +391,74 @@ static trm_status read_first(prober *p, trm_error *err)
     if (x == NULL)
         return trm_fail_memory(err, "rows of a probe", count, (size_t)dim * sizeof *x);
     const moment start = moment_now();
-    trm_status status = read_some(p, 0, count, x, err);
+    trm_status status = read_some(p, s, 0, count, x, err);
     const double seconds = shares_since(start, 1).one * (trm_clock() - start.time) + 1e-9;
-    p->probe->read_bytes_s = (double)(count * dim) * (double)sizeof *x / seconds;
-    p->whole = all && status == TRM_OK ? x : NULL;
-    if (p->whole == NULL)
+    if (s == &p->base)
+        p->probe->read_bytes_s = (double)(count * dim) * (double)sizeof *x / seconds;
+    s->whole = all && status == TRM_OK ? x : NULL;
+    if (s->whole == NULL)
         trm_free(x);
     return status;
+}
+
+/* Room for samples of a set, of so many rows at most. */
+static trm_status make_room(prober *p, part_of *s, const trm_job_rows *set, int64_t room, trm_error *err)
+{
+    const int64_t total = set->rows->total, dim = p->job->base.batch.dim;
+    s->set = set;
+    s->room = room < total ? room : total;
+    s->id = trm_alloc(total, sizeof *s->id);
+    s->x = trm_alloc(s->room * dim, sizeof *s->x);
+    s->labels = trm_alloc(s->room, sizeof *s->labels);
+    return s->id == NULL || s->x == NULL || s->labels == NULL
+               ? trm_fail_memory(err, "rows of a probe", s->room, (size_t)dim * sizeof *s->x)
+               : TRM_OK;
+}
+
+static trm_status begin(prober *p, trm_error *err)
+{
+    const trm_job *job = p->job;
+    const trm_rows *rows = job->base.rows;
+    const double most = 2.0 * many_rows;
+    trm_status status = make_room(p, &p->base, &job->base, (int64_t)most, err);
+    if (status == TRM_OK)
+        status = read_first(p, &p->base, err);
+    if (status != TRM_OK || job->queries.rows == NULL || rows->total == 0)
+        return status;
+    p->label = trm_pool_labels_of(rows, 0, rows->count, &p->label_count);
+    if (p->label == NULL)
+        return trm_fail_memory(err, "labels", rows->count, sizeof *p->label);
+    const double queries = most / (double)rows->total * (double)job->queries.total;
+    status = make_room(p, &p->queries, &job->queries, (int64_t)(2.0 * queries) + FIRST_ROWS, err);
+    return status == TRM_OK ? read_first(p, &p->queries, err) : status;
+}
+
+static void free_part(part_of *s)
+{
+    trm_free(s->id);
+    trm_free(s->x);
+    trm_free(s->labels);
+    trm_free(s->whole);
 }
 
 trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
 {
     const double start = trm_clock();
-    const int64_t total = job->base.rows->total, dim = job->base.batch.dim;
-    const int64_t room = total < (int64_t)(2.0 * many_rows) ? total : (int64_t)(2.0 * many_rows);
+    const int64_t total = job->base.rows->total;
     int64_t sizes[TRM_PROBE_SIZES];
-    prober p = {.job = job, .probe = probe, .clusters = job->clusters, .room = room};
+    prober p = {.job = job, .probe = probe, .clusters = job->clusters};
     *probe = (trm_probe){.of = total, .kernels = 1};
     probe->kernel[0].name = job->run->kernel->name;
-    p.id = trm_alloc(total, sizeof *p.id);
-    p.x = trm_alloc(room * dim, sizeof *p.x);
-    p.labels = trm_alloc(room, sizeof *p.labels);
-    trm_status status = p.id == NULL || p.x == NULL || p.labels == NULL
-                            ? trm_fail_memory(err, "rows of a probe", room, (size_t)dim * sizeof *p.x)
-                            : TRM_OK;
-    if (status == TRM_OK)
-        status = read_first(&p, err);
+    trm_status status = begin(&p, err);
     if (status == TRM_OK && total > 0)
         status = probe_first(&p, sizes, err);
     if (status == TRM_OK && total > 0)
         status = probe_choice(&p, sizes, err);
     if (status == TRM_OK && total > 0 && probe->choice.count == 0)
         status = probe_others(&p, sizes, err);
-    trm_free(p.id);
-    trm_free(p.x);
-    trm_free(p.labels);
-    trm_free(p.whole);
+    free_part(&p.base);
+    free_part(&p.queries);
+    trm_free(p.label);
     probe->seconds = trm_clock() - start;
     return status;
 }

@@ -724,11 +724,17 @@ trm_status trm_job_plan_for_all(trm_job *job, trm_run *run, int replicate, trm_e
     job->base.batch.count = (job->base.total + run->ranks - 1) / run->ranks; /* as a rank reads them */
     job->base.rows->read_bytes =
         job->store != NULL ? trm_store_read_bytes(job->store, job->base.batch.count) : 0;
+    const int64_t queries = job->queries.batch.count;
+    if (job->queries.rows != NULL) {
+        job->queries.batch.count = (job->queries.total + run->ranks - 1) / run->ranks;
+        job->queries.rows->read_bytes = trm_store_read_bytes(job->store, job->queries.batch.count);
+    }
     const trm_status status = choose_teams(job, trm_job_writes_triplets(job), err);
     job->run = own;
     job->ranks = ranks;
     settings->run.replicate = given;
     job->base.batch.count = count;
+    job->queries.batch.count = queries;
     return status;
 }
 

@@ -325,6 +325,8 @@ void trm_anchors_travel(const trm_anchors *anchors, int64_t *visit, int64_t *hom
 {
     const trm_query_type *type = anchors->negatives->type;
     *visit = *home = 0;
+    if (!trm_pool_is_one_set(anchors->pool) && !anchors_travel(anchors->pool))
+        return;
     for (int t = 0; t < trm_rows_shards_here(anchors->rows); t++) {
         int64_t from, to;
         sizes size = {.triplets = 0};

@@ -7,11 +7,16 @@ export OMP_NUM_THREADS=1
 
 expect "synth" on 1 synth store.h5 --rows 3000 --dim 24 --classes 40 --seed 3 --quiet
 expect "synth, larger" on 1 synth large.h5 --rows 60000 --dim 96 --classes 3000 --seed 4 --quiet
+expect "synth, queries" on 1 synth few.h5 --rows 700 --dim 24 --classes 50 --seed 5 --quiet
+expect "synth, many queries" on 1 synth many.h5 --rows 5000 --dim 24 --classes 30 --seed 6 --quiet
+expect "synth, queries of the larger" on 1 synth asks.h5 --rows 6000 --dim 96 --classes 3000 --seed 4 --quiet
 
 # As the job itself plans: options, ranks.
 jobs=("2 --positives easiest" "3 --positives all" "3 --positives all -o x.h5" "2 --negatives topk:3 --positives nearest:2 --replicate 2"
     "3 --mem-per-rank 4500K --positives all --window none" "2 --gradient --positives easiest" "2 --metric cosine --normalize --negatives hard"
-    "3 --positives all -o x.h5 --mem-per-rank 6M" "1 --negatives violating" "2 --histogram 20 --ignore-label 3")
+    "3 --positives all -o x.h5 --mem-per-rank 6M" "1 --negatives violating" "2 --histogram 20 --ignore-label 3"
+    "1 --queries few.h5 --positives easiest" "3 --queries few.h5 --positives all -o x.h5" "4 --queries many.h5 --negatives topk:3 --replicate 2"
+    "2 --queries many.h5 --positives all --window none --mem-per-rank 5M" "3 --queries few.h5 --gradient --metric cosine")
 for job in "${jobs[@]}"; do
     read -r ranks options <<<"$job"
     rm -f x.h5
@@ -81,6 +86,16 @@ quickly plan store.h5 --negatives hard --positives hardest --sample 100 --gflops
 expect "a pilot of the nearest negatives of all may find them nearer than the positive" "$python" -c 'import json
 pilot = json.load(open("stdout"))["pilot"]
 assert pilot["pairs"] == 100 and pilot["at_10"] < pilot["at_90"] and pilot["planned_s"] is None, pilot'
+quickly plan large.h5 --queries asks.h5 --positives easiest --ranks-list 1,3 --json --quiet
+expect "two sets, by samples of both" "$python" -c 'import json
+told = json.load(open("stdout"))
+pairs = 60000 * 6000
+assert 0 < told["probe"]["rows"] <= 60000 and told["pilot"] is None
+for line in told["plan"]:
+    assert line["total_s"] > 0 and 1.0 <= line["operations"] * line["ranks"] / (2.0 * 96 * pairs) < 1.1, line
+for kernel in told["probe"]["kernels"]: # pairs of all, as the fit of the samples tells
+    fit = kernel["negatives"]
+    assert 1.8 <= fit["pairs_power"] <= 2.0, fit'
 quickly plan --rows 5000 --dim 16 --classes 50 --ranks-list 1,4 --json --quiet
 expect "data that are not there yet" "$python" -c 'import json
 told = json.load(open("stdout"))
@@ -102,10 +117,19 @@ assert (line["ranks"], line["memory_bytes"], line["panels"]) == (run["ranks"], r
 assert line["total_s"] > 0'
 done
 rm -f x.h5
-on 2 mine store.h5 --queries store.h5 --dry-run --json --quiet >dry.json 2>dry.err
-expect "a dry run of two sets tells its memory" "$python" -c 'import json
+on 2 mine store.h5 --queries few.h5 --dry-run --json --quiet >dry.json 2>dry.err
+expect "a dry run of two sets tells its memory and seconds" "$python" -c 'import json
+told = json.load(open("dry.json"))
+(line,) = told["plan"]
+assert line["memory_bytes"] > 0 and line["total_s"] > 0 and told["pilot"] is None'
+printf '1 2\n3 4\n' >pairs.txt
+for options in "--queries few.h5 --pairs pairs.txt" "--batches 2 --classes-per-batch 4 --rows-per-class 3"; do
+    # shellcheck disable=SC2086
+    on 2 mine store.h5 $options --dry-run --json --quiet >dry.json 2>dry.err
+    expect "a dry run of $options tells its memory" "$python" -c 'import json
 (line,) = json.load(open("dry.json"))["plan"]
 assert line["memory_bytes"] > 0 and "total_s" not in line'
+done
 expect "none of them wrote anything" test "$(ls x.h5 .*.trimine* 2>/dev/null | wc -l)" = 0
 quickly plan store.h5 --ranks-list 1,2 --gflops 10
 expect "a table for people" grep -q 'replicate' stderr
@@ -127,6 +151,9 @@ refused "a share without a pilot" 64 "--active goes with --sample" plan store.h5
 refused "half a rank" 64 "--ranks-list: 2.5 is no number of ranks" plan store.h5 --ranks-list 1,2.5
 refused "teams that do not go up" 64 "--replicate 2: must divide the number of ranks, 3" plan store.h5 --ranks-list 3 --replicate 2
 refused "batches" 64 "'--batches': not an option of trimine plan" plan store.h5 --batches 4
+refused "queries of data that are not there yet" 64 "--queries goes with a STORE" plan --rows 100 --queries few.h5
+refused "pairs" 64 "a job of --pairs is planned by its own --dry-run" plan store.h5 --queries few.h5 --pairs pairs.txt
+refused "a pilot of queries" 64 "--sample: a pilot is of one set" plan store.h5 --queries few.h5 --sample 5
 refused "no such store" 66 "store 'nosuch.h5': No such file" plan nosuch.h5
 refused "a pilot that does not fit" 71 "the pilot, which has all rows in one process, needs" plan large.h5 --positives easiest --sample 5 --gflops 1 --mem-per-rank 3M
 on 3 plan store.h5 >out 2>err

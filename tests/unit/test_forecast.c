@@ -90,15 +90,19 @@ static void sweeps_of_many_rows_follow_from_those_of_few(void **state)
 static void the_ring_is_shared(void **state)
 {
     (void)state;
-    assert_true(trm_ring_share_of(1, 1, 10).visits == 0);
-    assert_near(trm_ring_share_of(1, 1, 10).most, 1.0);
-    assert_true(trm_ring_share_of(8, 1, 10).visits == 4);
-    assert_true(trm_ring_share_of(7, 1, 10).visits == 3);
+    assert_true(trm_ring_share_of(&trm_half_ring, 1, 1, 10, 10).visits == 0);
+    assert_near(trm_ring_share_of(&trm_half_ring, 1, 1, 10, 10).most, 1.0);
+    assert_true(trm_ring_share_of(&trm_half_ring, 8, 1, 10, 10).visits == 4);
+    assert_true(trm_ring_share_of(&trm_half_ring, 7, 1, 10, 10).visits == 3);
     for (int teams = 1; teams <= 16; teams++)
         for (int members = 1; members <= 4; members++) {
-            const trm_ring_share share = trm_ring_share_of(teams, members, 40);
+            const trm_ring_share share = trm_ring_share_of(&trm_half_ring, teams, members, 40, 40);
             assert_true(share.most >= 1.0 && share.most < 1.5);
             assert_true(share.visits <= teams / 2);
+            /* of two sets all of the one that travels come to each */
+            const trm_ring_share two = trm_ring_share_of(&trm_full_ring, teams, members, 40, 8);
+            assert_true(two.most >= 1.0 && two.most < 1.5);
+            assert_int_equal(two.visits, teams - 1);
         }
 }
 
