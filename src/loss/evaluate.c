@@ -163,8 +163,9 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     int64_t sums = gradient ? all * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += trm_rows_shard_count(rows) / rows->replicate * 2 * row;
-    } else if (gradient && options->batches == NULL &&
-               options->queries == NULL) { /* they come when the sweeps have given their memory back */
+    } else if (gradient && options->batches == NULL && options->queries == NULL &&
+               options->source !=
+                   TRM_SOURCE_GIVEN) { /* they come when the sweeps have given their memory back */
         const int64_t shard = trm_rows_shard_count(rows);
         sums -= trm_sweep_bytes(run, rows, shard, NULL, 0) - shard * trm_rows_bytes_per_row(rows->dim);
     }

@@ -676,6 +676,7 @@ trm_status trm_mining_run(trm_mining *job, trm_triplet_fn emit, void *context, t
     if (status == TRM_OK) {
         trm_pool_count_anchors(&job->pool, summary);
         collect(job, part);
+        trm_sweep_destroy(&job->sweep); /* so plans the caller: what it does next has this memory */
     }
     return status;
 }
