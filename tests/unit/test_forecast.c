@@ -99,10 +99,10 @@ static void the_ring_is_shared(void **state)
             const trm_ring_share share = trm_ring_share_of(&trm_half_ring, teams, members, 40, 40);
             assert_true(share.most >= 1.0 && share.most < 1.5);
             assert_true(share.visits <= teams / 2);
-            /* of two sets all of the one that travels come to each */
-            const trm_ring_share two = trm_ring_share_of(&trm_full_ring, teams, members, 40, 8);
+            /* of two sets all of the one that travels come to each team */
+            const trm_ring_share two = trm_ring_share_of(&trm_full_ring, teams, members, 40, 100);
             assert_true(two.most >= 1.0 && two.most < 1.5);
-            assert_int_equal(two.visits, teams - 1);
+            assert_true(two.visits <= teams - 1 && two.visits * members >= teams - 1);
         }
 }
 
