@@ -143,6 +143,10 @@ static trm_status write_all(const trm_cli *cli, trm_export *export, const char *
     if (status == TRM_OK)
         status = trm_result_check_unchanged(export->result, err);
     if (status == TRM_OK)
+        status = trm_texts_check_unchanged(&export->base.texts, err);
+    if (status == TRM_OK)
+        status = trm_texts_check_unchanged(&export->askers.texts, err);
+    if (status == TRM_OK)
         status = trm_stream_finish(export->to, err);
     trm_stream_close(&export->to);
     return status;

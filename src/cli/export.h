@@ -7,14 +7,18 @@
 #include "store/stream.h"
 #include "trimine/store.h"
 
+#include <sys/stat.h>
+
 /* ---- export_rows.c: what a row id stands for ---- */
 
 /* A text for each row, one a line: as it is, or, where the file's name ends with .jsonl or .json, a JSON string. */
 typedef struct trm_texts {
-    const char *path;           /* NULL: there are none */
-    char *bytes;                /* the file, mapped */
-    int64_t size, rows, *start; /* start: of each line, and the end of the last */
+    const char *path; /* NULL: there are none */
+    int file;
+    struct stat about;    /* when it was opened */
+    int64_t rows, *start; /* start: of each line, and the end of the last */
     bool json;
+    struct trm_text_line *line; /* the last that was asked for */
 } trm_texts;
 
 /* The rows of a set; what is not known is NULL. */
@@ -28,6 +32,11 @@ typedef struct trm_export_rows {
 /* Reads the texts of a set of so many rows (-1: not known). The caller frees, also after a failure. Errors: NO_INPUT,
  * PERMISSION, IO, MEMORY; DATA: another number of lines. */
 trm_status trm_texts_open(const char *path, int64_t rows, trm_texts *texts, trm_error *err) TRM_MUST_CHECK;
+/* The line of a row that there is, with its end; borrowed until the next. Errors: IO; DATA: the file was cut; MEMORY. */
+trm_status trm_texts_line(const trm_texts *texts, int64_t row, const char **line, int64_t *length,
+                          trm_error *err) TRM_MUST_CHECK;
+/* Errors: DATA: the file was changed since it was opened. */
+trm_status trm_texts_check_unchanged(const trm_texts *texts, trm_error *err) TRM_MUST_CHECK;
 void trm_texts_close(trm_texts *texts);
 void trm_export_rows_free(trm_export_rows *rows);
 

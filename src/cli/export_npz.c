@@ -11,7 +11,30 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { ENTRIES = 24, ENTRY_NAME = 48, NPY_HEADER = 128, PIECE_BYTES = 1 << 20, CRC_AT = 14 };
+enum { ENTRY_NAME = 48, NPY_HEADER = 128, PIECE_BYTES = 1 << 20, CRC_AT = 14 };
+
+/* What a result has beside its columns. */
+static const char *const beside[] = {"/triplets/anchor_start",
+                                     "/batches/start",
+                                     "/batches/row",
+                                     "/degree",
+                                     "/isolated",
+                                     "/group",
+                                     "/queries/start",
+                                     "/gradient",
+                                     "/gradient/store",
+                                     "/gradient/queries",
+                                     "/histogram/edges",
+                                     "/histogram/counts",
+                                     "/histogram/d_ap/edges",
+                                     "/histogram/d_ap/counts",
+                                     "/histogram/d_an/edges",
+                                     "/histogram/d_an/counts",
+                                     "/histogram/gap/edges",
+                                     "/histogram/gap/counts"};
+
+/* Ids and labels of two sets and names of labels are the other five. */
+enum { ENTRIES = TRM_COLUMNS_MOST + sizeof beside / sizeof *beside + 5 };
 
 typedef struct entry {
     char name[ENTRY_NAME];
@@ -229,11 +252,14 @@ static int64_t decode(const char *text, int64_t length, uint32_t *out)
         int got = 0;
         while (got < more && i + got + 1 < length && ((unsigned char)text[i + got + 1] & 0xc0) == 0x80)
             point = point << 6 | ((unsigned char)text[i + ++got] & 0x3f);
-        out[count++] = got == more ? point : lead;
-        i += got == more ? more + 1 : 1;
+        const bool whole = got == more && point <= 0x10ffff;
+        out[count++] = whole ? point : lead;
+        i += whole ? more + 1 : 1;
     }
     return count;
 }
+
+static const int64_t names_bytes = INT64_C(1) << 32;
 
 /* Names as numpy's text of one width, which is that of the longest. */
 static trm_status put_names(zip *z, const trm_names *names, trm_error *err)
@@ -245,6 +271,11 @@ static trm_status put_names(zip *z, const trm_names *names, trm_error *err)
         trm_names_get(names, i, &length);
         longest = length > longest ? length : longest;
     }
+    if (names->count > names_bytes / 4 / longest) /* one long name would make the others as long */
+        return trm_fail(err, TRM_ERR_DATA,
+                        "names of labels: %" PRId64 " of up to %" PRId64
+                        " bytes are too many for an array; give csv or jsonl",
+                        names->count, longest);
     uint32_t *points = trm_alloc(longest, sizeof *points);
     if (points == NULL)
         return trm_fail_memory(err, "names of labels", longest, sizeof *points);
@@ -262,24 +293,6 @@ static trm_status put_names(zip *z, const trm_names *names, trm_error *err)
 }
 
 /* ---- all of it ---- */
-
-/* What a result has beside its columns. */
-static const char *const beside[] = {"/triplets/anchor_start",
-                                     "/batches/start",
-                                     "/batches/row",
-                                     "/degree",
-                                     "/isolated",
-                                     "/group",
-                                     "/queries/start",
-                                     "/gradient/queries",
-                                     "/histogram/edges",
-                                     "/histogram/counts",
-                                     "/histogram/d_ap/edges",
-                                     "/histogram/d_ap/counts",
-                                     "/histogram/d_an/edges",
-                                     "/histogram/d_an/counts",
-                                     "/histogram/gap/edges",
-                                     "/histogram/gap/counts"};
 
 static bool is_column(const trm_export *export, const char *path)
 {

@@ -1,77 +1,136 @@
-/* What row ids stand for; see export.h. A file of texts is mapped, so only what is asked for is read. */
+/* What row ids stand for; see export.h. Of a file of texts only where lines begin is kept; each is read when it is asked for, and
+ * not mapped, so that a file that is cut meanwhile is an error and not a signal. */
 #include "cli/export.h"
 
 #include "base/alloc.h"
 #include "store/claim.h"
+#include "store/plain.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static trm_status map(const char *path, trm_texts *texts, trm_error *err)
+struct trm_text_line {
+    char *bytes;
+    int64_t room;
+};
+
+static trm_status changed(const trm_texts *texts, trm_error *err)
 {
-    struct stat about;
-    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make it wait */
-    if (file < 0 || fstat(file, &about) != 0) {
-        const int number = errno;
-        if (file >= 0)
-            close(file);
-        return trm_fail(err, trm_status_of_errno(number), "texts '%s': %s", path, strerror(number));
-    }
-    texts->size = S_ISREG(about.st_mode) ? (int64_t)about.st_size : -1;
-    void *bytes = texts->size > 0 ? mmap(NULL, (size_t)texts->size, PROT_READ, MAP_PRIVATE, file, 0) : NULL;
-    close(file);
-    if (texts->size <= 0)
-        return trm_fail(err, TRM_ERR_DATA, "texts '%s': %s", path,
-                        texts->size < 0 ? "is no regular file" : "is empty");
-    if (bytes == MAP_FAILED)
-        return trm_fail(err, TRM_ERR_IO, "texts '%s': can't be mapped: %s", path, strerror(errno));
-    texts->bytes = bytes;
+    return trm_fail(err, TRM_ERR_DATA, "texts '%s': the file was changed while it was read", texts->path);
+}
+
+static trm_status open_file(trm_texts *texts, trm_error *err)
+{
+    texts->file = open(texts->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make it wait */
+    if (texts->file < 0 || fstat(texts->file, &texts->about) != 0)
+        return trm_fail(err, trm_status_of_errno(errno), "texts '%s': %s", texts->path, strerror(errno));
+    if (!S_ISREG(texts->about.st_mode) || texts->about.st_size == 0)
+        return trm_fail(err, TRM_ERR_DATA, "texts '%s': %s", texts->path,
+                        S_ISREG(texts->about.st_mode) ? "is empty" : "is no regular file");
     return TRM_OK;
 }
 
-/* Lines end with a line feed, which the last may lack. */
-static int64_t find_lines(const trm_texts *texts, int64_t *start)
+static trm_status read_bytes(const trm_texts *texts, char *into, int64_t bytes, int64_t at, trm_error *err)
 {
+    const trm_plain_name name = {"texts", texts->path};
+    const trm_status status = trm_plain_read(texts->file, name, into, bytes, at, err);
+    return status == TRM_ERR_DATA ? changed(texts, err) : status; /* it ended too early */
+}
+
+/* Lines end with a line feed, which the last may lack. start: where each begins, and the end; NULL: they are counted only. */
+static trm_status find_lines(trm_texts *texts, int64_t *start, trm_error *err)
+{
+    enum { PIECE = 1 << 16 };
+    char piece[PIECE];
+    const int64_t size = (int64_t)texts->about.st_size, most = start != NULL ? texts->rows : INT64_MAX;
     int64_t lines = 0;
-    for (int64_t at = 0; at < texts->size;) {
-        const char *end = memchr(texts->bytes + at, '\n', (size_t)(texts->size - at));
-        if (start != NULL)
-            start[lines] = at;
-        lines++;
-        at = end == NULL ? texts->size : end - texts->bytes + 1;
+    bool begins = true;
+    trm_status status = TRM_OK;
+    for (int64_t at = 0; at < size && status == TRM_OK; at += PIECE) {
+        const int64_t count = size - at < PIECE ? size - at : PIECE;
+        status = read_bytes(texts, piece, count, at, err);
+        for (int64_t i = 0; i < count && status == TRM_OK; i++) {
+            if (begins && lines == most) /* more than before */
+                return changed(texts, err);
+            if (begins && start != NULL)
+                start[lines] = at + i;
+            lines += begins;
+            begins = piece[i] == '\n';
+        }
     }
-    if (start != NULL)
-        start[lines] = texts->size;
-    return lines;
+    if (status == TRM_OK && start != NULL)
+        start[lines] = size;
+    if (status == TRM_OK && start != NULL && lines < most)
+        return changed(texts, err);
+    texts->rows = lines;
+    return status;
 }
 
 trm_status trm_texts_open(const char *path, int64_t rows, trm_texts *texts, trm_error *err)
 {
-    *texts = (trm_texts){.path = path, .json = trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json")};
-    trm_status status = map(path, texts, err);
+    *texts = (trm_texts){
+        .path = path, .file = -1, .json = trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json")};
+    trm_status status = open_file(texts, err);
+    if (status == TRM_OK)
+        status = find_lines(texts, NULL, err);
     if (status != TRM_OK)
         return status;
-    texts->rows = find_lines(texts, NULL);
     if (rows >= 0 && texts->rows != rows)
         return trm_fail(err, TRM_ERR_DATA, "texts '%s': has %" PRId64 " lines, there are %" PRId64 " rows",
                         path, texts->rows, rows);
     texts->start = trm_alloc(texts->rows + 1, sizeof *texts->start);
-    if (texts->start == NULL)
+    texts->line = trm_alloc_zero(1, sizeof *texts->line);
+    if (texts->start == NULL || texts->line == NULL)
         return trm_fail_memory(err, "lines of texts", texts->rows + 1, sizeof *texts->start);
-    find_lines(texts, texts->start);
-    return TRM_OK;
+    return find_lines(texts, texts->start, err);
+}
+
+trm_status trm_texts_line(const trm_texts *texts, int64_t row, const char **line, int64_t *length,
+                          trm_error *err)
+{
+    const int64_t bytes = texts->start[row + 1] - texts->start[row], most = INT64_C(1) << 30;
+    if (bytes > most)
+        return trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is longer than 1 GB", texts->path,
+                        row + 1);
+    struct trm_text_line *last = texts->line;
+    if (bytes > last->room) {
+        trm_free(last->bytes);
+        last->room = 2 * bytes;
+        last->bytes = trm_alloc(last->room, 1);
+    }
+    if (last->bytes == NULL) {
+        last->room = 0;
+        return trm_fail_memory(err, "a text", 2 * bytes, 1);
+    }
+    *line = last->bytes;
+    *length = bytes;
+    return read_bytes(texts, last->bytes, bytes, texts->start[row], err);
+}
+
+trm_status trm_texts_check_unchanged(const trm_texts *texts, trm_error *err)
+{
+    struct stat now;
+    if (texts->path == NULL)
+        return TRM_OK;
+    return fstat(texts->file, &now) == 0 && now.st_size == texts->about.st_size &&
+                   now.st_mtim.tv_sec == texts->about.st_mtim.tv_sec &&
+                   now.st_mtim.tv_nsec == texts->about.st_mtim.tv_nsec
+               ? TRM_OK
+               : changed(texts, err);
 }
 
 void trm_texts_close(trm_texts *texts)
 {
-    if (texts->bytes != NULL)
-        munmap(texts->bytes, (size_t)texts->size);
+    if (texts->path != NULL && texts->file >= 0)
+        close(texts->file);
     trm_free(texts->start);
+    if (texts->line != NULL)
+        trm_free(texts->line->bytes);
+    trm_free(texts->line);
     *texts = (trm_texts){.path = NULL};
 }
 

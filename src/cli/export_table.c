@@ -22,6 +22,14 @@ static bool tells(const trm_export_rows *rows, about what)
                                                                     : rows->texts.path != NULL));
 }
 
+/* The rows that a column names, or NULL. */
+static const trm_export_rows *rows_of(const trm_export *export, int c)
+{
+    return export->columns.array[c].type == TRM_ARRAY_INT64
+               ? trm_export_rows_of(export, export->columns.name[c])
+               : NULL;
+}
+
 static bool is_wide(const trm_export *export, int c)
 {
     return export->columns.array[c].rank > 1;
@@ -39,7 +47,7 @@ static void put_header(const trm_export *export)
         const char *name = export->columns.name[c];
         for (int what = 0; what < ABOUTS; what++)
             for (int64_t i = 0; i < export->columns.array[c].width; i++) {
-                if (!tells(trm_export_rows_of(export, name), (about)what))
+                if (!tells(rows_of(export, c), (about)what))
                     continue;
                 trm_stream_print(export->to, "%s%s%s", comma, name, suffix[what]);
                 if (is_wide(export, c))
@@ -65,7 +73,7 @@ static void put_value(trm_table *table, trm_array_type type, const void *data, i
 static trm_status put_about(const trm_export *export, trm_table *table, int c, about what, const void *data,
                             int64_t i, trm_error *err)
 {
-    const trm_export_rows *rows = trm_export_rows_of(export, export->columns.name[c]);
+    const trm_export_rows *rows = rows_of(export, c);
     if (what == THE_ROW) {
         put_value(table, export->columns.array[c].type, data, i);
         return TRM_OK;
@@ -92,7 +100,7 @@ static trm_status put_column(const trm_export *export, trm_table *table, int c, 
                              trm_error *err)
 {
     const trm_result_array *array = &export->columns.array[c];
-    const trm_export_rows *rows = trm_export_rows_of(export, export->columns.name[c]);
+    const trm_export_rows *rows = rows_of(export, c);
     trm_status status = TRM_OK;
     char name[NAME];
     for (int what = 0; what < ABOUTS && status == TRM_OK; what++) {

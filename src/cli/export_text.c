@@ -107,21 +107,23 @@ trm_status trm_table_text(trm_table *table, const char *text, int64_t length, tr
 /* A row's text: its line, or the JSON string in it. */
 static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row, trm_error *err)
 {
+    const char *line;
+    int64_t length;
     if (row < 0 || row >= texts->rows)
         return trm_fail(err, TRM_ERR_DATA, "texts '%s': has %" PRId64 " lines, and none for row %" PRId64,
                         texts->path, texts->rows, row);
-    const char *line = texts->bytes + texts->start[row];
-    int64_t length = texts->start[row + 1] - texts->start[row];
+    trm_status status = trm_texts_line(texts, row, &line, &length, err);
+    if (status != TRM_OK)
+        return status;
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
         length--;
     if (!texts->json)
         return trm_table_text(table, line, length, err);
     json_t *value = json_loadb(line, (size_t)length, JSON_DECODE_ANY, NULL);
-    trm_status status =
-        json_is_string(value)
-            ? trm_table_text(table, json_string_value(value), (int64_t)json_string_length(value), err)
-            : trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is no JSON string", texts->path,
-                       row + 1);
+    status = json_is_string(value)
+                 ? trm_table_text(table, json_string_value(value), (int64_t)json_string_length(value), err)
+                 : trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is no JSON string", texts->path,
+                            row + 1);
     json_decref(value);
     return status;
 }

@@ -196,6 +196,22 @@ static hid_t memory_type(trm_array_type type)
                                        : H5T_NATIVE_UINT8;
 }
 
+/* Sizes and width. A dataset may say that it is larger than any file, and hold nothing; false: it does, with 16 bytes a value. */
+static bool take_sizes(const hsize_t *size, trm_result_array *array)
+{
+    const int64_t most = INT64_MAX / 16;
+    int64_t values = 1;
+    bool fits = true;
+    array->width = 1;
+    for (int d = 0; d < 3; d++) {
+        array->size[d] = d < array->rank ? (int64_t)size[d] : 1;
+        fits = fits && array->size[d] >= 0 && (array->size[d] == 0 || values <= most / array->size[d]);
+        values *= fits && array->size[d] > 0 ? array->size[d] : 1;
+        array->width *= fits && d > 0 ? array->size[d] : 1;
+    }
+    return fits;
+}
+
 /* Type and shape of an open dataset. */
 static trm_status look_at(const trm_result *result, hid_t dataset, trm_result_array *array, trm_error *err)
 {
@@ -215,14 +231,10 @@ static trm_status look_at(const trm_result *result, hid_t dataset, trm_result_ar
     array->rank = H5Sget_simple_extent_type(space) == H5S_SIMPLE ? H5Sget_simple_extent_ndims(space) : 0;
     if (array->rank >= 1 && array->rank <= 3)
         H5Sget_simple_extent_dims(space, size, NULL);
-    array->width = 1;
-    for (int d = 0; d < 3; d++) {
-        array->size[d] = d < array->rank ? (int64_t)size[d] : 1;
-        array->width *= d > 0 ? array->size[d] : 1;
-    }
+    const bool fits = take_sizes(size, array);
     trm_h5_close(type);
     trm_h5_close(space);
-    if (!known || array->rank < 1 || array->rank > 3)
+    if (!known || array->rank < 1 || array->rank > 3 || !fits)
         return trm_fail(err, TRM_ERR_DATA, "result '%s': dataset '%s' (%s, %s) is none that trimine writes",
                         result->path, array->name, type_text, shape);
     return TRM_OK;
