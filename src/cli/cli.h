@@ -45,6 +45,7 @@ typedef struct trm_cli {
     bool measures, synthetic;     /* of bench: an option says what; and that it is a synthetic store */
     const char *man, *completion; /* of options: which page, for which shell; NULL: neither */
     int64_t sample;               /* of verify: anchors that are decided anew */
+    const char *given;            /* of verify: the file of triplets of a loss, or NULL */
     int64_t shown;                /* of show: rows that are printed */
     const char *page, *json_report, *images; /* of report; NULL: not given */
     const char *to;                          /* of export, as what follows; NULL: not given */

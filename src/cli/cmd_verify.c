@@ -7,14 +7,17 @@
 #include "verify/verify.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 static trm_status tell_json(const trm_cli *cli, const trm_verify_found *found, trm_error *err)
 {
     const bool decided = found->why_not[0] == '\0';
-    json_t *anew = json_pack("{s:b, s:I, s:I, s:o}", "decided", decided, "anchors",
-                             (json_int_t)found->anchors, "entries", (json_int_t)found->entries, "why_not",
-                             trm_json_text_or_null(decided ? NULL : found->why_not));
+    json_t *anew =
+        json_pack("{s:b, s:I, s:I, s:I, s:o, s:o}", "decided", decided, "anchors", (json_int_t)found->anchors,
+                  "entries", (json_int_t)found->entries, "gradient_rows", (json_int_t)found->gradient,
+                  "value", isnan(found->value) ? json_null() : json_real(found->value), "why_not",
+                  trm_json_text_or_null(decided ? NULL : found->why_not));
     return trm_report_print(
         json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:{s:I, s:I, s:s}, s:I, s:I, s:o, s:o}", "program",
                   "trimine", "version", trm_version(), "command", "verify", "result",
@@ -25,6 +28,24 @@ static trm_status tell_json(const trm_cli *cli, const trm_verify_found *found, t
         err);
 }
 
+static void tell_anew(const trm_verify_found *found)
+{
+    if (found->why_not[0] != '\0')
+        printf("decided anew: no, because %s\n", found->why_not);
+    else if (!isnan(found->value))
+        printf("decided anew  value %.9g of %" PRId64 " anchors, %" PRId64
+               " triplets: the same, bit for bit\n",
+               found->value, found->anchors, found->entries);
+    else if (found->anchors == 0 && found->entries > 0)
+        printf("decided anew  %" PRId64 " rows of batches: drawn again, the same\n", found->entries);
+    else
+        printf("decided anew  %" PRId64 " of %" PRId64 " anchors, %" PRId64
+               " entries: the same, distances bit for bit\n",
+               found->anchors, found->askers, found->entries);
+    if (found->gradient > 0)
+        printf("gradient      %" PRId64 " rows: the same, bit for bit\n", found->gradient);
+}
+
 static trm_status tell_people(const trm_cli *cli, const trm_verify_found *found, trm_error *err)
 {
     trm_say(stdout, "verified      %s: %s, complete", cli->input[0], found->format);
@@ -33,14 +54,7 @@ static trm_status tell_people(const trm_cli *cli, const trm_verify_found *found,
     if (found->hash[0] != '\0')
         printf("lines         %" PRId64 ": ranges and order are right, result_hash %s: the same\n",
                found->lines, found->hash);
-    else
-        printf("lines         not looked at: of this kind of result only the file and the store are\n");
-    if (found->why_not[0] == '\0')
-        printf("decided anew  %" PRId64 " of %" PRId64 " anchors, %" PRId64
-               " entries: the same, distances bit for bit\n",
-               found->anchors, found->askers, found->entries);
-    else
-        printf("decided anew: no, because %s\n", found->why_not);
+    tell_anew(found);
     if (fflush(stdout) != 0 || ferror(stdout))
         return trm_fail(err, TRM_ERR_IO, "the report could not be written to standard output");
     return TRM_OK;
@@ -56,6 +70,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
                                 .queries = settings->queries.count,
                                 .query = settings->queries.text,
                                 .pairs = settings->pairs,
+                                .triplets = cli->given,
                                 .from = &settings->store,
                                 .sample = cli->sample,
                                 .seed = (uint64_t)settings->seed};

@@ -134,6 +134,11 @@ static const trm_option sample_rows[] = {
      TRM_FIELD(trm_cli, sample),
      .least = 0,
      .most = TRM_MOST},
+    {.name = "triplets",
+     .value = "FILE",
+     .about = "of a result of loss --triplets FILE: that file",
+     .kind = TRM_OPTION_TEXT,
+     TRM_FIELD(trm_cli, given)},
 };
 const trm_options trm_shown_table = TRM_OPTIONS("Report", shown_rows);
 const trm_options trm_sample_table = TRM_OPTIONS("Sample", sample_rows);

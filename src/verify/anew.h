@@ -16,15 +16,25 @@ typedef struct trm_anchor {
     bool ignored;
     const float *x; /* borrowed from the group */
     double norm2;
-    trm_other *other; /* view->rows: the positives in front, the negatives behind, each sorted by (d, id) */
+    trm_other *other; /* a place for each candidate: positives in front, negatives behind, each by (d, id) */
     int64_t positives, negatives;
     float *positive_x; /* of each positive, where the rule needs them; owned */
     int64_t room, held;
 } trm_anchor;
 
-/* Some anchors, which one look at all rows is for. */
+/* The rows that anchors choose from. */
+typedef struct trm_candidates {
+    int64_t count;
+    const int64_t *id; /* ascending, borrowed; NULL: all rows of the store */
+    uint64_t seed;     /* of what is drawn among them */
+    int64_t shortlist; /* of these rows so many may be chosen, the nearest; INT64_MAX: all */
+    int64_t rank_last; /* the last rank that may be chosen */
+} trm_candidates;
+
+/* Some anchors, which one look at all their candidates is for. */
 typedef struct trm_group {
     const trm_view *view; /* borrowed */
+    trm_candidates of;
     int64_t count;
     trm_anchor *anchor;
     trm_other *other;
@@ -32,12 +42,18 @@ typedef struct trm_group {
     int64_t *label;
 } trm_group;
 
+/* All rows of the store, by the rule's own seed and ranks, and how many positives an anchor has at most, for the shortlist. */
+trm_candidates trm_candidates_all(const trm_view *view, int64_t most_positives);
+/* The same of some rows only. */
+trm_candidates trm_candidates_some(const trm_view *view, int64_t count, const int64_t *id, uint64_t seed,
+                                   int64_t most_positives);
 /* Anchors that a group has at most, so that its memory stays small. */
-int64_t trm_group_most(const trm_view *view);
-/* Finds what all rows are to these anchors: of a result of mine positives and negatives, of another all rows that a question is
- * among, as negatives. Not collective. The caller frees, also after a failure. Errors: MEMORY, as trm_store_read. */
-trm_status trm_group_look(const trm_view *view, int64_t count, const int64_t *anchor, trm_group *group,
-                          trm_error *err) TRM_MUST_CHECK;
+int64_t trm_group_most(const trm_candidates *of);
+/* Finds what the candidates are to these anchors: of triplets and of eval positives and negatives, of another question all
+ * rows that it is among, as negatives. Not collective. The caller frees, also after a failure. Errors: MEMORY, as
+ * trm_store_read. */
+trm_status trm_group_look(const trm_view *view, const trm_candidates *of, int64_t count,
+                          const int64_t *anchor, trm_group *group, trm_error *err) TRM_MUST_CHECK;
 void trm_group_free(trm_group *group);
 /* The negatives of an anchor of the group. */
 trm_other *trm_anchor_negatives(const trm_group *group, const trm_anchor *anchor);

@@ -197,12 +197,19 @@ static bool has_starts(const trm_lines *lines)
     return lines->starts.name != NULL;
 }
 
-/* Notes lines of drawn anchors; those of batches are not decided. */
+/* Where a drawn anchor is, beside a line. */
+static int beside(const trm_drawn *drawn, const trm_lined *one)
+{
+    const int order = compare(drawn->batch, one->batch);
+    return order != 0 ? order : compare(drawn->anchor, one->triplet.anchor);
+}
+
+/* Notes lines of drawn anchors. */
 static void note_drawn(looking *walk, const trm_lined *one)
 {
-    while (walk->next < walk->drawn_count && walk->drawn[walk->next].anchor < one->triplet.anchor)
+    while (walk->next < walk->drawn_count && beside(&walk->drawn[walk->next], one) < 0)
         walk->next++;
-    if (walk->next == walk->drawn_count || walk->drawn[walk->next].anchor != one->triplet.anchor)
+    if (walk->next == walk->drawn_count || beside(&walk->drawn[walk->next], one) != 0)
         return;
     trm_drawn *drawn = &walk->drawn[walk->next];
     drawn->first = one->line < drawn->first ? one->line : drawn->first;
@@ -271,7 +278,7 @@ trm_status trm_lines_check(MPI_Comm comm, trm_lines *lines, int64_t drawn_count,
                     .hash = TRM_HASH_SUM_INIT,
                     .before = {.line = -1},
                     .drawn = drawn,
-                    .drawn_count = lines->of.batched ? 0 : drawn_count};
+                    .drawn_count = drawn_count};
     MPI_Comm_size(comm, &ranks);
     trm_share(lines->of.lines, trm_rank_of(comm), ranks, &first, &last);
     trm_status status = trm_agree(comm, check_share(&walk, first, last, err), err);

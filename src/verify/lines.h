@@ -11,9 +11,9 @@ typedef struct trm_lines {
     trm_result_array starts; /* name NULL: there is none */
 } trm_lines;
 
-/* Which lines a drawn anchor has. */
+/* Which lines a drawn anchor has; in batches, in that batch (else 0). */
 typedef struct trm_drawn {
-    int64_t anchor, first, count;
+    int64_t batch, anchor, first, count;
 } trm_drawn;
 
 /* Puts together what each rank found in its share of the lines. Collective. */
@@ -26,7 +26,7 @@ void trm_lines_close(trm_lines *lines);
 /* As trm_result_lines_read, with kinds as the rule has them. */
 trm_status trm_lines_read(trm_lines *lines, int64_t first, int64_t count, trm_error *err) TRM_MUST_CHECK;
 
-/* Looks at all lines: ranges, order, ranks, windows, where anchors start. hash: of all triplets. drawn: ascending by anchor,
+/* Looks at all lines: ranges, order, ranks, windows, where anchors start. hash: of all triplets. drawn: ascending by (batch, anchor),
  * whose lines are found. Collective. Errors: DATA, the first fault. */
 trm_status trm_lines_check(MPI_Comm comm, trm_lines *lines, int64_t drawn_count, trm_drawn *drawn,
                            char hash[33], trm_error *err) TRM_MUST_CHECK;

@@ -2,6 +2,8 @@
  * what is right, so then nothing is decided. */
 #include "verify/rule.h"
 
+#include "store/batch_file.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,13 +94,9 @@ static const char *const filters[TRM_FILTERS] = {
     [TRM_FILTER_NOT_NEAR_POSITIVE] = "not_near_positive",
 };
 
-/* Of the loss, of how much is told and listed, of batches (whose rows are in the file), of a question that is not decided
- * anew: these don't change which triplets are right. */
+/* Of how much is told and listed, and of what the file does not have: these don't change what is right. */
 static const char *const beside[] = {
-    "loss_margin", "soft",    "swap",   "reduction", "at_zero",           "gradient_at",
-    "histogram",   "margins", "emit",   "form",      "classes_per_batch", "rows_per_class",
-    "source",      "queries", "compat", "groups",    "metrics",           "at",
-    "all_ranks",
+    "margins", "emit", "form", "queries", "compat", "metrics", "at", "all_ranks",
 };
 
 static bool is_beside(const char *key)
@@ -122,10 +120,43 @@ static bool *flag_of(trm_rule *rule, const char *key)
     const struct {
         const char *key;
         bool *flag;
-    } flags[] = {{"lone", &rule->lone}, {"normalize", &rule->normalize}, {"and_labels", &rule->and_labels}};
+    } flags[] = {{"lone", &rule->lone}, {"normalize", &rule->normalize}, {"and_labels", &rule->and_labels},
+                 {"soft", &rule->soft}, {"swap", &rule->swap},           {"groups", &rule->groups}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (strcmp(key, flags[i].key) == 0)
             return flags[i].flag;
+    return NULL;
+}
+
+static double *real_of(trm_rule *rule, const char *key)
+{
+    const struct {
+        const char *key;
+        double *number;
+    } reals[] = {{"margin", &rule->margin},
+                 {"loss_margin", &rule->loss_margin},
+                 {"within", &rule->within},
+                 {"radius", &rule->radius}};
+    for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
+        if (strcmp(key, reals[i].key) == 0)
+            return reals[i].number;
+    return filter_of(rule, key);
+}
+
+/* Whole numbers from 1 on. */
+static int64_t *count_of(trm_rule *rule, const char *key)
+{
+    const struct {
+        const char *key;
+        int64_t *count;
+    } counts[] = {{"k", &rule->k},
+                  {"batches", &rule->batches},
+                  {"classes_per_batch", &rule->classes_per_batch},
+                  {"rows_per_class", &rule->rows_per_class},
+                  {"histogram", &rule->bins}};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (strcmp(key, counts[i].key) == 0)
+            return counts[i].count;
     return NULL;
 }
 
@@ -140,7 +171,12 @@ static char *word_of(trm_rule *rule, const char *key, double **number)
                  {"window", rule->window, NULL},
                  {"pick", rule->pick, NULL},
                  {"fallback", rule->fallback, NULL},
-                 {"among", rule->among, NULL}};
+                 {"among", rule->among, NULL},
+                 {"source", rule->source, NULL},
+                 {"reduction", rule->reduction, NULL},
+                 {"at_zero", rule->at_zero, NULL},
+                 {"gradient_at", rule->gradient_at, NULL},
+                 {"shortlist", rule->shortlist, NULL}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(key, words[i].key) == 0) {
             *number = words[i].number;
@@ -156,8 +192,6 @@ static bool take_other(const char *key, json_t *value, trm_rule *rule, bool *kno
     *known = true;
     if (strcmp(key, "metric") == 0)
         return json_is_string(value) && trm_metric_from_name(json_string_value(value), &rule->metric) == 0;
-    if (strcmp(key, "margin") == 0)
-        return take_real(value, &rule->margin);
     if (strcmp(key, "seed") == 0) {
         rule->seed = (uint64_t)json_integer_value(value);
         return json_is_integer(value);
@@ -173,27 +207,24 @@ static bool take_other(const char *key, json_t *value, trm_rule *rule, bool *kno
         rule->ignore = json_is_null(value) ? NULL : value;
         return true;
     }
-    if (strcmp(key, "k") == 0) {
-        rule->k = json_integer_value(value);
-        return rule->k > 0;
-    }
-    if (strcmp(key, "radius") == 0)
-        return take_real(value, &rule->radius);
     if (strcmp(key, "pairs") == 0)
         return take_pairs(value, rule);
-    if (strcmp(key, "batches") == 0)
-        return json_is_integer(value);
     *known = false;
     return false;
 }
 
 static bool take(const char *key, json_t *value, trm_rule *rule)
 {
-    double *number = NULL, *filter = filter_of(rule, key);
+    double *number = NULL, *real = real_of(rule, key);
+    int64_t *count = count_of(rule, key);
     bool *flag = flag_of(rule, key), known = false;
     char *word = word_of(rule, key, &number);
-    if (filter != NULL)
-        return take_real(value, filter);
+    if (real != NULL)
+        return take_real(value, real);
+    if (count != NULL) {
+        *count = json_integer_value(value);
+        return *count > 0;
+    }
     if (flag != NULL) {
         *flag = json_is_true(value);
         return json_is_boolean(value);
@@ -203,17 +234,29 @@ static bool take(const char *key, json_t *value, trm_rule *rule)
     const bool taken = take_other(key, value, rule, &known);
     if (known || is_beside(key))
         return taken || !known;
-    const char *text = json_string_value(value);
-    if (strcmp(key, "shortlist") == 0 && text != NULL && strcmp(text, "none") == 0)
-        return true;
     snprintf(rule->unknown, sizeof rule->unknown, "the option '%.40s' is not decided here", key);
     return true;
+}
+
+/* A list of batches has attributes of its own. */
+static trm_status read_draw(const trm_result *result, trm_rule *rule, trm_error *err)
+{
+    int64_t seed = 0;
+    if (!trm_result_whole(result, "seed", &seed) ||
+        !trm_result_whole(result, "classes_per_batch", &rule->classes_per_batch) ||
+        !trm_result_whole(result, "rows_per_class", &rule->rows_per_class))
+        return trm_fail(err, TRM_ERR_DATA,
+                        "result '%s': attributes 'seed', 'classes_per_batch' and 'rows_per_class' are needed",
+                        trm_result_path(result));
+    rule->seed = (uint64_t)seed;
+    return TRM_OK;
 }
 
 trm_status trm_rule_read(const trm_result *result, trm_rule *rule, trm_error *err)
 {
     const char *text = trm_result_text(result, "options"), *key;
     json_t *value;
+    int64_t pairs;
     *rule = (trm_rule){.margin = 1.0,
                        .positives = "all",
                        .negatives = "semihard",
@@ -224,16 +267,29 @@ trm_status trm_rule_read(const trm_result *result, trm_rule *rule, trm_error *er
                        .rank_first = 1,
                        .rank_last = INT64_MAX,
                        .radius = NAN,
+                       .reduction = "mean_all",
+                       .at_zero = "none",
+                       .gradient_at = "stored",
+                       .shortlist = "none",
+                       .loss_margin = NAN,
+                       .within = NAN,
                        .positives_number = 1.0,
                        .negatives_number = 1.0};
     for (int f = 0; f < TRM_FILTERS; f++)
         rule->filter[f] = NAN;
+    if (text == NULL && trm_rule_is(trm_result_text(result, "format"), TRM_BATCH_LIST_FORMAT))
+        return read_draw(result, rule, err);
     rule->options = text == NULL ? NULL : json_loads(text, 0, NULL);
     if (!json_is_object(rule->options))
         return trm_fail(err, TRM_ERR_DATA, "result '%s': attribute 'options' is %s", trm_result_path(result),
                         text == NULL ? "missing" : "no JSON object");
     json_object_foreach(rule->options, key, value) if (!take(key, value, rule)) return refuse(result, key,
                                                                                               err);
+    rule->by_name = rule->pairs_fingerprint[0] == '\0' && trm_result_whole(result, "pairs", &pairs);
+    if (trm_rule_is(rule->source, "batch-hard")) {
+        snprintf(rule->positives, TRM_RULE_WORD, "hardest");
+        snprintf(rule->negatives, TRM_RULE_WORD, "hard");
+    }
     return TRM_OK;
 }
 

@@ -21,15 +21,23 @@ typedef struct trm_rule {
     int64_t rank_first, rank_last; /* 1, INT64_MAX: all */
     bool ranks_after;              /* they count what the filters left */
     double filter[TRM_FILTERS];    /* NAN: none */
-    bool lone, normalize, and_labels, batched;
+    bool lone, normalize, and_labels;
     json_t *options; /* all of them; owned */
     json_t *ignore;  /* a label or a list of them; NULL: none. Borrowed from options */
     int64_t k;       /* of knn */
     double radius;   /* of radius */
     bool groups;
     char among[TRM_RULE_WORD];
-    char pairs_fingerprint[33]; /* of a list of pairs; empty: none */
+    /* of a loss */
+    char source[TRM_RULE_WORD], reduction[TRM_RULE_WORD], at_zero[TRM_RULE_WORD], gradient_at[TRM_RULE_WORD];
+    bool soft, swap;
+    double loss_margin, within;
+    char shortlist[TRM_RULE_WORD];
+    int64_t batches, classes_per_batch, rows_per_class; /* of a draw of batches; 0: none */
+    int64_t bins;                                       /* of histograms; 0: none */
+    char pairs_fingerprint[33];                         /* of a list of pairs; empty: none */
     int64_t pairs;
+    bool by_name; /* a loss of given triplets, which say who is positive, not labels */
     char unknown
         [TRM_RULE_WHY]; /* an option that is not known here, so that nothing can be decided; empty: none */
 } trm_rule;

@@ -5,9 +5,7 @@
 #include "base/random.h"
 #include "metric/metric.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static const int64_t no_row = -1; /* the positive of an anchor that has none, with --lone */
@@ -34,7 +32,7 @@ static bool is(const char *word, const char *name)
 static double draw(const decision *of, int64_t id)
 {
     uint32_t bits[4];
-    trm_random_bits(of->rule->seed, (uint64_t)of->anchor->id, (uint64_t)id, bits);
+    trm_random_bits(of->group->of.seed, (uint64_t)of->anchor->id, (uint64_t)id, bits);
     return ((double)(((uint64_t)bits[0] << 32 | bits[1]) >> 11) + 0.5) * 0x1p-53;
 }
 
@@ -179,11 +177,10 @@ static trm_status passes_positives(const decision *of, int64_t id, float *x, boo
     const trm_view *view = of->group->view;
     const double bound = of->rule->filter[TRM_FILTER_NOT_NEAR_POSITIVE];
     const int dim = view->dim;
-    int64_t label;
     *passes = true;
     if (isnan(bound))
         return TRM_OK;
-    trm_status status = trm_view_read(view, false, id, 1, x, &label, err);
+    trm_status status = trm_view_row(view, false, id, x, NULL, NULL, err);
     const double norm2 = status == TRM_OK ? trm_dot(x, x, dim) : 0.0;
     for (int64_t i = 0; i < of->positives && status == TRM_OK && *passes; i++) {
         if (of->positive[i].id == no_row)
@@ -194,26 +191,38 @@ static trm_status passes_positives(const decision *of, int64_t id, float *x, boo
     return status;
 }
 
+/* Is negative i among the nearest rows of all, the positives among them, that may be chosen? */
+static bool is_shortlisted(const decision *of, int64_t i)
+{
+    int64_t nearer = i;
+    for (int64_t p = 0; p < of->positives && of->group->of.shortlist < INT64_MAX; p++)
+        nearer +=
+            of->positive[p].id != no_row && trm_other_by_distance(&of->positive[p], &of->negative[i]) < 0;
+    return nearer < of->group->of.shortlist;
+}
+
 /* What may be chosen from, nearest first, until there are enough. */
 static trm_status gather(decision *of, int64_t enough, float *x, trm_error *err)
 {
     const trm_rule *rule = of->rule;
+    const int64_t last = of->group->of.rank_last;
+    const bool after = rule->ranks_after || of->group->of.shortlist < INT64_MAX; /* of a shortlist always */
     int64_t left = 0;
     trm_status status = TRM_OK;
     of->chosen_count = 0;
     for (int64_t i = 0; i < of->negatives && status == TRM_OK && of->chosen_count < enough; i++) {
         const trm_other *negative = &of->negative[i];
         bool passes = passes_distance(of, negative->d);
-        if (!rule->ranks_after && (i + 1 < rule->rank_first || i + 1 > rule->rank_last))
-            continue;
-        if (rule->ranks_after && left >= rule->rank_last)
+        if (!is_shortlisted(of, i) || (after && left >= last))
             break;
+        if (!after && (i + 1 < rule->rank_first || i + 1 > last))
+            continue;
         if (passes)
             status = passes_positives(of, negative->id, x, &passes, err);
         if (!passes)
             continue;
         left++;
-        if (!rule->ranks_after || left >= rule->rank_first)
+        if (!after || left >= rule->rank_first)
             of->chosen[of->chosen_count++] = *negative;
     }
     return status;
@@ -240,12 +249,12 @@ static double race_key(const decision *of, const trm_other *negative, const floa
 static trm_status race(decision *of, float *x, trm_error *err)
 {
     const bool weighted = is(of->rule->negatives, "weighted");
-    int64_t kept = 0, label;
+    int64_t kept = 0;
     trm_status status = TRM_OK;
     for (int64_t i = 0; i < of->chosen_count && status == TRM_OK; i++) {
         trm_other one = of->chosen[i];
         if (weighted && of->rule->metric == TRM_METRIC_DOT)
-            status = trm_view_read(of->group->view, false, one.id, 1, x, &label, err);
+            status = trm_view_row(of->group->view, false, one.id, x, NULL, NULL, err);
         one.key = status != TRM_OK ? 0.0 : weighted ? race_key(of, &one, x) : draw(of, one.id);
         if (!isinf(one.key))
             of->chosen[kept++] = one;
@@ -271,77 +280,6 @@ static trm_status choose_for_anchor(decision *of, trm_error *err)
     return status;
 }
 
-/* ---- comparing ---- */
-
-/* The triplets of an anchor in the file, one after the other. */
-typedef struct cursor {
-    trm_lines *lines;
-    trm_drawn left;
-    int64_t at;
-} cursor;
-
-/* *one: NULL at the end; else borrowed until the next. */
-static trm_status next_line(cursor *from, const trm_lined **one, trm_error *err)
-{
-    trm_lines *lines = from->lines;
-    *one = NULL;
-    if (from->at == lines->of.lined_count) {
-        if (from->left.count == 0)
-            return TRM_OK;
-        const int64_t count = from->left.count < lines->of.piece ? from->left.count : lines->of.piece;
-        trm_status status = trm_lines_read(lines, from->left.first, count, err);
-        if (status != TRM_OK)
-            return status;
-        from->left.first += count;
-        from->left.count -= count;
-        from->at = 0;
-    }
-    *one = &lines->of.lined[from->at++];
-    return TRM_OK;
-}
-
-/* The first of a triplet's values that differs; TRM_COLUMNS: none. Distances are compared as they are, bit for bit. */
-static trm_form_column differs(const trm_triplet *a, const trm_triplet *b)
-{
-    return a->positive != b->positive                        ? TRM_COLUMN_POSITIVE
-           : a->negative != b->negative                      ? TRM_COLUMN_NEGATIVE
-           : memcmp(&a->d_ap, &b->d_ap, sizeof a->d_ap) != 0 ? TRM_COLUMN_D_AP
-           : memcmp(&a->d_an, &b->d_an, sizeof a->d_an) != 0 ? TRM_COLUMN_D_AN
-           : a->kind != b->kind                              ? TRM_COLUMN_KIND
-           : a->rank != b->rank                              ? TRM_COLUMN_RANK
-                                                             : TRM_COLUMNS;
-}
-
-enum { SHOWN = 160 };
-static const char *show(const trm_triplet *t, char text[SHOWN])
-{
-    snprintf(text, SHOWN,
-             "positive %" PRId64 ", negative %" PRId64 ", d_ap %.17g, d_an %.17g, %srank %" PRId64,
-             t->positive, t->negative, t->d_ap, t->d_an, t->kind == TRM_KIND_FALLBACK ? "fallback, " : "",
-             t->rank);
-    return text;
-}
-
-static trm_status compare(cursor *from, const trm_triplet *right, trm_error *err)
-{
-    const trm_lined *one;
-    char has[SHOWN], needs[SHOWN];
-    const int64_t behind = from->left.first;
-    trm_status status = next_line(from, &one, err);
-    if (status != TRM_OK)
-        return status;
-    if (one == NULL)
-        return trm_lines_fault(from->lines, TRM_COLUMN_ANCHOR, behind, err,
-                               "anchor %" PRId64 " has no more, decided anew: %s", right->anchor,
-                               show(right, needs));
-    const trm_form_column column = differs(&one->triplet, right);
-    return column == TRM_COLUMNS
-               ? TRM_OK
-               : trm_lines_fault(from->lines, column, one->line, err,
-                                 "anchor %" PRId64 " has %s; decided anew: %s", right->anchor,
-                                 show(&one->triplet, has), show(right, needs));
-}
-
 /* ---- an anchor ---- */
 
 /* Are all pairs of an anchor given the same negatives? */
@@ -354,8 +292,8 @@ static bool goes_by_anchor(const trm_rule *rule)
     return found;
 }
 
-/* Of (anchor, positive). Lists are in the order of ranks, triplets in that of row ids. */
-static trm_status decide_pair(decision *of, const trm_other *positive, cursor *from, int64_t *entries,
+/* Of (anchor, positive). */
+static trm_status decide_pair(decision *of, const trm_other *positive, bool by_rank, const trm_taker *to,
                               trm_error *err)
 {
     trm_status status = TRM_OK;
@@ -363,21 +301,18 @@ static trm_status decide_pair(decision *of, const trm_other *positive, cursor *f
         choose_semihard(of, positive);
     else if (!goes_by_anchor(of->rule))
         choose_set(of, positive);
-    if (from->lines->of.form == TRM_FORM_TRIPLETS)
+    if (!by_rank)
         trm_other_sort(of->chosen, of->chosen_count, trm_other_by_id);
     for (int64_t i = 0; i < of->chosen_count && status == TRM_OK; i++) {
         const trm_triplet right = {of->anchor->id,  positive->id, of->chosen[i].id,   positive->d,
                                    of->chosen[i].d, of->kind,     of->chosen[i].place};
-        status = compare(from, &right, err);
-        ++*entries;
+        status = to->take(to->context, &right, err);
     }
     return status;
 }
 
-static trm_status decide_all(decision *of, cursor *from, int64_t *entries, trm_error *err)
+static trm_status decide_all(decision *of, bool by_rank, const trm_taker *to, trm_error *err)
 {
-    const trm_lined *one;
-    char has[SHOWN];
     trm_status status = TRM_OK;
     if (of->negatives == 0)
         of->positives = 0;
@@ -387,18 +322,12 @@ static trm_status decide_all(decision *of, cursor *from, int64_t *entries, trm_e
         status = choose_for_anchor(of, err);
     trm_other_sort(of->positive, of->positives, trm_other_by_id);
     for (int64_t i = 0; i < of->positives && status == TRM_OK; i++)
-        status = decide_pair(of, &of->positive[i], from, entries, err);
-    if (status == TRM_OK)
-        status = next_line(from, &one, err);
-    return status != TRM_OK || one == NULL
-               ? status
-               : trm_lines_fault(from->lines, TRM_COLUMN_ANCHOR, one->line, err,
-                                 "anchor %" PRId64 " has %s; decided anew: it has no such triplet",
-                                 of->anchor->id, show(&one->triplet, has));
+        status = decide_pair(of, &of->positive[i], by_rank, to, err);
+    return status;
 }
 
-static trm_status decide(const trm_group *group, const trm_anchor *anchor, trm_lines *lines,
-                         const trm_drawn *drawn, int64_t *entries, trm_error *err)
+trm_status trm_triplets_of(const trm_group *group, const trm_anchor *anchor, bool by_rank,
+                           const trm_taker *to, trm_error *err)
 {
     decision of = {.group = group,
                    .rule = group->view->rule,
@@ -408,25 +337,14 @@ static trm_status decide(const trm_group *group, const trm_anchor *anchor, trm_l
                    .positives = anchor->positives,
                    .negatives = anchor->negatives};
     trm_other none = {0.0, 0.0, no_row, 0};
-    cursor from = {lines, *drawn, 0};
-    lines->of.lined_count = 0;
     if (of.positives == 0 && of.rule->lone) {
         of.positive = &none;
         of.positives = !anchor->ignored;
     }
     of.chosen = trm_alloc(of.negatives, sizeof *of.chosen);
     trm_status status = of.chosen == NULL ? trm_fail_memory(err, "negatives", of.negatives, sizeof *of.chosen)
-                                          : decide_all(&of, &from, entries, err);
+                                          : decide_all(&of, by_rank, to, err);
     trm_free(of.chosen);
-    return status;
-}
-
-trm_status trm_triplets_decide(const trm_group *group, trm_lines *lines, const trm_drawn *drawn,
-                               int64_t *entries, trm_error *err)
-{
-    trm_status status = TRM_OK;
-    for (int64_t k = 0; k < group->count && status == TRM_OK; k++)
-        status = decide(group, &group->anchor[k], lines, &drawn[k], entries, err);
     return status;
 }
 
@@ -441,10 +359,12 @@ const char *trm_triplets_undecided(const trm_rule *rule)
         known = known || is(rule->positives, positives[i]);
     for (size_t i = 0; i < sizeof negatives / sizeof *negatives; i++)
         known_too = known_too || is(rule->negatives, negatives[i]);
+    if (!is(rule->shortlist, "none") && !is(rule->shortlist, "st-mine"))
+        return "its shortlist is not known here";
     if (!known || !known_too)
         return "its policy of positives or negatives is not known here";
     if (!isnan(rule->filter[TRM_FILTER_NOT_NEAR_POSITIVE]) && rule->rank_last == INT64_MAX &&
-        (is(rule->negatives, "random") || is(rule->negatives, "weighted")))
+        is(rule->shortlist, "none") && (is(rule->negatives, "random") || is(rule->negatives, "weighted")))
         return "a draw with --not-near-positive and without a last rank would compare too many rows one by "
                "one";
     return NULL;

@@ -3,27 +3,34 @@
 #include "verify/verify.h"
 
 #include "base/alloc.h"
-#include "base/random.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "store/batch_file.h"
+#include "verify/compare.h"
+#include "verify/histograms.h"
+#include "verify/lists.h"
+#include "verify/losses.h"
+#include "verify/near.h"
 #include "verify/questions.h"
+#include "verify/relevant.h"
+#include "verify/sample.h"
 #include "verify/triplets.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef enum kind { OTHER, TRIPLETS, KNN, RADIUS } kind;
+typedef enum kind { OTHER, TRIPLETS, KNN, RADIUS, EVAL, LOSS, LISTS } kind;
 
 static kind kind_of(const trm_result *result)
 {
     static const struct {
         const char *format;
         kind kind;
-    } kinds[] = {{"trimine-triplets", TRIPLETS},
-                 {"trimine-lists", TRIPLETS},
-                 {"trimine-knn", KNN},
-                 {"trimine-radius", RADIUS}};
+    } kinds[] = {{"trimine-triplets", TRIPLETS}, {"trimine-lists", TRIPLETS}, {"trimine-knn", KNN},
+                 {"trimine-radius", RADIUS},     {"trimine-eval", EVAL},      {"trimine-gradient", LOSS},
+                 {TRM_BATCH_LIST_FORMAT, LISTS}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(trm_result_text(result, "format"), kinds[i].format) == 0)
             return kinds[i].kind;
@@ -39,7 +46,10 @@ typedef struct verification {
     trm_rule rule;
     trm_view view;
     trm_lines lines;
+    trm_census census; /* where it is needed */
+    trm_batch_lists lists;
     kind kind;
+    bool batched, gradient; /* gradient: of triplets */
     int64_t drawn_count;
     trm_drawn *drawn;
 } verification;
@@ -73,7 +83,7 @@ static trm_status check_sizes(const verification *of, trm_error *err)
         status = check_whole(of->result, "store_dim", of->view.dim, err);
     if (status == TRM_OK && of->view.two_sets)
         status = check_whole(of->result, "queries_rows", of->view.askers, err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && of->kind != LISTS)
         status = check_text(of->result, "metric", trm_metric_name(of->rule.metric), "its options have", err);
     return status;
 }
@@ -84,6 +94,11 @@ static trm_status check_store(verification *of, trm_error *err)
     trm_status status = trm_agree(of->comm, check_sizes(of, err), err);
     if (status == TRM_OK)
         status = trm_view_fingerprint(of->comm, &of->view, false, of->found->fingerprint, err);
+    if (status == TRM_OK && of->kind == LISTS &&
+        check_text(of->result, "store_fingerprint", of->found->fingerprint, "", NULL) != TRM_OK) {
+        of->rule.normalize = true; /* a list does not say whether rows were */
+        status = trm_view_fingerprint(of->comm, &of->view, false, of->found->fingerprint, err);
+    }
     if (status == TRM_OK)
         status =
             check_text(of->result, "store_fingerprint", of->found->fingerprint, "the store's rows have", err);
@@ -97,36 +112,64 @@ static trm_status check_store(verification *of, trm_error *err)
     return trm_agree(of->comm, status, err);
 }
 
+/* ---- what is in the file ---- */
+
+/* Labels are counted where anything goes by the number of them. */
+static trm_status look_at_labels(verification *of, trm_error *err)
+{
+    const bool shortlist = !trm_rule_is(of->rule.shortlist, "none");
+    trm_status status = TRM_OK;
+    if (of->batched || of->gradient || shortlist || of->kind == LOSS)
+        status = trm_census_take(&of->view, &of->census, err);
+    if (status == TRM_OK && of->batched)
+        status = trm_batch_lists_open(of->result, &of->census, &of->lists, err);
+    return status;
+}
+
+static trm_status look_at_file(verification *of, trm_error *err)
+{
+    trm_result_array start;
+    trm_status status = TRM_OK;
+    if (of->kind == TRIPLETS || of->kind == LISTS)
+        status = trm_result_find(of->result, "/batches/start", &start, &of->batched, err);
+    if (status == TRM_OK && of->kind == TRIPLETS)
+        status = trm_losses_find(of->result, &of->gradient, err);
+    if (status == TRM_OK && of->kind == TRIPLETS)
+        status = trm_lines_open(of->result, &of->view, &of->lines, err);
+    if (status == TRM_OK)
+        status = look_at_labels(of, err);
+    return trm_agree(of->comm, status, err);
+}
+
 /* ---- the sample ---- */
 
-/* As many rows as are asked for, each as likely, ascending: Knuth's selection sampling (TAOCP 3.4.2, S). */
 static trm_status draw(verification *of, trm_error *err)
 {
-    const int64_t all = of->view.askers, most = of->ask->sample < all ? of->ask->sample : all;
-    of->drawn = trm_alloc_zero(most, sizeof *of->drawn);
-    if (of->drawn == NULL)
-        return trm_fail_memory(err, "a sample", most, sizeof *of->drawn);
-    for (int64_t i = 0; i < all && of->drawn_count < most; i++) {
-        const double u = trm_random_uniform(of->ask->seed, 0, (uint64_t)i);
-        if (u * (double)(all - i) <= (double)(most - of->drawn_count))
-            of->drawn[of->drawn_count++] = (trm_drawn){i, INT64_MAX, 0};
-    }
-    return TRM_OK;
+    const int64_t all = of->batched ? of->lists.start[of->lists.count] : of->view.askers;
+    int64_t *row = trm_sample_rows(all, of->ask->sample, of->ask->seed, 0, &of->drawn_count);
+    of->drawn = row == NULL ? NULL : trm_alloc(of->drawn_count, sizeof *of->drawn);
+    trm_status status =
+        of->drawn == NULL ? trm_fail_memory(err, "a sample", of->ask->sample, sizeof *of->drawn) : TRM_OK;
+    for (int64_t i = 0; i < of->drawn_count && status == TRM_OK; i++)
+        of->drawn[i] = (trm_drawn){0, row[i], INT64_MAX, 0};
+    trm_free(row);
+    return status == TRM_OK && of->batched
+               ? trm_batch_lists_place(&of->lists, of->drawn_count, of->drawn, err)
+               : status;
 }
 
 /* Why nothing can be decided anew, or NULL. */
 static const char *undecided(const verification *of)
 {
     if (of->kind == OTHER)
-        return "only results of mine, knn and radius are";
+        return "this kind of result is not known here";
     if (of->rule.unknown[0] != '\0')
         return of->rule.unknown;
-    if (of->kind == TRIPLETS && of->lines.of.batched)
-        return "it was mined inside batches";
     return of->kind == TRIPLETS ? trm_triplets_undecided(&of->rule) : NULL;
 }
 
-static trm_status decide_group(verification *of, int64_t count, const trm_drawn *drawn, trm_error *err)
+static trm_status decide_group(verification *of, const trm_candidates *from, int64_t count,
+                               const trm_drawn *drawn, trm_error *err)
 {
     trm_group group;
     int64_t *id = trm_alloc(count, sizeof *id), *entries = &of->found->entries;
@@ -134,13 +177,57 @@ static trm_status decide_group(verification *of, int64_t count, const trm_drawn 
         return trm_fail_memory(err, "a sample", count, sizeof *id);
     for (int64_t i = 0; i < count; i++)
         id[i] = drawn[i].anchor;
-    trm_status status = trm_group_look(&of->view, count, id, &group, err);
+    trm_status status = trm_group_look(&of->view, from, count, id, &group, err);
     if (status == TRM_OK)
         status = of->kind == KNN      ? trm_knn_decide(&group, of->result, entries, err)
                  : of->kind == RADIUS ? trm_radius_decide(&group, of->result, drawn, entries, err)
-                                      : trm_triplets_decide(&group, &of->lines, drawn, entries, err);
+                 : of->kind == EVAL   ? trm_relevant_decide(&group, of->result, entries, err)
+                                      : trm_triplets_compare(&group, &of->lines, drawn, entries, err);
     trm_group_free(&group);
     trm_free(id);
+    return status;
+}
+
+/* Drawn anchors [first, last). */
+static trm_status decide_some(verification *of, int64_t first, int64_t last, trm_error *err)
+{
+    const trm_candidates from = trm_candidates_all(&of->view, of->census.most_positives);
+    const int64_t most = trm_group_most(&from);
+    trm_status status = TRM_OK;
+    if (of->batched)
+        return trm_batch_lists_decide(&of->lists, &of->lines, last - first, of->drawn + first,
+                                      &of->found->entries, err);
+    for (int64_t at = first; at < last && status == TRM_OK; at += most)
+        status = decide_group(of, &from, last - at < most ? last - at : most, of->drawn + at, err);
+    return status;
+}
+
+static trm_status decide_loss(verification *of, trm_error *err)
+{
+    trm_verify_found *found = of->found;
+    trm_losses_undecided(of->ask, &of->view, found->why_not);
+    if (found->why_not[0] != '\0')
+        return TRM_OK;
+    found->anchors = of->view.askers;
+    trm_status status =
+        trm_losses_decide(of->comm, of->ask, of->result, &of->census, &found->entries, &found->gradient, err);
+    if (status == TRM_OK && !trm_result_real(of->result, "value", &found->value))
+        found->value = NAN;
+    return status;
+}
+
+/* A list does not say whether labels were ignored, so that it may be right and another than that of all rows. */
+static trm_status decide_list(verification *of, trm_error *err)
+{
+    trm_verify_found *found = of->found;
+    bool same = true;
+    trm_status status =
+        trm_agree(of->comm, trm_batch_lists_drawn(&of->lists, of->drawn_count, of->drawn, &same, err), err);
+    if (status == TRM_OK && !same)
+        snprintf(
+            found->why_not, sizeof found->why_not,
+            "batches are not those drawn of all rows, and a list does not say which labels were ignored");
+    found->entries = same ? of->drawn_count : 0;
     return status;
 }
 
@@ -149,23 +236,27 @@ static trm_status decide(verification *of, trm_error *err)
 {
     int ranks = 0;
     int64_t first, last;
+    trm_verify_found *found = of->found;
     const char *why = undecided(of);
-    const int64_t most = trm_group_most(&of->view);
-    trm_status status = TRM_OK;
     if (why != NULL) {
-        snprintf(of->found->why_not, sizeof of->found->why_not, "%s", why);
+        snprintf(found->why_not, sizeof found->why_not, "%s", why);
         return TRM_OK;
     }
+    if (of->kind == LOSS)
+        return decide_loss(of, err);
+    if (of->kind == LISTS)
+        return decide_list(of, err);
     MPI_Comm_size(of->comm, &ranks);
     trm_share(of->drawn_count, trm_rank_of(of->comm), ranks, &first, &last);
-    for (int64_t at = first; at < last && status == TRM_OK; at += most)
-        status = decide_group(of, last - at < most ? last - at : most, of->drawn + at, err);
-    status = trm_agree(of->comm, status, err);
+    trm_status status = trm_agree(of->comm, decide_some(of, first, last, err), err);
     if (status != TRM_OK)
         return status;
-    of->found->entries = trm_sum_int64(of->comm, of->found->entries);
-    of->found->anchors = of->drawn_count;
-    return TRM_OK;
+    found->entries = trm_sum_int64(of->comm, found->entries);
+    found->anchors = of->drawn_count;
+    return of->gradient && of->ask->sample > 0
+               ? trm_losses_of_lines(of->comm, of->ask, &of->lines, &of->census,
+                                     of->batched ? &of->lists : NULL, &found->gradient, err)
+               : TRM_OK;
 }
 
 /* ---- all of it ---- */
@@ -174,19 +265,25 @@ static trm_status decide(verification *of, trm_error *err)
 static trm_status check_lines(verification *of, trm_error *err)
 {
     trm_verify_found *found = of->found;
-    trm_status status = TRM_OK;
     if (of->kind == KNN)
         return trm_knn_check(of->comm, of->result, &of->view, &found->lines, found->hash, err);
     if (of->kind == RADIUS)
         return trm_radius_check(of->comm, of->result, &of->view, of->drawn_count, of->drawn, &found->lines,
                                 found->hash, err);
-    if (of->kind == OTHER)
-        return TRM_OK;
-    status = trm_agree(of->comm, trm_lines_open(of->result, &of->view, &of->lines, err), err);
-    if (status == TRM_OK)
-        status = trm_lines_check(of->comm, &of->lines, of->drawn_count, of->drawn, found->hash, err);
-    found->lines = of->lines.of.lines;
-    return status;
+    if (of->kind == EVAL)
+        return trm_relevant_check(of->comm, of->result, &of->view, &found->lines, found->hash, err);
+    found->lines = of->kind == TRIPLETS ? of->lines.of.lines : of->batched ? of->drawn_count : 0;
+    return of->kind == TRIPLETS
+               ? trm_lines_check(of->comm, &of->lines, of->drawn_count, of->drawn, found->hash, err)
+               : TRM_OK;
+}
+
+/* What follows from the lines of the file. */
+static trm_status check_sums(verification *of, trm_error *err)
+{
+    if (of->kind == RADIUS)
+        return trm_near_check(of->comm, of->result, &of->view, err);
+    return of->kind == TRIPLETS ? trm_histograms_check(of->comm, &of->lines, err) : TRM_OK;
 }
 
 static trm_status open_all(verification *of, trm_error *err)
@@ -211,22 +308,28 @@ static trm_status open_all(verification *of, trm_error *err)
 trm_status trm_verify(MPI_Comm comm, const trm_verify_ask *ask, trm_verify_found *found, trm_error *err)
 {
     verification of = {.comm = comm, .ask = ask, .found = found};
-    *found = (trm_verify_found){.rows = 0};
+    *found = (trm_verify_found){.value = NAN};
     trm_status status = open_all(&of, err);
     if (status == TRM_OK)
         status = check_store(&of, err);
+    if (status == TRM_OK)
+        status = look_at_file(&of, err);
     if (status == TRM_OK)
         status = trm_agree(comm, draw(&of, err), err);
     if (status == TRM_OK)
         status = check_lines(&of, err);
     if (status == TRM_OK)
         status = decide(&of, err);
-    if (status == TRM_OK && of.kind != OTHER)
+    if (status == TRM_OK)
+        status = check_sums(&of, err);
+    if (status == TRM_OK && found->hash[0] != '\0')
         status =
             trm_agree(comm, check_text(of.result, "result_hash", found->hash, "its rows have", err), err);
     if (status == TRM_OK)
         status = trm_agree(comm, trm_result_check_unchanged(of.result, err), err);
     trm_lines_close(&of.lines);
+    trm_batch_lists_close(&of.lists);
+    trm_census_free(&of.census);
     trm_free(of.drawn);
     trm_view_close(&of.view);
     trm_rule_free(&of.rule);

@@ -19,6 +19,7 @@ typedef struct trm_verify_ask {
     int stores, queries; /* files of the store; of queries, 0: one set */
     const char *const *store, *const *query;
     const char *pairs;             /* NULL: none */
+    const char *triplets;          /* of a loss of given triplets: their file; NULL: none */
     const trm_store_options *from; /* where embeddings and labels are in the files */
     int64_t sample;                /* anchors to decide anew, at most */
     uint64_t seed;                 /* which of them are drawn by it */
@@ -31,8 +32,10 @@ typedef struct trm_verify_found {
     char format[32], fingerprint[33], hash[33]; /* hash: empty where the file has none */
     int64_t rows, dim, askers;                  /* rows of the store; rows that may be anchors */
     int64_t lines;                              /* rows of the datasets of the result */
-    int64_t anchors, entries;     /* decided anew; triplets, neighbours or pairs that they have */
+    int64_t anchors, entries;     /* decided anew; triplets, neighbours, ranks or pairs that they have */
     char why_not[TRM_VERIFY_WHY]; /* why none was; empty: all that were drawn were */
+    int64_t gradient;             /* rows whose gradient was decided anew, 0 also where there is none */
+    double value;                 /* of a loss that was decided anew; else NAN */
 } trm_verify_found;
 
 /* Collective; equal on all ranks, which share out the work. Errors: DATA: the first fault, with file, dataset, row and

@@ -17,6 +17,13 @@
 
 static const int64_t piece_values = INT64_C(1) << 20;
 
+/* All rows of the store, or of the queries. */
+struct trm_view_rows {
+    float *x[2];
+    int64_t *label[2];
+    double *norm[2];
+};
+
 /* ---- opening ---- */
 
 static bool is_listed(const trm_rule *rule)
@@ -50,7 +57,7 @@ static trm_status open_store(const trm_verify_ask *ask, trm_view *view, trm_erro
     for (int i = 0; i < files; i++)
         path[i] = i < ask->stores ? ask->store[i] : ask->query[i - ask->stores];
     options.queries = ask->queries;
-    options.unlabelled = is_listed(view->rule) && !view->rule->and_labels;
+    options.unlabelled = (is_listed(view->rule) && !view->rule->and_labels) || view->rule->by_name;
     options.labels_may_lack =
         (view->rule->k > 0 || !isnan(view->rule->radius)) && trm_rule_is(view->rule->among, "any");
     trm_status status = trm_store_open(MPI_COMM_SELF, files, path, &options, &view->store, err);
@@ -147,8 +154,9 @@ static trm_status read_ignored(trm_view *view, trm_error *err)
 trm_status trm_view_open(MPI_Comm comm, const trm_verify_ask *ask, const trm_result *result,
                          const trm_rule *rule, trm_view *view, trm_error *err)
 {
-    *view = (trm_view){.rule = rule};
-    trm_status status = check_given(ask, result, rule, err);
+    *view = (trm_view){.rule = rule, .kept = trm_alloc_zero(1, sizeof *view->kept)};
+    trm_status status = view->kept == NULL ? trm_fail_memory(err, "a view", 1, sizeof *view->kept)
+                                           : check_given(ask, result, rule, err);
     if (status == TRM_OK)
         status = open_store(ask, view, err);
     if (status == TRM_OK)
@@ -161,6 +169,12 @@ trm_status trm_view_open(MPI_Comm comm, const trm_verify_ask *ask, const trm_res
 void trm_view_close(trm_view *view)
 {
     trm_store_close(&view->store);
+    for (int k = 0; k < 2 && view->kept != NULL; k++) {
+        trm_free(view->kept->x[k]);
+        trm_free(view->kept->label[k]);
+        trm_free(view->kept->norm[k]);
+    }
+    trm_free(view->kept);
     trm_free(view->ignore);
     trm_free(view->pair);
     *view = (trm_view){.rule = NULL};
@@ -173,17 +187,76 @@ int64_t trm_view_piece(const trm_view *view)
     return piece_values / view->dim + 1;
 }
 
-trm_status trm_view_read(const trm_view *view, bool asker, int64_t first, int64_t count, float *x,
-                         int64_t *label, trm_error *err)
+static trm_status read_rows(const trm_view *view, bool asker, int64_t first, int64_t count, float *x,
+                            int64_t *label, double *norms, trm_error *err)
 {
     trm_read_options options;
     trm_read_options_init(&options);
     options.normalize = view->rule->normalize;
     options.refuse_zero_norm = view->rule->metric == TRM_METRIC_COSINE;
+    options.norms = norms;
+    return trm_store_read(view->store, (asker ? view->first_asker : 0) + first, count, &options, x, label,
+                          NULL, err);
+}
+
+trm_status trm_view_read(const trm_view *view, bool asker, int64_t first, int64_t count, float *x,
+                         int64_t *label, trm_error *err)
+{
     if (!view->labelled)
         memset(label, 0, (size_t)count * sizeof *label);
-    return trm_store_read(view->store, (asker ? view->first_asker : 0) + first, count, &options, x,
-                          view->labelled ? label : NULL, NULL, err);
+    return read_rows(view, asker, first, count, x, view->labelled ? label : NULL, NULL, err);
+}
+
+static const int64_t kept_bytes = INT64_C(1) << 30;
+
+/* Reads a whole set. */
+static trm_status keep_rows(const trm_view *view, bool asker, trm_error *err)
+{
+    struct trm_view_rows *kept = view->kept;
+    const int64_t rows = asker ? view->askers : view->rows;
+    kept->x[asker] = trm_alloc(rows * view->dim, sizeof *kept->x[asker]);
+    kept->label[asker] = trm_alloc_zero(rows, sizeof *kept->label[asker]);
+    kept->norm[asker] = trm_alloc(rows, sizeof *kept->norm[asker]);
+    if (kept->x[asker] == NULL || kept->label[asker] == NULL || kept->norm[asker] == NULL)
+        return trm_fail_memory(err, "rows", rows, (size_t)view->dim * sizeof *kept->x[asker]);
+    for (int64_t row = 0; row < rows; row++)
+        kept->norm[asker][row] = 1.0;
+    return read_rows(view, asker, 0, rows, kept->x[asker], view->labelled ? kept->label[asker] : NULL,
+                     view->rule->normalize ? kept->norm[asker] : NULL, err);
+}
+
+trm_status trm_view_row(const trm_view *view, bool asker, int64_t row, float *x, int64_t *label, double *norm,
+                        trm_error *err)
+{
+    const int64_t rows = asker ? view->askers : view->rows, dim = view->dim;
+    struct trm_view_rows *kept = view->kept;
+    int64_t own_label = 0;
+    double own_norm = 1.0;
+    trm_status status = TRM_OK;
+    const bool few = rows <= kept_bytes / (dim * (int64_t)sizeof *x);
+    asker = asker && view->two_sets;
+    if (!few)
+        status = read_rows(view, asker, row, 1, x, view->labelled ? &own_label : NULL,
+                           view->rule->normalize ? &own_norm : NULL, err);
+    else if (kept->x[asker] == NULL)
+        status = keep_rows(view, asker, err);
+    if (status != TRM_OK)
+        return status;
+    if (few)
+        memcpy(x, kept->x[asker] + row * dim, (size_t)dim * sizeof *x);
+    if (label != NULL)
+        *label = few ? kept->label[asker][row] : own_label;
+    if (norm != NULL)
+        *norm = few ? kept->norm[asker][row] : own_norm;
+    return TRM_OK;
+}
+
+trm_status trm_view_labels(const trm_view *view, bool asker, int64_t first, int64_t count, int64_t *label,
+                           trm_error *err)
+{
+    if (!view->labelled)
+        memset(label, 0, (size_t)count * sizeof *label);
+    return view->labelled ? read_rows(view, asker, first, count, NULL, label, NULL, err) : TRM_OK;
 }
 
 /* This rank's rows. */

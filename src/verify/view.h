@@ -16,6 +16,8 @@ typedef struct trm_view {
     int64_t ignored, *ignore; /* labels whose rows take no part */
     int64_t pairs;            /* with a list of them: sorted by (query, row) */
     int64_t *pair;            /* 2 each; NULL: positives go by label */
+    struct trm_view_rows
+        *kept; /* what rows asked for one by one come from: all rows of a set where they are few */
 } trm_view;
 
 /* Opens the store, and the list of pairs. Collective on comm; the view is each rank's own. The caller closes it, also
@@ -30,6 +32,14 @@ int64_t trm_view_piece(const trm_view *view);
  * none. Not collective. Errors: as trm_store_read. */
 trm_status trm_view_read(const trm_view *view, bool asker, int64_t first, int64_t count, float *x,
                          int64_t *label, trm_error *err) TRM_MUST_CHECK;
+/* One row: its dim values, its label, and |x| before it was normalised (1 where it is not); NULL: not wanted. A set of up to 1 GB is read whole when its first
+ * row is asked for, on each rank; of a larger one each row is read by itself, which takes long. Not collective, not from several
+ * threads. Errors: MEMORY, as trm_store_read. */
+trm_status trm_view_row(const trm_view *view, bool asker, int64_t row, float *x, int64_t *label, double *norm,
+                        trm_error *err) TRM_MUST_CHECK;
+/* Labels alone. Not collective. Errors: as trm_store_read. */
+trm_status trm_view_labels(const trm_view *view, bool asker, int64_t first, int64_t count, int64_t *label,
+                           trm_error *err) TRM_MUST_CHECK;
 /* The fingerprint of the store (asker: of the askers), each rank reading a part. Collective. Errors: as trm_store_read. */
 trm_status trm_view_fingerprint(MPI_Comm comm, const trm_view *view, bool asker, char text[33],
                                 trm_error *err) TRM_MUST_CHECK;

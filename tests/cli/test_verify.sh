@@ -31,7 +31,7 @@ good() {
     quickly "$command" $stores $also -o g.h5 --overwrite --quiet "$@"
     expect "$command $* $also makes a result" test $? = 0
     # shellcheck disable=SC2086
-    quickly verify g.h5 $stores ${beside:-$also} --sample 1000
+    quickly verify g.h5 $stores ${beside:-$also} --sample 1000 ${more:-}
     local code=$?
     expect "verify finds $command $stores $* $also right" test "$code $(grep -c '^decided anew  ' "$dir/stdout")" = "0 1" || cat "$dir/stderr" "$dir/stdout"
 }
@@ -72,22 +72,100 @@ with="--queries q.h5 --pairs pairs.npy" good mine --window none --and-labels --f
 with="--queries q.h5" good knn -k 7
 with="--queries q.h5" good radius --radius 6
 
+# Batches, drawn and given, with gradients and histograms.
+quickly mine s.h5 --quiet --batches 4 --classes-per-batch 4 --rows-per-class 3 --batch-list list.h5
+for options in "--window none --metric l2" "--negatives topk:3 --positives hardest --soft" "--negatives random:3 --seed 7" \
+    "--negatives weighted:2 --normalize" "--form lists --negatives topk:2 --swap" "--negatives within-margin --emit --margin 8" \
+    "--negatives topk:2 --ranks 2-4 --not-near-positive 4" "--pick random --window none --fallback random" \
+    "--lone --negatives hard" "--shortlist st-mine --negatives topk:2 --metric cosine"; do
+    # shellcheck disable=SC2086
+    good mine $options --batches 5 --classes-per-batch 3 --rows-per-class 4 --gradient --reduction mean_valid --ignore-label 3
+    # shellcheck disable=SC2086
+    good mine $options --batch-list list.h5 --gradient --reduction mean_rows --histogram 7
+    # shellcheck disable=SC2086
+    good mine $options --gradient --histogram 3
+done
+quickly verify list.h5 s.h5
+expect "a list of batches is drawn anew" test "$? $(grep -c '^decided anew  48 rows of batches' "$dir/stdout")" = "0 1"
+quickly mine s.h5 --quiet --batches 4 --classes-per-batch 4 --rows-per-class 3 --batch-list ignoring.h5 --ignore-label 3 --normalize
+quickly verify ignoring.h5 s.h5
+expect "a list with an ignored label is said not to be decided" test "$? $(grep -c 'which labels were ignored' "$dir/stdout")" = "0 1"
+
+# The shortlist of sentence-transformers.
+for options in "" "--relative-margin 0.05" "--negatives random:3 --ranks 2-20" "--min-distance 0.1 --form lists"; do
+    # shellcheck disable=SC2086
+    good mine --compat st-mine $options
+    # shellcheck disable=SC2086
+    with="--queries q.h5 --pairs pairs.npy" good mine --compat st-mine $options
+done
+
+# Ranks, groups, degrees and histograms.
+evaluated() {
+    # shellcheck disable=SC2086
+    quickly eval s.h5 ${with:-} --per-query g.h5 --overwrite --quiet "$@"
+    # shellcheck disable=SC2086
+    quickly verify g.h5 s.h5 ${with:-} --sample 1000
+    expect "verify finds eval ${with:-} $* right" test "$? $(grep -c '^decided anew  ' "$dir/stdout")" = "0 1" || cat "$dir/stderr" "$dir/stdout"
+}
+for metric in sql2 l2 cosine dot; do
+    evaluated --metric "$metric" --ignore-label 3
+    evaluated --metric "$metric" --normalize --metrics mrr
+    with="--queries q.h5" evaluated --metric "$metric"
+    with="--queries q.h5 --pairs pairs.npy" evaluated --metric "$metric"
+    good radius --metric "$metric" --radius 4 --groups --histogram 9 --ignore-label 2
+    with="--queries q.h5" good radius --metric "$metric" --radius 4 --histogram 6 --normalize
+done
+
+# Losses: the value, and every row of the gradient.
+for metric in sql2 l2 cosine dot; do
+    for options in "--loss batch-hard" "--loss batch-all" "--loss batch-all --within 3" "--loss mined --window none" \
+        "--loss mined --negatives topk:3 --swap --margin 5 --at-zero whole" "--loss mined --soft --negatives hard" \
+        "--loss mined --negatives violating --emit --soft --swap" "--loss batch-hard --lone --reduction mean_valid" \
+        "--compat tfa-hard" "--loss batch-all --ignore-label 2 --reduction sum"; do
+        # shellcheck disable=SC2086
+        good loss $options --metric "$metric" --gradient
+        # shellcheck disable=SC2086
+        in=r.h5 good loss $options --metric "$metric" --normalize --gradient --reduction mean_nonzero
+    done
+    with="--queries q.h5" good loss --loss mined --swap --gradient --window none --metric "$metric"
+    with="--queries q.h5 --pairs pairs.npy" good loss --loss mined --gradient --negatives topk:3 --reduction mean_valid --and-labels --metric "$metric"
+    with="--queries q.h5 --pairs pairs.npy" good mine --gradient --window none --swap --histogram 2 --reduction mean_valid --metric "$metric"
+done
+good loss --loss batch-hard --normalize --gradient-at normalized --gradient
+with="--queries q.h5" good loss --loss batch-hard --reduction mean_rows --soft --normalize --gradient
+
+# Losses of triplets in a file, which verify is given, too.
+for options in "" "--swap --soft" "--normalize --reduction mean_valid"; do
+    quickly mine s.h5 -o mined.h5 --overwrite --quiet --window none
+    # shellcheck disable=SC2086
+    more="--triplets mined.h5" good loss --triplets mined.h5 --gradient $options
+    quickly mine s.h5 -o mined.h5 --overwrite --quiet --negatives topk:3 --form lists --queries q.h5 --lone
+    # shellcheck disable=SC2086
+    with="--queries q.h5" more="--triplets mined.h5" good loss --triplets mined.h5 --gradient $options
+    quickly mine s.h5 -o mined.h5 --overwrite --quiet --window none --queries q.h5 --pairs pairs.npy
+    # shellcheck disable=SC2086
+    with="--queries q.h5" more="--triplets mined.h5" good loss --triplets mined.h5 --gradient $options
+    # shellcheck disable=SC2086
+    with="--queries q.h5 --pairs pairs.npy" more="--triplets mined.h5" good loss --triplets mined.h5 --gradient $options
+done
+
 # What can't be decided anew is said.
-quickly mine s.h5 -o b.h5 --quiet --batches 3 --classes-per-batch 3 --rows-per-class 3
-quickly verify b.h5 s.h5
-expect "batches are said not to be decided" test "$? $(grep -c '^decided anew: no, because it was mined inside batches' "$dir/stdout")" = "0 1"
-quickly mine s.h5 -o st.h5 --quiet --compat st-mine
-quickly loss s.h5 -o loss.h5 --quiet --loss batch-all --gradient
-quickly verify loss.h5 s.h5 --json
-expect "a gradient is said not to be decided" grep -q '"decided": false' "$dir/stdout"
+quickly mine s.h5 -o t.h5 --quiet --positives nearest:3 --window none --margin 9 --gradient --histogram 6
+quickly loss s.h5 -o given.h5 --quiet --triplets t.h5 --gradient
+quickly verify given.h5 s.h5 --json
+expect "a loss of a file of triplets is said not to be decided" grep -q 'give that, too, with --triplets' "$dir/stdout"
 
 # ---- faults ----
 
-quickly mine s.h5 -o t.h5 --quiet --positives nearest:3 --window none
 quickly mine s.h5 -o l.h5 --quiet --positives nearest:2 --negatives topk:3 --form lists
 quickly knn s.h5 -o k.h5 --quiet -k 4
 quickly radius s.h5 -o p.h5 --quiet --radius 4
 quickly mine r.h5 -o other.h5 --quiet
+quickly mine s.h5 -o b.h5 --quiet --batches 3 --classes-per-batch 3 --rows-per-class 3 --window none --gradient --histogram 5
+quickly radius s.h5 -o near.h5 --quiet --radius 3 --groups
+quickly eval s.h5 --per-query ranks.h5 --quiet
+quickly loss s.h5 -o all.h5 --quiet --loss batch-all --gradient
+quickly loss s.h5 -o hard.h5 --quiet --loss batch-hard --soft --gradient
 
 # bad WHAT FILE PATTERN PYTHON: changes a copy of the file, f, and expects a refusal with that text.
 bad() {
@@ -144,6 +222,53 @@ bad "a pair" p.h5 "'/pairs/a' row 4: is out of order" 'f["pairs/b"][3] = 89'
 bad "a degree" p.h5 "'/degree' row 3: 77; decided anew" 'f["degree"][3] = 77'
 bad "a pair's distance" p.h5 "'/pairs/distance' row 3:" 'f["pairs/distance"][3] += 1e-15 + f["pairs/distance"][3] * 1e-15'
 
+bad "a gradient one ulp off" t.h5 "'/gradient' row 5: column 2 is .*; decided anew" 'g = f["gradient"]; g[5, 2] = np.nextafter(g[5, 2], np.float32(9e9))'
+bad "a gradient of another length" t.h5 "dataset '/gradient' has 89 rows, needs 90" 'x = f["gradient"][1:]; del f["gradient"]; f["gradient"] = x'
+bad "a gradient of another width" t.h5 "'/gradient' has 5 columns, the rows have 6" 'x = f["gradient"][:, 1:]; del f["gradient"]; f["gradient"] = x'
+bad "a gradient with another reduction" t.h5 "'/gradient' row [0-9]*: column .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("mean_all", "sum")'
+bad "a bin" t.h5 "'/histogram/gap/counts' row 2: [0-9]*; counted anew" 'f["histogram/gap/counts"][2] += 1'
+bad "two bins" t.h5 "'/histogram/d_ap/counts' row 0: [0-9]*; counted anew" 'c = f["histogram/d_ap/counts"]; c[0] += 1; c[1] -= 1'
+bad "an edge" t.h5 "'/histogram/d_an/edges' row 3: .*; decided anew" 'e = f["histogram/d_an/edges"]; e[3] = np.nextafter(e[3], 9e9)'
+bad "a histogram that lacks" t.h5 "no dataset '/histogram/d_an/counts'" 'del f["histogram/d_an/counts"]'
+bad "a triplet of a batch" b.h5 "'/triplets/negative' row 2: anchor .*; decided anew" 't = f["triplets"]; b = f["batches"]
+r = b["row"][b["start"][t["batch"][2]]:b["start"][t["batch"][2] + 1]]; y = h5py.File("s.h5")["labels"][:]
+t["negative"][2] = [j for j in r if y[j] != y[t["anchor"][2]] and j != t["negative"][2]][0]'
+bad "a triplet of another batch" b.h5 "is out of order|; decided anew" 't = f["triplets"]; i = len(t["batch"]) - 1; t["batch"][i] = 0'
+bad "a distance in a batch" b.h5 "'/triplets/d_an' row 3: anchor .*; decided anew" 't = f["triplets/d_an"]; t[3] = np.nextafter(t[3], 9e9)'
+bad "a row of a batch" b.h5 "'/batches/row' row [0-9]*: batch 0 has row .*; drawn anew: row" 'r = f["batches/row"]; r[0] = 1 if r[0] == 0 and r[1] != 1 else 0'
+bad "rows of a batch out of order" b.h5 "'/batches/row' row 3: needs row ids of the store that take part, ascending in each batch, has" 'r = f["batches/row"]; x = r[2:4]; r[2:4] = x[::-1]'
+bad "a row of a batch out of range" b.h5 "'/batches/row' row 3: needs row ids .*, has 90" 'f["batches/row"][3] = 90'
+bad "where a batch starts" b.h5 "'/batches/start' row 3: starts must ascend" 'f["batches/start"][3] += 1'
+bad "another seed" b.h5 "'/batches/row' row [0-9]*: batch .*; drawn anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"seed\": 0", "\"seed\": 1")'
+bad "a gradient of batches" b.h5 "'/gradient' row 5: column 1 is .*; decided anew" 'g = f["gradient"]; g[5, 1] = g[5, 1] + 1'
+bad "a bin of batches" b.h5 "'/histogram/d_ap/counts' row 0: .*; counted anew" 'f["histogram/d_ap/counts"][0] += 1'
+bad "a row of a list of batches" list.h5 "'/batches/row' row 3: needs row ids" 'f["batches/row"][3] = -1'
+bad "a group" near.h5 "'/group' row [0-9]*: .*; by the pairs: " 'g = f["group"]; i = [k for k in range(90) if g[k] != k][0]; g[i] = i'
+bad "two groups joined" near.h5 "'/group' row [0-9]*: .*; by the pairs: " 'g = f["group"]; i = [k for k in range(90) if g[k] == k][1]; g[i] = 0'
+bad "a row that is not isolated" near.h5 "'/isolated' row 0: .*; by the pairs: |dataset '/isolated' has" 'i = f["isolated"][:]; del f["isolated"]; f["isolated"] = np.append([0], i)'
+bad "a bin of pairs" near.h5 "'/histogram/counts' row [0-9]*: .*; counted anew" 'f["histogram/counts"][19] += 1'
+bad "an edge of pairs" near.h5 "'/histogram/edges' row 20: .*; decided anew" 'e = f["histogram/edges"]; e[20] = np.nextafter(e[20], 9e9)'
+bad "groups that lack" near.h5 "no dataset '/group'" 'del f["group"]'
+bad "a rank of a query" ranks.h5 "'/relevant/rank' row 3: query .* has row .*; decided anew: row|'/relevant/rank' row [34]: is out of range, or not above" 'f["relevant/rank"][3] += 1; f["relevant/rank_low"][3] += 1'
+bad "a low rank" ranks.h5 "'/relevant/rank_low' row 5: query .*; decided anew" 'f["relevant/rank_low"][5] += 1'
+bad "a high rank" ranks.h5 "'/relevant/rank_high' row 9: .*; decided anew|'/relevant/rank_high' row 9: is above the rank, or below 1" 'f["relevant/rank_high"][9] -= 1'
+bad "a low rank below the rank" ranks.h5 "'/relevant/rank_low' row 2: is below the rank" 'f["relevant/rank_low"][2] = 0'
+bad "a relevant row" ranks.h5 "'/relevant/row' row 7: query .*; decided anew|'/relevant/distance' row [78]: is out of order" 'r = f["relevant/row"]; r[7] = (r[7] + 1) % 90'
+bad "a distance of a relevant row" ranks.h5 "'/relevant/distance' row 7: query .*; decided anew|is out of order" 'd = f["relevant/distance"]; d[7] = np.nextafter(d[7], 9e9)'
+bad "where a list starts" ranks.h5 "'/queries/start' row [67]: |'/relevant/distance' row [0-9]*: is out of order" 'f["queries/start"][7] += 1'
+bad "a hash of ranks" ranks.h5 "attribute 'result_hash' is 0+, its rows have" 'f.attrs["result_hash"] = "0" * 32'
+bad "a loss one ulp off" all.h5 "attribute 'value' is .*; decided anew" 'f.attrs["value"] = np.nextafter(f.attrs["value"], 0)'
+bad "a gradient of all triplets" all.h5 "'/gradient' row 9: column 0 is .*; decided anew" 'g = f["gradient"]; g[9, 0] = np.nextafter(g[9, 0], np.float32(9e9))'
+bad "a soft loss" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["value"] *= 1 + 1e-15'
+bad "a gradient of a soft loss" hard.h5 "'/gradient' row 89: column 5 is .*; decided anew" 'g = f["gradient"]; g[89, 5] = np.nextafter(g[89, 5], np.float32(9e9))'
+bad "a loss of another kind" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"loss_margin\": 0.0", "\"loss_margin\": 1.0")'
+bad "no value" all.h5 "attribute 'value' is nan; decided anew" 'del f.attrs["value"]'
+
+# A loss of given triplets, and another file of them.
+quickly verify given.h5 s.h5 --triplets t.h5 --sample 1000
+expect "a loss of a file of triplets is right" test $? = 0
+refused "another file of triplets" 65 "attribute 'value' is .*; decided anew" -- verify given.h5 s.h5 --triplets l.h5
+
 # Without a sample what is in the rows shows in the hash.
 cp t.h5 bad.h5
 "$python" -c 'import h5py, numpy as np
@@ -174,4 +299,17 @@ for ranks in 1 3; do
     expect "$ranks ranks find the farther negative" test "$? $(grep -c 'trimine: error: .*decided anew' "$dir/stderr")" = "65 1"
 done
 expect "ranks say the same" cmp "$dir/stdout.1" "$dir/stdout.3"
+for result in all hard b near ranks; do
+    for ranks in 1 3; do
+        on $ranks verify $result.h5 s.h5 >"$dir/stdout.$ranks" 2>"$dir/stderr"
+        expect "$ranks ranks find $result right" test $? = 0 || cat "$dir/stderr"
+    done
+    expect "ranks say the same of $result" cmp "$dir/stdout.1" "$dir/stdout.3"
+done
+on 3 verify given.h5 s.h5 --triplets t.h5 >"$dir/stdout" 2>"$dir/stderr"
+expect "3 ranks find a loss of given triplets right" test $? = 0
+cp all.h5 bad.h5
+"$python" -c "import h5py; h5py.File('bad.h5', 'r+')['gradient'][7, 2] += 1"
+on 3 verify bad.h5 s.h5 >"$dir/stdout" 2>"$dir/stderr"
+expect "3 ranks find the wrong gradient" test "$? $(grep -c 'trimine: error: .*decided anew' "$dir/stderr")" = "65 1"
 finish
