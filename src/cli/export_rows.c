@@ -36,9 +36,12 @@ static trm_status open_file(trm_texts *texts, trm_error *err)
 
 static trm_status read_bytes(const trm_texts *texts, char *into, int64_t bytes, int64_t at, trm_error *err)
 {
+    trm_error why = TRM_ERROR_INIT;
     const trm_plain_name name = {"texts", texts->path};
-    const trm_status status = trm_plain_read(texts->file, name, into, bytes, at, err);
-    return status == TRM_ERR_DATA ? changed(texts, err) : status; /* it ended too early */
+    const trm_status status = trm_plain_read(texts->file, name, into, bytes, at, &why);
+    if (status == TRM_ERR_DATA) /* it ended too early */
+        return changed(texts, err);
+    return status == TRM_OK ? TRM_OK : trm_fail(err, status, "%s", why.text);
 }
 
 /* Lines end with a line feed, which the last may lack. start: where each begins, and the end; NULL: they are counted only. */

@@ -33,6 +33,8 @@ makes() {
     expect "$*" test $? = 0
 }
 makes mine s.h5 -o triplets.h5 --negatives topk:3 --positives nearest:2 --min-distance 2 --histogram 4
+makes mine s.h5 -o gradients.h5 --positives easiest --gradient
+makes mine s.h5 -o both.h5 --queries q.h5 --positives easiest --gradient
 makes mine s.h5 -o fallback.h5 --positives easiest --window none --fallback hardest
 makes mine s.h5 -o lists.h5 --negatives topk:4 --positives nearest:2 --min-distance 9 --form lists
 makes mine s.h5 -o batches.h5 --batches 4 --classes-per-batch 2 --rows-per-class 4 --window none
@@ -47,7 +49,7 @@ makes loss s.h5 -o gradient.h5 --loss batch-all --gradient
 makes loss p.h5 -o packed.h5 --gradient
 makes loss s.h5 --queries q.h5 --triplets queries.h5 -o two.h5 --gradient
 
-for result in triplets fallback lists batches queries none lone knn short radius eval gradient packed two; do
+for result in triplets gradients both fallback lists batches queries none lone knn short radius eval gradient packed two; do
     quickly show $result.h5
     expect "show $result" test "$? $(grep -c '^rows  ' "$dir/stdout")" = "0 1"
     quickly show $result.h5 --json --rows 3
@@ -91,7 +93,7 @@ import csv, glob, json, math, h5py, numpy as np
 def rows(name): return list(csv.reader(open(name, newline="")))
 def lines(name): return [json.loads(l) for l in open(name)]
 # Arrays: the same bits, under the last name of their path or with their group.
-for name in "triplets fallback lists batches queries none lone knn short radius eval gradient packed two".split():
+for name in "triplets gradients both fallback lists batches queries none lone knn short radius eval gradient packed two".split():
     z, found = np.load(name + ".npz", allow_pickle=False), 0
     with h5py.File(name + ".h5") as f:
         paths = []
@@ -200,6 +202,26 @@ assert lines("queries.texts.jsonl")[0]["anchor"] == "query 0" or lines("queries.
 print("fine")
 PY
 expect "everything reads back as it is" grep -q '^fine' "$dir/python.log" || cat "$dir/python.log"
+
+# A file with all datasets that any kind has: as large as an .npz can get.
+"$python" - <<'PY'
+import h5py, numpy as np, shutil
+shutil.copy("batches.h5", "full.h5")
+with h5py.File("full.h5", "r+") as f:
+    for name in ["triplets/anchor_start", "degree", "isolated", "group", "queries/start", "gradient/store", "gradient/queries",
+                 "histogram/edges", "histogram/counts"] + ["histogram/%s/%s" % (a, b) for a in ("d_ap", "d_an", "gap") for b in ("edges", "counts")]:
+        f[name] = np.arange(3)
+    f.attrs["queries_rows"] = np.int64(12)
+shutil.copy("batches.h5", "huge.h5")
+with h5py.File("huge.h5", "r+") as f:
+    f.create_dataset("group", (1 << 40, 1 << 20), "i8", chunks=(1, 1))
+PY
+quickly export full.h5 --to npz -o full.npz --quiet --store s.h5 --queries q.h5
+expect "an .npz of all datasets" test $? = 0
+"$python" -c 'import numpy as np
+z = np.load("full.npz"); assert len(z.files) == 8 + 17 + 5, sorted(z.files); [z[k] for k in z.files]'
+expect "an .npz of all datasets reads back" test $? = 0
+refused "a dataset that is larger than any file" 65 "dataset '/group' .* is none that trimine writes" -- export huge.h5 --to npz -o "$out/x"
 
 # Refusals: one line, and no file.
 refused "no format" 64 "give --to npz, csv or jsonl" -- export triplets.h5 -o "$out/x"
