@@ -102,6 +102,22 @@ static double slope_of(const trm_rule *rule, double z)
     return z > 0.0 || (z == 0.0 && trm_rule_is(rule->at_zero, "whole")) ? 1.0 : 0.0;
 }
 
+double trm_cost_count(trm_cost *cost, double d_near, double d_far)
+{
+    const trm_rule *rule = cost->view->rule;
+    const double z = (d_near - d_far) + rule->loss_margin;
+    cost->count++;
+    cost->active += rule->soft || z > 0.0;
+    if (rule->soft) {
+        trm_exact_sum_add(&cost->sum, softplus(z));
+    } else if (z > 0.0) {
+        trm_exact_sum_add(&cost->sum, d_near);
+        trm_exact_sum_add(&cost->sum, -d_far);
+        trm_exact_sum_add(&cost->sum, rule->loss_margin);
+    }
+    return slope_of(rule, z);
+}
+
 /* d(p,n), with --swap. */
 static trm_status between(trm_cost *cost, const trm_triplet *t, double *d, trm_error *err)
 {
@@ -120,22 +136,12 @@ trm_status trm_cost_add(void *context, const trm_triplet *t, trm_error *err)
 {
     trm_cost *cost = context;
     const trm_rule *rule = cost->view->rule;
-    double d_an = t->d_an, d_pn = INFINITY;
+    double d_pn = INFINITY;
     trm_status status = rule->swap && t->positive >= 0 ? between(cost, t, &d_pn, err) : TRM_OK;
     if (status != TRM_OK)
         return status;
     const bool swap = d_pn < t->d_an;
-    d_an = swap ? d_pn : d_an;
-    const double z = (t->d_ap - d_an) + rule->loss_margin, slope = slope_of(rule, z);
-    cost->count++;
-    cost->active += rule->soft || z > 0.0;
-    if (rule->soft) {
-        trm_exact_sum_add(&cost->sum, softplus(z));
-    } else if (z > 0.0) {
-        trm_exact_sum_add(&cost->sum, t->d_ap);
-        trm_exact_sum_add(&cost->sum, -d_an);
-        trm_exact_sum_add(&cost->sum, rule->loss_margin);
-    }
+    const double slope = trm_cost_count(cost, t->d_ap, swap ? d_pn : t->d_an);
     if (t->positive >= 0)
         status = keep_both(cost, t->anchor, t->positive, slope, err);
     if (status != TRM_OK)
@@ -229,7 +235,7 @@ trm_status trm_cost_merge(MPI_Comm comm, trm_cost *cost, trm_error *err)
     return status;
 }
 
-static int64_t divisor_of(const trm_cost *cost, const trm_divisors *by)
+int64_t trm_cost_divisor(const trm_cost *cost, const trm_divisors *by)
 {
     const char *reduction = cost->view->rule->reduction;
     return trm_rule_is(reduction, "sum")            ? 1
@@ -241,7 +247,7 @@ static int64_t divisor_of(const trm_cost *cost, const trm_divisors *by)
 
 double trm_cost_value(const trm_cost *cost, const trm_divisors *by)
 {
-    const int64_t divisor = divisor_of(cost, by);
+    const int64_t divisor = trm_cost_divisor(cost, by);
     return divisor > 0 ? trm_exact_sum_value(&cost->sum) / (double)divisor : 0.0;
 }
 
@@ -268,33 +274,47 @@ typedef struct slope {
     double norm2, along, *sum; /* along: what x itself is to be added times at the end */
 } slope;
 
-/* Adds weight * dd(x,y)/dx = a x + b y:
- *   sql2 2 (x - y), l2 (x - y) / d or 0, cosine -(y/|y| - s x/|x|) / |x|, dot -y. */
+/* sql2 2 (x - y), l2 (x - y) / d or 0, cosine -(y/|y| - s x/|x|) / |x|, dot -y. */
+trm_cost_term trm_cost_term_of(trm_metric metric, double weight, double d, double g, double norm2_x,
+                               double norm2_y)
+{
+    const double norms = sqrt(norm2_x * norm2_y), by_d = d > 0.0 ? weight / d : 0.0;
+    switch (metric) {
+    case TRM_METRIC_SQL2:
+        return (trm_cost_term){2.0 * weight, -(2.0 * weight)};
+    case TRM_METRIC_L2:
+        return (trm_cost_term){by_d, -by_d};
+    case TRM_METRIC_COSINE:
+        return (trm_cost_term){weight * ((g / norms) / norm2_x), -(weight / norms)};
+    case TRM_METRIC_DOT:
+        return (trm_cost_term){0.0, -weight};
+    }
+    return (trm_cost_term){0.0, 0.0};
+}
+
+void trm_cost_add_term(trm_cost_term term, const float *x, const float *y, int dim, double *sum)
+{
+    for (int k = 0; k < dim; k++)
+        sum[k] += term.b == -term.a ? term.a * ((double)x[k] - (double)y[k])
+                                    : term.a * (double)x[k] + term.b * (double)y[k];
+}
+
+/* at_end: what is along x itself is added when all others are. */
 static void add_term(slope *of, double weight, bool at_end)
 {
+    double g;
     const int dim = of->view->dim;
     const trm_metric metric = of->view->rule->metric;
-    const double norm2 = trm_dot(of->y, of->y, dim);
-    double g, a = 0.0, b = 0.0;
-    const double d = trm_distance(metric, of->x, of->norm2, of->y, norm2, dim, &g);
-    if (metric == TRM_METRIC_SQL2) {
-        a = 2.0 * weight;
-        b = -a;
-    } else if (metric == TRM_METRIC_L2) {
-        a = d > 0.0 ? weight / d : 0.0;
-        b = -a;
-    } else if (metric == TRM_METRIC_COSINE) {
-        const double norms = sqrt(of->norm2 * norm2);
-        a = weight * ((g / norms) / of->norm2);
-        b = -(weight / norms);
-    } else {
-        b = -weight;
+    const double norm2 = trm_dot(of->y, of->y, dim),
+                 d = trm_distance(metric, of->x, of->norm2, of->y, norm2, dim, &g);
+    const trm_cost_term term = trm_cost_term_of(metric, weight, d, g, of->norm2, norm2);
+    if (!at_end) {
+        trm_cost_add_term(term, of->x, of->y, dim, of->sum);
+        return;
     }
-    of->along += at_end ? a : 0.0;
+    of->along += term.a;
     for (int k = 0; k < dim; k++)
-        of->sum[k] += at_end    ? b * (double)of->y[k]
-                      : b == -a ? a * ((double)of->x[k] - (double)of->y[k])
-                                : a * (double)of->x[k] + b * (double)of->y[k];
+        of->sum[k] += term.b * (double)of->y[k];
 }
 
 /* Adds the pairs of a row, which are [*at, ...) of a list that is in order. */
@@ -317,21 +337,18 @@ static trm_status add_pairs(const trm_cost *cost, trm_cost_list which, int64_t r
     return status;
 }
 
-/* Divided, and through the normalisation: (g - (g.x) x) / |row|, then rounded once. */
-static void finish(const slope *of, int64_t divisor, double norm, float *gradient)
+/* Through the normalisation: (g - (g.x) x) / |row|. */
+void trm_cost_round(const trm_rule *rule, double *sum, const float *x, int dim, int64_t divisor, double norm,
+                    float *gradient)
 {
-    const trm_rule *rule = of->view->rule;
-    const int dim = of->view->dim;
-    double along = 0.0;
-    for (int k = 0; k < dim; k++) {
-        of->sum[k] += of->along * (double)of->x[k];
-        of->sum[k] = divisor > 0 ? of->sum[k] / (double)divisor : 0.0;
-    }
     const bool through = rule->normalize && trm_rule_is(rule->gradient_at, "stored");
-    for (int k = 0; k < dim && through; k++)
-        along += of->sum[k] * (double)of->x[k];
+    double along = 0.0;
     for (int k = 0; k < dim; k++)
-        gradient[k] = (float)(through ? (of->sum[k] - along * (double)of->x[k]) / norm : of->sum[k]);
+        sum[k] = divisor > 0 ? sum[k] / (double)divisor : 0.0;
+    for (int k = 0; k < dim && through; k++)
+        along += sum[k] * (double)x[k];
+    for (int k = 0; k < dim; k++)
+        gradient[k] = (float)(through ? (sum[k] - along * (double)x[k]) / norm : sum[k]);
 }
 
 static trm_status compare_row(trm_result *result, const trm_result_array *array, int64_t row, float *has,
@@ -377,7 +394,9 @@ static trm_status compare_own(MPI_Comm comm, trm_cost *cost, int set, trm_cost_l
             status = add_pairs(cost, (trm_cost_list)k, row, &at[k], &of, err);
         if (status != TRM_OK)
             break;
-        finish(&of, divisor, norm, cost->x[1]);
+        for (int k = 0; k < view->dim; k++)
+            of.sum[k] += of.along * (double)of.x[k];
+        trm_cost_round(view->rule, of.sum, of.x, view->dim, divisor, norm, cost->x[1]);
         status = compare_row(result, array, row, has, cost->x[1], err);
     }
     trm_free(has);
@@ -409,7 +428,7 @@ static trm_status compare_set(MPI_Comm comm, trm_cost *cost, int set, const char
 trm_status trm_cost_compare(MPI_Comm comm, trm_cost *cost, const trm_divisors *by, trm_result *result,
                             int64_t *rows, trm_error *err)
 {
-    const int64_t divisor = divisor_of(cost, by);
+    const int64_t divisor = trm_cost_divisor(cost, by);
     const bool two = cost->view->two_sets;
     trm_status status = TRM_OK;
     if (two)

@@ -42,11 +42,26 @@ trm_status trm_cost_begin(const trm_view *view, int64_t sample, uint64_t seed, t
                           trm_error *err) TRM_MUST_CHECK;
 void trm_cost_free(trm_cost *cost);
 
+/* Adds the loss of a triplet whose pairs have these distances, the one that pulls and the one that pushes. Returns the derivative
+ * by the difference of the two. */
+double trm_cost_count(trm_cost *cost, double d_near, double d_far);
 /* Adds a triplet. A taker (triplets.h) whose context is the cost. Not collective. Errors: MEMORY, as trm_store_read. */
 trm_status trm_cost_add(void *cost, const trm_triplet *triplet, trm_error *err) TRM_MUST_CHECK;
 /* Adds all triplets of an anchor of the group, or those that are within the rule's. Errors: MEMORY. */
 trm_status trm_cost_add_all(trm_cost *cost, const trm_group *group, const trm_anchor *anchor,
                             trm_error *err) TRM_MUST_CHECK;
+
+/* weight * dd(x,y)/dx = a x + b y, for rows at distance d with dot g. */
+typedef struct trm_cost_term {
+    double a, b;
+} trm_cost_term;
+trm_cost_term trm_cost_term_of(trm_metric metric, double weight, double d, double g, double norm2_x,
+                               double norm2_y);
+/* sum += a x + b y. */
+void trm_cost_add_term(trm_cost_term term, const float *x, const float *y, int dim, double *sum);
+/* A row's gradient from its sum, which is changed: divided, through the normalisation, and rounded once. */
+void trm_cost_round(const trm_rule *rule, double *sum, const float *x, int dim, int64_t divisor, double norm,
+                    float *gradient);
 
 /* What a reduction divides by. */
 typedef struct trm_divisors {
@@ -55,7 +70,8 @@ typedef struct trm_divisors {
 
 /* Brings sums and pairs of all ranks together. Collective. Errors: MEMORY. */
 trm_status trm_cost_merge(MPI_Comm comm, trm_cost *cost, trm_error *err) TRM_MUST_CHECK;
-/* The loss, after merging. */
+/* What the rule's reduction divides by; the loss. After merging. */
+int64_t trm_cost_divisor(const trm_cost *cost, const trm_divisors *by);
 double trm_cost_value(const trm_cost *cost, const trm_divisors *by);
 /* Compares the gradient of the drawn rows with the result, after merging; *rows: how many. Collective. Errors: DATA: the first
  * that differs; MEMORY, IO. */

@@ -136,6 +136,7 @@ static double *real_of(trm_rule *rule, const char *key)
     } reals[] = {{"margin", &rule->margin},
                  {"loss_margin", &rule->loss_margin},
                  {"within", &rule->within},
+                 {"norm_floor", &rule->norm_floor},
                  {"radius", &rule->radius}};
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++)
         if (strcmp(key, reals[i].key) == 0)

@@ -31,7 +31,7 @@ typedef struct trm_rule {
     /* of a loss */
     char source[TRM_RULE_WORD], reduction[TRM_RULE_WORD], at_zero[TRM_RULE_WORD], gradient_at[TRM_RULE_WORD];
     bool soft, swap;
-    double loss_margin, within;
+    double loss_margin, within, norm_floor;
     char shortlist[TRM_RULE_WORD];
     int64_t batches, classes_per_batch, rows_per_class; /* of a draw of batches; 0: none */
     int64_t bins;                                       /* of histograms; 0: none */

@@ -11,6 +11,7 @@
 #include "verify/lists.h"
 #include "verify/losses.h"
 #include "verify/near.h"
+#include "verify/packed.h"
 #include "verify/questions.h"
 #include "verify/relevant.h"
 #include "verify/sample.h"
@@ -21,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum kind { OTHER, TRIPLETS, KNN, RADIUS, EVAL, LOSS, LISTS } kind;
+typedef enum kind { OTHER, TRIPLETS, KNN, RADIUS, EVAL, LOSS, LISTS, PACKED } kind;
 
 static kind kind_of(const trm_result *result)
 {
@@ -294,15 +295,33 @@ static trm_status open_all(verification *of, trm_error *err)
     const bool packed = trm_result_text(of->result, "packed_fingerprint") != NULL;
     snprintf(of->found->format, sizeof of->found->format, "%s", trm_result_text(of->result, "format"));
     of->kind = kind_of(of->result);
-    status = trm_rule_read(of->result, &of->rule, err);
-    if (status == TRM_OK && packed)
-        status =
-            trm_fail(err, TRM_ERR_DATA,
-                     "result '%s' is of packed triplets, not of a store: there is nothing to verify it by",
-                     trm_result_path(of->result));
-    status = trm_agree(of->comm, status, err);
+    status = trm_agree(of->comm, trm_rule_read(of->result, &of->rule, err), err);
+    if (packed)
+        of->kind = PACKED;
+    if (packed)
+        return status;
     return status == TRM_OK ? trm_view_open(of->comm, of->ask, of->result, &of->rule, &of->view, err)
                             : status;
+}
+
+/* All of a result that is of a store. */
+static trm_status verify_all(verification *of, trm_error *err)
+{
+    trm_status status = check_store(of, err);
+    if (status == TRM_OK)
+        status = look_at_file(of, err);
+    if (status == TRM_OK)
+        status = trm_agree(of->comm, draw(of, err), err);
+    if (status == TRM_OK)
+        status = check_lines(of, err);
+    if (status == TRM_OK)
+        status = decide(of, err);
+    if (status == TRM_OK)
+        status = check_sums(of, err);
+    if (status == TRM_OK && of->found->hash[0] != '\0')
+        status = trm_agree(of->comm,
+                           check_text(of->result, "result_hash", of->found->hash, "its rows have", err), err);
+    return status;
 }
 
 trm_status trm_verify(MPI_Comm comm, const trm_verify_ask *ask, trm_verify_found *found, trm_error *err)
@@ -311,20 +330,8 @@ trm_status trm_verify(MPI_Comm comm, const trm_verify_ask *ask, trm_verify_found
     *found = (trm_verify_found){.value = NAN};
     trm_status status = open_all(&of, err);
     if (status == TRM_OK)
-        status = check_store(&of, err);
-    if (status == TRM_OK)
-        status = look_at_file(&of, err);
-    if (status == TRM_OK)
-        status = trm_agree(comm, draw(&of, err), err);
-    if (status == TRM_OK)
-        status = check_lines(&of, err);
-    if (status == TRM_OK)
-        status = decide(&of, err);
-    if (status == TRM_OK)
-        status = check_sums(&of, err);
-    if (status == TRM_OK && found->hash[0] != '\0')
-        status =
-            trm_agree(comm, check_text(of.result, "result_hash", found->hash, "its rows have", err), err);
+        status = of.kind == PACKED ? trm_packed_verify(comm, ask, of.result, &of.rule, found, err)
+                                   : verify_all(&of, err);
     if (status == TRM_OK)
         status = trm_agree(comm, trm_result_check_unchanged(of.result, err), err);
     trm_lines_close(&of.lines);

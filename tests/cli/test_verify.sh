@@ -149,6 +149,32 @@ for options in "" "--swap --soft" "--normalize --reduction mean_valid"; do
     with="--queries q.h5 --pairs pairs.npy" more="--triplets mined.h5" good loss --triplets mined.h5 --gradient $options
 done
 
+# Packed triplets, with several negatives an anchor and with one.
+"$python" - <<'PY'
+import h5py, numpy as np
+rng = np.random.default_rng(6)
+def rows(*shape): return rng.integers(-2, 3, shape + (5,)).astype("f4") + np.float32(0.25)
+with h5py.File("packed.h5", "w") as f:
+    f["anchor"], f["positive"], f["negatives"] = rows(20), rows(20), rows(20, 7)
+with h5py.File("ready.h5", "w") as f:
+    f["anchor"], f["positive"], f["negative"] = rows(20), rows(20), rows(20)
+with h5py.File("zeros.h5", "w") as f:
+    f["anchor"], f["positive"], f["negatives"] = np.zeros((3, 5), "f4"), rows(3), np.zeros((3, 2, 5), "f4")
+PY
+for metric in sql2 l2 cosine dot; do
+    for options in "" "--negatives topk:3 --swap" "--negatives random:2 --seed 3 --soft" "--negatives violating --normalize" \
+        "--window none --pick farthest --fallback hardest --reduction sum" "--negatives hard --normalize --gradient-at normalized"; do
+        # shellcheck disable=SC2086
+        in=packed.h5 good loss $options --metric "$metric" --gradient
+    done
+    in=ready.h5 good loss --metric "$metric" --gradient
+done
+in=packed.h5 good loss --negatives weighted:2 --metric cosine --gradient
+for preset in guide-1 guide-2 guide-3; do
+    in=packed.h5 good loss --compat $preset --gradient
+done
+in=zeros.h5 good loss --compat guide-2 --gradient
+
 # What can't be decided anew is said.
 quickly mine s.h5 -o t.h5 --quiet --positives nearest:3 --window none --margin 9 --gradient --histogram 6
 quickly loss s.h5 -o given.h5 --quiet --triplets t.h5 --gradient
@@ -166,6 +192,7 @@ quickly radius s.h5 -o near.h5 --quiet --radius 3 --groups
 quickly eval s.h5 --per-query ranks.h5 --quiet
 quickly loss s.h5 -o all.h5 --quiet --loss batch-all --gradient
 quickly loss s.h5 -o hard.h5 --quiet --loss batch-hard --soft --gradient
+quickly loss packed.h5 -o p3.h5 --quiet --negatives topk:3 --margin 90 --gradient
 
 # bad WHAT FILE PATTERN PYTHON: changes a copy of the file, f, and expects a refusal with that text.
 bad() {
@@ -263,6 +290,27 @@ bad "a soft loss" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["valu
 bad "a gradient of a soft loss" hard.h5 "'/gradient' row 89: column 5 is .*; decided anew" 'g = f["gradient"]; g[89, 5] = np.nextafter(g[89, 5], np.float32(9e9))'
 bad "a loss of another kind" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"loss_margin\": 0.0", "\"loss_margin\": 1.0")'
 bad "no value" all.h5 "attribute 'value' is nan; decided anew" 'del f.attrs["value"]'
+
+# Packed triplets: their own file is the store.
+damaged() {
+    cp p3.h5 bad.h5
+    "$python" -c 'import sys, h5py, numpy as np
+f = h5py.File("bad.h5", "r+"); exec(sys.argv[1]); f.close()' "$3" || fail "the change '$1'"
+    refused "$1" 65 "$2" -- verify bad.h5 "${4:-packed.h5}" --sample 1000
+}
+damaged "a loss of packed triplets" "attribute 'value' is .*; decided anew" 'f.attrs["value"] = np.nextafter(f.attrs["value"], 0)'
+damaged "a packed anchor's gradient" "'/gradient/anchor' row 3: column 2 is .*; decided anew" 'g = f["gradient/anchor"]; g[3, 2] = np.nextafter(g[3, 2], np.float32(9e9))'
+damaged "a packed positive's gradient" "'/gradient/positive' row 19: column 0 is .*; decided anew" 'f["gradient/positive"][19, 0] += 1'
+damaged "a packed negative's gradient" "'/gradient/negatives' row 4: column 33 is .*; decided anew" 'f["gradient/negatives"][4, 6, 3] += 1'
+damaged "a negative that was not chosen" "'/gradient/negatives' row [0-9]*: column .*; decided anew: 0" 'g = f["gradient/negatives"]
+i, k = [(i, k) for i in range(20) for k in range(7) if not g[i, k].any()][0]; g[i, k, 1] = 1e-30'
+damaged "a gradient that lacks" "no dataset '/gradient/positive'" 'del f["gradient/positive"]'
+damaged "other packed triplets" "attribute 'negatives' is 7, the packed triplets have 1" '' ready.h5
+damaged "packed triplets that changed" "attribute 'packed_fingerprint' is 1+, the packed triplets have" 'f.attrs["packed_fingerprint"] = "1" * 32'
+damaged "no packed triplets" "'s.h5'" '' s.h5
+refused "packed triplets and queries" 64 "give their one file alone" -- verify p3.h5 packed.h5 --queries q.h5
+on 3 verify p3.h5 packed.h5 --sample 1000 >"$dir/stdout" 2>"$dir/stderr"
+expect "3 ranks find packed triplets right" test "$? $(grep -c '^gradient      180 rows' "$dir/stdout")" = "0 1"
 
 # A loss of given triplets, and another file of them.
 quickly verify given.h5 s.h5 --triplets t.h5 --sample 1000
