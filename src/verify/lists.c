@@ -56,29 +56,41 @@ static trm_status read_batch(const trm_batch_lists *lists, int64_t batch, int64_
     return trm_result_read(lists->result, &lists->row, lists->start[batch], *count, *row, err);
 }
 
-static int64_t same_label(const trm_census *census, int64_t count, const int64_t *row, int64_t label)
+/* Anchors of a batch with a positive and a negative, and the most rows that one label has. */
+static trm_status count_classes(const trm_census *census, int64_t count, const int64_t *row, int64_t *valid,
+                                int64_t *most, trm_error *err)
 {
-    int64_t same = 0;
+    int64_t *label = trm_alloc(count, sizeof *label);
+    *valid = *most = 0;
+    if (label == NULL)
+        return trm_fail_memory(err, "labels of a batch", count, sizeof *label);
     for (int64_t i = 0; i < count; i++)
-        same += census->label[row[i]] == label;
-    return same;
+        label[i] = census->label[row[i]];
+    if (count > 1)
+        qsort(label, (size_t)count, sizeof *label, trm_compare_whole);
+    for (int64_t i = 0, next; i < count; i = next) {
+        for (next = i; next < count && label[next] == label[i]; next++)
+            ;
+        *valid += next - i > 1 && next - i < count ? next - i : 0;
+        *most = next - i > *most ? next - i : *most;
+    }
+    trm_free(label);
+    return TRM_OK;
 }
 
 static trm_status check_batch(trm_batch_lists *lists, int64_t batch, trm_error *err)
 {
     const trm_census *census = lists->census;
-    int64_t *row = NULL, count = 0;
+    int64_t *row = NULL, count = 0, valid = 0, most;
     trm_status status = read_batch(lists, batch, &row, &count, err);
     for (int64_t i = 0; i < count && status == TRM_OK; i++)
         if (row[i] < 0 || row[i] >= lists->view->rows || (i > 0 && row[i - 1] >= row[i]) ||
             trm_view_ignores(lists->view, census->label[row[i]]))
             status = fault(lists, 1, lists->start[batch] + i, err,
                            "needs row ids of the store that take part, ascending in each batch, has", row[i]);
-    for (int64_t i = 0;
-         i < count && status == TRM_OK && trm_rule_is(lists->view->rule->reduction, "mean_valid"); i++) {
-        const int64_t same = same_label(census, count, row, census->label[row[i]]);
-        lists->valid += same > 1 && same < count;
-    }
+    if (status == TRM_OK)
+        status = count_classes(census, count, row, &valid, &most, err);
+    lists->valid += status == TRM_OK ? valid : 0;
     trm_free(row);
     return status;
 }
@@ -218,15 +230,18 @@ trm_status trm_batch_lists_drawn(const trm_batch_lists *lists, int64_t count, co
     *same = true;
     for (int64_t i = 0; i < count && status == TRM_OK && *same; i++) {
         int64_t *row = NULL, rows = 0;
+        trm_error why = TRM_ERROR_INIT;
         if (i > 0 && drawn[i].batch == drawn[i - 1].batch)
             continue;
         status = read_batch(lists, drawn[i].batch, &row, &rows, err);
         if (status == TRM_OK)
-            status = draw_anew(lists, drawn[i].batch, rows, row, err);
+            status = draw_anew(lists, drawn[i].batch, rows, row, &why);
         trm_free(row);
-        if (status == TRM_ERR_DATA) {
+        if (why.status == TRM_ERR_DATA) {
             *same = false;
             status = TRM_OK;
+        } else if (why.status != TRM_OK) {
+            status = trm_fail(err, why.status, "%s", why.text);
         }
     }
     return status;
@@ -234,32 +249,21 @@ trm_status trm_batch_lists_drawn(const trm_batch_lists *lists, int64_t count, co
 
 /* ---- deciding ---- */
 
-static int64_t most_positives(const trm_census *census, int64_t count, const int64_t *row)
-{
-    int64_t most = 1;
-    if (trm_rule_is(census->view->rule->shortlist, "none"))
-        return 0;
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t same = same_label(census, count, row, census->label[row[i]]);
-        most = same > most ? same : most;
-    }
-    return most - 1;
-}
-
 /* Drawn anchors of one batch. */
 static trm_status decide_batch(const trm_batch_lists *lists, trm_lines *lines, int64_t count,
                                const trm_drawn *drawn, int64_t *entries, trm_error *err)
 {
     const trm_rule *rule = lists->view->rule;
     const int64_t batch = drawn[0].batch;
-    int64_t *row = NULL, rows = 0;
+    int64_t *row = NULL, rows = 0, valid, most = 0;
     trm_status status = read_batch(lists, batch, &row, &rows, err);
     if (status == TRM_OK && rule->batches > 0)
         status = draw_anew(lists, batch, rows, row, err);
+    if (status == TRM_OK)
+        status = count_classes(lists->census, rows, row, &valid, &most, err);
     for (int64_t i = 0; i < count && status == TRM_OK; i++) {
         trm_group group;
-        const trm_candidates of = trm_candidates_some(lists->view, rows, row, seed_of(rule, batch),
-                                                      most_positives(lists->census, rows, row));
+        const trm_candidates of = trm_candidates_some(lists->view, rows, row, seed_of(rule, batch), most - 1);
         status = trm_group_look(lists->view, &of, 1, &drawn[i].anchor, &group, err);
         if (status == TRM_OK)
             status = trm_triplets_compare(&group, lines, &drawn[i], entries, err);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-trm_status trm_losses_find(trm_result *result, bool *there, trm_error *err)
+trm_status trm_losses_find(trm_result *result, const trm_rule *rule, bool *there, trm_error *err)
 {
     trm_result_array array;
     bool two = false;
@@ -21,7 +21,11 @@ trm_status trm_losses_find(trm_result *result, bool *there, trm_error *err)
     if (status == TRM_OK && !two)
         status = trm_result_find(result, "/gradient", &array, there, err);
     *there = *there || two;
-    return status;
+    return status == TRM_OK && rule->gradient && !*there
+               ? trm_fail(err, TRM_ERR_DATA,
+                          "result '%s': no dataset '/gradient', which its options say is there",
+                          trm_result_path(result))
+               : status;
 }
 
 /* ---- of lines ---- */
@@ -183,7 +187,7 @@ static trm_status add_anchors(MPI_Comm comm, const trm_view *view, const trm_cen
 
 void trm_losses_undecided(const trm_verify_ask *ask, const trm_view *view, char why[TRM_VERIFY_WHY])
 {
-    const double most = 1e11, pairs = (double)view->askers * (double)view->rows;
+    const double most = 2e10, pairs = (double)view->askers * (double)view->rows;
     const trm_rule *rule = view->rule;
     const bool by_file = trm_rule_is(rule->source, "given");
     const char *unknown = by_file || is_whole(rule) ? NULL : trm_triplets_undecided(rule);
@@ -217,7 +221,7 @@ trm_status trm_losses_decide(MPI_Comm comm, const trm_verify_ask *ask, trm_resul
     bool gradient = false;
     trm_cost cost;
     trm_divisors by = {census->valid, view->askers};
-    trm_status status = trm_losses_find(result, &gradient, err);
+    trm_status status = trm_losses_find(result, view->rule, &gradient, err);
     trm_status begun = trm_cost_begin(view, gradient ? ask->sample : 0, ask->seed, &cost, err);
     status = trm_agree(comm, status == TRM_OK ? begun : status, err);
     cost.census = is_whole(view->rule) ? census : NULL;

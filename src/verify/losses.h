@@ -8,8 +8,9 @@
 #include "verify/lists.h"
 #include "verify/verify.h"
 
-/* Is there a gradient? Not collective. Errors: DATA, MEMORY. */
-trm_status trm_losses_find(trm_result *result, bool *there, trm_error *err) TRM_MUST_CHECK;
+/* Is there a gradient, and as the rule says? Not collective. Errors: DATA, MEMORY. */
+trm_status trm_losses_find(trm_result *result, const trm_rule *rule, bool *there,
+                           trm_error *err) TRM_MUST_CHECK;
 
 /* The gradient of lines, at the sample's rows. lists: of batches, or NULL. *rows: that were compared. Collective. Errors: DATA: the
  * first that differs; MEMORY, IO. */

@@ -260,6 +260,10 @@ static trm_status find_gradients(const packed *of, trm_result_array array[3], bo
     bool many = false;
     const int64_t dim = of->in.dim;
     trm_status status = trm_result_find(of->result, "/gradient/anchor", &array[0], there, err);
+    if (status == TRM_OK && !*there && of->rule->gradient)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "result '%s': no dataset '/gradient/anchor', which its options say is there",
+                          trm_result_path(of->result));
     if (status != TRM_OK || !*there)
         return status;
     status = trm_result_find(of->result, "/gradient/negatives", &array[2], &many, err);

@@ -286,6 +286,7 @@ trm_status trm_rule_read(const trm_result *result, trm_rule *rule, trm_error *er
                         text == NULL ? "missing" : "no JSON object");
     json_object_foreach(rule->options, key, value) if (!take(key, value, rule)) return refuse(result, key,
                                                                                               err);
+    rule->gradient = json_object_get(rule->options, "gradient_at") != NULL;
     rule->by_name = rule->pairs_fingerprint[0] == '\0' && trm_result_whole(result, "pairs", &pairs);
     if (trm_rule_is(rule->source, "batch-hard")) {
         snprintf(rule->positives, TRM_RULE_WORD, "hardest");

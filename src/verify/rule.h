@@ -30,7 +30,7 @@ typedef struct trm_rule {
     char among[TRM_RULE_WORD];
     /* of a loss */
     char source[TRM_RULE_WORD], reduction[TRM_RULE_WORD], at_zero[TRM_RULE_WORD], gradient_at[TRM_RULE_WORD];
-    bool soft, swap;
+    bool soft, swap, gradient; /* gradient: it says where that is taken, so there is one */
     double loss_margin, within, norm_floor;
     char shortlist[TRM_RULE_WORD];
     int64_t batches, classes_per_batch, rows_per_class; /* of a draw of batches; 0: none */

@@ -134,7 +134,7 @@ static trm_status look_at_file(verification *of, trm_error *err)
     if (of->kind == TRIPLETS || of->kind == LISTS)
         status = trm_result_find(of->result, "/batches/start", &start, &of->batched, err);
     if (status == TRM_OK && of->kind == TRIPLETS)
-        status = trm_losses_find(of->result, &of->gradient, err);
+        status = trm_losses_find(of->result, &of->rule, &of->gradient, err);
     if (status == TRM_OK && of->kind == TRIPLETS)
         status = trm_lines_open(of->result, &of->view, &of->lines, err);
     if (status == TRM_OK)

@@ -289,6 +289,8 @@ bad "a gradient of all triplets" all.h5 "'/gradient' row 9: column 0 is .*; deci
 bad "a soft loss" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["value"] *= 1 + 1e-15'
 bad "a gradient of a soft loss" hard.h5 "'/gradient' row 89: column 5 is .*; decided anew" 'g = f["gradient"]; g[89, 5] = np.nextafter(g[89, 5], np.float32(9e9))'
 bad "a loss of another kind" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"loss_margin\": 0.0", "\"loss_margin\": 1.0")'
+bad "a gradient that is gone" all.h5 "no dataset '/gradient', which its options say is there" 'del f["gradient"]'
+bad "a gradient of triplets that is gone" t.h5 "no dataset '/gradient', which" 'del f["gradient"]'
 bad "no value" all.h5 "attribute 'value' is nan; decided anew" 'del f.attrs["value"]'
 
 # Packed triplets: their own file is the store.
@@ -304,6 +306,7 @@ damaged "a packed positive's gradient" "'/gradient/positive' row 19: column 0 is
 damaged "a packed negative's gradient" "'/gradient/negatives' row 4: column 33 is .*; decided anew" 'f["gradient/negatives"][4, 6, 3] += 1'
 damaged "a negative that was not chosen" "'/gradient/negatives' row [0-9]*: column .*; decided anew: 0" 'g = f["gradient/negatives"]
 i, k = [(i, k) for i in range(20) for k in range(7) if not g[i, k].any()][0]; g[i, k, 1] = 1e-30'
+damaged "gradients that are gone" "no dataset '/gradient/anchor', which its options say is there" 'del f["gradient"]'
 damaged "a gradient that lacks" "no dataset '/gradient/positive'" 'del f["gradient/positive"]'
 damaged "other packed triplets" "attribute 'negatives' is 7, the packed triplets have 1" '' ready.h5
 damaged "packed triplets that changed" "attribute 'packed_fingerprint' is 1+, the packed triplets have" 'f.attrs["packed_fingerprint"] = "1" * 32'
@@ -336,6 +339,12 @@ p = np.load("pairs.npy"); p[4, 1] = (p[4, 1] + 1) % 90; np.save("pairs2.npy", p)
 refused "other pairs" 65 "60 pairs with the fingerprint [0-9a-f]*, the result is of 60 with" -- verify q2.h5 s.h5 --queries q.h5 --pairs pairs2.npy
 refused "no store" 64 "verify takes a result, and the store that it is of" -- verify t.h5
 refused "a result that is not there" 66 "result 'none.h5'" -- verify none.h5 s.h5
+
+# A loss of many rows is decided anew only where all of them are asked for.
+quickly synth wide.h5 --rows 2000 --dim 6000 --classes 1000 --quiet
+quickly loss wide.h5 -o wide_loss.h5 --quiet --loss batch-hard --gradient
+quickly verify wide_loss.h5 wide.h5
+expect "a loss of many rows is said not to be decided" test "$? $(grep -c -- '^decided anew: no, because a loss is of all anchors.*--sample 2000 asks for it' "$dir/stdout")" = "0 1"
 
 # The same on three ranks, one line and no hang.
 for ranks in 1 3; do
