@@ -22,8 +22,14 @@ extern "C" {
 
 typedef struct trm_store trm_store;
 
-/* Dataset paths inside HDF5 files; NULL means: try the alias list. Labels may also be a file: .npy, IDX, text with one
- * label a line, or a column of CSV ("y.csv:COLUMN", by its name or its number from 1 on), a label for each row of all files
+/* Texts that are given in place of one: one for each path of a set, in their order. Borrowed. */
+typedef struct trm_store_texts {
+    const char *const *text;
+    int count; /* 0: none; 1: it is for all paths of the set */
+} trm_store_texts;
+
+/* Dataset paths inside HDF5 files; NULL means: try the alias list. Labels and ids may also be files: .npy, IDX, text with one
+ * a line, or a column of CSV ("y.csv:COLUMN", by its name or its number from 1 on), a label for each row of all files
  * of the set. So it is taken where a file of that name is there, or the name ends in .npy, .txt, .csv or .csv:COLUMN. */
 typedef struct trm_store_options {
     size_t size; /* set by trm_store_options_init */
@@ -36,6 +42,9 @@ typedef struct trm_store_options {
     bool labels_may_lack;
     bool without_pairs;       /* there can be no list of pairs, so messages know of none */
     const char *query_labels; /* as labels, of queries; NULL: as labels, unless that is a file */
+    const char *query_ids;    /* likewise */
+    /* In place of labels, query_labels, ids and query_ids, where their count is not 0. */
+    trm_store_texts each_labels, each_query_labels, each_ids, each_query_ids;
 } trm_store_options;
 
 /* What is done to rows, and what is refused, while they are read. */
@@ -75,6 +84,7 @@ typedef struct trm_store_file {
     int64_t same_as; /* an earlier file, by index, that is this one (also through links); -1: none, no rows */
     bool queries;    /* one of the files of queries */
     char *labels_file; /* the file that labels are read from; NULL: this one */
+    char *ids_file;    /* likewise */
 } trm_store_file;
 
 /* What the labels that are read stand for. */
@@ -88,8 +98,8 @@ typedef enum trm_label_kind {
  * *.hdf5 files, numbers in names by their value) as one store.
  * Collective on comm (dup'ed); paths and options (NULL: the defaults) equal on all ranks. *store is owned by the caller.
  * Embeddings are floats (also bfloat16) or integers; labels whole numbers of any type, texts or an enum, the
- * same sort in all files; dimensions of size 1 count for nothing. Ids that are no integers, or not one a row,
- * are left aside. Files that these lead to (external links, external storage, sources of virtual datasets) are looked
+ * same sort in all files; dimensions of size 1 count for nothing. Ids are integers or texts; what is neither, or not one a row,
+ * is left aside, but for ids in files of their own, which are refused. Files that these lead to (external links, external storage, sources of virtual datasets) are looked
  * at first, too; a file without rows is fine where another of its set has some. Errors: NO_INPUT, PERMISSION, DATA (not
  * HDF5, not finished, open for writing, truncated, a link to nothing, a missing source, a missing or ambiguous
  * dataset, wrong type or shape, lengths or dims that differ, no rows), each naming file, dataset and rule. */
@@ -110,8 +120,8 @@ TRM_API const trm_store_file *trm_store_file_at(const trm_store *store, int inde
 TRM_API int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
- * Collective. options: NULL for the defaults. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the store
- * has none, or left them aside; a uint64 beyond int64 keeps its bits); NULL, on all ranks, for what is not
+ * Collective. options: NULL for the defaults. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the set
+ * has none, left them aside, or has texts; a uint64 beyond int64 keeps its bits); NULL, on all ranks, for what is not
  * wanted. All owned by the caller. Names of labels are found by a look at all labels of the store, when
  * labels are asked for first. Errors: IO; MEMORY; DATA naming file, dataset, row and rule for a non-finite
  * value, a value outside float32, a zero-norm row, a label that is no whole number or beyond 2^53 as a float,

@@ -31,10 +31,11 @@ _OPTIONS_OF_MINE = {  # of each keyword the option and its kind
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
     "embeddings": ("embeddings", "text"),
-    "labels": ("labels", "text"),
-    "ids": ("ids", "text"),
+    "labels": ("labels", "texts"),
+    "ids": ("ids", "texts"),
     "queries": ("queries", "texts"),
-    "query_labels": ("query-labels", "text"),
+    "query_labels": ("query-labels", "texts"),
+    "query_ids": ("query-ids", "texts"),
     "pairs": ("pairs", "text"),
     "and_labels": ("and-labels", "flag"),
     "batches": ("batches", "whole"),
@@ -94,8 +95,8 @@ def mine(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_ids: Any = None,
     query_labels: Any = None,
+    query_ids: Any = None,
     pairs: Any = None,
     and_labels: bool = False,
     batches: Optional[int] = None,
@@ -156,13 +157,14 @@ def mine(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN
-    ids -- one id a row, where the store is an array; else dataset of the ids
+        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+    ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
+        of --labels
     queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
         repeated: one set after the other; or an array, rows x values
-    query_ids -- one id a query, where queries are an array
     query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
         the store (default: the same dataset, or a known name)
+    query_ids -- one id a query, where queries are an array; else ids of the queries, as --ids has those of the store
     pairs -- with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); all others are negatives, and labels are not needed; or an array of
         two columns
@@ -226,10 +228,11 @@ _OPTIONS_OF_LOSS = {  # of each keyword the option and its kind
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
     "embeddings": ("embeddings", "text"),
-    "labels": ("labels", "text"),
-    "ids": ("ids", "text"),
+    "labels": ("labels", "texts"),
+    "ids": ("ids", "texts"),
     "queries": ("queries", "texts"),
-    "query_labels": ("query-labels", "text"),
+    "query_labels": ("query-labels", "texts"),
+    "query_ids": ("query-ids", "texts"),
     "pairs": ("pairs", "text"),
     "and_labels": ("and-labels", "flag"),
     "loss": ("loss", "word"),
@@ -287,8 +290,8 @@ def loss(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_ids: Any = None,
     query_labels: Any = None,
+    query_ids: Any = None,
     pairs: Any = None,
     and_labels: bool = False,
     loss: Optional[Literal["batch-hard", "batch-all", "mined"]] = None,
@@ -347,13 +350,14 @@ def loss(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN
-    ids -- one id a row, where the store is an array; else dataset of the ids
+        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+    ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
+        of --labels
     queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
         repeated: one set after the other; or an array, rows x values
-    query_ids -- one id a query, where queries are an array
     query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
         the store (default: the same dataset, or a known name)
+    query_ids -- one id a query, where queries are an array; else ids of the queries, as --ids has those of the store
     pairs -- with --queries: positives are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); all others are negatives, and labels are not needed; or an array of
         two columns
@@ -418,10 +422,11 @@ _OPTIONS_OF_KNN = {  # of each keyword the option and its kind
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
     "embeddings": ("embeddings", "text"),
-    "labels": ("labels", "text"),
-    "ids": ("ids", "text"),
+    "labels": ("labels", "texts"),
+    "ids": ("ids", "texts"),
     "queries": ("queries", "texts"),
-    "query_labels": ("query-labels", "text"),
+    "query_labels": ("query-labels", "texts"),
+    "query_ids": ("query-ids", "texts"),
     "k": ("k", "whole"),
     "among": ("among", "word"),
     "metric": ("metric", "word"),
@@ -448,8 +453,8 @@ def knn(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_ids: Any = None,
     query_labels: Any = None,
+    query_ids: Any = None,
     k: Optional[int] = None,
     among: Optional[Literal["any", "same", "other"]] = None,
     metric: Optional[Literal["sql2", "l2", "cosine", "dot"]] = None,
@@ -477,13 +482,14 @@ def knn(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN
-    ids -- one id a row, where the store is an array; else dataset of the ids
+        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+    ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
+        of --labels
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
         after the other; or an array, rows x values
-    query_ids -- one id a query, where queries are an array
     query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
         the store (default: the same dataset, or a known name)
+    query_ids -- one id a query, where queries are an array; else ids of the queries, as --ids has those of the store
     k -- how many neighbours of each row (default: 10)
     among -- among which rows they are looked for (default: any)
     metric -- the distance (default: sql2)
@@ -509,10 +515,11 @@ _OPTIONS_OF_EVAL = {  # of each keyword the option and its kind
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
     "embeddings": ("embeddings", "text"),
-    "labels": ("labels", "text"),
-    "ids": ("ids", "text"),
+    "labels": ("labels", "texts"),
+    "ids": ("ids", "texts"),
     "queries": ("queries", "texts"),
-    "query_labels": ("query-labels", "text"),
+    "query_labels": ("query-labels", "texts"),
+    "query_ids": ("query-ids", "texts"),
     "pairs": ("pairs", "text"),
     "at": ("at", "text"),
     "metrics": ("metrics", "text"),
@@ -541,8 +548,8 @@ def evaluate(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_ids: Any = None,
     query_labels: Any = None,
+    query_ids: Any = None,
     pairs: Any = None,
     at: Optional[str] = None,
     metrics: Optional[str] = None,
@@ -572,13 +579,14 @@ def evaluate(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN
-    ids -- one id a row, where the store is an array; else dataset of the ids
+        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+    ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
+        of --labels
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
         after the other; or an array, rows x values
-    query_ids -- one id a query, where queries are an array
     query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
         the store (default: the same dataset, or a known name)
+    query_ids -- one id a query, where queries are an array; else ids of the queries, as --ids has those of the store
     pairs -- with --queries: relevant are exactly the pairs of FILE, a query row and a store row each (HDF5 /query and
         /positive, .npy of two columns, or text); labels are not needed; or an array of two columns
     at -- values of k, ascending, of hit_rate, recall, precision and ndcg (default: 1,5,10,100)
@@ -607,10 +615,11 @@ _OPTIONS_OF_RADIUS = {  # of each keyword the option and its kind
     "checkpoint_every": ("checkpoint-every", "real"),
     "resume": ("resume", "flag"),
     "embeddings": ("embeddings", "text"),
-    "labels": ("labels", "text"),
-    "ids": ("ids", "text"),
+    "labels": ("labels", "texts"),
+    "ids": ("ids", "texts"),
     "queries": ("queries", "texts"),
-    "query_labels": ("query-labels", "text"),
+    "query_labels": ("query-labels", "texts"),
+    "query_ids": ("query-ids", "texts"),
     "radius": ("radius", "real"),
     "among": ("among", "word"),
     "groups": ("groups", "flag"),
@@ -640,8 +649,8 @@ def radius(
     labels: Any = None,
     ids: Any = None,
     queries: Any = None,
-    query_ids: Any = None,
     query_labels: Any = None,
+    query_ids: Any = None,
     radius: Optional[float] = None,
     among: Optional[Literal["any", "same", "other"]] = None,
     groups: bool = False,
@@ -672,13 +681,14 @@ def radius(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN
-    ids -- one id a row, where the store is an array; else dataset of the ids
+        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+    ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
+        of --labels
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
         after the other; or an array, rows x values
-    query_ids -- one id a query, where queries are an array
     query_labels -- one label a query, where queries are an array; else labels of the queries, as --labels has those of
         the store (default: the same dataset, or a known name)
+    query_ids -- one id a query, where queries are an array; else ids of the queries, as --ids has those of the store
     radius -- pairs with a distance of at most R
     among -- which pairs: of a row and (default: any)
     groups -- find the groups of rows that pairs connect, directly or over others

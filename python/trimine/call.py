@@ -70,7 +70,7 @@ class Inputs:
         """Paths of a set of rows, what is to be known of them, and what is left of labels and ids: names of datasets."""
         if not is_data(given):
             for what, value in (("labels", labels), ("ids", ids)):
-                if value is not None and not isinstance(value, (str, os.PathLike)):
+                if value is not None and not are_paths(value):
                     raise usage(f"{what} of '{given}' are arrays: they go with embeddings that are one, too")
             paths = [os.fspath(p) for p in ([given] if isinstance(given, (str, os.PathLike)) else given)]
             return paths, labels, ids
@@ -104,6 +104,18 @@ class Inputs:
         return self.place("triplets.h5")
 
 
+def are_paths(value):
+    """One path, or a list of them."""
+    some = value if isinstance(value, (list, tuple)) else [value]
+    return len(some) > 0 and all(isinstance(v, (str, os.PathLike)) for v in some)
+
+
+def each_given(names, values):
+    """Options of a command line, each as often as it has values."""
+    return [f"--{name}={os.fspath(v)}" for name, value in zip(names, values) if value is not None
+            for v in (value if isinstance(value, (list, tuple)) else [value])]
+
+
 def call(command, options, given):
     """Runs a command of the program with the keywords of its function in _options.py; gives a Result."""
     values = dict(given)
@@ -113,16 +125,18 @@ def call(command, options, given):
         labels, ids = values["labels"], values["ids"]
         paths, values["labels"], values["ids"] = inputs.rows(store, "store", labels, ids)
         known = [values["embeddings"], values["labels"], values["ids"]]
-        info = [f"--{name}={value}" for name, value in zip(("embeddings", "labels", "ids"), known) if value is not None]
+        info = each_given(("embeddings", "labels", "ids"), known)
         rows = Rows(ids=ids, labels=labels) if is_data(store) else Rows(paths, info)
         queries, query_labels = values.get("queries"), values.get("query_labels")
         of_queries = None
         if queries is not None:
-            values["queries"], values["query_labels"], _ = inputs.rows(queries, "queries", query_labels, query_ids)
+            values["queries"], values["query_labels"], values["query_ids"] = inputs.rows(
+                queries, "queries", query_labels, query_ids)
             if is_data(queries):
                 of_queries = Rows(ids=query_ids, labels=query_labels)
             else:  # by themselves they are a store like any other
-                of_queries = Rows(values["queries"], info if query_labels is None else [f"--labels={query_labels}"])
+                own = each_given(("labels", "ids"), (query_labels, query_ids))
+                of_queries = Rows(values["queries"], own or info)
         elif query_labels is not None or query_ids is not None:
             raise usage("query_labels and query_ids go with queries")
         for name in ("pairs", "triplets"):

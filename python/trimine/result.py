@@ -45,9 +45,14 @@ class Rows:
 
     @staticmethod
     def _read(files, found):
-        """Of datasets of HDF5, or of one .npy file for all rows; None of other formats, which only the program reads."""
-        if found[0].get("file"):
-            return np.ravel(np.load(found[0]["file"], allow_pickle=False)) if found[0]["dataset"] == "npy" else None
+        """Of datasets of HDF5, or of .npy files for their rows; None of other formats, which only the program reads."""
+        beside = [there.get("file") for there in found]
+        if any(beside):
+            if not all(beside) or any(there["dataset"] != "npy" for there in found):
+                return None
+            parts = [np.ravel(np.load(path, allow_pickle=False)) for path in beside]
+            rows = [file["rows"] for file in files]
+            return parts[0] if len(parts[0]) == sum(rows) else np.concatenate(parts) if rows == list(map(len, parts)) else None
         parts = []
         for file, there in zip(files, found):
             if not there.get("dataset") or not h5py.is_hdf5(file["path"]):

@@ -79,28 +79,38 @@ trm_status trm_names_index(trm_names *names, trm_error *err)
     return TRM_OK;
 }
 
-trm_status trm_names_add(trm_names *names, const char *name, int64_t length, trm_error *err)
+trm_status trm_names_append(trm_names *names, const char *name, int64_t length, trm_error *err)
 {
     const int64_t used = bytes_used(names), need = used + length + 1;
     trm_status status = TRM_OK;
-    if (trm_names_find(names, name, length) >= 0)
-        return TRM_OK;
     if (names->count == names->room)
         status = trm_names_reserve(names, 2 * names->room + 16, names->byte_room, err);
     if (status == TRM_OK && need > names->byte_room)
         status = trm_names_reserve(names, names->room, 2 * names->byte_room + need, err);
-    if (status == TRM_OK && 2 * (names->count + 1) > names->slots)
-        status = trm_names_index(names, err);
     if (status != TRM_OK)
         return status;
-    const int64_t slot = slot_of(names, name, length);
     names->start[names->count] = used;
     if (length > 0)
         memcpy(names->bytes + used, name, (size_t)length);
     names->bytes[used + length] = '\0';
     names->start[++names->count] = need;
-    names->slot[slot] = names->count;
     return TRM_OK;
+}
+
+trm_status trm_names_add(trm_names *names, const char *name, int64_t length, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    if (trm_names_find(names, name, length) >= 0)
+        return TRM_OK;
+    if (2 * (names->count + 1) > names->slots)
+        status = trm_names_index(names, err);
+    if (status != TRM_OK)
+        return status;
+    const int64_t slot = slot_of(names, name, length);
+    status = trm_names_append(names, name, length, err);
+    if (status == TRM_OK)
+        names->slot[slot] = names->count;
+    return status;
 }
 
 typedef struct entry {

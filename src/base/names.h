@@ -25,6 +25,9 @@ typedef struct trm_names {
 
 /* Adds a name unless it is there. Errors: MEMORY. */
 trm_status trm_names_add(trm_names *names, const char *name, int64_t length, trm_error *err) TRM_MUST_CHECK;
+/* Adds one at the end, whether it is there or not: of a list of names, in which none are found. Errors: MEMORY. */
+trm_status trm_names_append(trm_names *names, const char *name, int64_t length,
+                            trm_error *err) TRM_MUST_CHECK;
 /* Its number, or -1. */
 int64_t trm_names_find(const trm_names *names, const char *name, int64_t length);
 /* A name; borrowed, with a NUL behind it. length may be NULL. */

@@ -405,7 +405,7 @@ static trm_status check(const trm_cli *cli, trm_error *err)
                         "'%s': a store or a synthetic one (--rows, --dim, --classes, --spread), not both",
                         cli->input[0]);
     if (cli->inputs == 0 && (settings->normalize || settings->store.embeddings != NULL ||
-                             settings->store.labels != NULL || settings->store.ids != NULL))
+                             settings->labels.count > 0 || settings->ids.count > 0))
         return trm_fail(err, TRM_ERR_USAGE,
                         "--embeddings, --labels, --ids and --normalize go with a STORE: none given");
     return TRM_OK;

@@ -37,28 +37,22 @@ static trm_status check_rows(const trm_export *export, const char *name, int64_t
                                   path, name, has, rows);
 }
 
-static bool has_ids(const trm_store *store)
-{
-    bool all = true;
-    for (int i = 0; i < trm_store_file_count(store); i++) {
-        const trm_store_file *file = trm_store_file_at(store, i);
-        all = all && (file->rows == 0 || (file->ids != NULL && file->ids_left_aside == NULL));
-    }
-    return all;
-}
-
-/* Ids and labels of a set, where the store has them: 8 bytes a row each. */
+/* Ids and labels of a set, where the store has them: 8 bytes a row each, or the strings. */
 static trm_status read_rows(trm_store *store, int64_t first, int64_t count, trm_export_rows *rows,
                             trm_error *err)
 {
     const bool labelled = trm_store_file_at(store, 0)->labels != NULL;
+    const trm_ids_kind ids = trm_store_ids(store, first > 0);
     rows->rows = count;
-    rows->id = has_ids(store) ? trm_alloc(count, sizeof *rows->id) : NULL;
+    rows->id = ids == TRM_IDS_NUMBERS ? trm_alloc(count, sizeof *rows->id) : NULL;
     rows->label = labelled ? trm_alloc(count, sizeof *rows->label) : NULL;
-    if ((has_ids(store) && rows->id == NULL) || (labelled && rows->label == NULL))
+    if ((ids == TRM_IDS_NUMBERS && rows->id == NULL) || (labelled && rows->label == NULL))
         return trm_fail_memory(err, "ids and labels", count, sizeof *rows->id);
     rows->labels = trm_store_labels(store);
-    return trm_store_read(store, first, count, NULL, NULL, rows->label, rows->id, err);
+    trm_status status = trm_store_read(store, first, count, NULL, NULL, rows->label, rows->id, err);
+    return status == TRM_OK && ids == TRM_IDS_NAMES
+               ? trm_store_read_names(store, first, count, &rows->id_names, err)
+               : status;
 }
 
 static trm_status open_store(const trm_cli *cli, trm_export *export, trm_store **store, trm_error *err)

@@ -33,6 +33,7 @@ static void print_file(const trm_info *in, const trm_info_set *set, const trm_st
 {
     enum { LABELS = 1024 };
     char rows[64] = "no rows", labels[LABELS] = "";
+    const bool outside = file->ids_file != NULL;
     if (file->rows > 0)
         snprintf(rows, sizeof rows, "rows %" PRId64 " to %" PRId64, file->first - set->first,
                  file->first - set->first + file->rows - 1);
@@ -40,9 +41,10 @@ static void print_file(const trm_info *in, const trm_info_set *set, const trm_st
         snprintf(labels, sizeof labels, " labels '%s' %s%s%s%" PRId64 " %s;", file->labels,
                  file->labels_file == NULL ? "" : "of '", file->labels_file == NULL ? "" : file->labels_file,
                  file->labels_file == NULL ? "" : "' ", file->rows, file->labels_type);
-    trm_say(stdout, "file        %s: %s; embeddings '%s' %" PRId64 " x %d %s;%s ids %s%s%s%s%s", file->path,
-            rows, file->embeddings, file->rows, trm_store_dim(in->store), file->embeddings_type, labels,
-            file->ids == NULL ? "none" : file->ids, file->ids == NULL ? "" : " ", file->ids_type,
+    trm_say(stdout, "file        %s: %s; embeddings '%s' %" PRId64 " x %d %s;%s ids %s%s%s%s%s%s%s%s",
+            file->path, rows, file->embeddings, file->rows, trm_store_dim(in->store), file->embeddings_type,
+            labels, file->ids == NULL ? "none" : file->ids, outside ? " of '" : "",
+            outside ? file->ids_file : "", outside ? "'" : "", file->ids == NULL ? "" : " ", file->ids_type,
             file->ids_left_aside == NULL ? "" : " left aside: ",
             file->ids_left_aside == NULL ? "" : file->ids_left_aside);
 }

@@ -29,16 +29,23 @@ static bool add(arguments *list, const char *name, const char *value)
     return true;
 }
 
+static bool add_all(arguments *list, const char *name, const trm_option_texts *texts)
+{
+    bool whole = true;
+    for (int i = 0; i < texts->count && whole; i++)
+        whole = add(list, name, texts->text[i]);
+    return whole;
+}
+
 static bool fill(const trm_cli *cli, arguments *list)
 {
     const trm_settings *settings = cli->settings;
     bool whole = add(list, "output", cli->page) && add(list, "json-report", cli->json_report) &&
                  add(list, "images", cli->images) && add(list, "embeddings", settings->store.embeddings) &&
-                 add(list, "labels", settings->store.labels) && add(list, "ids", settings->store.ids) &&
+                 add_all(list, "labels", &settings->labels) && add_all(list, "ids", &settings->ids) &&
                  add(list, "texts", cli->texts) && add(list, "query-texts", cli->query_texts) &&
-                 add(list, "query-labels", settings->store.query_labels);
-    for (int i = 0; i < settings->queries.count && whole; i++)
-        whole = add(list, "queries", settings->queries.text[i]);
+                 add_all(list, "query-labels", &settings->query_labels) &&
+                 add_all(list, "queries", &settings->queries);
     if (settings->overwrite)
         list->word[list->count++] = "--overwrite";
     list->word[list->count++] = "--";
@@ -66,7 +73,9 @@ static trm_status tell(const trm_cli *cli, trm_error *err)
 static trm_status run(trm_cli *cli, trm_error *err)
 {
     enum { MORE = 12 }; /* options that come once, "--" and the end */
-    const int most = MORE + cli->settings->queries.count + cli->inputs;
+    const trm_settings *settings = cli->settings;
+    const int most = MORE + settings->labels.count + settings->ids.count + settings->query_labels.count +
+                     settings->queries.count + cli->inputs;
     arguments list = {.word = trm_alloc(most, sizeof *list.word)};
     trm_status status = TRM_OK;
     if (list.word == NULL || !fill(cli, &list))
@@ -85,6 +94,10 @@ static trm_status check(const trm_cli *cli, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "no result given (see trimine report --help)");
     if (cli->page == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "report needs an output: -o page.html");
+    if (cli->settings->labels.count > 1 || cli->settings->query_labels.count > 1)
+        return trm_fail(
+            err, TRM_ERR_USAGE,
+            "report takes labels of a set once: make one store of several files first (trimine import)");
     return TRM_OK;
 }
 

@@ -25,6 +25,7 @@ typedef struct trm_texts {
 typedef struct trm_export_rows {
     int64_t rows; /* -1: not known */
     int64_t *id, *label;
+    trm_names id_names;       /* in place of id, where ids are strings; empty: they are not */
     const trm_labels *labels; /* what labels stand for; borrowed from the store */
     trm_texts texts;
 } trm_export_rows;
@@ -59,8 +60,11 @@ void trm_table_whole(trm_table *table, int64_t value);
 void trm_table_real(trm_table *table, double value);
 /* Not NULL. Errors: MEMORY. */
 trm_status trm_table_text(trm_table *table, const char *text, int64_t length, trm_error *err) TRM_MUST_CHECK;
-/* A row's id, where the store has one, else the row id. */
-void trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t row);
+/* Has the store ids? */
+bool trm_export_has_ids(const trm_export_rows *rows);
+/* A row's id, where the store has one, else the row id. Errors: MEMORY. */
+trm_status trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t row,
+                        trm_error *err) TRM_MUST_CHECK;
 /* What a row stands for: its text, else its id, else the row id. Errors: DATA: a text that is no JSON string, a row without a
  * text; MEMORY. */
 trm_status trm_table_row(trm_table *table, const trm_export_rows *rows, int64_t row,

@@ -262,8 +262,10 @@ static int64_t decode(const char *text, int64_t length, uint32_t *out)
 static const int64_t names_bytes = INT64_C(1) << 32;
 
 /* Names as numpy's text of one width, which is that of the longest. */
-static trm_status put_names(zip *z, const trm_names *names, trm_error *err)
+static trm_status put_names(zip *z, const char *entry_name, const trm_names *names, trm_error *err)
 {
+    if (names->count == 0)
+        return TRM_OK;
     int64_t longest = 1, length;
     char type[24];
     const int64_t size[3] = {names->count, 1, 1};
@@ -278,9 +280,9 @@ static trm_status put_names(zip *z, const trm_names *names, trm_error *err)
                         names->count, longest);
     uint32_t *points = trm_alloc(longest, sizeof *points);
     if (points == NULL)
-        return trm_fail_memory(err, "names of labels", longest, sizeof *points);
+        return trm_fail_memory(err, "a name", longest, sizeof *points);
     snprintf(type, sizeof type, "<U%" PRId64, longest);
-    put_npy(z, "label_names", type, 1, size, names->count * longest * 4);
+    put_npy(z, entry_name, type, 1, size, names->count * longest * 4);
     for (int64_t i = 0; i < names->count; i++) {
         const char *name = trm_names_get(names, i, &length);
         memset(points, 0, (size_t)longest * sizeof *points);
@@ -327,12 +329,16 @@ trm_status trm_export_npz(trm_export *export, trm_error *err)
     if (status != TRM_OK)
         return status;
     put_whole(&z, "ids", export->base.rows, export->base.id);
+    status = put_names(&z, "ids", &export->base.id_names, err);
     put_whole(&z, "labels", export->base.rows, export->base.label);
     put_whole(&z, "query_ids", export->askers.rows, export->askers.id);
+    if (status == TRM_OK)
+        status = put_names(&z, "query_ids", &export->askers.id_names, err);
     put_whole(&z, "query_labels", export->askers.rows, export->askers.label);
-    status = trm_result_names(export->result, &names, err);
-    if (status == TRM_OK && names.count > 0)
-        status = put_names(&z, &names, err);
+    if (status == TRM_OK)
+        status = trm_result_names(export->result, &names, err);
+    if (status == TRM_OK)
+        status = put_names(&z, "label_names", &names, err);
     trm_names_free(&names);
     put_directory(&z);
     export->lines = export->columns.rows;

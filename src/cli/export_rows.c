@@ -141,6 +141,7 @@ void trm_export_rows_free(trm_export_rows *rows)
 {
     trm_texts_close(&rows->texts);
     trm_free(rows->id);
+    trm_names_free(&rows->id_names);
     trm_free(rows->label);
     *rows = (trm_export_rows){.rows = -1};
 }

@@ -17,7 +17,7 @@ static const char *const suffix[ABOUTS] = {"", "_id", "_label", "_text"};
 
 static bool tells(const trm_export_rows *rows, about what)
 {
-    return what == THE_ROW || (rows != NULL && (what == THE_ID      ? rows->id != NULL
+    return what == THE_ROW || (rows != NULL && (what == THE_ID      ? trm_export_has_ids(rows)
                                                 : what == THE_LABEL ? rows->label != NULL
                                                                     : rows->texts.path != NULL));
 }
@@ -85,8 +85,7 @@ static trm_status put_about(const trm_export *export, trm_table *table, int c, a
         return trm_table_label(table, rows, row, err);
     if (what == THE_TEXT)
         return trm_table_row(table, rows, row, err);
-    trm_table_id(table, rows, row);
-    return TRM_OK;
+    return trm_table_id(table, rows, row, err);
 }
 
 /* Is the place of a list empty? */

@@ -128,18 +128,29 @@ static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row
     return status;
 }
 
-void trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t row)
+bool trm_export_has_ids(const trm_export_rows *rows)
 {
-    const bool known = rows->id != NULL && row >= 0 && row < rows->rows;
-    trm_table_whole(table, known ? rows->id[row] : row);
+    return rows->id != NULL || rows->id_names.count > 0;
+}
+
+trm_status trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t row, trm_error *err)
+{
+    const bool known = row >= 0 && row < rows->rows;
+    int64_t length = 0;
+    if (rows->id_names.count > 0) {
+        const char *name =
+            known ? trm_names_get(&rows->id_names, row, &length) : ""; /* a place without a row */
+        return trm_table_text(table, name, length, err);
+    }
+    trm_table_whole(table, known && rows->id != NULL ? rows->id[row] : row);
+    return TRM_OK;
 }
 
 trm_status trm_table_row(trm_table *table, const trm_export_rows *rows, int64_t row, trm_error *err)
 {
     if (rows->texts.path != NULL)
         return put_text(table, &rows->texts, row, err);
-    trm_table_id(table, rows, row);
-    return TRM_OK;
+    return trm_table_id(table, rows, row, err);
 }
 
 trm_status trm_table_label(trm_table *table, const trm_export_rows *rows, int64_t row, trm_error *err)

@@ -27,6 +27,8 @@ static json_t *ids_json(const trm_store_file *file)
     const bool used = file->ids_left_aside == NULL;
     json_t *ids = dataset_json(file->ids, file->ids_type,
                                used ? json_pack("[I]", (json_int_t)file->rows) : json_null());
+    if (file->ids_file != NULL)
+        trm_json_put(&ids, "file", trm_json_text(file->ids_file));
     trm_json_put(&ids, "left_aside", used ? json_null() : trm_json_text(file->ids_left_aside));
     return ids;
 }

@@ -334,19 +334,35 @@ static trm_status take_preset(trm_settings *settings, trm_error *err)
 /* --labels any, same or other is --among; any other value is a dataset, whose path may begin with a '/'. */
 static void take_among(trm_settings *settings)
 {
-    for (int i = 0; i < trm_among_words.count && settings->store.labels != NULL; i++) {
+    trm_option_texts *labels = &settings->labels;
+    for (int i = 0; i < trm_among_words.count; i++) {
         const trm_word *word = trm_word_at(&trm_among_words, i);
-        if (strcmp(settings->store.labels, word->name) == 0) {
+        if (labels->count == 1 && strcmp(labels->text[0], word->name) == 0) {
             *settings->kind->among(settings) = (trm_among)word->value;
-            settings->store.labels = NULL;
+            labels->count = 0;
         }
     }
+}
+
+static trm_store_texts borrow(const trm_option_texts *texts)
+{
+    return (trm_store_texts){texts->text, texts->count};
+}
+
+static void take_texts(trm_settings *settings)
+{
+    trm_store_options *store = &settings->store;
+    store->each_labels = borrow(&settings->labels);
+    store->each_query_labels = borrow(&settings->query_labels);
+    store->each_ids = borrow(&settings->ids);
+    store->each_query_ids = borrow(&settings->query_ids);
 }
 
 void trm_settings_settle(trm_settings *settings)
 {
     if (settings->kind != NULL && settings->kind->among != NULL)
         take_among(settings);
+    take_texts(settings);
     const bool margin_given = !isnan(settings->mine.margin);
     if (!margin_given)
         settings->mine.margin = trm_metric_default_margin(settings->mine.metric);
@@ -450,7 +466,10 @@ void trm_settings_free(trm_settings *settings)
         trm_free(settings->input[i]);
     trm_free(settings->input);
     trm_option_labels_free(&settings->ignore);
-    trm_option_texts_free(&settings->queries);
+    trm_option_texts *const texts[] = {&settings->labels, &settings->query_labels, &settings->ids,
+                                       &settings->query_ids, &settings->queries};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        trm_option_texts_free(texts[i]);
     json_decref(settings->overridden);
 }
 

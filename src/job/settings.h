@@ -64,10 +64,12 @@ struct trm_settings {
     trm_radius_options radius;
     trm_source source;
     bool lone, gradient, gradient_at_normalized, normalize;
-    double within;                                      /* NAN: not given */
-    trm_option_texts queries;                           /* files whose rows are the anchors; none: one set */
-    const char *pairs;                                  /* file of pairs, or NULL */
-    const char *triplets;                               /* file of index triplets, or NULL */
+    double within; /* NAN: not given */
+    trm_option_texts labels, query_labels, ids,
+        query_ids;            /* once, or once for each path: in store when settled */
+    trm_option_texts queries; /* files whose rows are the anchors; none: one set */
+    const char *pairs;        /* file of pairs, or NULL */
+    const char *triplets;     /* file of index triplets, or NULL */
     int64_t batches, classes_per_batch, rows_per_class; /* 0: none are drawn */
     const char *batch_list;  /* where drawn batches go, or those to mine in are; or NULL */
     const char *compat;      /* preset, or NULL */

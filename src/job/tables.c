@@ -81,7 +81,13 @@ const trm_options trm_batches_table = TRM_OPTIONS("Store", batches_rows);
         .about =                                                                                             \
             "labels of the queries, as --labels has those of the store (default: the same dataset, or a "    \
             "known name)",                                                                                   \
-        .kind = TRM_OPTION_TEXT, TRM_FIELD(trm_settings, store.query_labels), .sources = (where)             \
+        .kind = TRM_OPTION_TEXTS, TRM_FIELD(trm_settings, query_labels), .sources = (where)                  \
+    }
+#define QUERY_IDS_ROW(where)                                                                                 \
+    {                                                                                                        \
+        .name = "query-ids", .value = "PATH",                                                                \
+        .about = "ids of the queries, as --ids has those of the store", .kind = TRM_OPTION_TEXTS,            \
+        TRM_FIELD(trm_settings, query_ids), .sources = (where)                                               \
     }
 
 static const trm_option queries_rows[] = {
@@ -94,6 +100,7 @@ static const trm_option queries_rows[] = {
      TRM_FIELD(trm_settings, queries),
      .sources = TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD},
     QUERY_LABELS_ROW(TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD),
+    QUERY_IDS_ROW(TRM_AT_MINED | TRM_AT_GIVEN | TRM_AT_HARD),
     {.name = "pairs",
      .value = "FILE",
      .about =
@@ -115,6 +122,7 @@ static const trm_option asked_queries_rows[] = {
      .kind = TRM_OPTION_TEXTS,
      TRM_FIELD(trm_settings, queries)},
     QUERY_LABELS_ROW(0),
+    QUERY_IDS_ROW(0),
 };
 const trm_options trm_asked_queries_table = TRM_OPTIONS("Two sets", asked_queries_rows);
 
@@ -197,15 +205,17 @@ static const trm_option dataset_rows[] = {
      .sources = TRM_AT_STORE},
     {.name = "labels",
      .value = "PATH",
-     .about = "dataset of the labels, or a file with one for each row: .npy, .txt, .csv:COLUMN",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_settings, store.labels),
+     .about =
+         "dataset of the labels, or a file with one for each row: .npy, .txt, .csv:COLUMN; once, or once "
+         "for each store in their order",
+     .kind = TRM_OPTION_TEXTS,
+     TRM_FIELD(trm_settings, labels),
      .sources = TRM_AT_STORE},
     {.name = "ids",
      .value = "PATH",
-     .about = "dataset of the ids",
-     .kind = TRM_OPTION_TEXT,
-     TRM_FIELD(trm_settings, store.ids),
+     .about = "dataset of the ids, numbers or strings, or a file of them as of --labels",
+     .kind = TRM_OPTION_TEXTS,
+     TRM_FIELD(trm_settings, ids),
      .sources = TRM_AT_STORE},
 };
 const trm_options trm_dataset_table = TRM_OPTIONS("Store", dataset_rows);

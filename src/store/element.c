@@ -145,9 +145,10 @@ bool trm_element_serves(const trm_element *element, trm_want want)
 {
     if (want == TRM_WANT_LABELS)
         return !element->opaque;
-    if (want == TRM_WANT_INTEGERS)
+    if (want == TRM_WANT_INTEGERS || want == TRM_WANT_IDS)
         return !element->named &&
-               (element->class == TRM_ELEMENT_SIGNED || element->class == TRM_ELEMENT_UNSIGNED);
+               (element->class == TRM_ELEMENT_SIGNED || element->class == TRM_ELEMENT_UNSIGNED ||
+                (want == TRM_WANT_IDS && is_text(element)));
     return !element->named && !is_text(element);
 }
 

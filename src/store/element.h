@@ -39,7 +39,8 @@ typedef struct trm_element {
 typedef enum trm_want {
     TRM_WANT_FLOATS,   /* anything that converts to float32: no enum, no text */
     TRM_WANT_INTEGERS, /* integers */
-    TRM_WANT_LABELS    /* integers, floats, texts, enums */
+    TRM_WANT_LABELS,   /* integers, floats, texts, enums */
+    TRM_WANT_IDS       /* integers, texts */
 } trm_want;
 
 /* Recognises an HDF5 type: floats and integers of any layout of up to 8 bytes (and what HDF5 can turn into

@@ -302,7 +302,8 @@ static const char *const wanted_shapes[] = {"", "one value a row", "rows x colum
 static const char *const wanted_types[] = {
     [TRM_WANT_FLOATS] = "floats (float16 to float64, bfloat16) or integers: write it as float32",
     [TRM_WANT_INTEGERS] = "integers",
-    [TRM_WANT_LABELS] = "whole numbers, strings or an enum"};
+    [TRM_WANT_LABELS] = "whole numbers, strings or an enum",
+    [TRM_WANT_IDS] = "integers or strings"};
 
 /* What to write instead of labels that have several values a row. */
 static const char *label_remedy(hid_t dataset, hid_t type, hid_t space)

@@ -59,14 +59,35 @@ static trm_status refuse(const cursor *at, int64_t line, const char *what, trm_e
                     at->scan->about->path, line, what);
 }
 
+/* "label" or "id". */
+static const char *one_of(const trm_named_file *about)
+{
+    return strcmp(about->kind, "ids") == 0 ? "id" : "label";
+}
+
+static trm_status refuse_empty(const cursor *at, int64_t line, trm_error *err)
+{
+    char what[64];
+    const char *one = one_of(at->scan->about);
+    snprintf(what, sizeof what, at->text->csv ? "its %s is empty" : "is empty: one %s a line", one);
+    return refuse(at, line, what, err);
+}
+
+trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, const char *below,
+                                  int64_t rows, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_DATA,
+                    "%s '%s': has %" PRId64 " %s%s%s, for %" PRId64 " rows: needs one for each", about->kind,
+                    about->path, labels, one_of(about), labels == 1 ? "" : "s", below, rows);
+}
+
 /* A byte of the field at hand; kept where it is the column's. */
 static trm_status take(cursor *at, int c, bool keep, trm_error *err)
 {
     if (c == '\0')
         return refuse(at, at->scan->line, "has a NUL byte: this is no text", err);
     if (keep && at->length == TRM_LABEL_MOST)
-        return refuse(at, at->scan->line, "a label has more than 65536 bytes: is this a file of labels?",
-                      err);
+        return refuse(at, at->scan->line, "a value has more than 65536 bytes: one short value a row", err);
     if (keep)
         at->field[at->length++] = (char)c;
     at->scan->line += c == '\n';
@@ -262,14 +283,12 @@ static trm_status check_record(const cursor *at, int64_t line, int64_t record, t
 {
     char what[128];
     if (!at->there) {
-        snprintf(what, sizeof what, "has %" PRId64 " field%s, the labels are in field %" PRId64, at->fields,
-                 at->fields == 1 ? "" : "s", at->text->column + 1);
+        snprintf(what, sizeof what, "has %" PRId64 " field%s, the %s are in field %" PRId64, at->fields,
+                 at->fields == 1 ? "" : "s", at->scan->about->kind, at->text->column + 1);
         return refuse(at, line, what, err);
     }
     all->first_empty = all->first_empty || (record == 0 && at->length == 0);
-    return at->length > 0 || record == 0
-               ? TRM_OK
-               : refuse(at, line, at->text->csv ? "its label is empty" : "is empty: one label a line", err);
+    return at->length > 0 || record == 0 ? TRM_OK : refuse_empty(at, line, err);
 }
 
 static trm_status look_at_all(cursor *at, trm_label_text *text, tally *first, tally *others, trm_error *err)
@@ -368,12 +387,9 @@ static trm_status settle(const cursor *at, int64_t rows, trm_label_text *text, c
     text->heading = text->heading || (text->csv && text->records == rows + 1);
     const int64_t labels = text->records - text->heading;
     if (labels != rows)
-        return trm_fail(err, TRM_ERR_DATA,
-                        "%s '%s': has %" PRId64 " label%s%s, for %" PRId64 " rows: needs one for each",
-                        about->kind, about->path, labels, labels == 1 ? "" : "s",
-                        text->heading ? " below its heading" : "", rows);
+        return trm_label_refuse_count(about, labels, text->heading ? " below its heading" : "", rows, err);
     if (!text->heading && first->first_empty)
-        return refuse(at, 1, text->csv ? "its label is empty" : "is empty: one label a line", err);
+        return refuse_empty(at, 1, err);
     tally all = *others;
     if (!text->heading) {
         all.names = all.names || first->names;

@@ -1,7 +1,7 @@
-/* Labels as people write them down: a text with one label a line, or a column of a CSV file (RFC 4180: fields in quotes
+/* Labels, and ids, as people write them down: a text with one label a line, or a column of a CSV file (RFC 4180: fields in quotes
  * may hold commas, ends of lines and, twice, quotes; a .tsv has tabs in place of commas).
  *
- * Where all labels of a file are whole numbers (3, -1, also 3.0 and 3.000e+00, as numpy.savetxt writes them), they are these
+ * Where all labels (or ids) of a file are whole numbers (3, -1, also 3.0 and 3.000e+00, as numpy.savetxt writes them), they are these
  * numbers; else all are names, to the byte: "007" is a name. A label may not be empty. */
 #ifndef TRM_STORE_LABEL_TEXT_H
 #define TRM_STORE_LABEL_TEXT_H
@@ -45,6 +45,10 @@ trm_status trm_label_reader_numbers(trm_label_reader *reader, int64_t count, int
                                     trm_error *err) TRM_MUST_CHECK;
 trm_status trm_label_reader_names(trm_label_reader *reader, int64_t count, char **name,
                                   trm_error *err) TRM_MUST_CHECK;
+
+/* Refuses another number of labels than rows. below: "" or what they are below. Errors: DATA. */
+trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, const char *below,
+                                  int64_t rows, trm_error *err) TRM_MUST_CHECK;
 
 /* Is a file of that name CSV or TSV? */
 bool trm_label_text_is_csv(const char *path);

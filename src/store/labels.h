@@ -34,6 +34,14 @@ const trm_store_file *trm_file_of_row(const trm_store *store, int64_t row);
 trm_status trm_labels_parse(const trm_labels *labels, const char *word, int64_t *label, bool *known,
                             trm_error *err) TRM_MUST_CHECK;
 
+/* What a set of rows has for ids. */
+typedef enum trm_ids_kind { TRM_IDS_NONE, TRM_IDS_NUMBERS, TRM_IDS_NAMES } trm_ids_kind;
+/* queries: of those, else of the store's own rows. Not collective. */
+trm_ids_kind trm_store_ids(const trm_store *store, bool queries);
+/* Ids that are names, of rows [first, first + count) of one set, appended to names. Collective. Errors: as trm_store_read. */
+trm_status trm_store_read_names(trm_store *store, int64_t first, int64_t count, trm_names *names,
+                                trm_error *err) TRM_MUST_CHECK;
+
 /* What a store knows of its labels once they have been read; borrowed until it is closed. taken: it is the
  * caller's from now on (trm_labels_free), and the store has none. */
 const trm_labels *trm_store_labels(const trm_store *store);

@@ -17,11 +17,13 @@ typedef struct copier {
     trm_store *store;
     const trm_copy_options *options;
     const trm_element *element; /* that rows are written as; NULL: float32 */
-    trm_output_place embeddings, labels, ids;
-    int64_t name_bytes; /* a label that is a name, filled up with zeros; 0: labels are numbers */
+    trm_output_place embeddings, labels, id_place;
+    int64_t label_bytes, id_bytes; /* of one that is a name, filled up with zeros; 0: numbers */
+    trm_ids_kind ids;
     int64_t step;
     float *rows;
     int64_t *label, *id;
+    trm_names id_names; /* of the rows at hand */
     char *name;
 } copier;
 
@@ -67,15 +69,20 @@ static hid_t embeddings_type(const trm_element *element)
     return H5Tcopy(element->stored == 1 ? H5T_STD_U8LE : H5T_STD_U16LE);
 }
 
-static hid_t labels_type(const copier *c)
+static hid_t names_type(int64_t bytes)
 {
-    if (c->name_bytes == 0)
-        return H5Tcopy(c->store->labels.kind == TRM_LABELS_UNSIGNED ? H5T_STD_U64LE : H5T_STD_I64LE);
     hid_t type = H5Tcopy(H5T_C_S1);
-    H5Tset_size(type, (size_t)c->name_bytes);
+    H5Tset_size(type, (size_t)bytes);
     H5Tset_strpad(type, H5T_STR_NULLPAD);
     H5Tset_cset(type, H5T_CSET_UTF8);
     return type;
+}
+
+static hid_t labels_type(const copier *c)
+{
+    if (c->label_bytes > 0)
+        return names_type(c->label_bytes);
+    return H5Tcopy(c->store->labels.kind == TRM_LABELS_UNSIGNED ? H5T_STD_U64LE : H5T_STD_I64LE);
 }
 
 /* A float32 that came from a binary16, as that. */
@@ -116,17 +123,31 @@ static void narrow(const trm_element *element, float *value, int64_t count)
 
 /* ---- rows ---- */
 
-static trm_status write_labels(const copier *c, int64_t first, int64_t count, trm_error *err)
+/* number: of each in names; NULL: one after the other. */
+static trm_status write_names(const copier *c, trm_output_place place, int64_t first, int64_t count,
+                              const trm_names *names, const int64_t *number, int64_t bytes, trm_error *err)
 {
-    if (c->name_bytes == 0)
-        return trm_output_write(c->out, c->labels, first, count, c->label, err);
-    memset(c->name, 0, (size_t)(count * c->name_bytes));
+    memset(c->name, 0, (size_t)(count * bytes));
     for (int64_t i = 0; i < count; i++) {
         int64_t length = 0;
-        const char *name = trm_names_get(&c->store->labels.names, c->label[i], &length);
-        memcpy(c->name + i * c->name_bytes, name, (size_t)length);
+        const char *name = trm_names_get(names, number == NULL ? i : number[i], &length);
+        memcpy(c->name + i * bytes, name, (size_t)length);
     }
-    return trm_output_write(c->out, c->labels, first, count, c->name, err);
+    return trm_output_write(c->out, place, first, count, c->name, err);
+}
+
+static trm_status write_labels(const copier *c, int64_t first, int64_t count, trm_error *err)
+{
+    return c->label_bytes == 0 ? trm_output_write(c->out, c->labels, first, count, c->label, err)
+                               : write_names(c, c->labels, first, count, &c->store->labels.names, c->label,
+                                             c->label_bytes, err);
+}
+
+static trm_status write_ids(const copier *c, int64_t first, int64_t count, trm_error *err)
+{
+    return c->ids == TRM_IDS_NAMES
+               ? write_names(c, c->id_place, first, count, &c->id_names, NULL, c->id_bytes, err)
+               : trm_output_write(c->out, c->id_place, first, count, c->id, err);
 }
 
 static trm_status write_rows(const copier *c, int64_t first, int64_t count, trm_error *err)
@@ -140,9 +161,34 @@ static trm_status write_rows(const copier *c, int64_t first, int64_t count, trm_
     trm_status status = trm_output_write(c->out, c->embeddings, first * c->store->dim, values, c->rows, err);
     if (status == TRM_OK && c->label != NULL)
         status = write_labels(c, first, count, err);
-    if (status == TRM_OK && c->id != NULL)
-        status = trm_output_write(c->out, c->ids, first, count, c->id, err);
+    if (status == TRM_OK && c->ids != TRM_IDS_NONE)
+        status = write_ids(c, first, count, err);
     return status;
+}
+
+static int64_t longest_name(const trm_names *names, int64_t longest)
+{
+    for (int64_t i = 0; i < names->count; i++) {
+        int64_t length = 0;
+        trm_names_get(names, i, &length);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+static trm_status read_id_names(copier *c, int64_t first, int64_t count, trm_error *err)
+{
+    c->id_names.count = 0;
+    return trm_store_read_names(c->store, first, count, &c->id_names, err);
+}
+
+/* Ids that do not fit were measured in a file that has been changed since. */
+static trm_status check_ids(const copier *c, trm_error *err)
+{
+    return longest_name(&c->id_names, c->id_bytes) == c->id_bytes
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_DATA, "store '%s': its ids were changed while they were read",
+                          c->store->entry[0].seen.path);
 }
 
 /* All ranks go through as many pieces: reading is collective. */
@@ -162,6 +208,10 @@ static trm_status copy_rows(copier *c, trm_error *err)
         const int64_t from = first + done < last ? first + done : last;
         const int64_t count = last - from < c->step ? last - from : c->step;
         status = trm_store_read(c->store, from, count, &read, c->rows, c->label, c->id, err);
+        if (status == TRM_OK && c->ids == TRM_IDS_NAMES)
+            status = read_id_names(c, from, count, err);
+        if (status == TRM_OK && c->ids == TRM_IDS_NAMES)
+            status = trm_agree(comm, check_ids(c, err), err);
         if (status == TRM_OK)
             status = trm_agree(comm, write_rows(c, from, count, err), err);
     }
@@ -173,16 +223,17 @@ static trm_status copy_rows(copier *c, trm_error *err)
 static trm_status make_room(copier *c, bool labelled, trm_error *err)
 {
     const int dim = c->store->dim;
-    const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + c->name_bytes;
+    const int64_t name = c->label_bytes > c->id_bytes ? c->label_bytes : c->id_bytes;
+    const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + name + c->id_bytes;
     c->step = piece_bytes / row > 0 ? piece_bytes / row : 1;
     c->step = c->step < c->store->rows ? c->step : c->store->rows;
     c->rows = trm_alloc(c->step, (size_t)dim * sizeof *c->rows);
     c->label = labelled ? trm_alloc(c->step, sizeof *c->label) : NULL;
-    c->id = c->store->ids ? trm_alloc(c->step, sizeof *c->id) : NULL;
-    c->name = c->name_bytes > 0 ? trm_alloc(c->step, (size_t)c->name_bytes) : NULL;
+    c->id = c->ids == TRM_IDS_NUMBERS ? trm_alloc(c->step, sizeof *c->id) : NULL;
+    c->name = name > 0 ? trm_alloc(c->step, (size_t)name) : NULL;
     trm_status status = TRM_OK;
-    if (c->rows == NULL || (labelled && c->label == NULL) || (c->store->ids && c->id == NULL) ||
-        (c->name_bytes > 0 && c->name == NULL))
+    if (c->rows == NULL || (labelled && c->label == NULL) || (c->ids == TRM_IDS_NUMBERS && c->id == NULL) ||
+        (name > 0 && c->name == NULL))
         status = trm_fail_memory(err, "rows to copy", c->step, (size_t)row);
     return trm_agree(c->out->comm, status, err);
 }
@@ -193,6 +244,7 @@ static void free_room(copier *c)
     trm_free(c->label);
     trm_free(c->id);
     trm_free(c->name);
+    trm_names_free(&c->id_names);
 }
 
 static trm_status make_dataset(copier *c, const char *name, hid_t type, int rank, trm_output_place *place,
@@ -215,24 +267,48 @@ static trm_status write_file(copier *c, trm_error *err)
         item[items++] = (trm_output_check_item){"/labels", c->store->rows};
         status = make_dataset(c, "/labels", labels_type(c), 1, &c->labels, err);
     }
-    if (status == TRM_OK && c->id != NULL) {
+    if (status == TRM_OK && c->ids != TRM_IDS_NONE) {
         item[items++] = (trm_output_check_item){"/ids", c->store->rows};
-        status = make_dataset(c, "/ids", H5Tcopy(H5T_STD_I64LE), 1, &c->ids, err);
+        status = make_dataset(c, "/ids", c->id_bytes > 0 ? names_type(c->id_bytes) : H5Tcopy(H5T_STD_I64LE),
+                              1, &c->id_place, err);
     }
     if (status == TRM_OK)
         status = copy_rows(c, err);
     return status == TRM_OK ? trm_output_commit(c->out, 1, &attribute, items, item, err) : status;
 }
 
-static int64_t longest_name(const trm_names *names)
+/* How long the longest id of all is, of which each rank looks at its share. */
+static trm_status measure_ids(MPI_Comm comm, copier *c, trm_error *err)
 {
-    int64_t longest = 1;
-    for (int64_t i = 0; i < names->count; i++) {
-        int64_t length = 0;
-        trm_names_get(names, i, &length);
-        longest = length > longest ? length : longest;
+    enum { FEW = 1 << 16 };
+    int rank = 0, ranks = 0;
+    int64_t first, last;
+    trm_status status = TRM_OK;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Comm_size(comm, &ranks);
+    trm_share(c->store->rows, rank, ranks, &first, &last);
+    const int64_t most = (c->store->rows + ranks - 1) / ranks;
+    c->id_bytes = 1;
+    for (int64_t done = 0; done < most && status == TRM_OK; done += FEW) {
+        const int64_t from = first + done < last ? first + done : last;
+        status = read_id_names(c, from, last - from < FEW ? last - from : FEW, err);
+        c->id_bytes = longest_name(&c->id_names, c->id_bytes);
     }
-    return longest;
+    MPI_Allreduce(MPI_IN_PLACE, &c->id_bytes, 1, MPI_INT64_T, MPI_MAX, comm);
+    return status;
+}
+
+static int64_t output_bytes(const copier *c, bool labelled)
+{
+    const int64_t value = c->element == NULL ? (int64_t)sizeof(float) : c->element->stored;
+    const int64_t number = sizeof(int64_t);
+    return c->store->rows * (c->store->dim * value +
+                             (!labelled            ? 0
+                              : c->label_bytes > 0 ? c->label_bytes
+                                                   : number) +
+                             (c->ids == TRM_IDS_NONE    ? 0
+                              : c->ids == TRM_IDS_NAMES ? c->id_bytes
+                                                        : number));
 }
 
 trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, const trm_copy_options *options,
@@ -253,14 +329,13 @@ trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, con
                 .store = store,
                 .options = options,
                 .element = type_to_keep(store, options->divisor),
-                .name_bytes =
-                    store->labels.kind == TRM_LABELS_NAMED ? longest_name(&store->labels.names) : 0};
-    const int64_t value = c.element == NULL ? (int64_t)sizeof(float) : c.element->stored;
-    const int64_t label = c.name_bytes > 0 ? c.name_bytes : (int64_t)sizeof(int64_t);
-    status = trm_output_create(comm, claim,
-                               store->rows * (store->dim * value + (labelled ? label : 0) +
-                                              (store->ids ? (int64_t)sizeof(int64_t) : 0)),
-                               &out, err);
+                .ids = store->ids[0],
+                .label_bytes =
+                    store->labels.kind == TRM_LABELS_NAMED ? longest_name(&store->labels.names, 1) : 0};
+    if (c.ids == TRM_IDS_NAMES)
+        status = measure_ids(comm, &c, err);
+    if (status == TRM_OK)
+        status = trm_output_create(comm, claim, output_bytes(&c, labelled), &out, err);
     if (status == TRM_OK)
         status = make_room(&c, labelled, err);
     if (status == TRM_OK)

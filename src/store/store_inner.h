@@ -14,6 +14,10 @@
 
 enum { TRM_MAX_DIM = 65536 };
 
+/* What may be in a file of its own, beside the rows. */
+typedef enum trm_side_kind { TRM_SIDE_LABELS, TRM_SIDE_IDS } trm_side_kind;
+enum { TRM_SIDES = 2 };
+
 /* One file: what the caller sees, and how its elements are stored. */
 typedef struct trm_store_entry {
     trm_store_file seen;
@@ -21,21 +25,25 @@ typedef struct trm_store_entry {
     int64_t dim;
     uint64_t device, inode; /* both 0: not known */
     trm_matrix matrix;      /* of a file that is no HDF5: its rows */
+    int side
+        [TRM_SIDES]; /* where its labels and ids are, in trm_store.side; -1: in the file itself, or nowhere */
     /* Where the strings start in trm_store.names, so that an entry can travel to other ranks. ids_at,
      * ids_reason_at < 0: none. */
     int64_t path_at, embeddings_at, labels_at, ids_at, ids_reason_at;
 } trm_store_entry;
 
-/* A file that labels are read from in place of the files of a set: one label for each row of all of them. */
-typedef struct trm_label_file {
-    bool given;
-    int64_t path_at, name_at; /* in trm_store.names, as of an entry */
+/* A file that labels or ids are read from in place of files of rows: one for each row of these, which follow each other. */
+typedef struct trm_side_file {
+    trm_side_kind kind;
+    int64_t path_at, column_at,
+        name_at; /* in trm_store.names, as of an entry; column_at < 0: none is named */
     const char *path;
+    int64_t first, rows; /* row ids of the store */
     trm_matrix matrix;   /* either, */
     trm_label_text text; /* or */
     trm_element element;
     char type[TRM_ELEMENT_NAME];
-} trm_label_file;
+} trm_side_file;
 
 enum { TRM_SETS = 2 }; /* the store, queries */
 
@@ -46,12 +54,13 @@ struct trm_store {
     trm_store_entry *entry;
     char *names;
     trm_sources sources; /* rank 0's: every file that is read */
-    bool ids;            /* all files have ids that are of use */
-    bool settled;        /* what follows is known */
+    trm_ids_kind ids[TRM_SETS];
+    bool settled; /* what follows is known */
     trm_labels labels;
-    trm_label_file label_file[TRM_SETS];
-    trm_gzip
-        *unpacked[2]; /* how far the last gzip of rows, and that of labels, is unpacked; NULL: not begun */
+    trm_side_file *side;
+    int sides;
+    /* How far the last gzip of labels, of ids, and of rows is unpacked; NULL: not begun. */
+    trm_gzip *unpacked[TRM_SIDES + 1];
 };
 
 /* ---- looking at a file: this rank alone, HDF5 silenced by the caller ---- */
@@ -122,13 +131,14 @@ typedef struct trm_column {
     const char *name;    /* NULL: what follows has none */
     trm_outside outside; /* with a path: not of the HDF5 file */
     const trm_element *element;
-    int rank;                 /* of its dimensions that count */
-    int64_t items;            /* in a row; 1 but for three dimensions */
-    const char *item_name;    /* what messages call an item; NULL: rows are all there is */
-    int width;                /* values in an item */
-    float *floats;            /* either, */
-    double *norms;            /* with the norms of the items before they were normalised, or NULL, */
-    int64_t *integers;        /* or */
+    int rank;              /* of its dimensions that count */
+    int64_t items;         /* in a row; 1 but for three dimensions */
+    const char *item_name; /* what messages call an item; NULL: rows are all there is */
+    int width;             /* values in an item */
+    float *floats;         /* either, */
+    double *norms;         /* with the norms of the items before they were normalised, or NULL, */
+    trm_names *texts;      /* or: they are appended, or */
+    int64_t *integers;
     bool wraps;               /* of integers: one over INT64_MAX becomes negative; else it is refused */
     trm_label_column *labels; /* with these: numbers of any type, or names; else integers alone */
 } trm_column;

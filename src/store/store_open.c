@@ -25,8 +25,13 @@ static const char *const labels_names[] = {"labels", "targets", "y", "classes", 
 static const char *const ids_names[] = {"ids", NULL};
 
 /* Growing arrays on rank 0: the file list before inspection, the entries and their strings. */
+typedef struct path_item {
+    char *name;
+    int of; /* the path that was given: itself, or a folder */
+} path_item;
+
 typedef struct path_list {
-    char **path;
+    path_item *path;
     int count, room;
     int base; /* of these, before those of queries */
 } path_list;
@@ -42,11 +47,11 @@ static bool ends_with_slash(const char *path)
     return length > 0 && path[length - 1] == '/';
 }
 
-static trm_status add_path(path_list *list, const char *folder, const char *name, trm_error *err)
+static trm_status add_path(path_list *list, int of, const char *folder, const char *name, trm_error *err)
 {
     if (list->count == list->room) {
         int room = 2 * list->room + 16;
-        char **larger = trm_grown(list->path, list->count, room, sizeof *larger);
+        path_item *larger = trm_grown(list->path, list->count, room, sizeof *larger);
         if (larger == NULL)
             return trm_fail_memory(err, "the list of files", room, sizeof *larger);
         list->path = larger;
@@ -56,7 +61,7 @@ static trm_status add_path(path_list *list, const char *folder, const char *name
                                 : trm_format("%s%s%s", folder, ends_with_slash(folder) ? "" : "/", name);
     if (path == NULL)
         return trm_fail_memory(err, "a file name", (int64_t)strlen(name), 1);
-    list->path[list->count++] = path;
+    list->path[list->count++] = (path_item){path, of};
     return TRM_OK;
 }
 
@@ -96,12 +101,12 @@ static int compare_names(const char *a, const char *b)
 
 static int compare_paths(const void *a, const void *b)
 {
-    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    const char *x = ((const path_item *)a)->name, *y = ((const path_item *)b)->name;
     const int order = compare_names(x, y);
     return order != 0 ? order : strcmp(x, y); /* "a1" and "a01" */
 }
 
-static trm_status add_folder(path_list *list, const trm_named_file *about, trm_error *err)
+static trm_status add_folder(path_list *list, int of, const trm_named_file *about, trm_error *err)
 {
     const char *folder = about->path;
     DIR *stream = opendir(folder);
@@ -112,7 +117,7 @@ static trm_status add_folder(path_list *list, const trm_named_file *about, trm_e
     for (struct dirent *item = readdir(stream); item != NULL && status == TRM_OK; item = readdir(stream))
         if (item->d_name[0] != '.' &&
             (trm_path_ends(item->d_name, ".h5") || trm_path_ends(item->d_name, ".hdf5")))
-            status = add_path(list, folder, item->d_name, err);
+            status = add_path(list, of, folder, item->d_name, err);
     closedir(stream);
     if (status != TRM_OK)
         return status;
@@ -133,8 +138,8 @@ static trm_status list_files(path_list *list, int count, int queries, const char
         struct stat there;
         if (stat(paths[i], &there) != 0)
             return trm_inspect_unopened(&about, errno, err);
-        trm_status status =
-            S_ISDIR(there.st_mode) ? add_folder(list, &about, err) : add_path(list, NULL, paths[i], err);
+        trm_status status = S_ISDIR(there.st_mode) ? add_folder(list, i, &about, err)
+                                                   : add_path(list, i, NULL, paths[i], err);
         if (status != TRM_OK)
             return status;
         if (i < count - queries)
@@ -300,7 +305,7 @@ static trm_status check_labels_against_first(const trm_survey *found, const trm_
 {
     static const char *const sort[] = {"numbers", "names"};
     const trm_store_entry *first = trm_survey_first(found);
-    if (found->label_file[0].given || found->label_file[1].given)
+    if (trm_sides_any(found, TRM_SIDE_LABELS))
         return TRM_OK; /* which is looked at later */
     const bool names = trm_element_names(&entry->labels), first_names = trm_element_names(&first->labels);
     if (names == first_names)
@@ -335,6 +340,23 @@ static int64_t find_same(const trm_survey *found, const trm_store_entry *entry)
     return -1;
 }
 
+static int set_at_hand(const trm_survey *found)
+{
+    return found->files >= found->base_files;
+}
+
+/* What is said of the labels, or ids, of the file at hand, and the option that says so. */
+static const trm_choice *choice_of(const trm_survey *found, trm_side_kind kind)
+{
+    return &found->choice[kind][found->path];
+}
+
+static const char *option_of(const trm_survey *found, trm_side_kind kind)
+{
+    static const char *const names[TRM_SIDES][TRM_SETS] = {{"labels", "query-labels"}, {"ids", "query-ids"}};
+    return names[kind][set_at_hand(found) == 1 && !choice_of(found, kind)->of_store];
+}
+
 static trm_status add_entry(trm_survey *found, const trm_store_entry *entry, const char *path,
                             const char *embeddings, const char *labels, const char *ids,
                             const char *ids_reason, trm_error *err)
@@ -359,6 +381,8 @@ static trm_status add_entry(trm_survey *found, const trm_store_entry *entry, con
         return trm_fail_memory(err, "file names", found->size, 1);
     kept->seen.first = found->rows;
     kept->seen.queries = found->files >= found->base_files;
+    for (int kind = 0; kind < TRM_SIDES; kind++)
+        kept->side[kind] = choice_of(found, (trm_side_kind)kind)->side;
     kept->seen.same_as = kept->seen.rows > 0 ? find_same(found, kept) : -1;
     found->rows += kept->seen.rows;
     found->dim = kept->seen.rows > 0 ? kept->dim : found->dim;
@@ -497,7 +521,7 @@ static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
         return TRM_OK;
     shown(name != NULL ? name : ids_names[0], f->ids_name);
     if (status == TRM_OK)
-        status = trm_inspect_dataset(r->about, f->ids, f->ids_name, 1, TRM_WANT_INTEGERS, &f->entry.ids,
+        status = trm_inspect_dataset(r->about, f->ids, f->ids_name, 1, TRM_WANT_IDS, &f->entry.ids,
                                      f->entry.seen.ids_type, length, &why);
     if (status == TRM_OK)
         status = check_length(r->about, f->ids_name, length[0], f->embeddings_name, f->entry.seen.rows, &why);
@@ -505,26 +529,6 @@ static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
     if (status != TRM_OK)
         snprintf(f->ids_reason, sizeof f->ids_reason, "%s", reason != NULL ? reason + 3 : why.text);
     return TRM_OK;
-}
-
-static int set_at_hand(const trm_survey *found)
-{
-    return found->files >= found->base_files;
-}
-
-/* The dataset of the labels of the file at hand; a file of labels is of one set alone. */
-static const char *labels_of(const trm_survey *found, const trm_store_options *options)
-{
-    if (set_at_hand(found) == 1 && options->query_labels != NULL)
-        return options->query_labels;
-    return found->label_file[0].given ? NULL : options->labels;
-}
-
-static const char *labels_option(const trm_survey *found, const trm_store_options *options)
-{
-    return set_at_hand(found) == 1 && (options->query_labels != NULL || found->label_file[0].given)
-               ? "query-labels"
-               : "labels";
 }
 
 /* What would do in place of labels; NULL: nothing. */
@@ -537,16 +541,17 @@ static trm_status inspect_datasets(hid_t file, const trm_named_file *about, cons
                                    trm_survey *found, trm_error *err)
 {
     const char *path = about->path;
+    const trm_choice *labels = choice_of(found, TRM_SIDE_LABELS), *ids = choice_of(found, TRM_SIDE_IDS);
     const role roles[] = {
         {about, &found->sources, file, "embeddings", "embeddings", options->embeddings, embeddings_names,
          NULL},
-        {about, &found->sources, file, "labels", labels_option(found, options), labels_of(found, options),
+        {about, &found->sources, file, "labels", option_of(found, TRM_SIDE_LABELS), labels->option,
          labels_names, other_than_labels(options)},
-        {about, &found->sources, file, "ids", "ids", options->ids, ids_names, NULL},
+        {about, &found->sources, file, "ids", option_of(found, TRM_SIDE_IDS), ids->option, ids_names, NULL},
     };
     finding f;
     hsize_t length[3] = {0, 0, 0};
-    const bool elsewhere = found->label_file[set_at_hand(found)].given;
+    const bool elsewhere = labels->side >= 0;
     if (options->labels_may_lack && !elsewhere && lacks_labels(&roles[1]))
         forget_labels(found);
     const bool labelled = !options->unlabelled && !found->lacks_labels && !elsewhere;
@@ -560,7 +565,7 @@ static trm_status inspect_datasets(hid_t file, const trm_named_file *about, cons
         status = check_size(about, &f, found, err);
     if (status == TRM_OK && labelled)
         status = check_length(about, f.labels_name, length[0], f.embeddings_name, f.entry.seen.rows, err);
-    if (status == TRM_OK && !f.no_rows)
+    if (status == TRM_OK && !f.no_rows && ids->side < 0)
         status = inspect_ids(&roles[2], &f, err);
     if (status == TRM_OK && !f.no_rows)
         status = check_against_first(found, &f.entry, about, f.embeddings_name, f.labels_name, err);
@@ -584,12 +589,18 @@ static trm_status check_matrix(const trm_named_file *about, const trm_matrix *ma
                           about->kind, about->path, matrix->rows);
 }
 
+static trm_status refuse_dataset(const trm_named_file *about, const trm_matrix *matrix, const char *option,
+                                 const char *given, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_NO_INPUT, "--%s '%s': No such file, and %s '%s' (%s) has no datasets",
+                    option, given, about->kind, about->path, matrix->name);
+}
+
 static trm_status refuse_unlabelled(const trm_named_file *about, const trm_matrix *matrix, const char *option,
                                     const char *given, const char *other, trm_error *err)
 {
     if (given != NULL)
-        return trm_fail(err, TRM_ERR_NO_INPUT, "--%s '%s': No such file, and %s '%s' (%s) has no datasets",
-                        option, given, about->kind, about->path, matrix->name);
+        return refuse_dataset(about, matrix, option, given, err);
     return trm_fail(err, TRM_ERR_DATA,
                     "%s '%s': has no labels, as it is no HDF5 file but %s: give --%s FILE (.npy, .txt or "
                     ".csv:COLUMN)%s",
@@ -603,12 +614,16 @@ static trm_status inspect_matrix(const trm_named_file *about, const trm_matrix *
     finding f;
     const char *other = other_than_labels(options);
     const int set = set_at_hand(found);
-    const char *given = set == 0 ? options->labels : options->query_labels; /* that is no file */
-    const bool elsewhere = found->label_file[set].given;
+    const trm_choice *labels = choice_of(found, TRM_SIDE_LABELS), *ids = choice_of(found, TRM_SIDE_IDS);
+    const char *given =
+        labels->of_store ? NULL : labels->option; /* which is no file, where labels are not elsewhere */
+    const bool elsewhere = labels->side >= 0;
     if (options->embeddings != NULL)
         return trm_fail(err, TRM_ERR_USAGE,
                         "%s '%s': is no HDF5 file but %s, which has no datasets: leave out --embeddings",
                         about->kind, about->path, matrix->name);
+    if (ids->option != NULL && ids->side < 0 && !ids->of_store)
+        return refuse_dataset(about, matrix, option_of(found, TRM_SIDE_IDS), ids->option, err);
     if (options->labels_may_lack && !elsewhere && given == NULL)
         forget_labels(found);
     if (!options->unlabelled && !found->lacks_labels && !elsewhere)
@@ -693,42 +708,56 @@ static trm_status inspect_all(int count, const char *const *paths, const trm_sto
                               trm_survey *found, trm_error *err)
 {
     path_list list = {.count = 0};
-    trm_label_choice choice[TRM_SETS] = {{NULL, NULL}, {NULL, NULL}};
     trm_status status = list_files(&list, count, options->queries, paths, err);
     found->base_files = list.base;
-    if (status == TRM_OK && options->query_labels != NULL && options->queries == 0)
-        status = trm_fail(err, TRM_ERR_USAGE, "--query-labels goes with --queries only");
     if (status == TRM_OK)
-        status = trm_label_files_choose(options, found, choice, err);
+        status = trm_sides_choose(count, options, found, err);
     for (int i = 0; i < list.count && status == TRM_OK; i++) {
-        const trm_named_file about = {kind_of(i >= list.base), list.path[i]};
+        const trm_named_file about = {kind_of(i >= list.base), list.path[i].name};
+        found->path = list.path[i].of;
         status = inspect_file(&about, options, found, err);
         if (i < list.base)
             found->base_rows = found->rows;
     }
     if (status == TRM_OK)
-        status = trm_label_files_look(choice, found, err);
+        status = trm_sides_look(found, err);
     if (status == TRM_OK)
         status = settle_files_without_rows(found, err);
-    trm_label_choices_free(choice);
     for (int i = 0; i < list.count; i++)
-        trm_free(list.path[i]);
+        trm_free(list.path[i].name);
     trm_free(list.path);
     return status;
 }
 
-/* Ids of some rows only are of no use. */
-static void settle_ids(trm_store *store)
+/* Ids of some rows of a set only are of no use, nor are numbers beside names. */
+static void settle_ids(trm_store *store, int set)
 {
     static char others[] = "other files of the store have none that are of use";
-    store->ids = true;
+    static char sorts[] = "ids are numbers in some files of the store, strings in others";
+    bool all = true, kinds[] = {false, false};
     for (int i = 0; i < store->files; i++) {
         const trm_store_file *file = &store->entry[i].seen;
-        store->ids = store->ids && (file->rows == 0 || (file->ids != NULL && file->ids_left_aside == NULL));
+        if (file->rows == 0 || file->queries != (set == 1))
+            continue;
+        all = all && file->ids != NULL && file->ids_left_aside == NULL;
+        kinds[trm_element_names(&store->entry[i].ids)] = true;
     }
-    for (int i = 0; i < store->files && !store->ids; i++)
-        if (store->entry[i].seen.ids != NULL && store->entry[i].seen.ids_left_aside == NULL)
-            store->entry[i].seen.ids_left_aside = others;
+    const bool mixed = kinds[0] && kinds[1];
+    store->ids[set] = !all || mixed ? TRM_IDS_NONE : kinds[1] ? TRM_IDS_NAMES : TRM_IDS_NUMBERS;
+    for (int i = 0; i < store->files && store->ids[set] == TRM_IDS_NONE; i++) {
+        trm_store_file *file = &store->entry[i].seen;
+        if (file->queries == (set == 1) && file->ids != NULL && file->ids_left_aside == NULL)
+            file->ids_left_aside = all ? sorts : others;
+    }
+}
+
+static void send_items(MPI_Comm comm, void *items, int64_t count, size_t size)
+{
+    MPI_Datatype type;
+    MPI_Type_contiguous((int)size, MPI_BYTE, &type);
+    MPI_Type_commit(&type);
+    MPI_Bcast(items, (int)count, type, 0, comm);
+    MPI_Type_free(&type);
 }
 
 /* Gives every rank what rank 0 found, and points the strings into their own memory. */
@@ -736,48 +765,49 @@ static trm_status share(trm_store *store, trm_survey *found, trm_error *err)
 {
     int rank = 0;
     MPI_Comm_rank(store->comm, &rank);
-    int64_t sizes[5] = {found->files, found->used, found->rows, found->dim, found->base_rows};
-    MPI_Bcast(sizes, 5, MPI_INT64_T, 0, store->comm);
+    int64_t sizes[6] = {found->files, found->used, found->rows, found->dim, found->base_rows, found->sides};
+    MPI_Bcast(sizes, 6, MPI_INT64_T, 0, store->comm);
     if (rank != 0) {
         found->entry = trm_alloc(sizes[0], sizeof *found->entry);
         found->names = trm_alloc(sizes[1], 1);
+        found->side = sizes[5] > 0 ? trm_alloc(sizes[5], sizeof *found->side) : NULL;
     }
     trm_status status = TRM_OK;
-    if (found->entry == NULL || found->names == NULL)
+    if (found->entry == NULL || found->names == NULL || (sizes[5] > 0 && found->side == NULL))
         status = trm_fail_memory(err, "the list of files", sizes[0], sizeof *found->entry);
     status = trm_agree(store->comm, status, err);
     if (status != TRM_OK)
         return status;
-    MPI_Datatype type;
-    MPI_Type_contiguous((int)sizeof *found->entry, MPI_BYTE, &type);
-    MPI_Type_commit(&type);
-    MPI_Bcast(found->entry, (int)sizes[0], type, 0, store->comm);
-    MPI_Type_free(&type);
+    send_items(store->comm, found->entry, sizes[0], sizeof *found->entry);
+    send_items(store->comm, found->side, sizes[5], sizeof *found->side);
     MPI_Bcast(found->names, (int)sizes[1], MPI_BYTE, 0, store->comm);
-    MPI_Bcast(found->label_file, (int)sizeof found->label_file, MPI_BYTE, 0, store->comm);
-    memcpy(store->label_file, found->label_file, sizeof store->label_file);
     store->files = (int)sizes[0];
     store->rows = sizes[2];
     store->dim = (int)sizes[3];
     store->base_rows = sizes[4];
     store->entry = found->entry;
     store->names = found->names;
+    store->side = found->side;
+    store->sides = (int)sizes[5];
     found->entry = NULL;
     found->names = NULL;
-    for (int set = 0; set < TRM_SETS; set++)
-        store->label_file[set].path = store->names + store->label_file[set].path_at;
+    found->side = NULL;
+    for (int s = 0; s < store->sides; s++)
+        store->side[s].path = store->names + store->side[s].path_at;
     for (int i = 0; i < store->files; i++) {
         trm_store_entry *entry = &store->entry[i];
-        const trm_label_file *labels = &store->label_file[entry->seen.queries];
+        const int labels = entry->side[TRM_SIDE_LABELS], ids = entry->side[TRM_SIDE_IDS];
         entry->seen.labels_file =
-            labels->given && entry->labels_at >= 0 ? store->names + labels->path_at : NULL;
+            labels >= 0 && entry->labels_at >= 0 ? store->names + store->side[labels].path_at : NULL;
+        entry->seen.ids_file = ids >= 0 ? store->names + store->side[ids].path_at : NULL;
         entry->seen.path = store->names + entry->path_at;
         entry->seen.embeddings = store->names + entry->embeddings_at;
         entry->seen.labels = entry->labels_at < 0 ? NULL : store->names + entry->labels_at;
         entry->seen.ids = entry->ids_at < 0 ? NULL : store->names + entry->ids_at;
         entry->seen.ids_left_aside = entry->ids_reason_at < 0 ? NULL : store->names + entry->ids_reason_at;
     }
-    settle_ids(store);
+    for (int set = 0; set < TRM_SETS; set++)
+        settle_ids(store, set);
     return TRM_OK;
 }
 
@@ -811,9 +841,7 @@ trm_status trm_store_open(MPI_Comm comm, int count, const char *const *paths,
         if (status != TRM_OK)
             trm_store_close(store);
     }
-    trm_free(found.entry);
-    trm_free(found.names);
-    trm_sources_free(&found.sources);
+    trm_survey_free(&found);
     return status;
 }
 
@@ -849,9 +877,10 @@ void trm_store_close(trm_store **store)
     MPI_Comm_free(&(*store)->comm);
     trm_free((*store)->entry);
     trm_free((*store)->names);
+    trm_free((*store)->side);
     trm_labels_free(&(*store)->labels);
     trm_sources_free(&(*store)->sources);
-    for (int i = 0; i < 2; i++)
+    for (size_t i = 0; i < sizeof(*store)->unpacked / sizeof *(*store)->unpacked; i++)
         trm_gzip_end(&(*store)->unpacked[i]);
     trm_free(*store);
     *store = NULL;

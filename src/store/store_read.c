@@ -180,8 +180,21 @@ static trm_status accept_integers(const trm_reader *in, const trm_column *col, c
                     ((const uint64_t *)in->bounce)[bad]);
 }
 
+static trm_status accept_names(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
+{
+    trm_status status = TRM_OK;
+    for (int64_t i = 0; i < piece->count && status == TRM_OK; i++) {
+        int64_t length = 0;
+        const char *text = trm_element_text(col->element, in->bounce, i, &length);
+        status = trm_names_append(col->texts, text, length, in->err);
+    }
+    return status;
+}
+
 static trm_status accept(const trm_reader *in, const trm_column *col, const trm_arrival *piece)
 {
+    if (col->texts != NULL)
+        return accept_names(in, col, piece);
     return col->floats != NULL   ? accept_floats(in, col, piece)
            : col->labels != NULL ? trm_labels_accept(in, col, piece)
                                  : accept_integers(in, col, piece);
@@ -466,6 +479,7 @@ typedef struct target {
     float *embeddings;
     double *norms;
     int64_t *labels, *ids;
+    trm_names *names; /* of ids */
 } target;
 
 enum { STORE_COLUMNS = 3 };
@@ -475,22 +489,42 @@ typedef struct translation {
     trm_label_column labels, ids;
 } translation;
 
-trm_column trm_store_label_column(trm_store *store, const trm_store_entry *entry, trm_label_column *labels)
+/* Labels or ids, in the file of the rows or in one of their own. */
+static trm_column side_column(trm_store *store, const trm_store_entry *entry, trm_side_kind kind,
+                              const trm_element *element, const char *name)
 {
-    const bool queries = entry->seen.queries;
-    const trm_label_file *file = &store->label_file[queries];
-    trm_column column = {.element = &entry->labels, .rank = 1, .items = 1, .width = 1, .labels = labels};
-    if (!file->given) {
-        column.name = entry->seen.labels;
+    static const char *const kinds[TRM_SIDES] = {"labels", "ids"};
+    trm_column column = {.element = element, .rank = 1, .items = 1, .width = 1};
+    if (entry->side[kind] < 0) {
+        column.name = name;
         return column;
     }
+    const trm_side_file *file = &store->side[entry->side[kind]];
     const bool is_matrix = file->matrix.name[0] != '\0';
-    column.outside = (trm_outside){.kind = "labels",
+    column.outside = (trm_outside){.kind = kinds[kind],
                                    .path = file->path,
                                    .matrix = is_matrix ? &file->matrix : NULL,
                                    .text = is_matrix ? NULL : &file->text,
-                                   .first = entry->seen.first - (queries ? store->base_rows : 0),
-                                   .unpacked = &store->unpacked[1]};
+                                   .first = entry->seen.first - file->first,
+                                   .unpacked = &store->unpacked[kind]};
+    return column;
+}
+
+trm_column trm_store_label_column(trm_store *store, const trm_store_entry *entry, trm_label_column *labels)
+{
+    trm_column column = side_column(store, entry, TRM_SIDE_LABELS, &entry->labels, entry->seen.labels);
+    column.labels = labels;
+    return column;
+}
+
+/* ids: of numbers. */
+static trm_column ids_column(trm_store *store, const trm_store_entry *entry, trm_label_column *ids,
+                             const target *to, int64_t place)
+{
+    trm_column column = side_column(store, entry, TRM_SIDE_IDS, &entry->ids, entry->seen.ids);
+    column.texts = to->names;
+    column.labels = to->names == NULL ? ids : NULL;
+    column.integers = to->names == NULL ? to->ids + place : NULL;
     return column;
 }
 
@@ -503,7 +537,7 @@ static trm_column embeddings_column(trm_store *store, const trm_store_entry *ent
         column.outside = (trm_outside){.kind = trm_file_kind(&entry->seen),
                                        .path = entry->seen.path,
                                        .matrix = &entry->matrix,
-                                       .unpacked = &store->unpacked[0]};
+                                       .unpacked = &store->unpacked[TRM_SIDES]};
     return column;
 }
 
@@ -524,14 +558,9 @@ static int store_columns(trm_store *store, const trm_store_entry *entry, const t
         column[columns] = trm_store_label_column(store, entry, &as->labels);
         column[columns++].integers = to->labels + place;
     }
-    if (to->ids != NULL && store->ids)
-        column[columns++] = (trm_column){.name = entry->seen.ids,
-                                         .element = &entry->ids,
-                                         .rank = 1,
-                                         .items = 1,
-                                         .width = 1,
-                                         .integers = to->ids + place,
-                                         .labels = &as->ids};
+    const trm_ids_kind ids = store->ids[entry->seen.queries];
+    if ((to->ids != NULL && ids == TRM_IDS_NUMBERS) || (to->names != NULL && ids == TRM_IDS_NAMES))
+        column[columns++] = ids_column(store, entry, &as->ids, to, place);
     return columns;
 }
 
@@ -590,13 +619,19 @@ int64_t trm_store_read_bytes(const trm_store *store, int64_t count)
     return bytes;
 }
 
-trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *given,
-                          float *embeddings, int64_t *labels, int64_t *ids, trm_error *err)
+/* Row ids, where a set has no numbers for ids. */
+static void number_rows(const trm_store *store, int64_t first, int64_t count, int64_t *ids)
 {
-    trm_error own = TRM_ERROR_INIT;
-    trm_read_options options;
-    err = err == NULL ? &own : err;
-    trm_status status = trm_read_options_take(&options, given, err);
+    for (int64_t i = 0; i < count; i++)
+        if (store->ids[first + i >= store->base_rows] != TRM_IDS_NUMBERS)
+            ids[i] = first + i;
+}
+
+/* Collective; what is wanted is the same on all ranks. */
+static trm_status read_rows(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
+                            const target *to, trm_error *err)
+{
+    trm_status status = TRM_OK;
     if (first < 0 || count < 0 || first > store->rows - count)
         status =
             trm_fail(err, TRM_ERR_INTERNAL, "rows %" PRId64 " to %" PRId64 " asked of a store of %" PRId64,
@@ -605,14 +640,13 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
     if (status != TRM_OK)
         return status;
     trm_h5_handler handler = trm_h5_silence();
-    if (labels != NULL)
+    if (to->labels != NULL)
         status = trm_labels_settle(store, err);
-    trm_reader in = {.comm = store->comm, .kind = "store", .options = &options, .err = err};
-    const target to = {embeddings, options.norms, labels, ids};
+    trm_reader in = {.comm = store->comm, .kind = "store", .options = options, .err = err};
     if (status == TRM_OK)
-        status = trm_reader_begin(&in, store_bytes(store, count, &to));
+        status = trm_reader_begin(&in, store_bytes(store, count, to));
     if (status == TRM_OK)
-        status = read_files(store, &in, first, count, &to);
+        status = read_files(store, &in, first, count, to);
     if (status == TRM_OK) {
         int rank = 0;
         MPI_Comm_rank(store->comm, &rank);
@@ -620,10 +654,38 @@ trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const 
             trm_agree(store->comm,
                       rank == 0 ? trm_sources_check_unchanged(&store->sources, "store", err) : TRM_OK, err);
     }
-    if (status == TRM_OK && ids != NULL && !store->ids)
-        for (int64_t i = 0; i < count; i++)
-            ids[i] = first + i;
     trm_reader_end(&in);
     trm_h5_restore(handler);
     return status;
+}
+
+trm_status trm_store_read(trm_store *store, int64_t first, int64_t count, const trm_read_options *given,
+                          float *embeddings, int64_t *labels, int64_t *ids, trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT;
+    trm_read_options options;
+    err = err == NULL ? &own : err;
+    trm_status status = trm_agree(store->comm, trm_read_options_take(&options, given, err), err);
+    if (status != TRM_OK)
+        return status;
+    const target to = {embeddings, options.norms, labels, ids, NULL};
+    status = read_rows(store, first, count, &options, &to, err);
+    if (status == TRM_OK && ids != NULL)
+        number_rows(store, first, count, ids);
+    return status;
+}
+
+trm_ids_kind trm_store_ids(const trm_store *store, bool queries)
+{
+    return store->ids[queries];
+}
+
+trm_status trm_store_read_names(trm_store *store, int64_t first, int64_t count, trm_names *names,
+                                trm_error *err)
+{
+    trm_error own = TRM_ERROR_INIT;
+    trm_read_options options;
+    trm_read_options_init(&options);
+    const target to = {.names = names};
+    return read_rows(store, first, count, &options, &to, err == NULL ? &own : err);
 }

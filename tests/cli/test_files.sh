@@ -74,6 +74,21 @@ table("t.tsv", True, delimiter="\t")
 with open(path("one.csv"), "w") as f:
     f.write("label\n" + "".join(f"{v}\n" for v in y))
 place = np.argsort(np.argsort(["cat", "dog", "a,b", 'q"x', "z z", "two\nlines"]))[y]
+text("y1.txt", "".join(f"{v}\n" for v in y[:40]))
+np.save(path("y2"), y[40:])
+text("w1.txt", "".join(f"c{v}\n" for v in place[:40]))
+text("w2.csv", "what\n" + "".join(f"c{v}\n" for v in place[40:]))
+text("mixed1.txt", "".join("7\n" if v == 0 else f"c{v}\n" for v in place[:40])) # "7" comes before "c..." as names
+text("mixed2.txt", "".join("7\n" if v == 0 else f"c{v}\n" for v in place[40:]))
+text("docs.txt", "".join(f"doc {i}\n" for i in range(N)))
+text("docs.csv", "id,label\n" + "".join(f'"d,{i}",{y[i]}\n' for i in range(N)))
+text("ids1.txt", "".join(f"{i + 100}\n" for i in range(40)))
+text("ids2.txt", "".join(f"{i + 100}\n" for i in range(40, N)))
+text("ids2_names.txt", "".join(f"é{i}\n" for i in range(40, N)))
+np.save(path("ids"), np.arange(N) + 100)
+np.save(path("ids_float"), np.arange(N) + 0.0)
+text("q_ids.txt", "".join(f"q{i}\n" for i in range(30)))
+write("part1", embeddings=x[:40], class_of=y[:40])
 text("words.txt", "".join(f"c{v}\n" for v in place)) # c0 ... c5 in the order of the names
 
 # what is refused
@@ -164,6 +179,11 @@ done
 same "labels beyond int64 of an array" "$large" "$in/x_f4.npy" --labels "$in/y_large.npy"
 same "labels beyond int64 of a text" "$large" "$in/x_f4.npy" --labels "$in/y_large.txt"
 same "several files, one of labels" "$numbers" "$in/part1.npy" "$in/none.npy" "$in/part2.npy" --labels "$in/t.csv:label"
+same "a file of labels for each store" "$numbers" "$in/part1.npy" "$in/part2.npy" --labels "$in/y1.txt" --labels "$in/y2.npy"
+same "names for each store" "$named" "$in/part1.npy" "$in/part2.npy" --labels "$in/w1.txt" --labels "$in/w2.csv"
+same "numbers of one text are names where others are" "$named" "$in/part1.npy" "$in/part2.npy" \
+    --labels "$in/mixed1.txt" --labels "$in/mixed2.txt"
+same "a dataset for one store, a file for the other" "$numbers" "$in/part1.h5" "$in/part2.npy" --labels class_of --labels "$in/y2.npy"
 same "labels of a file go before those of HDF5" "$named" "$in/numbers.h5" --labels "$in/words.txt"
 
 # Two sets: each has its labels where they are.
@@ -259,6 +279,28 @@ no "a dataset of .npy" 64 "no HDF5 file but npy, which has no datasets: leave ou
     mine "$in/x_f4.npy" --embeddings X --labels "$in/y.npy"
 no "labels of another name" 66 "--labels 'y': No such file, and store '.*x_f4.npy' \(npy\) has no datasets" -- \
     mine "$in/x_f4.npy" --labels y
+no "labels of the wrong part" 65 "labels '.*y2.npy': has 50 labels, for 40 rows" -- \
+    mine "$in/part1.npy" "$in/part2.npy" --labels "$in/y2.npy" --labels "$in/y1.txt"
+no "labels for two of three" 64 "--labels is given 2 times, for 3 stores: give it once for all, or once for each" -- \
+    mine "$in/part1.npy" "$in/none.npy" "$in/part2.npy" --labels "$in/y1.txt" --labels "$in/y2.npy"
+no "labels of two sorts" 65 "labels '.*y2.npy': labels of '.*part2.npy' are numbers.*part1.npy' are names" -- \
+    mine "$in/part1.npy" "$in/part2.npy" --labels "$in/w1.txt" --labels "$in/y2.npy"
+no "labels of an empty store" 65 "y1.txt': has 40 labels, for 0 rows" -- \
+    mine "$in/none.npy" "$in/x_f4.npy" --labels "$in/y1.txt" --labels "$in/y.npy"
+bad_ids() { # NAME CODE PATTERN...: ids of that file
+    no "ids of $1" "$2" "${@:3}" -- mine "$in/x_f4.npy" --labels "$in/y.npy" --ids "$in/$1"
+}
+bad_ids ids1.txt 65 "ids '.*ids1.txt': has 40 ids, for 90 rows"
+bad_ids gap.txt 65 "ids '.*gap.txt': line 41: is empty: one id a line"
+bad_ids ids_float.npy 65 "ids '.*ids_float.npy': holds float64, needs integers"
+bad_ids docs.csv 65 "2 columns: choose one"
+bad_ids absent.txt 66 "ids '.*absent.txt': No such file"
+no "a dataset of ids of .npy" 66 "--ids 'ids': No such file, and store '.*x_f4.npy' \(npy\) has no datasets" -- \
+    mine "$in/x_f4.npy" --labels "$in/y.npy" --ids ids
+no "ids of two sorts" 65 "ids '.*ids.npy': ids of '.*x_f4.npy' are numbers.*names" -- \
+    mine "$in/x_f4.npy" "$in/x_f4.npy" --labels "$in/y.npy" --labels "$in/y.npy" --ids "$in/docs.txt" --ids "$in/ids.npy"
+no "ids of queries without any" 64 "--query-ids goes with --queries only" -- \
+    mine "$in/numbers.h5" --query-ids "$in/ids.npy"
 no "labels of queries without any" 64 "--query-labels goes with --queries only" -- \
     mine "$in/numbers.h5" --query-labels "$in/y.npy"
 no "numbers and names" 65 "labels of '.*queries.h5' are numbers.*x_f4.npy' are names.*the same sort" -- \
@@ -312,6 +354,35 @@ imported "pixels" "$in/x-idx3-ubyte.gz" --labels "$in/y-idx1-ubyte.gz" --divide 
 holds "pixels are divided" "(f['embeddings'][:] == np.load(folder + '/x_f4.npy') / np.float32(255)).all()"
 imported "ids" "$in/ids.h5"
 holds "ids stay" "list(f['ids']) == [100, 101, 102, 103, 104]"
+for file in ids.npy docs.csv:id docs.txt; do
+    imported "ids of $file" "$in/part1.npy" "$in/part2.npy" --labels "$in/y.npy" --ids "$in/$file"
+    case $file in
+    ids.npy) holds "ids are numbers" "f['ids'].dtype == 'i8' and (f['ids'][:] == np.arange(90) + 100).all()" ;;
+    docs.txt) holds "ids are strings" "list(f['ids'].asstr()) == [f'doc {i}' for i in range(90)]" ;;
+    *) holds "ids are a column" "list(f['ids'].asstr()) == [f'd,{i}' for i in range(90)]" ;;
+    esac
+done
+imported "ids for each store" "$in/part1.npy" "$in/part2.npy" --labels "$in/y.npy" --ids "$in/ids1.txt" --ids "$in/ids2.txt"
+holds "ids for each store follow each other" "(f['ids'][:] == np.arange(90) + 100).all()"
+imported "ids of two sorts of text" "$in/part1.npy" "$in/part2.npy" --ids "$in/ids1.txt" --ids "$in/ids2_names.txt"
+holds "ids are strings if any is" "list(f['ids'].asstr()) == [str(i + 100) if i < 40 else f'é{i}' for i in range(90)]"
+
+# What is exported has them.
+quickly mine "$in/x_f4.npy" --labels "$in/y.npy" --queries "$in/q.npy" --query-labels "$in/y_q.txt" --window none -o "$dir/ids.h5"
+quickly export "$dir/ids.h5" --to csv --store "$dir/import.h5" --queries "$in/q.npy" --query-ids "$in/q_ids.txt" -o "$dir/ids.csv"
+expect "ids of a store, and of queries in a file, in CSV" "$python" - "$dir/ids.csv" <<'PY'
+import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1])))
+name = lambda i: str(i + 100) if i < 40 else f"é{i}"
+assert rows and all(r["anchor_id"] == f"q{r['anchor']}" and r["positive_id"] == name(int(r["positive"])) and
+                    r["negative_id"] == name(int(r["negative"])) for r in rows), rows[:2]
+PY
+quickly export "$dir/ids.h5" --to npz --store "$in/x_f4.npy" --ids "$in/docs.csv:id" --queries "$in/q.npy" \
+    --query-ids "$in/q_ids.txt" -o "$dir/ids.npz"
+expect "ids in .npz" "$python" -c "import numpy as np, sys; z = np.load(sys.argv[1]); \
+    assert list(z['ids']) == [f'd,{i}' for i in range(90)] and list(z['query_ids']) == [f'q{i}' for i in range(30)]" "$dir/ids.npz"
+quickly info "$in/x_f4.npy" --labels "$in/y.npy" --ids "$in/docs.csv:id"
+expect "info says where ids are" grep -qE "ids column 1 of '.*/docs.csv' strings" "$dir/stdout"
 quickly import "$dir/import.h5" "$in/x_f4.npy" --overwrite --json
 expect "import reports" test "$(value "$dir/stdout" rows) $(value "$dir/stdout" dim) $(value "$dir/stdout" labels)" = "90 8 false"
 refused "import without a file" 64 "an output file and what goes into it" -- import "$out/i.h5"

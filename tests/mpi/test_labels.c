@@ -525,10 +525,9 @@ static void ids_are_used_or_left_aside_with_a_reason(void **state)
     } sorts[] = {
         {H5T_STD_I16BE, plain, ids, NULL},
         {H5T_STD_U64LE, {2, {ROWS, 1}}, ids, NULL},
-        {text_type(9, H5T_STR_NULLPAD, H5T_CSET_ASCII), plain, NULL, "(37) holds strings of 9 bytes, needs"},
-        {text_type(H5T_VARIABLE, H5T_STR_NULLTERM, H5T_CSET_UTF8), plain, NULL, "(37) holds strings, needs"},
-        {uuid, plain, NULL, "(37) holds opaque values of 16 bytes, needs integers"},
-        {H5T_IEEE_F32LE, plain, floats, "(37) holds float32, needs integers"},
+        {enum_type(H5T_STD_I8LE, name_of, CLASSES), plain, NULL, "(37) holds enum of int8"},
+        {uuid, plain, NULL, "(37) holds opaque values of 16 bytes, needs integers or strings"},
+        {H5T_IEEE_F32LE, plain, floats, "(37) holds float32, needs integers or strings"},
         {H5T_STD_I64LE, {1, {ROWS + 1}}, ids, "has 38 rows, '/embeddings' has 37"},
         {H5T_STD_I64LE, {2, {2, 18}}, ids, "(int64) is 2 x 18, needs one value a row"},
     };
@@ -572,6 +571,59 @@ static void ids_are_used_or_left_aside_with_a_reason(void **state)
     trm_store_options_init(&given);
     given.ids = "nowhere";
     good = load(1, &path, &given, &p, &err) == TRM_ERR_DATA && strstr(err.text, "'nowhere'") != NULL;
+    release(&p);
+    assert_true(everywhere(good));
+}
+
+/* Strings of one length and of any, in pieces and not: what is read is what they are, row by row. */
+static bool ids_read_as(const char *path, hid_t type, bool chunked)
+{
+    char fixed[ROWS][8];
+    const char *text[ROWS];
+    hid_t file = begin(path);
+    memset(fixed, 0, sizeof fixed);
+    for (int64_t i = 0; i < ROWS; i++) {
+        text[i] = name_of[class_of(i)];
+        memcpy(fixed[i], text[i], strlen(text[i]));
+    }
+    if (rank == 0) {
+        put_labels(file, NUMBERS, H5T_STD_I64LE, plain, 0, false);
+        put(file, "ids", type, type, plain, H5Tis_variable_str(type) > 0 ? (const void *)text : fixed,
+            chunked);
+    }
+    end(file);
+    part p;
+    trm_names names = TRM_NAMES_INIT;
+    bool good = load(1, &path, NULL, &p, NULL) == TRM_OK && trm_store_ids(p.store, false) == TRM_IDS_NAMES &&
+                trm_store_read_names(p.store, p.first, p.count, &names, NULL) == TRM_OK &&
+                names.count == p.count;
+    for (int64_t i = 0; i < p.count && good; i++)
+        good = strcmp(trm_names_get(&names, i, NULL), text[p.first + i]) == 0 && p.ids[i] == p.first + i;
+    trm_names_free(&names);
+    release(&p);
+    return everywhere(good);
+}
+
+static void ids_may_be_strings(void **state)
+{
+    (void)state;
+    static const int64_t number[ROWS];
+    const char *path = in_folder("n.h5");
+    const hid_t types[] = {text_type(8, H5T_STR_NULLPAD, H5T_CSET_UTF8),
+                           text_type(H5T_VARIABLE, H5T_STR_NULLTERM, H5T_CSET_UTF8)};
+    for (int k = 0; k < 4; k++)
+        assert_true(ids_read_as(path, types[k / 2], k % 2 == 1));
+    const char *pair[2] = {path, in_folder("m.h5")};
+    hid_t file = begin(pair[1]);
+    if (rank == 0) {
+        put_labels(file, NUMBERS, H5T_STD_I64LE, plain, 0, false);
+        put(file, "ids", H5T_STD_I64LE, H5T_NATIVE_INT64, plain, number, false);
+    }
+    end(file);
+    part p;
+    const bool good = load(2, pair, NULL, &p, NULL) == TRM_OK &&
+                      trm_store_ids(p.store, false) == TRM_IDS_NONE &&
+                      strstr(trm_store_file_at(p.store, 1)->ids_left_aside, "strings in others") != NULL;
     release(&p);
     assert_true(everywhere(good));
 }
@@ -714,6 +766,7 @@ int main(int argc, char **argv)
         IN_FOLDER(named_and_numbered_files_are_no_store),
         cmocka_unit_test(words_of_a_command_line_are_labels),
         IN_FOLDER(ids_are_used_or_left_aside_with_a_reason),
+        IN_FOLDER(ids_may_be_strings),
         IN_FOLDER(embeddings_of_every_layout_read_the_same_rows),
         IN_FOLDER(embeddings_of_another_sort_are_refused_with_what_they_are),
         IN_FOLDER(a_file_given_twice_is_known_through_links),

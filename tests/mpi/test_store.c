@@ -326,7 +326,7 @@ static void aliases_are_tried_and_two_hits_are_refused(void **state)
     assert_true(everywhere(good));
     options.size = 0;
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_USAGE,
-                      "trm_store_options.size is 0, must be from 8 to 56: was it initialised with "));
+                      "trm_store_options.size is 0, must be from 8 to 128: was it initialised with "));
     options.size = sizeof options;
     options.labels = "nolabels";
     assert_true(fails(1, &path, &options, NULL, TRM_ERR_DATA,

@@ -164,7 +164,7 @@ static void values_are_found_where_GNU_programs_have_them(void **state)
     done(&cli);
     assert_int_equal(parse("mine a.h5 -ot.h5 --labels=--x --mem-per-rank 8B", &cli, &err), TRM_OK);
     assert_string_equal(cli.job->settings.output, "t.h5");
-    assert_string_equal(cli.job->settings.store.labels, "--x");
+    assert_string_equal(cli.job->settings.labels.text[0], "--x");
     assert_int_equal(cli.job->settings.run.mem_per_rank, 8);
     done(&cli);
 }
