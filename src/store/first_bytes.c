@@ -192,9 +192,19 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
     }
 }
 
+/* Is its mark what a text may begin with, too? "MATLAB" is one label of many. */
+static bool is_word(const format *known)
+{
+    enum { SHORT = 8 };
+    return known->bytes <= SHORT && known->start[0] != '<';
+}
+
 const char *trm_first_bytes_known(int file, int64_t bytes)
 {
     unsigned char head[HEAD];
-    const format *known = bytes > 0 ? find_format(head, read_at(file, head, sizeof head, 0)) : NULL;
-    return known == NULL ? NULL : known->what;
+    if (bytes == 0)
+        return NULL;
+    const int64_t count = read_at(file, head, sizeof head, 0);
+    const format *known = find_format(head, count);
+    return known == NULL || (is_text(head, count) && is_word(known)) ? NULL : known->what;
 }

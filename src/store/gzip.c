@@ -159,13 +159,14 @@ trm_status trm_gzip_read(const trm_named_file *about, trm_gzip *gzip, int file, 
     return status == TRM_OK ? unpack(about, gzip, file, data, bytes, got, err) : status;
 }
 
-trm_status trm_gzip_size(const trm_named_file *about, trm_gzip *gzip, int file, int64_t *bytes,
+trm_status trm_gzip_size(const trm_named_file *about, trm_gzip *gzip, int file, int64_t most, int64_t *bytes,
                          trm_error *err)
 {
     trm_status status = TRM_OK;
-    while (status == TRM_OK && !gzip->ended) {
+    while (status == TRM_OK && !gzip->ended && gzip->out < most) {
         int64_t passed;
-        status = unpack(about, gzip, file, gzip->ignored, PIECE, &passed, err);
+        const int64_t left = most - gzip->out;
+        status = unpack(about, gzip, file, gzip->ignored, left < PIECE ? left : PIECE, &passed, err);
     }
     *bytes = gzip->out;
     return status;

@@ -17,8 +17,8 @@ void trm_gzip_end(trm_gzip **gzip);
  * only where all ends there. Errors: IO; DATA: damaged, truncated. */
 trm_status trm_gzip_read(const trm_named_file *about, trm_gzip *gzip, int file, void *data, int64_t bytes,
                          int64_t at, int64_t *got, trm_error *err) TRM_MUST_CHECK;
-/* How many bytes come out of all of it, which is looked at to the end. Errors: as above. */
-trm_status trm_gzip_size(const trm_named_file *about, trm_gzip *gzip, int file, int64_t *bytes,
+/* How many bytes come out of it, counted up to `most`: a small file may become an endless one. Errors: as above. */
+trm_status trm_gzip_size(const trm_named_file *about, trm_gzip *gzip, int file, int64_t most, int64_t *bytes,
                          trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -9,7 +9,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@ typedef struct cursor {
     const trm_label_text *text;
     char *field;
     int64_t length;
+    bool cuts;      /* what is too long is cut, not refused */
     bool there;     /* the record has the column */
     int64_t fields; /* of the record */
 } cursor;
@@ -85,7 +85,9 @@ trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, c
 static trm_status take(cursor *at, int c, bool keep, trm_error *err)
 {
     if (c == '\0')
-        return refuse(at, at->scan->line, "has a NUL byte: this is no text", err);
+        return refuse(at, at->scan->line, "has a NUL byte: this is no text, or UTF-16: save it as UTF-8",
+                      err);
+    keep = keep && !(at->cuts && at->length == TRM_LABEL_MOST);
     if (keep && at->length == TRM_LABEL_MOST)
         return refuse(at, at->scan->line, "a value has more than 65536 bytes: one short value a row", err);
     if (keep)
@@ -154,6 +156,8 @@ static trm_status end_line(cursor *at, trm_error *err)
     if (status == TRM_OK && c == '\r') { /* behind quotes */
         at->scan->at++;
         status = trm_text_peek(at->scan, &c, err);
+        if (status == TRM_OK && c != '\n' && c != TRM_TEXT_END)
+            return refuse(at, at->scan->line, "something follows a field in quotes", err);
     }
     if (status == TRM_OK && c == '\n') {
         at->scan->at++;
@@ -208,6 +212,8 @@ static trm_status skip_mark(cursor *at, trm_error *err)
 
 /* ---- numbers ---- */
 
+enum { MOST_DIGITS = 40 }; /* and signs */
+
 typedef enum sort { SORT_NAME, SORT_SIGNED, SORT_LARGE } sort;
 
 /* Digits without a zero before them, perhaps with a minus. */
@@ -219,11 +225,50 @@ static bool is_plain(const char *text)
     return digit[strspn(digit, "0123456789")] == '\0';
 }
 
+/* "-12.50e+01" in parts: digits without the point, and the power of ten that they are to be multiplied by. */
+static bool split_float(const char *text, int64_t length, char digits[MOST_DIGITS + 1], int64_t *power)
+{
+    const char *at = text + (text[0] == '-' || text[0] == '+'), *behind = NULL;
+    int count = 0, point = 0;
+    for (*power = 0; isdigit((unsigned char)*at) || (*at == '.' && point == 0); at++) {
+        if (*at != '.')
+            digits[count++] = *at;
+        *power -= *at != '.' && point;
+        point += *at == '.';
+    }
+    digits[count] = '\0';
+    if (count > 0 && (*at == 'e' || *at == 'E')) {
+        const bool has_digits = isdigit((unsigned char)at[1 + (at[1] == '-' || at[1] == '+')]);
+        *power += has_digits ? strtol(at + 1, (char **)(uintptr_t)&behind, 10) : 0;
+        at = has_digits ? behind : at;
+    }
+    return count > 0 && at == text + length;
+}
+
+/* Digit by digit, so that what is no whole number, or another one, is not rounded to it. */
+static bool whole_float(const char *text, int64_t length, int64_t *number)
+{
+    char digits[MOST_DIGITS + 1];
+    int64_t power = 0, value = 0;
+    if (!split_float(text, length, digits, &power))
+        return false;
+    for (size_t last = strlen(digits); last > 0 && digits[last - 1] == '0'; power++)
+        digits[--last] = '\0';
+    bool fits = digits[0] == '\0' || (power >= 0 && power < MOST_DIGITS);
+    for (const char *digit = digits; *digit != '\0' && fits; digit++)
+        fits = !__builtin_mul_overflow(value, 10, &value) &&
+               !__builtin_add_overflow(value, *digit - '0', &value);
+    for (int64_t i = 0; i < power && value > 0 && fits; i++)
+        fits = !__builtin_mul_overflow(value, 10, &value);
+    *number = text[0] == '-' ? -value : value;
+    return fits && value <= INT64_C(1) << 53;
+}
+
 /* A whole number, as text or as a float up to 2^53; else it is a name. */
 static sort number_of(const char *text, int64_t length, int64_t *number)
 {
     char *behind = NULL;
-    if (length > 40 || (int64_t)strspn(text, "0123456789+-.eE") != length)
+    if (length > MOST_DIGITS || (int64_t)strspn(text, "0123456789+-.eE") != length)
         return SORT_NAME;
     errno = 0;
     if (is_plain(text)) {
@@ -234,13 +279,7 @@ static sort number_of(const char *text, int64_t length, int64_t *number)
         *number = (int64_t)strtoull(text, &behind, 10);
         return errno == 0 && text[0] != '-' ? SORT_LARGE : SORT_NAME;
     }
-    if (strpbrk(text, ".eE") == NULL)
-        return SORT_NAME;
-    const double value = strtod(text, &behind);
-    if (behind != text + length || !(fabs(value) <= 0x1p53) || value != floor(value))
-        return SORT_NAME;
-    *number = (int64_t)value;
-    return SORT_SIGNED;
+    return strpbrk(text, ".eE") != NULL && whole_float(text, length, number) ? SORT_SIGNED : SORT_NAME;
 }
 
 /* ---- looking ---- */
@@ -281,10 +320,17 @@ static void mark_record(trm_label_text *text, int64_t record, int64_t at, int64_
 
 static trm_status check_record(const cursor *at, int64_t line, int64_t record, tally *all, trm_error *err)
 {
-    char what[128];
+    char what[192];
     if (!at->there) {
         snprintf(what, sizeof what, "has %" PRId64 " field%s, the %s are in field %" PRId64, at->fields,
                  at->fields == 1 ? "" : "s", at->scan->about->kind, at->text->column + 1);
+        return refuse(at, line, what, err);
+    }
+    if (at->text->csv && at->fields > at->text->fields) {
+        snprintf(what, sizeof what,
+                 "has %" PRId64 " fields, the first line has %" PRId64
+                 ": put fields that have the separator in them into quotes",
+                 at->fields, at->text->fields);
         return refuse(at, line, what, err);
     }
     all->first_empty = all->first_empty || (record == 0 && at->length == 0);
@@ -307,76 +353,95 @@ static trm_status look_at_all(cursor *at, trm_label_text *text, tally *first, ta
     return status;
 }
 
-/* "a, b, c": the heading, for messages. */
-static trm_status list_heading(cursor *at, trm_label_text *text, char *listed, size_t size, trm_error *err)
+/* What the first record says of columns. */
+typedef struct heading {
+    int64_t fields, found; /* found: the column of the name that is sought, -1: none */
+    bool twice, cut;       /* several have that name; not all are listed */
+    size_t used;
+    char listed[400]; /* "a, b, c", for messages */
+} heading;
+
+static void take_heading(const cursor *at, const char *column, heading *all)
 {
-    size_t used = 0;
-    listed[0] = '\0';
-    for (text->column = 0; used + 64 < size; text->column++) {
-        char shown[48];
-        bool more;
-        at->scan->line = 1;
-        trm_status status = skip_mark(at, err);
-        if (status == TRM_OK)
-            status = next_record(at, &more, err);
-        if (status != TRM_OK || !at->there)
-            return status;
-        trm_visible(at->field, shown, sizeof shown);
-        used += (size_t)snprintf(listed + used, size - used, "%s%s", text->column > 0 ? ", " : "", shown);
+    char shown[48];
+    const bool fits = all->used + sizeof shown + sizeof ", , ..." < sizeof all->listed;
+    if (column != NULL && strcmp(at->field, column) == 0) {
+        all->twice = all->found >= 0;
+        all->found = all->twice ? all->found : all->fields;
     }
-    snprintf(listed + used, size - used, ", ...");
-    return TRM_OK;
+    trm_visible(at->field, shown, sizeof shown);
+    if (!all->cut)
+        all->used += (size_t)snprintf(all->listed + all->used, sizeof all->listed - all->used, "%s%s",
+                                      all->fields > 0 ? ", " : "", fits ? shown : "...");
+    all->cut = !fits;
+    all->fields++;
 }
 
-static trm_status refuse_column(cursor *at, const char *column, trm_label_text *text, int64_t fields,
-                                trm_error *err)
+/* Once over the first record, however many fields it has; of long ones the beginning is kept. */
+static trm_status read_heading(cursor *at, const char *column, heading *all, trm_error *err)
 {
-    enum { LISTED = 400 };
-    char listed[LISTED];
+    int c;
+    bool more = true;
+    *all = (heading){.found = -1};
+    at->cuts = true;
+    trm_status status = skip_mark(at, err);
+    while (status == TRM_OK && more) {
+        at->length = 0;
+        status = read_field(at, true, err);
+        at->field[at->length] = '\0';
+        if (status == TRM_OK)
+            status = trm_text_peek(at->scan, &c, err);
+        if (status != TRM_OK)
+            break;
+        take_heading(at, column, all);
+        more = c == at->text->separator;
+        at->scan->at += more;
+    }
+    at->cuts = false;
+    return status;
+}
+
+static trm_status refuse_column(const cursor *at, const char *column, const heading *all, trm_error *err)
+{
     const trm_named_file *about = at->scan->about;
-    const trm_status status = list_heading(at, text, listed, sizeof listed, err);
-    if (status != TRM_OK)
-        return status;
     if (column == NULL)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': has %" PRId64
                         " columns: choose one as %s:COLUMN, by its name or its number from 1 on; its first "
                         "line has: %s",
-                        about->kind, about->path, fields, about->path, listed);
+                        about->kind, about->path, all->fields, about->path, all->listed);
+    if (all->twice)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "%s '%s': several columns are called '%s': give the number of one, from 1 on",
+                        about->kind, about->path, column);
     return trm_fail(err, TRM_ERR_DATA,
                     "%s '%s': no column '%s': it is a name in the first line or a number from 1 to %" PRId64
                     "; the first line has: %s",
-                    about->kind, about->path, column, fields, listed);
+                    about->kind, about->path, column, all->fields, all->listed);
 }
 
 /* Which column is meant: one of that name, which a heading has, or of that number. */
 static trm_status find_column(cursor *at, const char *column, trm_label_text *text, trm_error *err)
 {
-    bool more = true;
-    int64_t fields = 0;
-    trm_status status = TRM_OK;
-    for (text->column = 0;; text->column++) {
-        at->scan->line = 1;
-        status = skip_mark(at, err);
-        if (status == TRM_OK)
-            status = next_record(at, &more, err);
-        if (status != TRM_OK || !more || !at->there)
-            break;
-        fields = at->fields;
-        if (column != NULL && strcmp(at->field, column) == 0) {
-            text->heading = true;
-            return TRM_OK;
-        }
-    }
-    text->column = 0;
-    if (status != TRM_OK || (column == NULL && fields <= 1))
+    heading all;
+    const trm_status status = read_heading(at, column, &all, err);
+    if (status != TRM_OK)
         return status;
-    if (column != NULL && column[strspn(column, "0123456789")] == '\0' && strlen(column) < 10 &&
-        atoll(column) >= 1 && atoll(column) <= fields) {
+    text->fields = all.fields;
+    if (all.found >= 0 && !all.twice) {
+        text->column = all.found;
+        text->heading = true;
+        return TRM_OK;
+    }
+    if (column == NULL && all.fields <= 1)
+        return TRM_OK;
+    const bool is_number =
+        column != NULL && column[strspn(column, "0123456789")] == '\0' && strlen(column) < 10;
+    if (is_number && !all.twice && atoll(column) >= 1 && atoll(column) <= all.fields) {
         text->column = atoll(column) - 1;
         return TRM_OK;
     }
-    return refuse_column(at, column, text, fields, err);
+    return refuse_column(at, column, &all, err);
 }
 
 /* One record more than rows is a heading. */

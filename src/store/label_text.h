@@ -17,7 +17,7 @@ enum { TRM_LABEL_MARKS = 1024, TRM_LABEL_MOST = 1 << 16 };
 typedef struct trm_label_text {
     bool csv;
     char separator;
-    int64_t column;            /* of CSV, from 0 on */
+    int64_t column, fields;    /* of CSV, from 0 on; fields of the first record */
     int64_t records;           /* with the heading, where there is one */
     bool heading;              /* the first record is no label */
     bool numbers, is_unsigned; /* labels are whole numbers, of uint64 */
@@ -30,7 +30,7 @@ typedef struct trm_label_text {
 /* Looks at all of a file that is to have a label for each of so many rows. column: of CSV, the name in its heading or its
  * number from 1 on, NULL for the only one; a text has none. csv by the name of the file (.csv, .tsv). One rank. Errors: as
  * trm_inspect_regular; MEMORY; IO; DATA naming file, line and rule: another number of labels, an empty one, no such
- * column, a record without it, a quote that does not end. */
+ * column or several of that name, a record without it or with more fields than the first, a quote that does not end. */
 trm_status trm_label_text_look(const trm_named_file *about, const char *column, int64_t rows,
                                trm_label_text *text, trm_error *err) TRM_MUST_CHECK;
 

@@ -50,7 +50,7 @@ static trm_status look_packed(trm_matrix_file *in, trm_matrix *matrix, trm_error
                                    &unheard) == TRM_OK &&
                      trm_matrix_is_idx(in);
     if (matrix->packed)
-        status = trm_gzip_size(in->about, gzip, in->file, &in->bytes, err);
+        status = trm_gzip_size(in->about, gzip, in->file, trm_matrix_idx_bytes(in) + 1, &in->bytes, err);
     trm_gzip_end(&gzip);
     return status == TRM_OK && matrix->packed ? trm_matrix_look_idx(in, matrix, err) : status;
 }

@@ -63,6 +63,8 @@ void trm_matrix_set_type(trm_matrix *matrix, trm_element_class class, int size, 
 bool trm_matrix_is_npy(const trm_matrix_file *in);
 trm_status trm_matrix_look_npy(const trm_matrix_file *in, trm_matrix *matrix, trm_error *err) TRM_MUST_CHECK;
 bool trm_matrix_is_idx(const trm_matrix_file *in);
+/* Bytes that an IDX has by its header; 0: more than any file. */
+int64_t trm_matrix_idx_bytes(const trm_matrix_file *in);
 trm_status trm_matrix_look_idx(const trm_matrix_file *in, trm_matrix *matrix, trm_error *err) TRM_MUST_CHECK;
 bool trm_matrix_is_vectors(const trm_matrix_file *in);
 trm_status trm_matrix_look_vectors(const trm_matrix_file *in, trm_matrix *matrix,

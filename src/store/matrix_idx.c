@@ -30,32 +30,47 @@ bool trm_matrix_is_idx(const trm_matrix_file *in)
            in->head[3] >= 1 && in->head[3] <= MOST_DIMENSIONS;
 }
 
-trm_status trm_matrix_look_idx(const trm_matrix_file *in, trm_matrix *matrix, trm_error *err)
+/* What the header says of rows and where they are; false where that is more than any file. */
+static bool read_header(const trm_matrix_file *in, trm_matrix *matrix, int64_t *bytes)
 {
-    const trm_named_file *about = in->about;
     const int type = type_of(in);
     bool fits = true;
-    int64_t needed = 0;
-    strcpy(matrix->name, "idx");
     trm_matrix_set_type(matrix, types[type].class, types[type].size, true);
     matrix->dimensions = in->head[3];
     matrix->width = 1;
     matrix->offset = START + (int64_t)matrix->dimensions * SIZE;
-    if (in->have < matrix->offset)
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': truncated IDX file: it ends within its header",
-                        about->kind, about->path);
     for (int d = 0; d < matrix->dimensions && fits; d++) {
-        const unsigned char *at = in->head + START + d * SIZE;
+        const unsigned char *at = in->head + START + d * SIZE; /* zeros behind the end of the file */
         const int64_t size = (int64_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3];
         matrix->rows = d == 0 ? size : matrix->rows;
         fits = d == 0 || !__builtin_mul_overflow(matrix->width, size, &matrix->width);
     }
-    fits = fits && !__builtin_mul_overflow(matrix->width, (int64_t)types[type].size, &matrix->stride) &&
-           !__builtin_mul_overflow(matrix->rows, matrix->stride, &needed);
-    if (!fits || needed != in->bytes - matrix->offset)
+    return fits && !__builtin_mul_overflow(matrix->width, (int64_t)types[type].size, &matrix->stride) &&
+           !__builtin_mul_overflow(matrix->rows, matrix->stride, bytes) &&
+           !__builtin_add_overflow(*bytes, matrix->offset, bytes);
+}
+
+int64_t trm_matrix_idx_bytes(const trm_matrix_file *in)
+{
+    trm_matrix matrix;
+    int64_t bytes = 0;
+    return read_header(in, &matrix, &bytes) && bytes < INT64_MAX ? bytes : 0;
+}
+
+trm_status trm_matrix_look_idx(const trm_matrix_file *in, trm_matrix *matrix, trm_error *err)
+{
+    const trm_named_file *about = in->about;
+    int64_t needed = 0;
+    strcpy(matrix->name, "idx");
+    const bool fits = read_header(in, matrix, &needed);
+    if (in->have < matrix->offset)
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': truncated IDX file: it ends within its header",
+                        about->kind, about->path);
+    if (!fits || needed != in->bytes)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': %" PRId64 " rows of an IDX file of %d dimensions do not take %" PRId64
-                        " bytes: truncated, or another format",
-                        about->kind, about->path, matrix->rows, matrix->dimensions, in->bytes);
+                        " bytes%s: truncated, or another format",
+                        about->kind, about->path, matrix->rows, matrix->dimensions, in->bytes,
+                        matrix->packed && in->bytes > needed ? " or more" : "");
     return TRM_OK;
 }

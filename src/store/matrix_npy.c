@@ -43,9 +43,11 @@ trm_status trm_matrix_look_npy(const trm_matrix_file *in, trm_matrix *matrix, tr
     matrix->width = 1;
     int64_t several = 0;
     for (int d = 1; d < array.dimensions;
-         d++) /* their product fits: trm_npy_look has seen to it, where there are rows */
+         d++) /* trm_npy_look has seen to it that it fits, where there are rows */
         if (__builtin_mul_overflow(matrix->width, array.dimension[d], &matrix->width))
             matrix->width = 0;
+    if (__builtin_mul_overflow(matrix->width, array.size, &matrix->stride))
+        matrix->width = matrix->stride = 0;
     for (int d = 0; d < array.dimensions; d++)
         several += array.dimension[d] > 1;
     if (array.fortran && several > 1)
@@ -53,6 +55,5 @@ trm_status trm_matrix_look_npy(const trm_matrix_file *in, trm_matrix *matrix, tr
                         "%s '%s': the .npy array is in Fortran order: save numpy.ascontiguousarray of it",
                         about->kind, about->path);
     matrix->offset = array.offset;
-    matrix->stride = matrix->width * array.size;
     return TRM_OK;
 }

@@ -627,6 +627,21 @@ static void number_rows(const trm_store *store, int64_t first, int64_t count, in
             ids[i] = first + i;
 }
 
+/* A change meanwhile is also the better reason of what has failed: a file that became shorter is not damaged. status: the
+ * same on all ranks. */
+static trm_status check_unchanged(trm_store *store, trm_status status, trm_error *err)
+{
+    trm_error why = TRM_ERROR_INIT;
+    int rank = 0;
+    MPI_Comm_rank(store->comm, &rank);
+    const bool looks = rank == 0 && (status == TRM_OK || status == TRM_ERR_DATA);
+    const trm_status unchanged = trm_agree(
+        store->comm, looks ? trm_sources_check_unchanged(&store->sources, "store", &why) : TRM_OK, &why);
+    if (unchanged != TRM_OK)
+        *err = why;
+    return unchanged != TRM_OK ? unchanged : status;
+}
+
 /* Collective; what is wanted is the same on all ranks. */
 static trm_status read_rows(trm_store *store, int64_t first, int64_t count, const trm_read_options *options,
                             const target *to, trm_error *err)
@@ -647,13 +662,7 @@ static trm_status read_rows(trm_store *store, int64_t first, int64_t count, cons
         status = trm_reader_begin(&in, store_bytes(store, count, to));
     if (status == TRM_OK)
         status = read_files(store, &in, first, count, to);
-    if (status == TRM_OK) {
-        int rank = 0;
-        MPI_Comm_rank(store->comm, &rank);
-        status =
-            trm_agree(store->comm,
-                      rank == 0 ? trm_sources_check_unchanged(&store->sources, "store", err) : TRM_OK, err);
-    }
+    status = check_unchanged(store, status, err);
     trm_reader_end(&in);
     trm_h5_restore(handler);
     return status;

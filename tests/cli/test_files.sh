@@ -80,6 +80,19 @@ text("w1.txt", "".join(f"c{v}\n" for v in place[:40]))
 text("w2.csv", "what\n" + "".join(f"c{v}\n" for v in place[40:]))
 text("mixed1.txt", "".join("7\n" if v == 0 else f"c{v}\n" for v in place[:40])) # "7" comes before "c..." as names
 text("mixed2.txt", "".join("7\n" if v == 0 else f"c{v}\n" for v in place[40:]))
+text("y_exact.txt", "".join("1.0000000000000000000001\n" if v == 0 else f"{v}.0\n" for v in y)) # no whole number: names
+text("y_word.txt", "".join(("MATLAB\n" if v == 0 else f"c{v}\n") for v in y))
+text("wide.csv", ",".join(f"c{i}" for i in range(20000)) + "\n" + "".join(f"{v}" + ",0" * 19999 + "\n" for v in y))
+text("more.csv", "a,b\n" + "".join(f"{v},cat{', small' if i == 50 else ''}\n" for i, v in enumerate(y)))
+text("one_more.csv", "label\n" + "".join(f"{v}{',x' if i == 50 else ''}\n" for i, v in enumerate(y)))
+text("same.csv", "a,b,a\n" + "".join(f"{v},{v},{v}\n" for v in y))
+put("return.csv", b"a,b\n" + b"".join(b'%d,"%d"\r' % (v, v) for v in y))
+put("utf16.txt", "".join(f"{v}\n" for v in y).encode("utf-16"))
+put("bom_quoted.csv", ("\ufeff\"label\"\r\n" + "".join(f'"{v}"\r\n' for v in y)).encode())
+head = b"{'descr': '<f8', 'fortran_order': False, 'shape': (0, 4611686018427387904), }"
+put("huge_none.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+put("bomb.gz", gzip.compress(struct.pack(">4B2i", 0, 0, 8, 2, N, D) + bytes(1 << 24))) # more comes out than its header says
+put("claim.gz", gzip.compress(struct.pack(">4B4I", 0, 0, 14, 4, *[2**32 - 1] * 4) + bytes(99)))
 text("docs.txt", "".join(f"doc {i}\n" for i in range(N)))
 text("docs.csv", "id,label\n" + "".join(f'"d,{i}",{y[i]}\n' for i in range(N)))
 text("ids1.txt", "".join(f"{i + 100}\n" for i in range(40)))
@@ -178,6 +191,13 @@ for labels in "t.csv:the name" t.csv:3 bare.csv:3 quoted.csv:3 "t.tsv:the name" 
 done
 same "labels beyond int64 of an array" "$large" "$in/x_f4.npy" --labels "$in/y_large.npy"
 same "labels beyond int64 of a text" "$large" "$in/x_f4.npy" --labels "$in/y_large.txt"
+same "a mark of UTF-8, quotes, ends of lines of Windows" "$numbers" "$in/x_f4.npy" --labels "$in/bom_quoted.csv"
+same "many columns" "$numbers" "$in/x_f4.npy" --labels "$in/wide.csv:c0"
+same "a file without rows beside one with" "$numbers" "$in/huge_none.npy" "$in/x_f4.npy" --labels "$in/y.npy"
+quickly info "$in/x_f4.npy" --labels "$in/y_exact.txt"
+expect "what is nearly a whole number is a name" grep -q "names       6.*'1.0', '1.0000000000000000000001', '2.0'" "$dir/stdout"
+quickly info "$in/x_f4.npy" --labels "$in/y_word.txt"
+expect "a text may begin with the mark of another format" grep -q "names       6.*'MATLAB'" "$dir/stdout"
 same "several files, one of labels" "$numbers" "$in/part1.npy" "$in/none.npy" "$in/part2.npy" --labels "$in/t.csv:label"
 same "a file of labels for each store" "$numbers" "$in/part1.npy" "$in/part2.npy" --labels "$in/y1.txt" --labels "$in/y2.npy"
 same "names for each store" "$named" "$in/part1.npy" "$in/part2.npy" --labels "$in/w1.txt" --labels "$in/w2.csv"
@@ -242,6 +262,8 @@ sick short.fbin "ends within its first 8 bytes"
 sick cut_x-idx3-ubyte "90 rows of an IDX file of 3 dimensions do not take 735 bytes"
 sick cut.gz "truncated gzip file"
 sick damaged.gz "damaged gzip file"
+sick bomb.gz "90 rows of an IDX file of 2 dimensions do not take 733 bytes or more"
+sick claim.gz "4294967295 rows of an IDX file of 4 dimensions do not take 0 bytes"
 sick text.gz "a gzip file; unpack it first"
 sick nothing.npy "an empty file"
 sick nothing.fvecs "an empty file"
@@ -269,6 +291,12 @@ poor open.csv:b 65 "line 9[0-9]: a quote does not end|line [0-9]+: something fol
 poor behind.csv:b 65 "line 2: something follows a field in quotes"
 poor fewer.csv:b 65 "line 52: has 1 field, the labels are in field 2"
 poor hole.csv:b 65 "line 52: its label is empty"
+poor more.csv:b 65 "line 52: has 3 fields, the first line has 2: put fields that have the separator in them into quotes"
+poor one_more.csv 65 "line 52: has 2 fields, the first line has 1"
+poor same.csv:a 65 "several columns are called 'a': give the number of one"
+poor return.csv:b 65 "line 2: something follows a field in quotes"
+poor utf16.txt 65 "line 1: has a NUL byte: this is no text, or UTF-16: save it as UTF-8"
+poor wide.csv 65 "20000 columns: choose one as .*: c0, c1, c2.*, \.\.\.$"
 poor two.npz 65 "nor text but NumPy arrays"
 poor numbers.h5 65 "nor text but an HDF5 file"
 poor y.npy:label 64 "no columns with names: leave out ':label'"
