@@ -25,7 +25,7 @@ tell loss LOSSES.md
 tell knn NEIGHBOURS.md
 tell eval EVALUATION.md
 tell radius NEAR_DUPLICATES.md
-for command in bench synth info; do
+for command in bench synth info import; do
     grep -E "^\| \`trimine $command " "$docs/COMMANDS.md" | grep -oE -e '--[a-z][a-z-]+' | sort -u >"$dir/options"
     knows "$command"
 done
