@@ -40,10 +40,15 @@ static trm_status tell(const trm_cli *cli, const trm_store *store, trm_error *er
     return TRM_OK;
 }
 
+static bool stop_asked(void)
+{
+    return (trm_signals_wish() & TRM_WISH_STOP) != 0;
+}
+
 static trm_status copy(const trm_cli *cli, trm_store *store, trm_claim *claim, trm_voice *voice,
                        trm_error *err)
 {
-    const trm_copy_options options = {.divisor = cli->divisor};
+    const trm_copy_options options = {.divisor = cli->divisor, .stop = stop_asked};
     const int rank = trm_rank_of(MPI_COMM_WORLD);
     if (rank == 0)
         trm_warn_of_files(voice, store);
@@ -62,6 +67,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
     trm_claim *claim = NULL;
     trm_store *store = NULL;
     trm_voice voice = trm_cli_voice(cli);
+    trm_signals_listen(); /* a store that was begun must not stay behind */
     trm_status status = trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->settings->overwrite,
                                        cli->inputs - 1, cli->input + 1, &claim, err);
     if (status == TRM_OK)
@@ -71,6 +77,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
     trm_store_close(&store);
     trm_claim_release(&claim);
     trm_voice_free(&voice);
+    trm_signals_ignore();
     return trm_agree(MPI_COMM_WORLD, status, err);
 }
 

@@ -149,11 +149,12 @@ trm_status trm_store_write(MPI_Comm comm, trm_claim *claim, int64_t rows, int di
 
 /* How a store is copied. */
 typedef struct trm_copy_options {
-    double divisor; /* each value is divided by it, as float32; 1: values stay as they are */
+    double divisor;     /* each value is divided by it, as float32; 1: values stay as they are */
+    bool (*stop)(void); /* asked between pieces, on each rank: is it to end, and leave nothing? NULL: never */
 } trm_copy_options;
 /* Writes an open store as one file: /embeddings in the type of the files where all have one of at most 16 bits and values
  * stay, else as float32; /labels (numbers, or names as strings of one length) and /ids where the store has them. Each rank
- * reads and writes its own rows, a piece at a time. Collective. Errors: as trm_store_read; CREATE, IO, MEMORY. */
+ * reads and writes its own rows, a piece at a time. Collective. Errors: as trm_store_read; CREATE, IO, MEMORY; STOPPED. */
 trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, const trm_copy_options *options,
                           trm_error *err) TRM_MUST_CHECK;
 

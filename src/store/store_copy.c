@@ -191,6 +191,14 @@ static trm_status check_ids(const copier *c, trm_error *err)
                           c->store->entry[0].seen.path);
 }
 
+static trm_status ask_whether_to_stop(const copier *c, trm_error *err)
+{
+    int stop = c->options->stop != NULL && c->options->stop();
+    MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, c->out->comm);
+    return stop ? trm_fail(err, TRM_ERR_STOPPED, "stopped on a signal: nothing was written, run again")
+                : TRM_OK;
+}
+
 /* All ranks go through as many pieces: reading is collective. */
 static trm_status copy_rows(copier *c, trm_error *err)
 {
@@ -214,6 +222,8 @@ static trm_status copy_rows(copier *c, trm_error *err)
             status = trm_agree(comm, check_ids(c, err), err);
         if (status == TRM_OK)
             status = trm_agree(comm, write_rows(c, from, count, err), err);
+        if (status == TRM_OK)
+            status = ask_whether_to_stop(c, err);
     }
     return status;
 }

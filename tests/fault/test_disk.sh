@@ -75,6 +75,28 @@ if mount -t tmpfs -o size=1M tmpfs "$disk" 2>/dev/null; then
     outcome "a disk that fills up" "$code" 74
     rm -f "$disk/other"
 
+    # An import has another reader, and pieces that are written as they come.
+    mount -o "remount,size=40M" "$disk"
+    find "$disk" -mindepth 1 -delete
+    "$python" -c 'import numpy as np, sys; np.save(sys.argv[1], np.zeros((9000, 4096), "u1"))' "$dir/x.npy"
+    for full in before meanwhile; do
+        if [[ $full == before ]]; then
+            head -c 20M /dev/zero >"$disk/other"
+            on 2 import "$disk/i.h5" "$dir/x.npy" --quiet >"$dir/stdout" 2>"$dir/stderr"
+            code=$?
+        else
+            starts_held "1 read 2 $dir/x.npy" 2 import "$disk/i.h5" "$dir/x.npy" --quiet
+            head -c 40M /dev/zero >"$disk/other" 2>"$dir/filler"
+            let_go
+            wait "$launcher"
+            code=$?
+        fi
+        rm -f "$disk/other"
+        expect "an import to a disk that is full $full: exit code $code" test "$code" == 74
+        expect "and one message" test "$(grep -c '^trimine: error: ' "$dir/stderr")" == 1
+        expect "and nothing is left" test -z "$(ls -A "$disk")"
+    done
+
     mount -o "remount,size=64M" "$disk"
     cp "$old" "$disk/o.h5"
     # Only the kernel can do that while a job writes there, where it finds errors: the second write is the first of data.

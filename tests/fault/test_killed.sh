@@ -18,6 +18,26 @@ with h5py.File(sys.argv[1]) as f:
     print(f.attrs["result_hash"].decode())' "$1" 2>&1
 }
 
+# An import that is stopped, at a piece in the middle, leaves nothing; one that is killed leaves what the next takes away.
+"$python" -c 'import numpy as np, sys; np.save(sys.argv[1], np.arange(9000 * 4096, dtype="u4").astype("u1").reshape(9000, 4096))' "$dir/x.npy"
+on 2 import "$dir/right.h5" "$dir/x.npy" --quiet || fail "import"
+for signal in TERM KILL; do
+    starts_held "1 read 2 $dir/x.npy" 2 import "$files/i.h5" "$dir/x.npy" --quiet
+    kill -s $signal "$held"
+    let_go
+    ends "$launcher" || fail "an import that gets $signal hangs"
+    wait "$launcher"
+    code=$?
+    expect "an import that gets $signal leaves no store" test "$code" != 0 -a ! -e "$files/i.h5"
+    if [[ $signal == TERM ]]; then
+        expect "a stopped import says so" grep -q "^trimine: error: .*stopped on a signal: nothing was written, run again" "$dir/stderr"
+        expect "a stopped import has its exit code, $code, and leaves nothing" test "$code" = 75 -a -z "$(ls -A "$files")"
+    fi
+done
+on 2 import "$files/i.h5" "$dir/x.npy" --quiet 2>"$dir/stderr" || fail "import after a killed one" "$dir/stderr"
+expect "an import after a killed one is whole" cmp "$files/i.h5" "$dir/right.h5"
+expect "and leaves nothing else" test "$(ls -A "$files")" = i.h5
+
 # count_of RANK CALL FILES: how often that rank does it in a job that nothing disturbs, which leaves its result in $right.
 count_of() {
     rm -rf "$files" "$dir/count"

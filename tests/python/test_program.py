@@ -231,6 +231,16 @@ class Running(support.Case):
                 self.same(r.query_labels, y)
             else:
                 self.assertIsNone(r.labels)
+        for part, rows in (("1", slice(0, 8)), ("2", slice(8, 20))):
+            np.save(f"x{part}.npy", x[rows])
+            np.save(f"y{part}.npy", y[rows])
+            np.save(f"i{part}.npy", np.arange(20)[rows] + 7)
+        r = trimine.mine(["x1.npy", "x2.npy"], labels=["y1.npy", "y2.npy"], ids=["i1.npy", "i2.npy"],
+                         queries="x.npy", query_labels="y.npy", query_ids="y.npy")
+        self.same(r.labels, y)
+        self.same(r.ids, np.arange(20) + 7)
+        self.same(r.query_ids, y)
+        self.assertEqual(trimine.mine(["x1.npy", "x2.npy"], labels=["y1.npy", "y2.npy"]).result_hash, whole.result_hash)
         trimine.write_store("s.h5", x, y)
         self.same(trimine.mine("s.h5", queries=x[:3], query_labels=y[:3]).query_labels, y[:3])
 
