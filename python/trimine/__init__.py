@@ -12,8 +12,19 @@ from ._options import evaluate, knn, loss, mine, radius
 from .errors import TrimineError
 from .result import Result, read
 from .store import write_store
-from .training import NegativesDataset, TripletDataset, plot, to_datasets
 
 __version__ = "0.1.0"
 __all__ = ["NegativesDataset", "Result", "TrimineError", "TripletDataset", "evaluate", "knn", "loss", "mine", "plot", "radius", "read",
            "to_datasets", "write_store"]
+
+
+def __getattr__(name):
+    """What trains is imported when it is first asked for: it looks for PyTorch, which takes seconds to import."""
+    if name in ("NegativesDataset", "TripletDataset", "plot", "to_datasets"):
+        from . import training
+        return getattr(training, name)
+    raise AttributeError(f"module 'trimine' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

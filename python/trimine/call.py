@@ -1,14 +1,15 @@
 """What the commands have in common: Python's values become the program's words, arrays become files for as long as it runs."""
 import os
+import re
 import tempfile
 
 import h5py
 import numpy as np
 
 from . import program
-from .errors import usage
+from .errors import TrimineError, usage
 from .result import Result, Rows
-from .store import as_array, is_data, write_store
+from .store import PATHS, as_array, is_data, paths_of, write_store
 
 # Where a command writes, and under which option; these are files of the package's own where the caller names none.
 OUTPUTS = {"mine": "output", "loss": "output", "knn": "output", "radius": "output", "eval": "per_query"}
@@ -21,8 +22,8 @@ def one_word(name, kind, value):
         return repr(float(value))
     if kind in ("labels", "size") and isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, (str, os.PathLike)):
-        return os.fspath(value)
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return os.fsdecode(value)
     raise usage(f"{name} is {value!r}, which is not of its kind ({kind})")
 
 
@@ -72,15 +73,21 @@ class Inputs:
             for what, value in (("labels", labels), ("ids", ids)):
                 if value is not None and not are_paths(value):
                     raise usage(f"{what} of '{given}' are arrays: they go with embeddings that are one, too")
-            paths = [os.fspath(p) for p in ([given] if isinstance(given, (str, os.PathLike)) else given)]
-            return paths, labels, ids
+            return paths_of(given), labels, ids
         for what, value in (("labels", labels), ("ids", ids)):
-            if isinstance(value, (str, os.PathLike)):
+            if isinstance(value, PATHS):
                 raise usage(f"{what} is '{value}': of embeddings that are an array, {what} must be one, too")
         return [write_store(self.place(f"{name}.h5"), given, labels, ids)], None, None
 
+    def named(self, error):
+        """An error that says "array" for the temporary file of one."""
+        if self.folder is None:
+            return error
+        message = re.sub(f"'{re.escape(self.folder.name)}/(store|queries|pairs|triplets)[.](h5|npy)'", "(an array)", error.message)
+        return TrimineError(error.code, error.kind, message, error.rank, error.host)
+
     def pairs(self, given):
-        if isinstance(given, (str, os.PathLike)):
+        if isinstance(given, PATHS):
             return given
         pairs = as_array(given)
         if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
@@ -90,7 +97,7 @@ class Inputs:
 
     def triplets(self, given):
         """A path, a Result, or three arrays: anchor, positive, negative."""
-        if isinstance(given, (str, os.PathLike)):
+        if isinstance(given, PATHS):
             return given
         if isinstance(given, Result):
             if given.path is not None:
@@ -147,8 +154,11 @@ def call(command, options, given):
         temporary = output is not None and wants_a_file(command, path, values)
         if temporary:
             values[output] = path = inputs.place("result.h5")
-        report = program.run([command, *words_of(options, values), "--", *paths], ranks, launcher, show)
-        path = os.fspath(path) if path and os.path.exists(path) else None
+        try:
+            report = program.run([command, *words_of(options, values), "--", *paths], ranks, launcher, show)
+        except TrimineError as error:
+            raise inputs.named(error) from None
+        path = os.fsdecode(path) if path and os.path.exists(path) else None
         result = Result(path, report, rows, of_queries)
         if temporary and path is not None:
             result.load().path = None

@@ -20,7 +20,7 @@ from mpi4py import MPI
 from . import _abi, _options
 from .call import words_of
 from .errors import TrimineError, usage
-from .store import as_array
+from .store import as_array, paths_of
 
 _loaded = None
 
@@ -379,7 +379,7 @@ def job(command, stores, comm=None, **options):
         unknown = [name for name in options if name not in table]
         if unknown and table:
             raise usage(f"'{unknown[0]}': no option of {command}")
-        paths = [stores] if isinstance(stores, (str, os.PathLike)) else list(stores)
+        paths = paths_of(stores)
         made = ctypes.c_void_p()
         _call("trm_job_create", command.encode(), ctypes.byref(made))
         try:

@@ -30,27 +30,49 @@ def is_one_of_many():
 
 def command_line(ranks, launcher, arguments):
     """ranks: None for one process without a launcher. launcher: words or one text; the number of ranks follows it."""
+    if any("\0" in word for word in arguments):
+        raise usage("a text has a NUL in it")
     if ranks is None:
         return [find(), *arguments]
     if isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1:
         raise usage(f"ranks is {ranks!r}, must be a whole number from 1")
     launcher = launcher or os.environ.get("TRIMINE_LAUNCHER") or LAUNCHER
     words = shlex.split(launcher) if isinstance(launcher, str) else list(launcher)
+    arguments = ["./:" if word == ":" else word for word in arguments]  # after a ":" mpirun takes another program
     return [*words, str(ranks), find(), *arguments]
 
 
-def finish(process):
-    """Its output. Ctrl-C stops the job, which writes its checkpoint if it has one, before it ends this call."""
-    with process:  # waits, and closes what is open
-        try:
-            return process.communicate()
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGUSR1)
-            try:
-                process.communicate(timeout=60)
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
-                process.terminate()
-            raise
+def stop(process):
+    """The job stops by itself, and writes its checkpoint if it has one. Who is asked a second time ends it."""
+    process.send_signal(signal.SIGUSR1)
+    try:
+        process.communicate(timeout=60)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.terminate()
+        process.communicate()
+
+
+def output_of(command, show):
+    """Runs it: its exit code and what it wrote. Ctrl-C, or whatever a signal's handler raises, stops it first.
+
+    A terminal's Ctrl-C goes to all its processes. mpirun would kill the ranks on it before they have saved anything, so it
+    starts with this signal blocked; it unblocks it for the ranks, which are in groups of their own.
+    """
+    before, process = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), None
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=None if show else subprocess.PIPE, encoding="utf-8", errors="replace")
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        out, said = process.communicate()
+        return process.returncode, out, said or ""
+    except BaseException as error:
+        if process is not None:
+            stop(process)
+        elif isinstance(error, OSError):
+            raise TrimineError(69, "environment", f"'{command[0]}': {error.strerror}") from None
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def report_in(text):
@@ -74,20 +96,15 @@ def run(arguments, ranks=None, launcher=None, show=False):
         raise TrimineError(69, "environment", "this process is a rank of an MPI job, and can't start another one: "
                            "use trimine.mpi, which works on the ranks that are there")
     command = command_line(ranks, launcher, [arguments[0], "--json", *arguments[1:]])
-    try:
-        process = subprocess.Popen(command, env=dict(os.environ), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=None if show else subprocess.PIPE, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise TrimineError(69, "environment", f"'{command[0]}': {error.strerror}") from None
-    out, said = finish(process)
+    code, out, said = output_of(command, show)
     report = report_in(out)
     if report is not None and "error" in report:
         error = report["error"]
         raise TrimineError(error["code"], error["kind"], error["message"], error.get("rank"), error.get("host"))
-    if process.returncode or report is None:
-        lines = [line.strip() for line in (said or "").splitlines() if line.strip(" -")]
-        raise TrimineError(process.returncode, "launcher", " ".join(lines[-8:]) or
-                           f"'{command[0]}' ended with code {process.returncode} and no report")
+    if code or report is None:
+        lines = [line.strip() for line in said.splitlines() if line.strip(" -")]
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code} and no report"
+        raise TrimineError(code, "launcher", " ".join(lines[-8:]) or f"'{command[0]}' {how}")
     for warning in report.get("warnings", []):
         warnings.warn(warning, stacklevel=4)
     return report

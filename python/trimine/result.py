@@ -7,7 +7,7 @@ import numpy as np
 
 from . import program
 from .errors import TrimineError, usage
-from .store import as_array, texts
+from .store import as_array, paths_of, texts
 
 # What a file of each format is called, and has by the names that a Result has for it.
 FORMATS = {
@@ -278,10 +278,10 @@ def read(path, store=None, queries=None):
 
     store, queries -- path, or list of paths, of what it was made of: for ids and labels, which result files don't have
     """
-    return Result(os.fspath(path), rows=_rows_of(store), queries=_rows_of(queries))
+    return Result(os.fsdecode(path), rows=_rows_of(store), queries=_rows_of(queries))
 
 
 def _rows_of(paths):
     if paths is None:
         return None
-    return Rows([os.fspath(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)])
+    return Rows(paths_of(paths))

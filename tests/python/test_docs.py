@@ -59,7 +59,7 @@ class Wheel(support.Case):
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         pip = ["venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--retries", "1"]
         for words in (["wheel", "--no-deps", "-w", "wheels", "./source"],
-                      ["install", f"wheels/trimine-{trimine.__version__}-py3-none-any.whl"]):
+                      ["install", f"wheels/trimine-{trimine.__version__}-py3-none-any.whl[parquet]"]):
             done = self.run_it(*pip, *words, env=env)
             if done.returncode and re.search(r"No matching distribution|connection|Temporary failure|timed out", done.stdout, re.I):
                 self.skipTest("pip can't reach its index")
@@ -69,6 +69,9 @@ class Wheel(support.Case):
                   "assert 'venv' in trimine.__file__, trimine.__file__; print(len(r))")
         done = self.run_it("venv/bin/python", "-W", "ignore", "-c", script, env=env)
         self.assertEqual(done.stdout, "12\n")
+        # Debian has no pyarrow
+        done = self.run_it("venv/bin/python", "-W", "ignore", os.path.join(support.ROOT, "tests/python/test_parquet.py"), env=env)
+        self.assertEqual(done.returncode, 0, done.stdout)
 
     def test_version_is_the_programs(self):
         said = self.run_it(os.environ["TRIMINE"], "--version").stdout

@@ -46,6 +46,24 @@ class Writing(support.Case):
         r = trimine.mine("s.h5")
         self.assertEqual((list(r.labels), r.ids[3]), (names, "doc 3"))
 
+    def test_arrays_of_every_layout(self):
+        x, y = self.rows(30)
+        wanted = trimine.mine(x, labels=y).result_hash
+        wide, twice = np.zeros((30, 9), np.float32), np.repeat(y, 2)
+        wide[:, 2:7] = x
+        for e, labels in ((np.asfortranarray(x), y.astype(">i8")), (x.astype(">f4"), twice[::2]), (wide[:, 2:7], list(y)),
+                          (x[::-1].copy()[::-1], y.astype("u1")), (x.astype(np.longdouble), y.astype(object)), (x.tolist(), y.astype("f2"))):
+            self.assertEqual(trimine.mine(e, labels=labels).result_hash, wanted)
+
+    def test_rights_are_those_of_a_new_file(self):
+        x, _ = self.rows(5)
+        before = os.umask(0o027)
+        try:
+            trimine.write_store("s.h5", x)
+        finally:
+            os.umask(before)
+        self.assertEqual(os.stat("s.h5").st_mode & 0o777, 0o640)
+
     def test_pieces(self):
         from trimine import store
         x, y = self.rows(50)
@@ -321,8 +339,38 @@ class Failing(support.Case):
         self.fails(*usage, "labels is 'y'", trimine.mine, x, labels="y")
         self.fails(*usage, "query_labels", trimine.mine, x, labels=y, query_labels=y)
         self.fails(*usage, "pairs x 2", trimine.mine, x, queries=x, pairs=[1, 2])
+        self.fails(*usage, "a NUL", trimine.mine, "a\0b")
+        self.fails(*usage, "a NUL", trimine.mine, x, labels=y, positives="a\0b")
+        self.fails(66, "no_input", "'./:'", trimine.mine, [":", "--nonsense"], ranks=2)  # no second program for mpirun
         with self.assertRaises(TypeError):
             trimine.mine(x, labels=y, marjin=1)
+
+    def test_values_that_are_none(self):
+        x, y = self.rows(20)
+        usage = (64, "usage")
+        self.fails(*usage, "embeddings are of type bool", trimine.mine, x > 0, labels=y)
+        self.fails(*usage, "can't be made an array" if np.lib.NumpyVersion(np.__version__) >= "1.24.0" else "", trimine.mine, [[1, 2], [3]], labels=[0, 1])
+        self.fails(*usage, "masked values", trimine.mine, np.ma.masked_less(x, 0), labels=y)
+        self.fails(*usage, "labels: that of row 2 is None", trimine.mine, x, labels=["a", "b", None, "c"] * 5)
+        self.fails(*usage, "labels: that of row 0 is None", trimine.mine, x, labels=[None] * 20)
+        self.fails(*usage, "labels: that of row 1 is 'b'", trimine.mine, x, labels=np.array([1, "b"] * 10, dtype=object))
+        self.fails(*usage, "can't be written as UTF-8", trimine.mine, x, labels=["a", "\udc80"] * 10)
+        self.fails(65, "data", "store (an array): dataset '/labels' row 1 has the value nan", trimine.mine, x, labels=[0, np.nan] * 10)
+        self.fails(65, "data", "queries (an array): dataset '/embeddings' row 0", trimine.mine, x, labels=y, queries=x * np.nan, query_labels=y)
+
+    def test_files_that_cannot_be_written(self):
+        x, _ = self.rows(20)
+        self.fails(73, "create", "'no/s.h5'", trimine.write_store, "no/s.h5", x)
+        os.mkdir("folder")
+        self.fails(73, "create", "'folder'", trimine.write_store, "folder", x, overwrite=True)
+        script = ("import resource, signal, numpy, trimine; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+                  "resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))\n"
+                  "try: trimine.write_store('s.h5', numpy.ones((3000, 100)))\n"
+                  "except trimine.TrimineError as e: print(e)")
+        done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")))
+        self.assertRegex(done.stdout, r"^'s.h5': can't be written: .*\(io, 74\)\n$")
+        self.assertEqual(os.listdir("."), ["folder"])
 
     def test_no_program_no_launcher(self):
         x, y = self.rows(20)
@@ -357,25 +405,50 @@ class Failing(support.Case):
         self.assertEqual(str(e), "rank 2 (node7): bad row (data, 65)")
 
     def test_interrupted(self):
-        """Ctrl-C in Python: the job stops at once, its checkpoint stays, and the same call goes on."""
+        """A terminal's Ctrl-C, which mpirun gets, too: the job stops at once, its checkpoint stays, and the same call goes on."""
+        x = np.random.default_rng(0).standard_normal((12000, 256)).astype(np.float32)
+        trimine.write_store("s.h5", x, np.arange(12000) % 100)
+        for ranks in (None, 2):
+            script = textwrap.dedent(f"""
+                import trimine
+                try:
+                    trimine.mine("s.h5", checkpoint="c{ranks}", checkpoint_every=0, kernel="float64", threads=1, output="t.h5", show=True, ranks={ranks})
+                except KeyboardInterrupt:
+                    print("interrupted")
+            """)
+            child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                     env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")), start_new_session=True)
+            said = child.stderr.readline()  # the plan: the job is running
+            self.assertIn("plan", said)
+            while "%" not in said:  # something is done
+                said = child.stderr.readline()
+            os.killpg(child.pid, signal.SIGINT)
+            out, err = child.communicate(timeout=900)
+            self.assertEqual(out, "interrupted\n", err)
+            self.assertFalse(os.path.exists("t.h5"))
+            self.assertEqual(glob.glob(".t.h5*"), [])  # it ended by itself, not killed
+            self.assertTrue(os.path.exists(f"c{ranks}"), err)
+
+    def test_stopped_by_a_handler(self):
+        """Whatever a handler of signals raises, no process is left."""
         x = np.random.default_rng(0).standard_normal((12000, 256)).astype(np.float32)
         trimine.write_store("s.h5", x, np.arange(12000) % 100)
         script = textwrap.dedent("""
-            import trimine
+            import signal, trimine
+            def late(*_): raise TimeoutError("late")
+            signal.signal(signal.SIGUSR2, late)
             try:
-                trimine.mine("s.h5", checkpoint="c", checkpoint_every=0, kernel="float64", threads=1, output="t.h5", show=True)
-            except KeyboardInterrupt:
-                print("interrupted")
+                trimine.mine("s.h5", kernel="float64", threads=1, output="t.h5", show=True, ranks=2)
+            except TimeoutError:
+                print("late")
         """)
         child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                  env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")), start_new_session=True)
-        said = child.stderr.readline()  # the plan: the job is running
-        self.assertIn("plan", said)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=900)
-        self.assertEqual(out, "interrupted\n", err)
+        self.assertIn("plan", child.stderr.readline())
+        child.send_signal(signal.SIGUSR2)
+        out, err = child.communicate(timeout=900)  # its end: the ranks had this pipe, too
+        self.assertEqual(out, "late\n", err)
         self.assertFalse(os.path.exists("t.h5"))
-        self.assertEqual(glob.glob(".t.h5*"), [])  # it ended by itself, not killed
 
 
 if __name__ == "__main__":
