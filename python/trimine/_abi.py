@@ -34,6 +34,14 @@ class PairList(Structure):
     _fields_ = [("count", c_int64), ("query", c_void_p), ("positive", c_void_p)]
 
 
+class Batches(Structure):
+    _fields_ = [("count", c_int64), ("start", c_void_p), ("row", c_void_p), ("triplets", c_void_p), ("most", c_int64)]
+
+
+class DrawOptions(Structure):
+    _fields_ = [("size", c_size_t), ("batches", c_int64), ("classes", c_int64), ("rows", c_int64), ("seed", c_uint64)]
+
+
 class Batch(Structure):
     _fields_ = [("count", c_int64), ("dim", c_int), ("embeddings", c_void_p), ("labels", c_void_p), ("norms", c_void_p)]
 
@@ -41,6 +49,17 @@ class Batch(Structure):
 class EvaluateOptions(Structure):
     _fields_ = [("size", c_size_t), ("source", c_int), ("mine", MineOptions), ("loss", LossOptions), ("lone", c_bool),
                 ("given", GivenTriplets), ("batches", c_void_p), ("queries", POINTER(Batch)), ("queries_gradient", c_void_p)]
+
+
+class Packed(Structure):
+    _fields_ = [("count", c_int64), ("negatives", c_int64), ("dim", c_int),
+                *((name, c_void_p) for name in ("anchor", "positive", "negative", "anchor_norms", "positive_norms", "negative_norms"))]
+
+
+class PackedOptions(Structure):
+    _fields_ = [("size", c_size_t), ("loss", LossOptions), ("negatives", c_char_p), ("window", c_int), ("window_margin", c_double),
+                ("pick", c_int), ("fallback", c_int), ("seed", c_uint64), ("norm_floor", c_double), ("emit", c_void_p),
+                ("context", c_void_p)]
 
 
 class Triplet(Structure):
@@ -94,6 +113,7 @@ TRIPLET_FN = CFUNCTYPE(c_int, c_void_p, POINTER(POINTER(Triplet)), c_int64, POIN
 # The structs with a name of their own in C, for the test of layouts.
 NAMED = {"trm_error": Error, "trm_run_options": RunOptions, "trm_mine_options": MineOptions, "trm_loss_options": LossOptions,
          "trm_given_triplets": GivenTriplets, "trm_pair_list": PairList, "trm_batch": Batch,
+         "trm_batches": Batches, "trm_draw_options": DrawOptions, "trm_packed": Packed, "trm_packed_options": PackedOptions,
          "trm_evaluate_options": EvaluateOptions, "trm_triplet": Triplet, "trm_loss_summary": LossSummary,
          "trm_chain_use": ChainUse, "trm_mine_summary": MineSummary}
 
@@ -111,6 +131,9 @@ def declare(library, comm):
         "trm_rows_create_queries": [pointer, pointer, c_int64, pointer, pointer, POINTER(pointer), error],
         "trm_evaluate": [pointer, pointer, POINTER(Batch), POINTER(EvaluateOptions), TRIPLET_FN, pointer, pointer,
                          POINTER(MineSummary), POINTER(LossSummary), pointer, error],
+        "trm_batches_draw": [pointer, pointer, POINTER(DrawOptions), POINTER(Batches), error],
+        "trm_packed_loss": [comm, POINTER(Packed), POINTER(PackedOptions), POINTER(pointer), POINTER(LossSummary), pointer, error],
+        "trm_run_threads": [pointer],
         "trm_job_create": [text, POINTER(pointer), error],
         "trm_job_set": [pointer, text, text, error],
         "trm_job_add_input": [pointer, text, error],
@@ -125,6 +148,9 @@ def declare(library, comm):
     nothing = {
         "trm_run_options_init_sized": [pointer, c_size_t],
         "trm_evaluate_options_init_sized": [pointer, c_size_t, c_size_t, c_size_t],
+        "trm_draw_options_init_sized": [pointer, c_size_t],
+        "trm_packed_options_init_sized": [pointer, c_size_t, c_size_t],
+        "trm_batches_free": [POINTER(Batches)],
         "trm_run_destroy": [POINTER(pointer)],
         "trm_rows_destroy": [POINTER(pointer)],
         "trm_job_done": [pointer],
@@ -136,6 +162,7 @@ def declare(library, comm):
             function.argtypes, function.restype = arguments, result
     library.trm_version.restype = library.trm_status_name.restype = text
     library.trm_status_name.argtypes = [c_int]
+    library.trm_normalize.restype, library.trm_normalize.argtypes = c_int64, [c_int64, c_int, pointer, pointer, pointer]
     library.trm_metric_default_margin.restype, library.trm_metric_default_margin.argtypes = c_double, [c_int]
 
 

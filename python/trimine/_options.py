@@ -1,6 +1,6 @@
 """The commands of trimine as functions. Written by scripts/python_options from `trimine options --json`: don't edit."""
 import os
-from typing import Any, Literal, Optional, Sequence, Union
+from typing import Any, Literal, Optional, Sequence, TypedDict, Union
 
 from .call import call
 from .result import Result
@@ -21,6 +21,176 @@ WORDS = {
     "gradient_at": ("stored", "normalized"),
     "loss": ("batch-hard", "batch-all", "mined"),
 }
+
+# Options of losses of rows in memory: of each keyword the option, its kind, and the sources that it applies to.
+IN_MEMORY = {
+    "and_labels": ("and-labels", "flag", ("mined", )),
+    "batches": ("batches", "whole", ("mined", )),
+    "classes_per_batch": ("classes-per-batch", "whole", ("mined", )),
+    "rows_per_class": ("rows-per-class", "whole", ("mined", )),
+    "metric": ("metric", "word", ("mined", "given", "batch-hard", "batch-all", "within-margin", "packed-semihard", "packed-other", "packed-reversed", )),
+    "margin": ("margin", "real", ("mined", "given", "batch-hard", "batch-all", "within-margin", "packed-semihard", "packed-other", "packed-reversed", )),
+    "positives": ("positives", "text", ("mined", )),
+    "negatives": ("negatives", "text", ("mined", "packed-semihard", "packed-other", "packed-reversed", )),
+    "emit": ("emit", "flag", ("mined", )),
+    "max_triplets": ("max-triplets", "whole", ("mined", )),
+    "window": ("window", "word", ("mined", "packed-semihard", )),
+    "pick": ("pick", "word", ("mined", "packed-semihard", )),
+    "fallback": ("fallback", "word", ("mined", "packed-semihard", )),
+    "min_distance": ("min-distance", "real", ("mined", )),
+    "max_distance": ("max-distance", "real", ("mined", )),
+    "absolute_margin": ("absolute-margin", "real", ("mined", )),
+    "relative_margin": ("relative-margin", "real", ("mined", )),
+    "not_near_positive": ("not-near-positive", "real", ("mined", )),
+    "negative_ranks": ("ranks", "text", ("mined", )),
+    "rank_order": ("rank-order", "word", ("mined", )),
+    "shortlist": ("shortlist", "word", ("mined", )),
+    "lone": ("lone", "flag", ("mined", "batch-hard", )),
+    "at_zero": ("at-zero", "word", ("mined", "given", "batch-hard", "packed-semihard", "packed-other", "packed-reversed", )),
+    "soft": ("soft", "flag", ("mined", "given", "batch-hard", "packed-semihard", "packed-other", )),
+    "swap": ("swap", "flag", ("mined", "given", "batch-hard", "packed-semihard", "packed-other", )),
+    "reduction": ("reduction", "word", ("mined", "given", "batch-hard", "batch-all", "within-margin", "packed-semihard", "packed-other", "packed-reversed", )),
+    "gradient_at": ("gradient-at", "word", ("mined", "given", "batch-hard", "batch-all", "within-margin", "packed-semihard", "packed-other", "packed-reversed", )),
+    "compat": ("compat", "text", None),
+    "seed": ("seed", "whole", None),
+    "normalize": ("normalize", "flag", ("mined", "given", "batch-hard", "batch-all", "within-margin", "packed-semihard", "packed-other", "packed-reversed", )),
+    "ignore_label": ("ignore-label", "labels", ("mined", "given", "batch-hard", "batch-all", "within-margin", )),
+    "loss": ("loss", "word", ("mined", "batch-hard", "batch-all", "within-margin", )),
+    "within": ("within", "real", ("within-margin", )),
+    "norm_floor": ("norm-floor", "real", ("packed-semihard", "packed-other", "packed-reversed", )),
+}
+
+# Of each --compat whether it is for packed triplets, and its keywords.
+PRESETS = {
+    "tfa-semihard": (False, {"loss": "mined", "metric": "l2", "margin": "1", "positives": "all", "window": "none", "pick": "nearest", "fallback": "farthest-inside", "reduction": "mean_all", "at_zero": "whole"}),
+    "tfa-semihard-sql2": (False, {"loss": "mined", "metric": "sql2", "margin": "1", "positives": "all", "window": "none", "pick": "nearest", "fallback": "farthest-inside", "reduction": "mean_all", "at_zero": "whole"}),
+    "tfa-hard": (False, {"loss": "batch-hard", "lone": True, "metric": "l2", "margin": "1", "reduction": "mean_rows", "at_zero": "whole"}),
+    "st-semihard": (False, {"loss": "mined", "metric": "l2", "margin": "5", "positives": "all", "window": "none", "pick": "nearest", "fallback": "farthest-inside", "reduction": "mean_all"}),
+    "tfs": (False, {"loss": "mined", "metric": "cosine", "soft": True, "positives": "hardest", "window": "none", "pick": "nearest", "fallback": "farthest-inside", "reduction": "mean_rows", "at_zero": "whole"}),
+    "pml-semihard": (False, {"loss": "batch-all", "within": "0.2", "normalize": True, "metric": "l2", "margin": "0.05", "reduction": "mean_nonzero"}),
+    "st-mine": (False, {"loss": "mined", "metric": "cosine", "positives": "all", "negatives": "topk:3", "shortlist": "st-mine"}),
+    "facenet": (False, {"loss": "mined", "normalize": True, "metric": "sql2", "margin": "0.2", "positives": "all", "window": "lt", "pick": "nearest", "fallback": "skip", "reduction": "sum"}),
+    "batch-all-nonzero": (False, {"loss": "batch-all", "metric": "l2", "margin": "1", "reduction": "mean_nonzero"}),
+    "guide-1": (True, {"metric": "sql2", "margin": "1", "reduction": "mean_all", "at_zero": "whole"}),
+    "guide-2": (True, {"metric": "cosine", "margin": "0.5", "reduction": "mean_all", "norm_floor": "1e-12", "at_zero": "whole"}),
+    "guide-3": (True, {"negatives": "reversed", "metric": "sql2", "margin": "1", "reduction": "mean_all", "at_zero": "whole"}),
+}
+
+
+class LossOptions(TypedDict, total=False):
+    """Options of trimine.mpi.Run.loss.
+
+    and_labels -- with --pairs: a row of the store that shares the query's label is no negative, either
+    batches -- mine inside each of B batches that are drawn, not in the whole store
+    classes_per_batch -- classes of a batch
+    rows_per_class -- rows of each class in a batch
+    metric -- the distance (default: sql2)
+    margin -- margin (default 1.0; cosine 0.5; with --soft 0 in the loss)
+    positives -- which positives of each anchor get a triplet: all, hardest, easiest, nearest:K, random:K (default: all)
+    negatives -- which negatives each pair gets; in packed triplets, of an anchor's own K: semihard, hard, topk:K,
+        random:K, weighted:K, within-margin, hard-all, easy-all, violating, multisimilarity:K, reversed (default:
+        semihard)
+    emit -- list the triplets of a set, which otherwise is counted only
+    max_triplets -- list no set of more triplets than N (default: 100000000)
+    window -- how d(a,n) - d(a,p) compares with the margin (default: lt)
+    pick -- which of the semihard negatives (default: nearest)
+    fallback -- where there is no semihard negative (default: skip)
+    min_distance -- hard, topk, random, weighted: only negatives with d(a,n) >= X
+    max_distance -- hard, topk, random, weighted: only negatives with d(a,n) <= X
+    absolute_margin -- hard, topk, random, weighted: only negatives at least X farther than the farthest selected
+        positive
+    relative_margin -- hard, topk, random, weighted: only negatives farther than it by the share R of its distance, or
+        similarity
+    not_near_positive -- hard, topk, random, weighted: only negatives farther than X from every selected positive; 0
+        drops copies of them
+    negative_ranks -- hard, topk, random, weighted: only negatives of these ranks by distance, from 1; A-: to the end
+    rank_order -- what --ranks counts (default: before)
+    shortlist -- hard, topk, random, weighted: which rows are candidates at all (default: none)
+    lone -- batch-hard: a row without a positive adds [margin - min d(a,n)]+
+    at_zero -- the gradient where the hinge is exactly at its corner; tf.maximum gives the whole (default: none)
+    soft -- softplus in place of the hinge
+    swap -- d(a,n) becomes min(d(a,n), d(p,n))
+    reduction -- which is the value, and scales the gradient (default: mean_all)
+    gradient_at -- of the rows as stored or, with --normalize, as used (default: stored)
+    compat -- options that reproduce another library's rule (see docs/LOSSES.md)
+    seed -- seed of everything random
+    normalize -- L2-normalise rows on load
+    ignore_label -- rows with label L (a number or a name) take no part; may be repeated
+    loss -- over the whole store
+    within -- batch-all: only triplets with 0 < d(a,n) - d(a,p) <= M
+    """
+    and_labels: bool
+    batches: Union[int, Sequence[Any], None]
+    classes_per_batch: Optional[int]
+    rows_per_class: Optional[int]
+    metric: Optional[Literal["sql2", "l2", "cosine", "dot"]]
+    margin: Optional[float]
+    positives: Optional[str]
+    negatives: Optional[str]
+    emit: bool
+    max_triplets: Optional[int]
+    window: Optional[Literal["none", "lt", "le"]]
+    pick: Optional[Literal["nearest", "farthest", "random"]]
+    fallback: Optional[Literal["skip", "farthest-inside", "hardest", "random"]]
+    min_distance: Optional[float]
+    max_distance: Optional[float]
+    absolute_margin: Optional[float]
+    relative_margin: Optional[float]
+    not_near_positive: Optional[float]
+    negative_ranks: Optional[str]
+    rank_order: Optional[Literal["before", "after"]]
+    shortlist: Optional[Literal["none", "st-mine"]]
+    lone: bool
+    at_zero: Optional[Literal["none", "whole"]]
+    soft: bool
+    swap: bool
+    reduction: Optional[Literal["mean_all", "sum", "mean_nonzero", "mean_valid", "mean_rows"]]
+    gradient_at: Optional[Literal["stored", "normalized"]]
+    compat: Optional[str]
+    seed: Optional[int]
+    normalize: bool
+    ignore_label: Union[int, str, Sequence[Union[int, str]], None]
+    loss: Optional[Literal["batch-hard", "batch-all", "mined"]]
+    within: Optional[float]
+
+
+class PackedOptions(TypedDict, total=False):
+    """Options of trimine.mpi.Run.packed_loss.
+
+    metric -- the distance (default: sql2)
+    margin -- margin (default 1.0; cosine 0.5; with --soft 0 in the loss)
+    negatives -- which negatives each pair gets; in packed triplets, of an anchor's own K: semihard, hard, topk:K,
+        random:K, weighted:K, within-margin, hard-all, easy-all, violating, multisimilarity:K, reversed (default:
+        semihard)
+    window -- how d(a,n) - d(a,p) compares with the margin (default: lt)
+    pick -- which of the semihard negatives (default: nearest)
+    fallback -- where there is no semihard negative (default: skip)
+    at_zero -- the gradient where the hinge is exactly at its corner; tf.maximum gives the whole (default: none)
+    soft -- softplus in place of the hinge
+    swap -- d(a,n) becomes min(d(a,n), d(p,n))
+    reduction -- which is the value, and scales the gradient (default: mean_all)
+    gradient_at -- of the rows as stored or, with --normalize, as used (default: stored)
+    compat -- options that reproduce another library's rule (see docs/LOSSES.md)
+    seed -- seed of everything random
+    normalize -- L2-normalise rows on load
+    norm_floor -- packed triplets, cosine: squared norms are at least E; tf.math.l2_normalize has 1e-12
+    """
+    metric: Optional[Literal["sql2", "l2", "cosine", "dot"]]
+    margin: Optional[float]
+    negatives: Optional[str]
+    window: Optional[Literal["none", "lt", "le"]]
+    pick: Optional[Literal["nearest", "farthest", "random"]]
+    fallback: Optional[Literal["skip", "farthest-inside", "hardest", "random"]]
+    at_zero: Optional[Literal["none", "whole"]]
+    soft: bool
+    swap: bool
+    reduction: Optional[Literal["mean_all", "sum", "mean_nonzero", "mean_valid", "mean_rows"]]
+    gradient_at: Optional[Literal["stored", "normalized"]]
+    compat: Optional[str]
+    seed: Optional[int]
+    normalize: bool
+    norm_floor: Optional[float]
+
 
 _OPTIONS_OF_MINE = {  # of each keyword the option and its kind
     "output": ("output", "text"),

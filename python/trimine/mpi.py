@@ -13,14 +13,19 @@ import ctypes
 import glob
 import json
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mpi4py import MPI
 
 from . import _abi, _options
+from ._in_memory import Settings
 from .call import words_of
 from .errors import TrimineError, usage
 from .store import as_array, paths_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # noqa: F401: what editors know keywords by
 
 _loaded = None
 
@@ -113,9 +118,9 @@ def _together(comm, prepare):
         given = prepare()
     except TrimineError as e:
         error.status = next((s for s in range(1, 11) if lib.trm_exit_code(s) == e.code), 5)
-        error.text = e.message.encode()[:1023]
+        error.text = e.message.encode(errors="replace")[:1023]
     except Exception as e:  # noqa: BLE001: whatever it is, the other ranks must not wait for this one
-        error.status, error.text = 1, f"{type(e).__name__}: {e}".encode()[:1023]
+        error.status, error.text = 1, f"{type(e).__name__}: {e}".encode(errors="replace")[:1023]
     if lib.trm_agree(_handle(comm), error.status, ctypes.byref(error)) != 0:
         _raise(error)
     return given
@@ -125,86 +130,111 @@ def _address(array):
     return None if array is None else array.ctypes.data
 
 
+def _rows(values, what, ndim=2):
+    """Rows as the library computes with them."""
+    x = as_array(values)
+    if x.ndim != ndim or x.dtype.kind not in "fiu":
+        raise usage(f"{what} have the shape {x.shape} and the type {x.dtype}, need numbers, "
+                    f"{'rows x values' if ndim == 2 else 'rows x negatives x values'}")
+    return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def _normalize(comm, what, x):
+    """Rows of length one, in memory of their own, and what their lengths were. Collective: the first row of zeros is named."""
+    norms, out = np.empty(x.shape[:-1]), np.empty_like(x)
+    rows = int(np.prod(x.shape[:-1]))
+    first = comm.exscan(rows) or 0
+
+    def normalize():
+        zero = library().trm_normalize(rows, x.shape[-1], _address(x), _address(out), _address(norms)) if rows else -1
+        if zero >= 0:
+            raise TrimineError(65, "data", f"{what}: row {first + zero} is zero, and can't be normalized")
+
+    _together(comm, normalize)
+    return out, norms
+
+
 class _Set:
     """A rank's rows as the library wants them; kept as long as it looks at them."""
 
-    def __init__(self, embeddings, labels, gradient):
-        x = as_array(embeddings)
-        if x.ndim != 2 or x.dtype.kind not in "fiu":
-            raise usage(f"embeddings have the shape {x.shape} and the type {x.dtype}, need numbers, rows x values")
-        self.x = np.ascontiguousarray(x, dtype=np.float32)
-        self.labels = None
+    def __init__(self, what, embeddings, labels, gradient):
+        self.what, self.x, self.labels, self.norms = what, _rows(embeddings, what), None, None
         if labels is not None:
             y = as_array(labels)
-            if y.shape != (len(x),) or (y.dtype.kind not in "iu" and len(y)):
-                raise usage(f"labels have the shape {y.shape} and the type {y.dtype}, need a whole number for each of {len(x)} rows")
+            if y.shape != (len(self.x),) or (y.dtype.kind not in "iu" and len(y)):
+                raise usage(f"labels have the shape {y.shape} and the type {y.dtype}, need a whole number for each of {len(self.x)} rows")
             self.labels = np.ascontiguousarray(y, dtype=np.int64)
         self.gradient = np.zeros_like(self.x) if gradient else None
-        self.batch = _abi.Batch(len(self.x), self.x.shape[1], _address(self.x), _address(self.labels), None)
+
+    def normalize(self, comm, settings):
+        if settings["normalize"]:
+            self.x, self.norms = _normalize(comm, self.what, self.x)
+            if settings["gradient_at"]:  # with respect to the normalised rows
+                self.norms = None
+
+    def batch(self):
+        return _abi.Batch(len(self.x), self.x.shape[1], _address(self.x), _address(self.labels), _address(self.norms))
 
 
 def _columns(values, count, what):
     """Whole numbers in `count` arrays of one length."""
-    columns = [np.ascontiguousarray(as_array(v), dtype=np.int64) for v in values]
+    columns = [as_array(v) for v in values]
     if len(columns) != count or any(c.shape != columns[0].shape or c.ndim != 1 for c in columns):
         raise usage(f"{what} must be {count} arrays of one length")
-    return columns
+    if any(c.dtype.kind not in "iu" and len(c) for c in columns):
+        raise usage(f"{what} must be whole numbers, are {', '.join(str(c.dtype) for c in columns)}")
+    return [np.ascontiguousarray(c, dtype=np.int64) for c in columns]
 
 
-def _enum(keyword, value):
-    words = _options.WORDS[keyword]
-    if value not in words:
-        raise usage(f"{keyword} is {value!r}, must be one of {' '.join(words)}")
-    return words.index(value)
+class _Batches:
+    """Batches as the library has them: this rank's part of a list, or drawn."""
+
+    def __init__(self, lists):
+        rows, = _columns([np.concatenate(lists) if lists else []], 1, "batches")
+        self.keep = [np.cumsum([0, *map(len, lists)], dtype=np.int64), rows, np.zeros(len(lists) + 1, np.int64)]
+        self.struct, self.drawn = _abi.Batches(len(lists), *map(_address, self.keep), 0), False
+
+    @classmethod
+    def draw(cls, run, rows, settings):
+        made, options = cls([]), _abi.DrawOptions()
+        library().trm_draw_options_init_sized(ctypes.byref(options), ctypes.sizeof(options))
+        options.batches, options.classes, options.rows = (settings[name] for name in ("batches", "classes_per_batch", "rows_per_class"))
+        options.seed = settings["seed"] or 0
+        _call("trm_batches_draw", run, rows, ctypes.byref(options), ctypes.byref(made.struct))
+        made.drawn = True
+        return made
+
+    def lists(self):
+        """Row ids of each batch of this rank."""
+        start = self._array(self.struct.start, self.struct.count + 1)
+        return [rows.copy() for rows in np.split(self._array(self.struct.row, start[-1]), start[1:-1])][:self.struct.count]
+
+    def of_triplets(self, comm, count):
+        """The number, among those of all ranks, of the batch that each triplet of this rank is of."""
+        first = comm.exscan(self.struct.count) or 0
+        ends = self._array(self.struct.triplets, self.struct.count + 1)
+        return np.repeat(first + np.arange(self.struct.count), np.diff(ends))[:count]
+
+    @staticmethod
+    def _array(address, count):
+        return np.ctypeslib.as_array(ctypes.cast(address, ctypes.POINTER(ctypes.c_int64)), (count,)) if count else np.empty(0, np.int64)
+
+    def free(self):
+        if self.drawn:
+            library().trm_batches_free(ctypes.byref(self.struct))
 
 
-# Keywords of trimine.loss by what they are in the structs: (struct, member); None: see _evaluate_options.
-_MEMBERS = {
-    **{name: ("mine", name) for name in ("positives", "negatives", "window", "pick", "fallback", "rank_order", "min_distance",
-                                         "max_distance", "absolute_margin", "relative_margin", "max_triplets", "seed",
-                                         "not_near_positive", "and_labels", "shortlist")},
-    **{name: ("loss", name) for name in ("soft", "swap", "reduction")},
-    "negative_ranks": ("mine", "ranks"), "emit": ("mine", "emit_sets"),
-    "metric": None, "margin": None, "loss": None, "within": None, "lone": None, "at_zero": None,
-}
-
-
-def _evaluate_options(given):
-    """trm_evaluate_options of keywords; those of trimine.loss, with its defaults, but for what has to do with files."""
-    lib, options = library(), _abi.EvaluateOptions()
-    lib.trm_evaluate_options_init_sized(ctypes.byref(options), *map(ctypes.sizeof, (options, options.mine, options.loss)))
-    for name, value in given.items():
-        if name not in _MEMBERS:
-            raise usage(f"'{name}': no option of a loss in memory; there are {', '.join(sorted(_MEMBERS))}")
-        if value is None or _MEMBERS[name] is None:
-            continue
-        struct, member = _MEMBERS[name]
-        if name in _options.WORDS:
-            value = _enum(name, value)
-        elif isinstance(value, str):
-            value = value.encode()
-        try:
-            setattr(getattr(options, struct), member, value)
-        except TypeError:
-            raise usage(f"{name} is {value!r}, which is not of its kind") from None
-    metric = options.mine.metric = options.loss.metric = _enum("metric", given.get("metric") or "sql2")
-    for name in ("margin", "within"):
-        if not isinstance(given.get(name), (int, float, np.number, type(None))):
-            raise usage(f"{name} is {given[name]!r}, must be a number")
-    margin, soft = given.get("margin"), options.loss.soft
-    options.mine.margin = options.loss.margin = lib.trm_metric_default_margin(metric) if margin is None else margin
-    if soft and margin is None:
-        options.loss.margin = 0.0
-    source = given.get("loss") or "mined"
-    options.source = _abi.SOURCES[_options.WORDS["loss"][_enum("loss", source)]]
-    if given.get("within") is not None:
-        if source != "batch-all":
-            raise usage("within goes with loss='batch-all'")
-        options.source, options.mine.margin = _abi.SOURCES["within"], given["within"]
-    options.lone = bool(given.get("lone")) and source == "batch-hard"
-    options.mine.lone = bool(given.get("lone")) and source == "mined"
-    options.loss.whole_at_zero = _enum("at_zero", given.get("at_zero") or "none") == 1
-    return options
+def _check(command, options, more):
+    """The program's own word on options, as `trimine COMMAND` would say it of these: what is wrong, and what does not go together."""
+    made = ctypes.c_void_p()
+    _call("trm_job_create", command.encode(), ctypes.byref(made))
+    try:
+        for word in words_of({name: option[:2] for name, option in _options.IN_MEMORY.items()}, options) + more:
+            name, given, value = word[2:].partition("=")
+            _call("trm_job_set", made, name.encode(), value.encode() if given else None)
+        _call("trm_job_check", made)
+    finally:
+        library().trm_job_destroy(ctypes.byref(made))
 
 
 class Loss:
@@ -214,8 +244,12 @@ class Loss:
     gradient -- of this rank's rows (float32, rows x values), or None; with queries query_gradient is that of its queries
     summary -- sums, counts and means: a dict
     mined -- what was mined: a dict
-    triplets -- with triplets=True: those that came to this rank, a dict of arrays; which these are depends on the ranks
+    triplets -- with triplets=True: those that came to this rank, a dict of arrays; which these are depends on the ranks. In
+                batches "batch" is the number of the batch among those of all ranks
+    batches -- in batches: row ids of each batch of this rank
     """
+
+    batches = None
 
     def __init__(self, value, gradient, query_gradient, summary, mined, triplets):
         self.value, self.gradient, self.query_gradient = value, gradient, query_gradient
@@ -253,6 +287,14 @@ class _Taker:
         except BaseException as error:  # noqa: BLE001: none may pass through C
             self.raised = error
             return 6  # TRM_ERR_MEMORY
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """What the function raised goes before what the library made of it."""
+        if self.raised is not None:
+            raise self.raised from None
 
     def arrays(self):
         kinds = np.dtype(_abi.Triplet)
@@ -294,7 +336,7 @@ class Run:
             self.close()
 
     def loss(self, embeddings, labels=None, *, gradient=True, triplets=False, given=None, queries=None, query_labels=None,
-             pairs=None, **options):
+             pairs=None, **options: "Unpack[_options.LossOptions]"):
         """A loss over the rows of all ranks, and its gradient by this rank's rows: that of the problem on one process.
 
         embeddings -- this rank's rows, rows x values; computed with as float32. A rank may have none: (0, values)
@@ -305,64 +347,156 @@ class Run:
                  ids over all ranks
         queries, query_labels -- two sets: anchors are these rows, positives and negatives rows of embeddings
         pairs -- with queries, who is positive in place of labels, this rank's part of the list: (query, positive), row ids
-        options -- as of trimine.loss: metric, margin, positives, negatives, window, pick, fallback, lone, soft, swap, reduction,
-                   loss ("mined", "batch-hard", "batch-all"), within, at_zero, seed, negative_ranks, rank_order, min_distance,
-                   max_distance, absolute_margin, relative_margin, not_near_positive, shortlist, emit, max_triplets, and_labels
+        options -- as of trimine.mine and trimine.loss, with their defaults and refusals: below. loss is "mined" where it is not given.
+                   batches is also a list of arrays of row ids over all ranks, this rank's batches
         Gives a Loss.
         """
-        keep = {}  # what the structs point to
+        told = _together(self.comm, lambda: _Told(self, embeddings, labels, gradient, given, queries, query_labels, pairs, options))
+        shapes = [v is not None for v in (labels, queries, query_labels, pairs, given)] + [gradient, told.batches is not None]
+        given_here = sum(1 << i for i, there in enumerate(shapes) if there)
+        if self.comm.allreduce(given_here, MPI.BOR) != self.comm.allreduce(given_here, MPI.BAND):
+            raise usage("labels, queries, query_labels, pairs, given, batches and gradient: each on all ranks or on none")
+        for rows in told.sets:
+            rows.normalize(self.comm, told.settings)
+        return told.evaluate(triplets)
+
+    def packed_loss(self, anchor, positive, negative, *, gradient=True, triplets=False, **options: "Unpack[_options.PackedOptions]"):
+        """A loss on packed triplets: each anchor comes with its own positive and its own K negatives, as rows.
+
+        anchor, positive -- this rank's, count x values
+        negative -- count x K x values, or count x values: one each
+        gradient -- is it wanted? on all ranks or none. Then the loss's gradient is three arrays, as these are
+        triplets -- are those that were chosen wanted? Anchor and positive have the anchor's number over all ranks, and negative
+                    k of anchor a has a K + k
+        """
+        lib = library()
 
         def prepare():
             if not self._run:
                 raise usage("the run is closed")
-            o = _evaluate_options(options)
-            keep["store"] = _Set(embeddings, labels, gradient)
-            if labels is None and pairs is None and given is None:
-                raise usage("there are no labels")
-            if given is not None:
-                keep["given"] = _columns(given, 3, "given")
-                o.source = _abi.SOURCES["given"]
-                o.given = _abi.GivenTriplets(len(keep["given"][0]), *map(_address, keep["given"]))
-            if queries is not None:
-                keep["queries"] = _Set(queries, query_labels, gradient)
-            if pairs is not None:
-                keep["pairs"] = _columns(pairs, 2, "pairs")
-                keep["list"] = _abi.PairList(len(keep["pairs"][0]), *map(_address, keep["pairs"]))
-                o.mine.pairs = ctypes.addressof(keep["list"])
-            return o
+            settings = Settings(options, packed=True)
+            _check("loss", settings.words, [])
+            n = as_array(negative)
+            arrays = [_rows(anchor, "anchor"), _rows(positive, "positive"), _rows(n[:, None] if n.ndim == 2 else n, "negative", 3)]
+            if any(a.shape != arrays[0].shape for a in (arrays[1], arrays[2][:, 0])) or arrays[2].shape[1] == 0:
+                raise usage(f"anchor, positive and negative have the shapes {', '.join(str(np.shape(a)) for a in (anchor, positive, negative))}")
+            return settings, arrays, n.shape
 
-        o = _together(self.comm, prepare)
-        shapes = [v is not None for v in (labels, queries, query_labels, pairs, given)] + [gradient]
-        given_here = sum(1 << i for i, there in enumerate(shapes) if there)
-        if self.comm.allreduce(given_here, MPI.BOR) != self.comm.allreduce(given_here, MPI.BAND):
-            raise usage("labels, queries, query_labels, pairs, given and gradient: each on all ranks or on none")
-        store, asking = keep["store"], keep.get("queries")
-        rows, rows_of_queries, taker = ctypes.c_void_p(), ctypes.c_void_p(), _Taker()
-        mined, summary = _abi.room(_abi.MineSummary), _abi.room(_abi.LossSummary)
-        shape = (self._run, len(store.x), store.x.shape[1], _address(store.x), _address(store.labels))
+        settings, arrays, shape = _together(self.comm, prepare)
+        if self.comm.allreduce(bool(gradient), MPI.LOR) != self.comm.allreduce(bool(gradient), MPI.LAND):
+            raise usage("gradient: on all ranks or on none")
+        norms = [None] * 3
+        if settings["normalize"]:
+            arrays, norms = zip(*(_normalize(self.comm, what, x) for what, x in zip(("anchor", "positive", "negative"), arrays)))
+            norms = [None] * 3 if settings["gradient_at"] else norms
+        gradients = [np.zeros_like(a) for a in arrays] if gradient else [None] * 3
+        taker, summary, options = _Taker(), _abi.room(_abi.LossSummary), settings.packed_options(lib)
+        options.emit = ctypes.cast(taker.function, ctypes.c_void_p) if triplets else None
+        packed = _abi.Packed(len(arrays[0]), arrays[2].shape[1], arrays[0].shape[1], *map(_address, [*arrays, *norms]))
+        threads = lib.omp_get_max_threads()  # it has no run; OpenMP's own number is the process's
+        lib.omp_set_num_threads(lib.trm_run_threads(self._run))
         try:
-            if pairs is not None or (labels is None and given is not None):
-                _call("trm_rows_create_by_id", *shape, ctypes.byref(rows))
-            else:
-                _call("trm_rows_create", *shape, 0, None, ctypes.byref(rows))
-            if asking is not None:
-                _call("trm_rows_create_queries", self._run, rows, len(asking.x), _address(asking.x), _address(asking.labels),
-                      ctypes.byref(rows_of_queries))
-                o.mine.queries, o.queries = rows_of_queries, ctypes.pointer(asking.batch)
-                o.queries_gradient = _address(asking.gradient)
-            emit = taker.function if triplets else _abi.TRIPLET_FN()
-            try:
-                _call("trm_evaluate", self._run, rows, ctypes.byref(store.batch), ctypes.byref(o), emit, None,
-                      _address(store.gradient), ctypes.byref(mined), ctypes.byref(summary), None)
-            except TrimineError:
-                if taker.raised is not None:
-                    raise taker.raised from None
-                raise
+            with taker:
+                _call("trm_packed_loss", _handle(self.comm), ctypes.byref(packed), ctypes.byref(options),
+                      (ctypes.c_void_p * 3)(*map(_address, gradients)), ctypes.byref(summary), None)
         finally:
+            lib.omp_set_num_threads(threads)
+        if gradient:
+            gradients[2] = gradients[2].reshape(shape)
+        return Loss(summary.value, tuple(gradients) if gradient else None, None, _dict(summary), None, taker.arrays() if triplets else None)
+
+
+Run.loss.__doc__ = (Run.loss.__doc__ or "") + "\n" + (_options.LossOptions.__doc__ or "")
+Run.packed_loss.__doc__ = (Run.packed_loss.__doc__ or "") + "\n" + (_options.PackedOptions.__doc__ or "")
+
+
+class _Told:
+    """What one call of Run.loss is about, and the memory that the library's structs point to."""
+
+    def __init__(self, run, embeddings, labels, gradient, given, queries, query_labels, pairs, options):
+        if not run._run:
+            raise usage("the run is closed")
+        self.run, self.settings = run, Settings(options, given=given is not None)
+        self.options = self.settings.evaluate_options(library())
+        self.store, self.asking = _Set("embeddings", embeddings, labels, gradient), None
+        if labels is None and pairs is None and given is None:
+            raise usage("there are no labels")
+        if queries is not None:
+            self.asking = _Set("queries", queries, query_labels, gradient)
+        self.sets = [self.store] if queries is None else [self.store, self.asking]
+        self.by_id = pairs is not None or (labels is None and given is not None)
+        self.ignored = np.array(self.settings["ignore_label"] or [], dtype=np.int64)
+        self.given = None if given is None else _columns(given, 3, "given")
+        self.pairs = None if pairs is None else _columns(pairs, 2, "pairs")
+        if self.given is not None:
+            self.options.given = _abi.GivenTriplets(len(self.given[0]), *map(_address, self.given))
+        if self.pairs is not None:
+            self.list = _abi.PairList(len(self.pairs[0]), *map(_address, self.pairs))
+            self.options.mine.pairs = ctypes.addressof(self.list)
+        self.batches = self.settings["batches"]
+        self.ask_program()
+
+    def ask_program(self):
+        """What goes together is the program's to say; arrays are files to it, which it does not open yet."""
+        words, more = dict(self.settings.words), []
+        more += ["--queries=queries"] * (self.asking is not None) + ["--pairs=pairs"] * (self.pairs is not None)
+        if self.by_id and self.pairs is None and len(self.ignored):
+            raise usage("ignore_label goes by labels, and there are none")
+        if isinstance(self.batches, list):
+            words.pop("batches")
+            more.append("--batch-list=batches")
+        if self.batches is not None:  # these are options of mine, which has triplets mined and a file for them
+            words.pop("loss", None)
+            _check("mine", words, more + ["--output=output"] * bool(self.settings["emit"]))
+        else:
+            if "compat" not in words and self.given is None:
+                words.setdefault("loss", "mined")
+            _check("loss", words, more + ["--triplets=given"] * (self.given is not None))
+
+    def arrange(self, rows, rows_of_queries):
+        """The rows in the library's hands."""
+        shape = (self.run._run, len(self.store.x), self.store.x.shape[1], _address(self.store.x), _address(self.store.labels))
+        if self.by_id:
+            _call("trm_rows_create_by_id", *shape, ctypes.byref(rows))
+        else:
+            _call("trm_rows_create", *shape, len(self.ignored), _address(self.ignored) if len(self.ignored) else None, ctypes.byref(rows))
+        if self.asking is not None:
+            _call("trm_rows_create_queries", self.run._run, rows, len(self.asking.x), _address(self.asking.x), _address(self.asking.labels),
+                  ctypes.byref(rows_of_queries))
+            self.of_queries = self.asking.batch()
+            self.options.mine.queries, self.options.queries = rows_of_queries, ctypes.pointer(self.of_queries)
+            self.options.queries_gradient = _address(self.asking.gradient)
+
+    def batches_of(self, rows):
+        if self.batches is None:
+            return None
+        batches = _Batches(self.batches) if isinstance(self.batches, list) else _Batches.draw(self.run._run, rows, self.settings)
+        self.options.batches = ctypes.addressof(batches.struct)
+        return batches
+
+    def evaluate(self, triplets):
+        rows, rows_of_queries, taker, batches = ctypes.c_void_p(), ctypes.c_void_p(), _Taker(), None
+        mined, summary = _abi.room(_abi.MineSummary), _abi.room(_abi.LossSummary)
+        try:
+            self.arrange(rows, rows_of_queries)
+            batches = self.batches_of(rows)
+            batch = self.store.batch()
+            with taker:
+                _call("trm_evaluate", self.run._run, rows, ctypes.byref(batch), ctypes.byref(self.options),
+                      taker.function if triplets else _abi.TRIPLET_FN(), None, _address(self.store.gradient), ctypes.byref(mined),
+                      ctypes.byref(summary), None)
+            found = taker.arrays() if triplets else None
+            loss = Loss(summary.value, self.store.gradient, self.asking and self.asking.gradient, _dict(summary), _dict(mined), found)
+            if batches is not None:
+                loss.batches = batches.lists()
+                if triplets:
+                    found["batch"] = batches.of_triplets(self.run.comm, len(found["anchor"]))
+            return loss
+        finally:
+            if batches is not None:
+                batches.free()
             library().trm_rows_destroy(ctypes.byref(rows_of_queries))
             library().trm_rows_destroy(ctypes.byref(rows))
-        return Loss(summary.value, store.gradient, None if asking is None else asking.gradient, _dict(summary), _dict(mined),
-                    taker.arrays() if triplets else None)
 
 
 def job(command, stores, comm=None, **options):
@@ -385,7 +519,7 @@ def job(command, stores, comm=None, **options):
         try:
             for word in words_of(table, options):
                 name, given, value = word[2:].partition("=")
-                _call("trm_job_set", made, name.encode(), value.encode() if given else None)
+                _call("trm_job_set", made, name.encode(), os.fsencode(value) if given else None)
             for path in paths:
                 _call("trm_job_add_input", made, os.fsencode(path))
             _call("trm_job_check", made)

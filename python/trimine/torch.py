@@ -10,10 +10,15 @@ Each rank's backward gives the derivative of that one value by its own rows, so 
 the ranks of what each rank gets: add them up (sum_gradients). DistributedDataParallel divides that sum by the number of ranks:
 with it, call (loss * world_size).backward().
 """
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
-from . import mpi
+from . import _options, mpi  # noqa: F401: the options' names, for editors
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # noqa: F401
 
 _default = None
 
@@ -26,28 +31,33 @@ def default_run():
     return _default
 
 
-class _TripletLoss(torch.autograd.Function):
+class _Loss(torch.autograd.Function):
+    """A loss of tensors, each None or with a gradient. evaluate: of whether gradients are wanted, the value and the gradients."""
+
     @staticmethod
-    def forward(ctx, embeddings, queries, run, options):
+    def forward(ctx, run, evaluate, *tensors):
         # Whether a gradient is wanted depends on the mode and may differ between ranks without rows: any rank's wish is all's.
-        wanted = run.comm.allreduce(bool(ctx.needs_input_grad[0] or ctx.needs_input_grad[1]), mpi.MPI.LOR)
-        loss = run.loss(embeddings, gradient=wanted, queries=queries, **options)
-        ctx.two_sets = queries is not None
+        wanted = run.comm.allreduce(any(ctx.needs_input_grad), mpi.MPI.LOR)
+        value, gradients = evaluate(wanted)
         if wanted:
-            gradients = [torch.from_numpy(loss.gradient).to(embeddings)]
-            if ctx.two_sets:
-                gradients.append(torch.from_numpy(loss.query_gradient).to(queries))
-            ctx.save_for_backward(*gradients)
-        return torch.tensor(loss.value, dtype=torch.promote_types(embeddings.dtype, torch.float32), device=embeddings.device)
+            ctx.save_for_backward(*(torch.from_numpy(g).to(t) for g, t in zip(gradients, tensors) if t is not None))
+        ctx.there = [t is not None for t in tensors]
+        first = tensors[0]
+        return torch.tensor(value, dtype=torch.promote_types(first.dtype, torch.float32), device=first.device)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, of_value):
-        of_rows, *of_queries = (of_value.to(g) * g for g in ctx.saved_tensors)
-        return of_rows, of_queries[0] if of_queries else None, None, None
+        gradients = iter(ctx.saved_tensors)
+        of_tensors = []
+        for there in ctx.there:
+            gradient = next(gradients) if there else None
+            of_tensors.append(None if gradient is None else of_value.to(gradient) * gradient)
+        return (None, None, *of_tensors)
 
 
-def triplet_loss(embeddings, labels=None, *, queries=None, query_labels=None, pairs=None, run=None, **options):
+def triplet_loss(embeddings, labels=None, *, queries=None, query_labels=None, pairs=None, run=None,
+                 **options: "Unpack[_options.LossOptions]"):
     """The triplet loss over the rows of all ranks, as a tensor with a gradient. Collective.
 
     embeddings -- this rank's rows, rows x values; ranks may have different numbers of them, also none: (0, values). Computed
@@ -55,10 +65,37 @@ def triplet_loss(embeddings, labels=None, *, queries=None, query_labels=None, pa
     labels -- a whole number each
     queries, query_labels, pairs -- two sets, as of trimine.mpi.Run.loss: anchors are queries; both get their gradient
     run -- a trimine.mpi.Run; None: one over MPI.COMM_WORLD
-    options -- as of trimine.mpi.Run.loss: metric, margin, positives, negatives, window, fallback, soft, reduction, ...
+    options -- as of trimine.mpi.Run.loss: metric, margin, positives, negatives, window, fallback, soft, reduction, compat, ...
     """
-    options.update(labels=labels, query_labels=query_labels, pairs=pairs)
-    return _TripletLoss.apply(embeddings, queries, run or default_run(), options)
+    run = run or default_run()
+    embeddings, queries = tensor(embeddings), None if queries is None else tensor(queries)
+
+    def evaluate(wanted):
+        loss = run.loss(embeddings, labels, gradient=wanted, queries=queries, query_labels=query_labels, pairs=pairs, **options)
+        return loss.value, (loss.gradient, loss.query_gradient)
+
+    return _Loss.apply(run, evaluate, embeddings, queries)
+
+
+def packed_loss(anchor, positive, negative, *, run=None, **options: "Unpack[_options.PackedOptions]"):
+    """The loss on packed triplets of all ranks, as a tensor with a gradient by all three. Collective.
+
+    anchor, positive -- this rank's rows, count x values
+    negative -- count x K x values, or count x values
+    options -- as of trimine.mpi.Run.packed_loss: metric, margin, negatives, soft, swap, reduction, compat, ...
+    """
+    run = run or default_run()
+    tensors = [tensor(t) for t in (anchor, positive, negative)]
+
+    def evaluate(wanted):
+        loss = run.packed_loss(*tensors, gradient=wanted, **options)
+        return loss.value, loss.gradient
+
+    return _Loss.apply(run, evaluate, *tensors)
+
+
+def tensor(values):
+    return values if isinstance(values, torch.Tensor) else torch.as_tensor(values)
 
 
 def sum_gradients(parameters, comm=None):

@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import unittest
+import warnings
 
 import support
 
+import h5py
 import numpy as np
 
 import trimine
@@ -28,11 +30,28 @@ CASES = [{}, {"margin": 0.5}, {"soft": True}, {"soft": True, "margin": 0.25, "wi
          {"negatives": "hard", "not_near_positive": 1.0}, {"negatives": "topk:2", "shortlist": "st-mine", "metric": "cosine"},
          {"negatives": "random:3", "seed": 5}, {"negatives": "hard", "lone": True}, {"negatives": "hard-all", "emit": True},
          {"negatives": "violating", "emit": True, "max_triplets": 100000},
+         {"normalize": True, "margin": 0.2}, {"normalize": True, "gradient_at": "normalized", "metric": "l2"}, {"ignore_label": [1, 2]},
+         {"ignore_label": 0, "negatives": "hard", "normalize": True}, {"batches": 7, "classes_per_batch": 2, "rows_per_class": 5, "seed": 3},
+         {"batches": 2, "classes_per_batch": 5, "rows_per_class": 100, "negatives": "hard-all", "emit": True, "normalize": True},
+         {"loss": "batch-all", "normalize": True}, {"loss": "batch-hard", "normalize": True, "ignore_label": 1},
+         *({"compat": name} for name, (packed, _) in _options.PRESETS.items() if not packed), {"compat": "facenet", "margin": 0.5},
+         {"compat": "tfs", "positives": "all"},
          {"loss": "batch-hard"}, {"loss": "batch-hard", "lone": True}, {"loss": "batch-all"}, {"loss": "batch-all", "within": 0.5},
          *({"metric": w, "window": "none"} for w in _options.WORDS["metric"]), *({"window": w} for w in _options.WORDS["window"]),
          *({"pick": w, "window": "none", "seed": 3} for w in _options.WORDS["pick"]),
          *({"fallback": w, "seed": 2} for w in _options.WORDS["fallback"]),
          *({"reduction": w, "window": "none"} for w in _options.WORDS["reduction"])]
+
+
+def is_mined(case):
+    """Does the program's mine do it, too? It makes triplets."""
+    return {**_options.PRESETS.get(case.get("compat"), (0, {}))[1], **case}.get("loss", "mined") == "mined"
+
+
+PACKED = [{}, {"negatives": "hard", "soft": True}, {"negatives": "topk:2", "metric": "l2", "margin": 0.5, "swap": True},
+          {"window": "none", "pick": "farthest", "fallback": "hardest"}, {"negatives": "random:2", "seed": 5, "reduction": "sum"},
+          {"normalize": True, "metric": "l2"}, {"normalize": True, "gradient_at": "normalized"}, {"metric": "cosine", "norm_floor": 9.0},
+          {"compat": "guide-1"}, {"compat": "guide-2", "margin": 0.25}, {"compat": "guide-3"}, {"negatives": "violating", "at_zero": "whole"}]
 
 
 class Layout(support.Case):
@@ -75,7 +94,7 @@ class Data(support.Case):
         pairs = np.array([(i % 9, (5 * i) % 50) for i in range(15)])
         saved = dict(x=x, y=y, q=q, z=z, pairs=pairs)
         for i, case in enumerate(cases):
-            if case.get("loss", "mined") == "mined":
+            if is_mined(case):
                 r = trimine.mine(x, labels=y, gradient=True, **case)
                 saved[f"triplets{i}"] = np.stack([r.anchor, r.positive, r.negative], axis=1)
             else:
@@ -86,7 +105,7 @@ class Data(support.Case):
             saved.update({f"{name}_store": r.gradient["store"], f"{name}_queries": r.gradient["queries"], f"{name}_value": r.value})
         np.savez("rows.npz", **saved)
         with open("cases.json", "w", encoding="ascii") as f:
-            json.dump(list(cases), f)
+            json.dump([(case, is_mined(case)) for case in cases], f)
 
 
 @unittest.skipIf(LACKS, LACKS)
@@ -95,6 +114,25 @@ class InProcess(Data):
         self.data(CASES)
         for ranks in (1, 2, 3):
             check(ranks, "losses")
+
+    def test_packed_triplets(self):
+        """Anchors with K negatives, and with one each."""
+        random = np.random.default_rng(2)
+        saved = {name: random.standard_normal(shape).astype(np.float32) for name, shape in (
+            ("anchor", (11, 4)), ("positive", (11, 4)), ("negatives", (11, 3, 4)), ("negative", (11, 4)))}
+        for i, (case, form) in enumerate([(c, "negatives") for c in PACKED] + [({"soft": True}, "negative"), ({"compat": "guide-1"}, "negative")]):
+            with h5py.File("packed.h5", "w") as f:
+                for name in ("anchor", "positive", form):
+                    f[name] = saved[name]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # guide-3 says what it is
+                r = trimine.loss("packed.h5", gradient=True, **case)
+            saved.update({f"{name}{i}": r.gradient[name] for name in ("anchor", "positive", form)})
+            saved[f"value{i}"], saved[f"count{i}"] = r.value, r.report["triplets"]["total"]
+            saved[f"case{i}"] = json.dumps([case, form])
+        np.savez("packed.npz", **saved)
+        for ranks in (1, 2, 3):
+            check(ranks, "packed")
 
     def test_queries(self):
         self.data()

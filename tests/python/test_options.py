@@ -33,6 +33,13 @@ class Options(unittest.TestCase):
             for name in inspect.signature(function).parameters:
                 self.assertRegex(function.__doc__, rf"\b{name}(, \w+)* --|, {name} --")
 
+    def test_losses_in_memory_have_all_of_them(self):
+        """A new option of losses is one of trimine.mpi, too: a member of a struct in MEMBERS, or Settings.fill does something with it."""
+        from trimine import _in_memory, _options
+        self.assertEqual(sorted(_options.IN_MEMORY), sorted([*_in_memory.MEMBERS, *_in_memory.OTHERS]))
+        keywords = [*_options.LossOptions.__annotations__, *_options.PackedOptions.__annotations__]
+        self.assertEqual(set(keywords), set(_options.IN_MEMORY))
+
 
 if __name__ == "__main__":
     support.main()
