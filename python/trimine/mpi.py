@@ -65,11 +65,14 @@ def _version():
 
 def _mpi_of(library):
     """Where a library's MPI is, and what it calls itself."""
-    function = library.MPI_Get_library_version
+    try:
+        function, duplicate = library.MPI_Get_library_version, library.MPI_Comm_dup
+    except AttributeError:
+        raise TrimineError(69, "environment", f"'{library._name}' is linked to no MPI library that can be looked at") from None
     text, length = ctypes.create_string_buffer(1 << 16), ctypes.c_int()
     function(text, ctypes.byref(length))
-    name = text.value.decode("utf-8", "replace").strip("\0 \n").splitlines()[0].strip()
-    return ctypes.cast(library.MPI_Comm_dup, ctypes.c_void_p).value, name
+    name = text.value.decode("utf-8", "replace").strip("\0 \n").splitlines()[0].partition(",")[0]
+    return ctypes.cast(duplicate, ctypes.c_void_p).value, " ".join(name.split())
 
 
 def check_same_mpi(library, path, mpi4py):

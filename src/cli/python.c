@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <spawn.h>
@@ -20,11 +21,15 @@
 
 extern char **environ;
 
-/* Arguments: the folder or "", the module, then those of main. */
+/* Arguments: the folder or "", the module, then those of main. Before anything is imported that Python has not imported
+ * itself, the path loses the current folder, which an empty part of PYTHONPATH stands for, too; where PYTHONPATH names it, it stays. */
 static const char starter[] =
-    "import sys, importlib\n"
+    "import sys, os\n"
     "folder, module = sys.argv[1:3]\n"
-    "sys.path[:] = ([folder] if folder else []) + [p for p in sys.path if p not in ('', '.')]\n"
+    "named = os.environ.get('PYTHONPATH', '').split(os.pathsep)\n"
+    "sys.path[:] = [folder] * bool(folder) + [p for p in sys.path if p not in ('', '.') and\n"
+    "    (p in named or not os.path.exists(p) or not os.path.samefile(p, '.'))]\n"
+    "import importlib\n"
     "try:\n"
     "    main = importlib.import_module(module).main\n"
     "except ImportError as e:\n"
@@ -99,19 +104,34 @@ static void listen(int pipe_end, char said[SAID])
     said[used] = '\0';
 }
 
+/* A pipe that is none of the standard streams, though one of these may be closed. 0, or an errno. */
+static int open_pipe(int ends[2])
+{
+    int low[2], failed = 0;
+    ends[0] = ends[1] = -1;
+    if (pipe(low) != 0)
+        return errno;
+    for (int i = 0; i < 2; i++) {
+        ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        failed = ends[i] < 0 ? errno : failed;
+    }
+    for (int i = 0; i < 2; i++) {
+        close(low[i]);
+        if (failed != 0 && ends[i] >= 0)
+            close(ends[i]);
+    }
+    return failed;
+}
+
 /* Starts it with standard error to the pipe; 0, or an errno. */
-static int start(const char *python, char *const *words, char *const *environment, const int ends[2],
+static int start(const char *python, char *const *words, char *const *environment, int pipe_end,
                  pid_t *process)
 {
     posix_spawn_file_actions_t actions;
     int failed = posix_spawn_file_actions_init(&actions);
     if (failed != 0)
         return failed;
-    failed = posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-    if (failed == 0)
-        failed = posix_spawn_file_actions_addclose(&actions, ends[0]);
-    if (failed == 0)
-        failed = posix_spawn_file_actions_addclose(&actions, ends[1]);
+    failed = posix_spawn_file_actions_adddup2(&actions, pipe_end, STDERR_FILENO);
     if (failed == 0)
         failed = posix_spawnp(process, python, &actions, NULL, words, environment);
     posix_spawn_file_actions_destroy(&actions);
@@ -124,11 +144,11 @@ static int run(const char *python, char *const *words, char *const *environment,
     int ends[2], state = -1;
     pid_t process = 0;
     said[0] = '\0';
-    if (pipe(ends) != 0) {
-        *failed = errno;
+    *failed = open_pipe(ends);
+    if (*failed != 0)
         return -1;
-    }
-    *failed = start(python, words, environment, ends, &process);
+    signal(SIGCHLD, SIG_DFL); /* where who started this ignores it, nobody could wait for a child */
+    *failed = start(python, words, environment, ends[1], &process);
     close(ends[1]);
     if (*failed == 0) {
         listen(ends[0], said);
@@ -197,6 +217,7 @@ static trm_status judge(const char *python, int state, int failed, char *said, t
     return trm_fail(err, TRM_ERR_INTERNAL, "Python '%s' ended with exit code %d", python, WEXITSTATUS(state));
 }
 
+/* The first word is left for the Python: by it a Python finds where it is, and so its packages. */
 static const char **words_for(const char *module, const char *folder, const char *const *arguments)
 {
     int count = 0;
@@ -205,7 +226,7 @@ static const char **words_for(const char *module, const char *folder, const char
     const char **words = trm_alloc(STARTERS + count + 1, sizeof *words);
     if (words == NULL)
         return NULL;
-    const char *const first[STARTERS] = {"python3", "-B", "-c", starter, folder, module};
+    const char *const first[STARTERS] = {NULL, "-B", "-c", starter, folder, module};
     memcpy(words, first, sizeof first);
     memcpy(words + STARTERS, arguments, ((size_t)count + 1) * sizeof *words);
     return words;
@@ -225,6 +246,7 @@ trm_status trm_python_run(const char *module, const char *const *arguments, trm_
     for (int i = 0; i < 2 && python[i] != NULL && words != NULL && environment != NULL && said != NULL; i++) {
         int failed = 0;
         trm_error of_this = TRM_ERROR_INIT;
+        words[0] = python[i];
         const int state = run(python[i], (char *const *)(uintptr_t)words, environment, said, &failed);
         status = judge(python[i], state, failed, said, &of_this);
         if (status != TRM_OK && (status != TRM_ERR_ENVIRONMENT || i == 1 || is_chosen))

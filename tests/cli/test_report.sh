@@ -137,6 +137,13 @@ unset TRIMINE_PYTHON
 mkdir "$dir/here"
 echo 'raise SystemExit("a stranger")' >"$dir/here/numpy.py"
 expect "a numpy.py in the current folder is left alone" env -C "$dir/here" "$program" report "$plain" -o "$dir/here.html"
+expect "also where a part of PYTHONPATH is empty" env -C "$dir/here" PYTHONPATH=":$PYTHONPATH" "$program" report "$plain" -o "$dir/here2.html"
+mv "$dir/here/numpy.py" "$dir/here/importlib.py"
+expect "and so is an importlib.py" env -C "$dir/here" "$program" report "$plain" -o "$dir/here3.html"
+"$python" -m venv --without-pip "$dir/venv"
+TRIMINE_PYTHON=$dir/venv/bin/python3 refuse "a venv without numpy" 69 "venv/bin/python3 finds no (numpy|h5py)" "$plain" -o "$page"
+expect "children that are ignored are waited for" bash -c 'trap "" CHLD; exec "$@"' - "$program" report "$plain" -o "$dir/ignored.html"
+expect "a page with standard error closed" bash -c 'exec "$@" 2>&-' - "$program" report "$plain" -o "$dir/closed.html"
 
 # ---- the report of a job in a file ----
 

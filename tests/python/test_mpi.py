@@ -1,5 +1,6 @@
 """trimine in process: the same bits as the program, on the ranks of mpi4py."""
 import ctypes
+import ctypes.util
 import json
 import os
 import re
@@ -170,6 +171,7 @@ class InProcess(Data):
             f.write("""#include <string.h>
 int MPI_Get_library_version(char *text, int *length) { strcpy(text, "Some other MPI 1.0"); *length = 18; return 0; }
 int MPI_Comm_dup(void *comm, void **made) { *made = comm; return 0; }""")
+        self.assertRegex(self.start(TRIMINE_LIBRARY=ctypes.util.find_library("m")), "69 environment .*is linked to no MPI library")
         with open("trimine.c", "w", encoding="ascii") as f:
             f.write("int MPI_Comm_dup(void *, void **); void *trm_run_create = (void *)MPI_Comm_dup;")
         subprocess.run("cc -shared -fPIC -o libother.so mpi.c -Wl,-soname,libother.so && "
