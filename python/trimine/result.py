@@ -124,7 +124,9 @@ class Result:
             return f[self._places[name]][first:last]
 
     def __getattr__(self, name):
-        if not name.startswith("_") and name in self._places:
+        if name.startswith("_"):  # also while it is unpickled, when it has no members yet
+            raise AttributeError(name)
+        if name in self._places:
             return self._array(name)
         raise AttributeError(f"a result of form {self.form!r} has no '{name}'; it has {', '.join(self.names) or 'no arrays'}")
 

@@ -2,6 +2,8 @@
 
 Without PyTorch the two datasets are plain sequences (len and []), which its DataLoader takes as well.
 """
+import functools
+
 import numpy as np
 
 from .errors import usage
@@ -18,7 +20,11 @@ def looking_up(items):
         return int
     if callable(items) and not hasattr(items, "__getitem__"):
         return items
-    return lambda row: items[int(row)]
+    return functools.partial(item_of, items)  # which can be sent to the processes of a DataLoader
+
+
+def item_of(items, row):
+    return items[int(row)]
 
 
 def grouped(result):

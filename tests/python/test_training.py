@@ -1,5 +1,6 @@
 """Results as data to train on."""
 import os
+import pickle
 import unittest
 
 import support
@@ -44,6 +45,12 @@ class Training(support.Case):
         a, p, ns = self.lines()[0]
         self.assertEqual(trimine.NegativesDataset(self.triplets, self.texts)[0],
                          (f"text {a}", f"text {p}", [f"text {n}" for n in ns]))
+
+    def test_they_can_be_sent_to_other_processes(self):
+        """As a DataLoader does whose workers are spawned."""
+        for data in (trimine.TripletDataset(self.lists, self.texts), trimine.NegativesDataset(self.lists, self.texts)):
+            self.assertEqual(pickle.loads(pickle.dumps(data))[0], data[0])
+        self.same(pickle.loads(pickle.dumps(self.lists)).negative, self.lists.negative)
 
     def test_nothing_and_lone(self):
         none = trimine.mine(self.x, labels=self.y, negatives="topk:3", max_distance=0)
