@@ -8,6 +8,7 @@
 #include <omp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -177,22 +178,71 @@ double trm_host_quota(const char *membership, const char *mount)
 
 /* ---- memory ---- */
 
+/* Of a group that may have so much and uses so much. Cache of files counts as used there, but the kernel gives it up
+ * when memory is asked for: a job that has just read a large store is not a job without memory. */
+static double left_of(int64_t most, int64_t used, const char *folder, const char *inactive,
+                      const char *active)
+{
+    char path[3 * PATH_MOST];
+    snprintf(path, sizeof path, "%s/memory.stat", folder);
+    if (most < 0 || used < 0)
+        return INFINITY;
+    const int64_t idle = number_in(path, inactive), recent = number_in(path, active);
+    const double cache = (double)(idle > 0 ? idle : 0) + (double)(recent > 0 ? recent : 0);
+    return fmin((double)most, (double)most - (double)used + cache);
+}
+
 static double memory_2(const char *folder)
 {
     char path[3 * PATH_MOST];
     snprintf(path, sizeof path, "%s/memory.max", folder);
     const int64_t most = number_in(path, "%" SCNd64);
     snprintf(path, sizeof path, "%s/memory.current", folder);
-    const int64_t used = number_in(path, "%" SCNd64);
-    return most >= 0 && used >= 0 ? (double)(most - used) : INFINITY;
+    return left_of(most, number_in(path, "%" SCNd64), folder, "inactive_file %" SCNd64,
+                   "active_file %" SCNd64);
+}
+
+static double memory_1(const char *folder)
+{
+    char path[3 * PATH_MOST];
+    snprintf(path, sizeof path, "%s/memory.limit_in_bytes", folder);
+    const int64_t most = number_in(path, "%" SCNd64);
+    snprintf(path, sizeof path, "%s/memory.usage_in_bytes", folder);
+    return left_of(most, number_in(path, "%" SCNd64), folder, "total_inactive_file %" SCNd64,
+                   "total_active_file %" SCNd64);
+}
+
+double trm_host_group_memory(const char *membership, const char *mount)
+{
+    char group[PATH_MOST];
+    find_group(membership, "", group);
+    const double least = least_around(mount, "", group, memory_2);
+    find_group(membership, "memory", group);
+    return fmin(least, least_around(mount, "/memory", group, memory_1));
+}
+
+/* A whole number above 0 in the environment, else 0. */
+static double number_told(const char *name)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    const double number = text == NULL ? 0.0 : (double)strtoll(text, &end, 10);
+    return text != NULL && end != text && *end == '\0' && number > 0.0 ? number : 0.0;
+}
+
+double trm_host_slurm_memory(void)
+{
+    const double node = number_told("SLURM_MEM_PER_NODE"),
+                 cpus = number_told("SLURM_MEM_PER_CPU") * number_told("SLURM_CPUS_ON_NODE");
+    const double megabytes = node > 0.0 ? node : cpus;
+    return getenv("SLURM_JOB_ID") != NULL && megabytes > 0.0 ? megabytes * 1048576.0 : INFINITY;
 }
 
 int64_t trm_host_memory_a_rank(int ranks)
 {
     struct rlimit limit;
-    char group[PATH_MOST];
-    find_group("/proc/self/cgroup", "", group);
-    const double left = least_around("/sys/fs/cgroup", "", group, memory_2);
+    const double left =
+        fmin(trm_host_group_memory("/proc/self/cgroup", "/sys/fs/cgroup"), trm_host_slurm_memory());
     int64_t host = number_in("/proc/meminfo", "MemAvailable: %" SCNd64 " kB") * 1024;
     host = left < (double)host ? (int64_t)left : host;
     int64_t rank = host / 5 * 4 / ranks;

@@ -36,8 +36,16 @@ void trm_host_look(MPI_Comm comm, trm_host *host);
  * names and of those around them, version 2 or 1, found under mount (as /sys/fs/cgroup). Not collective. */
 double trm_host_quota(const char *membership, const char *mount);
 
-/* Bytes that a rank may take: four fifths of what the host and its control group leave, shared among so many
- * ranks here, or of what is left of its address space. Not collective. */
+/* The bytes that control groups leave, or INFINITY; found as the quota is. Cache of files counts as left. Not
+ * collective. */
+double trm_host_group_memory(const char *membership, const char *mount);
+
+/* The bytes that Slurm has granted the ranks here together, as its environment tells (--mem, --mem-per-cpu), or
+ * INFINITY: where Slurm watches memory without control groups, nothing else tells. Not collective. */
+double trm_host_slurm_memory(void);
+
+/* Bytes that a rank may take: four fifths of what the host, its control group and Slurm's grant leave, shared among
+ * so many ranks here, or of what is left of its address space. Not collective. */
 int64_t trm_host_memory_a_rank(int ranks);
 
 #endif

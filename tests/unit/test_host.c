@@ -1,4 +1,5 @@
-/* How many threads a rank gets, from what its host lets it use: cores, CPU quotas, the environment. */
+/* How many threads and how much memory a rank gets, from what its host lets it use: cores, control groups, the
+ * environment. */
 #include "rows/threads.h"
 #include "support/scratch.h"
 
@@ -76,6 +77,78 @@ static void version_1_has_a_quota_too(void **state)
     assert_true(quota("5:cpu,cpuacct:/slurm\n0::/\n", "v1") == INFINITY);
     assert_true(quota("9:cpuacct:/box\n2:cpu:/box\n0::/\n", "v1") == 2.0);
     assert_true(quota("9:cpuacct:/box\n2:cpuset:/box\n", "v1") == INFINITY);
+}
+
+/* ---- memory ---- */
+
+static double memory(const char *membership, const char *mount)
+{
+    put("membership", membership);
+    char mounted[300];
+    snprintf(mounted, sizeof mounted, "%s", in_folder(mount));
+    return trm_host_group_memory(in_folder("membership"), mounted);
+}
+
+/* Cache of files is not lost to a job, but all that it has read counts as used. */
+static void what_a_group_leaves_counts_without_cache(void **state)
+{
+    (void)state;
+    put("m2/job/memory.max", "8000\n");
+    put("m2/job/memory.current", "7000\n");
+    put("m2/job/memory.stat", "anon 900\nfile 6100\ninactive_file 5000\nactive_file 1000\n");
+    put("m2/job/step/memory.max", "max\n");
+    put("m2/job/step/memory.current", "6000\n");
+    put("m2/bare/memory.max", "8000\n");
+    put("m2/bare/memory.current", "7000\n");
+    assert_true(memory("0::/job/step\n", "m2") == 7000.0);
+    assert_true(memory("0::/bare\n", "m2") == 1000.0);
+    assert_true(memory("0::/elsewhere\n", "m2") == INFINITY);
+    assert_true(memory("", "nowhere") == INFINITY);
+}
+
+static void version_1_has_memory_too(void **state)
+{
+    (void)state;
+    put("m1/memory/slurm/memory.limit_in_bytes", "9223372036854771712\n");
+    put("m1/memory/slurm/memory.usage_in_bytes", "100\n");
+    put("m1/memory/slurm/job/memory.limit_in_bytes", "5000\n");
+    put("m1/memory/slurm/job/memory.usage_in_bytes", "2000\n");
+    put("m1/memory/slurm/job/memory.stat",
+        "inactive_file 1\ntotal_inactive_file 300\ntotal_active_file 40\n");
+    assert_true(memory("7:cpu:/\n4:memory:/slurm/job/step\n0::/\n", "m1") == 3340.0);
+    assert_true(memory("4:memory:/slurm\n0::/\n", "m1") > 9e18);
+}
+
+static void grant(const char *job, const char *node, const char *cpu, const char *cpus)
+{
+    const char *const names[] = {"SLURM_JOB_ID", "SLURM_MEM_PER_NODE", "SLURM_MEM_PER_CPU",
+                                 "SLURM_CPUS_ON_NODE"};
+    const char *const values[] = {job, node, cpu, cpus};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (values[i] != NULL)
+            setenv(names[i], values[i], 1);
+        else
+            unsetenv(names[i]);
+}
+
+static void what_slurm_grants_counts(void **state)
+{
+    (void)state;
+    grant("7", "300", NULL, "8");
+    assert_true(trm_host_slurm_memory() == 300.0 * 1048576.0);
+    assert_true(trm_host_memory_a_rank(2) <= 300 * 1048576 / 5 * 4 / 2);
+    grant("7", NULL, "100", "8");
+    assert_true(trm_host_slurm_memory() == 800.0 * 1048576.0);
+    grant("7", NULL, "100", NULL);
+    assert_true(trm_host_slurm_memory() == INFINITY);
+    grant("7", "0", NULL, "8"); /* --mem=0: all that the node has */
+    assert_true(trm_host_slurm_memory() == INFINITY);
+    grant("7", "much", NULL, "8");
+    assert_true(trm_host_slurm_memory() == INFINITY);
+    grant(NULL, "300", "100", "8"); /* no job */
+    assert_true(trm_host_slurm_memory() == INFINITY);
+    grant(NULL, NULL, NULL, NULL);
+    assert_true(trm_host_slurm_memory() == INFINITY);
 }
 
 /* ---- threads ---- */
@@ -160,6 +233,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_least_quota_around_a_group_counts, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(the_quota_of_a_container_is_at_its_mount, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(version_1_has_a_quota_too, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(what_a_group_leaves_counts_without_cache, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(version_1_has_memory_too, make_folder, remove_folder),
+        cmocka_unit_test(what_slurm_grants_counts),
         cmocka_unit_test(a_rank_gets_its_share_of_what_may_be_used),
         cmocka_unit_test(what_was_asked_for_comes_first),
         cmocka_unit_test(a_value_that_is_no_number_of_threads_does_not_count),
