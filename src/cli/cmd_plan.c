@@ -3,6 +3,12 @@
 
 #include <inttypes.h>
 
+/* Large numbers are written out: people read hours off the seconds. */
+static void print_number(int width, double number)
+{
+    fprintf(stderr, number < 999.5 ? " %*.3g" : " %*.0f", width, number);
+}
+
 static void print_entry(const json_t *line)
 {
     fprintf(stderr, "%7" PRId64 " %9" PRId64 " %7" PRId64 " %11.1f", trm_fact_whole(line, "ranks"),
@@ -12,11 +18,15 @@ static void print_entry(const json_t *line)
         fprintf(stderr, "  does not fit: give more ranks, or --mem-per-rank\n");
     else if (!trm_fact_has(line, "total_s"))
         fprintf(stderr, "  seconds are not known of batches and lists of pairs\n");
-    else
-        fprintf(stderr, " %11.1f %11.1f %10.4g %9.3g %9.3g %9.3g\n",
-                trm_fact_real(line, "likely_bytes") / 1e6, trm_fact_real(line, "moved_bytes") / 1e6,
-                trm_fact_real(line, "operations") / 1e9, trm_fact_real(line, "positives_s"),
-                trm_fact_real(line, "negatives_s"), trm_fact_real(line, "total_s"));
+    else {
+        fprintf(stderr, " %11.1f %11.1f", trm_fact_real(line, "likely_bytes") / 1e6,
+                trm_fact_real(line, "moved_bytes") / 1e6);
+        print_number(10, trm_fact_real(line, "operations") / 1e9);
+        print_number(9, trm_fact_real(line, "positives_s"));
+        print_number(9, trm_fact_real(line, "negatives_s"));
+        print_number(9, trm_fact_real(line, "total_s"));
+        fprintf(stderr, "\n");
+    }
 }
 
 static void print_pilot(const json_t *pilot)

@@ -573,7 +573,7 @@ static json_t *assumed_json(const trm_job *job)
     char text[300];
     json_t *list = json_array();
     snprintf(text, sizeof text,
-             "each rank has %d threads, each on a core of its own like those of this machine, and %s %.3g MB",
+             "each rank has %d threads, each on a core of its own like those of this machine, and %s %.6g MB",
              trm_run_threads(job->run),
              job->settings.run.mem_per_rank > 0 ? "at most" : "this machine's free memory, at most",
              (double)trm_run_mem_per_rank(job->run) / 1e6);

@@ -306,6 +306,29 @@ static trm_status open_files(trm_job *job, trm_error *err)
     return status == TRM_OK ? look_for_labels(job, err) : status;
 }
 
+/* Of so many rows a tenth, a hundredth, ... whose labels fit well. */
+static int64_t part_that_fits(int64_t rows, int64_t memory)
+{
+    while (rows > 10 && trm_rows_labels_bytes(rows) > memory)
+        rows /= 10;
+    return rows;
+}
+
+/* Refuses rows whose labels don't fit. A plan has all of them in its one process, whatever its ranks may take. */
+static trm_status check_labels(const trm_job *job, int64_t rows, int dim, trm_error *err)
+{
+    const int64_t need = trm_rows_labels_bytes(rows), free_memory = job->run->free_memory;
+    if (!job->settings.kind->plans)
+        return trm_rows_check_labels(job->run, rows, dim, err);
+    if (need <= free_memory)
+        return TRM_OK;
+    return trm_fail(
+        err, TRM_ERR_MEMORY,
+        "a plan has the labels of all rows in one process: %.1f MB, of %.1f MB that are left here; plan "
+        "a part, as by --rows %" PRId64 " --dim %d: memory goes with the rows, seconds with their square",
+        (double)need / 1e6, (double)free_memory / 1e6, part_that_fits(rows, free_memory), dim);
+}
+
 /* Data that are not there yet: their labels. */
 static trm_status make_labels(trm_job *job, trm_error *err)
 {
@@ -315,7 +338,7 @@ static trm_status make_labels(trm_job *job, trm_error *err)
                                    .dim = (int)plan->dim,
                                    .seed = (uint64_t)job->settings.seed,
                                    .spread = plan->spread};
-    trm_status status = trm_rows_check_labels(job->run, plan->rows, (int)plan->dim, err);
+    trm_status status = check_labels(job, plan->rows, (int)plan->dim, err);
     if (status == TRM_OK)
         status = trm_clusters_begin(&job->clusters, err);
     int64_t *labels = status == TRM_OK ? trm_alloc(plan->rows, sizeof *labels) : NULL;
@@ -353,8 +376,7 @@ static trm_status open_store(trm_job *job, trm_error *err)
     }
     if (status == TRM_OK) {
         status = trm_agree(
-            job->comm,
-            trm_rows_check_labels(job->run, trm_store_rows(job->store), trm_store_dim(job->store), err), err);
+            job->comm, check_labels(job, trm_store_rows(job->store), trm_store_dim(job->store), err), err);
     }
     if (status == TRM_OK)
         status = trm_job_pause(job, err);

@@ -296,11 +296,17 @@ static int64_t arrange_bytes(const trm_run *run, const trm_rows *rows, int repli
     return labels + (reading > moving ? reading : moving);
 }
 
+int64_t trm_rows_labels_bytes(int64_t rows)
+{
+    const int64_t a_row = SORT_A_ROW + LAID_OUT_A_ROW;
+    return rows > INT64_MAX / a_row ? INT64_MAX : rows * a_row;
+}
+
 trm_status trm_rows_check_labels(const trm_run *run, int64_t rows, int dim, trm_error *err)
 {
     const int64_t own = rows / run->ranks + 1;
     const int64_t most = run->mem_per_rank > run->free_memory ? run->mem_per_rank : run->free_memory;
-    if (own <= most / (SORT_A_ROW + LAID_OUT_A_ROW))
+    if (trm_rows_labels_bytes(own) <= most)
         return TRM_OK;
     const int64_t a_row = SORT_A_ROW + LAID_OUT_A_ROW + 2 * 4 * (int64_t)dim;
     return trm_run_refuse(run, "the rows need at least", own > INT64_MAX / a_row ? INT64_MAX : own * a_row,

@@ -89,6 +89,9 @@ void trm_rows_rename(trm_rows *rows, const int64_t *id);
 /* Ranks a team, where only speed counts; the run's choice where it has one. Not collective. */
 int trm_rows_best_replicate(const trm_run *run, const trm_rows *rows);
 
+/* The bytes that sorting the labels of so many rows takes in one process. */
+int64_t trm_rows_labels_bytes(int64_t rows);
+
 /* Refuses (MEMORY) so many rows that this machine can't sort their labels. Not collective. */
 trm_status trm_rows_check_labels(const trm_run *run, int64_t rows, int dim, trm_error *err) TRM_MUST_CHECK;
 

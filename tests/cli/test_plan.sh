@@ -133,6 +133,8 @@ done
 expect "none of them wrote anything" test "$(ls x.h5 .*.trimine* 2>/dev/null | wc -l)" = 0
 quickly plan store.h5 --ranks-list 1,2 --gflops 10
 expect "a table for people" grep -q 'replicate' stderr
+quickly plan --rows 50000 --dim 64 --ranks-list 1 --gflops 0.001
+expect "large numbers in full" grep -qE ' 160 +0 +159997 +159997$' stderr
 on 3 mine store.h5 --mem-per-rank 10K --positives all --dry-run >out 2>err
 expect "a dry run that does not fit is refused as the job is" test "$? $(grep -c 'needs at least' err)" = "71 1"
 
@@ -156,6 +158,8 @@ refused "pairs" 64 "a job of --pairs is planned by its own --dry-run" plan store
 refused "a pilot of queries" 64 "--sample: a pilot is of one set" plan store.h5 --queries few.h5 --sample 5
 refused "no such store" 66 "store 'nosuch.h5': No such file" plan nosuch.h5
 refused "a pilot that does not fit" 71 "the pilot, which has all rows in one process, needs" plan large.h5 --positives easiest --sample 5 --gflops 1 --mem-per-rank 3M
+# Its one process has all labels, whatever --mem-per-rank says of the ranks.
+refused "more labels than memory" 71 "labels of all rows in one process: 10[0-9.]* MB, .*--rows [0-9]+ --dim 8:" plan --rows 100000000000 --dim 8 --classes 9 --gflops 1 --mem-per-rank 100000T
 on 3 plan store.h5 >out 2>err
 expect "several ranks" test "$? $(grep -c 'plan is for one process' err)" = "64 1"
 
