@@ -87,6 +87,8 @@ trimine_package(DEV libtrimine-dev libdevel "${needed}"
                 "This package has headers, the static library, and what pkg-config and\nCMake need to find both libraries.")
 
 install(DIRECTORY slurm DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} FILES_MATCHING PATTERN "*.md")
 install(FILES tests/example/CMakeLists.txt tests/example/mine_queries.c tests/example/mine_store.c
               tests/example/spread_vectors.cpp tests/example/train_linear.c
         DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/libtrimine-dev/examples COMPONENT dev)

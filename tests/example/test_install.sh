@@ -35,6 +35,19 @@ abi=${version%.*}
 "$prefix/bin/trimine" options --json | /usr/bin/python3 -c 'import json, sys; [print(c["name"]) for c in json.load(sys.stdin)["commands"]]' |
     while read -r command; do [ -s "$prefix/share/man/man1/trimine-$command.1" ] || exit 1; done
 for file in man/man1/trimine.1 bash-completion/completions/trimine zsh/site-functions/_trimine; do [ -s "$prefix/share/$file" ]; done
+# the module file: its folders are there; and where there is Tcl, that it finds them from where it is
+module=$prefix/share/modulefiles/trimine/$version
+for folder in $(grep -o '\$prefix/[^ }]*' "$module"); do [ -d "$prefix/${folder#*/}" ]; done
+if command -v tclsh >/dev/null; then
+    tclsh - >"$work/module" <<TCL
+foreach word {module-whatis conflict} { proc \$word args {} }
+proc prepend-path {name folder} { puts "\$name \$folder" }
+set ModulesCurrentModulefile $module
+source $module
+TCL
+    grep -qx "PATH $prefix/bin" "$work/module"
+    grep -qx "PKG_CONFIG_PATH $libdir/pkgconfig" "$work/module"
+fi
 export LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 OMPI_CC=$cc "$mpicc" -std=c17 -Wall -Wextra -Werror "$here/train_linear.c" $(pkg-config --cflags --libs trimine) -o "$work/train_linear"
 needs_library "$work/train_linear"

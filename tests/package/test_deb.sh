@@ -44,7 +44,7 @@ dev=libtrimine-dev_$version-1_$architecture.deb
 [ "$(echo *.deb)" = "$(echo "$dev" "$library" "$program" | tr ' ' '\n' | sort | xargs)" ] || fail "made $(echo *.deb)"
 
 has "$program" /usr/bin/trimine /man/man1/trimine.1 /man/man1/trimine-mine.1 /bash-completion/completions/trimine \
-    /site-functions/_trimine /share/trimine/python/trimine/report.py
+    /site-functions/_trimine /share/trimine/python/trimine/report.py /doc/trimine/docs/TROUBLESHOOTING.md /doc/trimine/examples/slurm/array.sbatch
 has_not "$program" '\.so|\.a$|\.h$|\.cmake$|\.pc$'
 has "$library" "/libtrimine\\.so\\.$abi" "/libtrimine\\.so\\.$version"
 has_not "$library" '/bin/|/share/(man|trimine|bash|zsh)|/libtrimine\.so$|\.a$|\.h$'

@@ -82,6 +82,12 @@ least = re.search(r"cmake_minimum_required\(VERSION ([\d.]+)", cmake)[1]
 expect(f"the recipe asks for CMake {least}", ("depends_on", (f"cmake@{least}:",), {"type": "build"}) in told)
 
 # The image: its stages, what they copy, and that what is installed is copied.
+# What a build needs on Debian is the scripts' list, in the words of BUILDING.md.
+listed = re.search(r"build\) cat <<'LIST' ;;\n(.*?)^LIST$", text("scripts/lib.sh"), re.S | re.M)[1]
+told_to_install = re.search(r"^apt install ((?:.*\\\n)*.*)$", text("docs/BUILDING.md"), re.M)[1].replace("\\\n", " ").split()
+expect("BUILDING.md installs what the scripts do",
+       told_to_install == [line.split()[0].split("|")[0] for line in listed.splitlines()])
+
 stages = sections(os.path.join(source, "packaging/apptainer/trimine.def"))
 expect("the image is made in two stages", list(stages) == ["build", "final"])
 copied = [line.split() for line in stages["build"]["files"]]
