@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The templates in slurm/ on a real Slurm of two nodes: a job that completes by srun and by mpirun, on one node and on two,
-# an array, and one that gets its signal before the time limit, is put back into the queue and ends with the result of
-# an undisturbed run; and what happens without --mpi=pmix.
+# an array, and ones that get their signal before the time limit, are put back into the queue and end with the result of
+# an undisturbed run; and what happens without the program, and without --mpi=pmix.
 source "$(dirname "$0")/../cli/lib.sh"
 for tool in munged slurmctld slurmd sbatch; do
     if ! command -v "$tool" >/dev/null; then
@@ -43,15 +43,17 @@ exec "$program" "\$@"
 HELD
 chmod +x held
 
-# held OUT LAUNCH SBATCH ARGUMENTS...: submits a job and waits until it is held. Its number goes to $held_job.
+# held OUT LAUNCH SBATCH ARGUMENTS...: submits a job and waits until it is held. Its number goes to $held_job. With
+# --array it is a task of an array, whose result is in a folder under the store's name.
 held() {
-    local launch=$2
+    local launch=$2 options=(--positives easiest --kernel blas --tile 32 --checkpoint-every 0.0001) words
     held_out=$1
     shift 2
+    words=("$templates/preemptible.sbatch" long.h5 "$dir/$held_out" "${options[@]}")
+    if [[ $* == *--array* ]]; then words=("$templates/array.sbatch" "$dir/${held_out%/*}" "${held_out##*/}"); fi
     held_job=$(env TRIMINE="$dir/held" LAUNCH="$launch" FAULT_CALL=rename FAULT_NTH=1 FAULT_PATH="$dir/$held_out.checkpoint" \
         FAULT_HERE="$dir/$held_out.here" FAULT_WAIT="$dir/$held_out.go" \
-        sbatch --parsable --ntasks=1 --cpus-per-task=1 --output="job-%j.log" "$@" "$templates/preemptible.sbatch" long.h5 \
-        "$dir/$held_out" --positives easiest --kernel blas --tile 32 --checkpoint-every 0.0001)
+        OPTIONS="${options[*]}" sbatch --parsable --ntasks=1 --cpus-per-task=1 --output="job-%j.log" "$@" "${words[@]}")
     if awaits "$patience" test -s "$held_out.here"; then
         kill -STOP "$(<"$held_out.here")"
         touch "$held_out.go"
@@ -81,6 +83,10 @@ limit_job=$held_job
 held asked.h5 mpirun
 scancel --batch --signal=USR1 "$held_job"
 goes_on "mpirun" asked.h5 "$held_job"
+mkdir tasks
+held tasks/long.h5 srun --array=0
+scancel --batch --signal=USR1 "$held_job"
+goes_on "a task of an array" tasks/long.h5 "$held_job"
 
 # ---- jobs that complete ----
 
@@ -134,7 +140,14 @@ done
 
 goes_on "a time limit" limit.h5 "$limit_job"
 
-# ---- without pmix ----
+# ---- without the program, and without pmix ----
+
+for template in one-node several-nodes preemptible array; do
+    sbatch --wait --parsable --nodes=1 --ntasks=1 --ntasks-per-node=1 --cpus-per-task=1 --array=0 --export=ALL,TRIMINE=nosuch \
+        --output=none.log "$templates/$template.sbatch" s.h5 none.h5 >stdout 2>stderr
+    expect "$template without the program" test "$? $(cat none.log)" == "127 nosuch is not in PATH on $(hostname): load its module, or set TRIMINE"
+    rm -f none.log
+done
 
 srun -n 2 "$program" mine s.h5 -o g.h5 >stdout 2>stderr
 expect "srun without --mpi=pmix is refused" test $? == 69
