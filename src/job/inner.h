@@ -119,6 +119,9 @@ trm_status trm_job_plan_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* The same for a run that stands for all ranks, of a job that one process has opened (plan.c): with so many ranks a team, or 0
  * for a choice. What was found is in job->mined, also where it does not fit. Errors: MEMORY. */
 trm_status trm_job_plan_for_all(trm_job *job, trm_run *run, int replicate, trm_error *err) TRM_MUST_CHECK;
+/* The positive pairs that are selected of this rank's rows, as their labels tell. */
+double trm_job_own_pairs(const trm_job *job);
+enum { TRM_JOB_BYTES_A_TRIPLET = 41 /* of a result file, beside what it has of each row */ };
 /* How the job has rows read. */
 trm_read_options trm_job_read_options(const trm_job *job);
 /* Reads the rows of the store and arranges them, as planned last. */

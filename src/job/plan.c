@@ -27,7 +27,7 @@
 enum { READ, ARRANGE, PREPARE, POSITIVES, NEGATIVES, ANSWERS, NETWORK, WRITE, PHASES };
 static const char *const phase_names[PHASES] = {"read_s",      "arrange_s", "prepare_s", "positives_s",
                                                 "negatives_s", "answers_s", "network_s", "write_s"};
-enum { BYTES_A_TRIPLET = 41, /* of a file */ USUAL_PILOT = 256 };
+enum { USUAL_PILOT = 256 };
 
 /* One line of the table. */
 typedef struct entry {
@@ -159,20 +159,7 @@ static trm_status plan_one(trm_job *job, int ranks, int replicate, entry *line, 
     return TRM_OK;
 }
 
-/* All positive pairs that are selected. */
-static double count_pairs(const trm_job *job)
-{
-    const trm_rows *rows = job->base.rows;
-    trm_positives positives;
-    double pairs = 0.0;
-    trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
-    for (int64_t i = 0; i < rows->count; i++)
-        if (rows->class_size[i] < rows->total)
-            pairs += (double)trm_positives_pairs(&positives, rows->class_size[i] - 1);
-    return pairs;
-}
-
-/* The same of queries and rows of the store. */
+/* All positive pairs of queries and rows of the store that are selected. */
 static trm_status count_pairs_of_queries(const trm_job *job, double *pairs, trm_error *err)
 {
     const trm_rows *rows = job->base.rows, *queries = job->queries.rows;
@@ -225,7 +212,7 @@ trm_status trm_job_plan_ranks(trm_job *job, trm_error *err)
     if (status == TRM_OK && job->queries.rows != NULL)
         return count_pairs_of_queries(job, &f->pairs, err);
     if (status == TRM_OK)
-        f->pairs = count_pairs(job);
+        f->pairs = trm_job_own_pairs(job);
     return status;
 }
 
@@ -309,7 +296,7 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     if (disk > 0.0) {
         s[READ] = all * dim * sizeof(float) / disk / line->ranks;
         if (job->settings.output != NULL)
-            s[WRITE] = f->pairs * (double)each * BYTES_A_TRIPLET / disk / line->ranks;
+            s[WRITE] = f->pairs * (double)each * TRM_JOB_BYTES_A_TRIPLET / disk / line->ranks;
     }
     /* what travels while a sweep computes is hidden behind it */
     const double travels = line->ranks > 1 ? line->moved / given->network : 0.0,

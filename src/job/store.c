@@ -765,6 +765,29 @@ trm_status trm_job_read_rows(trm_job *job, trm_error *err)
     return read_and_arrange(job, &job->base, err);
 }
 
+double trm_job_own_pairs(const trm_job *job)
+{
+    const trm_rows *rows = job->base.rows;
+    trm_positives positives;
+    double pairs = 0.0;
+    trm_positives_choose(&positives, &job->options.mine, INT64_MAX);
+    for (int64_t i = 0; i < rows->count; i++)
+        if (rows->class_size[i] < rows->total)
+            pairs += (double)trm_positives_pairs(&positives, rows->class_size[i] - 1);
+    return pairs;
+}
+
+/* How large a result is shows at its end, when room for it is looked for; how large it may become is known before hours
+ * of work. Collective. */
+static void warn_of_room(trm_job *job)
+{
+    double pairs = trm_job_own_pairs(job);
+    MPI_Allreduce(MPI_IN_PLACE, &pairs, 1, MPI_DOUBLE, MPI_SUM, job->comm);
+    if (job->rank == 0)
+        trm_warn_of_room(&job->voice, job->claim,
+                         pairs * (double)trm_mine_negatives(&job->options.mine) * TRM_JOB_BYTES_A_TRIPLET);
+}
+
 trm_status trm_job_plan_store(trm_job *job, trm_error *err)
 {
     const bool file = trm_job_writes_triplets(job);
@@ -782,6 +805,10 @@ trm_status trm_job_plan_store(trm_job *job, trm_error *err)
                       job->mined.panels > 1 ? ", anchors in panels" : "");
     if (job->rank == 0)
         trm_warn_of_threads(&job->voice, job->run);
+    const bool by_labels = !trm_settings_in_batches(&job->settings) &&
+                           !trm_settings_in_two_sets(&job->settings) && !trm_job_by_id(job);
+    if (status == TRM_OK && file && by_labels && !trm_job_is_set(job))
+        warn_of_room(job);
     if (status == TRM_OK && job->settings.kind->question == NULL)
         trm_job_check_classes(job);
     return status;

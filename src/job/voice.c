@@ -5,8 +5,10 @@
 #include "base/visible.h"
 #include "kernel/blas_threads.h"
 #include "store/labels.h"
+#include "store/output.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -88,6 +90,14 @@ void trm_warn_of_zero_rows(trm_voice *voice, const trm_store *store, int64_t zer
              "%s%s%s; was the store filled?",
              trm_file_kind(file), file->path, zero, rows, first - file->first,
              is_dataset ? " of dataset '" : "", is_dataset ? file->embeddings : "", is_dataset ? "'" : "");
+}
+
+void trm_warn_of_room(trm_voice *voice, const trm_claim *claim, double bytes)
+{
+    const double room = claim != NULL ? trm_output_free_bytes(claim) : INFINITY;
+    if (bytes > room)
+        trm_warn(voice, "output '%s': may need %.1f MB, '%s' has %.1f MB free", claim->path, bytes / 1e6,
+                 claim->folder, room / 1e6);
 }
 
 void trm_warn_of_replaced(trm_voice *voice, const trm_claim *claim)

@@ -32,6 +32,8 @@ void trm_warn_of_class(trm_voice *voice, int64_t size, int64_t rows, const char 
 void trm_warn_of_files(trm_voice *voice, const trm_store *store);
 void trm_warn_of_zero_rows(trm_voice *voice, const trm_store *store, int64_t zero, int64_t first,
                            int64_t rows);
+/* Where an output may become larger than the room that is left for it. Rank 0's. */
+void trm_warn_of_room(trm_voice *voice, const trm_claim *claim, double bytes);
 void trm_warn_of_replaced(trm_voice *voice, const trm_claim *claim);
 void trm_warn_of_blas(trm_voice *voice, const trm_run *run);
 /* Also says how many threads run on how many cores and why, where that is not all. */
