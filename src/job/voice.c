@@ -5,7 +5,6 @@
 #include "base/visible.h"
 #include "kernel/blas_threads.h"
 #include "store/labels.h"
-#include "store/output.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -94,10 +93,10 @@ void trm_warn_of_zero_rows(trm_voice *voice, const trm_store *store, int64_t zer
 
 void trm_warn_of_room(trm_voice *voice, const trm_claim *claim, double bytes)
 {
-    const double room = claim != NULL ? trm_output_free_bytes(claim) : INFINITY;
+    const double room = claim != NULL ? trm_claim_free_bytes(claim) : INFINITY;
     if (bytes > room)
-        trm_warn(voice, "output '%s': may need %.1f MB, '%s' has %.1f MB free", claim->path, bytes / 1e6,
-                 claim->folder, room / 1e6);
+        trm_warn(voice, "output '%s': may need %.1f MB, its folder has %.1f MB free", trm_claim_target(claim),
+                 bytes / 1e6, room / 1e6);
 }
 
 void trm_warn_of_replaced(trm_voice *voice, const trm_claim *claim)

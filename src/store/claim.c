@@ -14,10 +14,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { MOST_TRIES = 1000, OWNER = 256 };
@@ -428,6 +430,13 @@ const char *trm_claim_target(const trm_claim *claim)
 bool trm_claim_after_kill(const trm_claim *claim)
 {
     return claim->after_kill;
+}
+
+double trm_claim_free_bytes(const trm_claim *claim)
+{
+    struct statvfs about;
+    return fstatvfs(claim->directory, &about) == 0 ? (double)about.f_bavail * (double)about.f_frsize
+                                                   : INFINITY;
 }
 
 bool trm_claim_replaced(const trm_claim *claim)

@@ -7,26 +7,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { MAX_TEXT = 60000 }; /* an attribute of 64 KiB or more fails in this format */
 
-double trm_output_free_bytes(const trm_claim *claim)
-{
-    struct statvfs about;
-    return fstatvfs(claim->directory, &about) == 0 ? (double)about.f_bavail * (double)about.f_frsize
-                                                   : INFINITY;
-}
-
 static trm_status check_room(const trm_claim *claim, int64_t bytes, trm_error *err)
 {
-    const double available = trm_output_free_bytes(claim);
+    const double available = trm_claim_free_bytes(claim);
     if (available >= (double)bytes)
         return TRM_OK;
     return trm_fail(err, TRM_ERR_IO, "%s '%s': needs %" PRId64 " bytes, '%s' has %.0f free", claim->kind,

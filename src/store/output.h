@@ -28,9 +28,6 @@ typedef struct trm_output_place {
         MPI_COMM_NULL, TRM_DRAFT_INIT, -1                                                                    \
     }
 
-/* What is free in the claim's folder; INFINITY where it can't be told. Rank 0's. Not collective. */
-double trm_output_free_bytes(const trm_claim *claim);
-
 /* Fails with IO, naming needed and free bytes, if the claim's folder can't take bytes more. Rank 0's view,
  * agreed. Collective. */
 trm_status trm_output_room(const trm_claim *claim, int64_t bytes, trm_error *err) TRM_MUST_CHECK;

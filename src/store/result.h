@@ -73,6 +73,8 @@ const char *trm_claim_target(const trm_claim *claim);
  * overwrite, where locks don't work? Not collective. */
 bool trm_claim_after_kill(const trm_claim *claim);
 bool trm_claim_replaced(const trm_claim *claim);
+/* What is free in its folder, in bytes; INFINITY where it can't be told. Rank 0's. Not collective. */
+double trm_claim_free_bytes(const trm_claim *claim);
 /* Gives it up and frees; sets to NULL. NULL is fine. Not collective. */
 void trm_claim_release(trm_claim **claim);
 

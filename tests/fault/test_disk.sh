@@ -59,10 +59,12 @@ if mount -t tmpfs -o size=1M tmpfs "$disk" 2>/dev/null; then
         outcome "a full disk, level $level" $? 74
         levels=$((levels + 1))
     done
+    find "$disk" -mindepth 1 -delete
     mount -o "remount,size=$((small + 65536))" "$disk"
+    cp "$old" "$disk/o.h5"
     on 3 "${job[@]}" -o "$disk/o.h5" --overwrite --quiet 2>"$dir/stderr"
     expect "a disk that may be too small is told of at the start" \
-        grep -q "^trimine: warning: output '$disk/o.h5': may need [0-9.]* MB, '$disk' has 0.1 MB free\$" "$dir/stderr"
+        grep -q "^trimine: warning: output '$disk/o.h5': may need [0-9.]* MB, its folder has 0.1 MB free\$" "$dir/stderr"
     expect "some levels were too low" test "$refusals" -ge 3
     expect "some were not" test "$refusals" -lt "$levels"
 
