@@ -891,6 +891,36 @@ static void compare_fingerprints(trm_job *job)
                  job->settings.triplets, mined_for, job->queries.fingerprint);
 }
 
+/* Options that the list was mined with and that this job, which takes them at their defaults, may have been meant to have, too. */
+static const char *options_of_list(const trm_job *job, char *text, size_t size)
+{
+    const trm_triplets_origin *by = &job->given_origin;
+    const trm_settings *settings = &job->settings;
+    const bool other = by->metric != settings->mine.metric && !trm_settings_given(settings, "metric");
+    const bool margin = (other || by->metric == settings->mine.metric) && !settings->loss.soft &&
+                        !trm_settings_given(settings, "margin") &&
+                        by->margin != trm_metric_default_margin(by->metric);
+    char number[48] = "";
+    if (margin)
+        snprintf(number, sizeof number, " --margin %.15g", by->margin);
+    snprintf(text, size, "%s%s%s%s", other ? " --metric " : "", other ? trm_metric_name(by->metric) : "",
+             number, by->normalize && !settings->normalize ? " --normalize" : "");
+    return text;
+}
+
+static void compare_distances(trm_job *job)
+{
+    char options[128] = "";
+    if (job->rank == 0 && job->given_origin.by_known &&
+        options_of_list(job, options, sizeof options)[0] != '\0')
+        trm_warn(
+            &job->voice,
+            "triplets '%s' were mined with%s, their loss is taken without (metric %s, margin %.15g): give it "
+            "again, unless another loss is meant",
+            job->settings.triplets, options, trm_metric_name(job->settings.loss.metric),
+            job->settings.loss.margin);
+}
+
 /* What was given fits the rows? */
 static trm_status settle_given(trm_job *job, trm_error *err)
 {
@@ -901,6 +931,7 @@ static trm_status settle_given(trm_job *job, trm_error *err)
     if (job->hooks.not_saved != NULL)
         job->hooks.not_saved(job->hooks.context);
     compare_fingerprints(job);
+    compare_distances(job);
     return trm_job_pause(job, err);
 }
 

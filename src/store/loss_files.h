@@ -10,14 +10,18 @@
 #include "trimine/packed.h"
 #include "trimine/store.h"
 
-/* What a file of index triplets says of the store that they were mined from, to compare with the one at hand.
- */
+/* What a file of index triplets says of the store that they were mined from, and of how, to compare with the job at
+ * hand. */
 typedef struct trm_triplets_origin {
     int64_t store_rows, store_dim; /* -1 where the file does not say */
     char store_fingerprint[64];    /* empty where the file does not say */
     int64_t queries_rows;          /* -1: one set */
     int64_t pairs;                 /* that said who is positive; -1: labels did */
     char queries_fingerprint[64];  /* empty as well */
+    bool by_known;                 /* does it say by which distances? By: */
+    trm_metric metric;
+    double margin;
+    bool normalize;
 } trm_triplets_origin;
 
 /* Reads /triplets/anchor, /triplets/positive and /triplets/negative (any integer type, one length), as `mine`

@@ -4,6 +4,12 @@
 #include "store/h5.h"
 #include "store/store_inner.h"
 
+#include <jansson.h>
+
+enum {
+    OPTIONS_MOST = 16384
+}; /* bytes of the attribute that are read; a longer one does not parse, and so says nothing */
+
 /* A file without attributes may come from anywhere; one that says that it is not complete is refused. */
 static trm_status check_complete(const trm_named_file *about, hid_t file, trm_error *err)
 {
@@ -47,6 +53,22 @@ static trm_status read_origin(const trm_named_file *about, hid_t file, trm_tripl
     return TRM_OK;
 }
 
+/* By which distances. A file without options, or with others than mine writes, doesn't say, which is no error. */
+static void read_options(hid_t file, trm_triplets_origin *origin)
+{
+    char text[OPTIONS_MOST];
+    if (H5Aexists(file, "options") <= 0 || !trm_h5_attribute_text(file, "options", text, sizeof text))
+        return;
+    json_t *options = json_loads(text, 0, NULL);
+    const char *metric = json_string_value(json_object_get(options, "metric"));
+    const json_t *margin = json_object_get(options, "margin");
+    origin->by_known =
+        metric != NULL && trm_metric_from_name(metric, &origin->metric) == 0 && json_is_number(margin);
+    origin->margin = json_number_value(margin);
+    origin->normalize = json_is_true(json_object_get(options, "normalize"));
+    json_decref(options);
+}
+
 trm_status trm_result_inspect(const trm_named_file *about, trm_sources *sources, trm_result_look_fn format,
                               trm_result_look_fn contents, void *found, trm_triplets_origin *origin,
                               trm_error *err)
@@ -61,6 +83,8 @@ trm_status trm_result_inspect(const trm_named_file *about, trm_sources *sources,
         status = check_complete(about, file, err);
     if (status == TRM_OK)
         status = read_origin(about, file, origin, err);
+    if (status == TRM_OK)
+        read_options(file, origin);
     if (status == TRM_OK)
         status = contents(about, sources, file, found, err);
     if (file >= 0)

@@ -230,6 +230,32 @@ loss again 2 "$in/store.h5" --triplets "$dir/mined1.h5" --metric l2 --reduction 
     -o "$dir/again.h5"
 expect "loss --triplets gives the gradient of mine --gradient" h5diff "$dir/mined1.h5" "$dir/again.h5" /gradient /gradient
 expect "no warning about a store that is the same" bash -c "! grep -q warning $dir/again.err"
+for case in "--metric=cosine --margin=0.3|--metric cosine --margin 0.3|--metric=cosine --margin=0.3" \
+    "--metric=cosine|--metric cosine|--metric=cosine" "--margin=2 --normalize|--margin 2 --normalize|--margin=3 --normalize" \
+    "|-|--metric=l2" "--metric=cosine --margin=0.3|--metric cosine --margin 0.3|--metric=sql2" "--soft|-|--soft" \
+    "--margin=2|--margin 2|--metric=l2" "--metric=l2 --margin=2|--metric l2 --margin 2|--metric=l2 --soft"; do
+    IFS='|' read -r by words given <<<"$case"
+    # shellcheck disable=SC2086
+    expect "triplets by $by" quickly mine "$in/store.h5" --positives easiest --window none $by --overwrite -o "$dir/by.h5"
+    for with in "" "$given"; do
+        # shellcheck disable=SC2086
+        expect "loss of triplets by $by, and $with" quickly loss "$in/store.h5" --triplets "$dir/by.h5" $with --quiet
+        if [[ $with == "" && $words != - ]]; then
+            expect "triplets by $by: a warning" grep -qF "were mined with $words, their loss is taken without" "$dir/stderr"
+        else
+            expect "triplets by $by, and $with: no warning" test ! -s "$dir/stderr"
+        fi
+    done
+done
+"$python" -c '
+import h5py, shutil, sys
+for name, text in (("no", "{"), ("odd", "[1]"), ("half", "{\"metric\": 3, \"margin\": true}"), ("long", " " * 60000 + "{}")):
+    shutil.copy(sys.argv[1], f"{sys.argv[2]}/{name}.h5")
+    with h5py.File(f"{sys.argv[2]}/{name}.h5", "a") as f:
+        f.attrs["options"] = text' "$dir/by.h5" "$dir"
+for odd in no odd half long; do
+    expect "triplets whose options can't be read: $odd" quickly loss "$in/store.h5" --triplets "$dir/$odd.h5" --quiet
+done
 number=0
 for options in "--loss batch-all --metric sql2" "--loss batch-all --within 0.5 --metric cosine" \
     "--loss batch-hard --soft --metric dot" "--loss mined --swap --metric cosine --reduction sum" \
