@@ -5,6 +5,7 @@
 #include "par/agree.h"
 #include "rows/rows.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,12 +73,50 @@ trm_status trm_job_ignored(trm_job *job, int64_t *count, int64_t **label, trm_er
     return status;
 }
 
+/* The name without blanks at its ends. */
+static const char *trimmed(const char *name, int64_t *length)
+{
+    static const char blanks[] = " \t\r";
+    while (*length > 0 && memchr(blanks, name[*length - 1], sizeof blanks - 1) != NULL)
+        --*length;
+    for (; *length > 0 && memchr(blanks, *name, sizeof blanks - 1) != NULL; name++)
+        --*length;
+    return name;
+}
+
+/* Names that are others with a blank too many: most likely one class was meant. */
+static void warn_of_blanks(trm_job *job)
+{
+    char text[TRM_LABEL_TEXT], twin_text[TRM_LABEL_TEXT], more[64] = "";
+    const trm_names *names = &job->labels.names;
+    int64_t pairs = 0, name = 0, twin = 0;
+    for (int64_t i = 0; i < names->count; i++) {
+        int64_t length = 0, whole;
+        const char *bytes = trm_names_get(names, i, &length);
+        whole = length;
+        bytes = trimmed(bytes, &length);
+        const int64_t other = length < whole ? trm_names_find(names, bytes, length) : -1;
+        if (other >= 0 && pairs++ == 0) {
+            name = i;
+            twin = other;
+        }
+    }
+    if (pairs > 1)
+        snprintf(more, sizeof more, " (%" PRId64 " such pairs)", pairs);
+    if (pairs > 0)
+        trm_warn(&job->voice, "labels %s and %s differ by blanks alone%s: is that one class?",
+                 trm_labels_text(&job->labels, twin, twin_text), trm_labels_text(&job->labels, name, text),
+                 more);
+}
+
 void trm_job_check_classes(trm_job *job)
 {
     char text[TRM_LABEL_TEXT];
     const trm_rows *rows = job->base.rows;
     if (rows->by_id)
         return;
+    if (job->rank == 0 && job->labels.kind == TRM_LABELS_NAMED)
+        warn_of_blanks(job);
     int64_t size = 0, most = 0, label = 0;
     for (int64_t i = 0; i < rows->count; i++)
         if (rows->class_size[i] > size) {

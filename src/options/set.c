@@ -77,6 +77,11 @@ static trm_status refuse(trm_error *err, const char *name, const char *text, con
 static trm_status refuse_word(const trm_words *words, const char *name, const char *text, trm_error *err)
 {
     char list[384], rule[512], meant[TRM_SUGGESTION];
+    const size_t before = strcspn(text, ":");
+    if (text[before] == ':' && trm_word_find(words, text, before) != NULL) {
+        snprintf(rule, sizeof rule, "'%.*s' takes no number", (int)before, text);
+        return refuse(err, name, text, rule);
+    }
     trm_words_list(words, list, sizeof list);
     snprintf(rule, sizeof rule, "must be one of %s%s", list, trm_suggest(text, "", list, meant));
     return refuse(err, name, text, rule);

@@ -24,6 +24,7 @@ half = x.copy()
 half[30:] = 0
 write("half", embeddings=half, labels=y)
 write("never", embeddings=0 * x, labels=y)
+write("blanks", embeddings=x, labels=np.array(["cat", "cat ", " dog", "dog", "d og", "yak  "], "S")[y])
 write("lopsided", embeddings=x, labels=np.array(["rare"] * 3 + ["common"] * 57, "S"))
 PY
 
@@ -74,6 +75,11 @@ check "numbers to ignore" "$dir/n.json" "j['anchors']['ignored'] == 20 and j['op
 check "a number that no row has" "$dir/n.json" "len(j['warnings']) == 1 and \"'-1': no row\" in j['warnings'][0]"
 "$program" mine "$in/large.h5" --ignore-label 18446744073709551615 --json >"$dir/u.json" 2>"$dir/err"
 check "a large number to ignore" "$dir/u.json" "j['anchors']['ignored'] == 10 and not j['warnings']"
+for ranks in 1 3; do
+    on "$ranks" mine "$in/blanks.h5" --json >"$dir/b$ranks.json" 2>"$dir/err"
+    check "names that differ by blanks, on $ranks ranks" "$dir/b$ranks.json" \
+        "j['warnings'] == [\"labels 'dog' and ' dog' differ by blanks alone (2 such pairs): is that one class?\"]"
+done
 refused "a name where labels are numbers" 64 "ignore-label 'cat'" -- mine "$in/plain.h5" --ignore-label cat
 
 refused "a store that was never filled" 65 'never\.h5' 'all 60 rows are zero' -- mine "$in/never.h5"
