@@ -148,6 +148,15 @@ need() {
     rm -f "$log"
 }
 
+# as_who_typed_sudo [VARIABLE=VALUE...] COMMAND...: goes on with COMMAND as the user who typed sudo before this script, where
+# one did and the folder is theirs: what is built then is theirs, too, and no MPI job runs as root.
+as_who_typed_sudo() {
+    if ((EUID != 0)) || [[ ${SUDO_USER:-root} == root ]] || ! sudo -u "$SUDO_USER" test -w "$ROOT"; then
+        return 0
+    fi
+    exec sudo -u "$SUDO_USER" -H env -u SUDO_USER "$@"
+}
+
 # build PRESET [TARGET...]: configures with the preset (CMakePresets.json) and builds it, or those targets of it, in
 # build/PRESET. Tests are built where their library is installed. Options for cmake beside those: in the array configuring.
 configuring=()

@@ -30,6 +30,30 @@ for command in bench synth info import; do
     knows "$command"
 done
 
+# ---- sudo scripts/quickstart ----
+
+# As root, by a sudo of the test's own, which notes what it is asked; the packages are taken to be there.
+mkdir "$dir/sudo"
+printf '#!/bin/sh\necho "$*" >>"%s/asked"\n[ "$*" != "-u nobody test -w %s" ] || exit "$WRITABLE"\n' "$dir" "$source_dir" >"$dir/sudo/sudo"
+chmod +x "$dir/sudo/sudo"
+quickstart_by_sudo() { # WRITABLE USER: 0 where the folder is theirs
+    rm -f "$dir/asked"
+    PATH=$dir/sudo:$PATH WRITABLE=$1 SUDO_USER=$2 TRIMINE=/nowhere/trimine TRIMINE_SKIP_PACKAGES=1 bash -c '
+        source "$1/scripts/lib.sh"
+        as_who_typed_sudo A=b "$1/scripts/quickstart"
+        echo went on' - "$source_dir" >"$dir/said" 2>&1
+}
+if ((EUID == 0)); then
+    quickstart_by_sudo 0 nobody
+    expect "sudo scripts/quickstart goes on as who typed it" grep -qxF -e "-u nobody -H env -u SUDO_USER A=b $source_dir/scripts/quickstart" "$dir/asked"
+    expect "and no more as root" test ! -s "$dir/said"
+    quickstart_by_sudo 1 nobody
+    expect "but as root, where the folder is not theirs" grep -qx "went on" "$dir/said"
+    quickstart_by_sudo 0 root
+    expect "and by root itself" grep -qx "went on" "$dir/said"
+    expect "who asks for no sudo" test ! -e "$dir/asked"
+fi
+
 # ---- lines, links, commands ----
 
 expect "README has at most 150 lines" test "$(wc -l <"$source_dir/README.md")" -le 150
