@@ -1,4 +1,5 @@
 """What the commands have in common: Python's values become the program's words, arrays become files for as long as it runs."""
+import json
 import os
 import re
 import tempfile
@@ -102,12 +103,14 @@ class Inputs:
         if isinstance(given, Result):
             if given.path is not None:
                 return given.path
-            group, given = given.form, (given.anchor, given.positive, given.negative)
+            group, options, given = given.form, given.options, (given.anchor, given.positive, given.negative)
         else:
-            group = "triplets"
+            group, options = "triplets", None
         with h5py.File(self.place("triplets.h5"), "w") as f:
             for name, values in zip(("anchor", "positive", "negative"), given):
                 f[f"{group}/{name}"] = as_array(values).astype(np.int64)
+            if options is not None:
+                f.attrs["options"] = json.dumps(options)
         return self.place("triplets.h5")
 
 

@@ -138,6 +138,16 @@ class Running(support.Case):
         self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=memory).value, memory.value)
         self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=(memory.anchor, memory.positive, memory.negative)).value, memory.value)
 
+    def test_a_loss_by_other_distances_warns(self):
+        x, y = self.rows()
+        mined = trimine.mine(x, labels=y, metric="cosine", window="none")
+        for given in (mined, trimine.mine(x, labels=y, metric="cosine", window="none", output="t.h5")):
+            with self.assertWarnsRegex(UserWarning, "were mined with --metric cosine, their loss is taken without"):
+                trimine.loss(x, labels=y, triplets=given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=mined, metric="cosine").value, mined.report["loss"]["value"])
+
     def test_lists(self):
         x, y = self.rows(20)
         r = trimine.mine(x, labels=y, form="lists", negatives="topk:20")
