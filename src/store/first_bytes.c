@@ -93,7 +93,7 @@ static const format formats[] = {
     {0, 6, "\x93NUMPY", NULL, "a NumPy array (.npy)", CONVERT("numpy.load(FILE)")},
     {0, 19, "trimine-checkpoint ", NULL, "a checkpoint of trimine", "give it with --checkpoint and --resume"},
     {0, 4, "PK\3\4", "data.pkl", "a PyTorch file (.pt)", CONVERT("torch.load(FILE).numpy()")},
-    {0, 4, "PK\3\4", ".npy", "NumPy arrays (.npz)", CONVERT("numpy.load(FILE)['embeddings']")},
+    {0, 4, "PK\3\4", ".npy", "NumPy arrays (.npz)", CONVERT("numpy.load(FILE)[NAME]")},
     {0, 4, "PK\3\4", NULL, "a zip file", "unpack it first: unzip"},
     {0, 4, "PAR1", NULL, "a Parquet file",
      "make a store of it: python3 -m trimine import OUT.h5 FILE --labels COLUMN (docs/PYTHON.md)"},
@@ -187,7 +187,7 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
         *remedy = "its writer or a copy of it did not finish: copy it again";
     } else if (is_text(head, count)) {
         *what = "a text (CSV?)";
-        *remedy = CONVERT("numpy.loadtxt(FILE, delimiter=',')");
+        *remedy = CONVERT("numpy.loadtxt(FILE)") " (of a CSV: with delimiter=',')";
     } else {
         is_vectors(head, count, bytes, what, remedy);
     }

@@ -30,10 +30,12 @@ trm_status trm_matrix_look_npy(const trm_matrix_file *in, trm_matrix *matrix, tr
     if (status != TRM_OK)
         return status;
     if (!set_type(&array, matrix))
-        return trm_fail(err, TRM_ERR_DATA,
-                        "%s '%s': the .npy array holds '%s', needs numbers: float16, float32, float64 or "
-                        "integers",
-                        about->kind, about->path, array.type);
+        return trm_fail(
+            err, TRM_ERR_DATA,
+            "%s '%s': the .npy array holds '%s', needs numbers: float16, float32, float64 or "
+            "integers%s",
+            about->kind, about->path, array.type,
+            array.kind == 'U' || array.kind == 'S' ? "; names of labels go into a .txt, one a line" : "");
     if (array.dimensions == 0)
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': the .npy array is a single value, needs rows",
                         about->kind, about->path);

@@ -267,7 +267,8 @@ sick claim.gz "4294967295 rows of an IDX file of 4 dimensions do not take 119 by
 sick text.gz "a gzip file; unpack it first"
 sick nothing.npy "an empty file"
 sick nothing.fvecs "an empty file"
-sick two.npz "NumPy arrays \(.npz\)"
+sick two.npz "NumPy arrays \(.npz\).*numpy.load\(FILE\)\[NAME\]"
+sick t.csv "a text.*numpy.loadtxt\(FILE\), and labels likewise \(of a CSV: with delimiter=','\)"
 no "no such file" 66 "absent.npy': No such file" -- mine "$in/absent.npy" --labels "$in/y.npy"
 
 poor() { # NAME CODE PATTERN...: labels of that file
@@ -278,7 +279,7 @@ poor absent.csv:label 66 "No such file"
 poor y_short.npy 65 "89 labels, for 90 rows"
 poor y_two.npy 65 "90 rows of 2 values \(int64\), needs one value a row"
 poor y_half.npy 65 "row 0 has the value 0.5, which is no whole number"
-poor y_words.npy 65 "holds '<U9', needs numbers"
+poor y_words.npy 65 "holds '<U9', needs numbers.*integers; names of labels go into a .txt, one a line$"
 poor objects.npy 65 "Python objects"
 poor short.txt 65 "89 labels, for 90 rows"
 poor long.txt 65 "91 labels, for 90 rows"
