@@ -47,6 +47,8 @@ const char *trm_suggest(const char *word, const char *dashes, const char *list, 
         int far = size <= LETTERS ? distance(word, length, at, size) : LETTERS;
         if (length >= 2 && size > length && strncmp(word, at, (size_t)length) == 0)
             far = 0;
+        if (size >= 4 && size < length && far > 2 && strncmp(word, at, (size_t)size) == 0)
+            far = 2; /* a longer form of it: "hardest" */
         if (far < best && 3 * far <= (length > 3 ? length : 3)) {
             best = far;
             snprintf(text, TRM_SUGGESTION, ", did you mean '%s%.*s'?", dashes, size, at);

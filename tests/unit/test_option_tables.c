@@ -124,7 +124,7 @@ static const struct {
 } refused[] = {
     {"level", "lwo", "--level 'lwo': must be one of low rank:R, did you mean 'low'?"},
     {"level", "made", "--level 'made': must be one of low rank:R"},
-    {"level", "low:3", "--level 'low:3': must be one of low rank:R"},
+    {"level", "low:3", "--level 'low:3': 'low' takes no number"},
     {"level", "rank", "--level 'rank': must be one of low rank:R, did you mean 'rank:R'?"},
     {"level", "rank:1", "--level rank '1': must be a whole number from 2 to 9"},
     {"level", "rank:", "--level rank '': must be a whole number from 2 to 9"},

@@ -68,6 +68,7 @@ static const struct {
     {"mine s.h5 --soft=yes", "^'--soft': takes no value, but got 'yes'$"},
     {"mine s.h5 --soft=", "^'--soft': takes no value, but got ''$"},
     {"mine s.h5 --metric sq2", "^--metric 'sq2': must be one of sql2 l2 cosine dot, did you mean 'sql2'"},
+    {"mine s.h5 --negatives hardest", "did you mean 'hard'"},
     {"mine s.h5 --negatives semihard:4", "^--negatives 'semihard:4': 'semihard' takes no number$"},
     {"mine s.h5 --metric euclidean", "^--metric 'euclidean': must be one of sql2 l2 cosine dot$"},
     {"mine s.h5 --positives easyest",
