@@ -70,6 +70,13 @@ static void print_classes(const trm_info *in)
     char text[TRM_LABEL_TEXT];
     const trm_labels *labels = trm_store_labels(in->store);
     const trm_info_set *set = &in->base;
+    if (!in->labelled && in->lacks_labels) {
+        printf("labels      none, %s\n",
+               in->settings->pairs != NULL
+                   ? "and --pairs needs none"
+                   : "which knn and radius don't need; mine, loss and eval do, or --queries and --pairs");
+        return;
+    }
     if (!in->labelled) {
         trm_say(stdout, "labels      left aside: %s", in->left_aside);
         return;
@@ -187,6 +194,16 @@ static void forget(trm_info *in)
     trm_store_close(&in->store);
 }
 
+/* No labels are nothing wrong: many a store is for neighbours, or for pairs. */
+static void look_for_labels(trm_info *in)
+{
+    if (!in->labelled || trm_store_file_at(in->store, 0)->labels != NULL)
+        return;
+    in->labelled = false;
+    in->lacks_labels = true;
+    snprintf(in->left_aside, sizeof in->left_aside, "no dataset for the labels, and no file of them");
+}
+
 /* Opens the files of both sets as one store, as a job does, and looks at their rows. */
 static trm_status look(trm_info *in, const trm_cli *cli, trm_error *err)
 {
@@ -196,6 +213,7 @@ static trm_status look(trm_info *in, const trm_cli *cli, trm_error *err)
     trm_store_options options = in->settings->store;
     options.queries = queries->count;
     options.unlabelled = !in->labelled;
+    options.labels_may_lack = in->settings->pairs != NULL || !in_two_sets(in); /* else they are the matter */
     trm_status status =
         input == NULL ? trm_fail_memory(err, "the list of inputs", files, sizeof *input) : TRM_OK;
     status = trm_agree(in->comm, status, err);
@@ -206,6 +224,7 @@ static trm_status look(trm_info *in, const trm_cli *cli, trm_error *err)
     trm_free(input);
     if (status != TRM_OK)
         return status;
+    look_for_labels(in);
     const int64_t base = trm_store_base_rows(in->store);
     status = trm_info_look(in->comm, in->store, in->labelled, 0, base, &in->base, err);
     if (status == TRM_OK && in_two_sets(in))

@@ -52,8 +52,8 @@ typedef struct trm_info {
     trm_voice voice;
     const trm_settings *settings;
     trm_store *store;
-    bool labelled;
-    char left_aside[TRM_ERROR_TEXT]; /* why there are no labels, where pairs do without; empty: there are */
+    bool labelled, lacks_labels;     /* lacks: there are none, and none were asked for */
+    char left_aside[TRM_ERROR_TEXT]; /* why labels are not looked at; empty: they are */
     trm_info_set base, queries;      /* classes of base: the largest first when all is told */
     trm_info_positives positives;    /* of queries */
     int64_t singletons;

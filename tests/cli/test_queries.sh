@@ -100,6 +100,13 @@ quickly info "$in/bare_store.h5" --queries "$in/bare_queries.h5" --pairs "$p" --
 told 'assert i["queries"]["positives"] == right["by_pairs"]
 assert i["classes"] is None and i["store"]["classes"] is None and i["files"][0]["labels"] is None
 assert "no dataset for the labels" in i["labels_left_aside"]' || fail "info without labels" "$dir/log"
+quickly info "$in/bare_store.h5" --queries "$in/bare_queries.h5" --pairs "$p"
+expect "info for people: pairs need no labels" grep -qx 'labels      none, and --pairs needs none' "$dir/stdout"
+quickly info "$in/bare_store.h5" --json
+told 'assert i["classes"] is None and i["store"] == {"rows": 40, "dim": 6, "classes": None} and i["zero_norm_rows"] == 0' ||
+    fail "info of one set without labels" "$dir/log"
+quickly info "$in/bare_store.h5"
+expect "info for people: no labels" grep -q '^labels      none, which knn and radius' "$dir/stdout"
 quickly info "$s" --queries "$in/folder" --queries "$in/nan.h5" --json
 told 'names = [f["path"].split("/")[-1] for f in i["queries"]["files"]]
 assert names == ["q2.h5", "q10.h5", "nan.h5"] and [f["first_row"] for f in i["queries"]["files"]] == [0, 4, 15]
