@@ -11,7 +11,8 @@
 
 /* ---- export_rows.c: what a row id stands for ---- */
 
-/* A text for each row, one a line: as it is, or, where the file's name ends with .jsonl or .json, a JSON string. */
+/* A text for each row, one a line: as it is, or, where the file's name ends with .jsonl or .json, a
+ * JSON string or an object with a text. */
 typedef struct trm_texts {
     const char *path; /* NULL: there are none */
     int file;

@@ -104,7 +104,39 @@ trm_status trm_table_text(trm_table *table, const char *text, int64_t length, tr
     return TRM_OK;
 }
 
-/* A row's text: its line, or the JSON string in it. */
+/* A JSON string, or an object as corpora have them ({"_id": ..., "title": ..., "text": ...}): its text, with a title before
+ * it, as BEIR joins them. NULL: neither, or no memory (*memory). The caller frees. */
+static char *text_of(const json_t *value, bool *memory)
+{
+    const json_t *text = json_is_object(value) ? json_object_get(value, "text") : value,
+                 *title = json_is_object(value) ? json_object_get(value, "title") : NULL;
+    const bool titled = json_string_length(title) > 0;
+    if (!json_is_string(text))
+        return NULL;
+    char *joined = trm_format("%s%s%s", titled ? json_string_value(title) : "", titled ? " " : "",
+                              json_string_value(text));
+    *memory = joined == NULL;
+    return joined;
+}
+
+static trm_status put_json_line(trm_table *table, const trm_texts *texts, int64_t row, const char *line,
+                                int64_t length, trm_error *err)
+{
+    bool memory = false;
+    json_t *value = json_loadb(line, (size_t)length, JSON_DECODE_ANY, NULL);
+    char *text = text_of(value, &memory);
+    trm_status status =
+        text != NULL ? trm_table_text(table, text, (int64_t)strlen(text), err)
+        : memory     ? trm_fail_memory(err, "a text", length, 1)
+                     : trm_fail(err, TRM_ERR_DATA,
+                                "texts '%s': line %" PRId64 " is no JSON string, and no object with a \"text\"",
+                                texts->path, row + 1);
+    trm_free(text);
+    json_decref(value);
+    return status;
+}
+
+/* A row's text: its line, or what JSON in it says. */
 static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row, trm_error *err)
 {
     const char *line;
@@ -119,13 +151,7 @@ static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row
         length--;
     if (!texts->json)
         return trm_table_text(table, line, length, err);
-    json_t *value = json_loadb(line, (size_t)length, JSON_DECODE_ANY, NULL);
-    status = json_is_string(value)
-                 ? trm_table_text(table, json_string_value(value), (int64_t)json_string_length(value), err)
-                 : trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is no JSON string", texts->path,
-                            row + 1);
-    json_decref(value);
-    return status;
+    return put_json_line(table, texts, row, line, length, err);
 }
 
 bool trm_export_has_ids(const trm_export_rows *rows)

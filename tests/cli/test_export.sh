@@ -25,6 +25,11 @@ texts = ["%s %d" % (words[i % len(words)], i) if i % 9 else words[i % len(words)
 open("texts.txt", "w", newline="\n").write("".join(t + "\n" for t in texts))
 texts = [t.replace(" ", "\n", 1) for t in texts]
 open("texts.jsonl", "w").write("".join(json.dumps(t) + "\n" for t in texts))
+with open("objects.jsonl", "w") as objects, open("joined.jsonl", "w") as joined:  # as BEIR has corpora, and what is made of them
+    for i, t in enumerate(texts):
+        title = [None, "", "A \"title\" é"][i % 3]
+        objects.write(json.dumps({"_id": "d%d" % i, "text": t, **({} if title is None else {"title": title})}) + "\n")
+        joined.write(json.dumps(title + " " + t if title else t) + "\n")
 open("queries.txt", "w").write("\n".join("query %d" % i for i in range(12))) # the last line without its end
 PY
 
@@ -76,6 +81,10 @@ for form in triplet n-tuple; do
     quickly export lists.h5 --to csv --form $form --texts texts.jsonl -o lists.$form.csv --json
     expect "export --to csv --form $form" test "$? $(value "$dir/stdout" command)" = "0 export"
 done
+for texts in objects joined; do
+    quickly export lists.h5 --to jsonl --form n-tuple --texts $texts.jsonl -o lists.$texts.out --quiet
+done
+expect "texts in objects, with their titles" cmp lists.objects.out lists.joined.out
 quickly export triplets.h5 --to csv --store s.h5 -o named.csv
 expect "names in CSV" test $? = 0
 quickly export triplets.h5 --to jsonl --store s.h5 --form triplet -o ids.jsonl
@@ -233,6 +242,8 @@ refused "another number of texts" 65 "texts 'queries.txt': has 12 lines, there a
 refused "texts that are not there" 66 "texts 'no.txt'" -- export triplets.h5 --to jsonl --texts no.txt -o "$out/x"
 sed '5s/.*/nothing/' texts.jsonl >wrong.jsonl
 refused "a line that is no JSON" 65 "texts 'wrong.jsonl': line 5 is no JSON string" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
+sed 's/"text"/"body"/' objects.jsonl >wrong.jsonl
+refused "an object without a text" 65 "texts 'wrong.jsonl': line [0-9]+ is no JSON string, and no object with a \"text\"" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
 refused "one file of texts for two sets" 64 "is of queries: give --query-texts" -- export queries.h5 --to jsonl --texts texts.txt -o "$out/x"
 refused "another store" 65 "attribute 'store_rows' is 60, the rows given are 12" -- export triplets.h5 --to csv --store q.h5 -o "$out/x"
 refused "packed triplets and a store" 65 "attribute .store_rows. is missing" -- export packed.h5 --to csv --store s.h5 -o "$out/x"

@@ -1,0 +1,195 @@
+"""Relevance judgements by ids of your own, as pairs of row ids: what --pairs takes.
+
+    python3 -m trimine.qrels qrels.tsv --queries queries.jsonl --corpus corpus.jsonl -o pairs.txt
+
+The files of queries and of documents have one of them a line, in the order of the rows of the embeddings. docs/QRELS.md has
+their forms. Only Python's own library is needed to read.
+"""
+import csv
+import json
+import os
+import sys
+from typing import NamedTuple
+
+from .errors import TrimineError
+
+ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
+
+
+class Qrels(NamedTuple):
+    """pairs -- (row of the query, row of the document) of each line, in the order of the file
+    heading -- was its first line one
+    irrelevant -- lines with a lower relevance, which are left out
+    """
+    pairs: list
+    heading: bool
+    irrelevant: int
+
+
+def refuse(message, code=65, kind="data"):
+    return TrimineError(code, kind, message)
+
+
+def open_text(path, what):
+    """A file of text, with the mark that Windows puts before it or not."""
+    try:
+        return open(path, encoding="utf-8-sig", newline="")
+    except FileNotFoundError:
+        raise refuse(f"{what} '{path}': No such file", 66, "no_input") from None
+    except PermissionError:
+        raise refuse(f"{what} '{path}': Permission denied", 77, "permission") from None
+    except OSError as e:
+        raise refuse(f"{what} '{path}': {os.strerror(e.errno)}", 74, "io") from None
+
+
+def id_of_line(path, what, number, line, key):
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise refuse(f"{what} '{path}': line {number} is no JSON") from None
+    keys = ID_KEYS if key is None else (key,)
+    found = next((k for k in keys if isinstance(value, dict) and k in value), None)
+    if found is None or not isinstance(value[found], (str, int)):
+        raise refuse(f"{what} '{path}': line {number} has no id: needs an object with {' or '.join(keys)}")
+    return str(value[found])
+
+
+def ids_of_json(path, what, file, key):
+    return [id_of_line(path, what, number, line, key) for number, line in enumerate(file, 1)]
+
+
+def ids_of_table(path, what, file, column, delimiter):
+    """column -- its name in the heading, or its number from 1 on; None: the first, of a file without a heading"""
+    records = list(csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE))
+    if column is None or column.isdigit():
+        place = int(column or 1) - 1
+    elif records and column in records[0]:
+        place = records.pop(0).index(column)
+    else:
+        raise refuse(f"{what} '{path}': no column '{column}' in its first line")
+    short = next((i for i, r in enumerate(records) if len(r) <= place), None)
+    if short is not None:
+        raise refuse(f"{what} '{path}': record {short + 1} has {len(records[short])} fields, and no field {place + 1}")
+    return [record[place] for record in records]
+
+
+def read_ids(path, what="ids"):
+    """The ids of a file, in its order: a list of texts.
+
+    path -- .jsonl with an object a line; .csv or .tsv, a record a row; any other name: an id a line. Behind a colon the key, or
+            the column, by its name in the heading or by its number from 1 on (docs.csv:id, docs.jsonl:docno)
+    """
+    name, colon, column = path.rpartition(":")
+    if not colon or os.path.exists(path):
+        name, column = path, None
+    ending = os.path.splitext(name)[1].lower()
+    with open_text(name, what) as file:
+        try:
+            if ending in (".jsonl", ".json"):
+                ids = ids_of_json(name, what, file, column)
+            elif ending in (".csv", ".tsv"):
+                ids = ids_of_table(name, what, file, column, "," if ending == ".csv" else "\t")
+            else:
+                ids = [line.rstrip("\r\n") for line in file]
+        except UnicodeDecodeError:
+            raise refuse(f"{what} '{name}': is no UTF-8 text") from None
+        except csv.Error as e:
+            raise refuse(f"{what} '{name}': {e}") from None
+    if "" in ids:
+        raise refuse(f"{what} '{name}': line {ids.index('') + 1} is empty, where an id should be")
+    return ids
+
+
+def rows_of(ids, what):
+    """The row of each id."""
+    rows = {id: row for row, id in enumerate(ids)}
+    if len(rows) < len(ids):
+        row = next(row for row, id in enumerate(ids) if rows[id] != row)
+        raise refuse(f"{what}: rows {row} and {rows[ids[row]]} have the same id '{ids[row]}'")
+    return rows
+
+
+def relevance_of(path, number, text):
+    try:
+        return float(text)
+    except ValueError:
+        raise refuse(f"qrels '{path}': line {number}: the relevance '{text}' is no number") from None
+
+
+def read_qrels(path, query_ids, ids, least=1.0):
+    """A file of judgements, by the rows that ids stand for: Qrels, whose pairs mine, evaluate and others take.
+
+    path -- a judgement a line: query, document; query, document, relevance (BEIR); or query, anything, document, relevance (TREC);
+            with tabs, spaces or commas between. Where neither id of the first line is known, it is a heading
+    query_ids, ids -- of the rows of the queries and of the store, in their order (read_ids)
+    least -- lines with a lower relevance are left out
+    """
+    of_query, of_document = rows_of([str(i) for i in query_ids], "queries"), rows_of([str(i) for i in ids], "documents")
+    pairs, heading, irrelevant = [], False, 0
+    with open_text(path, "qrels") as file:
+        delimiter = None
+        for number, line in enumerate(file, 1):
+            if delimiter is None:
+                delimiter = "\t" if "\t" in line else "," if "," in line else " "
+            fields = line.split() if delimiter == " " else [f.strip() for f in line.split(delimiter)]
+            if not line.strip():
+                continue
+            if len(fields) not in (2, 3, 4):
+                raise refuse(f"qrels '{path}': line {number} has {len(fields)} field{'s' if len(fields) > 1 else ''}, needs query, document "
+                             "and, if you like, relevance, or TREC's four")
+            query, document = fields[0], fields[2 if len(fields) == 4 else 1]
+            if number == 1 and query not in of_query and document not in of_document:
+                heading = True
+            elif len(fields) > 2 and relevance_of(path, number, fields[-1]) < least:
+                irrelevant += 1
+            elif query not in of_query:
+                raise refuse(f"qrels '{path}': line {number}: there is no query '{query}'")
+            elif document not in of_document:
+                raise refuse(f"qrels '{path}': line {number}: there is no document '{document}'")
+            else:
+                pairs.append((of_query[query], of_document[document]))
+    if heading and not pairs and not irrelevant:
+        raise refuse(f"qrels '{path}': no line has an id of a query or of a document")
+    return Qrels(pairs, heading, irrelevant)
+
+
+def parse(arguments):
+    from .report import Parser
+    parser = Parser(prog="python3 -m trimine.qrels", allow_abbrev=False,
+                    description="Writes relevance judgements by ids as pairs of row ids, which --pairs takes.")
+    parser.add_argument("qrels", metavar="QRELS", help="query, document and, if you like, relevance a line; or TREC's four fields")
+    parser.add_argument("--queries", required=True, metavar="FILE", help="the ids of the queries, in the order of their rows")
+    parser.add_argument("--corpus", required=True, metavar="FILE", help="the ids of the documents, in the order of the store's rows")
+    parser.add_argument("--least", type=float, default=1.0, metavar="X", help="leave out lines with a lower relevance (default 1)")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    from .report import fail, write
+    from .report_data import ReportError
+    options = parse(arguments)
+    try:
+        if os.path.lexists(options.output) and not options.overwrite:
+            raise ReportError(73, f"output '{options.output}': exists; --overwrite replaces it")
+        queries, documents = read_ids(options.queries, "queries"), read_ids(options.corpus, "documents")
+        found = read_qrels(options.qrels, queries, documents, options.least)
+        write(options.output, "".join(f"{query} {document}\n" for query, document in found.pairs), options.overwrite)
+    except (ReportError, TrimineError) as e:
+        fail(e.code, e.message if isinstance(e, TrimineError) else str(e))
+    except MemoryError:
+        fail(71, "not enough memory")
+    except KeyboardInterrupt:
+        fail(75, "stopped")
+    print(f"wrote      {options.output}: {len(found.pairs)} pairs; {len({q for q, _ in found.pairs})} of {len(queries)} queries have one, "
+          f"of {len(documents)} documents", file=sys.stderr)
+    lower = f"{found.irrelevant} line{'s' if found.irrelevant > 1 else ''} of a relevance below {options.least:g}"
+    left_out = ["the heading"] * found.heading + [lower] * (found.irrelevant > 0)
+    if left_out:
+        print(f"left out   {' and '.join(left_out)}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
