@@ -2,8 +2,8 @@
 
     python3 -m trimine.qrels qrels.tsv --queries queries.jsonl --corpus corpus.jsonl -o pairs.txt
 
-The files of queries and of documents have one of them a line, in the order of the rows of the embeddings. docs/QRELS.md has
-their forms. Only Python's own library is needed to read.
+The files of queries and of documents have one of them a line, in the order of the rows of the embeddings. docs/MINING.md
+("Pairs by your own ids") has their forms.
 """
 import csv
 import json

@@ -113,14 +113,14 @@ def to_columns(result, texts=None, queries=None, form="triplet", negatives=None)
         lines = list(TripletDataset(result, texts, queries))
         return {name: [line[i] for line in lines] for i, name in enumerate(("anchor", "positive", "negative"))}
     data = NegativesDataset(result, texts, queries)
-    if negatives is None and len(data):  # as many as every line has
-        negatives = int((data.last - data.first).min() if form == "n-tuple" else (data.last - data.first).max())
+    if negatives is None and len(data):  # as many as the longest line has, as of trimine export
+        negatives = int((data.last - data.first).max())
     lines = list(NegativesDataset(result, texts, queries, negatives if form == "n-tuple" else None))
     if form == "n-tuple":
         columns = {"anchor": [a for a, _, _ in lines], "positive": [p for _, p, _ in lines]}
         columns.update({f"negative_{i + 1}": [n[i] for _, _, n in lines] for i in range(negatives or 0)})
         return columns
-    return {"anchor": [a for a, _, _ in lines], "candidates": [[p, *n[:negatives]] for _, p, n in lines],
+    return {"anchor": [a for a, _, _ in lines], "documents": [[p, *n[:negatives]] for _, p, n in lines],
             "labels": [[1] + [0] * len(n[:negatives]) for _, _, n in lines]}
 
 
@@ -130,8 +130,8 @@ def to_datasets(result, texts=None, queries=None, form="triplet", negatives=None
     texts -- what a row is: a sequence by row id, or a function of it; None: row ids
     queries -- the same of the anchors, where these are queries
     form -- "triplet": anchor, positive, negative; "n-tuple": anchor, positive, negative_1, ..., negative_n, only pairs that
-            got so many; "labeled-list": anchor, candidates (the positive first), labels (1, 0, 0, ...)
-    negatives -- how many at most; None: in n-tuples as many as every pair has, else all
+            got so many; "labeled-list": anchor, documents (the positive first), labels (1, 0, 0, ...)
+    negatives -- how many at most; None: as many as any pair has
     """
     try:
         import datasets

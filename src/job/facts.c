@@ -414,9 +414,28 @@ static json_t *gaps_json(const trm_gaps *gaps)
                      gaps->at_90);
 }
 
+/* What asks too much is not seen in a file that has little or nothing in it. */
+static void warn_of_short_anchors(trm_job *job)
+{
+    const trm_mine_summary *mined = &job->mined;
+    const int64_t valid = mined->anchors.valid;
+    if (!may_come_short(job) || valid == 0 || mined->filters.short_anchors < valid)
+        return;
+    if (mined->triplets.total == 0)
+        trm_warn(&job->voice,
+                 "no anchor has a negative that filters and ranks leave: no triplets; `filters` in the "
+                 "report says what each filter removed");
+    else
+        trm_warn(&job->voice,
+                 "all %" PRId64 " anchors got fewer negatives than --negatives %s asks for: filters, --ranks "
+                 "or the store leave no more",
+                 valid, job->options.mine.negatives);
+}
+
 static json_t *store_facts(trm_job *job, int64_t peak_rss)
 {
     warn_of_gaps(job);
+    warn_of_short_anchors(job);
     if (trm_job_has_triplets(job) && !job->survey.found.ordered)
         trm_warn(&job->voice,
                  "no quartiles: what they need of the triplets, %d bytes each, does not fit the memory "

@@ -43,9 +43,22 @@ static int64_t writing_bytes(const trm_job *job)
            (rows / job->ranks + 1) * (int64_t)sizeof(int64_t);
 }
 
+/* 0.95 is a similarity that people know, and a distance that takes nearly all pairs. */
+static void warn_of_radius(trm_job *job)
+{
+    const double large = 0.5, radius = job->settings.radius.radius;
+    if (job->rank == 0 && job->settings.mine.metric == TRM_METRIC_COSINE && radius >= large)
+        trm_warn(
+            &job->voice,
+            "radius %g: a cosine distance is 1 - similarity, so these are pairs of a similarity of %g and "
+            "more",
+            radius, 1.0 - radius);
+}
+
 static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
 {
     asked *own = job->asked;
+    warn_of_radius(job);
     own->options = job->settings.radius;
     own->options.metric = job->settings.mine.metric;
     own->options.queries = job->queries.rows;

@@ -38,10 +38,11 @@ trm_status trm_pair_check(const trm_named_file *about, const trm_pair_bounds *bo
     else
         snprintf(shown, sizeof shown, "%" PRId64, value);
     if (column == TRM_PAIR_QUERY)
-        snprintf(there, sizeof there, "there %s %" PRId64 " %s", rows == 1 ? "is" : "are", rows,
-                 rows == 1 ? "query" : "queries");
+        snprintf(there, sizeof there, "there %s %" PRId64 " %s, counted from 0", rows == 1 ? "is" : "are",
+                 rows, rows == 1 ? "query" : "queries");
     else
-        snprintf(there, sizeof there, "the store has %" PRId64 " row%s", rows, rows == 1 ? "" : "s");
+        snprintf(there, sizeof there, "the store has %" PRId64 " row%s, counted from 0", rows,
+                 rows == 1 ? "" : "s");
     return trm_fail(err, TRM_ERR_DATA, "%s '%s': %s %" PRId64 ": %s %s is out of range: %s", about->kind,
                     about->path, place, number, names[column] + 1, shown, there);
 }

@@ -9,6 +9,8 @@
 
 #include <inttypes.h>
 
+static const char of_ids[] = "python3 -m trimine.qrels makes row ids of your own ids";
+
 static trm_status refuse(const trm_text_scan *s, int64_t line, const char *why, trm_error *err)
 {
     return trm_fail(err, TRM_ERR_DATA,
@@ -29,7 +31,7 @@ static trm_status read_line(trm_text_scan *s, int64_t value[TRM_PAIR_COLUMNS], i
         if (what != TRM_TEXT_NUMBER && *columns == 1)
             return refuse(s, line, "has one number", err);
         if (what == TRM_TEXT_NUMBER && *columns == TRM_PAIR_COLUMNS)
-            return refuse(s, line, "has a third number", err);
+            return refuse(s, line, "has a third number (python3 -m trimine.qrels reads judgements)", err);
         if (s->commas > (what == TRM_TEXT_NUMBER && *columns == 1))
             return refuse(s, line, "has a comma with no number at its side", err);
         if (what != TRM_TEXT_NUMBER)
@@ -99,6 +101,7 @@ trm_status trm_pair_text_read(MPI_Comm comm, const trm_named_file *about, int64_
     status = trm_agree(comm, status, err);
     if (status == TRM_OK) {
         s->line = 1 + trm_prefix_int64(comm, lines);
+        s->hint = of_ids;
         s->at = from;
         status = trm_agree(comm, read_lines(s, to, bounds, pairs, err), err);
     }

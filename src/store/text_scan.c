@@ -19,9 +19,10 @@ trm_status trm_text_begin(const trm_named_file *about, trm_text_scan **scan, trm
     if (s == NULL)
         return trm_fail_memory(err, "a text to read", 1, sizeof *s);
     s->about = about;
-    s->at = s->piece_at = s->have = 0;
+    s->at = s->begins = s->piece_at = s->have = 0;
     s->line = 1;
     s->commas = 0;
+    s->hint = NULL;
     const trm_status status = trm_inspect_regular(about, &s->file, &s->bytes, err);
     if (status != TRM_OK)
         trm_text_end(scan);
@@ -93,20 +94,34 @@ static trm_status read_number(trm_text_scan *s, int64_t *value, trm_error *err)
     if (status != TRM_OK || (is_number(text, value) && whole))
         return status;
     trm_visible(text, shown, sizeof shown);
-    const bool heading = from == 0 && isalpha((unsigned char)text[0]);
+    const bool heading = from == s->begins && isalpha((unsigned char)text[0]);
     return trm_fail(err, TRM_ERR_DATA,
-                    "%s '%s': line %" PRId64 ": '%s%s' is not a row id, which are whole numbers from 0 on%s",
+                    "%s '%s': line %" PRId64
+                    ": '%s%s' is not a row id, which are whole numbers from 0 on%s%s%s",
                     s->about->kind, s->about->path, s->line, shown, whole ? "" : "...",
-                    heading ? "; a heading must begin with '#'" : "");
+                    heading ? "; a heading must begin with '#'" : "", s->hint != NULL ? "; " : "",
+                    s->hint != NULL ? s->hint : "");
+}
+
+/* The mark that editors of Windows put before UTF-8. */
+static trm_status pass_mark(trm_text_scan *s, trm_error *err)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    int c;
+    const trm_status status = trm_text_peek(s, &c, err);
+    if (status == TRM_OK && s->at == s->piece_at && s->have >= (int64_t)sizeof mark &&
+        memcmp(s->piece, mark, sizeof mark) == 0)
+        s->at = s->begins = (int64_t)sizeof mark;
+    return status;
 }
 
 trm_status trm_text_next(trm_text_scan *s, bool begins_line, trm_text_token *what, int64_t *value,
                          trm_error *err)
 {
     int c;
-    trm_status status;
+    trm_status status = s->at == 0 ? pass_mark(s, err) : TRM_OK;
     s->commas = 0;
-    while ((status = trm_text_peek(s, &c, err)) == TRM_OK && separates(c)) {
+    while (status == TRM_OK && (status = trm_text_peek(s, &c, err)) == TRM_OK && separates(c)) {
         s->commas += c == ',' && s->commas < 2; /* more than one is all that anybody asks */
         s->at++;
     }

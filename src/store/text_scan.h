@@ -1,5 +1,5 @@
 /* Text files that are read from any place on, in pieces; and those of row ids, number by number: lines of whole numbers that are separated by spaces, tabs or commas.
- * Lines without anything and lines that begin with # have none; the line ends of Windows are fine. Not collective. */
+ * Lines without anything and lines that begin with # have none; the line ends of Windows, and its mark of UTF-8 at the beginning, are fine. Not collective. */
 #ifndef TRM_STORE_TEXT_SCAN_H
 #define TRM_STORE_TEXT_SCAN_H
 
@@ -16,7 +16,9 @@ typedef struct trm_text_scan {
     int file;
     int64_t bytes, at, line; /* of the file; the next one; its line, from 1 on */
     int64_t piece_at, have;  /* what is in piece */
+    int64_t begins;          /* where the text does: behind a mark of UTF-8 */
     int commas;              /* passed by the last trm_text_next before what it found */
+    const char *hint; /* what to do with what is no row id: the end of the message; NULL: nothing is said */
     char piece[TRM_TEXT_PIECE];
 } trm_text_scan;
 

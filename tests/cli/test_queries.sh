@@ -198,6 +198,12 @@ says "the store as queries" "queries '.*' of the store: each query is also a row
 says "queries twice" "queries '.*queries.h5': the same file as '.*queries.h5': its rows are there twice" mine "${two[@]}" --queries "$q"
 says "no pairs" "pairs '.*none.txt': there are none" mine "${two[@]}" --pairs "$in/none.txt"
 says "no triplets" "no anchor has both" mine "$s" --queries "$in/named.h5" --pairs "$in/none.txt"
+says "filters that leave nothing" "no anchor has a negative that filters and ranks leave: no triplets" \
+    mine "${two[@]}" --negatives topk:2 --max-distance 0
+says "fewer ranks than negatives" "all 11 anchors got fewer negatives than --negatives topk:5 asks for" \
+    mine "${two[@]}" --negatives topk:5 --ranks 2-4
+quickly mine "${two[@]}" --negatives topk:5 --ranks 2-6
+expect "and none that are enough" test ! -s <(grep warning "$dir/stderr")
 says "a label that nobody has" "--ignore-label '99': no row" mine "${two[@]}" --ignore-label 99 --ignore-label 6
 expect "and no other warning: queries have the label 6" test "$(wc -l <"$dir/stderr")" == 1
 expect "a part of the queries has no rows" quickly mine "$s" --queries "$in/no_rows.h5" --queries "$q" --quiet

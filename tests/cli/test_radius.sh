@@ -102,6 +102,14 @@ expect "no labels" on 2 radius bare.h5 -r 3 --groups -o "$dir/bare.h5" --quiet
 expect "the same pairs" h5diff "$first" "$dir/bare.h5" /pairs
 expect "the same groups" h5diff "$first" "$dir/bare.h5" /group
 
+on 2 radius bare.h5 --metric cosine -r 0.95 --quiet 2>"$dir/stderr"
+expect "a similarity in place of a distance" grep -q '^trimine: warning: radius 0.95: a cosine distance is 1 - similarity, so .* of 0.05 and' "$dir/stderr"
+for small in "--metric cosine -r 0.4" "-r 0.95"; do
+    read -ra words <<<"$small"
+    on 2 radius bare.h5 "${words[@]}" --quiet 2>"$dir/stderr"
+    expect "no warning: $small" test ! -s "$dir/stderr"
+done
+
 # what a report says
 on 2 radius store.h5 -r 3 --json >"$dir/report.json" 2>"$dir/stderr"
 expect "the hash of what is counted is that of the file" test "$(value "$dir/report.json" result_hash)" = \

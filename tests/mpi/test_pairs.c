@@ -170,6 +170,7 @@ static void put_lines(const char *name, int64_t count, uint64_t seed)
     if (rank == 0) {
         test_random random = {seed};
         FILE *file = fopen(in_folder(name), "wb");
+        fputs(seed % 3 == 1 ? "\xef\xbb\xbf" : "", file);
         for (int64_t i = 0; i < count; i++) {
             while (test_random_below(&random, 3) == 0)
                 fputs(none[test_random_below(&random, 7)], file);
@@ -196,12 +197,20 @@ static void text_is_read_however_it_is_laid_out(void **state)
 static void a_text_without_pairs_is_an_empty_list(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "\n", "\n\r\n\t", "# nothing", "# a\n#b\n", "      "};
+    static const char *const texts[] = {"",          "\n",     "\n\r\n\t",    "# nothing",
+                                        "# a\n#b\n", "      ", "\xef\xbb\xbf"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         put_text("p", texts[i]);
         assert_true(reads("p", 0));
     }
 }
+
+#define NOT_ONE "' is not a row id, which are whole numbers from 0 on"
+#define OF_IDS "; python3 -m trimine.qrels makes row ids of your own ids"
+#define NO_ID NOT_ONE OF_IDS
+#define HEADING NOT_ONE "; a heading must begin with '#'" OF_IDS
+#define JUDGEMENT " (python3 -m trimine.qrels reads judgements)"
+#define A_PAIR ": a pair is two numbers, query and positive"
 
 /* Longer than what is read at a time. */
 static void long_lines_are_read(void **state)
@@ -219,20 +228,12 @@ static void long_lines_are_read(void **state)
     assert_true(reads("p", 1));
     memset(text, '7', LONG);
     put_text("p", text);
-    assert_true(
-        refused("p", "line 1: '7777777777777777777777777777777...' is not a row id, which are whole numbers "
-                     "from 0 on"));
+    assert_true(refused("p", "line 1: '7777777777777777777777777777777..." NO_ID));
     memset(text, '0', LONG);
     put_text("p", text);
-    assert_true(
-        refused("p", "line 1: '0000000000000000000000000000000...' is not a row id, which are whole numbers "
-                     "from 0 on"));
+    assert_true(refused("p", "line 1: '0000000000000000000000000000000..." NO_ID));
     free(text);
 }
-
-#define NO_ID "' is not a row id, which are whole numbers from 0 on"
-#define HEADING "; a heading must begin with '#'"
-#define A_PAIR ": a pair is two numbers, query and positive"
 
 static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
 {
@@ -241,7 +242,7 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
         const char *text, *words;
     } bad[] = {
         {"1 2\nx 3\n", "line 2: 'x" NO_ID},
-        {"query,positive\n1,2\n", "line 1: 'query" NO_ID HEADING},
+        {"query,positive\n1,2\n", "line 1: 'query" HEADING},
         {"1 2\n\n# a\n1.5 2\n", "line 4: '1.5" NO_ID},
         {"1 2\r\n\r\n-1 2\r\n", "line 3: '-1" NO_ID},
         {"1 +2", "line 1: '+2" NO_ID},
@@ -251,12 +252,16 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
         {"1 2 # the first", "line 1: '#" NO_ID},
         {"1 9223372036854775808", "line 1: '9223372036854775808" NO_ID},
         {"\xef\xbb\xbf"
-         "1 2\n",
-         "line 1: '\\xef\\xbb\\xbf1" NO_ID},
+         "query,positive\n",
+         "line 1: 'query" HEADING},
+        {"1 2\n\xef\xbb\xbf"
+         "3 4\n",
+         "line 2: '\\xef\\xbb\\xbf3" NO_ID},
+        {"\xef\xbb\n1 2\n", "line 1: '\\xef\\xbb" NO_ID},
         {"1 \33[31m2\n", "line 1: '\\x1b[31m2" NO_ID},
-        {"1 2 3\n", "line 1: has a third number" A_PAIR},
-        {"1 2\n3 4\n5 6,7\n", "line 3: has a third number" A_PAIR},
-        {"1 2\r3 4\r", "line 1: has a third number" A_PAIR},
+        {"1 2 3\n", "line 1: has a third number" JUDGEMENT A_PAIR},
+        {"1 2\n3 4\n5 6,7\n", "line 3: has a third number" JUDGEMENT A_PAIR},
+        {"1 2\r3 4\r", "line 1: has a third number" JUDGEMENT A_PAIR},
         {"1 2\n3\n", "line 2: has one number" A_PAIR},
         {"1 2\n3", "line 2: has one number" A_PAIR},
         {"3,\n1 2\n", "line 1: has one number" A_PAIR},
@@ -265,13 +270,14 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
         {",1 2\n", "line 1: has a comma with no number at its side" A_PAIR},
         {"1,2,\n", "line 1: has a comma with no number at its side" A_PAIR},
         {"1,2\n,\n", "line 2: has a comma with no number at its side" A_PAIR},
-        {"1 2\n\n60 3\n", "line 3: query 60 is out of range: there are 60 queries"},
-        {"1 2\n3 100\n60 1\n", "line 2: positive 100 is out of range: the store has 100 rows"},
-        {"60 100", "line 1: query 60 is out of range: there are 60 queries"},
+        {"1 2\n\n60 3\n", "line 3: query 60 is out of range: there are 60 queries, counted from 0"},
+        {"1 2\n3 100\n60 1\n",
+         "line 2: positive 100 is out of range: the store has 100 rows, counted from 0"},
+        {"60 100", "line 1: query 60 is out of range: there are 60 queries, counted from 0"},
         {"1 9223372036854775807",
-         "line 1: positive 9223372036854775807 is out of range: the store has 100 rows"},
-        {"x\n60 3\n", "line 1: 'x" NO_ID HEADING},
-        {"60 3\nx\n", "line 1: query 60 is out of range: there are 60 queries"},
+         "line 1: positive 9223372036854775807 is out of range: the store has 100 rows, counted from 0"},
+        {"x\n60 3\n", "line 1: 'x" HEADING},
+        {"60 3\nx\n", "line 1: query 60 is out of range: there are 60 queries, counted from 0"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put_text("P.txt", bad[i].text);
@@ -282,17 +288,18 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
     put_bytes("P.txt", "\0\0\0\0", 4);
     assert_true(refused("P.txt", "line 1: '????" NO_ID));
     put_text("P.txt", "0 0");
-    assert_true(
-        refused_at("P.txt", 0, 1, TRM_ERR_DATA, "line 1: query 0 is out of range: there are 0 queries"));
-    assert_true(
-        refused_at("P.txt", 1, 0, TRM_ERR_DATA, "line 1: positive 0 is out of range: the store has 0 rows"));
+    assert_true(refused_at("P.txt", 0, 1, TRM_ERR_DATA,
+                           "line 1: query 0 is out of range: there are 0 queries, counted from 0"));
+    assert_true(refused_at("P.txt", 1, 0, TRM_ERR_DATA,
+                           "line 1: positive 0 is out of range: the store has 0 rows, counted from 0"));
     put_text("P.txt", "0 1");
-    assert_true(
-        refused_at("P.txt", 1, 1, TRM_ERR_DATA, "line 1: positive 1 is out of range: the store has 1 row"));
-    assert_true(
-        refused_at("P.txt", 0, 1, TRM_ERR_DATA, "line 1: query 0 is out of range: there are 0 queries"));
+    assert_true(refused_at("P.txt", 1, 1, TRM_ERR_DATA,
+                           "line 1: positive 1 is out of range: the store has 1 row, counted from 0"));
+    assert_true(refused_at("P.txt", 0, 1, TRM_ERR_DATA,
+                           "line 1: query 0 is out of range: there are 0 queries, counted from 0"));
     put_text("P.txt", "1 0");
-    assert_true(refused_at("P.txt", 1, 1, TRM_ERR_DATA, "line 1: query 1 is out of range: there is 1 query"));
+    assert_true(refused_at("P.txt", 1, 1, TRM_ERR_DATA,
+                           "line 1: query 1 is out of range: there is 1 query, counted from 0"));
 }
 
 /* Whichever rank has it. */
@@ -300,7 +307,7 @@ static void the_first_bad_line_of_a_long_text_is_named(void **state)
 {
     (void)state;
     enum { LINES = 3000, BAD = 4 };
-    char words[100];
+    char words[160];
     for (uint64_t seed = 0; seed < 25; seed++) {
         test_random random = {seed};
         int64_t bad[BAD], first = LINES;
@@ -327,7 +334,8 @@ static void the_first_bad_line_of_a_long_text_is_named(void **state)
         }
         MPI_Barrier(MPI_COMM_WORLD);
         snprintf(words, sizeof words,
-                 "line %" PRId64 ": positive 10%04" PRId64 " is out of range: the store has 100 rows",
+                 "line %" PRId64 ": positive 10%04" PRId64
+                 " is out of range: the store has 100 rows, counted from 0",
                  first + 1, first);
         assert_true(refused("p", words));
     }
@@ -355,17 +363,18 @@ static void hdf5_is_read_of_any_integers(void **state)
             assert_true(reads("p.npy", counts[c]));
         }
     for (int64_t i = 0; i < MOST; i += 499) {
-        char words[100];
+        char words[160];
         query[i] = -1;
         put_h5("p.h5", H5T_STD_I16LE, MOST, query, positive, false);
-        snprintf(words, sizeof words, "pair %" PRId64 ": query -1 is out of range: there are 60 queries", i);
+        snprintf(words, sizeof words,
+                 "pair %" PRId64 ": query -1 is out of range: there are 60 queries, counted from 0", i);
         assert_true(refused("p.h5", words));
         query[i] = query_at(i);
         positive[i] = -3; /* a large uint64 */
         query[MOST - 1] = i == MOST - 1 ? query[i] : -1;
         put_h5("p.h5", H5T_NATIVE_INT64, MOST, query, positive, false);
-        snprintf(words, sizeof words, "pair %" PRId64 ": positive -3 is out of range: the store has 100 rows",
-                 i);
+        snprintf(words, sizeof words,
+                 "pair %" PRId64 ": positive -3 is out of range: the store has 100 rows, counted from 0", i);
         assert_true(refused("p.h5", words));
         query[MOST - 1] = query_at(MOST - 1);
         positive[i] = positive_at(i);
@@ -394,11 +403,13 @@ static void large_unsigned_numbers_are_out_of_range(void **state)
         H5Fclose(file);
     }
     MPI_Barrier(MPI_COMM_WORLD);
-    assert_true(
-        refused("p.h5", "pair 1: positive 9223372036854775808 is out of range: the store has 100 rows"));
+    assert_true(refused(
+        "p.h5",
+        "pair 1: positive 9223372036854775808 is out of range: the store has 100 rows, counted from 0"));
     const uint64_t pairs[] = {1, 5, 2, 5, UINT64_MAX, UINT64_MAX};
     put_npy("p.npy", 1, "{'descr': '<u8', 'fortran_order': False, 'shape': (3, 2), }", pairs, sizeof pairs);
-    assert_true(refused("p.npy", "pair 2: query 18446744073709551615 is out of range: there are 60 queries"));
+    assert_true(refused(
+        "p.npy", "pair 2: query 18446744073709551615 is out of range: there are 60 queries, counted from 0"));
 }
 
 static void hdf5_of_another_sort_is_refused(void **state)

@@ -77,8 +77,9 @@ class Training(support.Case):
         columns = to_columns(self.triplets, form="n-tuple", negatives=3)
         self.assertEqual(list(columns), ["anchor", "positive", "negative_1", "negative_2", "negative_3"])
         self.assertEqual(columns["negative_2"], [line[2][1] for line in full])
+        self.assertEqual(to_columns(self.lists, form="n-tuple"), columns)  # as trimine export: short lines are left out, not all cut
         columns = to_columns(self.lists, form="labeled-list")
-        self.assertEqual(columns["candidates"], [[p, *ns] for _, p, ns in lines])
+        self.assertEqual(columns["documents"], [[p, *ns] for _, p, ns in lines])
         self.assertEqual(columns["labels"], [[1] + [0] * len(ns) for _, _, ns in lines])
         with self.assertRaisesRegex(trimine.TrimineError, "form is 'pairs'"):
             to_columns(self.lists, form="pairs")

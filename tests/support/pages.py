@@ -129,7 +129,7 @@ def set_up(path, root):
     name = os.path.join(root, "tests/cli/pages", os.path.basename(path).replace(".md", ".sh"))
     if os.path.exists(name):
         with open(name) as f:
-            yield "the preparation", "sh", 'python3() { /usr/bin/python3 "$@"; }\n' + f.read()
+            yield "the preparation", "sh", f.read()
 
 
 def run(path, root):
@@ -148,7 +148,7 @@ def run(path, root):
             if told != found:
                 return [f"{line}: differs in {dict(told.items() ^ found.items())} from {found}"]
         elif kind == "sh" or all(map(importlib.util.find_spec, needed(block))):
-            words = ["bash", "-euc", block] if kind == "sh" else ["/usr/bin/python3", "-c", block]
+            words = ["bash", "-euc", 'python3() { /usr/bin/python3 "$@"; }\n' + block] if kind == "sh" else ["/usr/bin/python3", "-c", block]
             done = subprocess.run(["timeout", "-k", "5", "900", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
             printed = done.stdout + done.stderr
             if done.returncode != 0:
