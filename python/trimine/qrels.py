@@ -138,12 +138,13 @@ def read_qrels(path, query_ids, ids, least=1.0):
                 raise refuse(f"qrels '{path}': line {number} has {len(fields)} field{'s' if len(fields) > 1 else ''}, needs query, document "
                              "and, if you like, relevance, or TREC's four")
             query, document = fields[0], fields[2 if len(fields) == 4 else 1]
-            if number == 1 and query not in of_query and document not in of_document:
+            if number == 1 and {query, document}.isdisjoint(of_query) and {query, document}.isdisjoint(of_document):
                 heading = True
             elif len(fields) > 2 and relevance_of(path, number, fields[-1]) < least:
                 irrelevant += 1
             elif query not in of_query:
-                raise refuse(f"qrels '{path}': line {number}: there is no query '{query}'")
+                swapped = "; a document is called so: the two files are swapped, or the columns" if query in of_document else ""
+                raise refuse(f"qrels '{path}': line {number}: there is no query '{query}'{swapped}")
             elif document not in of_document:
                 raise refuse(f"qrels '{path}': line {number}: there is no document '{document}'")
             else:

@@ -67,6 +67,7 @@ class Qrels(support.Case):
         one = self.put("one.tsv", "q7\td0\nq1\td77\n")
         self.refused("line 2: there is no document 'd77'", 65, one, QUERIES, DOCUMENTS)
         self.refused("line 1: there is no query 'q7'", 65, one, ["q1"], DOCUMENTS)
+        self.refused("line 1: there is no query 'q7'; a document is called so: the two files are swapped", 65, one, DOCUMENTS, QUERIES)
         self.refused("No such file", 66, "nowhere.tsv", QUERIES, DOCUMENTS)
         self.refused("queries: rows 0 and 2 have the same id 'q1'", 65, one, ["q1", "q2", "q1"], DOCUMENTS)
         self.refused("line 1 has 1 field,", 65, self.put("alone.tsv", "q7\n"), QUERIES, DOCUMENTS)
