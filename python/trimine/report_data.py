@@ -388,9 +388,12 @@ class Texts:
             text = json.loads(line)
         except (ValueError, RecursionError):
             text = None
+        title = ""
+        if isinstance(text, dict):  # as corpora have them
+            title, text = text.get("title"), text.get("text")
         if not isinstance(text, str):
-            raise ReportError(65, f"texts '{self.path}': line {row + 1} is no JSON string")
-        return text
+            raise ReportError(65, f"texts '{self.path}': line {row + 1} is no JSON string, and no object with a \"text\"")
+        return f"{title} {text}" if isinstance(title, str) and title else text
 
 
 class Rows:
