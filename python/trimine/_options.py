@@ -24,7 +24,6 @@ WORDS = {
 
 # Options of losses of rows in memory: of each keyword the option, its kind, and the sources that it applies to.
 IN_MEMORY = {
-    "query_ids": ("query-ids", "texts", ("mined", "given", "batch-hard", )),
     "and_labels": ("and-labels", "flag", ("mined", )),
     "batches": ("batches", "whole", ("mined", )),
     "classes_per_batch": ("classes-per-batch", "whole", ("mined", )),
@@ -81,7 +80,6 @@ PRESETS = {
 class LossOptions(TypedDict, total=False):
     """Options of trimine.mpi.Run.loss.
 
-    query_ids -- ids of the queries, as --ids has those of the store
     and_labels -- with --pairs: a row of the store that shares the query's label is no negative, either
     batches -- mine inside each of B batches that are drawn, not in the whole store
     classes_per_batch -- classes of a batch
@@ -121,7 +119,6 @@ class LossOptions(TypedDict, total=False):
     loss -- over the whole store
     within -- batch-all: only triplets with 0 < d(a,n) - d(a,p) <= M
     """
-    query_ids: Union[Path, Sequence[Path], None]
     and_labels: bool
     batches: Union[int, Sequence[Any], None]
     classes_per_batch: Optional[int]
