@@ -87,8 +87,8 @@ static inline const trm_survivor *later(const trm_found *found, int64_t k)
     return &found->pair[k + AHEAD < found->count ? k + AHEAD : k];
 }
 
-/* Narrows the windows of the rows of a tile row whose bounds moved. Others know no better: it is the bounds that the next
- * decisions will move them to. */
+/* Narrows the windows of the rows of a tile row whose bounds moved. Their queries' own windows will be no narrower once the
+ * pairs are decided. */
 static void narrow_windows(trm_side *side, int64_t first, int64_t count, trm_worker *worker)
 {
     const bool farthest = side->query->type->keeps_farthest;
