@@ -107,8 +107,10 @@ typedef struct series {
     bool counts; /* else it looks for the range */
 } series;
 
-static void look_at(series *of, const trm_triplet *t)
+static trm_status look_at(void *context, const trm_triplet *t, trm_error *err)
 {
+    series *of = context;
+    (void)err;
     const double value[SERIES] = {t->d_ap, t->d_an, t->d_an - t->d_ap};
     for (int k = 0; k < SERIES && t->positive >= 0; k++) {
         if (of->counts)
@@ -116,20 +118,12 @@ static void look_at(series *of, const trm_triplet *t)
         of->least[k] = fmin(of->least[k], value[k]);
         of->most[k] = fmax(of->most[k], value[k]);
     }
+    return TRM_OK;
 }
 
 static trm_status walk(MPI_Comm comm, trm_lines *lines, series *of, trm_error *err)
 {
-    int ranks = 0;
-    int64_t first, last;
-    trm_status status = TRM_OK;
-    MPI_Comm_size(comm, &ranks);
-    trm_share(lines->of.lines, trm_rank_of(comm), ranks, &first, &last);
-    for (int64_t at = first; at < last && status == TRM_OK; at += lines->of.piece) {
-        status = trm_lines_read(lines, at, last - at < lines->of.piece ? last - at : lines->of.piece, err);
-        for (int64_t i = 0; i < lines->of.lined_count && status == TRM_OK; i++)
-            look_at(of, &lines->of.lined[i].triplet);
-    }
+    const trm_status status = trm_lines_walk(comm, lines, look_at, of, err);
     return trm_agree(comm, status, err);
 }
 

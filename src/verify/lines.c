@@ -58,6 +58,22 @@ trm_status trm_lines_read(trm_lines *lines, int64_t first, int64_t count, trm_er
     return status;
 }
 
+trm_status trm_lines_walk(MPI_Comm comm, trm_lines *lines, trm_line_visit *visit, void *context,
+                          trm_error *err)
+{
+    int ranks = 0;
+    int64_t first, last;
+    trm_status status = TRM_OK;
+    MPI_Comm_size(comm, &ranks);
+    trm_share(lines->of.lines, trm_rank_of(comm), ranks, &first, &last);
+    for (int64_t at = first; at < last && status == TRM_OK; at += lines->of.piece) {
+        status = trm_lines_read(lines, at, last - at < lines->of.piece ? last - at : lines->of.piece, err);
+        for (int64_t i = 0; i < lines->of.lined_count && status == TRM_OK; i++)
+            status = visit(context, &lines->of.lined[i].triplet, err);
+    }
+    return status;
+}
+
 /* ---- one triplet ---- */
 
 static bool in_range(int64_t row, int64_t rows)

@@ -25,6 +25,10 @@ trm_status trm_lines_open(trm_result *result, const trm_view *view, trm_lines *l
 void trm_lines_close(trm_lines *lines);
 /* As trm_result_lines_read, with kinds as the rule has them. */
 trm_status trm_lines_read(trm_lines *lines, int64_t first, int64_t count, trm_error *err) TRM_MUST_CHECK;
+/* Reads this rank's share of the lines and calls visit for the triplet of each, until that fails. Not collective. */
+typedef trm_status trm_line_visit(void *context, const trm_triplet *triplet, trm_error *err);
+trm_status trm_lines_walk(MPI_Comm comm, trm_lines *lines, trm_line_visit *visit, void *context,
+                          trm_error *err) TRM_MUST_CHECK;
 
 /* Looks at all lines: ranges, order, ranks, windows, where anchors start. hash: of all triplets. drawn: ascending by (batch, anchor),
  * whose lines are found. Collective. Errors: DATA, the first fault. */

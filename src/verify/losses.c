@@ -30,19 +30,9 @@ trm_status trm_losses_find(trm_result *result, const trm_rule *rule, bool *there
 
 /* ---- of lines ---- */
 
-static trm_status add_lines(MPI_Comm comm, trm_lines *lines, trm_cost *cost, trm_error *err)
+static trm_status add_line(void *context, const trm_triplet *triplet, trm_error *err)
 {
-    int ranks = 0;
-    int64_t first, last;
-    trm_status status = TRM_OK;
-    MPI_Comm_size(comm, &ranks);
-    trm_share(lines->of.lines, trm_rank_of(comm), ranks, &first, &last);
-    for (int64_t at = first; at < last && status == TRM_OK; at += lines->of.piece) {
-        status = trm_lines_read(lines, at, last - at < lines->of.piece ? last - at : lines->of.piece, err);
-        for (int64_t i = 0; i < lines->of.lined_count && status == TRM_OK; i++)
-            status = trm_cost_add(cost, &lines->of.lined[i].triplet, err);
-    }
-    return status;
+    return trm_cost_add(context, triplet, err);
 }
 
 trm_status trm_losses_of_lines(MPI_Comm comm, const trm_verify_ask *ask, trm_lines *lines,
@@ -55,7 +45,7 @@ trm_status trm_losses_of_lines(MPI_Comm comm, const trm_verify_ask *ask, trm_lin
                              lists != NULL ? lists->start[lists->count] : view->askers};
     trm_status status = trm_cost_begin(view, ask->sample, ask->seed, &cost, err);
     if (status == TRM_OK)
-        status = add_lines(comm, lines, &cost, err);
+        status = trm_lines_walk(comm, lines, add_line, &cost, err);
     status = trm_agree(comm, status, err);
     if (status == TRM_OK)
         status = trm_cost_merge(comm, &cost, err);
