@@ -416,8 +416,8 @@ class Failing(support.Case):
 
     def test_interrupted(self):
         """A terminal's Ctrl-C, which mpirun gets, too: the job stops at once, its checkpoint stays, and the same call goes on."""
-        x = np.random.default_rng(0).standard_normal((12000, 256)).astype(np.float32)
-        trimine.write_store("s.h5", x, np.arange(12000) % 100)
+        x = np.random.default_rng(0).standard_normal((40000, 256)).astype(np.float32)
+        trimine.write_store("s.h5", x, np.arange(40000) % 100)
         for ranks in (None, 2):
             script = textwrap.dedent(f"""
                 import trimine
@@ -441,8 +441,8 @@ class Failing(support.Case):
 
     def test_stopped_by_a_handler(self):
         """Whatever a handler of signals raises, no process is left."""
-        x = np.random.default_rng(0).standard_normal((12000, 256)).astype(np.float32)
-        trimine.write_store("s.h5", x, np.arange(12000) % 100)
+        x = np.random.default_rng(0).standard_normal((40000, 256)).astype(np.float32)
+        trimine.write_store("s.h5", x, np.arange(40000) % 100)
         script = textwrap.dedent("""
             import signal, trimine
             def late(*_): raise TimeoutError("late")
