@@ -69,9 +69,9 @@ quickly() {
 # processes (batch.c): a start of MPI takes longer than most of them.
 batch_input=() batch_output=() batch_process=() # by ranks
 quickly_on() {
-    local ranks=$1 code variables to=${to:-$dir/stdout} errors=${errors:-$dir/stderr}
+    local ranks=$1 code variables output_to=${output_to:-$dir/stdout} errors_to=${errors_to:-$dir/stderr}
     shift
-    rm -f "$to" "$errors"
+    rm -f "$output_to" "$errors_to"
     if [[ -z $batch ]]; then
         alone_on "$ranks" "$@"
         return
@@ -79,13 +79,13 @@ quickly_on() {
     [[ -n ${batch_input[ranks]:-} ]] || start_batch "$ranks"
     mapfile -d '' variables < <(env -0)
     # in a shell of its own, which a broken pipe may end
-    (printf '%s\0' "$(($# + 3)) ${#variables[@]}" "$PWD" "$to" "$errors" "$@" "${variables[@]}" >&"${batch_input[ranks]}")
+    (printf '%s\0' "$(($# + 3)) ${#variables[@]}" "$PWD" "$output_to" "$errors_to" "$@" "${variables[@]}" >&"${batch_input[ranks]}")
     if read -r code <&"${batch_output[ranks]}"; then return "$code"; fi
     # It ended the batch: MPI_Abort, or a crash, which a start of its own must show, too.
     wait "${batch_process[ranks]}"
     code=$?
     unset "batch_input[ranks]" "batch_process[ranks]"
-    rm -f "$to" "$errors"
+    rm -f "$output_to" "$errors_to"
     alone_on "$ranks" "$@"
     if (($? != code)); then code=126; fi
     return "$code"
@@ -93,19 +93,19 @@ quickly_on() {
 
 alone_on() {
     if (($1 == 1)); then
-        timeout -k 5 "$patience" "$program" "${@:2}" </dev/null >"$to" 2>"$errors"
+        timeout -k 5 "$patience" "$program" "${@:2}" </dev/null >"$output_to" 2>"$errors_to"
     else
-        timeout -k 5 "$patience" mpirun --bind-to none -n "$1" "$program" "${@:2}" </dev/null >"$to" 2>"$errors"
+        timeout -k 5 "$patience" mpirun --bind-to none -n "$1" "$program" "${@:2}" </dev/null >"$output_to" 2>"$errors_to"
     fi
 }
 
 # What "on" is in scripts of many small jobs (jobs_share_starts): its output goes where the caller's does.
 shared_on() {
-    local to=$dir/shared.out errors=$dir/shared.err code
+    local output_to=$dir/shared.out errors_to=$dir/shared.err code
     quickly_on "$@"
     code=$?
-    cat "$to"
-    cat "$errors" >&2
+    cat "$output_to"
+    cat "$errors_to" >&2
     return "$code"
 }
 

@@ -141,7 +141,7 @@ expect "the hash is the file's" test "$(value "$dir/report.json" result_hash)" =
 expect "queries" test "$(value "$dir/report.json" evaluated.queries) $(value "$dir/report.json" evaluated.no_relevant)" = "399 1"
 expect "classes" test "$(value "$dir/report.json" evaluated.classes)" = 7
 expect "the options" test "$(value "$dir/report.json" options.at)" = 1,5,10,100
-on 3 eval store.h5 --json --mem-per-rank 6300K >"$dir/less.json" 2>"$dir/stderr"
+on 3 eval store.h5 --json --mem-per-rank 5600K >"$dir/less.json" 2>"$dir/stderr"
 on 3 eval store.h5 --json --metrics mrr,hit_rate --at 5,10 >"$dir/nearest.json" 2>"$dir/stderr"
 cat >"$dir/values.py" <<'PY'
 import json

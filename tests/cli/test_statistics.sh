@@ -194,5 +194,5 @@ refused "margins with a window" 64 "margins.*--window lt does not go with it" --
 refused "margins with a preset's window" 64 "--window lt \(of --compat facenet\) does not go" -- mine "$store" --compat facenet --margins 0.1
 refused "margins of batch-hard" 64 "--margins does not apply to --loss batch-hard" -- loss "$store" --loss batch-hard --margins 0.1
 refused "a histogram of no list" 64 "--histogram does not apply to --loss batch-all" -- loss "$store" --loss batch-all --histogram 3 --json
-refused "a margin whose sum is beyond float64" 65 "sum of the loss .* the margin 1.79e.308" -- mine "$store" --margins 0.1,1.79e308 -o "$out/o.h5"
+refused "a margin whose sum is beyond float64" 65 "sum of the loss .* the margin 1.79e308" -- mine "$store" --margins 0.1,1.79e308 -o "$out/o.h5"
 finish
