@@ -136,6 +136,16 @@ const trm_kernel *trm_kernel_at(int index);
  * environment variable TRIMINE_ISA (avx512|avx2|portable) lowers the choice, for tests. */
 const char *trm_kernel_isa(void);
 
+/* Brings a row of dim values on its way to the cache, some pairs before it is multiplied: a survivor's rows are far from those
+ * of the one before. */
+enum { TRM_FETCH_AHEAD = 4 };
+static inline void trm_row_fetch(const float *x, int64_t dim)
+{
+    enum { LINE_FLOATS = 16 };
+    for (int64_t k = 0; k < dim; k += LINE_FLOATS)
+        __builtin_prefetch(x + k);
+}
+
 /* Appends the survivors of a tile after all stages of the kernel of its blocks, and counts what each stage left. */
 void trm_kernel_run(const trm_tile *tile, trm_workspace *work);
 

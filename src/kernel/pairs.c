@@ -78,15 +78,6 @@ static float_dot *dot_get(void)
     return dot_portable;
 }
 
-/* The rows of the pair that comes so much later are fetched: a survivor's are far from those of the one before. */
-enum { AHEAD = 4, LINE_FLOATS = 16 };
-
-static inline void fetch(const float *y, int64_t dim)
-{
-    for (int64_t k = 0; k < dim; k += LINE_FLOATS)
-        __builtin_prefetch(y + k);
-}
-
 void trm_pairs_fp32(const trm_tile *tile, trm_workspace *work, int64_t from)
 {
     const trm_block *a = tile->a, *b = tile->b;
@@ -95,9 +86,9 @@ void trm_pairs_fp32(const trm_tile *tile, trm_workspace *work, int64_t from)
     int64_t kept = from;
     for (int64_t k = from; k < work->count; k++) {
         trm_survivor s = work->survivors[k];
-        if (k + AHEAD < work->count) {
-            fetch(a->mapped + work->survivors[k + AHEAD].row * dim, dim);
-            fetch(b->mapped + work->survivors[k + AHEAD].col * dim, dim);
+        if (k + TRM_FETCH_AHEAD < work->count) {
+            trm_row_fetch(a->mapped + work->survivors[k + TRM_FETCH_AHEAD].row * dim, dim);
+            trm_row_fetch(b->mapped + work->survivors[k + TRM_FETCH_AHEAD].col * dim, dim);
         }
         const int64_t row = s.row - tile->a_bounds->first, col = s.col - tile->b_bounds->first;
         const double g = (double)dot(a->mapped + s.row * dim, b->mapped + s.col * dim, (int)dim);

@@ -17,8 +17,6 @@
 
 /* Which side of a survivor wants it. */
 enum { BY_A = 1, BY_B = 2 };
-/* While one pair is decided, the rows of the one that comes so much later are fetched. */
-enum { AHEAD = 4, LINE_FLOATS = 16 };
 
 /* ---- what the rows of a side have seen ---- */
 
@@ -84,7 +82,7 @@ static inline int64_t wanting_row(const trm_survivor *survivor, uint8_t mark)
 /* What is fetched while pair k is looked at. */
 static inline const trm_survivor *later(const trm_found *found, int64_t k)
 {
-    return &found->pair[k + AHEAD < found->count ? k + AHEAD : k];
+    return &found->pair[k + TRM_FETCH_AHEAD < found->count ? k + TRM_FETCH_AHEAD : k];
 }
 
 /* Narrows the windows of the rows of a tile row whose bounds moved. Their queries' own windows will be no narrower once the
@@ -209,12 +207,6 @@ static void mark_wanted(const trm_tiles *tiles, trm_side *side, int64_t tile_row
     omp_unset_lock(&side->locks[tile_row]);
 }
 
-static void fetch(const float *x, int dim)
-{
-    for (int k = 0; k < dim; k += LINE_FLOATS)
-        __builtin_prefetch(x + k);
-}
-
 /* The distances of those that are wanted, which go to worker->decided. Gives how many. */
 static int64_t measure(const trm_tiles *tiles, const trm_found *found, trm_worker *worker)
 {
@@ -224,9 +216,9 @@ static int64_t measure(const trm_tiles *tiles, const trm_found *found, trm_worke
     for (int64_t k = 0; k < found->count; k++) {
         if (!worker->wanted[k])
             continue;
-        if (k + AHEAD < found->count && worker->wanted[k + AHEAD]) {
-            fetch(a->x + later(found, k)->row * (int64_t)dim, dim);
-            fetch(b->x + later(found, k)->col * (int64_t)dim, dim);
+        if (k + TRM_FETCH_AHEAD < found->count && worker->wanted[k + TRM_FETCH_AHEAD]) {
+            trm_row_fetch(a->x + later(found, k)->row * (int64_t)dim, dim);
+            trm_row_fetch(b->x + later(found, k)->col * (int64_t)dim, dim);
         }
         const int64_t i = found->pair[k].row, j = found->pair[k].col;
         worker->decided[k] =
