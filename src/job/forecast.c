@@ -87,18 +87,6 @@ double trm_sweep_seconds(const trm_sweep_fit *fit, double rows, int members)
            trm_power_at(fit->decided, rows) * cold * fit->decided_s;
 }
 
-static double work_of(trm_region region)
-{
-    double work = 0.0;
-    if (trm_region_empty(region))
-        return 0.0;
-    if (!region.triangle)
-        return (double)(region.a_last - region.a_first) * (double)(region.b_last - region.b_first);
-    for (int64_t a = region.a_first; a < region.a_last; a++)
-        work += (double)(region.b_last - a);
-    return work;
-}
-
 trm_ring_share trm_ring_share_of(const trm_schedule *schedule, int teams, int members, int64_t tiles,
                                  int64_t visiting)
 {
@@ -112,7 +100,7 @@ trm_ring_share trm_ring_share_of(const trm_schedule *schedule, int teams, int me
             int visits = 0;
             for (int s = 0; s < steps; s++) {
                 const trm_region region = schedule->region(teams, members, seen[k], m, s, tiles, visiting);
-                work += work_of(region);
+                work += (double)trm_region_tiles(region);
                 visits += s > 0 && !trm_region_empty(region);
             }
             most = work > most ? work : most;

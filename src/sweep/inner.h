@@ -92,7 +92,7 @@ int trm_visitors_of(const trm_schedule *schedule, int teams);
 trm_region trm_ring_region(const trm_ring *ring, int team, int member, int step);
 /* Could any team have something to do at a step? */
 bool trm_ring_is_busy(const trm_ring *ring, int step);
-/* Blocks [from, to) of a region, counted along its rows. */
+/* Blocks [from, to) of a region, in the order of trm_region_tile. */
 void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, int64_t from, int64_t to,
                          trm_error *err);
 /* Takes home what the present visitors found so far, and merges the team, so that each state holds it all. */
@@ -102,9 +102,6 @@ void trm_sweep_collect_counts(trm_sweep *sweep, trm_sweep_counts *counts);
 /* A few bytes could not be had while messages are under way: there is no way back. */
 void trm_ring_must(const trm_ring *ring, trm_status status, trm_error *err);
 
-/* ---- units.c ---- */
-
-int64_t trm_blocks_in(trm_region region);
 /* A step's blocks, unit by unit. Errors: STOPPED, what the save function returns. */
 trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region region,
                          trm_error *err) TRM_MUST_CHECK;

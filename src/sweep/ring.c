@@ -32,26 +32,21 @@ static void between_blocks(trm_ring *ring, bool reused)
                       (double)earlier / (double)ring->blocks_all);
 }
 
-/* Blocks [from, to) of a region, by all threads. */
+/* Blocks [from, to) of a region, by all threads, which work along the same few rows: these stay in their caches. */
 static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to)
 {
     const trm_sweep *sweep = ring->sweep;
-    const trm_region region = tiles->region;
-    const int64_t columns = region.b_last - region.b_first;
     const int chosen = sweep->chooser.chosen;
-    /* Row-major: all threads work along the same few rows, which stay in their caches. */
 #pragma omp parallel num_threads(sweep->run->threads)
     {
         trm_worker *worker = sweep->workers[omp_get_thread_num()];
 #pragma omp for schedule(dynamic, 1) nowait
         for (int64_t k = from; k < to; k++) {
-            const int64_t i = region.a_first + k / columns, j = region.b_first + k % columns;
+            const trm_place block = trm_region_tile(tiles->region, k);
             const int64_t before = worker->counts.elements;
-            const bool wanted = !region.triangle || j >= i;
-            if (wanted)
-                trm_block_run(tiles, i, j, worker);
+            trm_block_run(tiles, block.a, block.b, worker);
             worker->counts.by_chain[chosen] += worker->counts.elements - before;
-            between_blocks(ring, wanted && ring->skip.count > 0 && worker->counts.elements == before);
+            between_blocks(ring, ring->skip.count > 0 && worker->counts.elements == before);
         }
         trm_held_decide(tiles, worker);
     }
@@ -76,12 +71,7 @@ static int trials_worth(const trm_sweep *sweep, double pairs)
 /* Unordered pairs of rows in the blocks of a region from this one on, roughly. */
 static double pairs_from(const trm_tiles *tiles, int64_t block)
 {
-    const trm_region region = tiles->region;
-    const double rows = (double)(region.a_last - region.a_first),
-                 columns = (double)(region.b_last - region.b_first),
-                 area = (double)tiles->block * tiles->block, left = 1.0 - (double)block / (rows * columns);
-    return region.triangle ? area * rows * left * (columns - rows + rows * left / 2.0)
-                           : area * rows * columns * left;
+    return (double)(trm_region_tiles(tiles->region) - block) * tiles->block * tiles->block;
 }
 
 /* Another chain was chosen. */
@@ -96,7 +86,7 @@ static void pack_anew(const trm_ring *ring, trm_side *side, trm_error *err)
 static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
-    const int64_t blocks = trm_blocks_in(tiles->region);
+    const int64_t blocks = trm_region_tiles(tiles->region);
     if (sweep->chooser.count < 2 || ring->every_pair)
         return to;
     const double share = trm_chooser_share(tiles);
@@ -638,7 +628,7 @@ static trm_status run_ring(trm_ring *ring, trm_error *err)
     trm_side_open_windows(sweep, &sweep->own);
     trm_done_clear(&sweep->done);
     for (int step = 0; step < steps; step++)
-        ring->blocks_all += trm_blocks_in(trm_ring_region(ring, rows->team, rows->member, step));
+        ring->blocks_all += trm_region_tiles(trm_ring_region(ring, rows->team, rows->member, step));
     trm_status status = run_own(ring, err);
     for (int step = 1; step < steps && status == TRM_OK; step++)
         status = run_step(ring, step, err);

@@ -4,6 +4,8 @@
 #ifndef TRM_SWEEP_SCHEDULE_H
 #define TRM_SWEEP_SCHEDULE_H
 
+#include "sweep/done.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,5 +36,24 @@ extern const trm_schedule trm_full_ring;
 int trm_ring_visitor(int teams, int team, int step);
 
 bool trm_region_empty(trm_region region);
+
+/* The order in which a region's tiles are run. Rows are sorted by label, and a row's nearest neighbours are often of its
+ * label, that is, in the tile on the diagonal. Windows are narrow from then on. So a triangle is run from its last row
+ * upwards, a band of rows at a time, and a band's tiles on the diagonal come first: wherever else a row is looked at,
+ * as a row or as a column, its own tile has been. Other regions are run along their rows. */
+enum { TRM_BAND = 32 };
+
+/* A tile of a region. */
+typedef struct trm_place {
+    int64_t a, b;
+} trm_place;
+
+/* How many tiles a region has; of a triangle those with b >= a. */
+int64_t trm_region_tiles(trm_region region);
+/* Number k of these. */
+trm_place trm_region_tile(trm_region region, int64_t k);
+/* What the first `tiles` of them are: rectangle n, in tiles, which may be empty; false past the last. Of a triangle
+ * unordered pairs of tiles, as in trm_done. */
+bool trm_region_run(trm_region region, int64_t tiles, int n, trm_rectangle *part);
 
 #endif

@@ -4,11 +4,6 @@
 #include "par/agree.h"
 #include "sweep/inner.h"
 
-int64_t trm_blocks_in(trm_region region)
-{
-    return trm_region_empty(region) ? 0 : (region.a_last - region.a_first) * (region.b_last - region.b_first);
-}
-
 /* Into how many units all ranks cut a step: by the longest region that any could have, so that they are equally
  * many. */
 static int64_t units_of(const trm_ring *ring, int step)
@@ -19,7 +14,7 @@ static int64_t units_of(const trm_ring *ring, int step)
     int64_t most = 0;
     for (int member = 0; member < rows->replicate && trm_ring_is_busy(ring, step); member++) {
         /* the last team: in a split step, which is the longer half */
-        const int64_t blocks = trm_blocks_in(sweep->schedule->region(
+        const int64_t blocks = trm_region_tiles(sweep->schedule->region(
             rows->teams, rows->replicate, rows->teams - 1, member, step, tiles, tiles));
         most = blocks > most ? blocks : most;
     }
@@ -29,29 +24,26 @@ static int64_t units_of(const trm_ring *ring, int step)
     return unit > 0 ? (most + blocks - 1) / blocks : 1;
 }
 
-/* Notes the first blocks of a region, counted along its rows, as done. */
+static int64_t place_of(const trm_side *side, int64_t block, const trm_ring *ring)
+{
+    const int64_t place = block * ring->block;
+    return side->first + (place < side->count ? place : side->count);
+}
+
+/* Notes the first blocks of a region, in their order, as done. */
 static trm_status note_done(const trm_ring *ring, const trm_side *b, trm_region region, int64_t blocks,
                             trm_done *done, trm_error *err)
 {
-    if (trm_region_empty(region))
-        return TRM_OK;
     const trm_side *a = &ring->sweep->own;
-    const int64_t columns = region.b_last - region.b_first, block = ring->block;
-    // NOLINTNEXTLINE(clang-analyzer-core.DivideZero): the region is not empty
-    const int64_t row = region.a_first + blocks / columns, column = region.b_first + blocks % columns;
-    const int64_t a_end = a->first + a->count, b_end = b->first + b->count;
-    trm_rectangle lines = {a->first + region.a_first * block, a->first + row * block,
-                           b->first + (region.triangle ? region.a_first : region.b_first) * block,
-                           b->first + region.b_last * block};
-    trm_rectangle rest = {a->first + row * block, a->first + (row + 1) * block,
-                          b->first + (region.triangle ? row : region.b_first) * block,
-                          b->first + column * block};
-    lines.a_last = lines.a_last < a_end ? lines.a_last : a_end;
-    lines.b_last = lines.b_last < b_end ? lines.b_last : b_end;
-    rest.a_last = rest.a_last < a_end ? rest.a_last : a_end;
-    rest.b_last = rest.b_last < b_end ? rest.b_last : b_end;
-    trm_status status = trm_done_add(done, lines, err);
-    return status == TRM_OK ? trm_done_add(done, rest, err) : status;
+    trm_status status = TRM_OK;
+    trm_rectangle part;
+    for (int n = 0; status == TRM_OK && trm_region_run(region, blocks, n, &part); n++)
+        status =
+            trm_done_add(done,
+                         (trm_rectangle){place_of(a, part.a_first, ring), place_of(a, part.a_last, ring),
+                                         place_of(b, part.b_first, ring), place_of(b, part.b_last, ring)},
+                         err);
+    return status;
 }
 
 static trm_status save(trm_ring *ring, int step, const trm_side *b, trm_region region, int64_t tiles,
@@ -104,7 +96,7 @@ static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_regi
 trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region region, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
-    const int64_t units = units_of(ring, step), count = trm_blocks_in(region), block = ring->block;
+    const int64_t units = units_of(ring, step), count = trm_region_tiles(region), block = ring->block;
     trm_status status = TRM_OK;
     trm_done_clear(&ring->skip);
     ring->trials = 0;

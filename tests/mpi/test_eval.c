@@ -740,7 +740,7 @@ static bool goes_on(relevance what, bool all_ranks, int percent, int step)
     int stops = 0, pieces = 0;
     outcome got = {.status = TRM_ERR_STOPPED};
     for (int i = 0; got.status == TRM_ERR_STOPPED && i < 60; i++) {
-        const how part = {1 + i % ranks, 1 + i % 2, 1 + i % 2, i == 0 ? percent : 9 * percent,
+        const how part = {1 + i % ranks, 1 + i % 2, 1 + i % 2, i == 0 ? percent : 10 * percent,
                           what,          i > 0,     all_ranks};
         got = run_job(&part, step + i, in_folder("eval.checkpoint"));
         stops += got.status == TRM_ERR_STOPPED;

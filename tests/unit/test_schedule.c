@@ -1,4 +1,4 @@
-/* The rings' arithmetic: over all teams, members and steps every pair of tiles of the whole is in one region. */
+/* The rings' arithmetic: over all teams, members and steps every pair of tiles of the whole is in one region; and which of a region come first. */
 #include "sweep/schedule.h"
 
 #include <setjmp.h>
@@ -93,14 +93,6 @@ static void the_full_ring_has_every_pair_of_tiles_of_two_sets_once(void **state)
                 assert_int_equal(missed(&trm_full_ring, teams, members, deals / DEALS, deals % DEALS), 0);
 }
 
-static int64_t tiles_in(trm_region region)
-{
-    int64_t tiles = 0;
-    for (int64_t i = region.a_first; i < region.a_last; i++)
-        tiles += region.b_last - (region.triangle ? i : region.b_first);
-    return tiles;
-}
-
 /* Of the ranks, all teams with as many tiles: the most that one has to do as a multiple of its share. */
 static double largest_share(const trm_schedule *schedule, int teams, int members, int64_t tiles)
 {
@@ -109,7 +101,7 @@ static double largest_share(const trm_schedule *schedule, int teams, int members
         for (int member = 0; member < members; member++) {
             int64_t own = 0;
             for (int step = 0; step < schedule->steps(teams); step++)
-                own += tiles_in(schedule->region(teams, members, team, member, step, tiles, tiles));
+                own += trm_region_tiles(schedule->region(teams, members, team, member, step, tiles, tiles));
             all += own;
             most = own > most ? own : most;
         }
@@ -136,12 +128,93 @@ static void a_ring_has_no_more_steps_than_it_needs(void **state)
     }
 }
 
+/* ---- the order within a region ---- */
+
+enum { SIDE_MOST = 3 * TRM_BAND + 5 };
+
+/* Triangles of one band and of several, whole and cut among members; other regions. */
+static const trm_region regions[] = {
+    {0, 1, 0, 1, true},
+    {0, 7, 0, 7, true},
+    {0, TRM_BAND, 0, TRM_BAND, true},
+    {0, SIDE_MOST, 0, SIDE_MOST, true},
+    {3, TRM_BAND + 9, 0, SIDE_MOST, true},
+    {TRM_BAND, SIDE_MOST, 0, SIDE_MOST, true},
+    {0, 5, 0, 9, false},
+    {2, 5, 4, 6, false},
+    {3, 3, 0, 6, false},
+};
+enum { REGIONS = sizeof regions / sizeof *regions };
+
+/* Which tiles have been run: [a][b]. */
+typedef bool tile_table[SIDE_MOST][SIDE_MOST];
+
+/* Tiles on which the parts that trm_region_run names and those that were run differ, or that two parts name. */
+static int64_t differing(trm_region region, int64_t tiles, tile_table run)
+{
+    static tile_table noted;
+    trm_rectangle part;
+    int64_t wrong = 0;
+    memset(noted, 0, sizeof noted);
+    for (int n = 0; trm_region_run(region, tiles, n, &part); n++)
+        for (int64_t a = part.a_first; a < part.a_last; a++)
+            for (int64_t b = part.b_first; b < part.b_last; b++) {
+                if (region.triangle && b < a)
+                    continue; /* it is the pair of tiles b and a, which are both in this square */
+                wrong += noted[a][b];
+                noted[a][b] = true;
+            }
+    for (int64_t a = 0; a < SIDE_MOST; a++)
+        for (int64_t b = 0; b < SIDE_MOST; b++)
+            wrong += noted[a][b] != run[a][b];
+    return wrong;
+}
+
+static void a_region_runs_each_of_its_tiles_once_and_knows_which_it_has_run(void **state)
+{
+    static tile_table run;
+    (void)state;
+    for (int r = 0; r < REGIONS; r++) {
+        const trm_region region = regions[r];
+        const int64_t count = trm_region_tiles(region);
+        memset(run, 0, sizeof run);
+        assert_int_equal(differing(region, 0, run), 0);
+        for (int64_t k = 0; k < count; k++) {
+            const trm_place tile = trm_region_tile(region, k);
+            assert_true(tile.a >= region.a_first && tile.a < region.a_last);
+            assert_true(tile.b >= (region.triangle ? tile.a : region.b_first) && tile.b < region.b_last);
+            assert_false(run[tile.a][tile.b]);
+            run[tile.a][tile.b] = true;
+            if (count < 1000 || k % 97 == 0 || k + 1 == count)
+                assert_int_equal(differing(region, k + 1, run), 0);
+        }
+    }
+}
+
+static void a_rows_own_tile_is_run_before_all_others_that_it_is_in(void **state)
+{
+    static bool own[SIDE_MOST];
+    (void)state;
+    for (int r = 0; r < REGIONS; r++) {
+        const trm_region region = regions[r];
+        memset(own, 0, sizeof own);
+        for (int64_t k = 0; region.triangle && k < trm_region_tiles(region); k++) {
+            const trm_place tile = trm_region_tile(region, k);
+            own[tile.a] |= tile.a == tile.b;
+            assert_true(own[tile.a]);
+            assert_true(own[tile.b] || tile.b >= region.a_last); /* another member's */
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_half_ring_has_every_unordered_pair_of_tiles_once),
         cmocka_unit_test(the_full_ring_has_every_pair_of_tiles_of_two_sets_once),
         cmocka_unit_test(all_ranks_have_about_as_much_to_do),
+        cmocka_unit_test(a_region_runs_each_of_its_tiles_once_and_knows_which_it_has_run),
+        cmocka_unit_test(a_rows_own_tile_is_run_before_all_others_that_it_is_in),
         cmocka_unit_test(a_ring_has_no_more_steps_than_it_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
