@@ -15,36 +15,59 @@ bool trm_region_empty(trm_region region)
 
 /* ---- the order of tiles ---- */
 
-/* Tiles of rows that are counted from the last one upwards. */
-static int64_t tiles_in_rows(trm_region region, int64_t rows)
+static int64_t triangle_of(int64_t side)
 {
-    return rows * (region.b_last - region.a_last) + rows * (rows + 1) / 2;
+    return side * (side + 1) / 2;
 }
 
-/* Where tile k of a triangle is in its order. */
-typedef struct in_order {
-    int64_t band, rows; /* the band's first row, counted from the last one upwards, and how many it has */
-    int64_t of_diagonal;
-    int64_t row, column; /* of the others: the row, counted alike, and the tile behind its diagonal */
-} in_order;
+/* The first k tiles of a triangle: whole squares on the diagonal, [whole, whole_end) of them, with the tiles of the rows
+ * before row that are within or beyond a square, and the tiles of row that are before column. */
+typedef struct run_part {
+    int64_t whole, whole_end;
+    int64_t begin; /* the first row before row */
+    int64_t row, from, column;
+    int64_t end; /* of the rows' columns */
+} run_part;
 
-static in_order find_in_triangle(trm_region region, int64_t k)
+static int64_t side_of_squares(trm_region region)
 {
-    const int64_t all = region.a_last - region.a_first, rest = region.b_last - region.a_last;
-    in_order at = {0};
-    while (at.band + TRM_BAND < all && k >= tiles_in_rows(region, at.band + TRM_BAND))
-        at.band += TRM_BAND;
-    at.rows = all - at.band < TRM_BAND ? all - at.band : TRM_BAND;
-    k -= tiles_in_rows(region, at.band);
-    at.of_diagonal = k < at.rows ? k : at.rows;
-    at.row = at.band;
-    k -= at.of_diagonal;
-    if (at.of_diagonal < at.rows)
-        return at;
-    for (; at.row + 1 < at.band + at.rows && k >= rest + at.row; at.row++)
-        k -= rest + at.row;
-    at.column = k;
-    return at;
+    return (region.a_last - region.a_first + TRM_SQUARES - 1) / TRM_SQUARES;
+}
+
+/* Where square q ends, in tile rows; it is shorter where it is the last. */
+static int64_t end_of_square(trm_region region, int64_t q)
+{
+    const int64_t end = region.a_first + (q + 1) * side_of_squares(region);
+    return end < region.a_last ? end : region.a_last;
+}
+
+static run_part part_of_triangle(trm_region region, int64_t k)
+{
+    const int64_t side = side_of_squares(region),
+                  squares = (region.a_last - region.a_first + side - 1) / side;
+    const int64_t before_last = (squares - 1) * side, last = region.a_last - region.a_first - before_last;
+    const int64_t in_squares = (squares - 1) * triangle_of(side) + triangle_of(last);
+    if (k < in_squares) {
+        const int64_t q = k / triangle_of(side), begin = region.a_first + q * side,
+                      end = end_of_square(region, q);
+        run_part part = {.whole_end = q, .begin = begin, .row = begin, .end = end};
+        for (k -= q * triangle_of(side); k >= end - part.row; part.row++)
+            k -= end - part.row;
+        part.from = part.row;
+        part.column = part.row + k;
+        return part;
+    }
+    k -= in_squares;
+    for (int64_t q = 0; q < squares; q++) {
+        const int64_t begin = region.a_first + q * side, end = end_of_square(region, q),
+                      width = region.b_last - end;
+        if (k < (end - begin) * width)
+            return (run_part){q,   squares,         region.a_first, begin + k / width,
+                              end, end + k % width, region.b_last};
+        k -= (end - begin) * width;
+    }
+    return (run_part){squares,       squares,       region.a_first, region.a_last,
+                      region.b_last, region.b_last, region.b_last};
 }
 
 int64_t trm_region_tiles(trm_region region)
@@ -52,42 +75,45 @@ int64_t trm_region_tiles(trm_region region)
     if (trm_region_empty(region))
         return 0;
     const int64_t rows = region.a_last - region.a_first;
-    return region.triangle ? tiles_in_rows(region, rows) : rows * (region.b_last - region.b_first);
+    return region.triangle ? rows * (region.b_last - region.a_last) + triangle_of(rows)
+                           : rows * (region.b_last - region.b_first);
+}
+
+/* The first k tiles of a region. */
+static run_part part_of(trm_region region, int64_t k)
+{
+    const int64_t columns = region.b_last - region.b_first;
+    if (region.triangle)
+        return part_of_triangle(region, k);
+    return (run_part){.begin = region.a_first,
+                      .row = region.a_first + k / columns,
+                      .from = region.b_first,
+                      .column = region.b_first + k % columns,
+                      .end = region.b_last};
 }
 
 trm_place trm_region_tile(trm_region region, int64_t k)
 {
-    if (!region.triangle) {
-        const int64_t columns = region.b_last - region.b_first;
-        return (trm_place){region.a_first + k / columns, region.b_first + k % columns};
-    }
-    const in_order at = find_in_triangle(region, k);
-    const int64_t last = region.a_last - 1;
-    if (at.of_diagonal < at.rows)
-        return (trm_place){last - at.band - at.of_diagonal, last - at.band - at.of_diagonal};
-    return (trm_place){last - at.row, last - at.row + 1 + at.column};
+    const run_part part = part_of(region, k);
+    return (trm_place){part.row, part.column};
 }
 
 bool trm_region_run(trm_region region, int64_t tiles, int n, trm_rectangle *part)
 {
-    const int64_t last = region.a_last;
-    if (trm_region_empty(region) || n > TRM_BAND + 1)
+    if (trm_region_empty(region))
         return false;
-    if (!region.triangle) {
-        const trm_place end = trm_region_tile(region, tiles);
-        *part = n == 0 ? (trm_rectangle){region.a_first, end.a, region.b_first, region.b_last}
-                       : (trm_rectangle){end.a, end.a + 1, region.b_first, end.b};
-        return n < 2;
+    const run_part done = part_of(region, tiles);
+    if (n == 0) {
+        *part =
+            (trm_rectangle){done.begin, done.row, region.triangle ? done.begin : region.b_first, done.end};
+    } else if (n == 1) {
+        *part = (trm_rectangle){done.row, done.row + 1, done.from, done.column};
+    } else {
+        const int64_t q = done.whole + n - 2, begin = region.a_first + q * side_of_squares(region),
+                      end = end_of_square(region, q);
+        *part = (trm_rectangle){begin, end, begin, end};
     }
-    const in_order at = find_in_triangle(region, tiles);
-    const int64_t row = last - 1 - at.row, square = row + 2 - n;
-    if (n == 0) /* whole rows */
-        *part = (trm_rectangle){row + 1, last, row + 1, region.b_last};
-    else if (n == 1) /* a part of one, behind its tile on the diagonal */
-        *part = (trm_rectangle){row, row + 1, row + 1, row + 1 + at.column};
-    else /* that tile, and those of the band's further rows */
-        *part = (trm_rectangle){square, square + 1, square, square + 1};
-    return n < 2 + at.band + at.of_diagonal - at.row;
+    return n < 2 + done.whole_end - done.whole;
 }
 
 /* ---- the regions ---- */

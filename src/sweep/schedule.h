@@ -38,10 +38,10 @@ int trm_ring_visitor(int teams, int team, int step);
 bool trm_region_empty(trm_region region);
 
 /* The order in which a region's tiles are run. Rows are sorted by label, and a row's nearest neighbours are often of its
- * label, that is, in the tile on the diagonal. Windows are narrow from then on. So a triangle is run from its last row
- * upwards, a band of rows at a time, and a band's tiles on the diagonal come first: wherever else a row is looked at,
- * as a row or as a column, its own tile has been. Other regions are run along their rows. */
-enum { TRM_BAND = 32 };
+ * label, that is, near the diagonal. Windows are narrow from then on. So of a triangle, squares on the diagonal come first:
+ * of one tile each, or of so many that a checkpoint has not too many to note. What is left goes along the rows, as all
+ * of other regions does. */
+enum { TRM_SQUARES = 128 };
 
 /* A tile of a region. */
 typedef struct trm_place {
@@ -52,7 +52,7 @@ typedef struct trm_place {
 int64_t trm_region_tiles(trm_region region);
 /* Number k of these. */
 trm_place trm_region_tile(trm_region region, int64_t k);
-/* What the first `tiles` of them are: rectangle n, in tiles, which may be empty; false past the last. Of a triangle
+/* What the first `tiles` of them are: rectangle n, in tiles, which may be empty or overlap; false past the last. Of a triangle
  * unordered pairs of tiles, as in trm_done. */
 bool trm_region_run(trm_region region, int64_t tiles, int n, trm_rectangle *part);
 
