@@ -79,7 +79,7 @@ static void settle_portable(const trm_thresholds *anchor, int64_t n, const doubl
 }
 
 #if TRM_HAVE_X86
-/* Eight thresholds at one compare; those past the cell's end are larger, since thresholds ascend, and so are
+/* Eight thresholds at one compare, or two; those past the cell's end are larger, since thresholds ascend, and so are
  * not counted but at the end of all, where what is behind them means nothing and is masked. No branch that
  * the data could make guess wrong, but for cells of more than eight. */
 TRM_TARGET_AVX512 static void settle_avx512(const trm_thresholds *anchor, int64_t n, const double *d,
@@ -92,6 +92,24 @@ TRM_TARGET_AVX512 static void settle_avx512(const trm_thresholds *anchor, int64_
         const __mmask8 below = _mm512_mask_cmp_pd_mask(there, _mm512_maskz_loadu_pd(there, anchor->t + first),
                                                        _mm512_set1_pd(sought), _CMP_LT_OQ);
         at[i] = below == 0xff ? below_in_cell(anchor, at[i], sought) : first + __builtin_popcount(below);
+    }
+}
+
+TRM_TARGET_AVX2 static void settle_avx2(const trm_thresholds *anchor, int64_t n, const double *d, double less,
+                                        int64_t *at)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t first = anchor->index[at[i]];
+        const double sought = d[i] - less, *t = anchor->t + first;
+        if (anchor->count - first < 8) {
+            at[i] = below_in_cell(anchor, at[i], sought);
+            continue;
+        }
+        const __m256d limit = _mm256_set1_pd(sought);
+        const int below = _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(t), limit, _CMP_LT_OQ)) |
+                          _mm256_movemask_pd(_mm256_cmp_pd(_mm256_loadu_pd(t + 4), limit, _CMP_LT_OQ)) << 4;
+        at[i] = below == 0xff ? below_in_cell(anchor, at[i], sought)
+                              : first + __builtin_popcount((unsigned)below);
     }
 }
 #endif
@@ -112,6 +130,10 @@ void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double 
 #if TRM_HAVE_X86
     if (trm_isa_get() == TRM_ISA_AVX512) {
         settle_avx512(anchor, n, d, less, below);
+        return;
+    }
+    if (trm_isa_get() == TRM_ISA_AVX2) {
+        settle_avx2(anchor, n, d, less, below);
         return;
     }
 #endif
