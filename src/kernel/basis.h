@@ -1,5 +1,5 @@
-/* An orthonormal basis whose leading directions hold as much of the rows as few directions can: what the kernel
- * "prefix" turns rows by. Any basis gives the right results; a good one rules out more.
+/* An orthonormal basis whose leading directions hold as much of the rows as few directions can: what the kernels
+ * "prefix" and "prefix8" turn rows by. Any basis gives the right results; a good one rules out more.
  *
  * The directions are float32 vectors, found in a sample by a randomized subspace iteration (Halko, Martinsson and
  * Tropp, 2011). How far they are from orthonormal is measured and enters the error bounds. Not collective. One machine

@@ -15,10 +15,18 @@
  * are rounded: the computed g is off by 4 u a_i a_j at most.
  * 4. With |x||y| <= (l x^2 + y^2 / l) / 2 for any l > 0, and l the same for all rows, about r / a, all of this is at most e_i
  * + e_j, e_i = (l a_i^2 + r_i^2 / l + r_i^2 + 4 u a_i^2 + 2^-43 n_i) / 2. a and r are measured in float64, off by less than
- * 2^-30, relative: a factor 1 + 2^-20 on the sum takes that. */
+ * 2^-30, relative: a factor 1 + 2^-20 on the sum takes that.
+ *
+ * Kernel "prefix8": the same of the leading coordinates that prefix.c has, z^, and of the norm of the rest, s.
+ * 5. With z^ for y, 1. to 4. hold: <z^_i,z^_j> is off by e_i + e_j. The coordinates stay in float64, so |h| of prefix.c, 3.,
+ * is less than there, and <z^_i,z^_j> + s_i s_j is at least <y_i,y_j> less what trm_prefix_rest says.
+ * 6. s_i s_j is added in float32, fused or not: two more roundings, of s_i s_j and of the sum, which is at most (1 + 8 u)(a_i a_j
+ * + s_i s_j), a <= (1 + 2^-20)|z^| + r: less than 6 u / 2 times (|z^|^2 + s^2)(1 + 2^-20) of each row. */
 #include "base/alloc.h"
 #include "base/random.h"
+#include "kernel/basis.h"
 #include "kernel/pairs.h"
+#include "kernel/prefix.h"
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
@@ -35,9 +43,10 @@
  * rows have them, with an offset that makes them positive. */
 enum { GROUP = TRM_TILE_ALIGN, SCALE = 0, TOO_LARGE = 1, CODES = 2, LANES = 8, LARGEST_STRIP = 8 };
 
-/* The windows of a strip of rows and of a group of columns, from the first of them on. */
+/* The windows of a strip of rows and of a group of columns, from the first of them on; with leading coordinates, the norms
+ * of their rests, else NULL. */
 typedef struct edges {
-    const float *row_near, *row_term, *col_near, *col_term;
+    const float *row_near, *row_term, *col_near, *col_term, *row_rest, *col_rest;
 } edges;
 
 /* Multiplies a strip of rows (a: their word of column 0) with a group of columns. Returns the rows of which a pair may be
@@ -49,6 +58,11 @@ typedef struct form {
     micro_kernel *multiply;
 } form;
 
+static int least(int64_t a, int64_t b)
+{
+    return (int)(a < b ? a : b);
+}
+
 /* Words of four codes; an even number, since AVX2 takes two at a time. */
 static int words_of(int dim)
 {
@@ -59,6 +73,13 @@ static int columns(int dim, int width)
 {
     (void)width;
     return CODES + 2 * words_of(dim);
+}
+
+/* With the norm of the rest behind them. */
+static int columns_leading(int dim, int width)
+{
+    (void)dim;
+    return CODES + 2 * words_of(width) + 1;
 }
 
 static bool available(void)
@@ -96,7 +117,8 @@ static uint32_t micro_portable(const float *a, const float *b, int words, edges 
             memcpy(&sum, b + TOO_LARGE * GROUP + j, sizeof sum);
             for (int k = 0; k < words; k++)
                 sum += product4(a + (CODES + words + k) * GROUP + i, b + (CODES + k) * GROUP + j);
-            const float g = (float)sum * (a[i] * b[j]);
+            const float whole = (float)sum * (a[i] * b[j]),
+                        g = e.row_rest != NULL ? whole + e.row_rest[i] * e.col_rest[j] : whole;
             const float by_row = e.row_near[i] + e.col_term[j], by_col = e.col_near[j] + e.row_term[i];
             rows |= (uint32_t) !(g <= (by_row < by_col ? by_row : by_col)) << i;
             out[i * GROUP + j] = g;
@@ -151,8 +173,13 @@ third_avx2(const float *a, const float *b, int words, edges e, const float *row_
         const __m256 near = _mm256_broadcast_ss(e.row_near + (i)),                                           \
                      term = _mm256_broadcast_ss(e.row_term + (i)),                                           \
                      scale = _mm256_broadcast_ss(row_scale + (i));                                           \
-        const __m256 g0 = _mm256_mul_ps(_mm256_cvtepi32_ps(s##i), _mm256_mul_ps(scale, f0)),                 \
-                     g1 = _mm256_mul_ps(_mm256_cvtepi32_ps(t##i), _mm256_mul_ps(scale, f1));                 \
+        __m256 g0 = _mm256_mul_ps(_mm256_cvtepi32_ps(s##i), _mm256_mul_ps(scale, f0)),                       \
+               g1 = _mm256_mul_ps(_mm256_cvtepi32_ps(t##i), _mm256_mul_ps(scale, f1));                       \
+        if (e.row_rest != NULL) {                                                                            \
+            const __m256 rest = _mm256_broadcast_ss(e.row_rest + (i));                                       \
+            g0 = _mm256_fmadd_ps(rest, _mm256_loadu_ps(e.col_rest), g0);                                     \
+            g1 = _mm256_fmadd_ps(rest, _mm256_loadu_ps(e.col_rest + LANES), g1);                             \
+        }                                                                                                    \
         const __m256 m0 = _mm256_min_ps(_mm256_add_ps(near, c0), _mm256_add_ps(n0, term)),                   \
                      m1 = _mm256_min_ps(_mm256_add_ps(near, c1), _mm256_add_ps(n1, term));                   \
         left##i = _mm256_or_ps(_mm256_cmp_ps(g0, m0, _CMP_NLE_UQ), _mm256_cmp_ps(g1, m1, _CMP_NLE_UQ));      \
@@ -171,7 +198,8 @@ TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int w
     enum { THIRD = GROUP / 3 };
     uint32_t rows = 0;
     for (int j = 0; j < GROUP; j += THIRD) {
-        const edges part = {e.row_near, e.row_term, e.col_near + j, e.col_term + j};
+        const edges part = {e.row_near,     e.row_term, e.col_near + j,
+                            e.col_term + j, e.row_rest, e.col_rest != NULL ? e.col_rest + j : NULL};
         rows |= third_avx2(a + (CODES + words) * GROUP, b + CODES * GROUP + j, words, part, a, b + j,
                            b + TOO_LARGE * GROUP + j, out + j);
     }
@@ -209,8 +237,9 @@ TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int w
     }
 #define THIRD(i, j, v)                                                                                       \
     {                                                                                                        \
-        const __m512 g =                                                                                     \
-            _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));            \
+        __m512 g = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));     \
+        if (e.row_rest != NULL)                                                                              \
+            g = _mm512_fmadd_ps(_mm512_set1_ps(e.row_rest[i]), _mm512_loadu_ps(e.col_rest + (j)), g);        \
         const __m512 m = _mm512_min_ps(_mm512_add_ps(near, _mm512_loadu_ps(e.col_term + (j))),               \
                                        _mm512_add_ps(term, _mm512_loadu_ps(e.col_near + (j))));              \
         left |= (unsigned)_mm512_cmp_ps_mask(g, m, _CMP_NLE_UQ);                                             \
@@ -296,7 +325,8 @@ static void turn(double *turned, int dim)
 
 /* ---- codes ---- */
 
-/* Writes the codes of row i of a group from lane of turned; gives the row's part of the error of a product. */
+/* Writes the codes of row i of a group, n its squared norm, from lane of turned; gives the row's part of the error of a
+ * product. */
 static double write_codes(const double *turned, int lane, int dim, const form *f, float *group, int i,
                           double n)
 {
@@ -333,35 +363,88 @@ static double write_codes(const double *turned, int lane, int dim, const form *f
            0x1p-120;
 }
 
+/* Codes of rows [first, first + lanes) of a group from their dim coordinates. */
+static void code_lanes(float *group, int first, int lanes, double *coordinates, int dim, const double *n,
+                       double *error)
+{
+    const form *f = form_get();
+    turn(coordinates, dim);
+    for (int i = first; i < first + lanes; i++) /* what is not finite, or can't be coded, survives */
+        error[i] = n[i] <= 0x1p96 ? write_codes(coordinates, i - first, dim, f, group, i, n[i]) : INFINITY;
+}
+
+static void survive(int count, double *error)
+{
+    for (int i = 0; i < count; i++)
+        error[i] = INFINITY;
+}
+
 static void encode(trm_block *block, int64_t row, int count, const double *n, double *error)
 {
     const int dim = block->map.dim;
-    const form *f = form_get();
-    float *group = block->packed + row * block->columns;
-    double *turned = trm_alloc((int64_t)dim * LANES, sizeof *turned);
-    for (int first = 0; first < count; first += LANES) {
-        const int lanes = count - first < LANES ? count - first : LANES;
-        for (int i = 0; i < LANES && turned != NULL; i++)
+    double *x = trm_alloc((int64_t)dim * LANES, sizeof *x);
+    if (x == NULL)
+        survive(count, error);
+    for (int first = 0; first < count && x != NULL; first += LANES) {
+        const int lanes = least(count - first, LANES);
+        for (int i = 0; i < LANES; i++)
             for (int k = 0; k < dim; k++)
-                turned[k * LANES + i] = i < lanes ? (double)block->mapped[(row + first + i) * dim + k] : 0.0;
-        if (turned != NULL)
-            turn(turned, dim);
-        for (int i = first; i < first + lanes; i++) /* what is not finite, or can't be coded, survives */
-            error[i] = turned != NULL && n[i] <= 0x1p96
-                           ? write_codes(turned, i - first, dim, f, group, i, n[i])
-                           : INFINITY;
+                x[k * LANES + i] = i < lanes ? (double)block->mapped[(row + first + i) * dim + k] : 0.0;
+        code_lanes(block->packed + row * block->columns, first, lanes, x, dim, n, error);
     }
-    trm_free(turned);
+    trm_free(x);
+}
+
+/* Coordinate k of row i of a group: LANES rows at a time, as turn() has them. */
+static double *coordinate(double *z, int width, int i, int k)
+{
+    return z + (int64_t)(i / LANES) * width * LANES + k * LANES + i % LANES;
+}
+
+/* The leading coordinates of a group of rows; gives |z^|^2 of each. */
+static void take_coordinates(const trm_block *block, int64_t row, int count, double *z, double *length2)
+{
+    const int width = block->map.width;
+    double chunk[TRM_TILE_ALIGN * TRM_PREFIX_CHUNK];
+    for (int first = 0; first < width; first += TRM_PREFIX_CHUNK) {
+        const int some = least(width - first, TRM_PREFIX_CHUNK);
+        trm_prefix_turn(block, row, count, first, some, chunk);
+        for (int i = 0; i < TRM_TILE_ALIGN; i++)
+            for (int k = 0; k < some; k++) {
+                const double value = i < count ? chunk[i * TRM_PREFIX_CHUNK + k] : 0.0;
+                *coordinate(z, width, i, first + k) = value;
+                length2[i] += value * value;
+            }
+    }
+}
+
+static void encode_leading(trm_block *block, int64_t row, int count, const double *n, double *error)
+{
+    const int width = block->map.width;
+    float *group = block->packed + row * block->columns, *rest = group + (block->columns - 1) * GROUP;
+    double length2[TRM_TILE_ALIGN] = {0.0}, of_rest;
+    double *z = trm_alloc((int64_t)width * TRM_TILE_ALIGN, sizeof *z);
+    memset(rest, 0, GROUP * sizeof *rest);
+    if (z == NULL || !(block->map.basis->defect < 0.5)) {
+        trm_free(z);
+        survive(count, error);
+        return;
+    }
+    take_coordinates(block, row, count, z, length2);
+    for (int first = 0; first < count; first += LANES)
+        code_lanes(group, first, least(count - first, LANES), coordinate(z, width, first, 0), width, n,
+                   error);
+    for (int i = 0; i < count; i++) {
+        rest[i] = trm_prefix_rest(&block->map, n[i], length2[i], &of_rest);
+        error[i] +=
+            of_rest + 3.0 * 0x1p-24 * (length2[i] + (double)rest[i] * (double)rest[i]) * (1.0 + 0x1p-20);
+    }
+    trm_free(z);
 }
 
 /* ---- tiles ---- */
 
-static int least(int64_t a, int64_t b)
-{
-    return (int)(a < b ? a : b);
-}
-
-static void tile_int8(const trm_tile *tile, trm_workspace *work)
+static void run_tile(const trm_tile *tile, bool leading, trm_workspace *work)
 {
     const form *f = form_get();
     const int packed = tile->a->columns, words = (packed - CODES) / 2;
@@ -372,15 +455,30 @@ static void tile_int8(const trm_tile *tile, trm_workspace *work)
         const float *b = tile->b->packed + col * packed;
         for (int64_t row = tile->row; row < row_end; row += f->strip) {
             const float *a = tile->a->packed + row / GROUP * GROUP * packed + row % GROUP;
-            const edges e = {tile->a_bounds->near + (row - tile->a_bounds->first), tile->a->near_term + row,
-                             tile->b_bounds->near + (col - tile->b_bounds->first), tile->b->near_term + col};
+            const edges e = {.row_near = tile->a_bounds->near + (row - tile->a_bounds->first),
+                             .row_term = tile->a->near_term + row,
+                             .col_near = tile->b_bounds->near + (col - tile->b_bounds->first),
+                             .col_term = tile->b->near_term + col,
+                             .row_rest = leading ? a + (int64_t)(packed - 1) * GROUP : NULL,
+                             .col_rest = leading ? b + (int64_t)(packed - 1) * GROUP : NULL};
             uint32_t rows = f->multiply(a, b, words, e, out) & ((1U << least(row_end - row, f->strip)) - 1U);
             for (; rows != 0; rows &= rows - 1) {
                 const int i = __builtin_ctz(rows);
-                scan(tile, out + i * GROUP, GROUP, row + i, 1, col, least(col_end - col, GROUP), false, work);
+                scan(tile, out + i * GROUP, GROUP, row + i, 1, col, least(col_end - col, GROUP), leading,
+                     work);
             }
         }
     }
+}
+
+static void tile_int8(const trm_tile *tile, trm_workspace *work)
+{
+    run_tile(tile, false, work);
+}
+
+static void tile_leading(const trm_tile *tile, trm_workspace *work)
+{
+    run_tile(tile, true, work);
 }
 
 const trm_kernel trm_kernel_int8 = {.name = "int8",
@@ -392,3 +490,16 @@ const trm_kernel trm_kernel_int8 = {.name = "int8",
                                     .columns = columns,
                                     .encode = encode,
                                     .pairs = trm_pairs_fp32};
+
+const trm_kernel trm_kernel_prefix8 = {.name = "prefix8",
+                                       .available = available,
+                                       .promising = promising,
+                                       .packed_floats = packed_floats,
+                                       .radius = trm_float_dot_radius,
+                                       .tile = tile_leading,
+                                       .columns = columns_leading,
+                                       .encode = encode_leading,
+                                       .pairs = trm_pairs_fp32,
+                                       .near_only = true,
+                                       .needs_basis = true,
+                                       .width_step = {0, 2}};

@@ -18,6 +18,8 @@
  * computed one at least that less k |q_i||q_j|, k = gamma of d1 + 1 columns, and less what flushed denormals may
  * take. With |a||b| <= (a^2 + b^2)/2: e_i = k |q_i|^2 / 2 + (defect + 3 r) n_i / 2 + tiny.
  * A product that is too large never rules a pair out by its near bound; the far bounds are left to the second stage. */
+#include "kernel/prefix.h"
+
 #include "kernel/basis.h"
 #include "kernel/blas_threads.h"
 #include "kernel/fp32.h"
@@ -28,7 +30,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 64, DEPTH = 64 }; /* directions and coordinates at a time: 92 KiB of stack */
+enum { CHUNK = TRM_PREFIX_CHUNK, DEPTH = 64 }; /* directions and coordinates at a time: 92 KiB of stack */
 
 static bool available(void)
 {
@@ -42,9 +44,8 @@ static int columns(int dim, int width)
     return width + 1;
 }
 
-/* Rows to directions [first, first + width) of the basis, in float64: z, row-major, CHUNK a row. Zeros for the rows past
- * count: a row's coordinates then don't depend on how many rows its group has. */
-static void turn(const trm_block *block, int64_t row, int count, int first, int width, double *z)
+/* Zeros for the rows past count: a row's coordinates then don't depend on how many rows its group has. */
+void trm_prefix_turn(const trm_block *block, int64_t row, int count, int first, int width, double *z)
 {
     const int dim = block->map.dim;
     const float *x = block->mapped + row * dim, *q = block->map.basis->direction + (int64_t)first * dim;
@@ -71,7 +72,7 @@ static void pack_coordinates(trm_block *block, int64_t row, int count, double *l
     memset(chunk, 0, sizeof chunk);
     for (int first = 0; first < map->width; first += CHUNK) {
         const int width = map->width - first < CHUNK ? map->width - first : CHUNK;
-        turn(block, row, count, first, width, z);
+        trm_prefix_turn(block, row, count, first, width, z);
         for (int i = 0; i < count; i++)
             for (int k = 0; k < width; k++) {
                 const float value = (float)z[i * CHUNK + k];
@@ -82,21 +83,25 @@ static void pack_coordinates(trm_block *block, int64_t row, int count, double *l
     }
 }
 
+float trm_prefix_rest(const trm_map *map, double n, double length2, double *error)
+{
+    const double dim = map->dim, width = map->width, defect = map->basis->defect;
+    const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * dim * 0x1p-53;
+    const double tiny = (dim + 16.0) * 0x1p-120 * (1.0 + sqrt(n));
+    const double rest2 = n - length2 + (3.0 * defect + 4.0 * r + (dim + width) * 0x1p-51) * n + tiny;
+    *error = (defect + 3.0 * r) * n / 2.0 + tiny;
+    return (float)(sqrt(rest2) * (1.0 + 0x1p-22) + 0x1p-120);
+}
+
 static void encode(trm_block *block, int64_t row, int count, const double *n, double *error)
 {
-    const double dim = block->map.dim, width = block->map.width, defect = block->map.basis->defect;
-    const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * dim * 0x1p-53;
-    const double k = defect < 0.5 ? trm_float_dot_radius(block->columns) : INFINITY;
+    const double k = block->map.basis->defect < 0.5 ? trm_float_dot_radius(block->columns) : INFINITY;
     double length2[TRM_TILE_ALIGN] = {0.0};
     float rest[TRM_TILE_ALIGN] = {0.0F};
     pack_coordinates(block, row, count, length2);
     for (int i = 0; i < count; i++) {
-        const double tiny = (dim + 16.0) * 0x1p-120 * (1.0 + sqrt(n[i]));
-        const double rest2 =
-            n[i] - length2[i] + (3.0 * defect + 4.0 * r + (dim + width) * 0x1p-51) * n[i] + tiny;
-        rest[i] = (float)(sqrt(rest2) * (1.0 + 0x1p-22) + 0x1p-120);
-        error[i] = k * (length2[i] + (double)rest[i] * (double)rest[i]) / 2.0 +
-                   (defect + 3.0 * r) * n[i] / 2.0 + tiny;
+        rest[i] = trm_prefix_rest(&block->map, n[i], length2[i], &error[i]);
+        error[i] += k * (length2[i] + (double)rest[i] * (double)rest[i]) / 2.0;
     }
     trm_fp32_pack(rest, 1, row, block->columns, block->columns - 1, 1, block->packed);
 }
@@ -115,4 +120,5 @@ const trm_kernel trm_kernel_prefix = {.name = "prefix",
                                       .encode = encode,
                                       .pairs = trm_pairs_fp32,
                                       .near_only = true,
-                                      .needs_basis = true};
+                                      .needs_basis = true,
+                                      .width_step = {-2, 0}};

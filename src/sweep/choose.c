@@ -16,22 +16,22 @@ static void add(trm_chooser *chooser, const trm_kernel *kernel, int width)
 }
 
 /* Widths of one basis that are tried, at most. */
-enum { WIDTHS = 3 };
+enum { WIDTHS = 2 };
 
-/* The width that the basis's sample says is best, and some that are less and more. */
+/* Those that a kernel has: about what the basis's sample says is best. */
 static void add_widths(trm_chooser *chooser, const trm_kernel *kernel, const trm_basis *basis)
 {
-    enum { APART = 2 };
-    int best = 0, last = 0;
+    int best = 0, last = 0, before = -1;
     while (trm_basis_candidate(basis, last + 1) > 0)
         last++;
     while (best < last && trm_basis_candidate(basis, best) < basis->width)
         best++;
-    if (best > 0)
-        add(chooser, kernel, trm_basis_candidate(basis, best > APART ? best - APART : 0));
-    add(chooser, kernel, trm_basis_candidate(basis, best));
-    if (best < last)
-        add(chooser, kernel, trm_basis_candidate(basis, best + APART < last ? best + APART : last));
+    for (int k = 0; k < WIDTHS; k++) {
+        const int wish = best + kernel->width_step[k], at = wish < 0 ? 0 : wish > last ? last : wish;
+        if (at != before)
+            add(chooser, kernel, trm_basis_candidate(basis, at));
+        before = at;
+    }
 }
 
 bool trm_chooser_may_take(const trm_run *run, const trm_kernel *kernel)

@@ -67,7 +67,7 @@ completes "topk:" trimine mine --negatives to
 completes "reversed" trimine loss --negatives rev
 completes "" trimine mine --negatives rev
 completes "facenet" trimine mine --compat fa
-completes "prefix" trimine knn --kernel pre
+completes "int8" trimine knn --kernel in
 completes "" trimine mine --margin 0
 completes "" trimine mine --output sto
 completes "" trimine mine sto
