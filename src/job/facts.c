@@ -439,10 +439,10 @@ static json_t *store_facts(trm_job *job, int64_t peak_rss)
     if (trm_job_has_triplets(job) && !job->survey.found.ordered)
         trm_warn(&job->voice,
                  "no quartiles: what they need of the triplets, %d bytes each, does not fit the memory "
-                 "limit%s; give %sa larger --mem-per-rank",
+                 "limit%s; give %sa larger %s",
                  TRM_KEPT_BYTES_A_TRIPLET,
                  job->options.source == TRM_SOURCE_GIVEN ? "" : " beside the panels",
-                 job->settings.kind->mines ? "-o FILE or " : "");
+                 job->settings.kind->mines ? "-o FILE or " : "", trm_run_limit_name(job->run));
     if (job->mined.anchors.valid == 0 && job->loss.count == 0)
         trm_warn(&job->voice, "no anchor has both a positive and a negative: no triplets");
     json_t *object = report_json(job, peak_rss);

@@ -852,6 +852,7 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
     if (trm_settings_in_batches(&job->settings)) {
         job->batch_triplets.budget =
             trm_run_mem_per_rank(job->run) - job->mined.memory_bytes + batched_bytes(job);
+        job->batch_triplets.limit = trm_run_limit_name(job->run);
         *taker = (trm_survey_taker){trm_batch_triplets_add, trm_batch_triplets_walk, &job->batch_triplets};
         return TRM_OK;
     }

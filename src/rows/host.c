@@ -230,26 +230,55 @@ static double number_told(const char *name)
     return text != NULL && end != text && *end == '\0' && number > 0.0 ? number : 0.0;
 }
 
+/* CPUs that --mem-per-cpu counts, where the grant goes by them; else 0. */
+static double slurm_cpus(void)
+{
+    return number_told("SLURM_MEM_PER_NODE") > 0.0 || number_told("SLURM_MEM_PER_CPU") <= 0.0
+               ? 0.0
+               : number_told("SLURM_CPUS_ON_NODE");
+}
+
 double trm_host_slurm_memory(void)
 {
     const double node = number_told("SLURM_MEM_PER_NODE"),
-                 cpus = number_told("SLURM_MEM_PER_CPU") * number_told("SLURM_CPUS_ON_NODE");
+                 cpus = number_told("SLURM_MEM_PER_CPU") * slurm_cpus();
     const double megabytes = node > 0.0 ? node : cpus;
     return getenv("SLURM_JOB_ID") != NULL && megabytes > 0.0 ? megabytes * 1048576.0 : INFINITY;
 }
 
-int64_t trm_host_memory_a_rank(int ranks)
+/* What all ranks here share. */
+static trm_host_memory shared_memory(int ranks)
+{
+    const double group = trm_host_group_memory("/proc/self/cgroup", "/sys/fs/cgroup"),
+                 slurm = trm_host_slurm_memory(), least = fmin(group, slurm);
+    const int64_t free_bytes = number_in("/proc/meminfo", "MemAvailable: %" SCNd64 " kB") * 1024;
+    trm_host_memory memory = {.left = free_bytes, .ranks = ranks};
+    if (least < (double)free_bytes) {
+        memory.left = (int64_t)least;
+        memory.bound = getenv("SLURM_JOB_ID") != NULL ? TRM_MEMORY_SLURM : TRM_MEMORY_GROUP;
+    }
+    if (memory.bound == TRM_MEMORY_SLURM && slurm < INFINITY) {
+        memory.granted = (int64_t)slurm;
+        memory.cpus = (int)slurm_cpus();
+    }
+    memory.a_rank = memory.left / 5 * 4 / ranks;
+    return memory;
+}
+
+trm_host_memory trm_host_memory_look(int ranks)
 {
     struct rlimit limit;
-    const double left =
-        fmin(trm_host_group_memory("/proc/self/cgroup", "/sys/fs/cgroup"), trm_host_slurm_memory());
-    int64_t host = number_in("/proc/meminfo", "MemAvailable: %" SCNd64 " kB") * 1024;
-    host = left < (double)host ? (int64_t)left : host;
-    int64_t rank = host / 5 * 4 / ranks;
+    trm_host_memory memory = shared_memory(ranks);
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
-        const int64_t used = number_in("/proc/self/statm", "%" SCNd64) * sysconf(_SC_PAGESIZE);
-        const int64_t space = ((int64_t)limit.rlim_cur - used) / 5 * 4;
-        rank = space < rank ? space : rank;
+        const int64_t used = number_in("/proc/self/statm", "%" SCNd64) * sysconf(_SC_PAGESIZE),
+                      space = (int64_t)limit.rlim_cur - used;
+        if (space / 5 * 4 < memory.a_rank)
+            memory = (trm_host_memory){.a_rank = space / 5 * 4,
+                                       .bound = TRM_MEMORY_ADDRESS_SPACE,
+                                       .left = space,
+                                       .granted = (int64_t)limit.rlim_cur,
+                                       .ranks = 1};
     }
-    return rank > 0 ? rank : 1;
+    memory.a_rank = memory.a_rank > 0 ? memory.a_rank : 1;
+    return memory;
 }

@@ -44,8 +44,25 @@ double trm_host_group_memory(const char *membership, const char *mount);
  * INFINITY: where Slurm watches memory without control groups, nothing else tells. Not collective. */
 double trm_host_slurm_memory(void);
 
-/* Bytes that a rank may take: four fifths of what the host, its control group and Slurm's grant leave, shared among
- * so many ranks here, or of what is left of its address space. Not collective. */
-int64_t trm_host_memory_a_rank(int ranks);
+/* What bounds a rank's memory, so what has to be raised. */
+typedef enum trm_memory_bound {
+    TRM_MEMORY_HOST,         /* what is free on the host */
+    TRM_MEMORY_GROUP,        /* a control group: a container's limit, or systemd's */
+    TRM_MEMORY_SLURM,        /* what Slurm granted, by its environment or by its control group */
+    TRM_MEMORY_ADDRESS_SPACE /* ulimit -v */
+} trm_memory_bound;
+
+typedef struct trm_host_memory {
+    int64_t a_rank; /* bytes that a rank may take */
+    trm_memory_bound bound;
+    int64_t left;    /* bytes of which it may take four fifths, shared among so many ranks */
+    int64_t granted; /* the bound itself, of which some may be used: bytes; 0: nothing tells */
+    int ranks;
+    int cpus; /* where Slurm's grant goes by CPUs: how many it has here; else 0 */
+} trm_host_memory;
+
+/* Four fifths of what the host, its control group and Slurm's grant leave, shared among so many ranks here, or of what is
+ * left of a rank's address space, whichever is less. Not collective. */
+trm_host_memory trm_host_memory_look(int ranks);
 
 #endif

@@ -9,6 +9,9 @@
 #include "par/arguments.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const trm_sized sized = {.name = "trm_run_options", .size = sizeof(trm_run_options)};
@@ -45,6 +48,19 @@ static bool may_use_blas(MPI_Comm comm)
     int may = !trm_blas_takes_turns() && trm_blas_check_core(&err) == TRM_OK;
     MPI_Allreduce(MPI_IN_PLACE, &may, 1, MPI_INT, MPI_MIN, comm);
     return may != 0;
+}
+
+/* Of the rank that has the least: hosts, and what each rank was given, may differ in memory; the panels must not. Collective. */
+static trm_host_memory least_memory(MPI_Comm comm, trm_host_memory own)
+{
+    int64_t least = own.a_rank;
+    int rank = 0, first = 0;
+    MPI_Comm_rank(comm, &rank);
+    MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_INT64_T, MPI_MIN, comm);
+    first = own.a_rank == least ? rank : INT_MAX;
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm);
+    MPI_Bcast(&own, (int)sizeof own, MPI_BYTE, first, comm);
+    return own;
 }
 
 trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run **run, trm_error *err)
@@ -90,9 +106,8 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     made->ranks = ranks;
     made->replicate = options->replicate;
     made->tile = (int)trm_tile_round_up(options->tile);
-    made->free_memory = trm_host_memory_a_rank(host.ranks);
-    /* Hosts, and what each rank was given, may differ in memory; the panels must not. */
-    MPI_Allreduce(MPI_IN_PLACE, &made->free_memory, 1, MPI_INT64_T, MPI_MIN, made->comm);
+    made->memory = least_memory(made->comm, trm_host_memory_look(host.ranks));
+    made->free_memory = made->memory.a_rank;
     made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     trm_blas_one_thread();
@@ -189,20 +204,80 @@ void trm_run_destroy(trm_run **run)
     *run = NULL;
 }
 
-enum { KILO = 1000, MEGA = 1000000 };
+/* ---- too little memory ---- */
 
-static char unit_name(int64_t unit)
+enum { KILO = 1000, MEGA = 1000000, MIB = 1 << 20 };
+
+static bool limit_was_given(const trm_run *run)
 {
-    return unit == KILO ? 'K' : 'M';
+    return run->mem_per_rank != run->free_memory;
+}
+
+const char *trm_run_limit_name(const trm_run *run)
+{
+    static const char *const names[] = {
+        [TRM_MEMORY_HOST] = "--mem-per-rank",
+        [TRM_MEMORY_GROUP] = "limit of the control group (container)",
+        [TRM_MEMORY_SLURM] = "sbatch --mem",
+        [TRM_MEMORY_ADDRESS_SPACE] = "ulimit -v",
+    };
+    if (limit_was_given(run))
+        return names[TRM_MEMORY_HOST];
+    return run->memory.cpus > 0 ? "sbatch --mem-per-cpu" : names[run->memory.bound];
+}
+
+static const char *unit_name(int64_t unit)
+{
+    return unit == KILO ? "K" : "M";
+}
+
+/* What to ask Slurm, or whoever has set the limit, for, so that four fifths of what is left are so many bytes a rank. What
+ * is used there already is as much as it is now. */
+static void raise_bound(const trm_host_memory *memory, double bytes, char *text, size_t size)
+{
+    const double needed = bytes * memory->ranks * 5.0 / 4.0 + 5.0 * memory->ranks;
+    const double more = needed - (double)memory->left,
+                 all = memory->granted > 0 ? (double)memory->granted + more : needed;
+    switch (memory->bound) {
+    case TRM_MEMORY_SLURM:
+        if (memory->cpus > 0)
+            snprintf(text, size, "give sbatch --mem-per-cpu=%.0fM or use more ranks",
+                     ceil(all / memory->cpus / MIB));
+        else
+            snprintf(text, size, "give sbatch --mem=%.0fM or use more nodes", ceil(all / MIB));
+        return;
+    case TRM_MEMORY_GROUP:
+        snprintf(
+            text, size,
+            "the control group (a container's limit, or systemd's) leaves no more: give it %.0f MiB more "
+            "or use more hosts",
+            ceil(more / MIB));
+        return;
+    case TRM_MEMORY_ADDRESS_SPACE:
+        snprintf(text, size, "give ulimit -v %.0f or use more ranks", ceil(all / 1024.0));
+        return;
+    case TRM_MEMORY_HOST:
+    default:
+        text[0] = '\0';
+    }
 }
 
 trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err)
 {
     const int64_t unit = bytes < 10 * MEGA ? KILO : MEGA,
                   limit_unit = run->mem_per_rank < 10 * MEGA ? KILO : MEGA;
-    return trm_fail(
-        err, TRM_ERR_MEMORY,
-        "%s %.1f %cB a rank, the limit is %.1f %cB: give --mem-per-rank %" PRId64 "%c or use more ranks",
-        what, (double)bytes / (double)unit, unit_name(unit), (double)run->mem_per_rank / (double)limit_unit,
-        unit_name(limit_unit), bytes / unit + (bytes % unit > 0), unit_name(unit));
+    char own[64], bound[200] = "", wanted[280];
+    snprintf(own, sizeof own, "give --mem-per-rank %" PRId64 "%s", bytes / unit + (bytes % unit > 0),
+             unit_name(unit));
+    if (bytes > run->free_memory && !run->for_all)
+        raise_bound(&run->memory, (double)bytes, bound, sizeof bound);
+    if (bound[0] == '\0')
+        snprintf(wanted, sizeof wanted, "%s or use more ranks", own);
+    else if (limit_was_given(run))
+        snprintf(wanted, sizeof wanted, "%s, and %s", own, bound + strlen("give "));
+    else
+        snprintf(wanted, sizeof wanted, "%s", bound);
+    return trm_fail(err, TRM_ERR_MEMORY, "%s %.1f %sB a rank, the limit is %.1f %sB: %s", what,
+                    (double)bytes / (double)unit, unit_name(unit),
+                    (double)run->mem_per_rank / (double)limit_unit, unit_name(limit_unit), wanted);
 }

@@ -5,6 +5,7 @@
 #include "kernel/kernel.h"
 #include "par/checkpoint.h"
 #include "rows/counter.h"
+#include "rows/host.h"
 #include "rows/threads.h"
 #include "trimine/run.h"
 
@@ -18,6 +19,7 @@ struct trm_run {
     int tile;      /* 0: auto */
     int64_t mem_per_rank;
     int64_t free_memory;      /* what mem_per_rank would be if it was not given */
+    trm_host_memory memory;   /* where that is from: of the host that has the least */
     const trm_kernel *kernel; /* or what a sweep begins with */
     bool chooses;             /* sweeps try what there is, and take the fastest */
     bool may_use_blas;        /* on all ranks, by all threads at once: kernels with a basis need it */
@@ -40,7 +42,11 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
 trm_status trm_run_for_all(const trm_run *run, int ranks, int64_t mem_per_rank, trm_run **planned,
                            trm_error *err) TRM_MUST_CHECK;
 
-/* Fails with MEMORY: what ("the job needs at least") so many bytes a rank, the limit, and what would do. */
+/* The option that the limit of memory comes from, such as "--mem-per-rank" or "sbatch's --mem"; borrowed for ever. */
+const char *trm_run_limit_name(const trm_run *run);
+
+/* Fails with MEMORY: what ("the job needs at least") so many bytes a rank, the limit, and what would do: an option of trimine
+ * or, where the limit is Slurm's or a control group's, of that. */
 trm_status trm_run_refuse(const trm_run *run, const char *what, int64_t bytes, trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -30,8 +30,8 @@ static trm_status make_room(trm_batch_triplets *t, int64_t more, trm_error *err)
         return trm_fail(
             err, TRM_ERR_MEMORY,
             "the triplets of all batches need more than the %.0f MB a rank that the limit leaves: give "
-            "more --mem-per-rank, use more ranks or fewer batches",
-            (double)t->budget / 1e6);
+            "a larger %s, use more ranks or fewer batches",
+            (double)t->budget / 1e6, t->limit);
     if (t->blocks < t->room)
         return TRM_OK;
     const int64_t room = 2 * t->room + 8;

@@ -9,9 +9,10 @@
 
 #define TRM_BATCH_LIST_FORMAT "trimine-batches"
 
-/* This rank's triplets, in the arrays that they came in. Begin with all 0 but the budget. */
+/* This rank's triplets, in the arrays that they came in. Begin with all 0 but the budget and its option. */
 typedef struct trm_batch_triplets {
-    int64_t budget; /* bytes that they may take; 0: any */
+    int64_t budget;    /* bytes that they may take; 0: any */
+    const char *limit; /* the option that raises it; borrowed */
     int64_t count;
     int64_t blocks, room;
     struct trm_batch_block {

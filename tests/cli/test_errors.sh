@@ -165,4 +165,27 @@ expect "one rank under mpirun inside a step of four tasks is fine" test $? = 0
 SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_NODELIST=a SLURM_JOBID=7 timeout -k 5 "$patience" "$program" info "$in/good.h5" --quiet
 expect "so is the batch script itself" test $? = 0
 
+# Too little memory: the line says what to type, where the limit is Slurm's. (unit.test_host looks at where it is from.)
+# granted RANKS VARIABLE=MIB OPTIONS...: a job in a job of Slurm, which has two CPUs here.
+granted() {
+    local -x SLURM_JOB_ID=7 SLURM_CPUS_ON_NODE=2 "$2"
+    quickly_on "$1" mine "$in/good.h5" --threads 2 --quiet "${@:3}"
+}
+for ranks in 1 3; do
+    for way in SLURM_MEM_PER_NODE:--mem:nodes SLURM_MEM_PER_CPU:--mem-per-cpu:ranks; do
+        IFS=: read -r variable option more <<<"$way"
+        granted "$ranks" "$variable=1"
+        judge "$option on $ranks ranks" $? 71 "[KM]B a rank, the limit is .*: give sbatch $option=[0-9]+M or use more $more\$"
+        enough=$(sed -nE "s/.*$option=([0-9]+)M .*/\1/p" "$dir/stderr")
+        granted "$ranks" "$variable=$((enough - 1))"
+        judge "less than that $option on $ranks ranks" $? 71 "give sbatch $option=${enough}M"
+        granted "$ranks" "$variable=$enough"
+        expect "what the line says is enough: $option on $ranks ranks" test $? = 0
+    done
+    granted "$ranks" SLURM_MEM_PER_NODE=1 --mem-per-rank 1K
+    judge "both limits on $ranks ranks" $? 71 "give --mem-per-rank [0-9]+[KM], and sbatch --mem=[0-9]+M or use more nodes\$"
+    granted "$ranks" SLURM_MEM_PER_NODE=9000 --mem-per-rank 1K
+    judge "the option's limit alone on $ranks ranks" $? 71 "give --mem-per-rank [0-9]+[KM] or use more ranks\$"
+done
+
 finish

@@ -136,9 +136,14 @@ static void what_slurm_grants_counts(void **state)
     (void)state;
     grant("7", "300", NULL, "8");
     assert_true(trm_host_slurm_memory() == 300.0 * 1048576.0);
-    assert_true(trm_host_memory_a_rank(2) <= 300 * 1048576 / 5 * 4 / 2);
+    trm_host_memory memory = trm_host_memory_look(2);
+    assert_true(memory.a_rank <= 300 * 1048576 / 5 * 4 / 2);
+    assert_true(memory.bound == TRM_MEMORY_SLURM && memory.granted == 300 * 1048576);
+    assert_true(memory.ranks == 2 && memory.cpus == 0);
     grant("7", NULL, "100", "8");
     assert_true(trm_host_slurm_memory() == 800.0 * 1048576.0);
+    memory = trm_host_memory_look(2);
+    assert_true(memory.bound == TRM_MEMORY_SLURM && memory.granted == 800 * 1048576 && memory.cpus == 8);
     grant("7", NULL, "100", NULL);
     assert_true(trm_host_slurm_memory() == INFINITY);
     grant("7", "0", NULL, "8"); /* --mem=0: all that the node has */
