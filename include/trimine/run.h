@@ -31,8 +31,8 @@ enum { TRM_THREADS_MOST = 4096 };
 typedef struct trm_run_options {
     size_t size; /* set by trm_run_options_init */
     /* OpenMP threads a rank, at most TRM_THREADS_MOST; 0: as OMP_NUM_THREADS says, else the cores that this
-     * rank may use and its part of those and of a CPU quota that it shares with its host's ranks. Never more
-     * than OMP_THREAD_LIMIT */
+     * rank may use and its part of those and of a CPU quota that it shares with its host's ranks, and no more
+     * than Slurm's --cpus-per-task. Never more than OMP_THREAD_LIMIT */
     int threads;
     int replicate;        /* ranks a team (must divide the number of ranks); 0: auto */
     int tile;             /* rows and columns a tile, a multiple of 16, rounded up to one of 48; 0: auto */

@@ -176,6 +176,28 @@ double trm_host_quota(const char *membership, const char *mount)
     return fmin(least, least_around(mount, "/cpu,cpuacct", group, quota_1));
 }
 
+/* ---- what Slurm tells ---- */
+
+/* A whole number above 0 in the environment, else 0. */
+static double number_told(const char *name)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    const double number = text == NULL ? 0.0 : (double)strtoll(text, &end, 10);
+    return text != NULL && end != text && *end == '\0' && number > 0.0 ? number : 0.0;
+}
+
+static bool in_slurm_job(void)
+{
+    return getenv("SLURM_JOB_ID") != NULL;
+}
+
+double trm_host_slurm_cpus(void)
+{
+    const double cpus = number_told("SLURM_CPUS_PER_TASK");
+    return in_slurm_job() && cpus > 0.0 ? cpus : INFINITY;
+}
+
 /* ---- memory ---- */
 
 /* Of a group that may have so much and uses so much. Cache of files counts as used there, but the kernel gives it up
@@ -221,17 +243,8 @@ double trm_host_group_memory(const char *membership, const char *mount)
     return fmin(least, least_around(mount, "/memory", group, memory_1));
 }
 
-/* A whole number above 0 in the environment, else 0. */
-static double number_told(const char *name)
-{
-    const char *text = getenv(name);
-    char *end = NULL;
-    const double number = text == NULL ? 0.0 : (double)strtoll(text, &end, 10);
-    return text != NULL && end != text && *end == '\0' && number > 0.0 ? number : 0.0;
-}
-
 /* CPUs that --mem-per-cpu counts, where the grant goes by them; else 0. */
-static double slurm_cpus(void)
+static double cpus_counted(void)
 {
     return number_told("SLURM_MEM_PER_NODE") > 0.0 || number_told("SLURM_MEM_PER_CPU") <= 0.0
                ? 0.0
@@ -241,9 +254,9 @@ static double slurm_cpus(void)
 double trm_host_slurm_memory(void)
 {
     const double node = number_told("SLURM_MEM_PER_NODE"),
-                 cpus = number_told("SLURM_MEM_PER_CPU") * slurm_cpus();
+                 cpus = number_told("SLURM_MEM_PER_CPU") * cpus_counted();
     const double megabytes = node > 0.0 ? node : cpus;
-    return getenv("SLURM_JOB_ID") != NULL && megabytes > 0.0 ? megabytes * 1048576.0 : INFINITY;
+    return in_slurm_job() && megabytes > 0.0 ? megabytes * 1048576.0 : INFINITY;
 }
 
 /* What all ranks here share. */
@@ -255,11 +268,11 @@ static trm_host_memory shared_memory(int ranks)
     trm_host_memory memory = {.left = free_bytes, .ranks = ranks};
     if (least < (double)free_bytes) {
         memory.left = (int64_t)least;
-        memory.bound = getenv("SLURM_JOB_ID") != NULL ? TRM_MEMORY_SLURM : TRM_MEMORY_GROUP;
+        memory.bound = in_slurm_job() ? TRM_MEMORY_SLURM : TRM_MEMORY_GROUP;
     }
     if (memory.bound == TRM_MEMORY_SLURM && slurm < INFINITY) {
         memory.granted = (int64_t)slurm;
-        memory.cpus = (int)slurm_cpus();
+        memory.cpus = (int)cpus_counted();
     }
     memory.a_rank = memory.left / 5 * 4 / ranks;
     return memory;

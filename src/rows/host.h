@@ -36,6 +36,10 @@ void trm_host_look(MPI_Comm comm, trm_host *host);
  * names and of those around them, version 2 or 1, found under mount (as /sys/fs/cgroup). Not collective. */
 double trm_host_quota(const char *membership, const char *mount);
 
+/* The CPUs that Slurm gives a task (--cpus-per-task), as its environment tells, or INFINITY: where Slurm binds no tasks,
+ * nothing else tells. Not collective. */
+double trm_host_slurm_cpus(void);
+
 /* The bytes that control groups leave, or INFINITY; found as the quota is. Cache of files counts as left. Not
  * collective. */
 double trm_host_group_memory(const char *membership, const char *mount);

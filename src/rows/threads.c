@@ -38,13 +38,16 @@ static trm_status refuse(const char *what, long long number, const trm_host *hos
                     TRM_THREADS_MOST, host->cores);
 }
 
-/* This rank's part of the cores, or of the quota where that is less; reason says of what. */
+/* This rank's part of the cores, or of the quota or what Slurm gives a task where that is less; the note says of what. */
 static int own_share(const trm_host *host, trm_threads *threads)
 {
-    const double quota = host->quota / host->ranks;
+    const double quota = host->quota / host->ranks, task = trm_host_slurm_cpus();
     const int allowed = trm_core_set_count(&host->allowed);
     double cores = floor(host->share + 1e-9);
-    if (rint(quota) < cores) {
+    if (task < fmin(cores, rint(quota))) {
+        cores = task;
+        snprintf(threads->note, sizeof threads->note, "SLURM_CPUS_PER_TASK=%.0f", task);
+    } else if (rint(quota) < cores) {
         cores = rint(quota);
         snprintf(threads->note, sizeof threads->note, "the control group's CPU quota is %.3g cores",
                  host->quota);

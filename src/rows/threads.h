@@ -15,8 +15,8 @@ typedef struct trm_threads {
 } trm_threads;
 
 /* Chooses the number: asked, where it is not 0; else what OMP_NUM_THREADS says; else this rank's share of the
- * host's cores and of the CPU quota; never more than OMP_THREAD_LIMIT. Not collective. Errors: USAGE (more
- * than TRM_THREADS_MOST). */
+ * host's cores and of the CPU quota, and no more than Slurm's --cpus-per-task. Never more than
+ * OMP_THREAD_LIMIT. Not collective. Errors: USAGE (more than TRM_THREADS_MOST). */
 trm_status trm_threads_choose(int asked, const trm_host *host, trm_threads *threads,
                               trm_error *err) TRM_MUST_CHECK;
 

@@ -194,6 +194,26 @@ static void a_rank_gets_its_share_of_what_may_be_used(void **state)
     assert_int_equal(choose(0, NULL, host_of(8, 8.0, 1, 64.0), &err), 8);
 }
 
+/* srun -c 4 without binding: the rank may use all 8. */
+static void what_slurm_gives_a_task_is_enough(void **state)
+{
+    const trm_host host = host_of(8, 8.0, 1, INFINITY);
+    trm_error err;
+    (void)state;
+    setenv("SLURM_CPUS_PER_TASK", "4", 1);
+    assert_int_equal(choose(0, NULL, host, &err), 8); /* no job of Slurm */
+    setenv("SLURM_JOB_ID", "7", 1);
+    assert_int_equal(choose(0, NULL, host, &err), 4);
+    assert_int_equal(choose(0, NULL, host_of(2, 2.0, 1, INFINITY), &err), 2); /* mpirun has bound it */
+    assert_int_equal(choose(0, NULL, host_of(8, 8.0, 1, 3.0), &err), 3);
+    assert_int_equal(choose(0, "6", host, &err), 6);
+    assert_int_equal(choose(5, NULL, host, &err), 5);
+    setenv("SLURM_CPUS_PER_TASK", "many", 1);
+    assert_int_equal(choose(0, NULL, host, &err), 8);
+    unsetenv("SLURM_CPUS_PER_TASK");
+    unsetenv("SLURM_JOB_ID");
+}
+
 static void what_was_asked_for_comes_first(void **state)
 {
     const trm_host host = host_of(8, 8.0, 1, 2.0);
@@ -242,6 +262,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(version_1_has_memory_too, make_folder, remove_folder),
         cmocka_unit_test(what_slurm_grants_counts),
         cmocka_unit_test(a_rank_gets_its_share_of_what_may_be_used),
+        cmocka_unit_test(what_slurm_gives_a_task_is_enough),
         cmocka_unit_test(what_was_asked_for_comes_first),
         cmocka_unit_test(a_value_that_is_no_number_of_threads_does_not_count),
         cmocka_unit_test(absurd_numbers_are_named),
