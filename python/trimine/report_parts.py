@@ -100,7 +100,8 @@ def first_shown(shown, whole, what="classes are"):
 
 
 SORT_HINT = "<span class=js> Press a heading to sort.</span>"
-GIVE_STORE = '<p class="hint">Give the store, and this page tells of its classes: <code>trimine report RESULT STORE</code>.</p>'
+GIVE_STORE = ('<p class="hint">Give the store and its labels, and this page tells of its classes: <code>trimine report RESULT STORE</code>; '
+              'where the store has no labels inside, as a <code>.npy</code>, also <code>--labels FILE</code>.</p>')
 
 # ---- rows ----
 

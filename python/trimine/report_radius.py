@@ -189,7 +189,7 @@ def pair(about, row):
 
 def conflicts_section(about, facts):
     if not facts.labels:
-        return section("conflicts", "Label conflicts", '<p class="hint">Give the store, and this page tells which pairs have different labels.</p>')
+        return section("conflicts", "Label conflicts", '<p class="hint">Give the store and its labels, and this page tells which pairs have different labels; where the store has no labels inside, as a <code>.npy</code>, by <code>--labels FILE</code>.</p>')
     if not facts.conflicts:
         return section("conflicts", "Label conflicts", f"<p>{'Only pairs with the same label were looked for.' if facts.among == 'same' else 'No pair has different labels.'}</p>")
     body = f"<p>{several(facts.conflicts, 'pair has', 'pairs have')} different labels: {percent(facts.conflicts, facts.total)} of the pairs.</p>"

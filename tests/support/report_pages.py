@@ -469,6 +469,9 @@ def alone(folder):
         assert "--json-report" in page.texts["time"], name
     page = made(folder, "plain", page="alone")
     assert "Give the store" in page.texts["classes"] and "triplets (--negatives semihard)" in page.texts["funnel"]
+    for name, hint in (("plain", "classes"), ("radius", "conflicts")):  # a store that has no labels was given
+        page = made(folder, name, f"{folder}/rows.npy", page="alone")
+        assert "--labels FILE" in page.texts[hint], page.texts[hint]
 
 
 def names(folder):
