@@ -6,7 +6,9 @@
 #include "store/output.h"
 #include "store/store_inner.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const int64_t piece_bytes = INT64_C(32) << 20;
@@ -166,14 +168,45 @@ static trm_status write_rows(const copier *c, int64_t first, int64_t count, trm_
     return status;
 }
 
-static int64_t longest_name(const trm_names *names, int64_t longest)
+/* How long names are. */
+typedef struct lengths {
+    int64_t names, bytes, longest; /* at least 1 */
+    int64_t at;                    /* the first that is so long */
+} lengths;
+
+/* first: the number of the first of these. */
+static void add_lengths(lengths *of, const trm_names *names, int64_t first)
 {
     for (int64_t i = 0; i < names->count; i++) {
         int64_t length = 0;
         trm_names_get(names, i, &length);
-        longest = length > longest ? length : longest;
+        if (length > of->longest) {
+            of->longest = length;
+            of->at = first + i;
+        }
+        of->bytes += length;
+        of->names++;
     }
-    return longest;
+}
+
+/* All take the room of the longest. Where that makes much of little, it is a text that was taken for a name, or an id. what:
+ * it, in words; option: what names it. */
+static trm_status check_lengths(const copier *c, const lengths *of, const char *what, const char *option,
+                                trm_error *err)
+{
+    enum { TIMES = 16 };
+    static const double bearable = 1e9;
+    const double rows = (double)c->store->rows, room = rows * (double)of->longest;
+    if (room <= bearable || of->names < 2)
+        return TRM_OK;
+    const double others = rows * (double)(of->bytes - of->longest) / (double)(of->names - 1);
+    if (room <= TIMES * others)
+        return TRM_OK;
+    return trm_fail(err, TRM_ERR_DATA,
+                    "store '%s': %s has %" PRId64
+                    " bytes, and in one store all take the room of the longest: "
+                    "%.1f GB, where the others need %.3f GB; shorten it, or name others by %s",
+                    c->store->entry[0].seen.path, what, of->longest, room / 1e9, others / 1e9, option);
 }
 
 static trm_status read_id_names(copier *c, int64_t first, int64_t count, trm_error *err)
@@ -185,7 +218,9 @@ static trm_status read_id_names(copier *c, int64_t first, int64_t count, trm_err
 /* Ids that do not fit were measured in a file that has been changed since. */
 static trm_status check_ids(const copier *c, trm_error *err)
 {
-    return longest_name(&c->id_names, c->id_bytes) == c->id_bytes
+    lengths these = {.longest = c->id_bytes};
+    add_lengths(&these, &c->id_names, 0);
+    return these.longest == c->id_bytes
                ? TRM_OK
                : trm_fail(err, TRM_ERR_DATA, "store '%s': its ids were changed while they were read",
                           c->store->entry[0].seen.path);
@@ -287,25 +322,58 @@ static trm_status write_file(copier *c, trm_error *err)
     return status == TRM_OK ? trm_output_commit(c->out, 1, &attribute, items, item, err) : status;
 }
 
-/* How long the longest id of all is, of which each rank looks at its share. */
+/* Of all ranks. Collective. */
+static void merge_lengths(MPI_Comm comm, lengths *of)
+{
+    const int64_t own = of->longest;
+    int64_t sums[] = {of->names, of->bytes};
+    MPI_Allreduce(MPI_IN_PLACE, sums, 2, MPI_INT64_T, MPI_SUM, comm);
+    MPI_Allreduce(MPI_IN_PLACE, &of->longest, 1, MPI_INT64_T, MPI_MAX, comm);
+    of->at = own == of->longest ? of->at : INT64_MAX;
+    MPI_Allreduce(MPI_IN_PLACE, &of->at, 1, MPI_INT64_T, MPI_MIN, comm);
+    of->names = sums[0];
+    of->bytes = sums[1];
+}
+
+/* How long labels that are names are, which each rank has. Errors: DATA. */
+static trm_status measure_labels(copier *c, trm_error *err)
+{
+    const trm_names *names = &c->store->labels.names;
+    lengths all = {.longest = 1};
+    char what[64];
+    if (c->store->labels.kind != TRM_LABELS_NAMED)
+        return TRM_OK;
+    add_lengths(&all, names, 0);
+    c->label_bytes = all.longest;
+    snprintf(what, sizeof what, "label '%.32s...'",
+             names->count > 0 ? trm_names_get(names, all.at, NULL) : "");
+    return check_lengths(c, &all, what, "--labels", err);
+}
+
+/* How long ids are, of which each rank looks at its share. Collective. Errors: DATA, and those of reading. */
 static trm_status measure_ids(MPI_Comm comm, copier *c, trm_error *err)
 {
     enum { FEW = 1 << 16 };
     int rank = 0, ranks = 0;
+    lengths all = {.longest = 1};
+    char what[64];
     int64_t first, last;
     trm_status status = TRM_OK;
     MPI_Comm_rank(comm, &rank);
     MPI_Comm_size(comm, &ranks);
     trm_share(c->store->rows, rank, ranks, &first, &last);
     const int64_t most = (c->store->rows + ranks - 1) / ranks;
-    c->id_bytes = 1;
     for (int64_t done = 0; done < most && status == TRM_OK; done += FEW) {
         const int64_t from = first + done < last ? first + done : last;
         status = read_id_names(c, from, last - from < FEW ? last - from : FEW, err);
-        c->id_bytes = longest_name(&c->id_names, c->id_bytes);
+        add_lengths(&all, &c->id_names, from);
     }
-    MPI_Allreduce(MPI_IN_PLACE, &c->id_bytes, 1, MPI_INT64_T, MPI_MAX, comm);
-    return status;
+    if (status != TRM_OK)
+        return status;
+    merge_lengths(comm, &all);
+    c->id_bytes = all.longest;
+    snprintf(what, sizeof what, "the id of row %" PRId64, all.at);
+    return check_lengths(c, &all, what, "--ids", err);
 }
 
 static int64_t output_bytes(const copier *c, bool labelled)
@@ -339,10 +407,9 @@ trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, con
                 .store = store,
                 .options = options,
                 .element = type_to_keep(store, options->divisor),
-                .ids = store->ids[0],
-                .label_bytes =
-                    store->labels.kind == TRM_LABELS_NAMED ? longest_name(&store->labels.names, 1) : 0};
-    if (c.ids == TRM_IDS_NAMES)
+                .ids = store->ids[0]};
+    status = measure_labels(&c, err);
+    if (status == TRM_OK && c.ids == TRM_IDS_NAMES)
         status = measure_ids(comm, &c, err);
     if (status == TRM_OK)
         status = trm_output_create(comm, claim, output_bytes(&c, labelled), &out, err);

@@ -419,6 +419,21 @@ refused "import over an input" 64 "x_f4.npy' is one of the inputs" -- import "$i
 refused "import of nan" 65 "nan.npy': row 17 has a non-finite value" -- import "$out/i.h5" "$in/nan.npy"
 refused "import of too few labels" 65 "short.txt': has 89 labels" -- import "$out/i.h5" "$in/x_f4.npy" --labels "$in/short.txt"
 refused "import of what is cut" 65 "cut.npy': truncated" -- import "$out/i.h5" "$in/cut.npy"
+"$python" - "$in" <<'PY'
+import numpy as np, sys
+folder = sys.argv[1]
+np.save(f"{folder}/many.npy", np.zeros((20000, 1), "u1"))
+for name, long in ("long", 60000), ("bearable", 40000):
+    with open(f"{folder}/{name}.txt", "w") as f:
+        f.writelines("x" * (long if i == 17777 else 3) + f"{i % 7}\n" for i in range(20000))
+PY
+long="has 60001 bytes, and in one store all take the room of the longest: 1.2 GB, where the others need 0.000 GB; shorten it, or name others by"
+refused "an id that is a text" 65 "many.npy': the id of row 17777 $long --ids" -- \
+    import "$out/i.h5" "$in/many.npy" --ids "$in/long.txt"
+refused "a label that is a text" 65 "many.npy': label 'x{32}\.\.\.' $long --labels" -- \
+    import "$out/i.h5" "$in/many.npy" --labels "$in/long.txt"
+quickly_on 3 import "$dir/import.h5" "$in/many.npy" --ids "$in/bearable.txt" --overwrite --quiet
+holds "an id that is long, but bearable, is kept" "len(f['ids'][17777]) == 40001 and f['ids'][17776] == b'xxx3'"
 refused "division by 0" 64 "--divide '0'" -- import "$out/i.h5" "$in/x_f4.npy" --divide 0
 cp "$in/numbers.h5" "$out/i.h5"
 kept=$out/i.h5
