@@ -323,7 +323,7 @@ def mine(
     overwrite -- replace an output that exists
     json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
-    checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
+    checkpoint_every -- how often; 0: only on a signal, and before the result is written (default: 10.0)
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
@@ -516,7 +516,7 @@ def loss(
     overwrite -- replace an output that exists
     json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
-    checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
+    checkpoint_every -- how often; 0: only on a signal, and before the result is written (default: 10.0)
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
@@ -648,7 +648,7 @@ def knn(
     overwrite -- replace an output that exists
     json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
-    checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
+    checkpoint_every -- how often; 0: only on a signal, and before the result is written (default: 10.0)
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
@@ -745,7 +745,7 @@ def evaluate(
     overwrite -- replace an output that exists
     json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
-    checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
+    checkpoint_every -- how often; 0: only on a signal, and before the result is written (default: 10.0)
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
@@ -847,7 +847,7 @@ def radius(
     overwrite -- replace an output that exists
     json_report -- write what --json prints to FILE, too: trimine report takes it
     checkpoint -- keep the state in FILE, to go on from after a stop
-    checkpoint_every -- how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1 (default: 10.0)
+    checkpoint_every -- how often; 0: only on a signal, and before the result is written (default: 10.0)
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:

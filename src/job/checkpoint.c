@@ -18,8 +18,9 @@
 
 static int wish(void *context)
 {
-    const trm_job_checkpoint *checkpoint = context;
+    trm_job_checkpoint *checkpoint = context;
     const trm_job_hooks *hooks = checkpoint->hooks;
+    checkpoint->begun = true;
     int wishes = hooks->wish != NULL ? hooks->wish(hooks->context) : 0;
     const double every = checkpoint->settings->checkpoint_minutes * 60.0;
     if (checkpoint->rank == 0 && every > 0.0 && trm_clock() - checkpoint->last >= every)
@@ -186,6 +187,7 @@ trm_status trm_job_checkpoint_begin(trm_job_checkpoint *checkpoint, MPI_Comm com
     checkpoint->checkpoint.set_aside = set_aside;
     checkpoint->checkpoint.size = size;
     checkpoint->checkpoint.load = load;
+    checkpoint->checkpoint.keeps_end = settings->output != NULL;
     return trm_agree(comm, checkpoint->rank == 0 ? check_existing(checkpoint, err) : TRM_OK, err);
 }
 
@@ -259,8 +261,38 @@ trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpo
     return TRM_OK;
 }
 
+static bool holds_work(const trm_job_checkpoint *checkpoint)
+{
+    return (checkpoint->written > 0 || checkpoint->resumed) && !checkpoint->piece_lost;
+}
+
+/* Could the output not be written, although the work was begun? Not so where the result is whole, under another name. */
+static bool is_of_output(const trm_job_checkpoint *checkpoint, trm_status status, const trm_error *err)
+{
+    static const char output[] = "output '";
+    return checkpoint->begun &&
+           (status == TRM_ERR_IO || status == TRM_ERR_CREATE || status == TRM_ERR_PERMISSION) &&
+           strncmp(err->text, output, sizeof output - 1) == 0 &&
+           strstr(err->text, TRM_CLAIM_ELSEWHERE) == NULL;
+}
+
+static void say_what_was_kept(const trm_job_checkpoint *checkpoint, trm_error *err)
+{
+    const char *path = checkpoint->settings->checkpoint;
+    const size_t used = strlen(err->text), room = sizeof err->text - used;
+    char *end = err->text + used;
+    if (path == NULL)
+        snprintf(end, room, "; nothing was kept (--checkpoint PATH would have)");
+    else if (holds_work(checkpoint))
+        snprintf(end, room, "; checkpoint '%s' holds the work: run again with --resume", path);
+    else
+        snprintf(end, room, "; nothing was kept");
+}
+
 trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status, trm_error *err)
 {
+    if (err != NULL && is_of_output(checkpoint, status, err))
+        say_what_was_kept(checkpoint, err);
     if (status != TRM_ERR_STOPPED || err == NULL)
         return status;
     const char *path = checkpoint->settings->checkpoint;

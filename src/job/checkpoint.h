@@ -31,6 +31,7 @@ typedef struct trm_job_checkpoint {
     int64_t bytes; /* of the last checkpoint */
     double write_s;
     bool resumed;
+    bool begun; /* the long work has begun: it was asked for wishes */
 } trm_job_checkpoint;
 
 /* Checks what is there already, under claim, which becomes its own; NULL where there is no checkpoint, and the job
@@ -46,7 +47,8 @@ trm_status trm_job_checkpoint_check(const trm_settings *settings, trm_error *err
  * unless there was one at the beginning (NO_INPUT). */
 trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpoint_job job,
                                      trm_error *err) TRM_MUST_CHECK;
-/* Makes the error of a stopped job say what to do next. */
+/* Makes the error of a stopped job say what to do next, and that of a result that can't be written, after the work was begun,
+ * what was kept of the work. */
 trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status,
                                       trm_error *err) TRM_MUST_CHECK;
 /* The result is safe: removes the checkpoint and its pieces. Collective. */

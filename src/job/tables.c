@@ -184,7 +184,7 @@ static const trm_option checkpoint_rows[] = {
      .sources = TRM_AT_WHOLE},
     {.name = "checkpoint-every",
      .value = "MINUTES",
-     .about = "how often; 0: only when asked by SIGUSR2, or stopped by SIGTERM or SIGUSR1",
+     .about = "how often; 0: only on a signal, and before the result is written",
      .kind = TRM_OPTION_REAL,
      TRM_FIELD(trm_settings, checkpoint_minutes),
      .sources = TRM_AT_WHOLE},

@@ -330,7 +330,8 @@ static trm_status walk(const gradient_job *job, trm_mine_checkpoint *checkpoint,
             status = trm_mine_checkpoint_pause(checkpoint, place, 2, part, err);
         }
     }
-    return status;
+    return status == TRM_OK && place > begun ? trm_mine_checkpoint_end(checkpoint, place, 2, part, err)
+                                             : status;
 }
 
 /* ---- memory ---- */

@@ -152,12 +152,10 @@ static trm_status save(const trm_batch_checkpoint *checkpoint, int64_t reached, 
     return status;
 }
 
-trm_status trm_batch_checkpoint_pause(trm_batch_checkpoint *checkpoint, int64_t reached, trm_error *err)
+/* wishes: this rank's. */
+static trm_status act_on(trm_batch_checkpoint *checkpoint, int wishes, int64_t reached, trm_error *err)
 {
     const trm_run *run = checkpoint->run;
-    if (run->checkpoint == NULL)
-        return TRM_OK;
-    int wishes = run->checkpoint->wish(run->checkpoint->context);
     wishes |=
         (checkpoint->count >= PIECE_TRIPLETS ? WISH_FULL : 0) | (checkpoint->mined_words > 0 ? WISH_ANY : 0);
     MPI_Allreduce(MPI_IN_PLACE, &wishes, 1, MPI_INT, MPI_BOR, run->comm);
@@ -169,6 +167,19 @@ trm_status trm_batch_checkpoint_pause(trm_batch_checkpoint *checkpoint, int64_t 
     if (status == TRM_OK && saves)
         status = save(checkpoint, reached, stop, err);
     return status == TRM_OK && stop ? trm_fail(err, TRM_ERR_STOPPED, "stopped on request") : status;
+}
+
+trm_status trm_batch_checkpoint_pause(trm_batch_checkpoint *checkpoint, int64_t reached, trm_error *err)
+{
+    const trm_checkpoint *place = checkpoint->run->checkpoint;
+    return place != NULL ? act_on(checkpoint, place->wish(place->context), reached, err) : TRM_OK;
+}
+
+trm_status trm_batch_checkpoint_end(trm_batch_checkpoint *checkpoint, trm_error *err)
+{
+    return checkpoint->keeps && checkpoint->run->checkpoint->keeps_end
+               ? act_on(checkpoint, TRM_WISH_SAVE, checkpoint->batches->count, err)
+               : TRM_OK;
 }
 
 /* ---- going on ---- */

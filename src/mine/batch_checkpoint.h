@@ -70,6 +70,9 @@ trm_status trm_batch_checkpoint_add(trm_batch_checkpoint *checkpoint, int64_t ba
 trm_status trm_batch_checkpoint_pause(trm_batch_checkpoint *checkpoint, int64_t reached,
                                       trm_error *err) TRM_MUST_CHECK;
 
+/* After the last round: saves where the end is kept. Collective. Errors: those of the place that keeps. */
+trm_status trm_batch_checkpoint_end(trm_batch_checkpoint *checkpoint, trm_error *err) TRM_MUST_CHECK;
+
 /* Bytes that this takes where there is a place for a state, with so many batches, and triplets in all and in a round
  * at most. Not collective. */
 int64_t trm_batch_checkpoint_bytes(int64_t batches, int64_t triplets, int64_t round);

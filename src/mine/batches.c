@@ -692,6 +692,8 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
     if (status == TRM_OK)
         status = each_round(&j, most, run_round, err);
     if (status == TRM_OK)
+        status = trm_batch_checkpoint_end(&j.checkpoint, err);
+    if (status == TRM_OK)
         total(&j, part);
     trm_free(j.triplets);
     trm_batch_checkpoint_free(&j.checkpoint);

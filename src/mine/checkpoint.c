@@ -211,6 +211,36 @@ static trm_status save(void *context, const trm_done *done, bool stop, trm_error
     return save_with(context, done, 0, NULL, stop, err);
 }
 
+/* Is there a place that keeps where the work ends? */
+static bool keeps_end(const trm_mine_checkpoint *checkpoint)
+{
+    const trm_checkpoint *place = checkpoint->anchors->run->checkpoint;
+    return checkpoint->keeps && place != NULL && place->save != NULL && place->keeps_end;
+}
+
+/* The sweep of the last panel is done: saves that, unless an earlier run had done all of it. elements: of its tiles on this rank. */
+static trm_status save_swept(trm_mine_checkpoint *checkpoint, int64_t elements, trm_error *err)
+{
+    const trm_anchors *anchors = checkpoint->anchors;
+    const int64_t rows = anchors->rows->total, store = anchors->pool->store->total,
+                  all = rows > store ? rows : store;
+    trm_rectangle everything = {0, all, 0, all};
+    const trm_done done = {.rectangle = &everything, .count = anchors->run->rank == 0};
+    if (!keeps_end(checkpoint) || checkpoint->index < anchors->panels - 1 ||
+        trm_sum_int64(anchors->run->comm, elements) == 0)
+        return TRM_OK;
+    return save_with(checkpoint, &done, 0, NULL, false, err);
+}
+
+trm_status trm_mine_checkpoint_end(trm_mine_checkpoint *checkpoint, int64_t place, int parts,
+                                   const trm_checkpoint_part *part, trm_error *err)
+{
+    const trm_done none = {0};
+    checkpoint->phase = TRM_PHASE_AFTER;
+    checkpoint->place = place;
+    return keeps_end(checkpoint) ? save_with(checkpoint, &none, parts, part, false, err) : TRM_OK;
+}
+
 trm_status trm_mine_checkpoint_pause(trm_mine_checkpoint *checkpoint, int64_t place, int parts,
                                      const trm_checkpoint_part *part, trm_error *err)
 {
@@ -373,6 +403,7 @@ void trm_mine_checkpoint_init_anew(trm_mine_checkpoint *checkpoint, trm_anchors 
 {
     trm_mine_checkpoint_init_without(checkpoint, anchors, sweep, counts);
     checkpoint->totals = totals;
+    checkpoint->keeps = true;
     if (has_place(checkpoint))
         trm_sweep_on_save(sweep, save, checkpoint);
 }
@@ -722,9 +753,12 @@ trm_status trm_mine_checkpoint_sweep(trm_mine_checkpoint *checkpoint, trm_error 
             return status;
         status = take_done(checkpoint, err);
     }
+    const int64_t before = checkpoint->counts->elements;
     if (status == TRM_OK)
         status = trm_anchors_sweep(checkpoint->anchors, checkpoint->sweep, checkpoint->name, asked,
                                    checkpoint->counts, err);
+    if (status == TRM_OK)
+        status = save_swept(checkpoint, checkpoint->counts->elements - before, err);
     if (status == TRM_OK)
         trm_sweep_settle(checkpoint->sweep, query, asked.state);
     return status;

@@ -48,6 +48,7 @@ typedef struct trm_mine_checkpoint {
     trm_mine_phase resume_phase;
     int64_t pieces; /* panels whose triplets were set aside */
     int64_t reused; /* elements of that run's tiles; on rank 0 */
+    bool keeps;     /* the job is kept, where there is a place */
     /* parts of the caller's own that each state has, too; borrowed */
     int extras;
     const trm_checkpoint_part *extra;
@@ -76,7 +77,8 @@ void trm_mine_checkpoint_init_without(trm_mine_checkpoint *checkpoint, trm_ancho
 trm_status trm_mine_checkpoint_open(trm_mine_checkpoint *checkpoint, int64_t index, trm_panel *panel,
                                     trm_error *err) TRM_MUST_CHECK;
 
-/* Runs the negatives sweep of the open panel and settles what it found; or, where an earlier run was past it,
+/* Runs the negatives sweep of the open panel, saves what it found where the end is kept and this is the last one, and
+ * settles it; or, where an earlier run was past it,
  * takes what the caller had made of that. Collective. */
 trm_status trm_mine_checkpoint_sweep(trm_mine_checkpoint *checkpoint, trm_error *err) TRM_MUST_CHECK;
 
@@ -94,6 +96,11 @@ trm_status trm_mine_checkpoint_pause(trm_mine_checkpoint *checkpoint, int64_t pl
 /* Takes a panel's triplets, this rank's, ascending by anchor; may keep the array, as a trm_triplet_fn. */
 typedef trm_status (*trm_mine_checkpoint_fn)(void *context, trm_triplet **triplets, int64_t count,
                                              trm_error *err);
+
+/* At the end of that work: saves it where the end is kept, as trm_mine_checkpoint_pause does. Collective. Errors: those of the
+ * place that keeps. */
+trm_status trm_mine_checkpoint_end(trm_mine_checkpoint *checkpoint, int64_t place, int parts,
+                                   const trm_checkpoint_part *part, trm_error *err) TRM_MUST_CHECK;
 
 /* Hands out again what an earlier run found for the anchors that it finished, some on each rank. Collective.
  * Errors: DATA, IO, MEMORY; what take returns. */

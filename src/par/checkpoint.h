@@ -38,7 +38,9 @@ struct trm_checkpoint {
     trm_status (*load)(void *context, int64_t volume, int parts, const trm_checkpoint_part *part,
                        trm_error *err);
     void *context;
-    bool resumes;       /* there is a state to go on from */
+    bool resumes; /* there is a state to go on from */
+    bool
+        keeps_end; /* the state is saved where the work ends, too: what comes after it, such as a file, may fail */
     int64_t unit_tiles; /* tiles a unit, and of a job in batches one batch; 0: about a second's work */
 };
 

@@ -268,7 +268,7 @@ static trm_status keep_elsewhere(const trm_draft *draft, const char *why, trm_er
         char name[NAME_MAX + 1];
         snprintf(name, sizeof name, "%.*s.%d", NAME_MAX - 5, claim->name, i);
         if (rename_free(draft, name))
-            return trm_fail(err, TRM_ERR_CREATE, "%s '%s' %s; this job's is whole in '%s/%s'", claim->kind,
+            return trm_fail(err, TRM_ERR_CREATE, "%s '%s' %s; " TRM_CLAIM_ELSEWHERE " '%s/%s'", claim->kind,
                             claim->path, why, claim->folder, name);
         if (errno != EEXIST)
             break;

@@ -69,6 +69,8 @@ trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim 
                           trm_error *err) TRM_MUST_CHECK;
 /* Where it leads, links followed; borrowed. */
 const char *trm_claim_target(const trm_claim *claim);
+/* In the error of a target that could not be replaced, where the new file was kept under another name. */
+#define TRM_CLAIM_ELSEWHERE "this job's is whole in"
 /* On rank 0: did a killed job with this claim leave anything? Was another job's result replaced without
  * overwrite, where locks don't work? Not collective. */
 bool trm_claim_after_kill(const trm_claim *claim);
@@ -156,7 +158,8 @@ typedef struct trm_copy_options {
 } trm_copy_options;
 /* Writes an open store as one file: /embeddings in the type of the files where all have one of at most 16 bits and values
  * stay, else as float32; /labels (numbers, or names as strings of one length) and /ids where the store has them. Each rank
- * reads and writes its own rows, a piece at a time. Collective. Errors: as trm_store_read; CREATE, IO, MEMORY; STOPPED. */
+ * reads and writes its own rows, a piece at a time. Collective. Errors: as trm_store_read; DATA (a name or an id so long that
+ * the store would be mostly filling); CREATE, IO, MEMORY; STOPPED. */
 trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, const trm_copy_options *options,
                           trm_error *err) TRM_MUST_CHECK;
 
