@@ -1,10 +1,7 @@
-"""Every example of docs/PYTHON.md runs, in its order; those of two ranks under mpirun. And the package's wheel, as a user installs it."""
+"""Every example of docs/PYTHON.md runs, in its order; those of two ranks under mpirun."""
 import os
 import re
-import shutil
 import subprocess
-import sys
-import unittest
 
 import support
 import test_mpi
@@ -44,37 +41,8 @@ class Docs(support.Case):
         for name in trimine.__all__:
             self.assertIn(name, page)
 
-
-class Wheel(support.Case):
-    def run_it(self, *words, **more):
-        return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
-
-    def test_wheel_in_a_clean_venv(self):
-        if support.lacks("pip", "venv"):
-            self.skipTest(support.lacks("pip", "venv"))
-        shutil.copytree(os.path.join(support.ROOT, "python"), "source")  # a build leaves files beside its source
-        made = self.run_it(sys.executable, "-m", "venv", "venv")
-        if made.returncode:
-            self.skipTest(f"no venv can be made: {made.stdout.strip().splitlines()[-1]}")
-        env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        pip = ["venv/bin/python", "-m", "pip", "--disable-pip-version-check", "--retries", "1"]
-        for words in (["wheel", "--no-deps", "-w", "wheels", "./source"],
-                      ["install", f"wheels/trimine-{trimine.__version__}-py3-none-any.whl[parquet]"]):
-            done = self.run_it(*pip, *words, env=env)
-            if done.returncode and re.search(r"No matching distribution|connection|Temporary failure|timed out", done.stdout, re.I):
-                self.skipTest("pip can't reach its index")
-            self.assertEqual(done.returncode, 0, done.stdout)
-        self.assertEqual(os.listdir("wheels"), [f"trimine-{trimine.__version__}-py3-none-any.whl"])
-        script = ("import trimine, numpy; r = trimine.mine(numpy.eye(6), labels=[0, 0, 0, 1, 1, 1], window='none', fallback='hardest');"
-                  "assert 'venv' in trimine.__file__, trimine.__file__; print(len(r))")
-        done = self.run_it("venv/bin/python", "-W", "ignore", "-c", script, env=env)
-        self.assertEqual(done.stdout, "12\n")
-        # Debian has no pyarrow
-        done = self.run_it("venv/bin/python", "-W", "ignore", os.path.join(support.ROOT, "tests/python/test_parquet.py"), env=env)
-        self.assertEqual(done.returncode, 0, done.stdout)
-
     def test_version_is_the_programs(self):
-        said = self.run_it(os.environ["TRIMINE"], "--version").stdout
+        said = subprocess.run([os.environ["TRIMINE"], "--version"], stdout=subprocess.PIPE, text=True).stdout
         self.assertIn(trimine.__version__, said)
         with open(os.path.join(support.ROOT, "python/pyproject.toml"), encoding="utf-8") as f:
             self.assertIn(f'version = "{trimine.__version__}"', f.read())

@@ -1,4 +1,4 @@
-"""Stores of Parquet files, by write_store and from the shell. Where pyarrow is missing, test_docs.py runs this in a venv that has it."""
+"""Stores of Parquet files, by write_store and from the shell. Where pyarrow is missing, test_wheel.py runs this in a venv that has it."""
 import os
 import subprocess
 import sys
