@@ -3,13 +3,15 @@ import json
 import os
 import re
 import tempfile
+from functools import partial
 
 import h5py
 import numpy as np
 
 from . import program
 from .errors import TrimineError, usage
-from .result import Result, Rows
+from .result import Result
+from .rows import Rows, Store, queries_of
 from .store import PATHS, as_array, is_data, paths_of, write_store
 
 # Where a command writes, and under which option; these are files of the package's own where the caller names none.
@@ -120,10 +122,9 @@ def are_paths(value):
     return len(some) > 0 and all(isinstance(v, (str, os.PathLike)) for v in some)
 
 
-def each_given(names, values):
-    """Options of a command line, each as often as it has values."""
-    return [f"--{name}={os.fspath(v)}" for name, value in zip(names, values) if value is not None
-            for v in (value if isinstance(value, (list, tuple)) else [value])]
+def texts_of(value):
+    """Words of an option as texts: None, one, or a list."""
+    return [os.fsdecode(v) for v in value] if isinstance(value, (list, tuple)) else value if value is None else os.fsdecode(value)
 
 
 def call(command, options, given):
@@ -134,9 +135,8 @@ def call(command, options, given):
     with Inputs() as inputs:
         labels, ids = values["labels"], values["ids"]
         paths, values["labels"], values["ids"] = inputs.rows(store, "store", labels, ids)
-        known = [values["embeddings"], values["labels"], values["ids"]]
-        info = each_given(("embeddings", "labels", "ids"), known)
-        rows = Rows(ids=ids, labels=labels) if is_data(store) else Rows(paths, info)
+        known = [texts_of(values[name]) for name in ("embeddings", "labels", "ids")]
+        rows = Rows(ids=ids, labels=labels) if is_data(store) else Rows(partial(Store, paths, "store", *known))
         queries, query_labels = values.get("queries"), values.get("query_labels")
         of_queries = None
         if queries is not None:
@@ -144,9 +144,8 @@ def call(command, options, given):
                 queries, "queries", query_labels, query_ids)
             if is_data(queries):
                 of_queries = Rows(ids=query_ids, labels=query_labels)
-            else:  # by themselves they are a store like any other
-                own = each_given(("labels", "ids"), (query_labels, query_ids))
-                of_queries = Rows(values["queries"], own or info)
+            else:
+                of_queries = Rows(partial(queries_of, values["queries"], *known, texts_of(query_labels), texts_of(query_ids)))
         elif query_labels is not None or query_ids is not None:
             raise usage("query_labels and query_ids go with queries")
         for name in ("pairs", "triplets"):

@@ -1,5 +1,9 @@
 """What is raised when trimine fails."""
 
+# Exit codes of the program, and the words that go with them.
+KINDS = {64: "usage", 65: "data", 66: "no_input", 69: "environment", 70: "internal", 71: "memory", 73: "create", 74: "io", 75: "stopped",
+         77: "permission"}
+
 
 class TrimineError(Exception):
     """A failure of trimine: the program's one line, its exit code, and the kind that goes with the code.
@@ -22,6 +26,16 @@ class TrimineError(Exception):
         return type(self), (self.code, self.kind, self.message, self.rank, self.host)
 
 
+def error(code, message):
+    """A failure found here, in Python."""
+    return TrimineError(code, KINDS[code], message)
+
+
 def usage(message):
     """A call that can't be right."""
-    return TrimineError(64, "usage", message)
+    return error(64, message)
+
+
+def data(message):
+    """A file that can't be right."""
+    return error(65, message)

@@ -169,16 +169,16 @@ def parse(arguments):
 
 def main(arguments=None):
     from .report import fail, write
-    from .report_data import ReportError
+    from .errors import error
     options = parse(arguments)
     try:
         if os.path.lexists(options.output) and not options.overwrite:
-            raise ReportError(73, f"output '{options.output}': exists; --overwrite replaces it")
+            raise error(73, f"output '{options.output}': exists; --overwrite replaces it")
         queries, documents = read_ids(options.queries, "queries"), read_ids(options.corpus, "documents")
         found = read_qrels(options.qrels, queries, documents, options.least)
         write(options.output, "".join(f"{query} {document}\n" for query, document in found.pairs), options.overwrite)
-    except (ReportError, TrimineError) as e:
-        fail(e.code, e.message if isinstance(e, TrimineError) else str(e))
+    except TrimineError as e:
+        fail(e.code, e.message)
     except MemoryError:
         fail(71, "not enough memory")
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 
-EXIT_USAGE, EXIT_DATA, EXIT_ENVIRONMENT, EXIT_CREATE, EXIT_IO, EXIT_PERMISSION = 64, 65, 69, 73, 74, 77
+EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_CREATE, EXIT_IO, EXIT_PERMISSION = 64, 69, 73, 74, 77
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,15 +40,15 @@ def parse(arguments):
     return parser.parse_intermixed_args(arguments)
 
 
-# A page for each kind of result: which command makes it, by which option, and the module whose make(about) gives the verdict and
+# A page for each form of results: which command makes it, by which option, and the module whose make(about) gives the verdict and
 # the sections of its own.
 KINDS = {
-    "trimine-triplets": ("mine", "-o", "report_mine"),
-    "trimine-lists": ("mine", "-o", "report_mine"),
-    "trimine-knn": ("knn", "-o", "report_knn"),
-    "trimine-radius": ("radius", "-o", "report_radius"),
-    "trimine-eval": ("eval", "--per-query", "report_eval"),
-    "trimine-gradient": ("loss", "-o", "report_loss"),
+    "triplets": ("mine", "-o", "report_mine"),
+    "lists": ("mine", "-o", "report_mine"),
+    "knn": ("knn", "-o", "report_knn"),
+    "radius": ("radius", "-o", "report_radius"),
+    "ranks": ("eval", "--per-query", "report_eval"),
+    "gradient": ("loss", "-o", "report_loss"),
 }
 
 
@@ -60,68 +60,82 @@ class About:
         self.result, self.report, self.rows, self.anchors = result, report, rows, anchors
 
 
-def open_store(paths, what, result, rows, embeddings, labels, ids):
-    from .report_data import ReportError, Store
-    store = Store(paths, what, embeddings, labels, ids)
+def check_store(store, result, rows):
+    """Could the result be of these rows?"""
+    from .errors import data
+    unknown = next((file for file in store.files if file.rows is None), None)
+    if unknown:
+        raise data(f"{store.what} '{unknown.path}': a page reads HDF5 and .npy only")
     if store.rows != rows or store.dim != result.dim:
-        raise ReportError(EXIT_DATA, f"{what} '{paths[0]}' has {store.rows} rows of {store.dim} dimensions, result '{result.path}' is of {rows} rows of {result.dim}")
+        raise data(f"{store.what} '{store.path}' has {store.rows} rows of {store.dim} dimensions, result '{result.path}' is of {rows} rows of {result.dim}")
     return store
 
 
-def common_labels(store, queries):
+def labels_of(store, queries):
     """The labels of the store's rows and of the queries', by one list of names; None where one of them has none."""
-    import numpy as np
     from .report_data import Labels
-    if store is None or queries is None or store.labels is None or queries.labels is None:
+    values = [None if one is None else one.values("labels") for one in (store, queries)]
+    if any(value is None for value in values):
         return None, None
     if queries is store:
-        return store.labels, store.labels
-    values = [np.array(s.labels.names)[s.labels.codes] for s in (store, queries)]
-    both = Labels.of(np.concatenate(values))
-    return Labels(both.codes[:store.rows], both.names), Labels(both.codes[store.rows:], both.names)
+        labels = Labels.of(values[0])
+        return labels, labels
+    both = [Labels.of(value) for value in values]
+    names = sorted({*both[0].names, *both[1].names})
+    return both[0].by(names), both[1].by(names)
 
 
 def open_report(path, result):
-    from .report_data import ReportError, read_json
+    from .errors import data
+    from .report_data import read_json
     from .report_parts import part_of
     report = read_json(path, "report")
-    what = "result_hash" if "result_hash" in result.attrs else "value"  # a gradient has no hash
-    own, other = result.attrs.get(what), (part_of(report, "loss") if what == "value" else report).get(what)
+    what = "result_hash" if "result_hash" in result.attributes else "value"  # a gradient has no hash
+    own, other = result.attributes.get(what), (part_of(report, "loss") if what == "value" else report).get(what)
     if own != other:
-        raise ReportError(EXIT_DATA, f"report '{path}' is of another result: its {what} is {other}, that of '{result.path}' {own}")
+        raise data(f"report '{path}' is of another result: its {what} is {other}, that of '{result.path}' {own}")
     return report
+
+
+def open_stores(options, result):
+    """The store and the queries, which are the same where there is one set; None where they are not given."""
+    from .rows import Store, queries_of
+    named = options.embeddings, options.labels, options.ids
+    store = check_store(Store(options.store, "store", *named), result, result.rows) if options.store else None
+    if not result.two_sets:
+        return store, store
+    queries = queries_of(options.queries, *named, options.query_labels, None) if options.queries else None
+    return store, queries and check_store(queries, result, result.anchor_rows)
 
 
 def open_rows(options, result):
     """What is known of the store's rows, and of the anchors'."""
-    from .report_data import Rows, Texts, label_file_of
+    from .report_data import Rows, Texts
     from .report_pictures import Pixels, open_images
-    store = open_store(options.store, "store", result, result.rows, options.embeddings, options.labels, options.ids) if options.store else None
-    of_queries = options.query_labels or (None if label_file_of(options.labels) else options.labels)
-    queries = store if not result.two_sets else \
-        open_store(options.queries, "queries", result, result.anchor_rows, options.embeddings, of_queries, options.ids) if options.queries else None
-    labels, anchor_labels = common_labels(store, queries)
-    images = open_images(options.images, store) if options.images else Pixels.of(store)
-    rows = Rows(labels, store if store and store.ids else None, Texts(options.texts, result.rows) if options.texts else None, images)
+    store, queries = open_stores(options, result)
+    labels, anchor_labels = labels_of(store, queries)
+
+    def rows(of, labels, texts, count, pictures):
+        return Rows(labels, of if of and of.has_ids() else None, Texts(texts, count) if texts else None, pictures)
+
+    own = rows(store, labels, options.texts, result.rows, open_images(options.images, store) if options.images else Pixels.of(store))
     if not result.two_sets:
-        return rows, rows
-    return rows, Rows(anchor_labels, queries if queries and queries.ids else None, Texts(options.query_texts, result.anchor_rows) if options.query_texts else None,
-                      Pixels.of(queries))
+        return own, own
+    return own, rows(queries, anchor_labels, options.query_texts, result.anchor_rows, Pixels.of(queries))
 
 
 def make(options):
     """The page's text."""
     import importlib
     from . import report_html, report_parts
-    from .report_data import ReportError, Result
+    from .errors import usage
+    from .report_data import Result
     result = Result(options.result)
-    if result.format not in KINDS:
-        raise ReportError(EXIT_DATA, f"result '{result.path}': of format '{result.format}'; there are pages of {', '.join(kind[8:] for kind in KINDS)}")
-    command, output, module = KINDS[result.format]
+    command, output, module = KINDS[result.form]
     report = open_report(options.json_report, result) if options.json_report else None
     for given, option in ((options.queries, "--queries"), (options.query_texts, "--query-texts")):
         if given and not result.two_sets:
-            raise ReportError(EXIT_USAGE, f"result '{result.path}' is of one set: it takes no {option}")
+            raise usage(f"result '{result.path}' is of one set: it takes no {option}")
     about = About(result, report, *open_rows(options, result))
     said, sections = importlib.import_module(f".{module}", __package__).make(about)
     sections = [*sections, report_parts.time_section(report, command), report_parts.command_section(command, output, result, options.store, options.queries),
@@ -131,13 +145,13 @@ def make(options):
 
 def write(path, text, overwrite):
     """Old or whole: beside its place first, then renamed to it."""
-    from .report_data import ReportError
+    from .errors import error
     if os.path.isdir(path):
-        raise ReportError(EXIT_CREATE, f"output '{path}': is a folder")
+        raise error(EXIT_CREATE, f"output '{path}': is a folder")
     if os.path.lexists(path) and not overwrite:
-        raise ReportError(EXIT_CREATE, f"output '{path}': exists; --overwrite replaces it")
+        raise error(EXIT_CREATE, f"output '{path}': exists; --overwrite replaces it")
     if os.path.lexists(path) and not os.path.isfile(path):
-        raise ReportError(EXIT_CREATE, f"output '{path}': not a file")
+        raise error(EXIT_CREATE, f"output '{path}': not a file")
     path = os.path.realpath(path)
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.trimine-tmp-{os.getpid()}")
     try:
@@ -147,11 +161,11 @@ def write(path, text, overwrite):
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except FileNotFoundError:
-        raise ReportError(EXIT_CREATE, f"output '{path}': no such folder") from None
+        raise error(EXIT_CREATE, f"output '{path}': no such folder") from None
     except PermissionError:
-        raise ReportError(EXIT_PERMISSION, f"output '{path}': permission denied") from None
+        raise error(EXIT_PERMISSION, f"output '{path}': permission denied") from None
     except OSError as e:
-        raise ReportError(EXIT_IO, f"output '{path}': {os.strerror(e.errno) if e.errno else e}") from None
+        raise error(EXIT_IO, f"output '{path}': {os.strerror(e.errno) if e.errno else e}") from None
     finally:
         if os.path.lexists(temporary):
             os.unlink(temporary)
@@ -165,17 +179,19 @@ def main(arguments=None):
     except ImportError as e:
         fail(EXIT_ENVIRONMENT, f"a page needs Python with numpy and h5py, and {sys.executable} has no {e.name}: install python3-numpy and python3-h5py "
                                "(Debian), or numpy and h5py (pip); TRIMINE_PYTHON=/path/to/python3 chooses another Python")
-    from .report_data import ReportError
+    from .errors import TrimineError, error
     try:
         if os.path.lexists(options.output) and not options.overwrite:
-            raise ReportError(EXIT_CREATE, f"output '{options.output}': exists; --overwrite replaces it")
+            raise error(EXIT_CREATE, f"output '{options.output}': exists; --overwrite replaces it")
         write(options.output, make(options), options.overwrite)
-    except ReportError as e:
-        fail(e.code, str(e))
+    except TrimineError as e:
+        fail(e.code, e.message)
     except MemoryError:
         fail(71, "not enough memory for the page")
     except OSError as e:
         fail(EXIT_IO, str(e))
+    except KeyboardInterrupt:
+        fail(75, "stopped")
     return 0
 
 

@@ -2,7 +2,9 @@
 class, and the queries that do worst."""
 import numpy as np
 
-from .report_data import PIECE, ReportError, reading
+from .errors import data
+from .reading import reading
+from .report_data import PIECE
 from .report_parts import (CLASSES_SHOWN, EXAMPLES_SHOWN, GIVE_STORE, SORT_HINT, card, class_name, count, example, examples, first_shown, meter, no_pictures, percent,
                            section, several, table)
 from .report_svg import BLUE, GREY, esc, number
@@ -61,8 +63,8 @@ class Facts:
         result = self.result = about.result
         self.own = about.anchors.labels if "pairs" not in result.options else None
         with reading("result", result.path):
-            self.start = result.dataset("queries/start", 1, None, True)[:].astype(np.int64)
-        self.columns = {name: result.dataset(f"relevant/{name}", 1, None, name != "distance") for name in (*self.RANKS, "row", "distance")}
+            self.start = result.dataset("start")[:].astype(np.int64)
+        self.columns = {name: result.dataset(name) for name in (*self.RANKS, "row", "distance")}
         self.rows = len(self.start) - 1
         self.relevant = np.diff(self.start)
         self.check()
@@ -83,9 +85,9 @@ class Facts:
     def check(self):
         path = self.result.path
         if self.rows != self.result.anchor_rows or self.start[0] != 0 or (self.relevant < 0).any():
-            raise ReportError(65, f"result '{path}': 'queries/start' does not begin with 0, ascend, and have a line for each query")
+            raise data(f"result '{path}': 'queries/start' does not begin with 0, ascend, and have a line for each query")
         if any(column.shape != (int(self.start[-1]),) for column in self.columns.values()):
-            raise ReportError(65, f"result '{path}': its datasets are not of one length")
+            raise data(f"result '{path}': its datasets are not of one length")
 
     def some_queries(self):
         """Queries that have relevant rows, so many at a time as have PIECE of them."""
@@ -103,7 +105,7 @@ class Facts:
         of = np.repeat(np.arange(len(queries)), relevant)
         starts = np.cumsum(relevant) - relevant
         if min(rank.min(), low.min(), high.min()) < 1 or not (0 <= row.min() and row.max() < self.result.rows) or not np.isfinite(distance).all():
-            raise ReportError(65, f"result '{self.result.path}': a rank, row or distance of 'relevant' can't be one")
+            raise data(f"result '{self.result.path}': a rank, row or distance of 'relevant' can't be one")
         self.first[queries], self.first_row[queries], self.first_distance[queries] = rank[starts], row[starts], distance[starts]
         classes = self.own.codes[queries] if self.own else np.zeros(len(queries), np.int64)
         self.queries += np.bincount(classes, minlength=len(self.queries))

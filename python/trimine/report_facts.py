@@ -1,7 +1,8 @@
 """What the triplets of a result say: counted in two walks over them, in memory that does not grow with their number."""
 import numpy as np
 
-from .report_data import ReportError, Triplets
+from .errors import data
+from .report_data import Triplets
 
 BINS = 60            # of a histogram that is drawn
 FINE = 1 << 16       # of one that quantiles are read from where there are too many triplets to sort
@@ -198,7 +199,7 @@ class Facts:
         self.result, self.labels, self.anchor_labels = result, labels, anchor_labels
         self.triplets = Triplets(result)
         options = result.options
-        self.margin = float(options.get("loss_margin", options.get("margin", result.attrs.get("margin", 0.0))) or 0.0)
+        self.margin = float(options.get("loss_margin", options.get("margin", result.attributes.get("margin", 0.0))) or 0.0)
         self.soft = bool(options.get("soft"))
         self.total = self.fallback = self.lone = self.active = self.pairs = self.nearer = 0
         self.loss = 0.0
@@ -257,7 +258,7 @@ class Facts:
         positive = np.where(piece.positive >= 0, codes[piece.positive], -1)
         fault = label_fault(anchor, positive, negative, "pairs" in self.result.options)
         if fault is not None:
-            raise ReportError(65, f"the store's labels are not those of result '{self.result.path}': the triplet ({piece.anchor[fault]}, "
+            raise data(f"the store's labels are not those of result '{self.result.path}': the triplet ({piece.anchor[fault]}, "
                                   f"{piece.positive[fault]}, {piece.negative[fault]}) can't be of them")
         number = len(self.anchor_labels.names)
         add = self.by_class
@@ -287,4 +288,4 @@ class Facts:
         """Up to which margin the triplets are all that there are: a window leaves out those beyond."""
         negatives = self.result.options.get("negatives")
         windowed = negatives == "semihard" and self.result.options.get("window") in ("lt", "le") or negatives in ("within-margin", "violating")
-        return float(self.result.attrs.get("margin", np.inf)) if windowed else np.inf
+        return float(self.result.attributes.get("margin", np.inf)) if windowed else np.inf

@@ -1,7 +1,9 @@
 """The page of a result of knn: whose neighbours are whose, how many have the label of their row, hubs, rows among strangers."""
 import numpy as np
 
-from .report_data import PIECE, ReportError, reading
+from .errors import data
+from .reading import reading, text_of
+from .report_data import PIECE
 from .report_facts import SORTED, ClassPairs, Series
 from .report_parts import (CLASSES_SHOWN, EXAMPLES_SHOWN, GIVE_STORE, SORT_HINT, card, confusion_section, count, example, examples, figure, first_shown,
                            histogram, hubs_section, key, meter, no_pictures, outside_text, part_of, percent, section, several, table, whole_bins)
@@ -23,10 +25,10 @@ class Facts:
     def __init__(self, about):
         result = self.result = about.result
         self.labels, self.own = about.rows.labels, about.anchors.labels
-        self.neighbors, self.distances = (result.dataset(name, 2, None, name == "neighbors") for name in ("neighbors", "distances"))
+        self.neighbors, self.distances = (result.dataset(name) for name in ("neighbors", "distances"))
         self.rows, self.k = self.neighbors.shape
         if self.rows != result.anchor_rows or self.distances.shape != self.neighbors.shape:
-            raise ReportError(65, f"result '{result.path}': 'neighbors' and 'distances' are not of {result.anchor_rows} rows")
+            raise data(f"result '{result.path}': 'neighbors' and 'distances' are not of {result.anchor_rows} rows")
         self.places = places_of(self.k)
         self.exact = self.rows * len(self.places) <= SORTED
         self.series = [Series(self.rows if self.exact else 0) for _ in self.places]
@@ -51,9 +53,9 @@ class Facts:
             with reading("result", self.result.path):
                 near, distance = self.neighbors[first:first + step], self.distances[first:first + step].astype(np.float64)
             if near.size and not (-1 <= near.min() and near.max() < self.result.rows):
-                raise ReportError(65, f"result '{self.result.path}': dataset 'neighbors' has a row id outside the store's {self.result.rows} rows")
+                raise data(f"result '{self.result.path}': dataset 'neighbors' has a row id outside the store's {self.result.rows} rows")
             if not np.isfinite(distance[near >= 0]).all():
-                raise ReportError(65, f"result '{self.result.path}': dataset 'distances' has a distance that is not finite")
+                raise data(f"result '{self.result.path}': dataset 'distances' has a distance that is not finite")
             yield first, near, distance
 
     def see(self, first, near, distance):
@@ -88,7 +90,7 @@ class Facts:
             return int(part_of(report, "rows").get("ignored") or 0)
         given = self.result.options.get("ignore_label")
         given = [str(label) for label in (given if isinstance(given, list) else [given])]
-        return sum(int(size) for name, size in zip(self.labels.names, self.labels.sizes) if name in given) if self.labels else 0
+        return sum(int(size) for name, size in zip(self.labels.names, self.labels.sizes) if text_of(name) in given) if self.labels else 0
 
     def spread(self, ignored):
         """Mean, standard deviation and skewness of how often a row is somebody's neighbour."""

@@ -2,7 +2,9 @@
 import h5py
 import numpy as np
 
-from .report_data import PIECE, ReportError, reading
+from .errors import data
+from .reading import reading
+from .report_data import PIECE
 from .report_parts import (CLASSES_SHOWN, GIVE_STORE, HUBS_SHOWN, SORT_HINT, card, count, figure, first_shown, histogram, most_of, no_pictures, part_of, percent, section,
                            table, typed)
 from .report_svg import BLUE, ORANGE, esc, number
@@ -13,7 +15,7 @@ SETS = {"store": "rows", "queries": "queries", "anchor": "anchors", "positive": 
 def norms_of(result, dataset, name):
     """The length of each row's gradient."""
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f" or dataset.ndim < 2:
-        raise ReportError(65, f"result '{result.path}': dataset '{name}' is no gradient")
+        raise data(f"result '{result.path}': dataset '{name}' is no gradient")
     width = max(1, int(np.prod(dataset.shape[1:], dtype=np.int64)))
     step = max(1, PIECE // width)
     norms = np.zeros(dataset.shape[0])
@@ -22,17 +24,15 @@ def norms_of(result, dataset, name):
             some = dataset[first:first + step].astype(np.float64).reshape(-1, width)
         norms[first:first + step] = np.sqrt(np.einsum("ij,ij->i", some, some))
     if not np.isfinite(norms).all():
-        raise ReportError(65, f"result '{result.path}': dataset '{name}' has a value that is not finite")
+        raise data(f"result '{result.path}': dataset '{name}' has a value that is not finite")
     return norms
 
 
 def gradients_of(result):
     """Norms by the name of their set: of a store, of both sets, or of packed triplets; empty where there is no gradient."""
     with reading("result", result.path):
-        found = result.file.get("gradient")
-        if found is None:
-            return {}
-        parts = {name: found[name] for name in SETS if name in found} if isinstance(found, h5py.Group) else {"store": found}
+        found = result.gradients()
+        parts = {name: found[name] for name in SETS if name in found}
     return {name: norms_of(result, dataset, f"gradient/{name}") for name, dataset in parts.items()}
 
 
@@ -44,7 +44,7 @@ def rows_of(about, name, norms):
     """What is known of the rows of a set; None of packed ones."""
     rows, expected = {"store": (about.rows, about.result.rows), "queries": (about.anchors, about.result.anchor_rows)}.get(name, (None, 0))
     if rows is not None and len(norms) != expected:
-        raise ReportError(65, f"result '{about.result.path}': its gradient is not of {expected} rows")
+        raise data(f"result '{about.result.path}': its gradient is not of {expected} rows")
     return rows
 
 
@@ -99,7 +99,7 @@ def gradient_section(about, gradients):
 
 
 def verdict(about, gradients):
-    attrs, loss = about.result.attrs, part_of(about.report, "loss")
+    attrs, loss = about.result.attributes, part_of(about.report, "loss")
     said = [f"The loss {attrs.get('loss', '')} is {number(float(attrs.get('value', float('nan'))))} at the margin {typed(float(attrs.get('margin', float('nan'))))}."]
     if loss.get("count"):
         said.append(f"{percent(loss.get('active') or 0, loss['count'])} of {count(loss['count'])} triplets are active.")

@@ -1,6 +1,7 @@
 """The page of a result of mine: from rows to triplets, distances, classes, hubs, examples."""
 import numpy as np
 
+from .reading import text_of
 from .report_facts import Facts
 from .report_loss import gradient_section, gradients_of
 from .report_parts import (CLASSES_SHOWN, EXAMPLES_SHOWN, GIVE_STORE, SORT_HINT, card, class_name, confusion_section, count, example, examples,
@@ -62,7 +63,7 @@ def by_labels(facts):
         return {}
     ignored = options.get("ignore_label")
     ignored = [] if ignored is None else [str(i) for i in ignored] if isinstance(ignored, list) else [str(ignored)]
-    sizes = np.array([0 if name in ignored else size for name, size in zip(labels.names, labels.sizes)], np.int64)
+    sizes = np.array([0 if text_of(name) in ignored else size for name, size in zip(labels.names, labels.sizes)], np.int64)
     rows = int(sizes.sum())
     alone = sizes == 1
     lonely = (sizes == rows) & (sizes > 1)

@@ -260,7 +260,7 @@ def command_section(command, output, result, stores, queries):
         words += ["--queries", queries[0] if queries else "QUERIES"]
     if "pairs" in result.options:
         words += ["--pairs", "PAIRS"]
-    words += words_of(result.options) + (["--gradient"] if "gradient" in result.file else []) + [output, result.path]
+    words += words_of(result.options) + (["--gradient"] if result.has_gradient else []) + [output, result.path]
     body = f'<pre><code>{esc(" ".join(shlex.quote(w) for w in words))}</code></pre>'
     return section("command", "The command", body, "These options make the same result, on any number of ranks. Options that are at their default are left out.",
                    "Command")
@@ -333,7 +333,7 @@ def time_section(report, command):
 
 
 def source_section(result, stores, queries):
-    attrs = result.attrs
+    attrs = result.attributes
     rows = [["result", esc(result.path)], ["store", esc(", ".join(stores)) if stores else "–"]]
     if result.two_sets:
         rows += [["queries", esc(", ".join(queries)) if queries else "–"], ["number of queries", count(result.anchor_rows)],

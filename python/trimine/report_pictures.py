@@ -3,13 +3,14 @@
 A store may come from a stranger. So no file that it names is opened unless the user gives the folder in which it must lie,
 and only what begins like a picture is put into the page.
 """
-import gzip
 import os
 import re
 
 import numpy as np
 
-from .report_data import EMBEDDINGS, ReportError, find_dataset, open_hdf5, text_of
+from .errors import data as refuse, error
+from .reading import Npy, open_hdf5, read_idx, text_of
+from .rows import DATASETS, find_dataset
 from .report_svg import png
 
 LARGEST = 40000  # bytes of a file that is put into the page as it is
@@ -55,7 +56,7 @@ class Stack:
 
     def __init__(self, array, path):
         if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)) or array.dtype.kind not in "uif":
-            raise ReportError(65, f"images '{path}': not an array of pictures (N x height x width, or N x height x width x 3), but of shape {array.shape}")
+            raise refuse(f"images '{path}': not an array of pictures (N x height x width, or N x height x width x 3), but of shape {array.shape}")
         self.array, self.rows = array, array.shape[0]
 
     def get(self, row):
@@ -102,41 +103,26 @@ class Folder:
             return None
 
 
-def read_idx(path):
-    """An IDX file of bytes, as MNIST's are, gzip or not."""
-    with open(path, "rb") as f:
-        data = f.read()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
-    if data[:3] != b"\0\0\x08" or len(data) < 16 or data[3] not in (3, 4):
-        raise ValueError("neither a folder, nor .npy, HDF5 or IDX")
-    shape = np.frombuffer(data, ">i4", count=data[3], offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
-
-
 def open_images(path, store):
     """What --images names."""
     if not os.path.exists(path):
-        raise ReportError(66, f"images '{path}': no such file or folder")
+        raise error(66, f"images '{path}': no such file or folder")
     if os.path.isdir(path):
-        paths = [p for p in (find_dataset(file.file, None, PATHS, store.what, store.path) for file in store.parts if hasattr(file, "file")) if p is not None] \
+        paths = [p for p in (find_dataset(file.hdf5, None, PATHS, store.what, store.path) for file in store.files if file.hdf5) if p is not None] \
             if store else []
         if len(paths) != 1 or paths[0].shape != (store.rows,):
-            raise ReportError(65, f"images '{path}': a folder needs a store of one file with /paths, a path for each row")
+            raise refuse(f"images '{path}': a folder needs a store of one file with /paths, a path for each row")
         return Folder(path, paths[0])
-    try:
-        if path.endswith(".npy"):
-            return Stack(np.load(path, mmap_mode="r", allow_pickle=False), path)
-        if re.search(r"\.(h5|hdf5)$", path):
-            data = find_dataset(open_hdf5(path, "images"), None, ("images", *EMBEDDINGS), "images", path)
-            if data is not None and data.ndim == 2 and data.shape[1] == 784:
-                return Flat(data)
-            if data is None:
-                raise ReportError(65, f"images '{path}': no dataset 'images'")
-            return Stack(data, path)
-        return Stack(read_idx(path), path)
-    except (OSError, ValueError, EOFError) as e:
-        raise ReportError(65, f"images '{path}': can't be read as pictures ({e})") from None
+    if path.endswith(".npy"):
+        return Stack(Npy(path, "images"), path)
+    if re.search(r"\.(h5|hdf5)$", path):
+        data = find_dataset(open_hdf5(path, "images"), None, ("images", *DATASETS["embeddings"]), "images", path)
+        if data is not None and data.ndim == 2 and data.shape[1] == 784:
+            return Flat(data)
+        if data is None:
+            raise refuse(f"images '{path}': no dataset 'images'")
+        return Stack(data, path)
+    return Stack(read_idx(path, "images"), path)
 
 
 class Flat:

@@ -2,7 +2,9 @@
 that are near nothing."""
 import numpy as np
 
-from .report_data import PIECE, ReportError, reading
+from .errors import data
+from .reading import reading
+from .report_data import PIECE
 from .report_facts import ClassPairs, Smallest
 from .report_parts import (EXAMPLES_SHOWN, HUBS_SHOWN, card, class_name, confusion_section, count, example, examples, figure, histogram, hubs_section, meter,
                            no_pictures, outside_text, percent, section, several, table, typed, whole_bins)
@@ -29,12 +31,12 @@ class Facts:
         self.labels, self.own = about.rows.labels, about.anchors.labels
         self.radius = result.options.get("radius")
         self.among = result.options.get("among", "any")
-        self.columns = [result.dataset(f"pairs/{name}", 1, None, name != "distance") for name in ("a", "b", "distance")]
+        self.columns = [result.dataset(name) for name in ("a", "b", "distance")]
         self.total = self.columns[0].shape[0]
         with reading("result", result.path):
-            self.degree = result.dataset("degree", 1, None, True)[:]
-            self.edges, self.counts = result.dataset("histogram/edges", 1)[:], result.dataset("histogram/counts", 1, None, True)[:]
-            self.group = result.dataset("group", 1, None, True)[:] if "group" in result.file else None
+            self.degree = result.dataset("degree")[:]
+            self.edges, self.counts = result.dataset("edges")[:], result.dataset("counts")[:]
+            self.group = result.dataset("group")[:] if "group" in result.names else None
         self.check()
         self.conflicts = 0
         self.nearest, self.wrong = Smallest(("a", "b"), ("distance",)), Smallest(("a", "b"), ("distance",))
@@ -46,9 +48,9 @@ class Facts:
     def check(self):
         rows, path = self.result.anchor_rows, self.result.path
         if any(column.shape != (self.total,) for column in self.columns) or len(self.edges) != len(self.counts) + 1 or not np.isfinite(self.edges).all():
-            raise ReportError(65, f"result '{path}': its datasets are not of one length")
+            raise data(f"result '{path}': its datasets are not of one length")
         if len(self.degree) != rows or (self.group is not None and (len(self.group) != rows or (rows and not -1 <= self.group.min() <= self.group.max() < rows))):
-            raise ReportError(65, f"result '{path}': 'degree' or 'group' is not of {rows} rows")
+            raise data(f"result '{path}': 'degree' or 'group' is not of {rows} rows")
 
     def pieces(self):
         for first in range(0, self.total, PIECE):
@@ -56,9 +58,9 @@ class Facts:
                 a, b, distance = (column[first:first + PIECE] for column in self.columns)
             for ids, rows in ((a, self.result.anchor_rows), (b, self.result.rows)):
                 if not (0 <= ids.min() and ids.max() < rows):
-                    raise ReportError(65, f"result '{self.result.path}': a pair has a row id outside the {rows} rows")
+                    raise data(f"result '{self.result.path}': a pair has a row id outside the {rows} rows")
             if not np.isfinite(distance).all():
-                raise ReportError(65, f"result '{self.result.path}': dataset 'pairs/distance' has a distance that is not finite")
+                raise data(f"result '{self.result.path}': dataset 'pairs/distance' has a distance that is not finite")
             yield Pairs(a, b, distance.astype(np.float64))
 
     def see(self, piece):

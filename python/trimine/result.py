@@ -1,65 +1,36 @@
 """Reads what trimine has written: triplets, lists, neighbours, pairs, ranks, gradients."""
+import contextlib
+import functools
 import json
+import operator
 import os
 
 import h5py
 import numpy as np
 
-from . import program
-from .errors import TrimineError, usage
-from .store import as_array, paths_of, texts
+from .errors import data, usage
+from .reading import open_hdf5, reading, text_of, values_of
+from .rows import Rows, Store
+from .store import paths_of
+
+
+def columns(group, names, axes=1):
+    """Of each name its dataset, and how many axes that has."""
+    return {name: (f"{group}/{name}" if group else name, axes) for name in names.split()}
+
 
 # What a file of each format is called, and has by the names that a Result has for it.
 FORMATS = {
-    "trimine-triplets": ("triplets", {name: f"triplets/{name}" for name in (
-        "anchor", "positive", "negative", "d_ap", "d_an", "kind", "rank", "anchor_start", "batch")}),
-    "trimine-lists": ("lists", {name: f"lists/{name}" for name in ("anchor", "positive", "negative", "d_ap", "d_an", "batch")}),
-    "trimine-knn": ("knn", {name: name for name in ("neighbors", "distances")}),
-    "trimine-radius": ("radius", {**{name: f"pairs/{name}" for name in ("a", "b", "distance")},
-                                  **{name: name for name in ("degree", "isolated", "group")}}),
-    "trimine-eval": ("ranks", {"start": "queries/start", **{name: f"relevant/{name}" for name in (
-        "row", "rank", "rank_low", "rank_high", "distance")}}),
+    "trimine-triplets": ("triplets", columns("triplets", "anchor positive negative d_ap d_an kind rank anchor_start batch")),
+    "trimine-lists": ("lists", {**columns("lists", "anchor positive"), **columns("lists", "negative", 2), **columns("lists", "d_ap"),
+                                **columns("lists", "d_an", 2), **columns("lists", "batch")}),
+    "trimine-knn": ("knn", columns("", "neighbors distances", 2)),
+    "trimine-radius": ("radius", {**columns("pairs", "a b distance"), **columns("", "degree isolated group"), **columns("histogram", "edges counts")}),
+    "trimine-eval": ("ranks", {**columns("queries", "start"), **columns("relevant", "row rank rank_low rank_high distance")}),
     "trimine-gradient": ("gradient", {}),
 }
-
-
-class Rows:
-    """What is known of the rows of a store, or of queries, besides their embeddings: ids and labels."""
-
-    def __init__(self, paths=(), options=(), ids=None, labels=None):
-        self.paths, self.options = list(paths), list(options)
-        self._known = {} if self.paths else {"ids": self._array(ids), "labels": self._array(labels)}
-
-    @staticmethod
-    def _array(values):
-        return None if values is None else as_array(values)
-
-    def get(self, name):
-        """One value a row, or None where there are none. Where they are in the files is for the program to say."""
-        if not self._known:
-            self._known = {"ids": None, "labels": None}
-            files = program.run(["info", *self.options, "--", *self.paths])["files"]
-            for what in self._known:
-                self._known[what] = self._read(files, [file.get(what) or {} for file in files])
-        return self._known[name]
-
-    @staticmethod
-    def _read(files, found):
-        """Of datasets of HDF5, or of .npy files for their rows; None of other formats, which only the program reads."""
-        beside = [there.get("file") for there in found]
-        if any(beside):
-            if not all(beside) or any(there["dataset"] != "npy" for there in found):
-                return None
-            parts = [np.ravel(np.load(path, allow_pickle=False)) for path in beside]
-            rows = [file["rows"] for file in files]
-            return parts[0] if len(parts[0]) == sum(rows) else np.concatenate(parts) if rows == list(map(len, parts)) else None
-        parts = []
-        for file, there in zip(files, found):
-            if not there.get("dataset") or not h5py.is_hdf5(file["path"]):
-                return None
-            with h5py.File(file["path"], "r") as f:
-                parts.append(np.ravel(texts(f[there["dataset"]])))
-        return np.concatenate(parts)
+REALS = ("d_ap", "d_an", "distance", "distances", "edges")  # of the others all values are whole
+MOST_ROWS = 1 << 40
 
 
 class Result:
@@ -73,7 +44,7 @@ class Result:
       triplets: anchor, positive, negative, d_ap, d_an, kind (1: fallback), rank, anchor_start; in batches batch
       lists: anchor, positive, negative (A x K, -1: none), d_ap, d_an (A x K)
       knn: neighbors, distances (rows x K); -1 and infinity where a list comes short
-      radius: a, b, distance, degree, isolated, group
+      radius: a, b, distance, degree, isolated, group, and a histogram of distances: edges, counts
       ranks: start, row, rank, rank_low, rank_high, distance
       any, with gradient=True: gradient, or with queries gradients of queries and store in a dict
     They are read when they are first asked for.
@@ -82,25 +53,67 @@ class Result:
     def __init__(self, path=None, report=None, rows=None, queries=None):
         self.path, self.report, self.form = path, report, None
         self.attributes, self._places, self._arrays = {}, {}, {}
-        self._rows, self._queries, self._names, self._has_gradient = rows, queries, None, False
+        self._rows, self._queries, self._names, self.has_gradient = rows, queries, None, False
         if path is not None:
             self._look()
 
     def _look(self):
+        with self._opened() as f:
+            self.attributes = {k: text_of(v) if isinstance(v, bytes) else v for k, v in f.attrs.items()}
+            self.form, known = self._find_form()
+            self._places = {name: place for name, place in known.items() if place[0] in f}
+            self.has_gradient = "gradient" in f
+            self._names = [text_of(v) for v in values_of(f["label_names"])] if "label_names" in f else None
+            self._options = self._find_options()
+            self._find_rows()
+
+    def _find_form(self):
+        written = str(self.attributes.get("format", ""))
+        if not written.startswith("trimine-"):
+            raise data(f"result '{self.path}': not a result of trimine (it has no attribute 'format')")
+        if written not in FORMATS:
+            raise data(f"result '{self.path}': of format '{written}'; there are {', '.join(name[8:] for name in FORMATS)}")
+        if int(self.attributes.get("complete", 0)) != 1:
+            raise data(f"result '{self.path}': not complete")
+        return FORMATS[written]
+
+    def _find_options(self):
         try:
-            with h5py.File(self.path, "r") as f:
-                self.attributes = {k: v.decode() if isinstance(v, bytes) else v for k, v in f.attrs.items()}
-                form = self.attributes.get("format")
-                if form not in FORMATS or not self.attributes.get("complete"):
-                    raise TrimineError(65, "data", f"'{self.path}': is no finished result of trimine")
-                self.form, known = FORMATS[form]
-                self._places = {name: place for name, place in known.items() if place in f}
-                self._has_gradient = "gradient" in f
-                self._names = list(texts(f["label_names"])) if "label_names" in f else None
-        except FileNotFoundError:
-            raise TrimineError(66, "no_input", f"'{self.path}': No such file") from None
-        except OSError as error:
-            raise TrimineError(65, "data", f"'{self.path}': {error}") from None
+            options = json.loads(self.attributes.get("options", "{}"))
+        except (ValueError, RecursionError):
+            options = None
+        if not isinstance(options, dict):
+            raise data(f"result '{self.path}': attribute 'options' is not a JSON object")
+        return options
+
+    def _find_rows(self):
+        """Of the store, or of packed triplets the batch; and of what anchors are rows of."""
+        attributes = self.attributes
+        self._is_of_queries = "queries_rows" in attributes
+        self._store_rows = int(attributes.get("store_rows", attributes.get("batch", 0)))
+        self._anchor_rows = int(attributes.get("queries_rows", self._store_rows))
+        self._dim = int(attributes.get("store_dim", attributes.get("dim", 0)))
+        if not (0 <= self._store_rows < MOST_ROWS and 0 <= self._anchor_rows < MOST_ROWS):
+            raise data(f"result '{self.path}': attribute 'store_rows' is no number of rows")
+
+    @contextlib.contextmanager
+    def _opened(self):
+        """The file; what goes wrong while it is read is said of it."""
+        with open_hdf5(self.path, "result") as f, reading("result", self.path):
+            yield f
+
+    def _dataset(self, f, name):
+        """A dataset of the open file, as its format has it; else the file is damaged."""
+        place, axes = self._places.get(name, (name, 1))
+        found = f.get(place)
+        if not isinstance(found, h5py.Dataset) or found.ndim != axes or found.dtype.kind not in ("iuf" if name in REALS else "iu"):
+            raise data(f"result '{self.path}': no dataset '{place}' of {axes} axes")
+        return found
+
+    def _gradients(self, f):
+        """The datasets of gradients in the open file, by the name of their set; that of one set is the store's."""
+        found = f.get("gradient")
+        return {} if found is None else dict(found.items()) if isinstance(found, h5py.Group) else {"store": found}
 
     def load(self):
         """Reads all arrays into memory; gives the result itself."""
@@ -112,16 +125,16 @@ class Result:
 
     def _array(self, name):
         if name not in self._arrays:
-            with h5py.File(self.path, "r") as f:
-                self._arrays[name] = f[self._places[name]][()]
+            with self._opened() as f:
+                self._arrays[name] = self._dataset(f, name)[()]
         return self._arrays[name]
 
     def _part(self, name, first, last):
         """A slice of an array, without the rest of it where that is not in memory."""
         if name in self._arrays:
             return self._arrays[name][first:last]
-        with h5py.File(self.path, "r") as f:
-            return f[self._places[name]][first:last]
+        with self._opened() as f:
+            return self._dataset(f, name)[first:last]
 
     def __getattr__(self, name):
         if name.startswith("_"):  # also while it is unpickled, when it has no members yet
@@ -145,8 +158,8 @@ class Result:
         name = {"triplets": "anchor", "lists": "anchor", "knn": "neighbors", "radius": "a"}[self.form]
         if name in self._arrays:
             return len(self._arrays[name])
-        with h5py.File(self.path, "r") as f:
-            return len(f[self._places[name]])
+        with self._opened() as f:
+            return len(self._dataset(f, name))
 
     @property
     def names(self):
@@ -158,10 +171,10 @@ class Result:
         """Rows x values, float32; of two sets a dict with "queries" and "store"; None where there is none."""
         if "gradient" not in self._arrays:
             found = None
-            if self.path is not None and self._has_gradient:
-                with h5py.File(self.path, "r") as f:
-                    g = f["gradient"]
-                    found = {name: g[name][()] for name in g} if isinstance(g, h5py.Group) else g[()]
+            if self.path is not None and self.has_gradient:
+                with self._opened() as f:
+                    found = {name: dataset[()] for name, dataset in self._gradients(f).items()}
+                    found = found if isinstance(f["gradient"], h5py.Group) else found["store"]
             self._arrays["gradient"] = found
         return self._arrays["gradient"]
 
@@ -179,7 +192,7 @@ class Result:
     def options(self):
         """What was asked for, as the file (or the report) has it."""
         if "options" in self.attributes:
-            return json.loads(self.attributes["options"])
+            return self._options
         return (self.report or {}).get("options")
 
     @property
@@ -229,7 +242,7 @@ class Result:
             return {"neighbors": near[near >= 0], "distances": distance[near >= 0]}
         if self.form == "radius":
             first = self.a == row
-            second = (self.b == row) & (not self._is_of_queries())
+            second = (self.b == row) & (not self._is_of_queries)
             return {"row": np.concatenate([self.a[second], self.b[first]]),
                     "distance": np.concatenate([self.distance[second], self.distance[first]])}
         names = [name for name in self._places if name not in ("anchor", "anchor_start", "start")]
@@ -243,16 +256,13 @@ class Result:
             first, last = np.searchsorted(self.anchor, [row, row + 1])
         return {name: self._part(name, int(first), int(last)) for name in names}
 
-    def _is_of_queries(self):
-        return "queries_rows" in self.attributes
-
     def _row(self, row):
         if self.form in (None, "gradient"):
             raise usage(f"{self!r} has nothing of anchors")
-        rows = int(self.attributes["queries_rows" if self._is_of_queries() else "store_rows"])
-        if not 0 <= row < rows:
-            raise IndexError(f"row {row} of {rows}")
-        return int(row)
+        row = operator.index(row)
+        if not 0 <= row < self._anchor_rows:
+            raise IndexError(f"row {row} of {self._anchor_rows}")
+        return row
 
     def distances_by_name(self):
         """All distances of it, in one dimension, by name; of triplets and lists also gap, d_an - d_ap."""
@@ -284,6 +294,4 @@ def read(path, store=None, queries=None):
 
 
 def _rows_of(paths):
-    if paths is None:
-        return None
-    return Rows(paths_of(paths))
+    return None if paths is None else Rows(functools.partial(Store, paths_of(paths)))

@@ -157,10 +157,3 @@ def write_table(path, files, column, labels, ids, overwrite):
                 fill(f.create_dataset(name, (table.rows,), kind), table.column_pieces(name))
         fill(f.create_dataset("embeddings", (table.rows, table.dim), table.kinds["embeddings"]), table.embeddings(CHUNK >> 2))
     return table
-
-
-def texts(dataset):
-    """A dataset in memory; texts as str."""
-    if h5py.check_string_dtype(dataset.dtype) is not None or dataset.dtype.kind == "S":
-        return np.array([v.decode("utf-8", "replace") for v in np.ravel(dataset[()])], dtype=object)
-    return dataset[()]

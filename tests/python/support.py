@@ -1,4 +1,5 @@
 """What the tests of the Python package share. They need numpy and h5py; what else is missing is skipped, with the reason."""
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -41,6 +42,15 @@ class Case(unittest.TestCase):
     def rows(self, rows=60, dim=5, classes=4, seed=1):
         x = np.random.default_rng(seed).standard_normal((rows, dim)).astype(np.float32)
         return x, np.arange(rows) % classes
+
+    @contextlib.contextmanager
+    def refused(self, code, text):
+        """What is done inside ends in a TrimineError of one line."""
+        from trimine import TrimineError
+        with self.assertRaisesRegex(TrimineError, text) as caught:
+            yield
+        self.assertEqual(caught.exception.code, code)
+        self.assertNotIn("\n", caught.exception.message)
 
     def same(self, a, b):
         np.testing.assert_array_equal(a, b)

@@ -608,7 +608,7 @@ def refusals(folder):
             ("no such texts", 66, r"texts '.*/nope': no such file", plain, "--texts", f"{folder}/nope"),
             ("too few texts", 65, "61 lines for 181 rows", plain, "--texts", f"{folder}/lines.txt"),
             ("texts that are none", 65, r"bad\.jsonl': line \d+ is no JSON string", plain, "--texts", f"{folder}/bad.jsonl"),
-            ("a list of batches", 65, "of format 'trimine-batches'; there are pages of triplets, lists, knn", f"{folder}/batches.h5"),
+            ("a list of batches", 65, "of format 'trimine-batches'; there are triplets, lists, knn", f"{folder}/batches.h5"),
             ("a neighbour outside", 65, "'neighbors' has a row id outside", damage(folder, "knn", "neighbors", 181)),
             ("a distance that is NaN", 65, "'distances' has a distance that is not finite", damage(folder, "knn", "distances", np.nan)),
             ("neighbours that are no whole numbers", 65, "no dataset 'neighbors' of 2 axes", retyped(folder, "knn", "neighbors", np.zeros((181, 12)))),
