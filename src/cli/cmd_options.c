@@ -3,6 +3,7 @@
 #include "cli/tables.h"
 
 #include "base/json.h"
+#include "store/usual.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,6 +37,20 @@ static json_t *command_json(const trm_command *command)
         "needs_mpi", (command->traits & TRM_WITHOUT_MPI) == 0, "options", options_json(command));
 }
 
+static json_t *names_json(const char *const *name)
+{
+    json_t *names = json_array();
+    for (; *name != NULL; name++)
+        trm_json_append(&names, json_string(*name));
+    return names;
+}
+
+static json_t *datasets_json(void)
+{
+    return json_pack("{s:o, s:o, s:o}", "embeddings", names_json(trm_usual_embeddings), "labels",
+                     names_json(trm_usual_labels), "ids", names_json(trm_usual_ids));
+}
+
 static json_t *schema(void)
 {
     json_t *commands = json_array(), *sources = json_array();
@@ -43,9 +58,9 @@ static json_t *schema(void)
         trm_json_append(&commands, command_json(trm_commands[i]));
     for (int bit = 0; bit < TRM_AT_SOURCES; bit++)
         trm_json_append(&sources, json_string(trm_settings_source_names()[bit]));
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "program", "trimine", "version", trm_version(),
-                     "command", "options", "sources", sources, "presets", trm_preset_schema(), "commands",
-                     commands);
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "program", "trimine", "version", trm_version(),
+                     "command", "options", "sources", sources, "datasets", datasets_json(), "presets",
+                     trm_preset_schema(), "commands", commands);
 }
 
 /* ---- a table ---- */

@@ -8,6 +8,7 @@
 #include "store/gzip.h"
 #include "store/result.h"
 #include "store/survey.h"
+#include "store/usual.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,10 +20,10 @@
 
 static const int64_t most_rows = INT64_C(1) << 40; /* times any dimension is far from overflow */
 
-static const char *const embeddings_names[] = {"embeddings", "features", "X",           "train",
-                                               "emb",        "vectors",  "descriptors", NULL};
-static const char *const labels_names[] = {"labels", "targets", "y", "classes", NULL};
-static const char *const ids_names[] = {"ids", NULL};
+const char *const trm_usual_embeddings[] = {"embeddings", "features", "X",           "train",
+                                            "emb",        "vectors",  "descriptors", NULL};
+const char *const trm_usual_labels[] = {"labels", "targets", "y", "classes", NULL};
+const char *const trm_usual_ids[] = {"ids", NULL};
 
 /* Growing arrays on rank 0: the file list before inspection, the entries and their strings. */
 typedef struct path_item {
@@ -519,7 +520,7 @@ static trm_status inspect_ids(const role *r, finding *f, trm_error *err)
     }
     if (status == TRM_OK && f->ids < 0)
         return TRM_OK;
-    shown(name != NULL ? name : ids_names[0], f->ids_name);
+    shown(name != NULL ? name : trm_usual_ids[0], f->ids_name);
     if (status == TRM_OK)
         status = trm_inspect_dataset(r->about, f->ids, f->ids_name, 1, TRM_WANT_IDS, &f->entry.ids,
                                      f->entry.seen.ids_type, length, &why);
@@ -543,11 +544,12 @@ static trm_status inspect_datasets(hid_t file, const trm_named_file *about, cons
     const char *path = about->path;
     const trm_choice *labels = choice_of(found, TRM_SIDE_LABELS), *ids = choice_of(found, TRM_SIDE_IDS);
     const role roles[] = {
-        {about, &found->sources, file, "embeddings", "embeddings", options->embeddings, embeddings_names,
+        {about, &found->sources, file, "embeddings", "embeddings", options->embeddings, trm_usual_embeddings,
          NULL},
         {about, &found->sources, file, "labels", option_of(found, TRM_SIDE_LABELS), labels->option,
-         labels_names, other_than_labels(options)},
-        {about, &found->sources, file, "ids", option_of(found, TRM_SIDE_IDS), ids->option, ids_names, NULL},
+         trm_usual_labels, other_than_labels(options)},
+        {about, &found->sources, file, "ids", option_of(found, TRM_SIDE_IDS), ids->option, trm_usual_ids,
+         NULL},
     };
     finding f;
     hsize_t length[3] = {0, 0, 0};

@@ -2,7 +2,9 @@
 import importlib.machinery
 import importlib.util
 import inspect
+import json
 import os
+import subprocess
 import unittest
 
 import support
@@ -23,6 +25,11 @@ class Options(unittest.TestCase):
         writer = script()
         with open(writer.TARGET, encoding="utf-8") as f:
             self.assertEqual(f.read(), writer.module(os.environ["TRIMINE"]), "run scripts/python_options")
+
+    def test_usual_names_of_datasets(self):
+        from trimine import rows
+        said = json.loads(subprocess.run([os.environ["TRIMINE"], "options", "--json"], stdout=subprocess.PIPE, check=True).stdout)
+        self.assertEqual({name: list(names) for name, names in rows.DATASETS.items()}, said["datasets"])
 
     def test_signatures(self):
         signature = inspect.signature(trimine.mine)
