@@ -95,7 +95,7 @@ class Inputs:
         pairs = as_array(given)
         if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
             raise usage(f"pairs are {pairs.dtype} of the shape {pairs.shape}, need whole numbers: pairs x 2 (query, positive)")
-        np.save(self.place("pairs.npy"), pairs.astype(np.int64))
+        np.save(self.place("pairs.npy"), np.ascontiguousarray(row_ids(pairs, "pairs")))
         return self.place("pairs.npy")
 
     def triplets(self, given):
@@ -103,17 +103,41 @@ class Inputs:
         if isinstance(given, PATHS):
             return given
         if isinstance(given, Result):
+            if given.form not in ("triplets", "lists"):
+                raise usage(f"triplets are {given!r}, which has none")
             if given.path is not None:
                 return given.path
             group, options, given = given.form, given.options, (given.anchor, given.positive, given.negative)
         else:
             group, options = "triplets", None
         with h5py.File(self.place("triplets.h5"), "w") as f:
-            for name, values in zip(("anchor", "positive", "negative"), given):
-                f[f"{group}/{name}"] = as_array(values).astype(np.int64)
+            for name, values in zip(("anchor", "positive", "negative"), three_arrays(given, 2 if group == "lists" else 1)):
+                f[f"{group}/{name}"] = values
             if options is not None:
                 f.attrs["options"] = json.dumps(options)
         return self.place("triplets.h5")
+
+
+def row_ids(values, what):
+    """Whole numbers as int64."""
+    if values.size == 0:
+        return values.astype(np.int64)  # whatever the type of nothing is
+    if values.dtype.kind not in "iu":
+        raise usage(f"{what} are of type {values.dtype}, need whole numbers")
+    if values.max() >= 1 << 63:
+        raise usage(f"{what} have {values.max()} in them, which is no row id")
+    return values.astype(np.int64)
+
+
+def three_arrays(given, axes):
+    """Anchor, positive and negative; axes: of negative."""
+    if not isinstance(given, (list, tuple, np.ndarray)) or len(given) != 3:
+        raise usage("triplets must be a path, a Result, or three arrays: anchor, positive, negative")
+    arrays = [as_array(values) for values in given]
+    for name, array, wanted in zip(("anchor", "positive", "negative"), arrays, (1, 1, axes)):
+        if array.ndim != wanted or len(array) != len(arrays[0]):
+            raise usage(f"triplets: {name} has the shape {array.shape}, need three arrays of one length")
+    return [row_ids(array, f"triplets: {name}s") for name, array in zip(("anchor", "positive", "negative"), arrays)]
 
 
 def are_paths(value):

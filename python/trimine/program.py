@@ -7,6 +7,8 @@ import signal
 import subprocess
 import warnings
 
+import numpy as np
+
 from .errors import TrimineError, usage
 
 LAUNCHER = "mpirun --bind-to none -n"
@@ -28,16 +30,35 @@ def is_one_of_many():
     return any(name in os.environ for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK"))
 
 
+def check_word(word):
+    """Can it be a word of a command line?"""
+    if "\0" in word:
+        raise usage("a text has a NUL in it")
+    try:
+        os.fsencode(word)
+    except UnicodeEncodeError:
+        raise usage(f"{word!r} can't be written in the encoding of file names") from None
+
+
+def words_of(launcher):
+    try:
+        return shlex.split(launcher)
+    except ValueError as error:  # a quote that does not end
+        raise usage(f"launcher is {launcher!r}: {error}") from None
+
+
 def command_line(ranks, launcher, arguments):
     """ranks: None for one process without a launcher. launcher: words or one text; the number of ranks follows it."""
-    if any("\0" in word for word in arguments):
-        raise usage("a text has a NUL in it")
+    for word in arguments:
+        check_word(word)
     if ranks is None:
         return [find(), *arguments]
-    if isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1:
+    if isinstance(ranks, bool) or not isinstance(ranks, (int, np.integer)) or ranks < 1:
         raise usage(f"ranks is {ranks!r}, must be a whole number from 1")
     launcher = launcher or os.environ.get("TRIMINE_LAUNCHER") or LAUNCHER
-    words = shlex.split(launcher) if isinstance(launcher, str) else list(launcher)
+    words = words_of(launcher) if isinstance(launcher, str) else list(launcher) if isinstance(launcher, (list, tuple)) else [launcher]
+    if not all(isinstance(word, str) for word in words):
+        raise usage(f"launcher is {launcher!r}, must be a text or a list of words")
     arguments = ["./:" if word == ":" else word for word in arguments]  # after a ":" mpirun takes another program
     return [*words, str(ranks), find(), *arguments]
 
@@ -80,9 +101,11 @@ def report_in(text):
     for line in text.splitlines():
         if line.startswith("{"):
             try:
-                return json.loads(line)
-            except ValueError:
-                pass
+                found = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if found.get("program") == "trimine" or isinstance(found.get("error"), dict):
+                return found
     return None
 
 

@@ -34,7 +34,7 @@ def reading(what, path):
         raise error(66, f"{what} '{path}': no such file") from None
     except PermissionError:
         raise error(77, f"{what} '{path}': permission denied") from None
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, EOFError, zlib.error, csv.Error) as e:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError, EOFError, zlib.error, csv.Error) as e:
         raise data(f"{what} '{path}': can't be read: it is damaged ({first_line(e)})") from None
 
 

@@ -5,6 +5,7 @@ and h5py. docs/REPORT.md says how to read the page.
 """
 import argparse
 import os
+import secrets
 import sys
 
 EXIT_USAGE, EXIT_ENVIRONMENT, EXIT_CREATE, EXIT_IO, EXIT_PERMISSION = 64, 69, 73, 74, 77
@@ -17,8 +18,8 @@ class Parser(argparse.ArgumentParser):
 
 def fail(code, text):
     """One line, as the program says it; control characters of names as codes."""
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-    print(f"trimine: error: {text}", file=sys.stderr)
+    from .report_svg import printable
+    print(f"trimine: error: {printable(text)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -129,6 +130,7 @@ def make(options):
     import importlib
     from . import report_html, report_parts
     from .errors import usage
+    from .reading import reading
     from .report_data import Result
     result = Result(options.result)
     command, output, module = KINDS[result.form]
@@ -137,9 +139,10 @@ def make(options):
         if given and not result.two_sets:
             raise usage(f"result '{result.path}' is of one set: it takes no {option}")
     about = About(result, report, *open_rows(options, result))
-    said, sections = importlib.import_module(f".{module}", __package__).make(about)
-    sections = [*sections, report_parts.time_section(report, command), report_parts.command_section(command, output, result, options.store, options.queries),
-                report_parts.source_section(result, options.store, options.queries)]
+    with reading("result", options.result):  # its options may be anything
+        said, sections = importlib.import_module(f".{module}", __package__).make(about)
+        sections = [*sections, report_parts.time_section(report, command), report_parts.command_section(command, output, result, options.store, options.queries),
+                    report_parts.source_section(result, options.store, options.queries)]
     return report_html.page(f"trimine {command}: {os.path.basename(result.path)}", said, [s for s in sections if s])
 
 
@@ -153,7 +156,7 @@ def write(path, text, overwrite):
     if os.path.lexists(path) and not os.path.isfile(path):
         raise error(EXIT_CREATE, f"output '{path}': not a file")
     path = os.path.realpath(path)
-    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.trimine-tmp-{os.getpid()}")
+    temporary = os.path.join(os.path.dirname(path), f".trimine-{secrets.token_hex(8)}.tmp")
     try:
         with open(temporary, "x", encoding="utf-8", errors="replace") as f:
             f.write(text)
@@ -171,6 +174,18 @@ def write(path, text, overwrite):
             os.unlink(temporary)
 
 
+def check_output(options):
+    """Nothing that is read is written over."""
+    from .errors import error, usage
+    if os.path.lexists(options.output) and not options.overwrite:
+        raise error(EXIT_CREATE, f"output '{options.output}': exists; --overwrite replaces it")
+    inputs = [options.result, *options.store, *options.queries, options.json_report, options.images, options.texts, options.query_texts, options.labels,
+              options.query_labels, options.ids]
+    for path in inputs:
+        if path and os.path.exists(path) and os.path.exists(options.output) and os.path.samefile(path, options.output):
+            raise usage(f"output '{options.output}': is one of the inputs")
+
+
 def main(arguments=None):
     options = parse(arguments)
     try:
@@ -179,10 +194,9 @@ def main(arguments=None):
     except ImportError as e:
         fail(EXIT_ENVIRONMENT, f"a page needs Python with numpy and h5py, and {sys.executable} has no {e.name}: install python3-numpy and python3-h5py "
                                "(Debian), or numpy and h5py (pip); TRIMINE_PYTHON=/path/to/python3 chooses another Python")
-    from .errors import TrimineError, error
+    from .errors import TrimineError
     try:
-        if os.path.lexists(options.output) and not options.overwrite:
-            raise error(EXIT_CREATE, f"output '{options.output}': exists; --overwrite replaces it")
+        check_output(options)
         write(options.output, make(options), options.overwrite)
     except TrimineError as e:
         fail(e.code, e.message)

@@ -11,7 +11,7 @@ import numpy as np
 from . import result
 from .errors import data, error
 from .reading import Lines, open_hdf5, reading, text_of
-from .report_svg import picture
+from .report_svg import picture, printable
 
 PIECE = 1 << 21  # triplets that are in memory at a time
 LONGEST = 60  # characters of a name that are shown
@@ -19,7 +19,7 @@ LONGEST = 60  # characters of a name that are shown
 
 def visible(name, longest=LONGEST):
     """A name as the page shows it: what can't be seen, or turns the writing round, as its code; long ones cut."""
-    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name[:longest + 1])
+    text = printable(name[:longest + 1])
     return text if len(text) <= longest else text[:longest - 1] + "…"
 
 
@@ -55,6 +55,10 @@ class Result(result.Result):
         with reading("result", self.path):
             yield self.file
 
+    @property
+    def options(self):
+        return self._options
+
     def dataset(self, name):
         """By the name that a Result has for it."""
         with self._opened() as f:
@@ -85,11 +89,6 @@ class Triplets:
         self.kind = None if self.lists else result.dataset("kind")
         self.lines = self.columns["anchor"].shape[0]
         self.width = self.columns["negative"].shape[1] if self.lists else 1
-        if self.kind is not None and self.kind.shape != (self.lines,):
-            raise data(f"result '{result.path}': dataset 'kind' is not as long as 'anchor'")
-        for name, column in self.columns.items():
-            if column.shape != ((self.lines, self.width) if self.lists and name in ("negative", "d_an") else (self.lines,)):
-                raise data(f"result '{result.path}': dataset '{name}' is not as long as 'anchor'")
 
     def pieces(self):
         """All triplets, a piece at a time; row ids are checked."""

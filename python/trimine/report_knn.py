@@ -27,8 +27,6 @@ class Facts:
         self.labels, self.own = about.rows.labels, about.anchors.labels
         self.neighbors, self.distances = (result.dataset(name) for name in ("neighbors", "distances"))
         self.rows, self.k = self.neighbors.shape
-        if self.rows != result.anchor_rows or self.distances.shape != self.neighbors.shape:
-            raise data(f"result '{result.path}': 'neighbors' and 'distances' are not of {result.anchor_rows} rows")
         self.places = places_of(self.k)
         self.exact = self.rows * len(self.places) <= SORTED
         self.series = [Series(self.rows if self.exact else 0) for _ in self.places]

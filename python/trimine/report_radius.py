@@ -47,10 +47,10 @@ class Facts:
 
     def check(self):
         rows, path = self.result.anchor_rows, self.result.path
-        if any(column.shape != (self.total,) for column in self.columns) or len(self.edges) != len(self.counts) + 1 or not np.isfinite(self.edges).all():
-            raise data(f"result '{path}': its datasets are not of one length")
-        if len(self.degree) != rows or (self.group is not None and (len(self.group) != rows or (rows and not -1 <= self.group.min() <= self.group.max() < rows))):
-            raise data(f"result '{path}': 'degree' or 'group' is not of {rows} rows")
+        if len(self.edges) != len(self.counts) + 1 or not np.isfinite(self.edges).all():
+            raise data(f"result '{path}': 'histogram/edges' has no bin for each of 'histogram/counts'")
+        if self.group is not None and rows and not -1 <= self.group.min() <= self.group.max() < rows:
+            raise data(f"result '{path}': 'group' has a number outside its {rows} rows")
 
     def pieces(self):
         for first in range(0, self.total, PIECE):

@@ -15,8 +15,13 @@ WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 28, 40
 
 
+def printable(text):
+    """A text without what can't be seen, or turns the writing round: such characters as their codes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
 def esc(text):
-    return html.escape(str(text), quote=True)
+    return html.escape(printable(str(text)), quote=True)
 
 
 def number(value):

@@ -11,24 +11,28 @@ import numpy as np
 from .errors import data, usage
 from .reading import open_hdf5, reading, text_of, values_of
 from .rows import Rows, Store
-from .store import paths_of
+from .store import PATHS, paths_of
 
 
-def columns(group, names, axes=1):
-    """Of each name its dataset, and how many axes that has."""
+def columns(group, names, axes):
+    """Of each name its dataset, and a letter for each of its axes: those of one letter are equally long in a file; r: one for each row that
+    anchors are, s: one more."""
     return {name: (f"{group}/{name}" if group else name, axes) for name in names.split()}
 
 
 # What a file of each format is called, and has by the names that a Result has for it.
 FORMATS = {
-    "trimine-triplets": ("triplets", columns("triplets", "anchor positive negative d_ap d_an kind rank anchor_start batch")),
-    "trimine-lists": ("lists", {**columns("lists", "anchor positive"), **columns("lists", "negative", 2), **columns("lists", "d_ap"),
-                                **columns("lists", "d_an", 2), **columns("lists", "batch")}),
-    "trimine-knn": ("knn", columns("", "neighbors distances", 2)),
-    "trimine-radius": ("radius", {**columns("pairs", "a b distance"), **columns("", "degree isolated group"), **columns("histogram", "edges counts")}),
-    "trimine-eval": ("ranks", {**columns("queries", "start"), **columns("relevant", "row rank rank_low rank_high distance")}),
+    "trimine-triplets": ("triplets", {**columns("triplets", "anchor positive negative d_ap d_an kind rank", "t"), **columns("triplets", "anchor_start", "s"),
+                                      **columns("triplets", "batch", "t")}),
+    "trimine-lists": ("lists", {**columns("lists", "anchor positive", "a"), **columns("lists", "negative", "ak"), **columns("lists", "d_ap", "a"),
+                                **columns("lists", "d_an", "ak"), **columns("lists", "batch", "a")}),
+    "trimine-knn": ("knn", columns("", "neighbors distances", "rk")),
+    "trimine-radius": ("radius", {**columns("pairs", "a b distance", "p"), **columns("", "degree", "r"), **columns("", "isolated", "i"),
+                                  **columns("", "group", "r"), **columns("histogram", "edges", "e"), **columns("histogram", "counts", "c")}),
+    "trimine-eval": ("ranks", {**columns("queries", "start", "s"), **columns("relevant", "row rank rank_low rank_high distance", "n")}),
     "trimine-gradient": ("gradient", {}),
 }
+OPTIONAL = ("anchor_start", "batch", "group")
 REALS = ("d_ap", "d_an", "distance", "distances", "edges")  # of the others all values are whole
 MOST_ROWS = 1 << 40
 
@@ -53,6 +57,7 @@ class Result:
     def __init__(self, path=None, report=None, rows=None, queries=None):
         self.path, self.report, self.form = path, report, None
         self.attributes, self._places, self._arrays = {}, {}, {}
+        self._store_rows = self._anchor_rows = None
         self._rows, self._queries, self._names, self.has_gradient = rows, queries, None, False
         if path is not None:
             self._look()
@@ -61,11 +66,12 @@ class Result:
         with self._opened() as f:
             self.attributes = {k: text_of(v) if isinstance(v, bytes) else v for k, v in f.attrs.items()}
             self.form, known = self._find_form()
-            self._places = {name: place for name, place in known.items() if place[0] in f}
+            self._places = {name: place for name, place in known.items() if name not in OPTIONAL or place[0] in f}
             self.has_gradient = "gradient" in f
             self._names = [text_of(v) for v in values_of(f["label_names"])] if "label_names" in f else None
             self._options = self._find_options()
             self._find_rows()
+            self._check_shapes(f)
 
     def _find_form(self):
         written = str(self.attributes.get("format", ""))
@@ -90,11 +96,18 @@ class Result:
         """Of the store, or of packed triplets the batch; and of what anchors are rows of."""
         attributes = self.attributes
         self._is_of_queries = "queries_rows" in attributes
-        self._store_rows = int(attributes.get("store_rows", attributes.get("batch", 0)))
+        self._store_rows = int(attributes["batch" if "batch" in attributes else "store_rows"])
         self._anchor_rows = int(attributes.get("queries_rows", self._store_rows))
         self._dim = int(attributes.get("store_dim", attributes.get("dim", 0)))
         if not (0 <= self._store_rows < MOST_ROWS and 0 <= self._anchor_rows < MOST_ROWS):
             raise data(f"result '{self.path}': attribute 'store_rows' is no number of rows")
+
+    def _check_shapes(self, f):
+        sizes = {"r": self._anchor_rows, "s": self._anchor_rows + 1}
+        for name, (place, axes) in self._places.items():
+            shape = self._dataset(f, name).shape
+            if shape != tuple(sizes.setdefault(axis, size) for axis, size in zip(axes, shape)):
+                raise data(f"result '{self.path}': dataset '{place}' is of {' x '.join(map(str, shape))}, which does not go with the others")
 
     @contextlib.contextmanager
     def _opened(self):
@@ -104,10 +117,10 @@ class Result:
 
     def _dataset(self, f, name):
         """A dataset of the open file, as its format has it; else the file is damaged."""
-        place, axes = self._places.get(name, (name, 1))
+        place, axes = self._places[name]
         found = f.get(place)
-        if not isinstance(found, h5py.Dataset) or found.ndim != axes or found.dtype.kind not in ("iuf" if name in REALS else "iu"):
-            raise data(f"result '{self.path}': no dataset '{place}' of {axes} axes")
+        if not isinstance(found, h5py.Dataset) or found.ndim != len(axes) or found.dtype.kind not in ("iuf" if name in REALS else "iu"):
+            raise data(f"result '{self.path}': no dataset '{place}' of {len(axes)} axes")
         return found
 
     def _gradients(self, f):
@@ -197,7 +210,8 @@ class Result:
 
     @property
     def result_hash(self):
-        return self.attributes.get("result_hash") or (self.report or {}).get("result_hash")
+        found = self.attributes.get("result_hash")
+        return found if isinstance(found, str) else (self.report or {}).get("result_hash")
 
     # ---- what rows are called
 
@@ -206,27 +220,31 @@ class Result:
         """Names of the labels by their numbers, or None where labels are numbers."""
         return self._names
 
-    def _of(self, rows, name):
-        return None if rows is None else rows.get(name)
+    def _of(self, rows, name, count):
+        """Of the store's rows, or the queries'; count: how many the result is of, which is not known without a file."""
+        values = None if rows is None else rows.get(name)
+        if values is not None and self.attributes and len(values) != count:
+            raise data(f"result '{self.path}': is of {count} rows, and there are {len(values)} {name}: it is of another store")
+        return values
 
     @property
     def ids(self):
         """The store's own ids, one a row; None where it has none, or is not known: read(path, store=...)."""
-        return self._of(self._rows, "ids")
+        return self._of(self._rows, "ids", self._store_rows)
 
     @property
     def labels(self):
         """The store's labels as they are there, one a row; None as ids."""
-        return self._of(self._rows, "labels")
+        return self._of(self._rows, "labels", self._store_rows)
 
     @property
     def query_ids(self):
         """Those of queries, whose rows anchors are (of radius: a; of knn: the lists)."""
-        return self._of(self._queries, "ids")
+        return self._of(self._queries, "ids", self._anchor_rows)
 
     @property
     def query_labels(self):
-        return self._of(self._queries, "labels")
+        return self._of(self._queries, "labels", self._anchor_rows)
 
     # ---- looking at it
 
@@ -294,4 +312,6 @@ def read(path, store=None, queries=None):
 
 
 def _rows_of(paths):
+    if paths is not None and not isinstance(paths, PATHS) and not len(paths):
+        raise usage("a store is a path, or a list of some, not an empty one")
     return None if paths is None else Rows(functools.partial(Store, paths_of(paths)))

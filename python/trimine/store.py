@@ -7,7 +7,8 @@ import secrets
 import h5py
 import numpy as np
 
-from .errors import TrimineError, usage
+from .errors import KINDS, TrimineError, usage
+from .program import check_word
 
 CHUNK = 64 << 20  # bytes that are converted at a time
 PATHS = (str, bytes, os.PathLike)
@@ -86,6 +87,7 @@ def encoded(values, what):
 def new_file(path, overwrite):
     """An h5py file that gets its name when it is whole."""
     path = os.fsdecode(path)
+    check_word(path)
     if not overwrite and os.path.lexists(path):
         raise usage(f"'{path}' exists (overwrite=True replaces it)")
     temporary = os.path.join(os.path.dirname(path), f".trimine-{secrets.token_hex(8)}.tmp")
@@ -103,10 +105,9 @@ def new_file(path, overwrite):
 
 def not_written(path, error):
     number = getattr(error, "errno", None)
-    code, kind = {errno.EACCES: (77, "permission"), errno.EPERM: (77, "permission"), errno.EROFS: (77, "permission"),
-                  errno.ENOENT: (73, "create"), errno.ENOTDIR: (73, "create"), errno.EISDIR: (73, "create")}.get(number, (74, "io"))
+    code = {errno.EACCES: 77, errno.EPERM: 77, errno.EROFS: 77, errno.ENOENT: 73, errno.ENOTDIR: 73, errno.EISDIR: 73}.get(number, 74)
     text = os.strerror(number) if number else str(error).strip().splitlines()[0]
-    return TrimineError(code, kind, f"'{path}': can't be written: {text}")
+    return TrimineError(code, KINDS[code], f"'{path}': can't be written: {text}")
 
 
 def fill(dataset, pieces):

@@ -225,6 +225,30 @@ class Running(support.Case):
             r.by_anchor(6)
         self.assertEqual(trimine.radius(x, queries=q, radius=0.1).by_anchor(0)["row"].tolist(), [0])
 
+    def test_arrays_of_any_type_and_order(self):
+        x, y = self.rows(40)
+        wide, half = np.repeat(x, 2, axis=1), x.astype("f2")
+        for function, options, hashed in ((trimine.mine, {"window": "none"}, True), (trimine.knn, {"k": 3}, True), (trimine.radius, {"radius": 2.0}, True),
+                                          (trimine.loss, {"loss": "batch-hard"}, False), (trimine.evaluate, {}, False)):
+            if function in (trimine.mine, trimine.loss, trimine.evaluate):
+                options["labels"] = y
+
+            def told(rows):
+                r = function(rows, **options)
+                return r.result_hash if hashed else r.value or r.metrics
+            whole = told(x)
+            for same in (np.asfortranarray(x), x.astype(">f4"), x.astype("f8"), wide[:, ::2], x[::-1].copy()[::-1], np.asfortranarray(x.astype(">f8"))):
+                self.assertEqual(told(same), whole)
+            self.assertEqual(told(np.asfortranarray(half)), told(half.astype("f4")))
+        pairs = np.array([(0, 7), (1, 8), (2, 9)])
+        r = trimine.mine(x, queries=x[:3], pairs=pairs, negatives="hard")
+        for same in (np.asfortranarray(pairs), pairs.astype(">i4"), np.asfortranarray(pairs.astype("u1")), pairs[::-1]):
+            self.assertEqual(trimine.mine(x, queries=x[:3], pairs=same, negatives="hard").result_hash, r.result_hash)
+        t = np.array([[0, 4, 1], [1, 5, 2], [2, 6, 3], [3, 7, 0]])
+        value = trimine.loss(x, labels=y, triplets=tuple(t.T.tolist())).value
+        for same in (t.T, tuple(np.asfortranarray(t.T).astype(">u2"))):
+            self.assertEqual(trimine.loss(x, labels=y, triplets=same).value, value)
+
     def test_several_stores_and_their_ids(self):
         x, y = self.rows(40)
         trimine.write_store("a.h5", x[:15], y[:15], np.arange(15))
@@ -351,6 +375,30 @@ class Failing(support.Case):
         self.fails(66, "no_input", "'./:'", trimine.mine, [":", "--nonsense"], ranks=2)  # no second program for mpirun
         with self.assertRaises(TypeError):
             trimine.mine(x, labels=y, marjin=1)
+        self.fails(*usage, "file names", trimine.mine, x, labels=y, output="a\ud800.h5")
+        self.fails(*usage, "a NUL", trimine.write_store, "a\0.h5", x)
+        self.fails(*usage, "No closing quotation", trimine.mine, x, labels=y, ranks=2, launcher='mpirun "-n')
+        self.fails(*usage, "launcher is 5", trimine.mine, x, labels=y, ranks=2, launcher=5)
+        self.assertEqual(trimine.mine(x, labels=y, window="none", ranks=np.int64(1)).form, "triplets")
+
+    def test_wrong_triplets(self):
+        x, y = self.rows(20)
+        usage = (64, "usage")
+        for text, triplets in (("three arrays: anchor", ([0], [4])), ("three arrays: anchor", 5), ("three arrays: anchor", {"a": 1}),
+                               ("three arrays: anchor", np.zeros((4, 3), int)),  # the first three of four rows would be taken for columns
+                               ("one length", ([0, 1], [4], [1])), ("one length", ([[0]], [[4]], [[1]])), ("one length", (None, [1], [2])),
+                               ("anchors are of type float64", ([0.5], [4], [1])), ("negatives are of type float64", ([0], [4], [np.nan])),
+                               ("positives are of type <U1", ([0], ["4"], [1])), ("no row id", ([2**63], [4], [1]))):
+            self.fails(*usage, text, trimine.loss, x, labels=y, triplets=triplets)
+        self.fails(*usage, "which has none", trimine.loss, x, labels=y, triplets=trimine.knn(x, k=2))
+        self.fails(65, "data", "holds no triplets", trimine.loss, x, labels=y, triplets=([], [], []))
+        self.fails(*usage, "no row id", trimine.mine, x, queries=x, pairs=np.array([[2**63, 1]], "u8"))
+
+    def test_what_launchers_write_is_no_report(self):
+        from trimine import program
+        report = '{"program": "trimine", "command": "info"}'
+        self.assertEqual(program.report_in(f'{{"level": "info"}}\n{{\n[1]\n{report}\n')["command"], "info")
+        self.assertIsNone(program.report_in('{"level": "info"}'))
 
     def test_values_that_are_none(self):
         x, y = self.rows(20)

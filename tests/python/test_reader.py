@@ -1,8 +1,10 @@
 """Reading stores and texts: labels to the byte as the program reads them, lines of texts with little memory, files that are cut meanwhile."""
+import contextlib
 import gzip
 import io
 import json
 import os
+import shutil
 import struct
 
 import support
@@ -12,6 +14,7 @@ import numpy as np
 
 import trimine
 from trimine import reading, rows
+from trimine.report import main
 from trimine.report_data import Labels, Texts
 
 
@@ -215,6 +218,165 @@ class Stores(support.Case):
             del os.environ["OMPI_COMM_WORLD_RANK"]
         r = trimine.mine("s.h5", labels="y.txt", ids="y.txt", window="none")
         self.assertEqual((r.labels[3], r.ids[3], r.label_names), ("class 3", "class 3", ["class 0", "class 1", "class 2", "class 3"]))
+
+
+class Damaged(support.Case):
+    """Results of strangers, and results that are cut: whatever is wrong, it is one line that names the file."""
+
+    RESULTS = [f"{form}.h5" for form in ("triplets", "lists", "knn", "radius", "ranks", "gradient")]
+    made = None
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, os, "fsync", os.fsync)
+        os.fsync = lambda _: None  # hundreds of pages need not reach the disk
+        self.results = self.RESULTS
+        if Damaged.made is None:
+            self.make()
+            Damaged.made = {}
+            for name in ("s.h5", *self.RESULTS):
+                with open(name, "rb") as f:
+                    Damaged.made[name] = f.read()
+        for name, whole in Damaged.made.items():
+            with open(name, "wb") as f:
+                f.write(whole)
+
+    def make(self):
+        x, y = self.rows(30)
+        trimine.write_store("s.h5", x, [f"class {c}" for c in y])
+        trimine.mine("s.h5", window="none", output="triplets.h5", gradient=True)
+        trimine.mine("s.h5", negatives="topk:2", form="lists", output="lists.h5")
+        trimine.knn("s.h5", k=3, output="knn.h5")
+        trimine.radius("s.h5", radius=2.0, groups=True, output="radius.h5")
+        trimine.evaluate("s.h5", per_query="ranks.h5")
+        trimine.loss("s.h5", loss="batch-hard", gradient=True, output="gradient.h5")
+
+    def look(self, path):
+        """Everything that there is; gives what it refused with."""
+        try:
+            r = trimine.read(path, store="s.h5")
+            for name in r.names:
+                getattr(r, name)
+            self.assertIsNotNone((r.options, len(r), repr(r), r.labels))
+            r.gradient, r.result_hash, r.label_names, r.ids
+            if r.form != "gradient":
+                r.by_anchor(3), r.quantiles()
+            if r.form in ("triplets", "lists"):
+                list(trimine.TripletDataset(r)), list(trimine.NegativesDataset(r))
+        except trimine.TrimineError as error:
+            self.assertTrue(error.message.startswith(f"result '{path}': "), error)
+            self.assertNotIn("\n", error.message)
+
+    def page(self, path):
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                code = main([path, "s.h5", "-o", "p.html", "--overwrite"])
+        except SystemExit as stopped:
+            code = stopped.code
+        self.assertIn(code, (0, 65), said.getvalue())
+        self.assertRegex(said.getvalue(), r"^(trimine: error: [^\n]*\n)?$")
+        self.assertFalse([name for name in os.listdir(".") if name.endswith(".tmp")])
+
+    def changed(self, name, change):
+        shutil.copy(name, "damaged.h5")
+        with h5py.File("damaged.h5", "a") as f:
+            change(f)
+        with self.subTest(name):
+            self.look("damaged.h5")
+            self.page("damaged.h5")
+
+    def test_attributes(self):
+        hostile = json.dumps({"margin": [1], "at": 5, "positives": {}, "negatives": None, "radius": "x", "loss_margin": "a", "window": 3})
+        for name in self.results:
+            with h5py.File(name) as f:
+                attributes = list(f.attrs)
+            for attribute in attributes:
+                for value in (None, b"\xff", -1, 2**62, np.nan, np.array([1, 2]), h5py.Empty("f"), "[]", hostile, "[" * 9999):
+                    def change(f):
+                        del f.attrs[attribute]
+                        if value is not None:
+                            f.attrs[attribute] = value
+                    self.changed(name, change)
+
+    def test_datasets(self):
+        for name in self.results:
+            places = []
+            with h5py.File(name) as f:
+                f.visititems(lambda place, found: places.append((place, found.shape, found.dtype)) if isinstance(found, h5py.Dataset) else None)
+            for place, shape, kind in places:
+                new = [None, "group", np.int64(3), np.zeros(shape[:1] + (3,), "i8")]
+                if kind.kind != "O":
+                    new += [np.zeros((0, *shape[1:]), kind), np.zeros((shape[0] + 1, *shape[1:]), kind), np.full(shape, -5), np.full(shape, 2**62), np.full(shape, np.nan),
+                            np.zeros(shape, ">f2"), np.full(shape, b"a")]
+                for values in new:
+                    def change(f):
+                        del f[place]
+                        if isinstance(values, str):
+                            f.create_group(place)
+                        elif values is not None:
+                            f[place] = values
+                    self.changed(name, change)
+
+    def test_cut(self):
+        for name in self.results:
+            with open(name, "rb") as f:
+                whole = f.read()
+            for part in (0.0, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
+                with open("damaged.h5", "wb") as f:
+                    f.write(whole[:int(part * len(whole))])
+                with self.refused(65, r"^result 'damaged\.h5': "):
+                    trimine.read("damaged.h5").load()
+                self.page("damaged.h5")
+
+    def test_another_store(self):
+        trimine.write_store("other.h5", np.ones((5, 2)), np.arange(5))
+        with self.refused(65, "is of 30 rows, and there are 5 labels"):
+            trimine.read("knn.h5", store="other.h5").labels
+        with self.refused(64, "not an empty one"):
+            trimine.read("knn.h5", store=[])
+
+    def test_a_page_is_not_written_over_what_it_is_made_of(self):
+        os.link("knn.h5", "same.h5")
+        for output in ("knn.h5", "same.h5", "s.h5"):
+            said = io.StringIO()
+            with self.assertRaises(SystemExit) as stopped, contextlib.redirect_stderr(said):
+                main(["knn.h5", "s.h5", "-o", output, "--overwrite"])
+            self.assertEqual((stopped.exception.code, said.getvalue()), (64, f"trimine: error: output '{output}': is one of the inputs\n"))
+        self.assertEqual(trimine.read("knn.h5", store="s.h5").labels[0], "class 0")
+
+    def test_markup_and_what_turns_writing_round(self):
+        """In all that a file says of itself."""
+        odd = "<script>x</script>\"'\n\u202e&"
+        for name in self.results:
+            with h5py.File(name) as f:
+                options, attributes = json.loads(f.attrs["options"]), [a for a in f.attrs if a not in ("format", "complete", "options")]
+            for change in ([lambda f, a=a: f.attrs.__setitem__(a, odd) for a in attributes]
+                           + [lambda f, o=o: f.attrs.__setitem__("options", json.dumps({**options, o: odd})) for o in (*options, odd)]):
+                if os.path.exists("p.html"):
+                    os.unlink("p.html")
+                self.changed(name, change)
+                if os.path.exists("p.html"):
+                    with open("p.html", encoding="utf-8") as f:
+                        text = f.read()
+                    self.assertNotIn("<script>x", text)
+                    self.assertNotIn("\u202e", text)
+
+    def test_stopped(self):
+        """Ctrl-C while a page is made: one line, and nothing is left."""
+        from trimine import report_knn
+        before, said = report_knn.make, io.StringIO()
+
+        def stop(_):
+            raise KeyboardInterrupt
+        report_knn.make = stop
+        try:
+            with self.assertRaises(SystemExit) as stopped, contextlib.redirect_stderr(said):
+                main(["knn.h5", "-o", "p.html"])
+        finally:
+            report_knn.make = before
+        self.assertEqual((stopped.exception.code, said.getvalue()), (75, "trimine: error: stopped\n"))
+        self.assertFalse(os.path.exists("p.html"))
 
 
 if __name__ == "__main__":
