@@ -87,7 +87,7 @@ class SideFiles(support.Case):
                 ("9007199254740993\n9007199254740992\n", [9007199254740993, 9007199254740992]), ("18446744073709551615\n1\n", [2**64 - 1, 1]),
                 ("18446744073709551616\n", [b"18446744073709551616"]), ("1e3\n", [1000]), ("nan\n1\n", [b"nan", b"1"]), ("0.5\n", [b"0.5"]), ("-0\n", [b"-0"]),
                 ("inf\n", [b"inf"]), (" 1\n", [b" 1"]), ("\u0661\n", ["\u0661".encode()]), ("9007199254740994.0\n", [b"9007199254740994.0"]),
-                ("a\x0cb\nc\u2028d\x85\n", [b"a\x0cb", "c\u2028d\x85".encode()]), ("\ufeffa\r\nb", [b"a", b"b"])):
+                ("a\x0cb\nc\u2028d\x85\ne\rf\n", [b"a\x0cb", "c\u2028d\x85".encode(), b"e\rf"]), ("\ufeffa\r\nb", [b"a", b"b"])):
             with self.subTest(text):
                 self.assertEqual(self.labels(text.encode()), wanted)
                 self.assertEqual(self.asked(text.encode(), len(wanted)), wanted)
@@ -198,7 +198,7 @@ class Stores(support.Case):
 
     def test_a_folder_in_the_programs_order(self):
         os.mkdir("f")
-        for name in ("s10", "s9", "s²", "s1"):
+        for name in ("s10", "s9", "s²", "s1", "1²2"):
             trimine.write_store(f"f/{name}.h5", np.ones((1, 2)))
         files = trimine.program.run(["info", "f"])["files"]
         self.assertEqual(rows.files_of("f", "store"), [file["path"] for file in files])
