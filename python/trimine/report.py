@@ -33,9 +33,8 @@ def parse(arguments):
     parser.add_argument("--images", metavar="PATH")
     parser.add_argument("--queries", action="append", default=[], metavar="FILE")
     parser.add_argument("--embeddings", metavar="PATH")
-    parser.add_argument("--labels", metavar="PATH")
-    parser.add_argument("--query-labels", metavar="PATH")
-    parser.add_argument("--ids", metavar="PATH")
+    for name in ("--labels", "--query-labels", "--ids", "--query-ids"):  # once, or once for each store
+        parser.add_argument(name, action="append", default=[], metavar="PATH")
     parser.add_argument("--texts", metavar="FILE")
     parser.add_argument("--query-texts", metavar="FILE")
     return parser.parse_intermixed_args(arguments)
@@ -105,7 +104,7 @@ def open_stores(options, result):
     store = check_store(Store(options.store, "store", *named), result, result.rows) if options.store else None
     if not result.two_sets:
         return store, store
-    queries = queries_of(options.queries, *named, options.query_labels, None) if options.queries else None
+    queries = queries_of(options.queries, *named, options.query_labels, options.query_ids) if options.queries else None
     return store, queries and check_store(queries, result, result.anchor_rows)
 
 
@@ -135,7 +134,8 @@ def make(options):
     result = Result(options.result)
     command, output, module = KINDS[result.form]
     report = open_report(options.json_report, result) if options.json_report else None
-    for given, option in ((options.queries, "--queries"), (options.query_texts, "--query-texts")):
+    for given, option in ((options.queries, "--queries"), (options.query_texts, "--query-texts"), (options.query_labels, "--query-labels"),
+                          (options.query_ids, "--query-ids")):
         if given and not result.two_sets:
             raise usage(f"result '{result.path}' is of one set: it takes no {option}")
     about = About(result, report, *open_rows(options, result))
@@ -179,8 +179,8 @@ def check_output(options):
     from .errors import error, usage
     if os.path.lexists(options.output) and not options.overwrite:
         raise error(EXIT_CREATE, f"output '{options.output}': exists; --overwrite replaces it")
-    inputs = [options.result, *options.store, *options.queries, options.json_report, options.images, options.texts, options.query_texts, options.labels,
-              options.query_labels, options.ids]
+    inputs = [options.result, *options.store, *options.queries, options.json_report, options.images, options.texts, options.query_texts,
+              *options.labels, *options.query_labels, *options.ids, *options.query_ids]
     for path in inputs:
         if path and os.path.exists(path) and os.path.exists(options.output) and os.path.samefile(path, options.output):
             raise usage(f"output '{options.output}': is one of the inputs")

@@ -32,7 +32,7 @@ FORMATS = {
     "trimine-eval": ("ranks", {**columns("queries", "start", "s"), **columns("relevant", "row rank rank_low rank_high distance", "n")}),
     "trimine-gradient": ("gradient", {}),
 }
-OPTIONAL = ("anchor_start", "batch", "group")
+OPTIONAL = ("anchor_start", "batch", "group", "rank")
 REALS = ("d_ap", "d_an", "distance", "distances", "edges")  # of the others all values are whole
 MOST_ROWS = 1 << 40
 

@@ -201,7 +201,7 @@ class Store:
 
     def each(self, name, given, paths):
         """Of each path the dataset or file; one that is for all stands once."""
-        given = [given] if given is None or isinstance(given, str) else list(given)
+        given = list(given) if given and not isinstance(given, str) else [given or None]
         if len(given) not in (1, paths):
             raise usage(f"{name} are given {len(given)} times, for {paths} paths")
         return given
@@ -311,7 +311,7 @@ def are_ids(dataset, rows):
 def queries_of(paths, embeddings, labels, ids, own_labels, own_ids):
     """A Store of queries, which have their labels and ids where the store has them or under a usual name, unless their own are named."""
     def inherited(given):
-        given = [given] if given is None or isinstance(given, str) else list(given)
+        given = list(given) if given and not isinstance(given, str) else [given or None]
         return given[0] if len(given) == 1 and not side_file(given[0]) else None
     return Store(paths, "queries", embeddings, own_labels or inherited(labels), own_ids or inherited(ids),
                  [name for name, own in (("labels", own_labels), ("ids", own_ids)) if not own])

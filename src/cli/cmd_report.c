@@ -45,6 +45,7 @@ static bool fill(const trm_cli *cli, arguments *list)
                  add_all(list, "labels", &settings->labels) && add_all(list, "ids", &settings->ids) &&
                  add(list, "texts", cli->texts) && add(list, "query-texts", cli->query_texts) &&
                  add_all(list, "query-labels", &settings->query_labels) &&
+                 add_all(list, "query-ids", &settings->query_ids) &&
                  add_all(list, "queries", &settings->queries);
     if (settings->overwrite)
         list->word[list->count++] = "--overwrite";
@@ -75,7 +76,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
     enum { MORE = 12 }; /* options that come once, "--" and the end */
     const trm_settings *settings = cli->settings;
     const int most = MORE + settings->labels.count + settings->ids.count + settings->query_labels.count +
-                     settings->queries.count + cli->inputs;
+                     settings->query_ids.count + settings->queries.count + cli->inputs;
     arguments list = {.word = trm_alloc(most, sizeof *list.word)};
     trm_status status = TRM_OK;
     if (list.word == NULL || !fill(cli, &list))
@@ -94,10 +95,6 @@ static trm_status check(const trm_cli *cli, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "no result given (see trimine report --help)");
     if (cli->page == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "report needs an output: -o page.html");
-    if (cli->settings->labels.count > 1 || cli->settings->query_labels.count > 1)
-        return trm_fail(
-            err, TRM_ERR_USAGE,
-            "report takes labels of a set once: make one store of several files first (trimine import)");
     return TRM_OK;
 }
 

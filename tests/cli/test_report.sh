@@ -98,6 +98,9 @@ expect "JSON says where the page is" test "$(value "$dir/stdout" output) $(value
 report "$dir/radius.h5" "$dir/store.h5" --ids ids --texts "$dir/texts.jsonl" -o "$dir/words.html" --quiet
 expect "ids and texts by the program" bash -c 'grep -q "two lines" "$0" && grep -q "id &lt;i&gt;" "$0"' "$dir/words.html"
 expect "--quiet says nothing" test ! -s "$dir/stderr"
+seq 61 >"$dir/asked_ids.txt"
+report "$dir/knn_asked.h5" "$dir/store.h5" --queries "$dir/queries.h5" --query-ids "$dir/asked_ids.txt" -o "$dir/asked_ids.html" --quiet
+expect "ids of queries in a file" bash -c 'grep -q "id 1</span>\|id 61</span>\|id [0-9]\{1,2\}</span>" "$0" && ! grep -q "id 10[0-9][0-9]</span>" "$0"' "$dir/asked_ids.html"
 on 3 report "$dir/plain.h5" -o "$dir/ranks.html" >"$dir/stdout" 2>"$dir/stderr"
 expect "three ranks make one page" test "$(grep -c '^wrote .*ranks\.html: a page of [0-9]* kB$' "$dir/stderr")" = 1
 

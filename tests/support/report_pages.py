@@ -493,6 +493,25 @@ def files(folder):
     for labels in ("names.txt", "names.csv:the name", "names.csv:2"):
         made(folder, "plain", f"{folder}/rows.npy", "--labels", f"{folder}/{labels}", "--json-report", f"{folder}/plain.json", page="files")
         same(folder, "files", "plain")
+    x, names = np.load(f"{folder}/rows.npy"), open(f"{folder}/names.txt").read().splitlines()
+    with open(f"{folder}/ids.csv", "w") as f:
+        f.write("".join(f"{i},<u>{i}</u>\n" for i in range(len(x))))
+    of_parts, words = [], []
+    for part, rows in (("a", slice(0, 100)), ("b", slice(100, None))):
+        np.save(f"{folder}/part_{part}.npy", x[rows])
+        with open(f"{folder}/part_{part}.txt", "w") as f:
+            print(*names[rows], sep="\n", file=f)
+        of_parts.append(f"{folder}/part_{part}.npy")
+        words += ["--labels", f"{folder}/part_{part}.txt"]
+    page = made(folder, "plain", *of_parts, *words, "--ids", f"{folder}/ids.csv:2", "--json-report", f"{folder}/plain.json", page="files")
+    same(folder, "files", "plain")
+    row = page.cards("hubs")[0]
+    assert f"id <u>{row}</u>" in page.texts["hubs"], page.texts["hubs"]
+    with open(f"{folder}/asked.txt", "w") as f:
+        f.write("".join(f"question {i}\n" for i in range(len(x[::3]))))
+    page = made(folder, "knn_asked", f"{folder}/store.h5", "--queries", f"{folder}/queries.h5", "--query-ids", f"{folder}/asked.txt", page="files")
+    row = page.cards("examples")[0]
+    assert f"id question {row}" in page.texts["examples"], page.texts["examples"]
 
 
 def nothing(folder):
@@ -604,6 +623,8 @@ def refusals(folder):
             ("no report", 65, r"texts\.txt': not the JSON of trimine's --json", plain, "--json-report", texts),
             ("queries of one set", 64, "is of one set: it takes no --queries", plain, "--queries", f"{folder}/queries.h5"),
             ("texts of queries of one set", 64, "is of one set: it takes no --query-texts", plain, "--query-texts", texts),
+            ("ids of queries of one set", 64, "is of one set: it takes no --query-ids", plain, "--query-ids", texts),
+            ("too few ids", 65, "61 ids for 181 rows", plain, of_store, "--ids", f"{folder}/lines.txt"),
             ("no such ids", 65, r"store\.h5': no dataset 'nothing'", plain, of_store, "--ids", "nothing"),
             ("no such texts", 66, r"texts '.*/nope': no such file", plain, "--texts", f"{folder}/nope"),
             ("too few texts", 65, "61 lines for 181 rows", plain, "--texts", f"{folder}/lines.txt"),
