@@ -131,7 +131,7 @@ def row_ids(values, what):
 
 def three_arrays(given, axes):
     """Anchor, positive and negative; axes: of negative."""
-    if not isinstance(given, (list, tuple, np.ndarray)) or len(given) != 3:
+    if not (isinstance(given, (list, tuple, np.ndarray)) or hasattr(given, "detach")) or len(given) != 3:
         raise usage("triplets must be a path, a Result, or three arrays: anchor, positive, negative")
     arrays = [as_array(values) for values in given]
     for name, array, wanted in zip(("anchor", "positive", "negative"), arrays, (1, 1, axes)):

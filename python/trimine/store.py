@@ -16,15 +16,15 @@ PATHS = (str, bytes, os.PathLike)
 
 def as_array(x):
     """A numpy array of anything that has rows; of PyTorch's, float32 where numpy has no such type (bfloat16)."""
-    if hasattr(x, "detach"):
-        x = x.detach().cpu()
-        return x.numpy() if str(x.dtype) != "torch.bfloat16" else x.float().numpy()
     if np.ma.is_masked(x):
         raise usage("an array has masked values: fill them, or leave out their rows")
     try:
+        if hasattr(x, "detach"):
+            x = x.detach().cpu()
+            return x.numpy() if str(x.dtype) != "torch.bfloat16" else x.float().numpy()
         return np.asarray(x)
-    except (ValueError, TypeError) as error:  # lists of different lengths
-        raise usage(f"can't be made an array: {error}") from None
+    except (ValueError, TypeError, RuntimeError) as error:  # lists of different lengths; PyTorch's sparse, quantised and other tensors
+        raise usage(f"can't be made an array: {(str(error) or type(error).__name__).splitlines()[0]}") from None
 
 
 def is_data(x):

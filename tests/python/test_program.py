@@ -381,6 +381,25 @@ class Failing(support.Case):
         self.fails(*usage, "launcher is 5", trimine.mine, x, labels=y, ranks=2, launcher=5)
         self.assertEqual(trimine.mine(x, labels=y, window="none", ranks=np.int64(1)).form, "triplets")
 
+    def test_tensors_that_are_no_arrays(self):
+        """As PyTorch has them: sparse, quantised, without data; and lists of some that need a gradient."""
+        class Tensor:
+            dtype = "torch.float32"
+
+            def detach(self):
+                return self
+
+            cpu = detach
+
+            def numpy(self):
+                raise NotImplementedError("no data!\nmore of it")
+
+        class Element:
+            def __array__(self, *_, **__):
+                raise RuntimeError("requires grad")
+        self.fails(64, "usage", "can't be made an array: no data!", trimine.knn, Tensor(), k=1)
+        self.fails(64, "usage", "can't be made an array: requires grad", trimine.knn, [Element(), Element()], k=1)
+
     def test_wrong_triplets(self):
         x, y = self.rows(20)
         usage = (64, "usage")
