@@ -17,7 +17,8 @@ static void print_entry(const json_t *line)
     if (!json_is_true(json_object_get(line, "fits")))
         fprintf(stderr, "  does not fit: give more ranks, or --mem-per-rank\n");
     else if (!trm_fact_has(line, "total_s"))
-        fprintf(stderr, "  seconds are not known of batches and lists of pairs\n");
+        fprintf(stderr,
+                "  seconds are not told: what the probe mines is neither batches nor a list of pairs\n");
     else {
         fprintf(stderr, " %11.1f %11.1f", trm_fact_real(line, "likely_bytes") / 1e6,
                 trm_fact_real(line, "moved_bytes") / 1e6);

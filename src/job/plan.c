@@ -13,6 +13,7 @@
 #include "base/number.h"
 #include "base/order.h"
 #include "mine/gaps.h"
+#include "mine/negatives.h"
 #include "mine/pool.h"
 #include "mine/positives.h"
 #include "par/agree.h"
@@ -130,7 +131,8 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     line->moved = ring + arranged + merged;
     line->messages = 3.0 * share.visits * line->panels;
     line->flops = 2.0 * rows->dim * pairs_of(job) / run->ranks * share.most;
-    line->chooses = trm_chooser_pays(run, stay, travel);
+    const trm_run sweeps = trm_run_for_sweeps(run, trm_negatives_take_every_pair(&job->options.mine));
+    line->chooses = trm_chooser_pays(&sweeps, stay, travel);
 }
 
 /* So many ranks, in teams of so many, or 0 for a choice. */
@@ -401,15 +403,29 @@ static trm_status tell_plan(const trm_job *job, trm_job *plan, trm_error *err)
     return status;
 }
 
+/* Of what a plan job says, this one says the same, but for the probe. */
+static void say_of_probe(void *context, trm_line line, const char *text)
+{
+    const trm_job *job = context;
+    if (line == TRM_LINE_STEP)
+        trm_voice_say(&job->voice, line, "%s", text);
+}
+
 static trm_status plan_alone(trm_job *job, trm_error *err)
 {
     trm_job *plan = NULL;
+    trm_job_hooks hooks;
+    trm_job_hooks_init(&hooks);
+    hooks.context = job;
+    hooks.say = say_of_probe;
+    hooks.progress = job->hooks.progress;
+    hooks.progress_context = job->hooks.progress_context;
     const char *told = NULL;
     trm_status status = trm_job_create("plan", &plan, err);
     if (status == TRM_OK)
         status = tell_plan(job, plan, err);
     if (status == TRM_OK)
-        status = trm_job_open(plan, MPI_COMM_SELF, NULL, err);
+        status = trm_job_open(plan, MPI_COMM_SELF, &hooks, err);
     if (status == TRM_OK)
         status = trm_job_plan(plan, err);
     if (status == TRM_OK)
@@ -525,9 +541,9 @@ static json_t *probe_json(const trm_foresight *f)
                         json_pack("{s:s, s:o, s:o, s:o}", "kernel", kernel->name, "samples", samples,
                                   "positives", fit_json(&positives), "negatives", fit_json(&negatives)));
     }
-    return json_pack("{s:f, s:I, s:I, s:f, s:o}", "seconds", probe->seconds, "rows", (json_int_t)probe->rows,
-                     "of", (json_int_t)probe->of, "read_bytes_per_s", probe->read_bytes_s, "kernels",
-                     kernels);
+    return json_pack("{s:f, s:i, s:I, s:I, s:f, s:o}", "seconds", probe->seconds, "threads", probe->threads,
+                     "rows", (json_int_t)probe->rows, "of", (json_int_t)probe->of, "read_bytes_per_s",
+                     probe->read_bytes_s, "kernels", kernels);
 }
 
 static json_t *pilot_json(const trm_job *job)
@@ -565,6 +581,13 @@ static json_t *assumed_json(const trm_job *job)
              job->settings.run.mem_per_rank > 0 ? "at most" : "this machine's free memory, at most",
              (double)trm_run_mem_per_rank(job->run) / 1e6);
     assume(&list, text);
+    if (f->probed && f->probe.threads < trm_run_threads(job->run)) {
+        snprintf(text, sizeof text,
+                 "the probe ran on %d threads, as there are no more cores here: a rank's %d are so many "
+                 "times as fast",
+                 f->probe.threads, trm_run_threads(job->run));
+        assume(&list, text);
+    }
     snprintf(text, sizeof text,
              "a rank receives %.3g GB a second; what travels during a sweep is hidden behind it",
              given->network / 1e9);

@@ -12,6 +12,7 @@
 #include "job/clusters.h"
 #include "kernel/kernel.h"
 #include "mine/gaps.h"
+#include "mine/negatives.h"
 #include "mine/options.h"
 #include "mine/pool.h"
 #include "sweep/choose.h"
@@ -107,7 +108,10 @@ typedef struct prober {
     trm_keyed *label; /* two sets: the labels of the base, how many rows have each, and how many are drawn */
     int64_t label_count;
     trm_mine_summary summary; /* of the last sample */
-    shares own;               /* of its time */
+    double start;
+    bool told;    /* that it takes its time */
+    bool chooses; /* the job among kernels */
+    shares own;   /* of its time */
 } prober;
 
 /* ---- a sample ---- */
@@ -227,8 +231,9 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
 static void take(prober *p, trm_probe_kernel *kernel, int at)
 {
     const trm_mine_summary *s = &p->summary;
+    /* a rank's threads have a core each, even where there are fewer here */
     const double n = (double)p->base.count, all = n + (double)p->queries.count, one = p->own.one,
-                 own = p->own.all;
+                 own = p->own.all * p->probe->threads / trm_run_threads(p->job->run);
     if (kernel->negatives[at].rows != n || s->prepare_s * one < kernel->prepare_s[at])
         kernel->prepare_s[at] = s->prepare_s * one;
     keep_best(&kernel->positives[at],
@@ -249,8 +254,9 @@ static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows
     const moment start = moment_now();
     trm_status status = trm_mine_sample_gaps(run, rows, mine, PILOT_PAIRS, gap, &sampled, err);
     if (sampled > 0)
-        p->probe->pilot_a_distance_s = shares_since(start, run->threads).all * (trm_clock() - start.time) /
-                                       PILOT_PAIRS / (double)p->base.count;
+        p->probe->pilot_a_distance_s = shares_since(start, run->threads).all * (trm_clock() - start.time) *
+                                       run->threads / trm_run_threads(p->job->run) / PILOT_PAIRS /
+                                       (double)p->base.count;
     return status;
 }
 
@@ -263,7 +269,7 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     trm_run *run = NULL;
     trm_rows *rows = NULL, *queries = NULL;
     how.kernel = kernel;
-    how.threads = trm_run_threads(job->run);
+    how.threads = p->probe->threads;
     how.replicate = 1;
     how.mem_per_rank = 0;
     how.progress = NULL;
@@ -293,6 +299,30 @@ static double sweeps_of(const trm_probe_kernel *kernel, int at)
     return kernel->positives[at].seconds + kernel->negatives[at].seconds;
 }
 
+/* What these took here, of a rank that has more threads than there are cores. */
+static double taken_here(const prober *p, const trm_probe_kernel *kernel, int at)
+{
+    return sweeps_of(kernel, at) * trm_run_threads(p->job->run) / p->probe->threads;
+}
+
+/* Says what takes so long, once that shows, and how far it has come, as far as can be told. */
+static void tell(prober *p, const trm_probe_kernel *kernel, int64_t n, double share)
+{
+    const double long_s = 1.5;
+    const trm_job *job = p->job;
+    char phase[64];
+    if (!p->told && trm_clock() - p->start > long_s) {
+        p->told = true;
+        trm_voice_say(&job->voice, TRM_LINE_STEP,
+                      "probe      mines samples of the rows on %d %s, to see how fast this machine is; "
+                      "--gflops G instead runs nothing",
+                      p->probe->threads, p->probe->threads == 1 ? "thread" : "threads");
+    }
+    snprintf(phase, sizeof phase, "probe, %s, %" PRId64 " rows", kernel->name, n);
+    if (job->settings.run.progress != NULL)
+        job->settings.run.progress(job->settings.run.progress_context, phase, share, 0.0);
+}
+
 /* A sample of about n rows, at [at] of the kernel. */
 static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t n, trm_error *err)
 {
@@ -304,7 +334,7 @@ static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t
         status = mine(p, kernel->name, round == 0 && kernel == p->probe->kernel, err);
         if (status == TRM_OK)
             take(p, kernel, at);
-        if (kernel->prepare_s[at] + sweeps_of(kernel, at) > once_s &&
+        if (kernel->prepare_s[at] + taken_here(p, kernel, at) > once_s &&
             p->own.one > undisturbed) /* long enough not to depend on chance */
             break;
     }
@@ -329,12 +359,13 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
             kernel->negatives[kernel->count].rows = kernel->positives[kernel->count].rows = 0.0;
         }
         sizes[kernel->count] = n;
+        tell(p, kernel, n, 0.0);
         trm_status status = probe_one(p, kernel, kernel->count, n, err);
         if (status != TRM_OK)
             return status;
         kernel->count++;
         p->probe->rows = p->base.count;
-        if (n >= total || (double)n >= many_rows || sweeps_of(kernel, kernel->count - 1) >= enough_s)
+        if (n >= total || (double)n >= many_rows || taken_here(p, kernel, kernel->count - 1) >= enough_s)
             return trm_job_pause(p->job, err);
     }
 }
@@ -344,9 +375,10 @@ static trm_status probe_choice(prober *p, const int64_t *sizes, trm_error *err)
 {
     const trm_probe_kernel *first = &p->probe->kernel[0];
     trm_probe_kernel *choice = &p->probe->choice;
-    if (!p->job->run->chooses || p->probe->rows < p->probe->of)
+    if (!p->chooses || p->probe->rows < p->probe->of)
         return TRM_OK;
     *choice = (trm_probe_kernel){.name = "auto", .count = 1};
+    tell(p, choice, sizes[first->count - 1], 0.5);
     return probe_one(p, choice, 0, sizes[first->count - 1], err);
 }
 
@@ -356,8 +388,11 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     const trm_run *run = p->job->run;
     const trm_probe_kernel *first = &p->probe->kernel[0];
     const double far_behind = 4.0;
+    int kernels = 0;
+    while (trm_kernel_at(kernels) != NULL)
+        kernels++;
     trm_status status = TRM_OK;
-    for (int k = 0; run->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
+    for (int k = 0; p->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
         if (kernel == run->kernel || !trm_chooser_may_take(run, kernel) ||
             p->probe->kernels == TRM_PROBE_KERNELS)
@@ -365,6 +400,7 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
         trm_probe_kernel *own = &p->probe->kernel[p->probe->kernels];
         *own = (trm_probe_kernel){.name = kernel->name};
         while (own->count < first->count && status == TRM_OK) {
+            tell(p, own, sizes[own->count], (k + (double)own->count / first->count) / kernels);
             status = probe_one(p, own, own->count, sizes[own->count], err);
             own->count++;
             if (sweeps_of(own, 0) > far_behind * sweeps_of(first, 0))
@@ -446,8 +482,13 @@ trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
     const double start = trm_clock();
     const int64_t total = job->base.rows->total;
     int64_t sizes[TRM_PROBE_SIZES];
-    prober p = {.job = job, .probe = probe, .clusters = job->clusters};
-    *probe = (trm_probe){.of = total, .kernels = 1};
+    const int threads = trm_run_threads(job->run), cores = trm_run_host_cores(job->run);
+    prober p = {.job = job,
+                .probe = probe,
+                .clusters = job->clusters,
+                .start = start,
+                .chooses = job->run->chooses && !trm_negatives_take_every_pair(&job->options.mine)};
+    *probe = (trm_probe){.of = total, .kernels = 1, .threads = threads < cores ? threads : cores};
     probe->kernel[0].name = job->run->kernel->name;
     trm_status status = begin(&p, err);
     if (status == TRM_OK && total > 0)

@@ -17,6 +17,7 @@ typedef struct trm_probe_kernel {
 
 typedef struct trm_probe {
     double seconds;   /* that it took */
+    int threads;      /* that it ran on: a rank's, or as many as there are cores */
     int64_t rows, of; /* of the largest sample; of all */
     int kernels;      /* the first is what a run begins with */
     trm_probe_kernel kernel[TRM_PROBE_KERNELS];

@@ -573,8 +573,9 @@ static int64_t survey_bytes(const trm_job *job, int64_t triplets)
 {
     if (job->base.rows->all_here) /* of a rank that has most: about as many of each */
         triplets *= job->ranks;
+    const trm_run sweeps = trm_run_for_sweeps(job->run, trm_negatives_take_every_pair(&job->options.mine));
     int64_t bytes =
-        trm_survey_bytes(&job->settings.survey, job->run, job->base.rows,
+        trm_survey_bytes(&job->settings.survey, &sweeps, job->base.rows,
                          job->options.source != TRM_SOURCE_GIVEN, trm_sum_int64(job->comm, triplets));
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, job->comm);
     return trm_job_has_triplets(job) ? bytes : 0;
@@ -630,6 +631,22 @@ static int64_t batched_bytes(const trm_job *job)
                                     trm_evaluate_triplets(job->run, job->base.rows, &job->options));
 }
 
+/* Rows that batches are made from stay as they are read: no plan of mining knows what reading them takes. Collective. */
+static trm_status plan_reading(trm_job *job, trm_error *err)
+{
+    const trm_rows *rows = job->base.rows;
+    const trm_batch *batch = &job->base.batch;
+    int64_t bytes = rows->read_bytes + batch->count * (batch->dim * (int64_t)sizeof(float) + 24) +
+                    trm_rows_held_bytes(rows) + trm_names_bytes(&job->labels.names);
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    if (bytes > job->mined.memory_bytes)
+        job->mined.memory_bytes = bytes;
+    const trm_status status = bytes <= trm_run_mem_per_rank(job->run)
+                                  ? TRM_OK
+                                  : trm_run_refuse(job->run, "reading the rows needs at least", bytes, err);
+    return trm_agree(job->comm, status, err);
+}
+
 /* The batches are known, and so is what this rank needs for them; triplets that go to a file wait for the end, and
  * without a file, what quartiles need, if there is room. */
 static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
@@ -649,10 +666,11 @@ static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
     job->keeps = !file;
     if (job->keeps)
         status = plan_with(job, reserve + triplets * TRM_KEPT_BYTES_A_TRIPLET, must ? err : &unheard);
-    if (job->keeps && (status == TRM_OK || must))
-        return status;
-    job->keeps = false;
-    return plan_with(job, reserve, err);
+    if (!job->keeps || (status != TRM_OK && !must)) {
+        job->keeps = false;
+        status = plan_with(job, reserve, err);
+    }
+    return status == TRM_OK ? plan_reading(job, err) : status;
 }
 
 /* Do all triplets come at once? Those of a file do not, and how many panels a set takes that is listed shows when it was
@@ -868,6 +886,7 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
 static trm_status evaluate(trm_job *job, trm_error *err)
 {
     const bool surveys = trm_job_has_triplets(job);
+    const int64_t planned = job->mined.memory_bytes;
     trm_survey_taker taker;
     trm_status status = make_taker(job, &taker, err);
     if (status == TRM_OK && surveys)
@@ -877,6 +896,8 @@ static trm_status evaluate(trm_job *job, trm_error *err)
         status = trm_evaluation_run(job->evaluation, &job->base.batch, surveys ? trm_survey_take : NULL,
                                     &job->survey, job->gradient, job->queries_gradient, &job->mined,
                                     &job->loss, &job->part, err);
+    if (trm_settings_in_batches(&job->settings)) /* the batches say what they took */
+        job->mined.memory_bytes = planned;
     return status == TRM_OK && surveys ? trm_survey_finish(&job->survey, err) : status;
 }
 

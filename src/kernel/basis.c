@@ -40,6 +40,14 @@ int trm_basis_candidate(const trm_basis *basis, int i)
     return i >= 0 && i < (int)CANDIDATES && candidates[i] <= basis->widths ? candidates[i] : 0;
 }
 
+int trm_basis_widest(int dim)
+{
+    int widest = 1;
+    for (int i = 0; i < (int)CANDIDATES && candidates[i] <= trm_basis_most(dim); i++)
+        widest = candidates[i];
+    return widest;
+}
+
 int64_t trm_basis_bytes(int dim)
 {
     return (int64_t)sizeof(trm_basis) + (int64_t)trm_basis_most(dim) * dim * (int64_t)sizeof(float);

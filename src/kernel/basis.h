@@ -20,6 +20,9 @@ struct trm_basis {
 /* Directions that a basis of rows of so many dimensions has at most; at least 1. */
 int trm_basis_most(int dim);
 
+/* The widest that a chain looks at first. */
+int trm_basis_widest(int dim);
+
 /* How many of that many rows are a good sample. */
 int64_t trm_basis_sample(int64_t rows, int dim);
 

@@ -111,7 +111,7 @@ static int columns_of(const trm_kernel *kernel, int dim, int width)
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
 {
     const int64_t rows = trm_tile_round_up(capacity), kept = kernel->pairs != NULL ? rows * (dim + 1) : 0;
-    const int columns = columns_of(kernel, dim, trm_basis_most(dim));
+    const int columns = columns_of(kernel, dim, trm_basis_widest(dim));
     return (int64_t)sizeof(trm_block) +
            (kernel->packed_floats(rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }

@@ -213,6 +213,7 @@ static void collect(const trm_anchors *anchors, counting *c, const trm_sweep_cou
 }
 
 struct trm_batch_all {
+    trm_run plain; /* every distance is taken */
     const trm_run *run;
     trm_loss_options options;
     counting counting;
@@ -256,7 +257,8 @@ trm_status trm_batch_all_create(const trm_run *run, const trm_rows *rows, const 
         *made = NULL;
         return status;
     }
-    *all = (trm_batch_all){.run = run, .options = *options};
+    *all = (trm_batch_all){.plain = trm_run_for_sweeps(run, true), .options = *options};
+    all->run = &all->plain;
     all->counting = (counting){.query = {&trm_batch_all_query, &all->counting},
                                .threads = run->threads,
                                .rule = {.margin = options->margin,

@@ -167,7 +167,9 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
                options->source !=
                    TRM_SOURCE_GIVEN) { /* they come when the sweeps have given their memory back */
         const int64_t shard = trm_rows_shard_count(rows);
-        sums -= trm_sweep_bytes(run, rows, shard, NULL, 0) - shard * trm_rows_bytes_per_row(rows->dim);
+        const trm_mine_options mine = mine_options_of(options);
+        const trm_run sweeps = trm_run_for_sweeps(run, trm_negatives_take_every_pair(&mine));
+        sums -= trm_sweep_bytes(&sweeps, rows, shard, NULL, 0) - shard * trm_rows_bytes_per_row(rows->dim);
     }
     bytes += sums > 0 ? sums : 0;
     if (gradient && !is_whole_store(options->source))

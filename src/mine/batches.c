@@ -110,19 +110,26 @@ int64_t trm_batches_triplets(const trm_batches *batches, const trm_mine_options 
     return triplets_of(batches, options, trm_batches_rows(batches));
 }
 
-/* Of rows as sent, as received and at their places, and of their triplets in an array that grows. */
-static int64_t bytes_of_rows(const trm_batches *batches, const trm_mine_options *options, int dim,
-                             int64_t rows)
+/* Of rows as sent, as received and at their places. */
+static int64_t bytes_of_fetching(int dim, int64_t rows)
 {
     const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    return 3 * rows * (row + (int64_t)sizeof(wish)) +
-           3 * triplets_of(batches, options, rows) * (int64_t)sizeof(trm_triplet);
+    return 3 * rows * (row + (int64_t)sizeof(wish));
+}
+
+/* Of rows at their places, and of their triplets in an array that grows. */
+static int64_t bytes_of_mining(const trm_batches *batches, const trm_mine_options *options, int dim,
+                               int64_t rows)
+{
+    const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
+    return rows * row + 3 * triplets_of(batches, options, rows) * (int64_t)sizeof(trm_triplet);
 }
 
 /* Rows that a round has room for. */
 static int64_t rows_a_round(const trm_batches *batches, const trm_mine_options *options, int dim)
 {
-    return ROUND_BYTES / bytes_of_rows(batches, options, dim, 1);
+    const int64_t fetched = bytes_of_fetching(dim, 1);
+    return ROUND_BYTES / (fetched + 3 * triplets_of(batches, options, 1) * (int64_t)sizeof(trm_triplet));
 }
 
 /* The end of the round that begins with batch from: as many batches as fit, at least one. */
@@ -134,21 +141,26 @@ static int64_t end_of_round(const trm_batches *batches, int64_t most, int64_t fr
     return to;
 }
 
-/* What this rank has all the time: rows, lists, and a round; and what waits for the checkpoint. */
+/* The most rows of a round. */
+static int64_t largest_round(const trm_batches *batches, const trm_mine_options *options, int dim)
+{
+    const int64_t fit = rows_a_round(batches, options, dim), all = trm_batches_rows(batches);
+    const int64_t most = fit < all ? fit : all;
+    return largest_batch(batches) > most ? largest_batch(batches) : most;
+}
+
+/* What this rank has all the time: rows and lists; and what waits for the checkpoint. */
 static int64_t bytes_beside(const trm_run *run, const trm_rows *rows, const trm_batches *batches,
                             const trm_mine_options *options)
 {
     const bool keeps = run->checkpoint != NULL && run->checkpoint->save != NULL;
-    const int64_t fit = rows_a_round(batches, options, rows->dim), all = trm_batches_rows(batches);
-    int64_t most = fit < all ? fit : all;
-    most = largest_batch(batches) > most ? largest_batch(batches) : most;
+    const int64_t most = largest_round(batches, options, rows->dim), all = trm_batches_rows(batches);
     const int64_t kept =
         keeps ? trm_batch_checkpoint_bytes(batches->count, trm_batches_triplets(batches, options),
                                            triplets_of(batches, options, most))
               : 0;
-    return bytes_of_rows(batches, options, rows->dim, most) + all * (int64_t)sizeof *batches->row +
-           2 * (batches->count + 1) * (int64_t)sizeof *batches->start + trm_rows_held_bytes(rows) + kept +
-           options->reserve;
+    return all * (int64_t)sizeof *batches->row + 2 * (batches->count + 1) * (int64_t)sizeof *batches->start +
+           trm_rows_held_bytes(rows) + kept + options->reserve;
 }
 
 /* A run for this rank's batches: one thread where they have a few tiles at most, as more would mostly wait for
@@ -197,9 +209,16 @@ trm_status trm_batches_plan(const trm_run *run, const trm_rows *rows, const trm_
 {
     trm_mine_options own = *options;
     trm_status status = TRM_OK;
-    own.reserve = bytes_beside(run, rows, batches, options);
+    const int64_t beside = bytes_beside(run, rows, batches, options),
+                  most = largest_round(batches, options, rows->dim),
+                  fetching = beside + bytes_of_fetching(rows->dim, most);
+    own.reserve = beside + bytes_of_mining(batches, options, rows->dim, most);
     if (batches->count > 0)
         status = plan_largest(run, batches, &own, rows->dim, summary, err);
+    if (fetching > summary->memory_bytes)
+        summary->memory_bytes = fetching;
+    if (status == TRM_OK && fetching > run->mem_per_rank)
+        status = trm_run_refuse(run, "the job needs at least", fetching, err);
     status = trm_agree(run->comm, status, err);
     MPI_Allreduce(MPI_IN_PLACE, &summary->memory_bytes, 1, MPI_INT64_T, MPI_MAX, run->comm);
     summary->panels = 1;
@@ -666,7 +685,8 @@ trm_status trm_batches_mine(const trm_run *run, const trm_rows *rows, const trm_
                             void *context, trm_mine_summary *summary, trm_mine_part *part, trm_error *err)
 {
     trm_mine_options own = *options;
-    own.reserve = bytes_beside(run, rows, batches, options);
+    own.reserve = bytes_beside(run, rows, batches, options) +
+                  bytes_of_mining(batches, options, rows->dim, largest_round(batches, options, rows->dim));
     job j = {.run = run,
              .rows = rows,
              .given = given,

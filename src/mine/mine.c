@@ -28,6 +28,7 @@
 
 struct trm_mining {
     trm_run *run;
+    trm_run sweeps; /* what the sweeps run with */
     trm_pool pool;
     const trm_rows *rows; /* the anchors' */
     trm_mine_options options;
@@ -470,7 +471,7 @@ static void take_lists(trm_mining *job)
 static trm_status plan(trm_mining *job, int64_t each, trm_error *err)
 {
     take_lists(job);
-    trm_status status = trm_anchors_init(&job->anchors, job->run, &job->pool, &job->options,
+    trm_status status = trm_anchors_init(&job->anchors, &job->sweeps, &job->pool, &job->options,
                                          &job->negatives.query, each, job->size, job->near, true, err);
     const int64_t peak = job->near != NULL ? trm_near_peak_bytes(job->near) : 0;
     job->summary->panels = (int)job->anchors.panels;
@@ -499,6 +500,8 @@ static trm_status begin(trm_mining *job, const trm_mine_options *given, trm_erro
     if (status != TRM_OK)
         return status;
     job->rows = job->pool.anchors;
+    job->sweeps = trm_run_for_sweeps(job->run, trm_negatives_take_every_pair(options));
+    job->pool.run = &job->sweeps;
     /* a query without a positive may get the whole store, and still be short of the number asked for */
     const int64_t most = job->pool.store->total + (options->queries != NULL);
     trm_negatives_choose(&job->negatives, options, most, job->rows->dim);

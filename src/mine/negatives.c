@@ -99,3 +99,10 @@ int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows)
     trm_negatives_choose(&negatives, options, rows, 1);
     return negatives.policy->most != NULL ? negatives.policy->most(&negatives) : 0;
 }
+
+bool trm_negatives_take_every_pair(const trm_mine_options *options)
+{
+    trm_negatives negatives;
+    trm_negatives_choose(&negatives, options, INT64_MAX, 1);
+    return negatives.query.type->every_pair;
+}

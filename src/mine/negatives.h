@@ -105,5 +105,7 @@ bool trm_negatives_are_set(const trm_mine_options *options);
 bool trm_negatives_are_reversed(const trm_mine_options *options);
 /* The most negatives that a pair gets; 0: of a set, of which it may be any number. */
 int64_t trm_negatives_most(const trm_mine_options *options, int64_t rows);
+/* Does the policy take every distance, so that no filter helps it (trm_run_for_sweeps)? */
+bool trm_negatives_take_every_pair(const trm_mine_options *options);
 
 #endif

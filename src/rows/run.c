@@ -140,6 +140,13 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
     return TRM_OK;
 }
 
+trm_run trm_run_for_sweeps(const trm_run *run, bool every_pair)
+{
+    trm_run sweeps = *run;
+    sweeps.chooses = run->chooses && !every_pair;
+    return sweeps;
+}
+
 trm_status trm_run_for_all(const trm_run *run, int ranks, int64_t mem_per_rank, trm_run **planned,
                            trm_error *err)
 {

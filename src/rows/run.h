@@ -37,6 +37,10 @@ struct trm_run {
  * (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
 trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_error *err) TRM_MUST_CHECK;
 
+/* The run as sweeps take it. every_pair: they take every distance in float64, so no filter helps them: there is nothing to choose,
+ * and no room needed for what could be chosen. What the run has it borrows. */
+trm_run trm_run_for_sweeps(const trm_run *run, bool every_pair);
+
 /* A run of this process alone that stands for so many ranks, of which it can lay out rows and plan the memory, and nothing
  * else. Not collective. The caller owns *planned (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
 trm_status trm_run_for_all(const trm_run *run, int ranks, int64_t mem_per_rank, trm_run **planned,

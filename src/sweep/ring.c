@@ -508,7 +508,7 @@ static trm_status prepare_visitors(trm_ring *ring, trm_error *err)
     const trm_sweep *sweep = ring->sweep;
     trm_status status = TRM_OK;
     if (sweep->rows->teams > 1 || !sweep->schedule->one_set)
-        status = trm_side_equip(sweep, &ring->visitors[0].side, sweep->largest, err);
+        status = trm_side_equip(sweep, &ring->visitors[0].side, trm_rows_largest_shard(sweep->other), err);
     ring->visitors[1].side = ring->visitors[0].side;
     if (status == TRM_OK && sweep->rows->teams > 1)
         status = prepare_travel(ring, err);
@@ -517,7 +517,7 @@ static trm_status prepare_visitors(trm_ring *ring, trm_error *err)
 
 static void dismiss_visitors(trm_ring *ring)
 {
-    trm_side_strip(ring->sweep, &ring->visitors[0].side, ring->sweep->largest);
+    trm_side_strip(ring->sweep, &ring->visitors[0].side, trm_rows_largest_shard(ring->sweep->other));
     for (int part = 0; part < PARTS; part++)
         for (int v = 0; v < 2; v++)
             trm_free(ring->visitors[v].part[part]);

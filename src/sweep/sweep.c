@@ -276,7 +276,7 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         goto done;
     trm_chooser_begin(&sweep->chooser, run, &sweep->map, trm_chooser_pays(run, rows, sweep->other));
     trm_side_take(&sweep->own, trm_rows_view(rows->dim, rows->first, rows->count, rows->message));
-    status = trm_side_equip(sweep, &sweep->own, sweep->largest, err);
+    status = trm_side_equip(sweep, &sweep->own, trm_rows_largest_shard(rows), err);
     sweep->workers = trm_alloc_zero(run->threads, sizeof *sweep->workers);
     if (status == TRM_OK && sweep->workers == NULL)
         status = trm_fail_memory(err, "workers", run->threads, sizeof *sweep->workers);
@@ -297,7 +297,7 @@ void trm_sweep_destroy(trm_sweep **result)
     trm_sweep *sweep = *result;
     if (sweep == NULL)
         return;
-    trm_side_strip(sweep, &sweep->own, sweep->largest);
+    trm_side_strip(sweep, &sweep->own, trm_rows_largest_shard(sweep->rows));
     for (int k = 0; sweep->workers != NULL && k < sweep->run->threads; k++)
         trm_worker_destroy(&sweep->workers[k]);
     MPI_Wait(&sweep->asking, MPI_STATUS_IGNORE);
@@ -357,16 +357,21 @@ int trm_visitors_of(const trm_schedule *schedule, int teams)
     return schedule->steps(teams) > 2 ? 2 : 1;
 }
 
+/* What a side of so many rows is equipped with. */
+static int64_t side_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other, int64_t capacity)
+{
+    return trm_chooser_block_bytes(run, rows, other, capacity) +
+           capacity * (int64_t)(8 + sizeof(trm_nearest));
+}
+
 int64_t trm_sweep_bytes(const trm_run *run, const trm_rows *rows, int64_t shard, const trm_rows *other,
                         int64_t other_shard)
 {
     const bool two = other != NULL;
-    const int64_t row = trm_rows_bytes_per_row(rows->dim), travels = two ? other_shard : shard,
-                  largest = travels > shard ? travels : shard;
-    const int64_t packed = trm_chooser_block_bytes(run, rows, two ? other : rows, largest) +
-                           largest * (int64_t)(8 + sizeof(trm_nearest));
+    const int64_t row = trm_rows_bytes_per_row(rows->dim), travels = two ? other_shard : shard;
+    const int64_t packed = side_bytes(run, rows, two ? other : rows, shard);
     const trm_schedule *schedule = two ? &trm_full_ring : &trm_half_ring;
-    int64_t visiting = rows->teams > 1 || two ? packed : 0;
+    int64_t visiting = rows->teams > 1 || two ? side_bytes(run, rows, two ? other : rows, travels) : 0;
     if (rows->teams > 1)
         visiting += trm_visitors_of(schedule, rows->teams) * travels * row;
     int64_t more = packed + visiting + run->threads * trm_worker_bytes(trm_run_tile(run, rows->dim)) +
