@@ -51,6 +51,33 @@ held = run["peak_rss_bytes"] - run["baseline_rss_bytes"]
 assert held < 1.1 * line["memory_bytes"] + (8 << 20) and held > 0.6 * line["memory_bytes"], (held, line)'
 done
 
+# Kinds that hold least of what was planned, or most: rows that batches are made from, which are read and stay; a smaller set that
+# visits; a question.
+while read -r least ranks job; do
+    # shellcheck disable=SC2086
+    on "$ranks" $job --json --quiet >job.json
+    expect "$job on $ranks holds what it plans" "$python" -c 'import json, sys
+run = json.load(open("job.json"))["run"]
+held, planned = run["peak_rss_bytes"] - run["baseline_rss_bytes"], run["plan_bytes"]
+assert float(sys.argv[1]) * planned < held < 1.1 * planned + (8 << 20), (held, planned)' "$least"
+done <<'EOF'
+0.8 1 mine large.h5 --batches 50 --classes-per-batch 32 --rows-per-class 4
+0.8 2 mine large.h5 --batches 50 --classes-per-batch 32 --rows-per-class 4
+0.75 1 mine large.h5 --queries asks.h5 --positives easiest
+0.75 2 mine large.h5 --queries asks.h5 --positives easiest
+EOF
+quickly plan large.h5 --negatives random:4 --ranks-list 1 --gflops 10 --json --quiet
+mv stdout random.json
+quickly plan large.h5 --negatives topk:4 --ranks-list 1 --gflops 10 --json --quiet
+expect "where every distance is taken there is no room for other filters" "$python" -c 'import json
+random, topk = (json.load(open(name))["plan"][0]["memory_bytes"] for name in ("random.json", "stdout"))
+assert random < topk - 60000 * 16, (random, topk)'
+quickly plan store.h5 --threads $((4 * $(nproc))) --ranks-list 1 --json --quiet
+expect "the probe has no more threads than there are cores" "$python" -c 'import json, os
+told = json.load(open("stdout"))
+assert told["probe"]["threads"] <= os.cpu_count() < told["threads"] and any("cores here" in a for a in told["assumed"]), told'
+expect "and is silent where that is asked for" test ! -s stderr
+
 quickly plan large.h5 --positives easiest --gflops 10 --json --quiet
 expect "more ranks hold less and compute less each" "$python" -c 'import json
 lines = json.load(open("stdout"))["plan"]
