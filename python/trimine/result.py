@@ -284,13 +284,13 @@ class Result:
 
     def distances_by_name(self):
         """All distances of it, in one dimension, by name; of triplets and lists also gap, d_an - d_ap."""
+        kept = self.positive >= 0 if self.form in ("triplets", "lists") else None  # --lone: an anchor without a positive
         if self.form == "triplets":
-            kept = self.positive >= 0  # --lone: an anchor without a positive
             return {"d_ap": self.d_ap[kept], "d_an": self.d_an, "gap": (self.d_an - self.d_ap)[kept]}
         if self.form == "lists":
             there = self.negative >= 0
             gap = np.where(there, self.d_an, 0.0) - self.d_ap[:, None]
-            return {"d_ap": self.d_ap, "d_an": self.d_an[there], "gap": gap[there]}
+            return {"d_ap": self.d_ap[kept], "d_an": self.d_an[there], "gap": gap[there & kept[:, None]]}
         if self.form == "knn":
             return {"distances": self.distances[self.neighbors >= 0]}
         if self.form in ("radius", "ranks"):

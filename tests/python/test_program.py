@@ -210,6 +210,15 @@ class Running(support.Case):
         self.assertEqual(r.gradient.shape, (20, 5))
         self.assertIsNone(trimine.loss(x, labels=y, loss="batch-all").gradient)
 
+    def test_distances_of_anchors_without_a_positive(self):
+        x, _ = self.rows(20)
+        y = [*range(10), *[10] * 10]
+        triplets, lists = (trimine.mine(x, labels=y, lone=True, negatives="topk:2", form=form).distances_by_name() for form in ("triplets", "lists"))
+        self.assertTrue((lists["d_ap"] > 0).all())
+        self.same(np.unique(lists["d_ap"]), np.unique(triplets["d_ap"]))
+        for name in ("d_an", "gap"):
+            self.same(np.sort(lists[name]), np.sort(triplets[name]))
+
     def test_queries_and_pairs(self):
         x, _ = self.rows(40)
         q = x[:6] + 0.01
