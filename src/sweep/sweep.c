@@ -201,17 +201,17 @@ void trm_side_open_windows(const trm_sweep *sweep, trm_side *side)
     }
 }
 
-/* Tiles a unit, equal on all ranks: about a second of float64 work, a tenth of that where the filter rules.
- */
+/* Tiles a unit, equal on all ranks: about half a second of float64 products, a tenth of that where the filter rules, some
+ * seconds where each distance has its place to find among thousands. */
 static void set_unit(trm_sweep *sweep)
 {
     enum { BLOCKS_A_THREAD = 8 };
-    const double flops_a_second = 1e10;
+    const double flops_a_unit = 5e9;
     const trm_run *run = sweep->run;
     if (run->checkpoint == NULL)
         return;
     const double tile = 2.0 * sweep->tile * sweep->tile * sweep->rows->dim;
-    sweep->unit_tiles = (int64_t)(flops_a_second * run->threads / tile) + 1;
+    sweep->unit_tiles = (int64_t)(flops_a_unit * run->threads / tile) + 1;
     sweep->unit_blocks = BLOCKS_A_THREAD * run->threads;
     if (run->checkpoint->unit_tiles > 0) {
         sweep->unit_tiles = run->checkpoint->unit_tiles;
