@@ -19,7 +19,7 @@ for kilobytes in 400000 450000 500000; do
         timeout -k 5 "$patience" "$program" mine "$dir/big.h5" --quiet </dev/null
     ) >"$dir/stdout" 2>"$dir/stderr"
     code=$?
-    lines=$(grep -cE '^trimine: error: .* give --mem-per-rank [0-9]+[KM] or use' "$dir/stderr")
+    lines=$(grep -cE '^trimine: error: .* give ulimit -v [0-9]+ or use' "$dir/stderr")
     if [[ $code == 71 && $lines == 1 ]]; then
         refusals=$((refusals + 1))
         pass
