@@ -14,7 +14,15 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST = 256, ITERATIONS = 1, PROBES = 64, SAMPLE = 2048, SAMPLE_FLOATS = 1 << 20, SAMPLE_LEAST = 256 };
+enum {
+    MOST = 256,
+    ITERATIONS = 1,
+    PROBES = 64,
+    SAMPLE = 2048,
+    SAMPLE_FLOATS = 1 << 20,
+    SAMPLE_LEAST = 256,
+    PART = 16
+};
 
 static const int candidates[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
 enum { CANDIDATES = sizeof candidates / sizeof candidates[0] };
@@ -30,9 +38,9 @@ int64_t trm_basis_sample(int64_t rows, int dim)
 {
     int64_t count = SAMPLE_FLOATS / dim;
     count = count > SAMPLE ? SAMPLE : count < SAMPLE_LEAST ? SAMPLE_LEAST : count;
-    return rows / 4 < count
-               ? (rows / 4 < SAMPLE_LEAST ? (rows < SAMPLE_LEAST ? rows : SAMPLE_LEAST) : rows / 4)
-               : count;
+    const int64_t part = rows / PART < SAMPLE_LEAST ? SAMPLE_LEAST : rows / PART;
+    count = part < count ? part : count;
+    return rows < count ? rows : count;
 }
 
 int trm_basis_candidate(const trm_basis *basis, int i)
@@ -57,19 +65,25 @@ int64_t trm_basis_bytes(int dim)
 typedef struct work {
     int rows, dim, widths;
     double *y, *n, *rest, *q, *turned, *z, *small, *tau, *lapack, *product, *exact;
-    int lapack_size;
+    int *integers, lapack_size, integers_size;
 } work;
 
+/* What its functions work in: blocks of up to 64 columns, or two more matrices for the eigenvectors. */
 static int64_t lapack_size(int widths)
 {
-    return 64 * (int64_t)widths; /* blocks of up to 64 columns */
+    return 1 + 64 * (int64_t)widths + 2 * (int64_t)widths * widths;
+}
+
+static int64_t integers_size(int widths)
+{
+    return 3 + 5 * (int64_t)widths;
 }
 
 int64_t trm_basis_scratch_bytes(int64_t rows, int dim)
 {
     const int64_t widths = trm_basis_most(dim);
     return (rows * dim + 2 * rows + 2 * widths * dim + rows * widths + widths * widths + widths +
-            lapack_size((int)widths) + 2 * PROBES * rows) *
+            lapack_size((int)widths) + integers_size((int)widths) + 2 * PROBES * rows) *
            (int64_t)sizeof(double);
 }
 
@@ -79,12 +93,16 @@ static void free_work(work *w)
                            w->small, w->tau, w->lapack, w->product, w->exact};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         trm_free(all[i]);
+    trm_free(w->integers);
 }
 
 static trm_status make_work(int64_t rows, int dim, work *w, trm_error *err)
 {
     const int64_t widths = trm_basis_most(dim);
-    *w = (work){.dim = dim, .widths = (int)widths, .lapack_size = (int)lapack_size((int)widths)};
+    *w = (work){.dim = dim,
+                .widths = (int)widths,
+                .lapack_size = (int)lapack_size((int)widths),
+                .integers_size = (int)integers_size((int)widths)};
     w->y = trm_alloc(rows * dim, sizeof(double));
     w->n = trm_alloc(rows, sizeof(double));
     w->rest = trm_alloc(rows, sizeof(double));
@@ -94,10 +112,11 @@ static trm_status make_work(int64_t rows, int dim, work *w, trm_error *err)
     w->small = trm_alloc(widths * widths, sizeof(double));
     w->tau = trm_alloc(widths, sizeof(double));
     w->lapack = trm_alloc(w->lapack_size, sizeof(double));
+    w->integers = trm_alloc(w->integers_size, sizeof(int));
     w->product = trm_alloc(PROBES * rows, sizeof(double));
     w->exact = trm_alloc(PROBES * rows, sizeof(double));
     if (w->y && w->n && w->rest && w->q && w->turned && w->z && w->small && w->tau && w->lapack &&
-        w->product && w->exact)
+        w->integers && w->product && w->exact)
         return TRM_OK;
     free_work(w);
     return trm_fail_memory(err, "a sample of rows", rows * (dim + widths), sizeof(double));
@@ -140,7 +159,8 @@ static bool sort_directions(work *w)
     int info = 0;
     cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, k, w->rows, 1.0, w->z, k, 0.0, w->small, k);
     /* read by columns it is the upper half; eigenvector j is row j then, and the last has the largest value */
-    dsyev_("V", "U", &k, w->small, &k, w->tau, w->lapack, &w->lapack_size, &info);
+    dsyevd_("V", "U", &k, w->small, &k, w->tau, w->lapack, &w->lapack_size, w->integers, &w->integers_size,
+            &info);
     if (info != 0)
         return false;
     cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, k, dim, k, 1.0, w->small, k, w->q, dim, 0.0,

@@ -8,8 +8,8 @@ extern void dgeqrf_(const int *m, const int *n, double *a, const int *lda, doubl
                     const int *lwork, int *info);
 extern void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
                     double *work, const int *lwork, int *info);
-/* Eigenvalues, ascending, and eigenvectors of a symmetric matrix. */
-extern void dsyev_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
-                   double *work, const int *lwork, int *info);
+/* Eigenvalues, ascending, and eigenvectors of a symmetric matrix, by divide and conquer. */
+extern void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
+                    double *work, const int *lwork, int *iwork, const int *liwork, int *info);
 
 #endif

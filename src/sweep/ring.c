@@ -7,6 +7,7 @@
 #include "sweep/inner.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,12 +53,13 @@ static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64
     }
 }
 
-/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. Where a region
- * is worth only so many trials, those are left out of which more are asked. */
+/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. While they are
+ * open every pair is left, which takes long and tells nothing: the first trial comes when a region that begins so has run
+ * its tiles on the diagonal. Where a region is worth only so many trials, those are left out of which more are asked. */
 static const struct {
     double at;
     int cold, warm; /* from so many trials on: windows begin open, or a visitor brings what it has seen */
-} trials[] = {{0.0, 1, 1}, {0.02, 4, 5}, {0.06, 2, 3}, {0.2, 3, 2}, {0.5, 5, 4}};
+} trials[] = {{0.0, INT_MAX, 1}, {0.025, 1, 5}, {0.08, 3, 3}, {0.2, 2, 2}, {0.5, 4, 4}};
 enum { TRIALS = sizeof trials / sizeof *trials };
 
 /* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
