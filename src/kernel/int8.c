@@ -24,7 +24,6 @@
  * + s_i s_j), a <= (1 + 2^-20)|z^| + r: less than 6 u / 2 times (|z^|^2 + s^2)(1 + 2^-20) of each row. */
 #include "base/alloc.h"
 #include "base/random.h"
-#include "kernel/basis.h"
 #include "kernel/pairs.h"
 #include "kernel/prefix.h"
 #include "kernel/scan.h"
@@ -425,8 +424,7 @@ static void encode_leading(trm_block *block, int64_t row, int count, const doubl
     double length2[TRM_TILE_ALIGN] = {0.0}, of_rest;
     double *z = trm_alloc((int64_t)width * TRM_TILE_ALIGN, sizeof *z);
     memset(rest, 0, GROUP * sizeof *rest);
-    if (z == NULL || !(block->map.basis->defect < 0.5)) {
-        trm_free(z);
+    if (z == NULL) {
         survive(count, error);
         return;
     }

@@ -126,8 +126,8 @@ struct trm_kernel {
     bool
         near_only; /* tile goes by the windows' far ends alone: of little use where many windows have a near end */
     bool needs_basis; /* works on map.width coordinates of map.basis */
-    int width_step
-        [2]; /* with it: the widths that "auto" tries, as candidates from the one that the basis says is best */
+    /* With it: the widths that "auto" tries, as candidates from the one that the basis says is best. */
+    int width_step[2];
 };
 
 /* By option name: NULL when unknown. "auto" gives the fastest available. */

@@ -89,13 +89,13 @@ float trm_prefix_rest(const trm_map *map, double n, double length2, double *erro
     const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * dim * 0x1p-53;
     const double tiny = (dim + 16.0) * 0x1p-120 * (1.0 + sqrt(n));
     const double rest2 = n - length2 + (3.0 * defect + 4.0 * r + (dim + width) * 0x1p-51) * n + tiny;
-    *error = (defect + 3.0 * r) * n / 2.0 + tiny;
+    *error = defect < 0.5 ? (defect + 3.0 * r) * n / 2.0 + tiny : INFINITY;
     return (float)(sqrt(rest2) * (1.0 + 0x1p-22) + 0x1p-120);
 }
 
 static void encode(trm_block *block, int64_t row, int count, const double *n, double *error)
 {
-    const double k = block->map.basis->defect < 0.5 ? trm_float_dot_radius(block->columns) : INFINITY;
+    const double k = trm_float_dot_radius(block->columns);
     double length2[TRM_TILE_ALIGN] = {0.0};
     float rest[TRM_TILE_ALIGN] = {0.0F};
     pack_coordinates(block, row, count, length2);

@@ -200,38 +200,44 @@ double trm_host_slurm_cpus(void)
 
 /* ---- memory ---- */
 
-/* Of a group that may have so much and uses so much. Cache of files counts as used there, but the kernel gives it up
- * when memory is asked for: a job that has just read a large store is not a job without memory. */
-static double left_of(int64_t most, int64_t used, const char *folder, const char *inactive,
-                      const char *active)
+/* What a version of control groups calls the files and the lines that tell of memory. */
+typedef struct group_words {
+    const char *most, *used, *inactive, *active;
+} group_words;
+
+static int64_t number_of_group(const char *folder, const char *file, const char *form)
 {
     char path[3 * PATH_MOST];
-    snprintf(path, sizeof path, "%s/memory.stat", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    return number_in(path, form);
+}
+
+/* What a group has left. Cache of files counts as used there, but the kernel gives it up when memory is asked for: a job
+ * that has just read a large store is not a job without memory. */
+static double left_of(const char *folder, const group_words *words)
+{
+    const int64_t most = number_of_group(folder, words->most, "%" SCNd64),
+                  used = number_of_group(folder, words->used, "%" SCNd64);
     if (most < 0 || used < 0)
         return INFINITY;
-    const int64_t idle = number_in(path, inactive), recent = number_in(path, active);
+    const int64_t idle = number_of_group(folder, "memory.stat", words->inactive),
+                  recent = number_of_group(folder, "memory.stat", words->active);
     const double cache = (double)(idle > 0 ? idle : 0) + (double)(recent > 0 ? recent : 0);
     return fmin((double)most, (double)most - (double)used + cache);
 }
 
 static double memory_2(const char *folder)
 {
-    char path[3 * PATH_MOST];
-    snprintf(path, sizeof path, "%s/memory.max", folder);
-    const int64_t most = number_in(path, "%" SCNd64);
-    snprintf(path, sizeof path, "%s/memory.current", folder);
-    return left_of(most, number_in(path, "%" SCNd64), folder, "inactive_file %" SCNd64,
-                   "active_file %" SCNd64);
+    static const group_words words = {"memory.max", "memory.current", "inactive_file %" SCNd64,
+                                      "active_file %" SCNd64};
+    return left_of(folder, &words);
 }
 
 static double memory_1(const char *folder)
 {
-    char path[3 * PATH_MOST];
-    snprintf(path, sizeof path, "%s/memory.limit_in_bytes", folder);
-    const int64_t most = number_in(path, "%" SCNd64);
-    snprintf(path, sizeof path, "%s/memory.usage_in_bytes", folder);
-    return left_of(most, number_in(path, "%" SCNd64), folder, "total_inactive_file %" SCNd64,
-                   "total_active_file %" SCNd64);
+    static const group_words words = {"memory.limit_in_bytes", "memory.usage_in_bytes",
+                                      "total_inactive_file %" SCNd64, "total_active_file %" SCNd64};
+    return left_of(folder, &words);
 }
 
 double trm_host_group_memory(const char *membership, const char *mount)

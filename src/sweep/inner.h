@@ -102,6 +102,8 @@ void trm_sweep_collect_counts(trm_sweep *sweep, trm_sweep_counts *counts);
 /* A few bytes could not be had while messages are under way: there is no way back. */
 void trm_ring_must(const trm_ring *ring, trm_status status, trm_error *err);
 
+/* ---- units.c ---- */
+
 /* A step's blocks, unit by unit. Errors: STOPPED, what the save function returns. */
 trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region region,
                          trm_error *err) TRM_MUST_CHECK;
