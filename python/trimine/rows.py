@@ -64,7 +64,7 @@ def side_file(given):
 # ---- labels and ids beside a store ----
 
 PLAIN = re.compile(rb"0|-?[1-9][0-9]*")
-FLOAT = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,3}))?")
+FLOAT = re.compile(rb"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 
 
 def whole_of(text):

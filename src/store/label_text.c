@@ -212,7 +212,10 @@ static trm_status skip_mark(cursor *at, trm_error *err)
 
 /* ---- numbers ---- */
 
-enum { MOST_DIGITS = 40 }; /* and signs */
+enum {
+    MOST_DIGITS = 40, /* and signs */
+    MOST_POWER = 1000 /* of ten: beyond it a few digits more or less decide nothing */
+};
 
 typedef enum sort { SORT_NAME, SORT_SIGNED, SORT_LARGE } sort;
 
@@ -239,7 +242,8 @@ static bool split_float(const char *text, int64_t length, char digits[MOST_DIGIT
     digits[count] = '\0';
     if (count > 0 && (*at == 'e' || *at == 'E')) {
         const bool has_digits = isdigit((unsigned char)at[1 + (at[1] == '-' || at[1] == '+')]);
-        *power += has_digits ? strtol(at + 1, (char **)(uintptr_t)&behind, 10) : 0;
+        const long given = has_digits ? strtol(at + 1, (char **)(uintptr_t)&behind, 10) : 0;
+        *power += given < -MOST_POWER ? -MOST_POWER : given > MOST_POWER ? MOST_POWER : given;
         at = has_digits ? behind : at;
     }
     return count > 0 && at == text + length;
