@@ -1,6 +1,6 @@
-/* Making a basis. With Y the mapped rows of the sample, a random Q of as many columns as wanted becomes an orthonormal
- * basis of Y'Y Q, a few times over; then it is turned by the eigenvectors of (Y Q)'(Y Q), so that its leading directions
- * are the ones that hold most. All of this may be as inexact as it likes: what the error bounds need to know is
+/* Making a basis. With Y the mapped rows of the sample, Q is turned by the eigenvectors of (Y Q)'(Y Q), so that its leading
+ * directions are the ones that hold most. Of up to some hundred dimensions Q is all of them, which takes less time than to
+ * look for the better ones; of more a random Q of as many columns as wanted becomes an orthonormal basis of Y'Y Q first. All of this may be as inexact as it likes: what the error bounds need to know is
  * measured in the end, on the float32 directions as they are. */
 #include "kernel/basis.h"
 
@@ -16,6 +16,7 @@
 
 enum {
     MOST = 256,
+    DIRECT = 512, /* dimensions */
     ITERATIONS = 1,
     PROBES = 64,
     SAMPLE = 2048,
@@ -61,9 +62,9 @@ int64_t trm_basis_bytes(int dim)
     return (int64_t)sizeof(trm_basis) + (int64_t)trm_basis_most(dim) * dim * (int64_t)sizeof(float);
 }
 
-/* What is computed with. y: rows x dim; q: widths x dim; z = y q', rows x widths. */
+/* What is computed with. y: rows x dim; q: widths x dim; z = y q', rows x widths. Only the leading ones are kept. */
 typedef struct work {
-    int rows, dim, widths;
+    int rows, dim, widths, kept;
     double *y, *n, *rest, *q, *turned, *z, *small, *tau, *lapack, *product, *exact;
     int *integers, lapack_size, integers_size;
 } work;
@@ -79,9 +80,14 @@ static int64_t integers_size(int widths)
     return 3 + 5 * (int64_t)widths;
 }
 
+static int most_widths(int dim)
+{
+    return dim <= DIRECT ? dim : trm_basis_most(dim);
+}
+
 int64_t trm_basis_scratch_bytes(int64_t rows, int dim)
 {
-    const int64_t widths = trm_basis_most(dim);
+    const int64_t widths = most_widths(dim);
     return (rows * dim + 2 * rows + 2 * widths * dim + rows * widths + widths * widths + widths +
             lapack_size((int)widths) + integers_size((int)widths) + 2 * PROBES * rows) *
            (int64_t)sizeof(double);
@@ -98,7 +104,7 @@ static void free_work(work *w)
 
 static trm_status make_work(int64_t rows, int dim, work *w, trm_error *err)
 {
-    const int64_t widths = trm_basis_most(dim);
+    const int64_t widths = most_widths(dim);
     *w = (work){.dim = dim,
                 .widths = (int)widths,
                 .lapack_size = (int)lapack_size((int)widths),
@@ -152,10 +158,10 @@ static void project(work *w)
                 w->dim, 0.0, w->z, w->widths);
 }
 
-/* Turns q so that its first rows hold most of the sample; z follows. */
+/* Turns q so that its first rows hold most of the sample, and keeps those; z follows. */
 static bool sort_directions(work *w)
 {
-    const int k = w->widths, dim = w->dim;
+    const int k = w->widths, dim = w->dim, kept = w->kept;
     int info = 0;
     cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, k, w->rows, 1.0, w->z, k, 0.0, w->small, k);
     /* read by columns it is the upper half; eigenvector j is row j then, and the last has the largest value */
@@ -163,15 +169,17 @@ static bool sort_directions(work *w)
             &info);
     if (info != 0)
         return false;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, k, dim, k, 1.0, w->small, k, w->q, dim, 0.0,
-                w->turned, dim);
-    for (int j = 0; j < k; j++)
-        memcpy(w->q + (int64_t)j * dim, w->turned + (int64_t)(k - 1 - j) * dim, (size_t)dim * sizeof *w->q);
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kept, dim, k, 1.0,
+                w->small + (int64_t)(k - kept) * k, k, w->q, dim, 0.0, w->turned, dim);
+    for (int j = 0; j < kept; j++)
+        memcpy(w->q + (int64_t)j * dim, w->turned + (int64_t)(kept - 1 - j) * dim,
+               (size_t)dim * sizeof *w->q);
+    w->widths = kept;
     project(w);
     return true;
 }
 
-static bool find_directions(work *w)
+static bool find_random_directions(work *w)
 {
     for (int k = 0; k < w->widths; k++)
         trm_random_normals(1, (uint64_t)k, w->dim, w->q + (int64_t)k * w->dim);
@@ -184,7 +192,18 @@ static bool find_directions(work *w)
     }
     if (found)
         project(w);
-    return found && sort_directions(w);
+    return found;
+}
+
+static bool find_directions(work *w)
+{
+    if (w->widths < w->dim)
+        return find_random_directions(w) && sort_directions(w);
+    memset(w->q, 0, (size_t)w->dim * (size_t)w->dim * sizeof *w->q);
+    for (int k = 0; k < w->dim; k++)
+        w->q[(int64_t)k * w->dim + k] = 1.0;
+    memcpy(w->z, w->y, (size_t)w->rows * (size_t)w->dim * sizeof *w->z);
+    return sort_directions(w);
 }
 
 /* The part of the probes' pairs that stays below each probe's distance to its nearest row, in units of v, when the
@@ -197,8 +216,10 @@ static double part_left(const work *w, int probes, double centre)
         const double *exact = w->exact + (int64_t)p * w->rows, *product = w->product + (int64_t)p * w->rows;
         const int64_t self = (int64_t)p * step;
         double nearest = INFINITY;
-        for (int j = 0; j < w->rows; j++)
-            nearest = j != self ? fmin(nearest, centre * (w->n[self] + w->n[j]) / 2.0 - exact[j]) : nearest;
+        for (int j = 0; j < w->rows; j++) {
+            const double at = centre * (w->n[self] + w->n[j]) / 2.0 - exact[j];
+            nearest = j != self && at < nearest ? at : nearest;
+        }
         for (int j = 0; j < w->rows; j++) {
             const double bound = product[j] + sqrt(w->rest[self] * w->rest[j]);
             left += j != self && centre * (w->n[self] + w->n[j]) / 2.0 - bound <= nearest;
@@ -279,7 +300,9 @@ trm_status trm_basis_create(const float *sample, const double *norm2, int64_t ro
     take_rows(sample, norm2, rows, map, basis->direction, &w); /* a place for one mapped row */
     /* half as many directions as rows, so that the rest of these rows is not much less than that of others */
     if (w.rows / 2 < most)
-        w.widths = basis->widths = w.rows / 2 < 1 ? 1 : w.rows / 2;
+        basis->widths = w.rows / 2 < 1 ? 1 : w.rows / 2;
+    w.kept = basis->widths;
+    w.widths = dim <= DIRECT ? dim : w.kept;
     const bool found = w.rows > 1 && find_directions(&w);
     set_directions(&w, found, basis);
     if (found)

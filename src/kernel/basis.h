@@ -1,8 +1,8 @@
 /* An orthonormal basis whose leading directions hold as much of the rows as few directions can: what the kernels
  * "prefix" and "prefix8" turn rows by. Any basis gives the right results; a good one rules out more.
  *
- * The directions are float32 vectors, found in a sample by a randomized subspace iteration (Halko, Martinsson and
- * Tropp, 2011). How far they are from orthonormal is measured and enters the error bounds. Not collective. One machine
+ * The directions are float32 vectors: the leading eigenvectors of a sample's second moments, where there are many dimensions
+ * by a randomized subspace iteration (Halko, Martinsson and Tropp, 2011). How far they are from orthonormal is measured and enters the error bounds. Not collective. One machine
  * makes the same basis of the same sample; ranks on different machines may not, so one of them makes it for all. */
 #ifndef TRM_KERNEL_BASIS_H
 #define TRM_KERNEL_BASIS_H

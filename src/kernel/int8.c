@@ -5,7 +5,7 @@
  * The proof (in prose: docs/KERNELS.md); notation of kernel.c.
  * R: an orthogonal matrix, v the computed R y, c the codes of a row, s its scale, a
  * float32, a = s |c|, r = |v - s c| as it is, measured.
- * 1. R is a product of at most four steps, each random signs and a Hadamard matrix over a power of two of
+ * 1. R is a product of at most two steps, each random signs and a Hadamard matrix over a power of two of
  * coordinates, divided by its root, in float64. A step passes log2(D) <= 16 sums and one product by a constant that is off
  * by w: in norm (1 + w)^18 at most. So |v - R y| <= 2^-45 |y|, and |<v_i,v_j> - <y_i,y_j>| <= 2^-43 |y_i||y_j|.
  * 2. <v_i,v_j> = s_i s_j <c_i,c_j> + a rest of at most a_i r_j + r_i a_j + r_i r_j.
@@ -40,6 +40,8 @@
 /* Layout: groups of 48 rows, and columns of 48 words of four bytes each: the scales as floats; for each row what its
  * products as a column are too large by, as it is added, a whole number; then four codes a word, and the same codes as
  * rows have them, with an offset that makes them positive. */
+#define INLINE static inline __attribute__((always_inline))
+
 enum { GROUP = TRM_TILE_ALIGN, SCALE = 0, TOO_LARGE = 1, CODES = 2, LANES = 8, LARGEST_STRIP = 8 };
 
 /* The windows of a strip of rows and of a group of columns, from the first of them on; with leading coordinates, the norms
@@ -63,7 +65,7 @@ static int least(int64_t a, int64_t b)
 }
 
 /* Words of four codes; an even number, since AVX2 takes two at a time. */
-static int words_of(int dim)
+static inline int words_of(int dim)
 {
     return (dim + 7) / 8 * 2;
 }
@@ -279,8 +281,9 @@ static const form *form_get(void)
 
 /* ---- turning rows ---- */
 
-/* LANES rows at a time: turned[k * LANES + i] is coordinate k of row i. */
-static void flip_signs(double *turned, int count, int step)
+/* LANES rows at a time: turned[k * LANES + i] is coordinate k of row i. Loops over lanes are of constant length, so that each
+ * is one instruction, or a few. */
+INLINE void flip_signs(double *turned, int count, int step)
 {
     uint32_t bits[4] = {0};
     for (int k = 0; k < count; k++) {
@@ -293,28 +296,30 @@ static void flip_signs(double *turned, int count, int step)
 }
 
 /* The Hadamard matrix over count coordinates, a power of two, divided by its root. */
-static void hadamard(double *turned, int count)
+INLINE void hadamard(double *turned, int count)
 {
     for (int half = 1; half < count; half *= 2)
         for (int base = 0; base < count; base += 2 * half)
-            for (int k = base * LANES; k < (base + half) * LANES; k += LANES)
+            for (int k = base; k < base + half; k++) {
+                double *restrict x = turned + k * LANES, *restrict y = turned + (k + half) * LANES;
                 for (int i = 0; i < LANES; i++) {
-                    const double x = turned[k + i], y = turned[k + half * LANES + i];
-                    turned[k + i] = x + y;
-                    turned[k + half * LANES + i] = x - y;
+                    const double sum = x[i] + y[i], difference = x[i] - y[i];
+                    x[i] = sum;
+                    y[i] = difference;
                 }
+            }
     const double factor = 1.0 / sqrt(count);
     for (int k = 0; k < count * LANES; k++)
         turned[k] *= factor;
 }
 
 /* Where dim is no power of two, over the first coordinates and the last by turns. */
-static void turn(double *turned, int dim)
+INLINE void turn(double *turned, int dim)
 {
     int count = 1;
     while (2 * count <= dim)
         count *= 2;
-    const int rest = dim - count, steps = rest > 0 ? 4 : 1;
+    const int rest = dim - count, steps = rest > 0 ? 2 : 1;
     for (int step = 0; step < steps; step++) {
         double *part = turned + (step % 2 == 0 ? 0 : rest) * LANES;
         flip_signs(part, count, step);
@@ -324,52 +329,122 @@ static void turn(double *turned, int dim)
 
 /* ---- codes ---- */
 
-/* Writes the codes of row i of a group, n its squared norm, from lane of turned; gives the row's part of the error of a
- * product. */
-static double write_codes(const double *turned, int lane, int dim, const form *f, float *group, int i,
-                          double n)
+/* LANES rows: their scales, and what their codes and the rest of them come to. */
+typedef struct coded {
+    float scale[LANES];
+    double length2[LANES], rest2[LANES];
+    int32_t sum[LANES];
+} coded;
+
+INLINE void find_scales(const double *turned, int dim, double largest, coded *rows)
+{
+    double most[LANES] = {0.0};
+    for (int k = 0; k < dim; k++)
+        for (int i = 0; i < LANES; i++) {
+            const double size = fabs(turned[k * LANES + i]);
+            most[i] = size > most[i] ? size : most[i];
+        }
+    for (int i = 0; i < LANES; i++)
+        rows->scale[i] = most[i] / largest >= 0x1p-60 ? (float)(most[i] / largest) : 0.0F;
+}
+
+/* The code of coordinate k of all rows. Adding a number whose last place is 1 rounds; what can't be compared gets some code. */
+INLINE void code_coordinate(const double *turned, const double *inverse, double largest, coded *rows,
+                            int32_t *code)
+{
+    const double ones = 0x1.8p52;
+    for (int i = 0; i < LANES; i++) {
+        const double v = turned[i], near = (v * inverse[i] + ones) - ones;
+        const double below = near < largest ? near : largest, c = below > -largest ? below : -largest;
+        const double kept = (double)rows->scale[i] * c;
+        code[i] = (int32_t)c;
+        rows->sum[i] += code[i];
+        rows->length2[i] += kept * kept;
+        rows->rest2[i] += (v - kept) * (v - kept);
+    }
+}
+
+/* The codes of LANES rows of a group from row first on: four coordinates a word, the first in its last byte. */
+INLINE void write_codes(const double *turned, int dim, int largest, float *group, int first, coded *rows)
 {
     const int words = words_of(dim);
-    const double ratio = sqrt(2.0 * log(1.0 + dim) / 12.0) / f->largest; /* r / a, about */
-    double most = 0.0, length2 = 0.0, rest2 = 0.0;
-    int32_t sum = 0;
-    for (int k = 0; k < dim; k++)
-        most = fmax(most, fabs(turned[k * LANES + lane]));
-    const float scale = most / f->largest >= 0x1p-60 ? (float)(most / f->largest) : 0.0F;
-    const double inverse = scale > 0.0F ? 1.0 / (double)scale : 0.0;
+    double inverse[LANES];
+    for (int i = 0; i < LANES; i++)
+        inverse[i] = rows->scale[i] > 0.0F ? 1.0 / (double)rows->scale[i] : 0.0;
     for (int word = 0; word < words; word++) {
-        int8_t code[4] = {0};
-        uint8_t shifted[4] = {0};
+        uint32_t codes[LANES] = {0}, shifted[LANES] = {0};
         for (int k = 4 * word; k < 4 * word + 4 && k < dim; k++) {
-            const double v = turned[k * LANES + lane];
-            const int times = (int)lrint(v * inverse);
-            const int c = times > f->largest ? f->largest : times < -f->largest ? -f->largest : times;
-            const double kept = (double)scale * c;
-            code[k % 4] = (int8_t)c;
-            shifted[k % 4] = (uint8_t)(c + f->largest + 1);
-            sum += c;
-            length2 += kept * kept;
-            rest2 += (v - kept) * (v - kept);
+            int32_t code[LANES];
+            code_coordinate(turned + (int64_t)k * LANES, inverse, largest, rows, code);
+            for (int i = 0; i < LANES; i++) {
+                codes[i] |= ((uint32_t)code[i] & 255U) << 8 * (k % 4);
+                shifted[i] |= (uint32_t)(code[i] + largest + 1) << 8 * (k % 4);
+            }
         }
-        memcpy(group + (CODES + word) * GROUP + i, code, 4);
-        memcpy(group + (CODES + words + word) * GROUP + i, shifted, 4);
+        memcpy(group + (CODES + word) * GROUP + first, codes, sizeof codes);
+        memcpy(group + (CODES + words + word) * GROUP + first, shifted, sizeof shifted);
     }
-    const int32_t too_large = -(f->largest + 1) * sum;
-    memcpy(group + TOO_LARGE * GROUP + i, &too_large, sizeof too_large);
-    group[SCALE * GROUP + i] = scale;
+}
+
+/* A row's part of the error of a product, n its squared norm. */
+static double error_of(const coded *rows, int i, int dim, int largest, double n)
+{
+    const double ratio = sqrt(2.0 * log(1.0 + dim) / 12.0) / largest; /* r / a, about */
+    const double length2 = rows->length2[i], rest2 = rows->rest2[i];
     return (ratio * length2 + rest2 / ratio + rest2 + 4.0 * 0x1p-24 * length2 + 0x1p-43 * n) / 2.0 *
                (1.0 + 0x1p-20) +
            0x1p-120;
 }
 
-/* Codes of rows [first, first + lanes) of a group from their dim coordinates. */
+/* Codes of LANES rows of a group from row first on, of which as many as there are in lanes count, from their coordinates. */
+INLINE void code_body(float *group, int first, int lanes, double *coordinates, int dim, int largest,
+                      const double *n, double *error)
+{
+    coded rows = {{0.0F}, {0.0}, {0.0}, {0}};
+    turn(coordinates, dim);
+    find_scales(coordinates, dim, largest, &rows);
+    write_codes(coordinates, dim, largest, group, first, &rows);
+    for (int i = 0; i < LANES; i++) {
+        const int32_t too_large = -(largest + 1) * rows.sum[i];
+        memcpy(group + TOO_LARGE * GROUP + first + i, &too_large, sizeof too_large);
+        group[SCALE * GROUP + first + i] = rows.scale[i];
+    }
+    for (int i = 0; i < lanes; i++) /* what is not finite, or can't be coded, survives */
+        error[first + i] = n[first + i] <= 0x1p96 ? error_of(&rows, i, dim, largest, n[first + i]) : INFINITY;
+}
+
+typedef void coder(float *group, int first, int lanes, double *coordinates, int dim, int largest,
+                   const double *n, double *error);
+
+static void code_portable(float *group, int first, int lanes, double *coordinates, int dim, int largest,
+                          const double *n, double *error)
+{
+    code_body(group, first, lanes, coordinates, dim, largest, n, error);
+}
+
+#if TRM_HAVE_X86
+TRM_TARGET_AVX2 static void code_avx2(float *group, int first, int lanes, double *coordinates, int dim,
+                                      int largest, const double *n, double *error)
+{
+    code_body(group, first, lanes, coordinates, dim, largest, n, error);
+}
+
+TRM_TARGET_AVX512 static void code_avx512(float *group, int first, int lanes, double *coordinates, int dim,
+                                          int largest, const double *n, double *error)
+{
+    code_body(group, first, lanes, coordinates, dim, largest, n, error);
+}
+#endif
+
 static void code_lanes(float *group, int first, int lanes, double *coordinates, int dim, const double *n,
                        double *error)
 {
-    const form *f = form_get();
-    turn(coordinates, dim);
-    for (int i = first; i < first + lanes; i++) /* what is not finite, or can't be coded, survives */
-        error[i] = n[i] <= 0x1p96 ? write_codes(coordinates, i - first, dim, f, group, i, n[i]) : INFINITY;
+    coder *code = code_portable;
+#if TRM_HAVE_X86
+    const trm_isa isa = trm_isa_get();
+    code = isa == TRM_ISA_AVX512 ? code_avx512 : isa == TRM_ISA_AVX2 ? code_avx2 : code_portable;
+#endif
+    code(group, first, lanes, coordinates, dim, form_get()->largest, n, error);
 }
 
 static void survive(int count, double *error)

@@ -133,15 +133,26 @@ static int choose(const trm_chooser *chooser, double rows, double left)
     return best;
 }
 
-/* A chain that takes several times what another does is not tried again in this sweep. */
-static void note_hopeless(trm_chooser *chooser)
+/* A chain that takes so many times what another does is not tried again in this sweep. */
+static const double hopeless_times = 3.0;
+
+/* Times all chains that are not hopeless, and notes those that are. */
+static trm_status time_chains(trm_chooser *chooser, trm_error *err)
 {
-    const double times = 3.0;
     double least = INFINITY;
-    for (int f = 0; f < chooser->count; f++)
+    for (int f = 0; f < chooser->count; f++) {
+        if (!chooser->hopeless[f]) {
+            const trm_status status =
+                trm_sample_time(chooser->sample, f, &chooser->chain[f], hopeless_times * least,
+                                &chooser->ns[f], &chooser->pack_ns[f], err);
+            if (status != TRM_OK)
+                return status;
+        }
         least = chooser->ns[f] < least ? chooser->ns[f] : least;
+    }
     for (int f = 0; f < chooser->count; f++)
-        chooser->hopeless[f] = !chooser->in_turn && chooser->ns[f] > times * least;
+        chooser->hopeless[f] = !chooser->in_turn && chooser->ns[f] > hopeless_times * least;
+    return TRM_OK;
 }
 
 void trm_chooser_leave(trm_chooser *chooser)
@@ -182,13 +193,10 @@ trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double 
     if (chooser->sample == NULL)
         return status;
     status = trm_sample_look(chooser->sample, chooser->plain, &chooser->chain[chooser->plain], err);
-    for (int f = 0; f < chooser->count && status == TRM_OK; f++)
-        if (!chooser->hopeless[f])
-            status = trm_sample_time(chooser->sample, f, &chooser->chain[f], &chooser->ns[f],
-                                     &chooser->pack_ns[f], err);
+    if (status == TRM_OK)
+        status = time_chains(chooser, err);
     if (status != TRM_OK)
         return status;
-    note_hopeless(chooser);
     const double rows = (double)tiles->a->count + (tiles->a == tiles->b ? 0.0 : (double)tiles->b->count);
     const int best = chooser->in_turn ? (chooser->chosen + 1) % chooser->count : choose(chooser, rows, left);
     *changed = best != chooser->chosen;

@@ -41,8 +41,8 @@ trm_status trm_sample_look(trm_sample *sample, int place, const trm_chain *plain
                            trm_error *err) TRM_MUST_CHECK;
 
 /* What a pair takes with a chain, with the float64 distances that are left, and what packing a row takes: nanoseconds of a
- * thread. place: of the chain, 0 to TRM_CHAINS - 1. Errors: MEMORY. */
-trm_status trm_sample_time(trm_sample *sample, int place, const trm_chain *chain, double *ns, double *pack_ns,
-                           trm_error *err) TRM_MUST_CHECK;
+ * thread. place: of the chain, 0 to TRM_CHAINS - 1. enough: beyond that, some small tiles are enough to tell. Errors: MEMORY. */
+trm_status trm_sample_time(trm_sample *sample, int place, const trm_chain *chain, double enough, double *ns,
+                           double *pack_ns, trm_error *err) TRM_MUST_CHECK;
 
 #endif
