@@ -23,7 +23,8 @@ static const char *write_texts(const char *text)
     return path;
 }
 
-static void each_line_is_the_text_of_its_row(void **state)
+/* text: with three lines, "one", nothing and "three". */
+static void check_lines(const char *text)
 {
     static const char *const lines[] = {"one\n", "\n", "three", NULL};
     char path[300];
@@ -31,8 +32,7 @@ static void each_line_is_the_text_of_its_row(void **state)
     int64_t length;
     trm_texts texts;
     trm_error err = TRM_ERROR_INIT;
-    (void)state;
-    snprintf(path, sizeof path, "%s", write_texts("one\n\nthree"));
+    snprintf(path, sizeof path, "%s", write_texts(text));
     assert_int_equal(trm_texts_open(path, 3, &texts, &err), TRM_OK);
     for (int row = 2; row >= 0; row--) {
         assert_int_equal(trm_texts_line(&texts, row, &line, &length, &err), TRM_OK);
@@ -41,6 +41,19 @@ static void each_line_is_the_text_of_its_row(void **state)
     }
     assert_int_equal(trm_texts_check_unchanged(&texts, &err), TRM_OK);
     trm_texts_close(&texts);
+}
+
+static void each_line_is_the_text_of_its_row(void **state)
+{
+    (void)state;
+    check_lines("one\n\nthree");
+}
+
+static void the_mark_that_windows_begins_a_text_with_is_no_part_of_it(void **state)
+{
+    (void)state;
+    check_lines("\xEF\xBB\xBF"
+                "one\n\nthree");
 }
 
 static void a_file_that_is_cut_while_it_is_read_is_an_error_and_no_signal(void **state)
@@ -65,6 +78,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_line_is_the_text_of_its_row),
+        cmocka_unit_test(the_mark_that_windows_begins_a_text_with_is_no_part_of_it),
         cmocka_unit_test(a_file_that_is_cut_while_it_is_read_is_an_error_and_no_signal),
     };
     start_mpi(&argc, &argv, 60);
