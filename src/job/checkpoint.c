@@ -266,21 +266,13 @@ static bool holds_work(const trm_job_checkpoint *checkpoint)
     return (checkpoint->written > 0 || checkpoint->resumed) && !checkpoint->piece_lost;
 }
 
-/* Could the output not be written, although the work was begun? Not so where the result is whole, under another name. */
-static bool is_of_output(const trm_job_checkpoint *checkpoint, trm_status status, const trm_error *err)
-{
-    static const char output[] = "output '";
-    return checkpoint->begun &&
-           (status == TRM_ERR_IO || status == TRM_ERR_CREATE || status == TRM_ERR_PERMISSION) &&
-           strncmp(err->text, output, sizeof output - 1) == 0 &&
-           strstr(err->text, TRM_CLAIM_ELSEWHERE) == NULL;
-}
-
-static void say_what_was_kept(const trm_job_checkpoint *checkpoint, trm_error *err)
+void trm_job_checkpoint_explain_unwritten(const trm_job_checkpoint *checkpoint, trm_error *err)
 {
     const char *path = checkpoint->settings->checkpoint;
     const size_t used = strlen(err->text), room = sizeof err->text - used;
     char *end = err->text + used;
+    if (!checkpoint->begun)
+        return;
     if (path == NULL)
         snprintf(end, room, "; nothing was kept (--checkpoint PATH would have)");
     else if (holds_work(checkpoint))
@@ -291,8 +283,6 @@ static void say_what_was_kept(const trm_job_checkpoint *checkpoint, trm_error *e
 
 trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status, trm_error *err)
 {
-    if (err != NULL && is_of_output(checkpoint, status, err))
-        say_what_was_kept(checkpoint, err);
     if (status != TRM_ERR_STOPPED || err == NULL)
         return status;
     const char *path = checkpoint->settings->checkpoint;

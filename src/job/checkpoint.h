@@ -47,10 +47,11 @@ trm_status trm_job_checkpoint_check(const trm_settings *settings, trm_error *err
  * unless there was one at the beginning (NO_INPUT). */
 trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpoint_job job,
                                      trm_error *err) TRM_MUST_CHECK;
-/* Makes the error of a stopped job say what to do next, and that of a result that can't be written, after the work was begun,
- * what was kept of the work. */
+/* Makes the error of a stopped job say what to do next. */
 trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_status status,
                                       trm_error *err) TRM_MUST_CHECK;
+/* Makes the error of a result that can't be written say what was kept of the work, where that was begun. */
+void trm_job_checkpoint_explain_unwritten(const trm_job_checkpoint *checkpoint, trm_error *err);
 /* The result is safe: removes the checkpoint and its pieces. Collective. */
 void trm_job_checkpoint_done(const trm_job_checkpoint *checkpoint);
 /* With --checkpoint: what was kept and reused, for the report (new reference). */

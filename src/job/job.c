@@ -207,13 +207,29 @@ static trm_status check_order(const trm_job *job, trm_job_state state, trm_error
                                           state == TRM_JOB_OPEN ? "trm_job_check" : names[state - 1]);
 }
 
-/* A step has ended. A job that was stopped says what to do next. */
+/* A step has failed. Is the result what could not be written, and is nowhere? Collective. */
+static bool is_unwritten(const trm_job *job, trm_status status)
+{
+    enum { UNWRITTEN = 1, ELSEWHERE = 2 };
+    int here = 0, any = 0;
+    if (job->claim == NULL ||
+        (status != TRM_ERR_IO && status != TRM_ERR_CREATE && status != TRM_ERR_PERMISSION))
+        return false;
+    here |= trm_claim_unwritten(job->claim) ? UNWRITTEN : 0;
+    here |= trm_claim_kept_elsewhere(job->claim) ? ELSEWHERE : 0;
+    MPI_Allreduce(&here, &any, 1, MPI_INT, MPI_BOR, job->comm);
+    return any == UNWRITTEN;
+}
+
+/* A step has ended. A job that was stopped, or can't write its result, says what to do next. */
 static trm_status end_step(trm_job *job, trm_job_state state, trm_status status, trm_error *err)
 {
     job->state = status == TRM_OK ? state : TRM_JOB_FAILED;
-    return job->packed != NULL || job->run == NULL
-               ? status
-               : trm_job_checkpoint_explain(&job->checkpoint, status, err);
+    if (job->packed != NULL || job->run == NULL)
+        return status;
+    if (is_unwritten(job, status))
+        trm_job_checkpoint_explain_unwritten(&job->checkpoint, err);
+    return trm_job_checkpoint_explain(&job->checkpoint, status, err);
 }
 
 /* Takes the step that leads to state. */

@@ -443,3 +443,13 @@ bool trm_claim_replaced(const trm_claim *claim)
 {
     return claim->replaced;
 }
+
+bool trm_claim_unwritten(const trm_claim *claim)
+{
+    return claim->unwritten;
+}
+
+bool trm_claim_kept_elsewhere(const trm_claim *claim)
+{
+    return claim->kept_elsewhere;
+}

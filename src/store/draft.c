@@ -263,12 +263,13 @@ static trm_status cannot_rename(const trm_draft *draft, trm_error *err)
 /* The target can't be replaced, or must not: what took hours is kept under another name. */
 static trm_status keep_elsewhere(const trm_draft *draft, const char *why, trm_error *err)
 {
-    const trm_claim *claim = draft->claim;
+    trm_claim *claim = draft->claim;
     for (int i = 1; i < KEPT_NAMES; i++) {
         char name[NAME_MAX + 1];
         snprintf(name, sizeof name, "%.*s.%d", NAME_MAX - 5, claim->name, i);
-        if (rename_free(draft, name))
-            return trm_fail(err, TRM_ERR_CREATE, "%s '%s' %s; " TRM_CLAIM_ELSEWHERE " '%s/%s'", claim->kind,
+        claim->kept_elsewhere = rename_free(draft, name);
+        if (claim->kept_elsewhere)
+            return trm_fail(err, TRM_ERR_CREATE, "%s '%s' %s; this job's is whole in '%s/%s'", claim->kind,
                             claim->path, why, claim->folder, name);
         if (errno != EEXIST)
             break;

@@ -54,6 +54,13 @@ static trm_plain_name named(const trm_output *out)
     return (trm_plain_name){"output", path_of(out)};
 }
 
+/* What came of a step of writing; the claim keeps that one failed. */
+static trm_status noted(trm_claim *claim, trm_status status)
+{
+    claim->unwritten = claim->unwritten || status != TRM_OK;
+    return status;
+}
+
 /* The metadata of a result is a few KiB; this much more must fit too. */
 static const int64_t metadata_bytes = INT64_C(1) << 18;
 
@@ -66,7 +73,7 @@ trm_status trm_output_create(MPI_Comm comm, trm_claim *claim, int64_t bytes, trm
     if (status == TRM_OK)
         status = trm_draft_open(comm, claim, &out->draft, err);
     if (status != TRM_OK)
-        return status;
+        return noted(claim, status);
     if (trm_rank_of(comm) == 0) {
         trm_draft_path(&out->draft, path);
         out->file = create_file(path);
@@ -74,7 +81,7 @@ trm_status trm_output_create(MPI_Comm comm, trm_claim *claim, int64_t bytes, trm
             status = trm_fail(err, TRM_ERR_CREATE, "output '%s': HDF5 can't create it in '%s'", claim->path,
                               claim->folder);
     }
-    status = trm_agree(comm, status, err);
+    status = noted(claim, trm_agree(comm, status, err));
     if (status != TRM_OK)
         trm_output_close(out);
     return status;
@@ -98,7 +105,7 @@ trm_status trm_output_group(trm_output *out, const char *name, trm_error *err)
             status = trm_fail(err, TRM_ERR_IO, "output '%s': can't create group '%s'", path_of(out), name);
         trm_h5_close(group);
     }
-    return trm_agree(out->comm, status, err);
+    return noted(out->draft.claim, trm_agree(out->comm, status, err));
 }
 
 static hid_t make_dataset(hid_t file, const char *name, hid_t type, int rank, const hsize_t *size)
@@ -131,14 +138,14 @@ trm_status trm_output_dataset(trm_output *out, const char *name, hid_t type, int
         trm_h5_close(dataset);
     }
     MPI_Bcast(&place->offset, 1, MPI_INT64_T, 0, out->comm);
-    return trm_agree(out->comm, status, err);
+    return noted(out->draft.claim, trm_agree(out->comm, status, err));
 }
 
 trm_status trm_output_write(trm_output *out, trm_output_place place, int64_t first, int64_t count,
                             const void *data, trm_error *err)
 {
-    return trm_plain_write(out->draft.file, named(out), data, count * place.size,
-                           place.offset + first * place.size, err);
+    return noted(out->draft.claim, trm_plain_write(out->draft.file, named(out), data, count * place.size,
+                                                   place.offset + first * place.size, err));
 }
 
 /* The names as HDF5 takes them: a char * each, into the names themselves but for those with a NUL. */
@@ -198,7 +205,7 @@ trm_status trm_output_names(trm_output *out, const char *name, const trm_names *
                 trm_free(list[i]);
         trm_free(list);
     }
-    return trm_agree(out->comm, status, err);
+    return noted(out->draft.claim, trm_agree(out->comm, status, err));
 }
 
 static hid_t attribute_type(const trm_attribute *attribute)
@@ -254,7 +261,7 @@ trm_status trm_output_attribute(trm_output *out, const char *object, const trm_a
         status = write_attribute(out, handle, attribute, err);
         trm_h5_close(handle);
     }
-    return trm_agree(out->comm, status, err);
+    return noted(out->draft.claim, trm_agree(out->comm, status, err));
 }
 
 /* HDF5 can't give up a file: what it could not write it tries again when the file is closed and when the
@@ -370,7 +377,7 @@ trm_status trm_output_commit(trm_output *out, int attributes, const trm_attribut
         if (status == TRM_OK)
             status = trm_draft_place(&out->draft, err);
     }
-    return trm_agree(out->comm, status, err);
+    return noted(out->draft.claim, trm_agree(out->comm, status, err));
 }
 
 void trm_output_close(trm_output *out)

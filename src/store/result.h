@@ -69,12 +69,14 @@ trm_status trm_claim_part(const trm_claim *whole, const char *suffix, trm_claim 
                           trm_error *err) TRM_MUST_CHECK;
 /* Where it leads, links followed; borrowed. */
 const char *trm_claim_target(const trm_claim *claim);
-/* In the error of a target that could not be replaced, where the new file was kept under another name. */
-#define TRM_CLAIM_ELSEWHERE "this job's is whole in"
 /* On rank 0: did a killed job with this claim leave anything? Was another job's result replaced without
  * overwrite, where locks don't work? Not collective. */
 bool trm_claim_after_kill(const trm_claim *claim);
 bool trm_claim_replaced(const trm_claim *claim);
+/* Did writing the file fail on this rank? And, on rank 0: could the target not be replaced, so that the new file is whole under
+ * another name, which the error tells? Not collective. */
+bool trm_claim_unwritten(const trm_claim *claim);
+bool trm_claim_kept_elsewhere(const trm_claim *claim);
 /* What is free in its folder, in bytes; INFINITY where it can't be told. Rank 0's. Not collective. */
 double trm_claim_free_bytes(const trm_claim *claim);
 /* Gives it up and frees; sets to NULL. NULL is fine. Not collective. */

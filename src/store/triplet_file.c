@@ -95,6 +95,7 @@ trm_status trm_triplet_file_create(MPI_Comm comm, trm_claim *claim, trm_form for
 
 static trm_status spool_failed(const trm_triplet_file *file, const char *doing, trm_error *err)
 {
+    file->claim->unwritten = true;
     return trm_fail(err, TRM_ERR_IO, "output '%s': %s the spool at %" PRId64 " bytes: %s", file->claim->path,
                     doing, file->spool_bytes, strerror(errno));
 }

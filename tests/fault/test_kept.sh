@@ -71,4 +71,12 @@ mkdir gone
 quickly "${mine[@]}" --kernel blas --checkpoint "$c" --resume -o gone/o.h5 --json
 expect "and the job goes on where it is made again" cmp gone/o.h5 <("$program" "${mine[@]}" -o whole.h5 --quiet && cat whole.h5)
 expect "with what was found" test "$(value stdout checkpoint.resumed)" = true
+
+# Another file comes to be there: the result is whole beside it, so nothing has to go on.
+starts_held "0 tile 1" 2 "${mine[@]}" --kernel blas --checkpoint "$c" -o came.h5 --quiet
+echo other >came.h5
+let_go
+wait "$launcher"
+judge "a file that comes to be there" $? 73 "came.h5' came to exist while this job ran, .* whole in '[^;]*came.h5.1'\$"
+expect "whole, with its result" cmp came.h5.1 whole.h5
 finish
