@@ -49,7 +49,8 @@ const trm_command trm_command_eval = {
     .about = "Measures how well the nearest rows are those with the same label, or those listed: exact "
              "retrieval metrics.",
     .essay =
-        "STORE is an HDF5 file, or a folder of them; several are one store in the order given. Each row "
+        "STORE is an HDF5 file, a folder of them, or an array (.npy, .fvecs, ...), whose --labels are a "
+        "file; several are one store in the order given. Each row "
         "asks about all "
         "others, or each row of --queries about the store. There is no limit on k. With --per-query FILE "
         "the ranks "

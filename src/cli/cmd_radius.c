@@ -48,7 +48,8 @@ const trm_command trm_command_radius = {
     .arguments = "STORE...",
     .about = "Finds all pairs of rows of a store, or of queries and its rows, within a distance, exactly.",
     .essay =
-        "STORE is an HDF5 file, or a folder of them; several are one store in the order given. Pairs are "
+        "STORE is an HDF5 file, a folder of them, or an array (.npy, .fvecs, ...), whose --labels are a "
+        "file; several are one store in the order given. Pairs are "
         "counted first. With -o FILE they are listed: /pairs/a, /pairs/b and /pairs/distance, sorted by "
         "(a, b); /degree (pairs of each row), /isolated (rows in no pair), and with --groups /group. Of "
         "one set each pair is there once, the lower row id first. Run it under mpirun or srun --mpi=pmix.",

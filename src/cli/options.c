@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,59 @@ static void add_name(char list[NAMES], const char *name)
     snprintf(list + length, NAMES - length, "%s%s", length > 0 ? " " : "", name);
 }
 
+/* What tools that do the same work call an option, in small letters and with dashes; and what it is here, of commands that have
+ * that option. */
+static const struct {
+    const char *name, *option, *value;
+} elsewhere[] = {
+    {"topk", "negatives", " topk:K"},
+    {"top-k", "negatives", " topk:K"},
+    {"k", "negatives", " topk:K"},
+    {"num-negatives", "negatives", " topk:K"},
+    {"num-hard-negatives", "negatives", " topk:K"},
+    {"type-of-triplets", "negatives", ""},
+    {"range-min", "ranks", " A-B"},
+    {"range-max", "ranks", " A-B"},
+    {"max-score", "min-distance", " X, which is 1 - score"},
+    {"min-score", "max-distance", " X, which is 1 - score"},
+    {"topk", "at", ""},
+    {"top-k", "at", ""},
+    {"k", "at", ""},
+    {"topk", "k", ""},
+    {"top-k", "k", ""},
+    {"distance", "metric", ""},
+    {"distance-metric", "metric", ""},
+    {"query", "queries", ""},
+    {"qrels", "pairs", ", of row ids: python3 -m trimine.qrels makes them"},
+    {"num-threads", "threads", ""},
+    {"n-jobs", "threads", ""},
+    {"jobs", "threads", ""},
+    {"mem", "mem-per-rank", ""},
+    {"memory", "mem-per-rank", ""},
+    {"out", "output", ""},
+};
+
+static bool same_name(const char *ours, const char *name, size_t length)
+{
+    bool same = strlen(ours) == length;
+    for (size_t i = 0; i < length && same; i++)
+        same = ours[i] == (name[i] == '_' ? '-' : (char)tolower((unsigned char)name[i]));
+    return same;
+}
+
+/* ", here it is --metric" for another tool's name of it; "" where it is none. Returns text. */
+static const char *name_here(const trm_command *command, const char *name, size_t length,
+                             char text[TRM_SUGGESTION])
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere && text[0] == '\0'; i++) {
+        trm_walk walk = trm_command_walk(command);
+        if (same_name(elsewhere[i].name, name, length) && trm_walk_find(&walk, elsewhere[i].option))
+            snprintf(text, TRM_SUGGESTION, ", here it is --%s%s", elsewhere[i].option, elsewhere[i].value);
+    }
+    return text;
+}
+
 /* A word that is no option of any command. name: without its dashes, and without a value. */
 static trm_status refuse_unknown(const trm_parse *parse, const char *shown, int shown_length,
                                  const char *name, size_t length)
@@ -67,21 +121,24 @@ static trm_status refuse_unknown(const trm_parse *parse, const char *shown, int 
         if (walk.option->name != NULL)
             add_name(list, walk.option->name);
     add_name(list, "help");
+    if (name_here(command, name, length, meant)[0] == '\0')
+        trm_suggest(bare, "--", list, meant);
     return trm_fail(parse->err, TRM_ERR_USAGE, "'%.*s': unknown option%s (see trimine %s --help)",
-                    shown_length, shown, trm_suggest(bare, "--", list, meant), command->name);
+                    shown_length, shown, meant, command->name);
 }
 
 /* An option of other commands: which. */
 static trm_status refuse_foreign(const trm_parse *parse, const char *name)
 {
-    char list[NAMES] = "";
+    char list[NAMES] = "", meant[TRM_SUGGESTION];
     for (int i = 0; trm_commands[i] != NULL; i++) {
         trm_walk walk = trm_command_walk(trm_commands[i]);
         if (trm_walk_find(&walk, name))
             add_name(list, trm_commands[i]->name);
     }
-    return trm_fail(parse->err, TRM_ERR_USAGE, "'--%s': not an option of trimine %s, but of: %s", name,
-                    parse->cli->command->name, list);
+    return trm_fail(parse->err, TRM_ERR_USAGE, "'--%s': not an option of trimine %s, but of: %s%s", name,
+                    parse->cli->command->name, list,
+                    name_here(parse->cli->command, name, strlen(name), meant));
 }
 
 /* Is the word after an option that needs a value an option itself? Not so "-1", a label, nor "-". */

@@ -90,8 +90,9 @@ static trm_status read_metrics(trm_scores *scores, const char *given, trm_error 
         const size_t length = strcspn(text, ",");
         const trm_word *word = trm_word_find(&metric_words, text, length);
         if (word == NULL)
-            return trm_fail(err, TRM_ERR_USAGE, "--metrics '%s': must be some of %s, with commas between",
-                            given, trm_words_list(&metric_words, list, sizeof list));
+            return trm_fail(err, TRM_ERR_USAGE, "--metrics '%s': must be some of %s, with commas between%s",
+                            given, trm_words_list(&metric_words, list, sizeof list),
+                            strchr(given, '@') != NULL ? "; what is behind an @ goes into --at" : "");
         scores->metrics |= (unsigned)word->value;
         text += length;
         if (*text++ == '\0')

@@ -2,7 +2,7 @@
 #ifndef TRM_OPTIONS_SUGGEST_H
 #define TRM_OPTIONS_SUGGEST_H
 
-enum { TRM_SUGGESTION = 64 };
+enum { TRM_SUGGESTION = 80 };
 
 /* ", did you mean '--metric'?" for the word of a list "a b c" that is nearest, with dashes in front; "" where
  * none is near. Returns text. */

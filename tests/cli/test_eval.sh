@@ -242,6 +242,8 @@ refused "no k" 64 "--at ''" -- eval store.h5 --at "" "${o[@]}"
 refused "k 0" 64 "--at '0'" "whole numbers from 1" -- eval store.h5 --at 0 "${o[@]}"
 refused "ks that descend" 64 "--at '5,1'" "ascending" -- eval store.h5 --at 5,1 "${o[@]}"
 refused "no such metric" 64 "--metrics 'map'" "map_at_r" -- eval store.h5 --metrics map "${o[@]}"
+refused "a metric as others write it" 64 "--metrics 'recall@10'" "with commas between; what is behind an @ goes into --at" -- \
+    eval store.h5 --metrics recall@10 "${o[@]}"
 refused "pairs of one set" 64 "--pairs goes with --queries" -- eval store.h5 --pairs pairs.txt "${o[@]}"
 refused "a pair out of range" 65 "far.txt" "400" -- eval store.h5 --queries queries.h5 --pairs far.txt "${o[@]}"
 refused "classes of pairs" 64 "--per-class" "--pairs" -- eval store.h5 --queries queries.h5 --pairs pairs.txt --per-class "${o[@]}"
