@@ -79,8 +79,7 @@ trm_superblock trm_superblock_look(int file, int64_t bytes)
 
 /* ---- what it is instead ---- */
 
-#define CONVERT(loaded)                                                                                      \
-    "convert it: h5py.File('store.h5', 'a')['embeddings'] = " loaded ", and labels likewise"
+#define CONVERT(loaded) "convert it: numpy.save('store.npy', " loaded "), and give labels by --labels"
 #define CONVERT_PICKLE CONVERT("numpy.asarray(pickle.load(open(FILE, 'rb')))")
 typedef struct format {
     int at, bytes;
@@ -187,7 +186,8 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
         *remedy = "its writer or a copy of it did not finish: copy it again";
     } else if (is_text(head, count)) {
         *what = "a text (CSV?)";
-        *remedy = CONVERT("numpy.loadtxt(FILE)") " (of a CSV: with delimiter=',')";
+        *remedy = CONVERT("numpy.loadtxt(FILE)") " (of a CSV: with delimiter=',')"
+                                                 "; where it has the labels, it is a file of --labels itself";
     } else {
         is_vectors(head, count, bytes, what, remedy);
     }

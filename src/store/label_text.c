@@ -455,6 +455,11 @@ static trm_status settle(const cursor *at, int64_t rows, trm_label_text *text, c
     const trm_named_file *about = at->scan->about;
     text->heading = text->heading || (text->csv && text->records == rows + 1);
     const int64_t labels = text->records - text->heading;
+    if (labels != rows && labels == rows + 1 && !text->csv)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "%s '%s': has %" PRId64 " %ss, for %" PRId64
+                        " rows: needs one for each: is its first line a heading? A text has none",
+                        about->kind, about->path, labels, one_of(about), rows);
     if (labels != rows)
         return trm_label_refuse_count(about, labels, text->heading ? " below its heading" : "", rows, err);
     if (!text->heading && first->first_empty)
@@ -479,6 +484,13 @@ trm_status trm_label_text_look(const trm_named_file *about, const char *column, 
     memset(&first, 0, sizeof first);
     memset(&others, 0, sizeof others);
     text->csv = trm_label_text_is_csv(about->path);
+    if (trm_path_ends(about->path, ".jsonl") || trm_path_ends(about->path, ".json"))
+        return trm_fail(err, TRM_ERR_USAGE, "%s '%s': JSON is not read here: write one %s a line into a .txt",
+                        about->kind, about->path, one_of(about));
+    if (column != NULL && !text->csv)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "%s '%s': is no .csv and no .tsv, so has no columns: leave out ':%s'", about->kind,
+                        about->path, column);
     text->separator = trm_path_ends(about->path, ".tsv") ? '\t' : ',';
     text->step = 1;
     trm_status status = begin(about, text, &at, err);
