@@ -10,6 +10,7 @@
 #include "par/exchange.h"
 #include "par/merge.h"
 #include "rows/rows.h"
+#include "store/claim.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -81,12 +82,27 @@ const char **trm_job_inputs(const trm_settings *settings, int *count)
     return input;
 }
 
+/* Results are HDF5. Who calls one otherwise means something else, and would find out when the job is done. */
+static trm_status check_name(const char *kind, const char *path, trm_error *err)
+{
+    static const char *const others[] = {".jsonl", ".json", ".csv", ".tsv", ".npz", ".npy", ".txt", ".html"};
+    for (size_t i = 0; i < sizeof others / sizeof *others && strcmp(kind, "output") == 0; i++)
+        if (trm_path_ends(path, others[i]))
+            return trm_fail(
+                err, TRM_ERR_USAGE,
+                "%s '%s': a result is HDF5: call it .h5; then trimine export makes JSON lines, CSV or .npz "
+                "of it, and trimine report a page",
+                kind, path);
+    return TRM_OK;
+}
+
 trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
                          trm_claim **claim, trm_error *err)
 {
     int inputs = 0;
     const char **input = trm_job_inputs(&job->settings, &inputs);
-    trm_status status = input == NULL ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input) : TRM_OK;
+    trm_status status = input == NULL ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input)
+                                      : check_name(kind, path, err);
     status = trm_agree(job->comm, status, err);
     if (status == TRM_OK)
         status = trm_claim_take(job->comm, kind, path, overwrite, inputs, input, claim, err);

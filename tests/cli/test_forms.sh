@@ -78,6 +78,9 @@ expect "no lists are an empty result" test "$("$python" -c 'import h5py, sys; pr
 expect "which has a loss, too" on 1 loss "$in/alone.h5" --triplets "$dir/none.h5" --quiet
 
 # --- refused
+for end in jsonl csv npz; do
+    refused "a result that is called .$end" 64 "output '.*x.$end': a result is HDF5: call it .h5; then trimine export makes" -- mine "$store" -o "$out/x.$end"
+done
 refused "a form that is none" 64 "--form 'list': must be one of triplets lists" "did you mean 'lists'" -- mine "$store" --form list -o "$out/x.h5"
 refused "a form without a file" 64 "--form lists goes with -o FILE only" -- mine "$store" --form lists
 refused "a form of a loss" 64 "'--form'" "not an option of trimine loss" -- loss "$store" --loss mined --form lists
