@@ -208,6 +208,16 @@ static trm_status check(const trm_cli *cli, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE, "this --form has lists, which go with --to jsonl only");
     if (cli->settings->queries.count > 0 && cli->stores.count == 0)
         return trm_fail(err, TRM_ERR_USAGE, "--queries goes with --store");
+    const struct {
+        const char *name;
+        int given;
+    } of_store[] = {{"labels", cli->settings->labels.count},
+                    {"ids", cli->settings->ids.count},
+                    {"query-labels", cli->settings->query_labels.count},
+                    {"query-ids", cli->settings->query_ids.count}};
+    for (size_t i = 0; i < sizeof of_store / sizeof *of_store && cli->stores.count == 0; i++)
+        if (of_store[i].given > 0)
+            return trm_fail(err, TRM_ERR_USAGE, "--%s goes with --store", of_store[i].name);
     if (cli->query_texts != NULL && cli->texts == NULL)
         return trm_fail(err, TRM_ERR_USAGE, "--query-texts goes with --texts");
     return TRM_OK;

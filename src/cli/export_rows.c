@@ -86,6 +86,10 @@ trm_status trm_texts_open(const char *path, int64_t rows, trm_texts *texts, trm_
 {
     *texts = (trm_texts){
         .path = path, .file = -1, .json = trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json")};
+    const bool tabs = trm_path_ends(path, ".tsv");
+    if (tabs || trm_path_ends(path, ".csv")) /* else its ids would be trained on */
+        return trm_fail(err, TRM_ERR_USAGE, "texts '%s': is a table, needs a text a line, or .jsonl%s", path,
+                        tabs ? ": cut -f2 FILE.tsv >FILE.txt takes its second column" : "");
     trm_status status = open_file(texts, err);
     if (status == TRM_OK)
         status = find_lines(texts, NULL, err);

@@ -90,6 +90,8 @@ static trm_status check_bytes(const trm_named_file *about, int file, int64_t byt
                         about->kind, about->path);
     if (!found.found) {
         trm_first_bytes_guess(file, bytes, &what, &remedy);
+        remedy =
+            strcmp(about->kind, "result") == 0 ? "a result is what a job of trimine wrote by -o" : remedy;
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': not an HDF5 file but %s; %s", about->kind, about->path,
                         what, remedy);
     }

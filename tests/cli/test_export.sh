@@ -239,6 +239,11 @@ refused "forms of numbers" 64 "--to npz holds numbers" -- export triplets.h5 --t
 refused "lists in CSV" 64 "which go with --to jsonl only" -- export triplets.h5 --to csv --form flagembedding -o "$out/x"
 refused "a form of neighbours" 65 "'knn.h5': --form and --texts are for triplets" -- export knn.h5 --to jsonl --form triplet -o "$out/x"
 refused "another number of texts" 65 "texts 'queries.txt': has 12 lines, there are 60 rows" -- export triplets.h5 --to jsonl --texts queries.txt -o "$out/x"
+refused "a table of texts" 64 "texts 'texts.tsv': is a table, needs a text a line, or .jsonl: cut -f2" -- export triplets.h5 --to jsonl --texts texts.tsv -o "$out/x"
+for option in labels ids query-labels query-ids; do
+    refused "$option of no store" 64 "--$option goes with --store" -- export triplets.h5 --to jsonl --$option ids.txt -o "$out/x"
+done
+refused "what is no result" 65 "result 'queries.txt': not an HDF5 file but a text.*; a result is what a job of trimine wrote by -o" -- export queries.txt --to csv -o "$out/x"
 refused "texts that are not there" 66 "texts 'no.txt'" -- export triplets.h5 --to jsonl --texts no.txt -o "$out/x"
 sed '5s/.*/nothing/' texts.jsonl >wrong.jsonl
 refused "a line that is no JSON" 65 "texts 'wrong.jsonl': line 5 is no JSON string" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
