@@ -24,7 +24,7 @@ def parse(arguments):
 def main(arguments=None):
     options = parse(arguments)
     if os.path.lexists(options.output) and not options.overwrite:
-        fail(73, f"'{options.output}' exists; --overwrite replaces it")
+        fail(73, f"'{options.output}' exists; give --overwrite to replace it")
     try:
         table = write_table(options.output, options.files, options.column, options.labels, options.ids, options.overwrite)
     except TrimineError as error:

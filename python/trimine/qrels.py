@@ -20,10 +20,14 @@ class Qrels(NamedTuple):
     """pairs -- (row of the query, row of the document) of each line, in the order of the file
     heading -- was its first line one
     irrelevant -- lines with a lower relevance, which are left out
+    unknown -- lines with an id that is in neither file, which are left out where that is asked for
+    graded -- pairs of a relevance above 1, which count as any others
     """
     pairs: list
     heading: bool
     irrelevant: int
+    unknown: int = 0
+    graded: int = 0
 
 
 def refuse(message, code=65, kind="data"):
@@ -92,7 +96,7 @@ def read_ids(path, what="ids"):
             else:
                 ids = [line.rstrip("\r\n") for line in file]
         except UnicodeDecodeError:
-            raise refuse(f"{what} '{name}': is no UTF-8 text") from None
+            raise refuse(f"{what} '{name}': is no UTF-8 text: needs the ids, one for each row") from None
         except csv.Error as e:
             raise refuse(f"{what} '{name}': {e}") from None
     if "" in ids:
@@ -116,16 +120,25 @@ def relevance_of(path, number, text):
         raise refuse(f"qrels '{path}': line {number}: the relevance '{text}' is no number") from None
 
 
-def read_qrels(path, query_ids, ids, least=1.0):
+def refuse_unknown(path, number, what, id, rows, others):
+    if id in others:
+        hint = f"; a {'document' if what == 'query' else 'query'} is called so: the two files are swapped, or the columns"
+    else:
+        hint = f" (the first is '{next(iter(rows))}'); --skip-unknown leaves such lines out" if rows else ""
+    return refuse(f"qrels '{path}': line {number}: there is no {what} '{id}'{hint}")
+
+
+def read_qrels(path, query_ids, ids, least=1.0, skip_unknown=False):
     """A file of judgements, by the rows that ids stand for: Qrels, whose pairs mine, evaluate and others take.
 
     path -- a judgement a line: query, document; query, document, relevance (BEIR); or query, anything, document, relevance (TREC);
             with tabs, spaces or commas between. Where neither id of the first line is known, it is a heading
     query_ids, ids -- of the rows of the queries and of the store, in their order (read_ids)
     least -- lines with a lower relevance are left out
+    skip_unknown -- so are lines with an id that is not there: of a part of the queries, or of the documents
     """
     of_query, of_document = rows_of([str(i) for i in query_ids], "queries"), rows_of([str(i) for i in ids], "documents")
-    pairs, heading, irrelevant = [], False, 0
+    pairs, heading, irrelevant, unknown, graded = [], False, 0, 0, 0
     with open_text(path, "qrels") as file:
         delimiter = None
         for number, line in enumerate(file, 1):
@@ -140,18 +153,24 @@ def read_qrels(path, query_ids, ids, least=1.0):
             query, document = fields[0], fields[2 if len(fields) == 4 else 1]
             if number == 1 and {query, document}.isdisjoint(of_query) and {query, document}.isdisjoint(of_document):
                 heading = True
-            elif len(fields) > 2 and relevance_of(path, number, fields[-1]) < least:
+                continue
+            relevance = relevance_of(path, number, fields[-1]) if len(fields) > 2 else least
+            if relevance < least:
                 irrelevant += 1
-            elif query not in of_query:
-                swapped = "; a document is called so: the two files are swapped, or the columns" if query in of_document else ""
-                raise refuse(f"qrels '{path}': line {number}: there is no query '{query}'{swapped}")
-            elif document not in of_document:
-                raise refuse(f"qrels '{path}': line {number}: there is no document '{document}'")
-            else:
+            elif query in of_query and document in of_document:
                 pairs.append((of_query[query], of_document[document]))
+                graded += len(fields) > 2 and relevance > 1
+            elif skip_unknown:
+                unknown += 1
+            elif query not in of_query:
+                raise refuse_unknown(path, number, "query", query, of_query, of_document)
+            else:
+                raise refuse_unknown(path, number, "document", document, of_document, of_query)
     if heading and not pairs and not irrelevant:
         raise refuse(f"qrels '{path}': no line has an id of a query or of a document")
-    return Qrels(pairs, heading, irrelevant)
+    if unknown and not pairs:
+        raise refuse(f"qrels '{path}': no line has a query and a document that are there")
+    return Qrels(pairs, heading, irrelevant, unknown, graded)
 
 
 def parse(arguments):
@@ -162,6 +181,7 @@ def parse(arguments):
     parser.add_argument("--queries", required=True, metavar="FILE", help="the ids of the queries, in the order of their rows")
     parser.add_argument("--corpus", required=True, metavar="FILE", help="the ids of the documents, in the order of the store's rows")
     parser.add_argument("--least", type=float, default=1.0, metavar="X", help="leave out lines with a lower relevance (default 1)")
+    parser.add_argument("--skip-unknown", action="store_true", help="leave out lines with an id that is not in its file")
     parser.add_argument("-o", "--output", required=True, metavar="FILE")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
     return parser.parse_args(arguments)
@@ -173,9 +193,9 @@ def main(arguments=None):
     options = parse(arguments)
     try:
         if os.path.lexists(options.output) and not options.overwrite:
-            raise error(73, f"output '{options.output}': exists; --overwrite replaces it")
+            raise error(73, f"output '{options.output}' exists; give --overwrite to replace it")
         queries, documents = read_ids(options.queries, "queries"), read_ids(options.corpus, "documents")
-        found = read_qrels(options.qrels, queries, documents, options.least)
+        found = read_qrels(options.qrels, queries, documents, options.least, options.skip_unknown)
         write(options.output, "".join(f"{query} {document}\n" for query, document in found.pairs), options.overwrite)
     except TrimineError as e:
         fail(e.code, e.message)
@@ -186,9 +206,12 @@ def main(arguments=None):
     print(f"wrote      {options.output}: {len(found.pairs)} pairs; {len({q for q, _ in found.pairs})} of {len(queries)} queries have one, "
           f"of {len(documents)} documents", file=sys.stderr)
     lower = f"{found.irrelevant} line{'s' if found.irrelevant > 1 else ''} of a relevance below {options.least:g}"
-    left_out = ["the heading"] * found.heading + [lower] * (found.irrelevant > 0)
+    unknown = f"{found.unknown} line{'s' if found.unknown > 1 else ''} of an id that is not there"
+    left_out = ["the heading"] * found.heading + [lower] * (found.irrelevant > 0) + [unknown] * (found.unknown > 0)
     if left_out:
         print(f"left out   {' and '.join(left_out)}", file=sys.stderr)
+    if found.graded:
+        print(f"graded     {found.graded} pairs have a relevance above 1, and count as the others do: eval knows yes and no", file=sys.stderr)
     return 0
 
 

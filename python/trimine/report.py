@@ -152,7 +152,7 @@ def write(path, text, overwrite):
     if os.path.isdir(path):
         raise error(EXIT_CREATE, f"output '{path}': is a folder")
     if os.path.lexists(path) and not overwrite:
-        raise error(EXIT_CREATE, f"output '{path}': exists; --overwrite replaces it")
+        raise error(EXIT_CREATE, f"output '{path}' exists; give --overwrite to replace it")
     if os.path.lexists(path) and not os.path.isfile(path):
         raise error(EXIT_CREATE, f"output '{path}': not a file")
     path = os.path.realpath(path)
@@ -178,7 +178,10 @@ def check_output(options):
     """Nothing that is read is written over."""
     from .errors import error, usage
     if os.path.lexists(options.output) and not options.overwrite:
-        raise error(EXIT_CREATE, f"output '{options.output}': exists; --overwrite replaces it")
+        raise error(EXIT_CREATE, f"output '{options.output}' exists; give --overwrite to replace it")
+    for name in ("labels", "ids"):
+        if getattr(options, name) and not options.store:
+            raise usage(f"--{name} goes with a STORE behind the result")
     inputs = [options.result, *options.store, *options.queries, options.json_report, options.images, options.texts, options.query_texts,
               *options.labels, *options.query_labels, *options.ids, *options.query_ids]
     for path in inputs:

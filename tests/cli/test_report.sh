@@ -114,10 +114,11 @@ plain=$dir/plain.h5 page=$out/page.html
 refuse "no result" 64 "no result given" -o "$page"
 refuse "no output" 64 "needs an output: -o page" "$plain"
 refuse "no such result" 66 "result '.*/nope\.h5': no such file" "$dir/nope.h5" -o "$page"
+refuse "labels without a store" 64 "--labels goes with a STORE behind the result" "$plain" --labels y.txt -o "$page"
 refuse "an output without its folder" 73 "no such folder" "$plain" -o "$out/none/page.html"
 touch "$page"
 kept=$page
-refuse "an output that exists" 73 "page\.html': exists; --overwrite" "$plain" -o "$page"
+refuse "an output that exists" 73 "page\.html' exists; give --overwrite" "$plain" -o "$page"
 rm "$page"
 kept=
 sed 's/store_dim/stor\x00_dim/' "$plain" >"$dir/bent.h5"

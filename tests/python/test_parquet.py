@@ -164,7 +164,7 @@ class Parquet(support.Case):
         words = ["import", "s.h5", "x.parquet", "--column", "b", "--labels", "y", "--ids=i"]
         self.assertEqual(self.shell(*words), (0, "wrote      s.h5: 20 rows x 5 with labels\n"))
         self.assertEqual(trimine.mine("s.h5").result_hash, trimine.mine(x, labels=y).result_hash)
-        self.assertEqual(self.shell(*words), (73, "trimine: error: 's.h5' exists; --overwrite replaces it\n"))
+        self.assertEqual(self.shell(*words), (73, "trimine: error: 's.h5' exists; give --overwrite to replace it\n"))
         self.assertEqual(self.shell(*words, "--overwrite")[0], 0)
         for code, text, words in ((66, "'no\\x0a.parquet': No such file", ["import", "t.h5", "no\n.parquet"]), (64, "FILE", ["import", "t.h5"]),
                                   (64, "invalid choice", ["mine"]), (64, "unrecognized", ["import", "t.h5", "x.parquet", "--label=y"])):

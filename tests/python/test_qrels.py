@@ -52,6 +52,14 @@ class Qrels(support.Case):
         self.assertEqual((found.pairs, found.irrelevant), ([(0, 1), (1, 3)], 3))
         self.assertEqual(read_qrels("r.tsv", QUERIES, DOCUMENTS, least=2).pairs, [(1, 3)])
 
+    def test_a_part_of_queries_or_documents(self):
+        text = "q7\td0\t3\nq7\td77\t1\nq99\td5\t1\nq1\td9\t1\n"
+        found = read_qrels(self.put("part.tsv", text), QUERIES, DOCUMENTS, skip_unknown=True)
+        self.assertEqual((found.pairs, found.unknown, found.graded), ([(0, 1), (1, 3)], 2, 1))
+        done = self.run_program("part.tsv", "--queries", "queries.jsonl", "--corpus", "corpus.jsonl", "-o", "part.txt", "--skip-unknown")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("left out   2 lines of an id that is not there\ngraded     1 pairs have a relevance above 1", done.stderr)
+
     def test_forms_of_ids(self):
         self.put("ids.txt", "\r\n".join(DOCUMENTS) + "\r\n")
         self.put("ids.tsv", "".join(f"{i}\tA \"text\n" for i in DOCUMENTS))
@@ -66,7 +74,9 @@ class Qrels(support.Case):
     def test_refused(self):
         one = self.put("one.tsv", "q7\td0\nq1\td77\n")
         self.refused("line 2: there is no document 'd77'", 65, one, QUERIES, DOCUMENTS)
+        self.refused("line 2: there is no document 'd77' .the first is 'd5'.; --skip-unknown leaves such lines out", 65, one, QUERIES, DOCUMENTS)
         self.refused("line 1: there is no query 'q7'", 65, one, ["q1"], DOCUMENTS)
+        self.refused("no line has a query and a document that are there", 65, one, ["q1"], DOCUMENTS, skip_unknown=True)
         self.refused("line 1: there is no query 'q7'; a document is called so: the two files are swapped", 65, one, DOCUMENTS, QUERIES)
         self.refused("No such file", 66, "nowhere.tsv", QUERIES, DOCUMENTS)
         self.refused("queries: rows 0 and 2 have the same id 'q1'", 65, one, ["q1", "q2", "q1"], DOCUMENTS)
@@ -96,7 +106,7 @@ class Qrels(support.Case):
         self.assertIn("4 pairs; 3 of 3 queries have one, of 4 documents", done.stderr)
         self.assertIn("left out   the heading and 1 line of a relevance below 1", done.stderr)
         again = self.run_program(*words)
-        self.assertEqual((again.returncode, again.stderr), (73, "trimine: error: output 'pairs.txt': exists; --overwrite replaces it\n"))
+        self.assertEqual((again.returncode, again.stderr), (73, "trimine: error: output 'pairs.txt' exists; give --overwrite to replace it\n"))
         self.assertEqual(self.run_program(*words, "--overwrite").returncode, 0)
         wrong = self.run_program(*words[:-1], "other.txt", "--queries", "corpus.jsonl")
         self.assertEqual((wrong.returncode, os.path.exists("other.txt")), (65, False), wrong.stderr)
