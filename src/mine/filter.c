@@ -85,7 +85,8 @@ static trm_status check_bounds(const trm_mine_options *options, trm_error *err)
     return TRM_OK;
 }
 
-trm_status trm_filters_check(const trm_mine_options *options, bool taken, const char *policy, trm_error *err)
+trm_status trm_filters_check(const trm_mine_options *options, bool taken, const char *policy,
+                             const char *takers, trm_error *err)
 {
     double bound[TRM_FILTERS];
     const char *given = options->shortlist != TRM_SHORTLIST_NONE ? "shortlist"
@@ -95,7 +96,8 @@ trm_status trm_filters_check(const trm_mine_options *options, bool taken, const 
     for (int f = TRM_FILTERS - 1; f >= 0; f--)
         given = isnan(bound[f]) ? given : names[f];
     if (given != NULL && !taken)
-        return trm_fail(err, TRM_ERR_USAGE, "--%s does not apply to --negatives %s", given, policy);
+        return trm_fail(err, TRM_ERR_USAGE, "--%s does not apply to --negatives %s, but to: %s", given,
+                        policy, takers);
     trm_status status = check_ranks(options, err);
     return status == TRM_OK ? check_bounds(options, err) : status;
 }

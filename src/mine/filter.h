@@ -25,9 +25,9 @@ typedef struct trm_filters {
 } trm_filters;
 
 /* Errors: USAGE: ranks that are none, a bound that means nothing, an order of no ranks; or any of them where the
- * policy, of that name, takes none. */
+ * policy, of that name, takes none; takers: those that do. */
 trm_status trm_filters_check(const trm_mine_options *options, bool taken, const char *policy,
-                             trm_error *err) TRM_MUST_CHECK;
+                             const char *takers, trm_error *err) TRM_MUST_CHECK;
 /* Sets ranks and filters to none. */
 void trm_filters_drop(trm_mine_options *options);
 /* Of a shortlist: sets its length, and the last of the ranks where they have no end, once it is known how many negatives a pair

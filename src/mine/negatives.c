@@ -4,6 +4,8 @@
 #include "options/option.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 static const trm_word *const policies[] = {&trm_negatives_semihard.word, &trm_negatives_hard.word,
                                            &trm_negatives_topk.word, &trm_negatives_random.word,
@@ -46,8 +48,14 @@ trm_status trm_negatives_check(const trm_mine_options *options, trm_error *err)
 {
     trm_negatives negatives;
     trm_negatives_choose(&negatives, options, INT64_MAX, 1);
+    char takers[128] = "";
+    for (int i = 0; i < OVER_A_STORE; i++)
+        if ((((const trm_negatives_policy *)policies[i])->takes & TRM_TAKES_FILTERS) != 0) {
+            const size_t used = strlen(takers);
+            snprintf(takers + used, sizeof takers - used, "%s%s", used > 0 ? ", " : "", policies[i]->name);
+        }
     return trm_filters_check(options, (negatives.policy->takes & TRM_TAKES_FILTERS) != 0,
-                             negatives.policy->word.name, err);
+                             negatives.policy->word.name, takers, err);
 }
 
 trm_status trm_negatives_check_listed(const trm_mine_options *options, int64_t triplets, trm_error *err)

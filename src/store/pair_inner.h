@@ -9,6 +9,9 @@
 
 enum { TRM_PAIR_QUERY, TRM_PAIR_POSITIVE, TRM_PAIR_COLUMNS };
 
+/* What a user does whose pairs are of ids. */
+#define TRM_PAIR_OF_IDS "python3 -m trimine.qrels makes row ids of your own ids"
+
 /* The rows that there are, of each column. */
 typedef struct trm_pair_bounds {
     int64_t rows[TRM_PAIR_COLUMNS];

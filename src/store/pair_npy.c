@@ -33,8 +33,9 @@ trm_status trm_pair_npy_look(const trm_named_file *about, int file, int64_t byte
                           (array->size == 1 || array->size == 2 || array->size == 4 || array->size == 8);
     shape_text(array, shape, sizeof shape);
     if (!integers)
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': the .npy array holds '%s', needs integers ('<i8')",
-                        about->kind, about->path, array->type);
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': the .npy array holds '%s', needs integers ('<i8')%s",
+                        about->kind, about->path, array->type,
+                        array->kind == 'U' || array->kind == 'S' ? "; " TRM_PAIR_OF_IDS : "");
     if (array->dimensions != 2 || array->dimension[1] != TRM_PAIR_COLUMNS)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': the .npy array has shape %s, needs (P, 2): columns query and positive",

@@ -9,8 +9,6 @@
 
 #include <inttypes.h>
 
-static const char of_ids[] = "python3 -m trimine.qrels makes row ids of your own ids";
-
 static trm_status refuse(const trm_text_scan *s, int64_t line, const char *why, trm_error *err)
 {
     return trm_fail(err, TRM_ERR_DATA,
@@ -101,7 +99,7 @@ trm_status trm_pair_text_read(MPI_Comm comm, const trm_named_file *about, int64_
     status = trm_agree(comm, status, err);
     if (status == TRM_OK) {
         s->line = 1 + trm_prefix_int64(comm, lines);
-        s->hint = of_ids;
+        s->hint = TRM_PAIR_OF_IDS;
         s->at = from;
         status = trm_agree(comm, read_lines(s, to, bounds, pairs, err), err);
     }

@@ -386,6 +386,12 @@ trm_status trm_sides_look(trm_survey *found, trm_error *err)
             status = trm_fail_memory(err, "a file name", found->size, 1);
         else if (of_use)
             status = look_at_side(&(trm_named_file){kind_names[file->kind], path}, column, file, found, err);
+        if (status == TRM_ERR_DATA && err != NULL && file->rows != found->dim && found->dim > 1 &&
+            (file->text.records - file->text.heading == found->dim || file->matrix.rows == found->dim)) {
+            const size_t used = strlen(err->text);
+            snprintf(err->text + used, sizeof err->text - used,
+                     ": the rows have as many columns: is it transposed? Save its .T");
+        }
         trm_free(path);
         trm_free(column);
     }

@@ -305,6 +305,9 @@ cp "$in/y.txt" "$in/y.jsonl"
 poor y.jsonl 64 "JSON is not read here: write one label a line into a .txt"
 poor y.jsonl:label 64 "JSON is not read here"
 poor y.npy:label 64 "no columns with names: leave out ':label'"
+"$python" -c 'import numpy as np, sys; np.save(sys.argv[2], np.ascontiguousarray(np.load(sys.argv[1]).T))' "$in/x_f4.npy" "$in/turned.npy"
+no "columns for rows" 65 "has 90 labels, for 8 rows: needs one for each: the rows have as many columns: is it transposed\? Save its .T" -- \
+    mine "$in/turned.npy" --labels "$in/y.txt"
 no "no labels" 65 "x_f4.npy': has no labels.*give --labels FILE \(.npy, .txt or .csv:COLUMN\)" -- mine "$in/x_f4.npy"
 no "no labels of queries" 65 "queries '.*q.npy'.*give --query-labels FILE.*or --pairs" -- \
     mine "$in/numbers.h5" --queries "$in/q.npy"

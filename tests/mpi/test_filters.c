@@ -181,7 +181,8 @@ static void options_that_mean_nothing_are_refused(void **state)
         } else {
             options.negatives = "semihard";
             options.absolute_margin = 0.0;
-            named = "--absolute-margin does not apply to --negatives semihard";
+            named = "--absolute-margin does not apply to --negatives semihard, but to: hard, topk, random, "
+                    "weighted";
         }
         trm_mine_summary summary = {0};
         trm_error err = TRM_ERROR_INIT;

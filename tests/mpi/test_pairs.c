@@ -513,7 +513,9 @@ static void arrays_of_another_sort_are_refused(void **state)
     } bad[] = {
         {HEADER("'<f8'", "False", "(3, 2)"), 48, "the .npy array holds '<f8', needs integers ('<i8')"},
         {HEADER("'|b1'", "False", "(3, 2)"), 6, "the .npy array holds '|b1', needs integers ('<i8')"},
-        {HEADER("'<U3'", "False", "(3, 2)"), 72, "the .npy array holds '<U3', needs integers ('<i8')"},
+        {HEADER("'<U3'", "False", "(3, 2)"), 72,
+         "the .npy array holds '<U3', needs integers ('<i8'); python3 -m trimine.qrels makes row ids of your "
+         "own ids"},
         {HEADER("'<M8[ns]'", "False", "(3, 2)"), 48,
          "the .npy array holds '<M8[ns]', needs integers ('<i8')"},
         {HEADER("'<i3'", "False", "(3, 2)"), 18, "the .npy array holds '<i3', needs integers ('<i8')"},
