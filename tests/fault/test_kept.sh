@@ -10,10 +10,11 @@ cd "$dir" || exit 2
 "$program" synth q.h5 --rows 200 --dim 16 --classes 30 --seed 3 --quiet || exit 2
 "$python" -c 'for q in range(200): print(q, 7 * q % 1500)' >pairs.txt
 
-# unwritable RANKS ARGUMENTS...: a job of whose output nothing can be written, but for its beginning.
+# unwritable RANKS ARGUMENTS...: a job of whose output nothing can be written, but for its beginning; $unwritten: of files whose
+# names begin so.
 unwritable() {
     timeout -k 5 "$patience" mpirun --bind-to none -n "$1" -x LD_PRELOAD="$shim" -x FAULT_CALL=write -x FAULT_NTH=2 -x FAULT_ALL=1 \
-        -x FAULT_ERRNO=28 -x FAULT_PATH="$dir/out/.o.h5.trimine-tmp" "$program" "${@:2}" -o out/o.h5 --quiet </dev/null >stdout 2>stderr
+        -x FAULT_ERRNO=28 -x FAULT_PATH="${unwritten:-$dir/out/.o.h5.trimine-tmp}" "$program" "${@:2}" -o out/o.h5 --quiet </dev/null >stdout 2>stderr
 }
 
 # Each with how many sweeps are done anew: those that only count, or only find what is near positives, are not kept.
@@ -58,6 +59,12 @@ for ranks in 1 3; do
     unwritable "$ranks" "${mine[@]}"
     judge "without a checkpoint on $ranks ranks" $? 74 "No space left.*; nothing was kept \(--checkpoint PATH would have\)\$"
     refused "no folder from the start" 73 "out/none/o.h5'[^;]*\$" -- "${mine[@]}" -o out/none/o.h5
+done
+
+# Triplets of panels wait in a file without a name.
+for ranks in 1 3; do
+    unwritten=$dir/out/ unwritable "$ranks" mine s.h5 --positives all --mem-per-rank 5M --tile 96
+    judge "without room for what waits on $ranks ranks" $? 74 "writing the spool.*; nothing was kept \(--checkpoint PATH would have\)\$"
 done
 
 # The folder goes while the job runs.
