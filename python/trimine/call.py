@@ -23,8 +23,10 @@ def one_word(name, kind, value):
         return str(int(value))
     if kind == "real" and isinstance(value, (int, float, np.floating, np.integer)) and not isinstance(value, bool):
         return repr(float(value))
-    if kind in ("labels", "size") and isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+    if kind in ("labels", "size", "text") and isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return str(int(value))
+    if kind == "text" and isinstance(value, (list, tuple)):  # several values, as those of `at`
+        return ",".join(one_word(name, kind, v) for v in value)
     if isinstance(value, (str, bytes, os.PathLike)):
         return os.fsdecode(value)
     raise usage(f"{name} is {value!r}, which is not of its kind ({kind})")

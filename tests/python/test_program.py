@@ -316,6 +316,9 @@ class Running(support.Case):
         self.assertEqual(r.options["ignore_label"], [1, 2])
         self.assertEqual(r.report["run"]["threads"], 1)
         self.assertTrue(r.options["normalize"])
+        r = trimine.evaluate(x, labels=y, at=[1, 3], metrics=["recall", "ndcg"])
+        self.assertEqual(r.options["at"], "1,3")
+        self.assertEqual(list(r.metrics["recall_at"]), ["1", "3"])
 
     def test_nothing_is_left(self):
         x, y = self.rows(20)
@@ -370,6 +373,7 @@ class Failing(support.Case):
     def test_wrong_calls(self):
         x, y = self.rows(20)
         usage = (64, "usage")
+        self.fails(*usage, "--negatives '5': must be one of semihard hard topk:K", trimine.mine, x, labels=y, negatives=5)
         self.fails(*usage, "ranks is 0", trimine.mine, x, labels=y, ranks=0)
         self.fails(*usage, "ranks is '2'", trimine.mine, x, labels=y, ranks="2")
         self.fails(*usage, "margin is [1]", trimine.mine, x, labels=y, margin=[1])
