@@ -83,16 +83,16 @@ static const int64_t piece_bytes = INT64_C(1) << 21;
 /* A neighbour in a list that is handed out: row id and distance; and as it is counted. */
 enum { NEIGHBOUR_BYTES = 2 * 8 + (int)sizeof(trm_occurring) };
 
-static int64_t rows_of_piece(int64_t k)
+int64_t trm_neighbours_at_once(int64_t k)
 {
     return k < piece_bytes / NEIGHBOUR_BYTES ? piece_bytes / NEIGHBOUR_BYTES / k : 1;
 }
 
 static int64_t reserve(const trm_neighbours *neighbours)
 {
-    const int64_t lists = rows_of_piece(neighbours->options.k) * neighbours->options.k,
+    const int64_t lists = trm_neighbours_at_once(neighbours->options.k) * neighbours->options.k,
                   exist = trm_nearest_most(&neighbours->nearest, neighbours->rows->total) *
-                          rows_of_piece(neighbours->options.k);
+                          trm_neighbours_at_once(neighbours->options.k);
     return neighbours->options.reserve + lists * NEIGHBOUR_BYTES +
            trm_occurrence_bytes(neighbours->run, neighbours->rows) +
            trm_occurrence_add_bytes(neighbours->run, exist);
@@ -204,7 +204,7 @@ static void put_list(trm_neighbours *neighbours, const trm_answers *answers, int
 static trm_status give(void *context, const trm_answers *answers, trm_error *err)
 {
     trm_neighbours *neighbours = context;
-    const int64_t most = rows_of_piece(neighbours->options.k);
+    const int64_t most = trm_neighbours_at_once(neighbours->options.k);
     const int64_t at_once = answers->count < most ? answers->count : most;
     int64_t rounds = (answers->count + most - 1) / most, done = 0;
     piece into;

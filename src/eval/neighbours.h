@@ -11,6 +11,9 @@ typedef struct trm_neighbours trm_neighbours;
 /* Of trm_knn_options. */
 extern const trm_options trm_knn_table;
 
+/* Rows whose lists of k are handed out at a time. */
+int64_t trm_neighbours_at_once(int64_t k);
+
 /* As trm_knn_plan. The caller owns *neighbours, also after a failure, when there is nothing to run. run, rows and queries are
  * borrowed until it is destroyed; rows may be filled meanwhile. Collective. */
 trm_status trm_neighbours_create(trm_run *run, const trm_rows *rows, const trm_knn_options *options,

@@ -132,8 +132,7 @@ struct trm_search {
     void *context;
 };
 
-/* Pairs that are handed out at a time. */
-enum { PIECE = 1 << 16, PAIR_BYTES = 4 * 8 };
+enum { PAIR_BYTES = 4 * 8 };
 
 /* Is there a second sweep? */
 static bool lists(const trm_search *search)
@@ -295,7 +294,7 @@ static trm_status plan_list(trm_search *search, bool anew, trm_radius_summary *s
     trm_asking_destroy(&search->asking);
     const trm_question question = {.name = "pairs",
                                    .slots = search->own,
-                                   .reserve = groups + PIECE * PAIR_BYTES,
+                                   .reserve = groups + TRM_SEARCH_AT_ONCE * PAIR_BYTES,
                                    .extras = PARTS,
                                    .extra = search->part,
                                    .anew = anew};
@@ -396,13 +395,13 @@ typedef struct piece {
 
 static trm_status make_piece(piece *made, trm_error *err)
 {
-    *made = (piece){.place = trm_alloc(PIECE, sizeof *made->place),
-                    .a = trm_alloc(PIECE, sizeof *made->a),
-                    .b = trm_alloc(PIECE, sizeof *made->b),
-                    .distance = trm_alloc(PIECE, sizeof *made->distance)};
+    *made = (piece){.place = trm_alloc(TRM_SEARCH_AT_ONCE, sizeof *made->place),
+                    .a = trm_alloc(TRM_SEARCH_AT_ONCE, sizeof *made->a),
+                    .b = trm_alloc(TRM_SEARCH_AT_ONCE, sizeof *made->b),
+                    .distance = trm_alloc(TRM_SEARCH_AT_ONCE, sizeof *made->distance)};
     return made->place != NULL && made->a != NULL && made->b != NULL && made->distance != NULL
                ? TRM_OK
-               : trm_fail_memory(err, "pairs", PIECE, PAIR_BYTES);
+               : trm_fail_memory(err, "pairs", TRM_SEARCH_AT_ONCE, PAIR_BYTES);
 }
 
 static void free_piece(piece *made)
@@ -416,11 +415,11 @@ static void free_piece(piece *made)
 /* As many as fit. */
 static void fill_piece(const trm_search *search, const trm_answers *answers, piece *into)
 {
-    for (into->count = 0; into->k < answers->count && into->count < PIECE;) {
+    for (into->count = 0; into->k < answers->count && into->count < TRM_SEARCH_AT_ONCE;) {
         int64_t count;
         const int64_t row = answers->row[into->k];
         const trm_candidate *list = trm_within_listed(answers->state, row, &count);
-        for (; into->at < count && into->count < PIECE; into->at++, into->count++) {
+        for (; into->at < count && into->count < TRM_SEARCH_AT_ONCE; into->at++, into->count++) {
             into->place[into->count] = search->place[row] + into->at;
             into->a[into->count] = answers->rows->id[row];
             into->b[into->count] = list[into->at].id;
@@ -460,7 +459,7 @@ static trm_status give(void *context, const trm_answers *answers, trm_error *err
         if (own > 0 && (count != own || !trm_candidate_exists(list[own - 1])))
             missing++;
     }
-    int64_t rounds = (all + PIECE - 1) / PIECE;
+    int64_t rounds = (all + TRM_SEARCH_AT_ONCE - 1) / TRM_SEARCH_AT_ONCE;
     MPI_Allreduce(MPI_IN_PLACE, &rounds, 1, MPI_INT64_T, MPI_MAX, comm);
     trm_status status = make_piece(&part, err);
     if (status == TRM_OK && missing > 0)

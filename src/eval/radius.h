@@ -8,6 +8,9 @@
 
 typedef struct trm_search trm_search;
 
+/* Pairs that are handed out at a time. */
+enum { TRM_SEARCH_AT_ONCE = 1 << 16 };
+
 /* Of trm_radius_options. */
 extern const trm_options trm_radius_table;
 

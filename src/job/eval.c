@@ -67,7 +67,7 @@ static int64_t file_bytes(const trm_job *job)
                   whole = INT64_C(1) << 50; /* as if lists were long: it bounds what a round takes */
     const int64_t asking = (share + shard) * (int64_t)sizeof(trm_keyed) + trm_keyed_ask_bytes(share, shard);
     return share * 8 + shard * (int64_t)sizeof(place) + asking +
-           trm_rows_file_bytes(COLUMNS, columns, whole, job->ranks);
+           trm_rows_file_bytes(COLUMNS, columns, whole, whole, job->ranks);
 }
 
 static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)

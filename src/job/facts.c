@@ -354,18 +354,22 @@ static json_t *report_json(trm_job *job, int64_t peak_rss)
 
 /* ---- a margin that finds next to nothing ---- */
 
-/* Over 90 % of the pairs without a negative inside the margin: looks where the negatives are. Collective. */
-static void look_at_gaps(trm_job *job)
+bool trm_job_looks_at_gaps(const trm_job *job, const trm_mine_summary *mined)
 {
     enum { FEW = 10 };
+    const int64_t pairs = mined->positive_pairs;
+    return job->options.source == TRM_SOURCE_MINED && job->options.batches == NULL &&
+           !trm_settings_in_two_sets(&job->settings) &&
+           trm_negatives_take(&job->options.mine, TRM_TAKES_WINDOW) &&
+           job->options.mine.window != TRM_WINDOW_NONE &&
+           mined->triplets.semihard < pairs / FEW + (pairs % FEW != 0);
+}
+
+/* Collective. */
+static void look_at_gaps(trm_job *job)
+{
     trm_error unheard = TRM_ERROR_INIT; /* what the answer was is known; why it is so may stay open */
-    const trm_mine_summary *s = &job->mined;
-    const bool found_few = job->options.source == TRM_SOURCE_MINED && job->options.batches == NULL &&
-                           !trm_settings_in_two_sets(&job->settings) &&
-                           trm_negatives_take(&job->options.mine, TRM_TAKES_WINDOW) &&
-                           job->options.mine.window != TRM_WINDOW_NONE &&
-                           s->triplets.semihard < s->positive_pairs / FEW + (s->positive_pairs % FEW != 0);
-    if (found_few &&
+    if (trm_job_looks_at_gaps(job, &job->mined) &&
         trm_mine_gaps(job->run, job->base.rows, &job->options.mine, &job->gaps, &unheard) != TRM_OK)
         job->gaps.sampled = 0;
 }

@@ -235,6 +235,9 @@ trm_status trm_job_write_gradient(trm_job *job, const trm_loss_summary *loss, in
 
 /* ---- facts.c ---- */
 
+/* Over 90 % of the pairs without a negative inside the margin: the job looks where the negatives are. Not collective. */
+bool trm_job_looks_at_gaps(const trm_job *job, const trm_mine_summary *mined);
+
 /* Parts of the report that kinds share (new references): what it is of, by which means it was done, and memory; and the first
  * object's "queries" where there are any. */
 json_t *trm_job_head_json(const trm_job *job, int64_t classes); /* < 0: there are no labels */

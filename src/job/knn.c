@@ -44,7 +44,8 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
     if (job->claim != NULL) {
         trm_rows_column column[TRM_ROWS_COLUMNS];
         own->options.reserve +=
-            trm_rows_file_bytes(columns_of(own, column), column, trm_job_askers(job)->total, job->ranks);
+            trm_rows_file_bytes(columns_of(own, column), column, trm_job_askers(job)->total,
+                                trm_neighbours_at_once(own->options.k), job->ranks);
     }
     const trm_status status =
         trm_neighbours_create(job->run, job->base.rows, &own->options, &own->found, &own->neighbours, err);
@@ -68,8 +69,7 @@ static trm_status write_ignored(trm_job *job, trm_error *err)
 {
     const asked *own = job->asked;
     const trm_job_rows *set = trm_job_askers(job);
-    enum { VALUES = 1 << 16 };
-    const int64_t k = own->options.k, most = k < VALUES ? VALUES / k : 1;
+    const int64_t k = own->options.k, most = trm_neighbours_at_once(k);
     int64_t *id = trm_alloc(most, sizeof *id), *neighbour = trm_alloc(most * k, sizeof *neighbour);
     double *distance = trm_alloc(most * k, sizeof *distance);
     trm_status status = id == NULL || neighbour == NULL || distance == NULL

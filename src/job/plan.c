@@ -25,21 +25,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ, ARRANGE, PREPARE, POSITIVES, NEGATIVES, ANSWERS, NETWORK, WRITE, PHASES };
+enum { READ, ARRANGE, PREPARE, POSITIVES, NEGATIVES, ANSWERS, LOSS, GRADIENT, NETWORK, WRITE, PHASES };
 static const char *const phase_names[PHASES] = {"read_s",      "arrange_s", "prepare_s", "positives_s",
-                                                "negatives_s", "answers_s", "network_s", "write_s"};
+                                                "negatives_s", "answers_s", "loss_s",    "gradient_s",
+                                                "network_s",   "write_s"};
 enum { USUAL_PILOT = 256 };
 
 /* One line of the table. */
 typedef struct entry {
     int ranks, replicate, panels;
     bool fits;
-    int64_t bytes;          /* a rank holds; of one that does not fit, what it would need */
-    int64_t likely;         /* of these, what it holds with the kernel that it is expected to take */
-    double moved, messages; /* bytes that the busiest rank receives */
-    double flops;           /* of the filters, of the busiest rank */
-    bool chooses;           /* it may leave the kernel that it begins with */
-    const char *kernel;     /* what it is expected to take; NULL: rates were given */
+    int64_t bytes;                  /* a rank holds; of one that does not fit, what it would need */
+    int64_t likely;                 /* of these, what it holds with the kernel that it is expected to take */
+    double moved, messages;         /* bytes that the busiest rank receives */
+    double flops;                   /* of the filters, of the busiest rank */
+    bool chooses;                   /* it may leave the kernel that it begins with */
+    const trm_probe_kernel *kernel; /* what it is expected to take; NULL: rates were given */
     double seconds[PHASES], total_s;
 } entry;
 
@@ -231,22 +232,54 @@ static const trm_probe_kernel *candidate(const trm_probe *probe, const entry *li
     return line->chooses && probe->choice.count > 0 ? &probe->choice : &probe->kernel[k];
 }
 
-/* What is done once, of so many rows: a + b rows, at the sample where it is longest of all kernels. */
+/* Of so many rows a rank, with one kernel: a + b rows. */
+static double prepare_with(const trm_probe_kernel *kernel, double rows)
+{
+    double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], fixed, each;
+    for (int i = 0; i < kernel->count; i++) {
+        one[i] = 1.0;
+        n[i] = kernel->negatives[i].rows;
+    }
+    trm_rates_fit(kernel->count, kernel->prepare_s, n, one, &each, &fixed);
+    return fixed + each * rows;
+}
+
+/* A run that chooses makes a basis, and packs the rows for the kernel that it begins with and anew for the one that it takes. */
 static double prepare_of(const trm_probe *probe, const entry *line, double rows)
 {
-    double most = 0.0;
-    for (int k = 0; k < candidates(probe, line); k++) {
-        const trm_probe_kernel *kernel = candidate(probe, line, k);
-        double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], fixed, each;
-        for (int i = 0; i < kernel->count; i++) {
-            one[i] = 1.0;
-            n[i] = kernel->negatives[i].rows;
-        }
-        trm_rates_fit(kernel->count, kernel->prepare_s, n, one, &each, &fixed);
-        const double seconds = fixed + each * rows / line->ranks;
-        most = seconds > most ? seconds : most;
+    const trm_probe_kernel *first = candidate(probe, line, 0);
+    const double begins = prepare_with(first, rows);
+    if (candidates(probe, line) == 1)
+        return begins;
+    const double basis = first->taken->needs_basis ? 0.0 : probe->basis_s;
+    if (line->kernel == first)
+        return begins + basis;
+    const double again = prepare_with(line->kernel, rows) - (line->kernel->taken->needs_basis ? basis : 0.0);
+    return begins + basis + (again > 0.0 ? again : 0.0);
+}
+
+/* What follows the sweeps: so much a pair of an anchor and a positive, and so much a row. */
+static void foresee_rest(const trm_foresight *f, double rows, entry *line)
+{
+    const trm_probe *probe = &f->probe;
+    const int count = probe->kernel[0].count;
+    double of_rows[TRM_PROBE_SIZES], pairs[TRM_PROBE_SIZES], seconds[3][TRM_PROBE_SIZES];
+    static const int phases[] = {ANSWERS, LOSS, GRADIENT};
+    for (int i = 0; i < count; i++) {
+        const trm_probe_rest *rest = &probe->rest[i];
+        of_rows[i] = rest->rows;
+        pairs[i] = rest->pairs;
+        seconds[0][i] = rest->answers_s;
+        seconds[1][i] = rest->loss_s;
+        seconds[2][i] = rest->gradient_s;
     }
-    return most;
+    for (int k = 0; k < 3; k++) {
+        double a_pair, a_row;
+        trm_rates_fit(count, seconds[k], pairs, of_rows, &a_pair, &a_row);
+        line->seconds[phases[k]] = (a_pair * f->pairs + a_row * rows) / line->ranks;
+    }
+    if (probe->looks_at_gaps)
+        line->seconds[ANSWERS] += probe->pilot_a_distance_s * TRM_GAPS_SAMPLE * rows / line->ranks;
 }
 
 /* Anchors in several panels: a pair is multiplied where either of its rows asks; a query and a row of the store, once. */
@@ -270,7 +303,7 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
         if (first + second >= best)
             continue;
         best = first + second;
-        line->kernel = kernel->name;
+        line->kernel = kernel;
         line->seconds[POSITIVES] = first;
         line->seconds[NEGATIVES] =
             second * (candidates(&f->probe, line) > 1 ? 1.0 + job->run->trial_share : 1.0);
@@ -292,13 +325,15 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
         foresee_sweeps(job, f, busiest, line);
         s[PREPARE] = prepare_of(&f->probe, line, rows);
         s[ARRANGE] = f->probe.arrange_a_row_s * all / line->ranks;
-        s[ANSWERS] = f->probe.answers_a_pair_s * f->pairs / line->ranks;
+        foresee_rest(f, all, line);
     }
     const int64_t each = trm_mine_negatives(&job->options.mine);
     if (disk > 0.0) {
         s[READ] = all * dim * sizeof(float) / disk / line->ranks;
         if (job->settings.output != NULL)
-            s[WRITE] = f->pairs * (double)each * TRM_JOB_BYTES_A_TRIPLET / disk / line->ranks;
+            s[WRITE] = (f->pairs * (double)each * TRM_JOB_BYTES_A_TRIPLET +
+                        (job->settings.gradient ? all * dim * sizeof(float) : 0.0)) /
+                       disk / line->ranks;
     }
     /* what travels while a sweep computes is hidden behind it */
     const double travels = line->ranks > 1 ? line->moved / given->network : 0.0,
@@ -312,16 +347,15 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
 /* A job that chooses among kernels has room for the largest of them: what the expected one needs is planned again. */
 static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
 {
-    const trm_kernel *kernel = line->kernel != NULL ? trm_kernel_find(line->kernel) : NULL;
     trm_run *run = NULL;
     trm_error unheard = TRM_ERROR_INIT;
-    if (!line->chooses || kernel == NULL || strcmp(line->kernel, "auto") == 0)
+    if (line->kernel == NULL || line->kernel->taken == NULL)
         return TRM_OK;
     trm_status status = trm_run_for_all(job->run, line->ranks, trm_run_mem_per_rank(job->run), &run, err);
     if (status != TRM_OK)
         return status;
-    run->kernel = kernel;
-    run->chooses = false;
+    run->expected = line->kernel->taken;
+    run->expected_width = line->kernel->taken_width;
     if (trm_job_plan_for_all(job, run, line->replicate, &unheard) == TRM_OK &&
         job->mined.panels == line->panels && job->mined.memory_bytes < line->bytes)
         line->likely = job->mined.memory_bytes;
@@ -505,10 +539,11 @@ static json_t *entry_json(const trm_job *job, const entry *line)
                   line->panels, "fits", line->fits, "memory_bytes", (json_int_t)line->bytes);
     if (!line->fits)
         return object;
-    trm_json_put_all(&object, json_pack("{s:I, s:f, s:f, s:f, s:o}", "likely_bytes", (json_int_t)line->likely,
-                                        "moved_bytes", line->moved, "messages", line->messages, "operations",
-                                        line->flops * rounds_of(job, line->panels), "kernel",
-                                        line->kernel != NULL ? json_string(line->kernel) : json_null()));
+    trm_json_put_all(&object,
+                     json_pack("{s:I, s:f, s:f, s:f, s:o}", "likely_bytes", (json_int_t)line->likely,
+                               "moved_bytes", line->moved, "messages", line->messages, "operations",
+                               line->flops * rounds_of(job, line->panels), "kernel",
+                               line->kernel != NULL ? json_string(line->kernel->name) : json_null()));
     for (int k = 0; k < PHASES; k++)
         trm_json_put(&object, phase_names[k], json_real(line->seconds[k]));
     trm_json_put(&object, "total_s", json_real(line->total_s));
@@ -612,7 +647,6 @@ static json_t *assumed_json(const trm_job *job)
         assume(&list, f->probe.read_bytes_s > 0.0 ? "each rank reads, and writes, as fast as this process "
                                                     "has just read, which may be from memory: --disk"
                                                   : "reading and writing take no time: --disk");
-    assume(&list, "the loss, its gradient and statistics take no time");
     return list;
 }
 

@@ -108,6 +108,8 @@ typedef struct prober {
     trm_keyed *label; /* two sets: the labels of the base, how many rows have each, and how many are drawn */
     int64_t label_count;
     trm_mine_summary summary; /* of the last sample */
+    trm_loss_summary loss;
+    double whole_s; /* of its evaluation */
     double start;
     bool told;    /* that it takes its time */
     bool chooses; /* the job among kernels */
@@ -228,6 +230,39 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
         *point = now;
 }
 
+/* The kernel that most pairs went through. */
+static void note_taken(const trm_mine_summary *s, trm_probe_kernel *kernel)
+{
+    const trm_chain_use *most = &s->chains[0];
+    for (int c = 1; c < TRM_CHAINS && s->chains[c].name[0] != '\0'; c++)
+        most = s->chains[c].elements > most->elements ? &s->chains[c] : most;
+    char name[sizeof most->name];
+    memcpy(name, most->name, sizeof name);
+    char *colon = strchr(name, ':');
+    kernel->taken_width = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
+    if (colon != NULL)
+        *colon = '\0';
+    kernel->taken = trm_kernel_find(name);
+}
+
+/* What follows the sweeps: the triplets are put together and counted, their loss is taken and its gradient. */
+static void take_rest(prober *p, int at, double own)
+{
+    const trm_mine_summary *s = &p->summary;
+    trm_probe_rest *rest = &p->probe->rest[at];
+    const double rows = (double)(p->base.count + p->queries.count),
+                 after = p->whole_s - s->prepare_s - s->positives_s - s->negatives_s,
+                 answers = after - p->loss.loss_s - p->loss.gradient_s;
+    if (rest->rows == rows && rest->answers_s + rest->loss_s + rest->gradient_s <= after * own)
+        return;
+    *rest = (trm_probe_rest){.rows = rows,
+                             .pairs = (double)s->positive_pairs,
+                             .answers_s = answers > 0.0 ? answers * own : 0.0,
+                             .loss_s = p->loss.loss_s * own,
+                             .gradient_s = p->loss.gradient_s * own};
+    p->probe->looks_at_gaps = trm_job_looks_at_gaps(p->job, s);
+}
+
 static void take(prober *p, trm_probe_kernel *kernel, int at)
 {
     const trm_mine_summary *s = &p->summary;
@@ -242,8 +277,9 @@ static void take(prober *p, trm_probe_kernel *kernel, int at)
     keep_best(&kernel->negatives[at], (trm_sweep_point){n, s->negatives_s * own, (double)s->certify.elements,
                                                         (double)s->certify.float64});
     p->probe->arrange_a_row_s = s->arrange_s * one / all;
-    if (s->positive_pairs > 0)
-        p->probe->answers_a_pair_s = s->answers_s * own / (double)s->positive_pairs;
+    note_taken(s, kernel);
+    if (kernel == p->probe->kernel)
+        take_rest(p, at, own);
 }
 
 static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows,
@@ -260,12 +296,53 @@ static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows
     return status;
 }
 
+static trm_batch batch_of(const prober *p, const part_of *s)
+{
+    return (trm_batch){
+        .count = s->count, .dim = p->job->base.batch.dim, .embeddings = s->x, .labels = s->labels};
+}
+
+/* As a job does it that writes no triplets, and keeps what quartiles need. */
+static trm_status evaluate(prober *p, trm_run *run, const trm_rows *rows, const trm_evaluate_options *options,
+                           trm_error *err)
+{
+    const bool surveys = trm_job_has_triplets(p->job), wants = p->job->settings.gradient;
+    const int64_t dim = rows->dim;
+    const trm_batch batch = batch_of(p, &p->base);
+    const double start = trm_clock();
+    trm_survey survey = {.keeps = false};
+    trm_evaluation *evaluation = NULL;
+    /* new each time: memory that has been touched is faster */
+    float *gradient = wants ? trm_alloc(p->base.count * dim, sizeof *gradient) : NULL,
+          *of_queries = wants ? trm_alloc(p->queries.count * dim, sizeof *of_queries) : NULL;
+    trm_status status = wants && (gradient == NULL || of_queries == NULL)
+                            ? trm_fail_memory(err, "a gradient", p->base.count, (size_t)dim * sizeof(float))
+                            : TRM_OK;
+    if (status == TRM_OK)
+        status = trm_evaluation_create(run, rows, options, wants, &p->summary, &evaluation, err);
+    if (status == TRM_OK && surveys)
+        status = trm_survey_begin(&survey, p->job->comm, run->threads, &p->job->settings.survey,
+                                  (trm_survey_taker){NULL, NULL, NULL}, true, err);
+    if (status == TRM_OK)
+        status = trm_evaluation_run(evaluation, &batch, surveys ? trm_survey_take : NULL, &survey, gradient,
+                                    of_queries, &p->summary, &p->loss, NULL, err);
+    if (status == TRM_OK && surveys)
+        status = trm_survey_finish(&survey, err);
+    trm_survey_end(&survey);
+    trm_evaluation_destroy(&evaluation);
+    trm_free(gradient);
+    trm_free(of_queries);
+    p->whole_s = trm_clock() - start;
+    return status;
+}
+
 /* Mines the sample that is loaded. pilot: also what a pilot takes. */
 static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err)
 {
     const trm_job *job = p->job;
     trm_run_options how = job->settings.run;
-    trm_mine_options options = job->settings.mine;
+    trm_evaluate_options options = job->options;
+    const trm_batch of_queries = batch_of(p, &p->queries);
     trm_run *run = NULL;
     trm_rows *rows = NULL, *queries = NULL;
     how.kernel = kernel;
@@ -281,13 +358,15 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     if (status == TRM_OK && p->queries.set != NULL)
         status = trm_rows_create_queries(run, rows, p->queries.count, p->queries.x, p->queries.labels,
                                          &queries, err);
-    options.queries = queries;
+    options.mine.queries = queries;
+    options.mine.reserve = options.mine.reserve_a_triplet = 0;
+    options.queries = queries != NULL ? &of_queries : NULL;
     const moment start = moment_now();
     if (status == TRM_OK)
-        status = trm_mine(run, rows, &options, NULL, NULL, &p->summary, NULL, err);
+        status = evaluate(p, run, rows, &options, err);
     p->own = shares_since(start, how.threads);
     if (status == TRM_OK && pilot && queries == NULL) /* there is none of queries */
-        status = time_pilot(p, run, rows, &options, err);
+        status = time_pilot(p, run, rows, &options.mine, err);
     trm_rows_destroy(&queries);
     trm_rows_destroy(&rows);
     trm_run_destroy(&run);
@@ -354,6 +433,7 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
                 kernel->negatives[i - 1] = kernel->negatives[i];
                 kernel->prepare_s[i - 1] = kernel->prepare_s[i];
                 sizes[i - 1] = sizes[i];
+                p->probe->rest[i - 1] = p->probe->rest[i];
             }
             kernel->count--;
             kernel->negatives[kernel->count].rows = kernel->positives[kernel->count].rows = 0.0;
@@ -406,6 +486,9 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
             if (sweeps_of(own, 0) > far_behind * sweeps_of(first, 0))
                 break;
         }
+        const int last = own->count - 1;
+        if (kernel->needs_basis && status == TRM_OK && own->prepare_s[last] > first->prepare_s[last])
+            p->probe->basis_s = own->prepare_s[last] - first->prepare_s[last];
         p->probe->kernels += own->count == first->count;
         if (status == TRM_OK)
             status = trm_job_pause(p->job, err);

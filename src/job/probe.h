@@ -10,10 +10,18 @@ enum { TRM_PROBE_SIZES = 3, TRM_PROBE_KERNELS = 8 };
 /* One kernel's samples, by ascending rows. */
 typedef struct trm_probe_kernel {
     const char *name;
+    const trm_kernel *taken; /* by most pairs of the last sample, and its width; or NULL */
+    int taken_width;
     int count;
     trm_sweep_point positives[TRM_PROBE_SIZES], negatives[TRM_PROBE_SIZES];
     double prepare_s[TRM_PROBE_SIZES];
 } trm_probe_kernel;
+
+/* What follows a sample's sweeps. */
+typedef struct trm_probe_rest {
+    double rows, pairs; /* of both sets; of an anchor and a positive */
+    double answers_s, loss_s, gradient_s;
+} trm_probe_rest;
 
 typedef struct trm_probe {
     double seconds;   /* that it took */
@@ -23,7 +31,10 @@ typedef struct trm_probe {
     trm_probe_kernel kernel[TRM_PROBE_KERNELS];
     trm_probe_kernel choice; /* where the last sample is all rows: of a run that chooses; else none */
     double read_bytes_s;     /* of a rank that reads; 0: nothing was read */
-    double arrange_a_row_s, answers_a_pair_s;
+    double arrange_a_row_s;
+    double basis_s;                       /* that a run which chooses makes, whatever it takes then */
+    trm_probe_rest rest[TRM_PROBE_SIZES]; /* of the first kernel's samples */
+    bool looks_at_gaps; /* the last sample found few negatives: so will the job, which looks where they are */
     double pilot_a_distance_s; /* of one row's distance to another in float64, all threads */
 } trm_probe;
 

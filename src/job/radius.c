@@ -39,7 +39,7 @@ static int64_t writing_bytes(const trm_job *job)
 {
     const int64_t rows = trm_job_askers(job)->total, others = job->base.total, many = INT64_C(1) << 40;
     const int64_t pairs = others > 0 && rows > many / others ? many : rows * others;
-    return trm_rows_file_bytes(COLUMNS, columns, pairs, job->ranks) +
+    return trm_rows_file_bytes(COLUMNS, columns, pairs, TRM_SEARCH_AT_ONCE, job->ranks) +
            (rows / job->ranks + 1) * (int64_t)sizeof(int64_t);
 }
 

@@ -108,10 +108,10 @@ static int columns_of(const trm_kernel *kernel, int dim, int width)
     return kernel->columns != NULL ? kernel->columns(dim, width) : dim;
 }
 
-int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim)
+int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int width)
 {
     const int64_t rows = trm_tile_round_up(capacity), kept = kernel->pairs != NULL ? rows * (dim + 1) : 0;
-    const int columns = columns_of(kernel, dim, trm_basis_widest(dim));
+    const int columns = columns_of(kernel, dim, width > 0 ? width : trm_basis_widest(dim));
     return (int64_t)sizeof(trm_block) +
            (kernel->packed_floats(rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }

@@ -151,8 +151,8 @@ static inline void trm_row_fetch(const float *x, int64_t dim)
 /* Appends the survivors of a tile after all stages of the kernel of its blocks, and counts what each stage left. */
 void trm_kernel_run(const trm_tile *tile, trm_workspace *work);
 
-/* Bytes that a block of that many rows takes at most, whatever the width (for the memory plan). */
-int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim);
+/* Bytes that a block of that many rows takes (for the memory plan). width: of a kernel with a basis; 0: the widest. */
+int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int width);
 
 /* Memory for up to capacity rows. Errors: MEMORY. Owned by the caller. */
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,

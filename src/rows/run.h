@@ -24,7 +24,10 @@ struct trm_run {
     bool chooses;             /* sweeps try what there is, and take the fastest */
     bool may_use_blas;        /* on all ranks, by all threads at once: kernels with a basis need it */
     double trial_share;       /* of a sweep's time that all trials may take, roughly */
-    bool in_turn;             /* for tests: at each trial the next kernel, not the fastest */
+    /* of a plan: the kernel that sweeps are expected to take, and its width; NULL: any that they may, as wide as they may be */
+    const trm_kernel *expected;
+    int expected_width;
+    bool in_turn; /* for tests: at each trial the next kernel, not the fastest */
     trm_progress_fn progress;
     void *progress_context;
     const trm_checkpoint *checkpoint; /* NULL: never stopped, never saved */

@@ -61,10 +61,11 @@ static int64_t round_of(int64_t item_bytes, int ranks)
     return item_bytes < bytes ? bytes / item_bytes : 1;
 }
 
-int64_t trm_rows_file_bytes(int columns, const trm_rows_column *column, int64_t rows, int ranks)
+int64_t trm_rows_file_bytes(int columns, const trm_rows_column *column, int64_t rows, int64_t at_once,
+                            int ranks)
 {
-    const int64_t item = item_bytes_of(columns, column), round = round_of(item, ranks),
-                  all = round > rows / ranks ? rows : round * ranks;
+    const int64_t item = item_bytes_of(columns, column), most = round_of(item, ranks),
+                  round = most < at_once ? most : at_once, all = round > rows / ranks ? rows : round * ranks;
     return item * ((round < rows ? round : rows) + 2 * all); /* sent, received by one of all, written */
 }
 

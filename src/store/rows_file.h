@@ -21,8 +21,10 @@ typedef struct trm_rows_file trm_rows_file;
 trm_status trm_rows_file_create(MPI_Comm comm, trm_claim *claim, int64_t rows, int columns,
                                 const trm_rows_column *column, trm_rows_file **file,
                                 trm_error *err) TRM_MUST_CHECK;
-/* Bytes that taking rows needs on a rank beside the rows themselves. Not collective. */
-int64_t trm_rows_file_bytes(int columns, const trm_rows_column *column, int64_t rows, int ranks);
+/* Bytes that taking rows needs on a rank beside the rows themselves, of which ranks bring so many at once, at most. Not
+ * collective. */
+int64_t trm_rows_file_bytes(int columns, const trm_rows_column *column, int64_t rows, int64_t at_once,
+                            int ranks);
 /* Writes count rows: row id[k] gets data[c] + k x width of column c. They go to the ranks that share out the row ids
  * first, so that each writes stretches of the file. In all calls together each row id comes once, from one rank.
  * Collective; count may differ. Errors: MEMORY, IO. */

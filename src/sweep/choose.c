@@ -78,14 +78,22 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
     chooser->chosen = chooser->plain = first;
 }
 
+/* Of a block of a kernel, as wide as it is expected to be, else the widest. */
+static int64_t block_bytes(const trm_run *run, const trm_kernel *kernel, int64_t capacity, int dim)
+{
+    return trm_block_bytes(kernel, capacity, dim, kernel == run->expected ? run->expected_width : 0);
+}
+
 int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other,
                                 int64_t capacity)
 {
-    int64_t most = trm_block_bytes(run->kernel, capacity, rows->dim);
+    int64_t most = block_bytes(run, run->kernel, capacity, rows->dim);
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
-        const int64_t bytes = trm_block_bytes(trm_kernel_at(k), capacity, rows->dim);
-        if (trm_chooser_may_take(run, trm_kernel_at(k)) && bytes > most)
-            most = bytes;
+        const trm_kernel *kernel = trm_kernel_at(k);
+        if (!trm_chooser_may_take(run, kernel) || (run->expected != NULL && kernel != run->expected))
+            continue;
+        const int64_t bytes = block_bytes(run, kernel, capacity, rows->dim);
+        most = bytes > most ? bytes : most;
     }
     return most;
 }

@@ -45,7 +45,7 @@ void trm_chooser_leave(trm_chooser *chooser);
 trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,
                              trm_block **block, trm_error *err) TRM_MUST_CHECK;
 
-/* Bytes of a block for whichever chain may be chosen, and of a trial. */
+/* Bytes of a block for whichever chain may be chosen, or is expected to be, and of a trial. */
 int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other,
                                 int64_t capacity);
 int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other);

@@ -187,7 +187,7 @@ int64_t trm_sample_bytes(int dim, int threads)
 
 int64_t trm_sample_chain_bytes(const trm_kernel *kernel, int dim)
 {
-    return 2 * trm_block_bytes(kernel, ROWS, dim);
+    return 2 * trm_block_bytes(kernel, ROWS, dim, 0);
 }
 
 /* Packs both sides for a chain, unless they are. */
