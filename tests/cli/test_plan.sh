@@ -109,6 +109,22 @@ expect "the pilot's margin reaches about that share of all pairs" "$python" -c '
 told = json.load(open("job.json"))
 share = told["triplets"]["semihard"] / told["positive_pairs"]
 assert 0.65 < share < 0.85, share'
+for kernel in fp32 prefix; do
+    quickly plan --rows 20000 --dim 96 --classes 20 --spread 0.1 --positives easiest --kernel $kernel --ranks-list 1,2 --json --quiet
+    cp stdout $kernel.json
+done
+expect "what is likely has the width that the probe found; a kernel without a basis has none" "$python" -c 'import json
+fp32, prefix = (json.load(open(name + ".json"))["plan"] for name in ("fp32", "prefix"))
+assert all(line["likely_bytes"] == line["memory_bytes"] for line in fp32), fp32
+assert all(line["likely_bytes"] < line["memory_bytes"] for line in prefix), prefix'
+for gradient in "" --gradient; do
+    # shellcheck disable=SC2086
+    quickly plan store.h5 --positives easiest $gradient --ranks-list 1 --json --quiet
+    expect "seconds of a gradient where there is one: ${gradient:-no}" "$python" -c 'import json, sys
+(line,) = json.load(open("stdout"))["plan"]
+parts = [value for name, value in line.items() if name.endswith("_s") and name != "total_s"]
+assert (line["gradient_s"] > 0) == (len(sys.argv) > 1) and abs(sum(parts) - line["total_s"]) < 1e-9, line' $gradient
+done
 quickly plan store.h5 --negatives hard --positives hardest --sample 100 --gflops 10 --json --quiet
 expect "a pilot of the nearest negatives of all may find them nearer than the positive" "$python" -c 'import json
 pilot = json.load(open("stdout"))["pilot"]
