@@ -38,6 +38,7 @@ typedef struct entry {
     int64_t bytes;                  /* a rank holds; of one that does not fit, what it would need */
     int64_t likely;                 /* of these, what it holds with the kernel that it is expected to take */
     double moved, messages;         /* bytes that the busiest rank receives */
+    double visiting;                /* rows that visit it, in each sweep */
     double flops;                   /* of the filters, of the busiest rank */
     bool chooses;                   /* it may leave the kernel that it begins with */
     const trm_probe_kernel *kernel; /* what it is expected to take; NULL: rates were given */
@@ -131,6 +132,7 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     const double merged = members > 1 ? 2.0 * (double)home * line->panels : 0.0;
     line->moved = ring + arranged + merged;
     line->messages = 3.0 * share.visits * line->panels;
+    line->visiting = (double)share.visits * (double)shard * line->panels;
     line->flops = 2.0 * rows->dim * pairs_of(job) / run->ranks * share.most;
     const trm_run sweeps = trm_run_for_sweeps(run, trm_negatives_take_every_pair(&job->options.mine));
     line->chooses = trm_chooser_pays(&sweeps, stay, travel);
@@ -232,30 +234,37 @@ static const trm_probe_kernel *candidate(const trm_probe *probe, const entry *li
     return line->chooses && probe->choice.count > 0 ? &probe->choice : &probe->kernel[k];
 }
 
-/* Of so many rows a rank, with one kernel: a + b rows. */
-static double prepare_with(const trm_probe_kernel *kernel, double rows)
+/* What is done once for rows, with one kernel: so much, and so much a row, most of which is packing it. */
+typedef struct preparing {
+    double fixed, a_row;
+} preparing;
+
+static preparing preparing_with(const trm_probe_kernel *kernel)
 {
-    double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], fixed, each;
+    double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES];
+    preparing fit;
     for (int i = 0; i < kernel->count; i++) {
         one[i] = 1.0;
         n[i] = kernel->negatives[i].rows;
     }
-    trm_rates_fit(kernel->count, kernel->prepare_s, n, one, &each, &fixed);
-    return fixed + each * rows;
+    trm_rates_fit(kernel->count, kernel->prepare_s, n, one, &fit.a_row, &fit.fixed);
+    return fit;
 }
 
-/* A run that chooses makes a basis, and packs the rows for the kernel that it begins with and anew for the one that it takes. */
+/* A run that chooses makes a basis, and packs the rows for the kernel that it begins with. */
 static double prepare_of(const trm_probe *probe, const entry *line, double rows)
 {
     const trm_probe_kernel *first = candidate(probe, line, 0);
-    const double begins = prepare_with(first, rows);
-    if (candidates(probe, line) == 1)
-        return begins;
-    const double basis = first->taken->needs_basis ? 0.0 : probe->basis_s;
-    if (line->kernel == first)
-        return begins + basis;
-    const double again = prepare_with(line->kernel, rows) - (line->kernel->taken->needs_basis ? basis : 0.0);
-    return begins + basis + (again > 0.0 ? again : 0.0);
+    const preparing begins = preparing_with(first);
+    const bool makes = candidates(probe, line) > 1 && !first->taken->needs_basis;
+    return begins.fixed + begins.a_row * rows / line->ranks + (makes ? probe->basis_s : 0.0);
+}
+
+/* In a sweep rows are packed anew, once for the kernel that is taken, and when they visit. */
+static double pack_anew(const trm_probe *probe, const entry *line, double rows)
+{
+    const bool anew = line->kernel != candidate(probe, line, 0);
+    return preparing_with(line->kernel).a_row * ((anew ? rows / line->ranks : 0.0) + line->visiting);
 }
 
 /* What follows the sweeps: so much a pair of an anchor and a positive, and so much a row. */
@@ -324,6 +333,7 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     } else {
         foresee_sweeps(job, f, busiest, line);
         s[PREPARE] = prepare_of(&f->probe, line, rows);
+        s[NEGATIVES] += pack_anew(&f->probe, line, rows);
         s[ARRANGE] = f->probe.arrange_a_row_s * all / line->ranks;
         foresee_rest(f, all, line);
     }

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/order.h"
 #include "job/clusters.h"
+#include "kernel/basis.h"
 #include "kernel/kernel.h"
+#include "metric/metric.h"
 #include "mine/gaps.h"
 #include "mine/negatives.h"
 #include "mine/options.h"
@@ -462,6 +464,39 @@ static trm_status probe_choice(prober *p, const int64_t *sizes, trm_error *err)
     return probe_one(p, choice, 0, sizes[first->count - 1], err);
 }
 
+/* What the basis takes that a run makes which chooses. It is made from as many rows as it would be of the whole store, or
+ * from all of the last sample, where that has fewer. */
+static trm_status time_basis(prober *p, trm_error *err)
+{
+    const int dim = p->job->base.batch.dim;
+    const int64_t sample = trm_basis_sample(p->job->base.rows->total, dim),
+                  count = sample < p->base.count ? sample : p->base.count;
+    trm_basis *basis = NULL;
+    double largest = 0.0, *norm2 = trm_alloc(count, sizeof *norm2);
+    if (norm2 == NULL)
+        return trm_fail_memory(err, "a sample of rows", count, sizeof *norm2);
+    for (int64_t i = 0; i < count; i++) {
+        norm2[i] = trm_dot(p->base.x + i * dim, p->base.x + i * dim, dim);
+        largest = norm2[i] > largest ? norm2[i] : largest;
+    }
+    const trm_map map = {
+        .metric = p->job->options.mine.metric, .dim = dim, .scale = trm_map_scale(sqrt(largest))};
+    const moment start = moment_now();
+    const trm_status status = trm_basis_create(p->base.x, norm2, count, &map, &basis, err);
+    p->probe->basis_s = (trm_clock() - start.time) * shares_since(start, 1).one;
+    trm_basis_destroy(&basis);
+    trm_free(norm2);
+    return status;
+}
+
+static bool chooses_with_basis(const prober *p)
+{
+    bool any = false;
+    for (int k = 0; p->chooses && trm_kernel_at(k) != NULL; k++)
+        any = any || (trm_kernel_at(k)->needs_basis && trm_chooser_may_take(p->job->run, trm_kernel_at(k)));
+    return any && p->probe->choice.count == 0; /* which has made one */
+}
+
 /* The other kernels that --kernel auto could take, but for those that are far behind on the smallest sample. */
 static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
 {
@@ -486,9 +521,6 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
             if (sweeps_of(own, 0) > far_behind * sweeps_of(first, 0))
                 break;
         }
-        const int last = own->count - 1;
-        if (kernel->needs_basis && status == TRM_OK && own->prepare_s[last] > first->prepare_s[last])
-            p->probe->basis_s = own->prepare_s[last] - first->prepare_s[last];
         p->probe->kernels += own->count == first->count;
         if (status == TRM_OK)
             status = trm_job_pause(p->job, err);
@@ -578,6 +610,8 @@ trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
         status = probe_first(&p, sizes, err);
     if (status == TRM_OK && total > 0)
         status = probe_choice(&p, sizes, err);
+    if (status == TRM_OK && total > 0 && chooses_with_basis(&p))
+        status = time_basis(&p, err);
     if (status == TRM_OK && total > 0 && probe->choice.count == 0)
         status = probe_others(&p, sizes, err);
     free_part(&p.base);
