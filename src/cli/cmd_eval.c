@@ -29,7 +29,8 @@ static void print(const json_t *facts)
                                         "hit_rate_at",    "recall_at",   "precision_at", "ndcg_at"};
     const json_t *counts = json_object_get(facts, "evaluated"), *metrics = json_object_get(facts, "metrics");
     fprintf(stderr,
-            "queries    %" PRId64 ", %" PRId64 " without a relevant row; %" PRId64 " with ties that matter\n",
+            "evaluated  %" PRId64 " queries, %" PRId64 " without a relevant row; %" PRId64
+            " with ties that matter\n",
             trm_fact_whole(counts, "queries"), trm_fact_whole(counts, "no_relevant"),
             trm_fact_whole(counts, "ties_matter"));
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
