@@ -448,7 +448,7 @@ refused "import to what is there" 73 "i.h5' exists; give --overwrite" -- import 
 rm "$out/i.h5"
 
 kept=
-cp "$in/y.txt" "$out/y.txt"
-kept=$out/y.txt
-refused "an output in place of the labels" 64 "y.txt" -- mine "$in/x_f4.npy" --labels "$out/y.txt" -o "$out/y.txt" --overwrite
+cp "$in/y.txt" "$out/y"
+kept=$out/y
+refused "an output in place of the labels" 64 "out/y' is one of the " -- mine "$in/x_f4.npy" --labels "$out/y" -o "$out/y" --overwrite
 finish
