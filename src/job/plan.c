@@ -239,15 +239,18 @@ typedef struct preparing {
     double fixed, a_row;
 } preparing;
 
-static preparing preparing_with(const trm_probe_kernel *kernel)
+static preparing preparing_with(const trm_probe *probe, const trm_probe_kernel *kernel)
 {
-    double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES];
+    const double basis =
+        kernel == &probe->choice ? probe->basis_s : 0.0; /* a run that chooses has made one */
+    double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], seconds[TRM_PROBE_SIZES];
     preparing fit;
     for (int i = 0; i < kernel->count; i++) {
         one[i] = 1.0;
         n[i] = kernel->negatives[i].rows;
+        seconds[i] = kernel->prepare_s[i] - basis;
     }
-    trm_rates_fit(kernel->count, kernel->prepare_s, n, one, &fit.a_row, &fit.fixed);
+    trm_rates_fit(kernel->count, seconds, n, one, &fit.a_row, &fit.fixed);
     return fit;
 }
 
@@ -255,8 +258,8 @@ static preparing preparing_with(const trm_probe_kernel *kernel)
 static double prepare_of(const trm_probe *probe, const entry *line, double rows)
 {
     const trm_probe_kernel *first = candidate(probe, line, 0);
-    const preparing begins = preparing_with(first);
-    const bool makes = candidates(probe, line) > 1 && !first->taken->needs_basis;
+    const preparing begins = preparing_with(probe, first);
+    const bool makes = line->chooses && (first == &probe->choice || !first->taken->needs_basis);
     return begins.fixed + begins.a_row * rows / line->ranks + (makes ? probe->basis_s : 0.0);
 }
 
@@ -264,7 +267,7 @@ static double prepare_of(const trm_probe *probe, const entry *line, double rows)
 static double pack_anew(const trm_probe *probe, const entry *line, double rows)
 {
     const bool anew = line->kernel != candidate(probe, line, 0);
-    return preparing_with(line->kernel).a_row * ((anew ? rows / line->ranks : 0.0) + line->visiting);
+    return preparing_with(probe, line->kernel).a_row * ((anew ? rows / line->ranks : 0.0) + line->visiting);
 }
 
 /* What follows the sweeps: so much a pair of an anchor and a positive, and so much a row. */
@@ -315,7 +318,7 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
         line->kernel = kernel;
         line->seconds[POSITIVES] = first;
         line->seconds[NEGATIVES] =
-            second * (candidates(&f->probe, line) > 1 ? 1.0 + job->run->trial_share : 1.0);
+            second * (line->chooses && kernel != &f->probe.choice ? 1.0 + job->run->trial_share : 1.0);
     }
 }
 

@@ -494,7 +494,7 @@ static bool chooses_with_basis(const prober *p)
     bool any = false;
     for (int k = 0; p->chooses && trm_kernel_at(k) != NULL; k++)
         any = any || (trm_kernel_at(k)->needs_basis && trm_chooser_may_take(p->job->run, trm_kernel_at(k)));
-    return any && p->probe->choice.count == 0; /* which has made one */
+    return any;
 }
 
 /* The other kernels that --kernel auto could take, but for those that are far behind on the smallest sample. */
