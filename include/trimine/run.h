@@ -38,7 +38,7 @@ typedef struct trm_run_options {
     int tile;             /* rows and columns a tile, a multiple of 16, rounded up to one of 48; 0: auto */
     int64_t mem_per_rank; /* bytes, the least of any rank counts; 0: four fifths of what the host, its
                                * control group and the address space limit leave, shared among the host's ranks */
-    const char *kernel;   /* "auto", "blas", "float64", "fp32", "int8", "prefix", "prefix8" */
+    const char *kernel;   /* "auto", "bf16", "blas", "float64", "fp32", "int8", "prefix", "prefix8" */
     trm_progress_fn progress; /* NULL: none */
     void *progress_context;
     const trm_checkpoint *checkpoint; /* NULL: nobody; borrowed for the run's life */

@@ -377,7 +377,7 @@ def mine(
     margins -- the loss of the triplets, which are those of --window none, at each of these margins
     normalize -- L2-normalise rows on load
     ignore_label -- rows with label L (a number or a name) take no part; may be repeated
-    kernel -- auto, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
+    kernel -- auto, bf16, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
     threads -- threads a rank (default: OMP_NUM_THREADS, else its share of the cores)
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
@@ -572,7 +572,7 @@ def loss(
     margins -- the loss of the triplets, which are those of --window none, at each of these margins
     normalize -- L2-normalise rows on load
     ignore_label -- rows with label L (a number or a name) take no part; may be repeated
-    kernel -- auto, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
+    kernel -- auto, bf16, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
     threads -- threads a rank (default: OMP_NUM_THREADS, else its share of the cores)
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
@@ -665,7 +665,7 @@ def knn(
     metric -- the distance (default: sql2)
     normalize -- L2-normalise rows on load
     ignore_label -- rows with label L (a number or a name) take no part; may be repeated
-    kernel -- auto, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
+    kernel -- auto, bf16, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
     threads -- threads a rank (default: OMP_NUM_THREADS, else its share of the cores)
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
@@ -765,7 +765,7 @@ def evaluate(
     metric -- the distance (default: sql2)
     normalize -- L2-normalise rows on load
     ignore_label -- rows with label L (a number or a name) take no part; may be repeated
-    kernel -- auto, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
+    kernel -- auto, bf16, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
     threads -- threads a rank (default: OMP_NUM_THREADS, else its share of the cores)
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
@@ -867,7 +867,7 @@ def radius(
     metric -- the distance (default: sql2)
     normalize -- L2-normalise rows on load
     ignore_label -- rows with label L (a number or a name) take no part; may be repeated
-    kernel -- auto, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
+    kernel -- auto, bf16, blas, float64, fp32, int8, prefix or prefix8 (default: auto)
     threads -- threads a rank (default: OMP_NUM_THREADS, else its share of the cores)
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48

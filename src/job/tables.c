@@ -420,7 +420,7 @@ static const trm_words replicate_words = TRM_WORDS("int", replicate);
 static const trm_option run_rows[] = {
     {.name = "kernel",
      .value = "NAME",
-     .about = "auto, blas, float64, fp32, int8, prefix or prefix8",
+     .about = "auto, bf16, blas, float64, fp32, int8, prefix or prefix8",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_run_options, kernel)},
     {.name = "threads",

@@ -27,6 +27,7 @@
 #include "kernel/pairs.h"
 #include "kernel/prefix.h"
 #include "kernel/scan.h"
+#include "kernel/strips.h"
 #include "metric/isa.h"
 
 #include <math.h>
@@ -42,21 +43,11 @@
  * rows have them, with an offset that makes them positive. */
 #define INLINE static inline __attribute__((always_inline))
 
-enum { GROUP = TRM_TILE_ALIGN, SCALE = 0, TOO_LARGE = 1, CODES = 2, LANES = 8, LARGEST_STRIP = 8 };
-
-/* The windows of a strip of rows and of a group of columns, from the first of them on; with leading coordinates, the norms
- * of their rests, else NULL. */
-typedef struct edges {
-    const float *row_near, *row_term, *col_near, *col_term, *row_rest, *col_rest;
-} edges;
-
-/* Multiplies a strip of rows (a: their word of column 0) with a group of columns. Returns the rows of which a pair may be
- * near enough, a bit each; where there are any, all products are in out, GROUP a row. */
-typedef uint32_t micro_kernel(const float *a, const float *b, int words, edges e, float *out);
+enum { GROUP = TRM_TILE_ALIGN, SCALE = 0, TOO_LARGE = 1, CODES = 2, LANES = 8 };
 
 typedef struct form {
     int strip, largest; /* codes are -largest to largest; rows add largest + 1 */
-    micro_kernel *multiply;
+    trm_strip_kernel *multiply;
 } form;
 
 static int least(int64_t a, int64_t b)
@@ -108,7 +99,7 @@ static int32_t product4(const float *a, const float *b)
     return x[0] * y[0] + x[1] * y[1] + x[2] * y[2] + x[3] * y[3];
 }
 
-static uint32_t micro_portable(const float *a, const float *b, int words, edges e, float *out)
+static uint32_t micro_portable(const float *a, const float *b, int words, trm_edges e, float *out)
 {
     enum { STRIP = 4 };
     uint32_t rows = 0;
@@ -135,8 +126,8 @@ static const form form_portable = {4, 63, micro_portable};
 
 /* Four rows by 16 columns; a and b: of the rows' and the columns' first word. */
 TRM_TARGET_AVX2 static inline __attribute__((always_inline)) uint32_t
-third_avx2(const float *a, const float *b, int words, edges e, const float *row_scale, const float *col_scale,
-           const float *too_large, float *out)
+third_avx2(const float *a, const float *b, int words, trm_edges e, const float *row_scale,
+           const float *col_scale, const float *too_large, float *out)
 {
     const __m256i start0 = _mm256_loadu_si256((const __m256i *)too_large),
                   start1 = _mm256_loadu_si256((const __m256i *)(too_large + LANES)),
@@ -194,13 +185,13 @@ third_avx2(const float *a, const float *b, int words, edges e, const float *row_
 #undef BIT
 }
 
-TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int words, edges e, float *out)
+TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int words, trm_edges e, float *out)
 {
     enum { THIRD = GROUP / 3 };
     uint32_t rows = 0;
     for (int j = 0; j < GROUP; j += THIRD) {
-        const edges part = {e.row_near,     e.row_term, e.col_near + j,
-                            e.col_term + j, e.row_rest, e.col_rest != NULL ? e.col_rest + j : NULL};
+        const trm_edges part = {e.row_near,     e.row_term, e.col_near + j,
+                                e.col_term + j, e.row_rest, e.col_rest != NULL ? e.col_rest + j : NULL};
         rows |= third_avx2(a + (CODES + words) * GROUP, b + CODES * GROUP + j, words, part, a, b + j,
                            b + TOO_LARGE * GROUP + j, out + j);
     }
@@ -212,7 +203,7 @@ static const form form_avx2 = {4, 63, micro_avx2};
 #define EACH_OF_8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
 /* Eight rows by 48 columns: 24 accumulators, three vectors of columns, one of a row. */
-TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int words, edges e, float *out)
+TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int words, trm_edges e, float *out)
 {
     const __m512i start0 = _mm512_loadu_si512(b + TOO_LARGE * GROUP),
                   start1 = _mm512_loadu_si512(b + TOO_LARGE * GROUP + 16),
@@ -520,28 +511,8 @@ static void encode_leading(trm_block *block, int64_t row, int count, const doubl
 static void run_tile(const trm_tile *tile, bool leading, trm_workspace *work)
 {
     const form *f = form_get();
-    const int packed = tile->a->columns, words = (packed - CODES) / 2;
-    const int64_t row_end = tile->row + tile->rows, col_end = tile->col + tile->cols;
-    trm_scan *const scan = trm_scan_get();
-    _Alignas(64) float out[LARGEST_STRIP * GROUP];
-    for (int64_t col = tile->col; col < col_end; col += GROUP) {
-        const float *b = tile->b->packed + col * packed;
-        for (int64_t row = tile->row; row < row_end; row += f->strip) {
-            const float *a = tile->a->packed + row / GROUP * GROUP * packed + row % GROUP;
-            const edges e = {.row_near = tile->a_bounds->near + (row - tile->a_bounds->first),
-                             .row_term = tile->a->near_term + row,
-                             .col_near = tile->b_bounds->near + (col - tile->b_bounds->first),
-                             .col_term = tile->b->near_term + col,
-                             .row_rest = leading ? a + (int64_t)(packed - 1) * GROUP : NULL,
-                             .col_rest = leading ? b + (int64_t)(packed - 1) * GROUP : NULL};
-            uint32_t rows = f->multiply(a, b, words, e, out) & ((1U << least(row_end - row, f->strip)) - 1U);
-            for (; rows != 0; rows &= rows - 1) {
-                const int i = __builtin_ctz(rows);
-                scan(tile, out + i * GROUP, GROUP, row + i, 1, col, least(col_end - col, GROUP), leading,
-                     work);
-            }
-        }
-    }
+    const int words = (tile->a->columns - CODES) / 2, rest = leading ? tile->a->columns - 1 : 0;
+    trm_strips_run(tile, f->strip, f->multiply, words, rest, work);
 }
 
 static void tile_int8(const trm_tile *tile, trm_workspace *work)

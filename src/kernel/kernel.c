@@ -52,8 +52,9 @@
 #include <string.h>
 
 /* The first that is available is what a sweep begins with that may choose. */
-static const trm_kernel *const table[] = {&trm_kernel_fp32, &trm_kernel_blas,    &trm_kernel_prefix,
-                                          &trm_kernel_int8, &trm_kernel_prefix8, &trm_kernel_float64};
+static const trm_kernel *const table[] = {&trm_kernel_fp32,   &trm_kernel_blas,    &trm_kernel_prefix,
+                                          &trm_kernel_int8,   &trm_kernel_prefix8, &trm_kernel_bf16,
+                                          &trm_kernel_float64};
 enum { KERNELS = sizeof table / sizeof table[0] };
 
 enum { CHUNK = 128 }; /* columns mapped at a time: 24 KiB of stack */

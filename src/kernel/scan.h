@@ -19,8 +19,8 @@ trm_scan *trm_scan_get(void);
 /* Bounds of the survivors [from, work->count) from units of v to the metric's, rounded outward. */
 void trm_scan_finish(const trm_tile *tile, trm_workspace *work, int64_t from);
 
-extern const trm_kernel trm_kernel_blas, trm_kernel_float64, trm_kernel_fp32, trm_kernel_int8,
-    trm_kernel_prefix, trm_kernel_prefix8;
+extern const trm_kernel trm_kernel_bf16, trm_kernel_blas, trm_kernel_float64, trm_kernel_fp32,
+    trm_kernel_int8, trm_kernel_prefix, trm_kernel_prefix8;
 
 /* y of columns [first, first + width) of a row x with canonical squared norm norm2; returns their part of |y|^2. */
 double trm_map_row(const trm_map *map, const float *x, double norm2, int first, int width, float *y);

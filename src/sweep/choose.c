@@ -42,7 +42,7 @@ bool trm_chooser_may_take(const trm_run *run, const trm_kernel *kernel)
 
 bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other)
 {
-    enum { CHAINS = 6 }; /* as many there may be; more is decided when it is known, and by threads */
+    enum { CHAINS = 7 }; /* as many there may be; more is decided when it is known, and by threads */
     const double pairs = other == rows ? (double)rows->total * (double)rows->total / 2.0
                                        : (double)rows->total * (double)other->total;
     return run->chooses && pairs / run->ranks * run->trial_share >= (double)CHAINS * TRM_SAMPLE_PAIRS;
