@@ -42,6 +42,7 @@ typedef struct entry {
     double flops;                   /* of the filters, of the busiest rank */
     bool chooses;                   /* it may leave the kernel that it begins with */
     const trm_probe_kernel *kernel; /* what it is expected to take; NULL: rates were given */
+    double sweeps_s[TRM_PROBE_KERNELS]; /* with each that it could take */
     double seconds[PHASES], total_s;
 } entry;
 
@@ -312,6 +313,7 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
         const double share = rounds_of(job, line->panels) / line->ranks;
         const double first = trm_sweep_seconds(&positives, rows, line->replicate) * share,
                      second = trm_sweep_seconds(&negatives, rows, line->replicate) * share * busiest;
+        line->sweeps_s[k] = first + second;
         if (first + second >= best)
             continue;
         best = first + second;
@@ -357,24 +359,43 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
         line->total_s += s[k];
 }
 
-/* A job that chooses among kernels has room for the largest of them: what the expected one needs is planned again. */
-static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
+/* A job that chooses among kernels has room for the largest of them: what it needs with one of them is planned again. */
+static trm_status plan_with(trm_job *job, const trm_probe_kernel *kernel, entry *line, trm_error *err)
 {
     trm_run *run = NULL;
     trm_error unheard = TRM_ERROR_INIT;
-    if (line->kernel == NULL || line->kernel->taken == NULL)
-        return TRM_OK;
     trm_status status = trm_run_for_all(job->run, line->ranks, trm_run_mem_per_rank(job->run), &run, err);
     if (status != TRM_OK)
         return status;
-    run->expected = line->kernel->taken;
-    run->expected_width = line->kernel->taken_width;
-    if (trm_job_plan_for_all(job, run, line->replicate, &unheard) == TRM_OK &&
-        job->mined.panels == line->panels && job->mined.memory_bytes < line->bytes)
+    run->expected = kernel->taken;
+    run->expected_width = kernel->taken_width;
+    const bool same = trm_job_plan_for_all(job, run, line->replicate, &unheard) == TRM_OK &&
+                      job->mined.panels == line->panels;
+    if (!same)
+        line->likely = line->bytes;
+    else if (job->mined.memory_bytes > line->likely)
         line->likely = job->mined.memory_bytes;
     trm_evaluation_destroy(&job->evaluation);
     trm_run_destroy(&run);
     return TRM_OK;
+}
+
+/* The most of the kernels that are expected to take about as long as the fastest: any of them may turn out to be that. */
+static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
+{
+    const double about = 1.3;
+    const trm_probe *probe = &job->foresight->probe;
+    double least = INFINITY;
+    trm_status status = TRM_OK;
+    if (line->kernel == NULL || line->kernel->taken == NULL)
+        return TRM_OK;
+    for (int k = 0; k < candidates(probe, line); k++)
+        least = line->sweeps_s[k] < least ? line->sweeps_s[k] : least;
+    line->likely = 0;
+    for (int k = 0; k < candidates(probe, line) && status == TRM_OK; k++)
+        if (line->sweeps_s[k] <= about * least)
+            status = plan_with(job, candidate(probe, line, k), line, err);
+    return status;
 }
 
 /* ---- the pilot ---- */
