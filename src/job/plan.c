@@ -395,6 +395,7 @@ static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
     for (int k = 0; k < candidates(probe, line) && status == TRM_OK; k++)
         if (line->sweeps_s[k] <= about * least)
             status = plan_with(job, candidate(probe, line, k), line, err);
+    line->likely = line->likely < line->bytes ? line->likely : line->bytes;
     return status;
 }
 
