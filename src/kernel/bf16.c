@@ -18,7 +18,6 @@
 #include <string.h>
 
 #if TRM_HAVE_X86
-#include <immintrin.h>
 #define TRM_TARGET_BF16 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512bf16")))
 #endif
 
@@ -104,26 +103,18 @@ TRM_TARGET_BF16 static uint32_t micro_bf16(const float *a, const float *b, int w
         EACH_OF_8(STEP)
 #undef STEP
     }
-#define THIRD(i, j, g)                                                                                       \
-    {                                                                                                        \
-        const __m512 m = _mm512_min_ps(_mm512_add_ps(near, _mm512_loadu_ps(e.col_term + (j))),               \
-                                       _mm512_add_ps(term, _mm512_loadu_ps(e.col_near + (j))));              \
-        left |= (unsigned)_mm512_cmp_ps_mask(g, m, _CMP_NLE_UQ);                                             \
-        _mm512_storeu_ps(out + (i)*GROUP + (j), g);                                                          \
-    }
 #define TEST(i)                                                                                              \
     {                                                                                                        \
         const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]);             \
-        unsigned left = 0;                                                                                   \
-        THIRD(i, 0, r##i)                                                                                    \
-        THIRD(i, 16, s##i)                                                                                   \
-        THIRD(i, 32, t##i)                                                                                   \
+        float *const to = out + (i)*GROUP;                                                                   \
+        const unsigned left = trm_strip_test(r##i, near, term, e, 0, to) |                                   \
+                              trm_strip_test(s##i, near, term, e, 16, to) |                                  \
+                              trm_strip_test(t##i, near, term, e, 32, to);                                   \
         rows |= (uint32_t)(left != 0) << (i);                                                                \
     }
     uint32_t rows = 0;
     EACH_OF_8(TEST)
 #undef TEST
-#undef THIRD
     return rows;
 }
 #endif

@@ -34,7 +34,6 @@
 #include <string.h>
 
 #if TRM_HAVE_X86
-#include <immintrin.h>
 #define TRM_TARGET_VNNI __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni")))
 #endif
 
@@ -232,10 +231,7 @@ TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int w
         __m512 g = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));     \
         if (e.row_rest != NULL)                                                                              \
             g = _mm512_fmadd_ps(_mm512_set1_ps(e.row_rest[i]), _mm512_loadu_ps(e.col_rest + (j)), g);        \
-        const __m512 m = _mm512_min_ps(_mm512_add_ps(near, _mm512_loadu_ps(e.col_term + (j))),               \
-                                       _mm512_add_ps(term, _mm512_loadu_ps(e.col_near + (j))));              \
-        left |= (unsigned)_mm512_cmp_ps_mask(g, m, _CMP_NLE_UQ);                                             \
-        _mm512_storeu_ps(out + (i)*GROUP + (j), g);                                                          \
+        left |= trm_strip_test(g, near, term, e, j, out + (i)*GROUP);                                        \
     }
 #define TEST(i)                                                                                              \
     {                                                                                                        \
