@@ -1,7 +1,8 @@
 /* Making a basis. With Y the mapped rows of the sample, Q is turned by the eigenvectors of (Y Q)'(Y Q), so that its leading
  * directions are the ones that hold most. Of up to some hundred dimensions Q is all of them, which takes less time than to
- * look for the better ones; of more a random Q of as many columns as wanted becomes an orthonormal basis of Y'Y Q first. All of this may be as inexact as it likes: what the error bounds need to know is
- * measured in the end, on the float32 directions as they are. */
+ * look for the better ones; of more a random Q of as many columns as wanted becomes an orthonormal basis of Y'Y Q first. All of
+ * this may be as inexact as it likes: what the error bounds need to know is measured in the end, on the float32 directions as
+ * they are. */
 #include "kernel/basis.h"
 
 #include "base/alloc.h"
@@ -302,7 +303,8 @@ trm_status trm_basis_create(const float *sample, const double *norm2, int64_t ro
     if (w.rows / 2 < most)
         basis->widths = w.rows / 2 < 1 ? 1 : w.rows / 2;
     w.kept = basis->widths;
-    w.widths = dim <= DIRECT ? dim : w.kept;
+    if (w.widths < dim)
+        w.widths = w.kept;
     const bool found = w.rows > 1 && find_directions(&w);
     set_directions(&w, found, basis);
     if (found)

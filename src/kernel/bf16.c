@@ -44,11 +44,6 @@ static bool has_instruction(void)
 #endif
 }
 
-static int64_t packed_floats(int64_t rows, int packed)
-{
-    return trm_tile_round_up(rows) * packed;
-}
-
 /* ---- multiplying ---- */
 
 /* The halves of a word. */
@@ -179,7 +174,6 @@ static void tile_bf16(const trm_tile *tile, trm_workspace *work)
 const trm_kernel trm_kernel_bf16 = {.name = "bf16",
                                     .available = available,
                                     .promising = has_instruction,
-                                    .packed_floats = packed_floats,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_bf16,
                                     .columns = columns,

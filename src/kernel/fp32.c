@@ -287,11 +287,6 @@ static int group_of_cpu(void)
     return trm_isa_get() == TRM_ISA_AVX512 ? WIDE_GROUP : GROUP;
 }
 
-int64_t trm_fp32_packed_floats(int64_t rows, int dims)
-{
-    return trm_tile_round_up(rows) * dims;
-}
-
 void trm_fp32_pack(const float *mapped, int stride, int64_t row, int dims, int first, int width,
                    float *packed)
 {
@@ -323,7 +318,6 @@ static void tile_fp32(const trm_tile *tile, trm_workspace *work)
 
 const trm_kernel trm_kernel_fp32 = {.name = "fp32",
                                     .available = available,
-                                    .packed_floats = trm_fp32_packed_floats,
                                     .pack = trm_fp32_pack,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_fp32};

@@ -6,7 +6,6 @@
 #include "kernel/kernel.h"
 
 /* As in trm_kernel, with dims packed columns instead of the map's. */
-int64_t trm_fp32_packed_floats(int64_t rows, int dims);
 void trm_fp32_pack(const float *mapped, int stride, int64_t row, int dims, int first, int width,
                    float *packed);
 

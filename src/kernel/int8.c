@@ -84,11 +84,6 @@ static bool promising(void)
     return trm_isa_get() != TRM_ISA_PORTABLE;
 }
 
-static int64_t packed_floats(int64_t rows, int packed)
-{
-    return trm_tile_round_up(rows) * packed;
-}
-
 static int32_t product4(const float *a, const float *b)
 {
     uint8_t x[4];
@@ -524,7 +519,6 @@ static void tile_leading(const trm_tile *tile, trm_workspace *work)
 const trm_kernel trm_kernel_int8 = {.name = "int8",
                                     .available = available,
                                     .promising = promising,
-                                    .packed_floats = packed_floats,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_int8,
                                     .columns = columns,
@@ -534,7 +528,6 @@ const trm_kernel trm_kernel_int8 = {.name = "int8",
 const trm_kernel trm_kernel_prefix8 = {.name = "prefix8",
                                        .available = available,
                                        .promising = promising,
-                                       .packed_floats = packed_floats,
                                        .radius = trm_float_dot_radius,
                                        .tile = tile_leading,
                                        .columns = columns_leading,

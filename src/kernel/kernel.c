@@ -109,12 +109,18 @@ static int columns_of(const trm_kernel *kernel, int dim, int width)
     return kernel->columns != NULL ? kernel->columns(dim, width) : dim;
 }
 
+static int64_t packed_floats(const trm_kernel *kernel, int64_t rows, int columns)
+{
+    return kernel->packed_floats != NULL ? kernel->packed_floats(rows, columns)
+                                         : trm_tile_round_up(rows) * columns;
+}
+
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int width)
 {
     const int64_t rows = trm_tile_round_up(capacity), kept = kernel->pairs != NULL ? rows * (dim + 1) : 0;
     const int columns = columns_of(kernel, dim, width > 0 ? width : trm_basis_widest(dim));
     return (int64_t)sizeof(trm_block) +
-           (kernel->packed_floats(rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
+           (packed_floats(kernel, rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }
 
 /* Gives up what a block holds. */
@@ -132,7 +138,7 @@ trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int widt
 {
     const int64_t rows = block->capacity;
     const int dim = block->map.dim, columns = columns_of(kernel, dim, width);
-    const int64_t floats = kernel->packed_floats(rows, columns);
+    const int64_t floats = packed_floats(kernel, rows, columns);
     const bool keeps = kernel->pairs != NULL;
     empty(block);
     block->kernel = kernel;

@@ -106,7 +106,8 @@ struct trm_kernel {
     const char *name;
     bool (*available)(void); /* on this CPU */
     bool (*promising)(void); /* so that "auto" should try it on this CPU; NULL: wherever it is available */
-    int64_t (*packed_floats)(int64_t rows, int columns); /* size of the packed layout */
+    /* Size of the packed layout; NULL: the columns of all rows, up to a whole group. */
+    int64_t (*packed_floats)(int64_t rows, int columns);
     /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride
      * floats a row, zeros past the block's last row. */
     void (*pack)(const float *mapped, int stride, int64_t row, int dim, int first, int width, float *packed);

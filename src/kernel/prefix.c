@@ -113,7 +113,6 @@ static void tile_prefix(const trm_tile *tile, trm_workspace *work)
 
 const trm_kernel trm_kernel_prefix = {.name = "prefix",
                                       .available = available,
-                                      .packed_floats = trm_fp32_packed_floats,
                                       .radius = trm_float_dot_radius,
                                       .tile = tile_prefix,
                                       .columns = columns,

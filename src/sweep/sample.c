@@ -251,10 +251,16 @@ static void run_tile(const trm_sample *s, int place, int i, int j, const trm_fit
     trm_kernel_run(&tile, work);
 }
 
+/* Is tile t that of a stretch with its own partner? */
+static bool of_partners(int t)
+{
+    return t / STRETCHES == t % STRETCHES;
+}
+
 /* Is tile t of use? Among rows of the same label each stretch has its own partner. */
 static bool of_use(const trm_sample *s, int t)
 {
-    return s->tiles.relation != TRM_SAME_LABEL || t / STRETCHES == t % STRETCHES;
+    return s->tiles.relation != TRM_SAME_LABEL || of_partners(t);
 }
 
 static int64_t place_in(const part *p, int row)
@@ -351,7 +357,7 @@ static double time_tiles(const trm_sample *s, int place, bool own)
     int tiles = 0;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads) reduction(+ : total, tiles)
     for (int t = 0; t < TRM_SAMPLE_TILES; t++)
-        if (own == (t / STRETCHES == t % STRETCHES)) {
+        if (own == of_partners(t)) {
             total += time_tile(s, place, t, s->work[omp_get_thread_num()]);
             tiles++;
         }
