@@ -15,15 +15,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The kernels that this CPU can run, and which of them is taken. */
+/* All kernels, and which of them are tried on this CPU. */
 static void print_kernels(void)
 {
-    const char *chosen = trm_kernel_find("auto")->name;
     printf("kernels    ");
     for (int i = 0; trm_kernel_at(i) != NULL; i++)
-        if (trm_kernel_at(i)->available())
-            printf("%s%s%s", i > 0 ? ", " : "", trm_kernel_at(i)->name,
-                   strcmp(trm_kernel_at(i)->name, chosen) == 0 ? " (auto)" : "");
+        printf("%s%s", i > 0 ? ", " : "", trm_kernel_at(i)->name);
+    printf("; auto chooses among");
+    const char *between = " ";
+    for (int i = 0; trm_kernel_at(i) != NULL; i++)
+        if (trm_kernel_promising(trm_kernel_at(i))) {
+            printf("%s%s", between, trm_kernel_at(i)->name);
+            between = ", ";
+        }
     printf("; instruction set %s\n", trm_kernel_isa());
 }
 

@@ -493,7 +493,7 @@ static bool chooses_with_basis(const prober *p)
 {
     bool any = false;
     for (int k = 0; p->chooses && trm_kernel_at(k) != NULL; k++)
-        any = any || (trm_kernel_at(k)->needs_basis && trm_chooser_may_take(p->job->run, trm_kernel_at(k)));
+        any = any || (trm_kernel_at(k)->needs_basis && trm_run_may_choose(p->job->run, trm_kernel_at(k)));
     return any;
 }
 
@@ -509,7 +509,7 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     trm_status status = TRM_OK;
     for (int k = 0; p->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        if (kernel == run->kernel || !trm_chooser_may_take(run, kernel) ||
+        if (kernel == run->kernel || !trm_run_may_choose(run, kernel) ||
             p->probe->kernels == TRM_PROBE_KERNELS)
             continue;
         trm_probe_kernel *own = &p->probe->kernel[p->probe->kernels];

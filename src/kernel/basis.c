@@ -20,6 +20,7 @@ enum {
     DIRECT = 512, /* dimensions */
     ITERATIONS = 1,
     PROBES = 64,
+    LOOK = 256, /* rows at which the directions are counted */
     SAMPLE = 2048,
     SAMPLE_FLOATS = 1 << 20,
     SAMPLE_LEAST = 256,
@@ -61,6 +62,12 @@ int trm_basis_widest(int dim)
 int64_t trm_basis_bytes(int dim)
 {
     return (int64_t)sizeof(trm_basis) + (int64_t)trm_basis_most(dim) * dim * (int64_t)sizeof(float);
+}
+
+double trm_basis_work(int64_t rows, int dim)
+{
+    const double d = dim, n = (double)rows;
+    return dim <= DIRECT ? 12.0 * d * d * d + 2.0 * n * d * d : 40.0 * MOST * MOST * d + 8.0 * n * d * MOST;
 }
 
 /* What is computed with. y: rows x dim; q: widths x dim; z = y q', rows x widths. Only the leading ones are kept. */
@@ -278,6 +285,57 @@ static void set_directions(const work *w, bool found, trm_basis *basis)
             basis->direction[(int64_t)i * basis->dim + k] =
                 found ? (float)w->q[(int64_t)i * basis->dim + k] : (float)(i == k);
     basis->defect = measure_defect(basis);
+}
+
+/* The rows less their mean. */
+static void centre(double *y, int rows, int dim)
+{
+    for (int k = 0; k < dim; k++) {
+        double sum = 0.0;
+        for (int i = 0; i < rows; i++)
+            sum += y[(int64_t)i * dim + k];
+        for (int i = 0; i < rows; i++)
+            y[(int64_t)i * dim + k] -= sum / rows;
+    }
+}
+
+/* Of rows, by their products, the lower half of a rows x rows matrix; infinite where they are too few, or all the same. */
+static double directions_of(const double *product, int rows)
+{
+    double norms = 0.0, squares = 0.0;
+    for (int i = 0; i < rows; i++) {
+        norms += product[(int64_t)i * rows + i];
+        for (int j = 0; j < i; j++)
+            squares += product[(int64_t)i * rows + j] * product[(int64_t)i * rows + j];
+    }
+    const double mean = norms / rows, mean_square = squares / ((double)rows * (rows - 1) / 2.0);
+    return mean_square > 0.0 ? mean * mean / mean_square : INFINITY;
+}
+
+trm_status trm_basis_directions(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
+                                double *directions, trm_error *err)
+{
+    const int dim = map->dim, most = rows < LOOK ? (int)rows : LOOK;
+    float *mapped = trm_alloc(dim, sizeof *mapped);
+    work w = {.dim = dim};
+    w.y = trm_alloc((int64_t)most * dim, sizeof(double));
+    w.n = trm_alloc(most, sizeof(double));
+    w.product = trm_alloc((int64_t)most * most, sizeof(double));
+    const bool there = mapped != NULL && w.y != NULL && w.n != NULL && w.product != NULL;
+    *directions = INFINITY;
+    for (int64_t i = 0; i < most && there; i++) {
+        const int64_t row = i * rows / most;
+        take_rows(sample + row * dim, norm2 + row, 1, map, mapped, &w);
+    }
+    if (there && w.rows > 1) {
+        centre(w.y, w.rows, dim);
+        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, w.rows, dim, 1.0, w.y, dim, 0.0, w.product,
+                    w.rows);
+        *directions = directions_of(w.product, w.rows);
+    }
+    free_work(&w);
+    trm_free(mapped);
+    return there ? TRM_OK : trm_fail_memory(err, "a sample of rows", (int64_t)most * dim, sizeof(double));
 }
 
 trm_status trm_basis_create(const float *sample, const double *norm2, int64_t rows, const trm_map *map,

@@ -26,6 +26,12 @@ int trm_basis_widest(int dim);
 /* How many of that many rows are a good sample. */
 int64_t trm_basis_sample(int64_t rows, int dim);
 
+/* In how many directions rows lie, from a sample of them (as below): 1 where all is in one, about the dimension where
+ * no direction holds more than another. It is E(|y|^2)^2 / E(<y_i, y_j>^2) of rows less their mean, i != j, the "participation
+ * ratio" of the eigenvalues of their covariance, and takes a small part of the time of a basis. Errors: MEMORY. */
+trm_status trm_basis_directions(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
+                                double *directions, trm_error *err) TRM_MUST_CHECK;
+
 /* From a sample of rows (rows x map->dim, as given, with their canonical squared norms). Rows that are not finite are
  * left out; without any the directions are the first axes. Errors: MEMORY. Owned by the caller. */
 trm_status trm_basis_create(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
@@ -34,6 +40,9 @@ void trm_basis_destroy(trm_basis **basis);
 
 /* The widths that are worth a trial: the i-th, ascending; 0 past the last. */
 int trm_basis_candidate(const trm_basis *basis, int i);
+
+/* Multiplications that making one takes, as fast as those of a sweep, about. */
+double trm_basis_work(int64_t rows, int dim);
 
 /* Bytes of a basis, and what making one of a sample of that many rows takes besides. */
 int64_t trm_basis_bytes(int dim);

@@ -30,11 +30,6 @@ static int columns(int dim, int width)
     return (dim + 1) / 2;
 }
 
-static bool available(void)
-{
-    return true;
-}
-
 static bool has_instruction(void)
 {
 #if TRM_HAVE_X86
@@ -172,8 +167,8 @@ static void tile_bf16(const trm_tile *tile, trm_workspace *work)
 }
 
 const trm_kernel trm_kernel_bf16 = {.name = "bf16",
-                                    .available = available,
                                     .promising = has_instruction,
+                                    .begins_from = 128,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_bf16,
                                     .columns = columns,

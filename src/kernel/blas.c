@@ -10,11 +10,6 @@
 
 #include <cblas.h>
 
-static bool available(void)
-{
-    return true;
-}
-
 /* fp32 does the same without a buffer; but a CPU that it has no form of its own for may have a BLAS. */
 static bool promising(void)
 {
@@ -82,7 +77,6 @@ static void tile_blas(const trm_tile *tile, trm_workspace *work)
 }
 
 const trm_kernel trm_kernel_blas = {.name = "blas",
-                                    .available = available,
                                     .promising = promising,
                                     .packed_floats = packed_floats,
                                     .pack = pack,

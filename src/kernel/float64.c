@@ -5,11 +5,6 @@
 #include <math.h>
 #include <stddef.h>
 
-static bool available(void)
-{
-    return true;
-}
-
 static int64_t packed_floats(int64_t rows, int columns)
 {
     (void)rows, (void)columns;
@@ -55,7 +50,6 @@ static void tile_float64(const trm_tile *tile, trm_workspace *work)
 }
 
 const trm_kernel trm_kernel_float64 = {.name = "float64",
-                                       .available = available,
                                        .promising = never,
                                        .packed_floats = packed_floats,
                                        .pack = pack,

@@ -304,11 +304,6 @@ void trm_fp32_run(const trm_tile *tile, int dims, bool near_only, trm_workspace 
     runner_get()(tile, dims, near_only, work);
 }
 
-static bool available(void)
-{
-    return true;
-}
-
 static void tile_fp32(const trm_tile *tile, trm_workspace *work)
 {
     const int64_t from = work->count;
@@ -316,8 +311,5 @@ static void tile_fp32(const trm_tile *tile, trm_workspace *work)
     trm_scan_finish(tile, work, from);
 }
 
-const trm_kernel trm_kernel_fp32 = {.name = "fp32",
-                                    .available = available,
-                                    .pack = trm_fp32_pack,
-                                    .radius = trm_float_dot_radius,
-                                    .tile = tile_fp32};
+const trm_kernel trm_kernel_fp32 = {
+    .name = "fp32", .pack = trm_fp32_pack, .radius = trm_float_dot_radius, .tile = tile_fp32};

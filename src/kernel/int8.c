@@ -73,11 +73,6 @@ static int columns_leading(int dim, int width)
     return CODES + 2 * words_of(width) + 1;
 }
 
-static bool available(void)
-{
-    return true;
-}
-
 /* The portable form is for tests. */
 static bool promising(void)
 {
@@ -517,7 +512,6 @@ static void tile_leading(const trm_tile *tile, trm_workspace *work)
 }
 
 const trm_kernel trm_kernel_int8 = {.name = "int8",
-                                    .available = available,
                                     .promising = promising,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_int8,
@@ -526,7 +520,6 @@ const trm_kernel trm_kernel_int8 = {.name = "int8",
                                     .pairs = trm_pairs_fp32};
 
 const trm_kernel trm_kernel_prefix8 = {.name = "prefix8",
-                                       .available = available,
                                        .promising = promising,
                                        .radius = trm_float_dot_radius,
                                        .tile = tile_leading,

@@ -51,7 +51,6 @@
 #include <math.h>
 #include <string.h>
 
-/* The first that is available is what a sweep begins with that may choose. */
 static const trm_kernel *const table[] = {&trm_kernel_fp32,   &trm_kernel_blas,    &trm_kernel_prefix,
                                           &trm_kernel_int8,   &trm_kernel_prefix8, &trm_kernel_bf16,
                                           &trm_kernel_float64};
@@ -66,12 +65,17 @@ const trm_kernel *trm_kernel_at(int index)
     return index >= 0 && index < (int)KERNELS ? table[index] : NULL;
 }
 
+bool trm_kernel_promising(const trm_kernel *kernel)
+{
+    return kernel->promising == NULL || kernel->promising();
+}
+
 const trm_kernel *trm_kernel_find(const char *name)
 {
     for (int i = 0; i < (int)KERNELS; i++)
-        if (strcmp(name, table[i]->name) == 0 || (strcmp(name, "auto") == 0 && table[i]->available()))
+        if (strcmp(name, table[i]->name) == 0)
             return table[i];
-    return NULL;
+    return strcmp(name, "auto") == 0 ? &trm_kernel_fp32 : NULL;
 }
 
 const char *trm_kernel_isa(void)

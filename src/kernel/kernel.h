@@ -104,8 +104,8 @@ typedef struct trm_workspace {
 /* A row of the kernel table. A new kernel is one new file and one row in kernel.c. */
 struct trm_kernel {
     const char *name;
-    bool (*available)(void); /* on this CPU */
-    bool (*promising)(void); /* so that "auto" should try it on this CPU; NULL: wherever it is available */
+    bool (*promising)(void); /* so that "auto" should try it on this CPU; NULL: on any */
+    int begins_from; /* dimensions from which on a sweep that chooses begins with it, not with fp32; 0: it does not */
     /* Size of the packed layout; NULL: the columns of all rows, up to a whole group. */
     int64_t (*packed_floats)(int64_t rows, int columns);
     /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride
@@ -131,8 +131,10 @@ struct trm_kernel {
     int width_step[2];
 };
 
-/* By option name: NULL when unknown. "auto" gives the fastest available. */
+/* By option name: NULL when unknown. "auto" gives what is taken where trials do not pay. */
 const trm_kernel *trm_kernel_find(const char *name);
+/* Should "auto" try it on this CPU? */
+bool trm_kernel_promising(const trm_kernel *kernel);
 /* The names that can be chosen, NULL-terminated table; NULL past the end. */
 const trm_kernel *trm_kernel_at(int index);
 /* Which instruction set the fp32 kernel's micro-kernel uses on this CPU: "avx512", "avx2" or "portable". The

@@ -32,11 +32,6 @@
 
 enum { CHUNK = TRM_PREFIX_CHUNK, DEPTH = 64 }; /* directions and coordinates at a time: 92 KiB of stack */
 
-static bool available(void)
-{
-    return true;
-}
-
 /* The leading coordinates, and the norm of the rest. */
 static int columns(int dim, int width)
 {
@@ -112,7 +107,6 @@ static void tile_prefix(const trm_tile *tile, trm_workspace *work)
 }
 
 const trm_kernel trm_kernel_prefix = {.name = "prefix",
-                                      .available = available,
                                       .radius = trm_float_dot_radius,
                                       .tile = tile_prefix,
                                       .columns = columns,

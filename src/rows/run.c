@@ -35,7 +35,7 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     if (options->mem_per_rank < 0)
         return trm_fail(err, TRM_ERR_USAGE, "--mem-per-rank: must be positive");
     if (options->kernel == NULL || trm_kernel_find(options->kernel) == NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown, or not available on this CPU",
+        return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown",
                         options->kernel != NULL ? options->kernel : "");
     const trm_kernel *kernel = trm_kernel_find(options->kernel);
     return strcmp(kernel->name, "blas") == 0 || kernel->needs_basis ? trm_blas_check_core(err) : TRM_OK;
@@ -48,6 +48,24 @@ static bool may_use_blas(MPI_Comm comm)
     int may = !trm_blas_takes_turns() && trm_blas_check_core(&err) == TRM_OK;
     MPI_Allreduce(MPI_IN_PLACE, &may, 1, MPI_INT, MPI_MIN, comm);
     return may != 0;
+}
+
+/* On all ranks, whose CPUs may differ: bit k is for the kernel at k of the table. */
+static unsigned promising_kernels(MPI_Comm comm)
+{
+    unsigned kernels = 0;
+    for (int k = 0; trm_kernel_at(k) != NULL; k++)
+        kernels |= (unsigned)trm_kernel_promising(trm_kernel_at(k)) << k;
+    MPI_Allreduce(MPI_IN_PLACE, &kernels, 1, MPI_UNSIGNED, MPI_BAND, comm);
+    return kernels;
+}
+
+bool trm_run_may_choose(const trm_run *run, const trm_kernel *kernel)
+{
+    int k = 0;
+    while (trm_kernel_at(k) != kernel)
+        k++;
+    return (!kernel->needs_basis || run->may_use_blas) && (run->in_turn || (run->promising >> k & 1U) != 0);
 }
 
 /* Of the rank that has the least: hosts, and what each rank was given, may differ in memory; the panels must not. Collective. */
@@ -111,10 +129,11 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     made->mem_per_rank = options->mem_per_rank > 0 ? options->mem_per_rank : made->free_memory;
     MPI_Allreduce(MPI_IN_PLACE, &made->mem_per_rank, 1, MPI_INT64_T, MPI_MIN, made->comm);
     trm_blas_one_thread();
-    made->kernel = trm_kernel_find(options->kernel);
     made->chooses = strcmp(options->kernel, "auto") == 0;
     made->trial_share = 0.04;
     made->may_use_blas = may_use_blas(made->comm);
+    made->promising = promising_kernels(made->comm);
+    made->kernel = trm_kernel_find(options->kernel);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;
     made->checkpoint = options->checkpoint;

@@ -20,9 +20,10 @@ struct trm_run {
     int64_t mem_per_rank;
     int64_t free_memory;      /* what mem_per_rank would be if it was not given */
     trm_host_memory memory;   /* where that is from: of the host that has the least */
-    const trm_kernel *kernel; /* or what a sweep begins with */
+    const trm_kernel *kernel; /* if it chooses: where trials do not pay */
     bool chooses;             /* sweeps try what there is, and take the fastest */
     bool may_use_blas;        /* on all ranks, by all threads at once: kernels with a basis need it */
+    unsigned promising;       /* kernels on all ranks' CPUs: a bit for each row of the kernel table */
     double trial_share;       /* of a sweep's time that all trials may take, roughly */
     /* of a plan: the kernel that sweeps are expected to take, and its width; NULL: any that they may, as wide as they may be */
     const trm_kernel *expected;
@@ -39,6 +40,9 @@ struct trm_run {
  * jobs on each rank, for which there is nothing to choose any more. Not collective. The caller owns *alone
  * (trm_run_destroy); NULL after a failure. Errors: MEMORY. */
 trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_error *err) TRM_MUST_CHECK;
+
+/* May a run that chooses try this kernel? The same on all ranks. */
+bool trm_run_may_choose(const trm_run *run, const trm_kernel *kernel);
 
 /* The run as sweeps take it. every_pair: they take every distance in float64, so no filter helps them: there is nothing to choose,
  * and no room needed for what could be chosen. What the run has it borrows. */

@@ -34,38 +34,59 @@ static void add_widths(trm_chooser *chooser, const trm_kernel *kernel, const trm
     }
 }
 
-bool trm_chooser_may_take(const trm_run *run, const trm_kernel *kernel)
+/* Of a sweep, a rank's. */
+static double pairs_of(const trm_run *run, const trm_rows *rows, const trm_rows *other)
 {
-    return kernel->available() && (!kernel->needs_basis || run->may_use_blas) &&
-           (run->in_turn || kernel->promising == NULL || kernel->promising());
+    const double pairs = other == rows ? (double)rows->total * (double)rows->total / 2.0
+                                       : (double)rows->total * (double)other->total;
+    return pairs / run->ranks;
 }
 
 bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other)
 {
     enum { CHAINS = 7 }; /* as many there may be; more is decided when it is known, and by threads */
-    const double pairs = other == rows ? (double)rows->total * (double)rows->total / 2.0
-                                       : (double)rows->total * (double)other->total;
-    return run->chooses && pairs / run->ranks * run->trial_share >= (double)CHAINS * TRM_SAMPLE_PAIRS;
+    return run->chooses && pairs_of(run, rows, other) * run->trial_share >= (double)CHAINS * TRM_SAMPLE_PAIRS;
+}
+
+bool trm_chooser_is_short(const trm_run *run, const trm_rows *rows, const trm_rows *other)
+{
+    const double times = 400.0; /* a sweep's filters are up to four times as fast as what makes a basis */
+    const int64_t all = rows->total + (other != rows ? other->total : 0);
+    const double making = trm_basis_work(trm_basis_sample(all, rows->dim), rows->dim);
+    return run->chooses && !run->in_turn && pairs_of(run, rows, other) * rows->dim < times * making;
 }
 
 bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other)
 {
     bool needs = run->kernel->needs_basis;
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++)
-        needs = needs || (trm_kernel_at(k)->needs_basis && trm_chooser_may_take(run, trm_kernel_at(k)));
+        needs = needs || (trm_kernel_at(k)->needs_basis && trm_run_may_choose(run, trm_kernel_at(k)));
     return needs;
+}
+
+/* What sweeps begin with that choose. Windows are wide then, and many pairs get to a second stage, if there is one. */
+static const trm_kernel *first_kernel(const trm_run *run, int dim)
+{
+    const trm_kernel *first = run->kernel;
+    for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+        const trm_kernel *kernel = trm_kernel_at(k);
+        if (kernel->begins_from > 0 && kernel->begins_from <= dim && trm_run_may_choose(run, kernel))
+            first = kernel;
+    }
+    return first;
 }
 
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays)
 {
     *chooser = (trm_chooser){.in_turn = run->in_turn};
-    int first = 0;
     for (int k = 0; pays && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        if (!trm_chooser_may_take(run, kernel))
+        if (!trm_run_may_choose(run, kernel) || (kernel->needs_basis && map->basis == NULL))
             continue;
         if (kernel == run->kernel)
-            first = chooser->count;
+            chooser->plain = chooser->count;
+        if (kernel == first_kernel(run, map->dim))
+            chooser->chosen = chooser->count;
         if (!kernel->needs_basis)
             add(chooser, kernel, 0);
         else
@@ -74,8 +95,7 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
     if (!pays)
         add(chooser, run->kernel, run->kernel->needs_basis ? map->width : 0);
     for (int r = 0; r < TRM_RELATIONS; r++)
-        chooser->last[r] = first;
-    chooser->chosen = chooser->plain = first;
+        chooser->last[r] = chooser->chosen;
 }
 
 /* Of a block of a kernel, as wide as it is expected to be, else the widest. */
@@ -90,7 +110,9 @@ int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const 
     int64_t most = block_bytes(run, run->kernel, capacity, rows->dim);
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        if (!trm_chooser_may_take(run, kernel) || (run->expected != NULL && kernel != run->expected))
+        const bool may_be =
+            run->expected == NULL || kernel == run->expected || kernel == first_kernel(run, rows->dim);
+        if (!trm_run_may_choose(run, kernel) || !may_be)
             continue;
         const int64_t bytes = block_bytes(run, kernel, capacity, rows->dim);
         most = bytes > most ? bytes : most;
@@ -104,7 +126,7 @@ int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const 
         return 0;
     int64_t bytes = trm_sample_bytes(rows->dim, run->threads);
     for (int k = 0; trm_kernel_at(k) != NULL; k++)
-        if (trm_chooser_may_take(run, trm_kernel_at(k)))
+        if (trm_run_may_choose(run, trm_kernel_at(k)))
             bytes += trm_sample_chain_bytes(trm_kernel_at(k), rows->dim) *
                      (trm_kernel_at(k)->needs_basis ? WIDTHS : 1);
     return bytes;
@@ -189,8 +211,8 @@ double trm_chooser_share(const trm_tiles *tiles)
     return share;
 }
 
-trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, int threads,
-                           bool *changed, trm_error *err)
+trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen,
+                           int threads, bool *changed, trm_error *err)
 {
     trm_status status = TRM_OK;
     *changed = false;
@@ -200,7 +222,7 @@ trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double 
         status = trm_sample_create(tiles, threads, &chooser->sample, err);
     if (chooser->sample == NULL)
         return status;
-    status = trm_sample_look(chooser->sample, chooser->plain, &chooser->chain[chooser->plain], err);
+    status = trm_sample_look(chooser->sample, seen, chooser->plain, &chooser->chain[chooser->plain], err);
     if (status == TRM_OK)
         status = time_chains(chooser, err);
     if (status != TRM_OK)

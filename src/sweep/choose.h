@@ -22,15 +22,15 @@ typedef struct trm_chooser {
     double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
 } trm_chooser;
 
-/* May a run that chooses try this kernel? The same on all ranks. */
-bool trm_chooser_may_take(const trm_run *run, const trm_kernel *kernel);
-
 /* Does a run choose, and are so many rows, with themselves or those of another set, enough for a trial? The same on all
  * ranks. */
 bool trm_chooser_pays(const trm_run *run, const trm_rows *rows, const trm_rows *other);
 
 /* Does a sweep of these rows need a basis? The same on all ranks. */
 bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other);
+
+/* Does a run choose whose sweeps are so short that a basis has to promise something before it is made? The same on all ranks. */
+bool trm_chooser_is_short(const trm_run *run, const trm_rows *rows, const trm_rows *other);
 
 /* The chains that a run may use for rows of that map: one, or, where trials pay, all that it may choose from. */
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays);
@@ -56,9 +56,10 @@ double trm_chooser_share(const trm_tiles *tiles);
 /* What a trial costs on that many threads, in pairs of a sweep on as many. */
 double trm_chooser_pairs(const trm_chooser *chooser, int threads);
 
-/* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. Has the choice changed?
+/* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. seen: the part of the whole sweep that is
+ * done. Has the choice changed?
  * Errors, which leave all as it was: MEMORY. Not collective; no other thread may be at work: it uses that many. */
-trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, int threads,
-                           bool *changed, trm_error *err) TRM_MUST_CHECK;
+trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen,
+                           int threads, bool *changed, trm_error *err) TRM_MUST_CHECK;
 
 #endif

@@ -38,12 +38,12 @@ void trm_nearest_begin(trm_nearest *nearest, const trm_side *side, int64_t row)
 /* Has it been noted what the side's rows have seen? */
 static bool is_noted(const trm_side *side)
 {
-    return side->nearest != NULL && side->query->type->keeps != NULL;
+    return side->nearest != NULL && side->query != NULL && side->query->type->keeps != NULL;
 }
 
 void trm_held_begin(trm_side *side, int threads)
 {
-    if (side->query == NULL || !is_noted(side))
+    if (!is_noted(side))
         return;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t row = 0; row < side->count; row++)

@@ -4,6 +4,7 @@
 
 #include "sweep/side.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Survivors of one pair of tile rows, or a part of them. */
@@ -31,6 +32,17 @@ static inline bool trm_nearest_note(trm_nearest *nearest, float lo, float hi)
 static inline float trm_nearest_bound(const trm_nearest *nearest)
 {
     return nearest->hi[TRM_KEEPS_MAX - 1];
+}
+
+/* What the bound will be, about, when the row has seen 1 / part times as many pairs: of those that it keeps then a part is among
+ * those that it keeps now, and these are the nearest. */
+static inline float trm_nearest_bound_later(const trm_nearest *nearest, double part)
+{
+    int first = 0;
+    while (first < TRM_KEEPS_MAX - 1 && !(nearest->hi[first] > -HUGE_VALF))
+        first++;
+    const int keeps = TRM_KEEPS_MAX - first, of_now = (int)(part * keeps);
+    return nearest->hi[first + (of_now < keeps ? of_now : keeps - 1)];
 }
 
 /* The rows of a side begin: nothing is seen yet. By so many threads. */

@@ -110,8 +110,10 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         bool changed;
         trm_error lack = TRM_ERROR_INIT; /* of memory: then there is no trial */
         ring->trials = due;
-        if (trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), sweep->run->threads,
-                            &changed, &lack) == TRM_OK &&
+        const double left = share * pairs_from(tiles, from),
+                     seen = (double)ring->blocks_done / (double)ring->blocks_all;
+        if (trm_chooser_try(&sweep->chooser, tiles, left, seen, sweep->run->threads, &changed, &lack) ==
+                TRM_OK &&
             changed) {
             pack_anew(ring, tiles->a, err);
             if (tiles->b != tiles->a)

@@ -274,7 +274,11 @@ static void take_windows(part *p)
     for (int i = 0; i < ROWS; i++) {
         const int64_t row = place_in(p, i);
         trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
-        trm_nearest_begin(&p->nearest[i], p->side, row);
+        if (trm_held_bound(p->side, row) <
+            INFINITY) /* a pair that is in the sample, too, may count twice: of no weight */
+            p->nearest[i] = p->side->nearest[row];
+        else
+            trm_nearest_begin(&p->nearest[i], p->side, row);
     }
 }
 
@@ -285,11 +289,18 @@ static void note_survivor(part *p, int row, const trm_survivor *found)
     trm_nearest_note(&p->nearest[row], lo, hi);
 }
 
-/* Narrows the windows of rows that keep a few to what these are in the sample. */
-static void narrow(part *p)
+/* A row that has seen n pairs wants about one in n of the next. This is the mean of that over the rest of a sweep, as a part of what
+ * it is after the part x: the integral of x / t over t from x to 1, by 1 - x. */
+static double mean_later(double x)
+{
+    return x > 0.0 && x < 1.0 ? x * -log(x) / (1.0 - x) : x;
+}
+
+/* Narrows the windows of rows that keep a few. */
+static void narrow(part *p, double seen)
 {
     for (int i = 0; i < ROWS; i++) {
-        const double end = (double)trm_nearest_bound(&p->nearest[i]);
+        const double end = (double)trm_nearest_bound_later(&p->nearest[i], mean_later(seen));
         if (p->farthest)
             p->lo[i] = -end > p->lo[i] ? -end : p->lo[i];
         else
@@ -297,7 +308,7 @@ static void narrow(part *p)
     }
 }
 
-trm_status trm_sample_look(trm_sample *s, int place, const trm_chain *plain, trm_error *err)
+trm_status trm_sample_look(trm_sample *s, double seen, int place, const trm_chain *plain, trm_error *err)
 {
     trm_workspace *work = s->work[0];
     take_windows(&s->a);
@@ -318,8 +329,8 @@ trm_status trm_sample_look(trm_sample *s, int place, const trm_chain *plain, trm
             note_survivor(&s->b, work->survivors[k].col, &work->survivors[k]);
         }
     }
-    narrow(&s->a);
-    narrow(&s->b);
+    narrow(&s->a, seen);
+    narrow(&s->b, seen);
     return TRM_OK;
 }
 

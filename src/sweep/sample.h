@@ -34,10 +34,11 @@ void trm_sample_destroy(trm_sample **sample);
 int64_t trm_sample_bytes(int dim, int threads);
 int64_t trm_sample_chain_bytes(const trm_kernel *kernel, int dim);
 
-/* Takes the windows of its rows as they are now. Of a row that keeps the nearest few, also what the sample itself says:
- * a window that is still open lets everything through, in any chain, but won't for long. plain: a chain of one
+/* Takes the windows of its rows as they will be in the mean of what is left of the sweep, of which the part seen is done. That can be
+ * told of a row that keeps the nearest few, by what it has seen and by what the sample itself says: a window that is still open
+ * lets everything through, in any chain, but won't for long. Other windows are taken as they are now. plain: a chain of one
  * stage. Errors: MEMORY. */
-trm_status trm_sample_look(trm_sample *sample, int place, const trm_chain *plain,
+trm_status trm_sample_look(trm_sample *sample, double seen, int place, const trm_chain *plain,
                            trm_error *err) TRM_MUST_CHECK;
 
 /* What a pair takes with a chain, with the float64 distances that are left, and what packing a row takes: nanoseconds of a

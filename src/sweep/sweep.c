@@ -93,9 +93,10 @@ done:
 
 static trm_status find_basis(trm_sweep *sweep, trm_error *err)
 {
+    const bool if_few = trm_chooser_is_short(sweep->run, sweep->rows, sweep->other);
     trm_status status =
-        trm_sweep_basis(sweep->run, sweep->rows, sweep->other, &sweep->map, &sweep->basis, err);
-    if (status == TRM_OK) {
+        trm_sweep_basis(sweep->run, sweep->rows, sweep->other, &sweep->map, if_few, &sweep->basis, err);
+    if (status == TRM_OK && sweep->basis != NULL) {
         sweep->map.basis = sweep->basis;
         sweep->map.width = sweep->basis->width;
     }
