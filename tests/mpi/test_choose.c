@@ -26,20 +26,20 @@ static int rank, ranks;
 static float embeddings[ROWS * DIM];
 static int64_t labels[ROWS];
 
-/* Coordinates of falling size, so that a few of them say most; a few rows twice. */
-static void make_store(void)
+/* Coordinates of falling size, so that a few of them say most, or all alike; a few rows twice. */
+static void make_store(bool falling)
 {
     test_random random = {77};
     for (int64_t i = 0; i < ROWS; i++) {
         labels[i] = test_random_below(&random, CLASSES);
         for (int k = 0; k < DIM; k++)
-            embeddings[i * DIM + k] = test_random_unit(&random) / (float)(1 + k);
+            embeddings[i * DIM + k] = test_random_unit(&random) / (float)(falling ? 1 + k : 1);
         if (i % 50 == 49)
             memcpy(embeddings + i * DIM, embeddings + (i - 7) * DIM, DIM * sizeof *embeddings);
     }
 }
 
-/* in_turn: of a run that chooses. */
+/* Trials always pay. in_turn: of a run that chooses. */
 static trm_mine_summary mine(MPI_Comm comm, const char *kernel, bool in_turn, const trm_mine_options *options)
 {
     trm_run_options how;
@@ -56,8 +56,8 @@ static trm_mine_summary mine(MPI_Comm comm, const char *kernel, bool in_turn, co
     how.threads = 2;
     how.tile = 96;
     trm_status status = trm_run_create(comm, &how, &run, &err);
-    if (status == TRM_OK && in_turn) {
-        run->in_turn = true;
+    if (status == TRM_OK) {
+        run->in_turn = in_turn;
         run->trial_share = INFINITY;
     }
     if (status == TRM_OK)
@@ -130,6 +130,30 @@ static void what_each_chain_compared_adds_up(void **state)
     assert_int_equal(elements, summary.certify.elements);
 }
 
+/* Was there a chain that needs a basis? */
+static bool has_basis(const trm_mine_summary *summary)
+{
+    bool has = false;
+    for (int k = 0; k < TRM_CHAINS; k++)
+        has = has || strncmp(summary->chains[k].name, "prefix", strlen("prefix")) == 0;
+    return has;
+}
+
+static void a_short_sweep_makes_a_basis_only_where_few_directions_hold_most(void **state)
+{
+    (void)state;
+    trm_mine_options options;
+    trm_mine_options_init(&options);
+    const trm_mine_summary falling = mine(MPI_COMM_WORLD, "auto", false, &options);
+    make_store(false);
+    const trm_mine_summary even = mine(MPI_COMM_WORLD, "auto", false, &options),
+                           named = mine(MPI_COMM_WORLD, "prefix", false, &options);
+    make_store(true);
+    assert_true(has_basis(&falling));
+    assert_true(even.chains[0].name[0] != '\0' && !has_basis(&even));
+    assert_true(has_basis(&named));
+}
+
 int main(int argc, char **argv)
 {
     int provided;
@@ -137,10 +161,11 @@ int main(int argc, char **argv)
     MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    make_store();
+    make_store(true);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changing_the_chain_on_the_way_changes_nothing),
         cmocka_unit_test(what_each_chain_compared_adds_up),
+        cmocka_unit_test(a_short_sweep_makes_a_basis_only_where_few_directions_hold_most),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Finalize();

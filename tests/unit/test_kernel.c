@@ -607,6 +607,43 @@ static void the_filter_filters_under_a_large_common_offset(void **state)
     free(t);
 }
 
+/* Rows of coordinates signed_uniform() * size[k], all moved by offset. */
+static double directions_of(bench *t, const float *size, float offset)
+{
+    double directions = -1.0;
+    t->x = calloc((size_t)(ROWS * t->dim), sizeof *t->x);
+    for (int i = 0; i < ROWS; i++)
+        for (int k = 0; k < t->dim; k++)
+            t->x[i * t->dim + k] = (float)signed_uniform() * size[k] + offset;
+    measure(t);
+    const trm_map map = {.metric = TRM_METRIC_COSINE, .dim = t->dim, .scale = 1.0};
+    assert_int_equal(trm_basis_directions(t->x, t->norm2, ROWS, &map, &directions, NULL), TRM_OK);
+    free(t->x);
+    return directions;
+}
+
+static void directions_are_counted_by_how_much_each_holds(void **state)
+{
+    (void)state;
+    enum { DIM = 24 };
+    float even[DIM], half[DIM], one[DIM] = {1.0F}, none[DIM] = {0.0F};
+    bench *t = calloc(1, sizeof *t);
+    t->dim = DIM;
+    for (int k = 0; k < DIM; k++) {
+        even[k] = 1.0F;
+        half[k] = k % 2 == 0 ? 1.0F : 0.0F;
+    }
+    const double all = directions_of(t, even, 0.0F), of_half = directions_of(t, half, 0.0F);
+    assert_true(all > 0.8 * DIM && all < 1.2 * DIM);
+    assert_true(of_half > 0.4 * DIM && of_half < 0.6 * DIM);
+    assert_true(directions_of(t, one, 0.0F) < 1.5);
+    /* an offset is no direction */
+    assert_true(directions_of(t, even, 10.0F) > 0.5 * DIM);
+    assert_true(isinf(directions_of(t, none, 1.0F)));
+    trm_basis_destroy(&t->basis);
+    free(t);
+}
+
 static void the_scale_brings_the_largest_norm_to_at_most_one(void **state)
 {
     (void)state;
@@ -644,6 +681,7 @@ int main(void)
         cmocka_unit_test(only_pairs_that_fit_survive),
         cmocka_unit_test(the_driver_takes_any_number_of_columns_and_the_near_bound_alone),
         cmocka_unit_test(the_filter_filters_under_a_large_common_offset),
+        cmocka_unit_test(directions_are_counted_by_how_much_each_holds),
         cmocka_unit_test(the_scale_brings_the_largest_norm_to_at_most_one),
         cmocka_unit_test(kernels_are_found_by_name),
     };
