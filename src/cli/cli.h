@@ -64,6 +64,11 @@ enum {
     TRM_IS_JOB = 8 /* of the kind that is called as the command is */
 };
 
+/* How the essays of commands begin that take stores. */
+#define TRM_STORE_ESSAY                                                                                      \
+    "STORE is an HDF5 file, a folder of them, or an array (.npy, .fvecs, ...), whose --labels are a file; "  \
+    "several are one store in the order given. "
+
 /* A command: one const object in its cmd_*.c, and a row of trm_commands. */
 struct trm_command {
     const char *name, *arguments, *about;

@@ -49,13 +49,10 @@ const trm_command trm_command_eval = {
     .arguments = "STORE...",
     .about = "Measures how well the nearest rows are those with the same label, or those listed: exact "
              "retrieval metrics.",
-    .essay =
-        "STORE is an HDF5 file, a folder of them, or an array (.npy, .fvecs, ...), whose --labels are a "
-        "file; several are one store in the order given. Each row "
-        "asks about all "
-        "others, or each row of --queries about the store. There is no limit on k. With --per-query FILE "
-        "the ranks "
-        "of all relevant rows are written. Run it under mpirun or srun --mpi=pmix.",
+    .essay = TRM_STORE_ESSAY
+    "Each row asks about all others, or each row of --queries about the store. There is no limit on "
+    "k. With --per-query FILE the ranks of all relevant rows are written. Run it under mpirun or "
+    "srun --mpi=pmix.",
     .own = &trm_job_takes,
     .traits = TRM_TAKES_STORES | TRM_HAS_CHECKPOINT | TRM_IS_JOB,
     .run = trm_cli_run_job,

@@ -5,9 +5,7 @@ const trm_command trm_command_mine = {
     .name = "mine",
     .arguments = "STORE...",
     .about = "Mines semihard triplets from a whole embedding store, exactly.",
-    .essay = "STORE is an HDF5 file, a folder of them, or an array (.npy, .fvecs, ...), whose --labels are a "
-             "file; several are one store in the order given. Run it under "
-             "mpirun or srun --mpi=pmix.",
+    .essay = TRM_STORE_ESSAY "Run it under mpirun or srun --mpi=pmix.",
     .own = &trm_job_takes,
     .traits = TRM_TAKES_STORES | TRM_HAS_CHECKPOINT | TRM_IS_JOB,
     .run = trm_cli_run_job,

@@ -47,12 +47,11 @@ const trm_command trm_command_radius = {
     .name = "radius",
     .arguments = "STORE...",
     .about = "Finds all pairs of rows of a store, or of queries and its rows, within a distance, exactly.",
-    .essay =
-        "STORE is an HDF5 file, a folder of them, or an array (.npy, .fvecs, ...), whose --labels are a "
-        "file; several are one store in the order given. Pairs are "
-        "counted first. With -o FILE they are listed: /pairs/a, /pairs/b and /pairs/distance, sorted by "
-        "(a, b); /degree (pairs of each row), /isolated (rows in no pair), and with --groups /group. Of "
-        "one set each pair is there once, the lower row id first. Run it under mpirun or srun --mpi=pmix.",
+    .essay = TRM_STORE_ESSAY
+    "Pairs are counted first. With -o FILE they are listed: /pairs/a, /pairs/b and /pairs/distance, "
+    "sorted by (a, b); /degree (pairs of each row), /isolated (rows in no pair), and with --groups "
+    "/group. Of one set each pair is there once, the lower row id first. Run it under mpirun or srun "
+    "--mpi=pmix.",
     .own = &trm_job_takes,
     .traits = TRM_TAKES_STORES | TRM_HAS_CHECKPOINT | TRM_IS_JOB,
     .run = trm_cli_run_job,

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "store/claim.h"
+#include "store/first_bytes.h"
 #include "store/plain.h"
 
 #include <errno.h>
@@ -44,14 +45,6 @@ static trm_status read_bytes(const trm_texts *texts, char *into, int64_t bytes, 
     return status == TRM_OK ? TRM_OK : trm_fail(err, status, "%s", why.text);
 }
 
-/* The mark of UTF-8 that some editors begin a text with is no part of it. */
-static int64_t bytes_of_mark(const char *piece, int64_t count)
-{
-    static const char mark[] = {'\xEF', '\xBB', '\xBF'};
-    const int64_t bytes = sizeof mark;
-    return count >= bytes && memcmp(piece, mark, sizeof mark) == 0 ? bytes : 0;
-}
-
 /* Lines end with a line feed, which the last may lack. start: where each begins, and the end; NULL: they are counted only. */
 static trm_status find_lines(trm_texts *texts, int64_t *start, trm_error *err)
 {
@@ -64,7 +57,7 @@ static trm_status find_lines(trm_texts *texts, int64_t *start, trm_error *err)
     for (int64_t at = 0; at < size && status == TRM_OK; at += PIECE) {
         const int64_t count = size - at < PIECE ? size - at : PIECE;
         status = read_bytes(texts, piece, count, at, err);
-        int64_t i = status == TRM_OK && at == 0 ? bytes_of_mark(piece, count) : 0;
+        int64_t i = status == TRM_OK && at == 0 ? trm_first_bytes_mark(piece, count) : 0;
         for (; i < count && status == TRM_OK; i++) {
             if (begins && lines == most) /* more than before */
                 return changed(texts, err);

@@ -54,7 +54,7 @@ trm_status trm_batch_text_recognize(const trm_named_file *about, bool *is_text, 
     const trm_plain_name name = {about->kind, about->path};
     status = trm_plain_read(file, name, head, have, 0, err);
     *is_text = have > 0 && !trm_superblock_look(file, bytes).found;
-    for (int64_t i = 0; i < have && *is_text; i++)
+    for (int64_t i = trm_first_bytes_mark(head, have); i < have && *is_text; i++)
         *is_text = isprint((unsigned char)head[i]) || isspace((unsigned char)head[i]);
     close(file);
     return status;

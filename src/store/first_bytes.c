@@ -209,3 +209,10 @@ const char *trm_first_bytes_known(int file, int64_t bytes)
     const format *known = find_format(head, count);
     return known == NULL || (is_text(head, count) && is_word(known)) ? NULL : known->what;
 }
+
+int64_t trm_first_bytes_mark(const char *head, int64_t have)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    const int64_t bytes = sizeof mark;
+    return have >= bytes && memcmp(head, mark, sizeof mark) == 0 ? bytes : 0;
+}

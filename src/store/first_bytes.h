@@ -28,4 +28,8 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
  * it may be text. Not collective. */
 const char *trm_first_bytes_known(int file, int64_t bytes);
 
+/* How many bytes the mark of UTF-8 has that some editors put before a text, and that is no part of it: 3, or 0 where these
+ * first bytes of a file have none. Not collective. */
+int64_t trm_first_bytes_mark(const char *head, int64_t have);
+
 #endif

@@ -192,24 +192,6 @@ static trm_status next_record(cursor *at, bool *more, trm_error *err)
     return status;
 }
 
-/* The mark of UTF-8 that some editors begin a text with. */
-static trm_status skip_mark(cursor *at, trm_error *err)
-{
-    static const unsigned char mark[] = {0xEF, 0xBB, 0xBF};
-    int c;
-    trm_status status = TRM_OK;
-    for (int i = 0; i < 3 && status == TRM_OK; i++) {
-        at->scan->at = i;
-        status = trm_text_peek(at->scan, &c, err);
-        if (status == TRM_OK && c != mark[i]) {
-            at->scan->at = 0;
-            return TRM_OK;
-        }
-    }
-    at->scan->at = 3;
-    return status;
-}
-
 /* ---- numbers ---- */
 
 enum {
@@ -343,7 +325,7 @@ static trm_status check_record(const cursor *at, int64_t line, int64_t record, t
 
 static trm_status look_at_all(cursor *at, trm_label_text *text, tally *first, tally *others, trm_error *err)
 {
-    trm_status status = skip_mark(at, err);
+    trm_status status = TRM_OK;
     for (bool more = true; more && status == TRM_OK;) {
         const int64_t from = at->scan->at, line = at->scan->line;
         status = next_record(at, &more, err);
@@ -388,7 +370,7 @@ static trm_status read_heading(cursor *at, const char *column, heading *all, trm
     bool more = true;
     *all = (heading){.found = -1};
     at->cuts = true;
-    trm_status status = skip_mark(at, err);
+    trm_status status = TRM_OK;
     while (status == TRM_OK && more) {
         at->length = 0;
         status = read_field(at, true, err);
@@ -497,6 +479,7 @@ trm_status trm_label_text_look(const trm_named_file *about, const char *column, 
     if (status == TRM_OK && text->csv)
         status = find_column(&at, column, text, err);
     if (status == TRM_OK) {
+        at.scan->at = at.scan->begins;
         at.scan->line = 1;
         status = look_at_all(&at, text, &first, &others, err);
     }

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/visible.h"
+#include "store/first_bytes.h"
 #include "store/plain.h"
 #include "store/store_inner.h"
 
@@ -12,6 +13,17 @@
 #include <unistd.h>
 
 enum { TOKEN = 32 };
+
+/* Has the byte at s->at, which is in the file, in the piece. */
+static trm_status load(trm_text_scan *s, trm_error *err)
+{
+    if (s->at >= s->piece_at && s->at < s->piece_at + s->have)
+        return TRM_OK;
+    const trm_plain_name name = {s->about->kind, s->about->path};
+    s->piece_at = s->at;
+    s->have = s->bytes - s->at < TRM_TEXT_PIECE ? s->bytes - s->at : TRM_TEXT_PIECE;
+    return trm_plain_read(s->file, name, s->piece, s->have, s->at, err);
+}
 
 trm_status trm_text_begin(const trm_named_file *about, trm_text_scan **scan, trm_error *err)
 {
@@ -23,10 +35,15 @@ trm_status trm_text_begin(const trm_named_file *about, trm_text_scan **scan, trm
     s->line = 1;
     s->commas = 0;
     s->hint = NULL;
-    const trm_status status = trm_inspect_regular(about, &s->file, &s->bytes, err);
-    if (status != TRM_OK)
+    trm_status status = trm_inspect_regular(about, &s->file, &s->bytes, err);
+    if (status == TRM_OK && s->bytes > 0)
+        status = load(s, err);
+    if (status != TRM_OK) {
         trm_text_end(scan);
-    return status;
+        return status;
+    }
+    s->at = s->begins = trm_first_bytes_mark(s->piece, s->have);
+    return TRM_OK;
 }
 
 void trm_text_end(trm_text_scan **scan)
@@ -35,17 +52,6 @@ void trm_text_end(trm_text_scan **scan)
         close((*scan)->file);
     trm_free(*scan);
     *scan = NULL;
-}
-
-/* Has the byte at s->at, which is in the file, in the piece. */
-static trm_status load(trm_text_scan *s, trm_error *err)
-{
-    if (s->at >= s->piece_at && s->at < s->piece_at + s->have)
-        return TRM_OK;
-    const trm_plain_name name = {s->about->kind, s->about->path};
-    s->piece_at = s->at;
-    s->have = s->bytes - s->at < TRM_TEXT_PIECE ? s->bytes - s->at : TRM_TEXT_PIECE;
-    return trm_plain_read(s->file, name, s->piece, s->have, s->at, err);
 }
 
 trm_status trm_text_peek(trm_text_scan *s, int *c, trm_error *err)
@@ -103,23 +109,11 @@ static trm_status read_number(trm_text_scan *s, int64_t *value, trm_error *err)
                     s->hint != NULL ? s->hint : "");
 }
 
-/* The mark that editors of Windows put before UTF-8. */
-static trm_status pass_mark(trm_text_scan *s, trm_error *err)
-{
-    static const char mark[] = {'\xef', '\xbb', '\xbf'};
-    int c;
-    const trm_status status = trm_text_peek(s, &c, err);
-    if (status == TRM_OK && s->at == s->piece_at && s->have >= (int64_t)sizeof mark &&
-        memcmp(s->piece, mark, sizeof mark) == 0)
-        s->at = s->begins = (int64_t)sizeof mark;
-    return status;
-}
-
 trm_status trm_text_next(trm_text_scan *s, bool begins_line, trm_text_token *what, int64_t *value,
                          trm_error *err)
 {
     int c;
-    trm_status status = s->at == 0 ? pass_mark(s, err) : TRM_OK;
+    trm_status status = TRM_OK;
     s->commas = 0;
     while (status == TRM_OK && (status = trm_text_peek(s, &c, err)) == TRM_OK && separates(c)) {
         s->commas += c == ',' && s->commas < 2; /* more than one is all that anybody asks */
@@ -161,8 +155,8 @@ trm_status trm_text_line_start(trm_text_scan *s, int64_t from, int64_t *start, t
 {
     bool found = false;
     s->at = from - 1;
-    const trm_status status = from > 0 ? pass_line(s, s->bytes, &found, err) : TRM_OK;
-    *start = from > 0 ? s->at : 0;
+    const trm_status status = from > s->begins ? pass_line(s, s->bytes, &found, err) : TRM_OK;
+    *start = from > s->begins ? s->at : s->begins;
     return status;
 }
 

@@ -29,8 +29,8 @@ trm_status trm_text_peek(trm_text_scan *scan, int *byte, trm_error *err) TRM_MUS
 /* What a line has next. */
 typedef enum trm_text_token { TRM_TEXT_NUMBER, TRM_TEXT_LINE, TRM_TEXT_FILE } trm_text_token;
 
-/* New memory that reads the file from its beginning; NULL after a failure. The caller owns it, as about is borrowed.
- * Errors: MEMORY, as trm_inspect_regular. */
+/* New memory that reads the text from its beginning; NULL after a failure. The caller owns it, as about is borrowed.
+ * Errors: MEMORY, IO, as trm_inspect_regular. */
 trm_status trm_text_begin(const trm_named_file *about, trm_text_scan **scan, trm_error *err) TRM_MUST_CHECK;
 /* Frees and sets *scan to NULL; NULL is fine. */
 void trm_text_end(trm_text_scan **scan);

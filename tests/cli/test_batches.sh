@@ -98,7 +98,7 @@ expect "rows of a list in any order, of any integer type" test "$(value "$dir/st
 import h5py, sys
 with h5py.File(sys.argv[1]) as f, open(sys.argv[2], "w", newline="") as out:
     start, row = f["batches/start"][:], f["batches/row"][:]
-    out.write("# the same batches\n")
+    out.write("\ufeff# the same batches\n") # with the mark of UTF-8 that Windows puts before a text
     for b in range(30): # in every way to separate them, the last line without an end
         ids = [str(i) for i in row[start[b] : start[b + 1]][::-1]]
         out.write(("  " if b % 2 else "") + (" ", ", ", ",", "\t")[b % 4].join(ids) + ("" if b == 29 else "\r\n" if b % 5 == 0 else "\n\n"))

@@ -32,7 +32,7 @@ static void read_lines(const trm_named_file *about, int64_t count)
         trm_text_count_lines(scan, 0, middle, &before, NULL) != TRM_OK ||
         trm_text_count_lines(scan, middle, count, &behind, NULL) != TRM_OK)
         abort();
-    scan->at = 0;
+    scan->at = scan->begins;
     while (what != TRM_TEXT_FILE) {
         const trm_text_token last = what;
         if (trm_text_next(scan, last == TRM_TEXT_LINE, &what, &value, NULL) != TRM_OK)
