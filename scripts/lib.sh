@@ -36,7 +36,7 @@ openmpi-bin            mpirun
 libopenmpi-dev         MPI
 libhdf5-dev|libhdf5-openmpi-dev HDF5
 libopenblas-openmp-dev|libopenblas-pthread-dev matrix multiplication
-libjansson-dev         JSON reports
+libjansson-dev         JSON
 libxxhash-dev          fingerprints of stores and results
 librandom123-dev       counter-based random numbers
 LIST

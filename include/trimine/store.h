@@ -29,8 +29,9 @@ typedef struct trm_store_texts {
 } trm_store_texts;
 
 /* Dataset paths inside HDF5 files; NULL means: try the alias list. Labels and ids may also be files: .npy, IDX, text with one
- * a line, or a column of CSV ("y.csv:COLUMN", by its name or its number from 1 on), a label for each row of all files
- * of the set. So it is taken where a file of that name is there, or the name ends in .npy, .txt, .csv or .csv:COLUMN. */
+ * a line, a column of CSV ("y.csv:COLUMN", by its name or its number from 1 on), or a field of lines of JSON ("y.jsonl:FIELD"), a
+ * label for each row of all files of the set. So it is taken where a file of that name is there, or the name ends in .npy, .txt,
+ * .csv, .jsonl, .csv:COLUMN or .jsonl:FIELD. */
 typedef struct trm_store_options {
     size_t size; /* set by trm_store_options_init */
     const char *embeddings;

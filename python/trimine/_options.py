@@ -327,7 +327,7 @@ def mine(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+        .npy, .txt, .csv:COLUMN, .jsonl:FIELD; once, or once for each store in their order
     ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
         of --labels
     queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
@@ -520,7 +520,7 @@ def loss(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+        .npy, .txt, .csv:COLUMN, .jsonl:FIELD; once, or once for each store in their order
     ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
         of --labels
     queries -- anchors are the rows of FILE (as a store, or a folder), positives and negatives rows of the store; may be
@@ -652,7 +652,7 @@ def knn(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+        .npy, .txt, .csv:COLUMN, .jsonl:FIELD; once, or once for each store in their order
     ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
         of --labels
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
@@ -749,7 +749,7 @@ def evaluate(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+        .npy, .txt, .csv:COLUMN, .jsonl:FIELD; once, or once for each store in their order
     ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
         of --labels
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set
@@ -851,7 +851,7 @@ def radius(
     resume -- go on from the checkpoint, if there is one
     embeddings -- dataset of the embeddings in HDF5 files (default: a known name)
     labels -- one label a row, where the store is an array; else dataset of the labels, or a file with one for each row:
-        .npy, .txt, .csv:COLUMN; once, or once for each store in their order
+        .npy, .txt, .csv:COLUMN, .jsonl:FIELD; once, or once for each store in their order
     ids -- one id a row, where the store is an array; else dataset of the ids, numbers or strings, or a file of them as
         of --labels
     queries -- the rows of FILE (as a store, or a folder) ask, about the rows of the store; may be repeated: one set

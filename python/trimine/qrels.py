@@ -6,12 +6,12 @@ The files of queries and of documents have one of them a line, in the order of t
 ("Pairs by your own ids") has their forms.
 """
 import csv
-import json
 import os
 import sys
 from typing import NamedTuple
 
 from .errors import TrimineError
+from .rows import JSON, TABLES, text_of_json
 
 ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
 
@@ -46,20 +46,8 @@ def open_text(path, what):
         raise refuse(f"{what} '{path}': {os.strerror(e.errno)}", 74, "io") from None
 
 
-def id_of_line(path, what, number, line, key):
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise refuse(f"{what} '{path}': line {number} is no JSON") from None
-    keys = ID_KEYS if key is None else (key,)
-    found = next((k for k in keys if isinstance(value, dict) and k in value), None)
-    if found is None or not isinstance(value[found], (str, int)):
-        raise refuse(f"{what} '{path}': line {number} has no id: needs an object with {' or '.join(keys)}")
-    return str(value[found])
-
-
 def ids_of_json(path, what, file, key):
-    return [id_of_line(path, what, number, line, key) for number, line in enumerate(file, 1)]
+    return [text_of_json(path, what, number, line, ID_KEYS if key is None else (key,)) for number, line in enumerate(file, 1)]
 
 
 def ids_of_table(path, what, file, column, delimiter):
@@ -89,9 +77,9 @@ def read_ids(path, what="ids"):
     ending = os.path.splitext(name)[1].lower()
     with open_text(name, what) as file:
         try:
-            if ending in (".jsonl", ".json"):
+            if ending in JSON:
                 ids = ids_of_json(name, what, file, column)
-            elif ending in (".csv", ".tsv"):
+            elif ending in TABLES:
                 ids = ids_of_table(name, what, file, column, "," if ending == ".csv" else "\t")
             else:
                 ids = [line.rstrip("\r\n") for line in file]

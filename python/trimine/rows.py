@@ -2,6 +2,7 @@
 only the program reads; of such files labels and ids that stand beside them are known.
 """
 import csv
+import json
 import os
 import re
 
@@ -15,7 +16,8 @@ from .store import as_array
 # The names by which the program finds a store's datasets; tests/python/test_options.py compares them.
 DATASETS = {"embeddings": ("embeddings", "features", "X", "train", "emb", "vectors", "descriptors"), "labels": ("labels", "targets", "y", "classes"),
             "ids": ("ids",)}
-SIDE_FILES = (".npy", ".txt", ".csv", ".tsv")  # what a file of labels or ids ends with; one that is there may be called as it likes
+TABLES, JSON = (".csv", ".tsv"), (".jsonl", ".json")
+SIDE_FILES = (".npy", ".txt", *TABLES, *JSON)  # what a file of labels or ids ends with; one that is there may be called as it likes
 
 
 # ---- files ----
@@ -58,7 +60,7 @@ def side_file(given):
     path, colon, column = given.rpartition(":")
     if os.path.isfile(given) or given.endswith(SIDE_FILES):
         return given, None
-    return (path, column) if colon and (path.endswith((".csv", ".tsv")) or os.path.isfile(path)) else None
+    return (path, column) if colon and (path.endswith(TABLES + JSON) or os.path.isfile(path)) else None
 
 
 # ---- labels and ids beside a store ----
@@ -122,8 +124,45 @@ def lines_of_text(path, what):
     return [line[:-1] if line.endswith(b"\r") else line for line in (lines if lines[-1] else lines[:-1])]
 
 
+def no_number(name):
+    raise ValueError(name)
+
+
+def text_of_json(path, what, number, line, fields=()):
+    """What a line of JSON has in the first of these fields that is there, as a text; without fields the line is a value itself."""
+    def refuse(why):
+        return data(f"{what} '{path}': line {number}: {why}")
+    try:
+        value = json.loads(line, parse_constant=no_number)
+    except (ValueError, RecursionError):
+        raise refuse("is no JSON: needs a whole object a line") from None
+    listed = ", ".join(value) or "none" if isinstance(value, dict) else ""
+    if listed and not fields:
+        raise data(f"{what} '{path}': its lines are objects: choose a field of them as {path}:FIELD; line {number} has: {listed}")
+    if fields:
+        name = next((field for field in fields if listed and field in value), None)
+        if name is None:
+            wanted = " or ".join(f"'{field}'" for field in fields)
+            raise refuse(f"has no field {wanted}; it has: {listed}" if listed else f"is no object, needs one with the field {wanted}")
+        value = value[name]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 1 << 53:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+        raise refuse(f"'{name}' is {json.dumps(value)[:40]}: needs a string or a whole number" if fields else "needs a string or a whole number")
+    return str(value)
+
+
+def column_of_json(path, what, field):
+    """A field of each line, as bytes."""
+    lines = lines_of_text(path, what)
+    texts = [text_of_json(path, what, number, line, [field] if field else ()) for number, line in enumerate(lines, 1)]
+    with reading(what, path):
+        return [text.encode() for text in texts]
+
+
 def read_side_file(path, column, what, rows):
-    """One value a row, of a .npy or IDX file, of a text with one a line, or of a column of a table: numbers, or names as bytes."""
+    """One value a row, of a .npy or IDX file, of a text with one a line, of a column of a table, or of a field of lines of JSON: numbers, or
+    names as bytes."""
     begin = first_bytes(path, what)
     if begin.startswith(b"\x93NUMPY"):
         array = Npy(path, what)
@@ -134,7 +173,9 @@ def read_side_file(path, column, what, rows):
         return values
     if begin.startswith((b"\0\0\x08\x01", b"\x1f\x8b")):
         return np.ravel(read_idx(path, what))
-    texts = column_of_table(path, what, column, rows) if path.endswith((".csv", ".tsv")) else lines_of_text(path, what)
+    if path.endswith(JSON):
+        return whole_or_names(column_of_json(path, what, column))
+    texts = column_of_table(path, what, column, rows) if path.endswith(TABLES) else lines_of_text(path, what)
     return whole_or_names(texts)
 
 

@@ -206,8 +206,8 @@ static const trm_option dataset_rows[] = {
     {.name = "labels",
      .value = "PATH",
      .about =
-         "dataset of the labels, or a file with one for each row: .npy, .txt, .csv:COLUMN; once, or once "
-         "for each store in their order",
+         "dataset of the labels, or a file with one for each row: .npy, .txt, .csv:COLUMN, .jsonl:FIELD; "
+         "once, or once for each store in their order",
      .kind = TRM_OPTION_TEXTS,
      TRM_FIELD(trm_settings, labels),
      .sources = TRM_AT_STORE},

@@ -1,9 +1,10 @@
-/* Labels of text and CSV; see label_text.h. */
+/* Labels of text, CSV and JSON; see label_text.h. */
 #include "store/label_text.h"
 
 #include "base/alloc.h"
 #include "base/visible.h"
 #include "store/claim.h"
+#include "store/label_json.h"
 #include "store/text_scan.h"
 
 #include <ctype.h>
@@ -19,9 +20,10 @@ typedef struct cursor {
     const trm_label_text *text;
     char *field;
     int64_t length;
-    bool cuts;      /* what is too long is cut, not refused */
-    bool there;     /* the record has the column */
-    int64_t fields; /* of the record */
+    bool cuts;          /* what is too long is cut, not refused */
+    bool there;         /* the record has the column */
+    int64_t fields;     /* of the record */
+    trm_text_line line; /* of JSON */
 } cursor;
 
 struct trm_label_reader {
@@ -31,9 +33,14 @@ struct trm_label_reader {
     int64_t room;
 };
 
-bool trm_label_text_is_csv(const char *path)
+static bool is_csv(const char *path)
 {
     return trm_path_ends(path, ".csv") || trm_path_ends(path, ".tsv");
+}
+
+bool trm_label_text_has_columns(const char *path)
+{
+    return is_csv(path) || trm_label_is_json(path);
 }
 
 /* ---- records ---- */
@@ -50,13 +57,8 @@ static void end(cursor *at)
 {
     trm_text_end(&at->scan);
     trm_free(at->field);
-    at->field = NULL;
-}
-
-static trm_status refuse(const cursor *at, int64_t line, const char *what, trm_error *err)
-{
-    return trm_fail(err, TRM_ERR_DATA, "%s '%s': line %" PRId64 ": %s", at->scan->about->kind,
-                    at->scan->about->path, line, what);
+    trm_free(at->line.bytes);
+    at->field = at->line.bytes = NULL;
 }
 
 /* "label" or "id". */
@@ -70,7 +72,7 @@ static trm_status refuse_empty(const cursor *at, int64_t line, trm_error *err)
     char what[64];
     const char *one = one_of(at->scan->about);
     snprintf(what, sizeof what, at->text->csv ? "its %s is empty" : "is empty: one %s a line", one);
-    return refuse(at, line, what, err);
+    return trm_text_refuse(at->scan, line, what, err);
 }
 
 trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, const char *below,
@@ -85,11 +87,11 @@ trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, c
 static trm_status take(cursor *at, int c, bool keep, trm_error *err)
 {
     if (c == '\0')
-        return refuse(at, at->scan->line, "has a NUL byte: this is no text, or UTF-16: save it as UTF-8",
-                      err);
+        return trm_text_refuse(at->scan, at->scan->line, TRM_TEXT_NUL, err);
     keep = keep && !(at->cuts && at->length == TRM_LABEL_MOST);
     if (keep && at->length == TRM_LABEL_MOST)
-        return refuse(at, at->scan->line, "a value has more than 65536 bytes: one short value a row", err);
+        return trm_text_refuse(at->scan, at->scan->line,
+                               "a value has more than 65536 bytes: one short value a row", err);
     if (keep)
         at->field[at->length++] = (char)c;
     at->scan->line += c == '\n';
@@ -117,9 +119,9 @@ static trm_status read_quoted(cursor *at, bool keep, trm_error *err)
             status = trm_text_peek(at->scan, &c, err);
     }
     if (status == TRM_OK && !closed)
-        return refuse(at, line, "a quote does not end", err);
+        return trm_text_refuse(at->scan, line, "a quote does not end", err);
     if (status == TRM_OK && c != TRM_TEXT_END && c != at->text->separator && c != '\n' && c != '\r')
-        return refuse(at, at->scan->line, "something follows a field in quotes", err);
+        return trm_text_refuse(at->scan, at->scan->line, "something follows a field in quotes", err);
     return status;
 }
 
@@ -157,7 +159,7 @@ static trm_status end_line(cursor *at, trm_error *err)
         at->scan->at++;
         status = trm_text_peek(at->scan, &c, err);
         if (status == TRM_OK && c != '\n' && c != TRM_TEXT_END)
-            return refuse(at, at->scan->line, "something follows a field in quotes", err);
+            return trm_text_refuse(at->scan, at->scan->line, "something follows a field in quotes", err);
     }
     if (status == TRM_OK && c == '\n') {
         at->scan->at++;
@@ -170,6 +172,10 @@ static trm_status end_line(cursor *at, trm_error *err)
 static trm_status next_record(cursor *at, bool *more, trm_error *err)
 {
     int c;
+    if (at->text->json) {
+        at->there = true;
+        return trm_label_json_next(at->scan, at->text->field, &at->line, at->field, &at->length, more, err);
+    }
     trm_status status = trm_text_peek(at->scan, &c, err);
     *more = status == TRM_OK && c != TRM_TEXT_END;
     at->length = at->fields = 0;
@@ -310,14 +316,14 @@ static trm_status check_record(const cursor *at, int64_t line, int64_t record, t
     if (!at->there) {
         snprintf(what, sizeof what, "has %" PRId64 " field%s, the %s are in field %" PRId64, at->fields,
                  at->fields == 1 ? "" : "s", at->scan->about->kind, at->text->column + 1);
-        return refuse(at, line, what, err);
+        return trm_text_refuse(at->scan, line, what, err);
     }
     if (at->text->csv && at->fields > at->text->fields) {
         snprintf(what, sizeof what,
                  "has %" PRId64 " fields, the first line has %" PRId64
                  ": put fields that have the separator in them into quotes",
                  at->fields, at->text->fields);
-        return refuse(at, line, what, err);
+        return trm_text_refuse(at->scan, line, what, err);
     }
     all->first_empty = all->first_empty || (record == 0 && at->length == 0);
     return at->length > 0 || record == 0 ? TRM_OK : refuse_empty(at, line, err);
@@ -437,7 +443,7 @@ static trm_status settle(const cursor *at, int64_t rows, trm_label_text *text, c
     const trm_named_file *about = at->scan->about;
     text->heading = text->heading || (text->csv && text->records == rows + 1);
     const int64_t labels = text->records - text->heading;
-    if (labels != rows && labels == rows + 1 && !text->csv)
+    if (labels != rows && labels == rows + 1 && !text->csv && !text->json)
         return trm_fail(err, TRM_ERR_DATA,
                         "%s '%s': has %" PRId64 " %ss, for %" PRId64
                         " rows: needs one for each: is its first line a heading? A text has none",
@@ -465,14 +471,17 @@ trm_status trm_label_text_look(const trm_named_file *about, const char *column, 
     memset(text, 0, sizeof *text); /* it travels as bytes */
     memset(&first, 0, sizeof first);
     memset(&others, 0, sizeof others);
-    text->csv = trm_label_text_is_csv(about->path);
-    if (trm_path_ends(about->path, ".jsonl") || trm_path_ends(about->path, ".json"))
-        return trm_fail(err, TRM_ERR_USAGE, "%s '%s': JSON is not read here: write one %s a line into a .txt",
-                        about->kind, about->path, one_of(about));
-    if (column != NULL && !text->csv)
+    text->csv = is_csv(about->path);
+    text->json = trm_label_is_json(about->path);
+    if (column != NULL && !text->csv && !text->json)
         return trm_fail(err, TRM_ERR_USAGE,
-                        "%s '%s': is no .csv and no .tsv, so has no columns: leave out ':%s'", about->kind,
-                        about->path, column);
+                        "%s '%s': is no .csv, .tsv or .jsonl, so has no columns: leave out ':%s'",
+                        about->kind, about->path, column);
+    if (text->json && column != NULL && strlen(column) >= sizeof text->field)
+        return trm_fail(err, TRM_ERR_USAGE, "%s '%s': a name of a field has at most %d bytes", about->kind,
+                        about->path, TRM_LABEL_FIELD - 1);
+    if (text->json && column != NULL)
+        snprintf(text->field, sizeof text->field, "%s", column);
     text->separator = trm_path_ends(about->path, ".tsv") ? '\t' : ',';
     text->step = 1;
     trm_status status = begin(about, text, &at, err);

@@ -1,5 +1,5 @@
-/* Labels, and ids, as people write them down: a text with one label a line, or a column of a CSV file (RFC 4180: fields in quotes
- * may hold commas, ends of lines and, twice, quotes; a .tsv has tabs in place of commas).
+/* Labels, and ids, as people write them down: a text with one label a line, a column of a CSV file (RFC 4180: fields in quotes
+ * may hold commas, ends of lines and, twice, quotes; a .tsv has tabs in place of commas), or a field of lines of JSON (label_json.h).
  *
  * Where all labels (or ids) of a file are whole numbers (3, -1, also 3.0 and 3.000e+00, as numpy.savetxt writes them), they are these
  * numbers; else all are names, to the byte: "007" is a name. A label may not be empty. */
@@ -11,16 +11,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TRM_LABEL_MARKS = 1024, TRM_LABEL_MOST = 1 << 16 };
+enum { TRM_LABEL_MARKS = 1024, TRM_LABEL_MOST = 1 << 16, TRM_LABEL_FIELD = 256 };
 
 /* What rank 0 finds out of such a file; travels as bytes. */
 typedef struct trm_label_text {
-    bool csv;
+    bool csv, json;
     char separator;
-    int64_t column, fields;    /* of CSV, from 0 on; fields of the first record */
-    int64_t records;           /* with the heading, where there is one */
-    bool heading;              /* the first record is no label */
-    bool numbers, is_unsigned; /* labels are whole numbers, of uint64 */
+    char field[TRM_LABEL_FIELD]; /* of JSON; "": lines are values */
+    int64_t column, fields;      /* of CSV, from 0 on; fields of the first record */
+    int64_t records;             /* with the heading, where there is one */
+    bool heading;                /* the first record is no label */
+    bool numbers, is_unsigned;   /* labels are whole numbers, of uint64 */
     int64_t step;  /* where records 0, step, 2 step, ... begin in the file, so that a rank need not read */
     int64_t marks; /* all that is before its own */
     int64_t mark[TRM_LABEL_MARKS]; /* byte in the file */
@@ -28,9 +29,10 @@ typedef struct trm_label_text {
 } trm_label_text;
 
 /* Looks at all of a file that is to have a label for each of so many rows. column: of CSV, the name in its heading or its
- * number from 1 on, NULL for the only one; a text has none. csv by the name of the file (.csv, .tsv). One rank. Errors: as
+ * number from 1 on, NULL for the only one; of JSON, a field of its objects, NULL where lines are values; a text has none. By the
+ * name of the file it is CSV (.csv, .tsv) or JSON (.jsonl, .json). One rank. Errors: as
  * trm_inspect_regular; MEMORY; IO; DATA naming file, line and rule: another number of labels, an empty one, no such
- * column or several of that name, a record without it or with more fields than the first, a quote that does not end. */
+ * column or several of that name, a record without it or with more fields than the first, a quote that does not end; as trm_label_json_next. */
 trm_status trm_label_text_look(const trm_named_file *about, const char *column, int64_t rows,
                                trm_label_text *text, trm_error *err) TRM_MUST_CHECK;
 
@@ -50,7 +52,7 @@ trm_status trm_label_reader_names(trm_label_reader *reader, int64_t count, char 
 trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, const char *below,
                                   int64_t rows, trm_error *err) TRM_MUST_CHECK;
 
-/* Is a file of that name CSV or TSV? */
-bool trm_label_text_is_csv(const char *path);
+/* Is a file of that name a table or lines of JSON, so that FILE:COLUMN names a part of it? */
+bool trm_label_text_has_columns(const char *path);
 
 #endif

@@ -98,7 +98,7 @@ static trm_status add_side(trm_survey *found, trm_side_kind kind, const char *pa
 static trm_status choose_file(trm_survey *found, trm_side_kind kind, const char *option, int *side,
                               trm_error *err)
 {
-    static const char *const ends[] = {".npy", ".txt", ".csv", ".tsv"};
+    static const char *const ends[] = {".npy", ".txt", ".csv", ".tsv", ".jsonl", ".json"};
     const char *colon = strrchr(option, ':');
     bool is_file = is_regular(option);
     for (size_t i = 0; i < sizeof ends / sizeof *ends && !is_file; i++)
@@ -109,7 +109,7 @@ static trm_status choose_file(trm_survey *found, trm_side_kind kind, const char 
         return TRM_OK;
     char *path = trm_format("%.*s", (int)(colon - option), option);
     trm_status status = path == NULL ? trm_fail_memory(err, "a file name", colon - option, 1) : TRM_OK;
-    if (status == TRM_OK && (trm_label_text_is_csv(path) || is_regular(path)))
+    if (status == TRM_OK && (trm_label_text_has_columns(path) || is_regular(path)))
         status = add_side(found, kind, path, colon + 1, side, err);
     trm_free(path);
     return status;
@@ -236,11 +236,13 @@ static trm_status look_at_text(const trm_named_file *about, const char *column, 
     return status;
 }
 
-/* What an entry calls its labels: "npy", "text", "column 3". */
+/* What an entry calls its labels: "npy", "text", "column 3", "field topic". */
 static void name_column(const trm_side_file *file, char name[TRM_SURVEY_NAME])
 {
     if (file->matrix.name[0] != '\0')
         snprintf(name, TRM_SURVEY_NAME, "%s", file->matrix.name);
+    else if (file->text.json && file->text.field[0] != '\0')
+        snprintf(name, TRM_SURVEY_NAME, "field %s", file->text.field);
     else if (file->text.csv)
         snprintf(name, TRM_SURVEY_NAME, "column %" PRId64, file->text.column + 1);
     else

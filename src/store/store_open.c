@@ -604,8 +604,8 @@ static trm_status refuse_unlabelled(const trm_named_file *about, const trm_matri
     if (given != NULL)
         return refuse_dataset(about, matrix, option, given, err);
     return trm_fail(err, TRM_ERR_DATA,
-                    "%s '%s': has no labels, as it is no HDF5 file but %s: give --%s FILE (.npy, .txt or "
-                    ".csv:COLUMN)%s",
+                    "%s '%s': has no labels, as it is no HDF5 file but %s: give --%s FILE (.npy, .txt, "
+                    ".csv:COLUMN or .jsonl:FIELD)%s",
                     about->kind, about->path, matrix->name, option, other);
 }
 

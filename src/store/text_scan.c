@@ -171,3 +171,35 @@ trm_status trm_text_count_lines(trm_text_scan *s, int64_t from, int64_t to, int6
     }
     return status;
 }
+
+trm_status trm_text_read_line(trm_text_scan *s, trm_text_line *line, bool *there, trm_error *err)
+{
+    const int64_t from = s->at, most = INT64_C(1) << 30;
+    bool ended = false;
+    trm_status status = pass_line(s, s->bytes, &ended, err);
+    *there = status == TRM_OK && s->at > from;
+    line->length = s->at - from - ended;
+    if (status == TRM_OK && line->length > most)
+        return trm_text_refuse(s, s->line, "is longer than 1 GB", err);
+    if (status == TRM_OK && line->length >= line->room) {
+        const int64_t room = 2 * line->length + 1;
+        char *larger = trm_grown(line->bytes, 0, room, 1);
+        if (larger == NULL)
+            return trm_fail_memory(err, "a line", room, 1);
+        line->bytes = larger;
+        line->room = room;
+    }
+    const trm_plain_name name = {s->about->kind, s->about->path};
+    if (status == TRM_OK)
+        status = trm_plain_read(s->file, name, line->bytes, line->length, from, err);
+    if (status == TRM_OK && line->length > 0 && line->bytes[line->length - 1] == '\r')
+        line->length--;
+    s->line += ended;
+    return status;
+}
+
+trm_status trm_text_refuse(const trm_text_scan *s, int64_t line, const char *what, trm_error *err)
+{
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': line %" PRId64 ": %s", s->about->kind, s->about->path, line,
+                    what);
+}

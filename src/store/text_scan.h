@@ -26,6 +26,21 @@ typedef struct trm_text_scan {
 enum { TRM_TEXT_END = -1 };
 trm_status trm_text_peek(trm_text_scan *scan, int *byte, trm_error *err) TRM_MUST_CHECK;
 
+/* A line, in memory that grows with the longest: begins as {NULL, 0, 0}, and trm_free(bytes) ends it. */
+typedef struct trm_text_line {
+    char *bytes;
+    int64_t length, room;
+} trm_text_line;
+/* The line that begins at hand, without its end; the next one follows. *there: false where the file ends. Errors: IO; MEMORY; DATA:
+ * longer than 1 GB. */
+trm_status trm_text_read_line(trm_text_scan *scan, trm_text_line *line, bool *there,
+                              trm_error *err) TRM_MUST_CHECK;
+
+/* Fails with "KIND 'PATH': line N: WHAT". Errors: DATA. */
+trm_status trm_text_refuse(const trm_text_scan *scan, int64_t line, const char *what,
+                           trm_error *err) TRM_MUST_CHECK;
+#define TRM_TEXT_NUL "has a NUL byte: this is no text, or UTF-16: save it as UTF-8"
+
 /* What a line has next. */
 typedef enum trm_text_token { TRM_TEXT_NUMBER, TRM_TEXT_LINE, TRM_TEXT_FILE } trm_text_token;
 

@@ -6,7 +6,7 @@ in=$dir/in
 mkdir "$in" "$out"
 
 "$python" - "$in" <<'PY' || exit 2
-import csv, gzip, os, struct, sys
+import csv, gzip, json, os, struct, sys
 import numpy as np
 from stores import folder, write
 
@@ -73,6 +73,27 @@ table("quoted.csv", True, quoting=csv.QUOTE_ALL)
 table("t.tsv", True, delimiter="\t")
 with open(path("one.csv"), "w") as f:
     f.write("label\n" + "".join(f"{v}\n" for v in y))
+def objects(name, change=lambda i, one: one, end="\n"): # lines of JSON; Python's bytes are what they are
+    lines = [change(i, {"row": i, "label": int(y[i]), "half": float(y[i]), "text": str(y[i]), "the name": str(names[i]),
+                        "no": None, "yes": True, "list": [3], "hash": 2**64 - 1 - i, "large": str(2**64 - 1 - int(y[i]))}) for i in range(N)]
+    put(name, end.join(v if isinstance(v, str) else json.dumps(v) for v in lines).encode())
+    return lines
+objects("t.jsonl")
+put("dos.jsonl", b"\xef\xbb\xbf" + open(path("t.jsonl"), "rb").read().replace(b"\n", b"\r\n") + b"\r\n")
+objects("values.jsonl", lambda i, one: json.dumps(one["the name"]))
+objects("hole.jsonl", lambda i, one: {"row": i} if i == 50 else one)
+objects("empty.jsonl", lambda i, one: {"label": ""} if i == 50 else one)
+objects("blank.jsonl", lambda i, one: "" if i == 50 else one)
+objects("deep.jsonl", lambda i, one: "[" * 100000 if i == 50 else one)
+objects("half.jsonl", lambda i, one: {"label": 0.5} if i == 50 else one)
+objects("cut.jsonl", lambda i, one: json.dumps(one)[:-1] if i == 50 else one)
+objects("long.jsonl", lambda i, one: {"label": "x" * 65537} if i == 50 else one)
+objects("wide.jsonl", lambda i, one: {f"field {k}": 1 for k in range(100)})
+objects("short.jsonl", lambda i, one: one if i < 89 else "", "\n")
+put("nul.jsonl", open(path("t.jsonl"), "rb").read().replace(b"cat", b"c\0t", 1))
+put("bytes.jsonl", open(path("t.jsonl"), "rb").read().replace(b"cat", b"c\xfft", 1))
+text("array.json", json.dumps([1] * N))
+text("pretty.json", json.dumps([{"label": 1}] * N, indent=1))
 place = np.argsort(np.argsort(["cat", "dog", "a,b", 'q"x', "z z", "two\nlines"]))[y]
 text("y1.txt", "".join(f"{v}\n" for v in y[:40]))
 np.save(path("y2"), y[40:])
@@ -183,14 +204,16 @@ for name in x_f2.npy x_f4.npy x_f8.npy x_bf4.npy x_bf2.npy x_u1.npy x_i2.npy x_i
     same "$name" "$numbers" "$in/$name" --labels "$in/y.npy"
 done
 for labels in y_float.npy y_column.npy y.txt y_dos.txt savetxt.txt y-idx1-ubyte.gz t.csv:label t.csv:2 bare.csv:2 quoted.csv:label \
-    t.tsv:label one.csv one.csv:label; do
+    t.tsv:label one.csv one.csv:label t.jsonl:label t.jsonl:half t.jsonl:text dos.jsonl:label; do
     same "labels of $labels" "$numbers" "$in/x_f4.npy" --labels "$in/$labels"
 done
-for labels in "t.csv:the name" t.csv:3 bare.csv:3 quoted.csv:3 "t.tsv:the name" words.txt; do
+for labels in "t.csv:the name" t.csv:3 bare.csv:3 quoted.csv:3 "t.tsv:the name" words.txt \
+    "t.jsonl:the name" "dos.jsonl:the name" values.jsonl; do
     same "names of $labels" "$named" "$in/x_f4.npy" --labels "$in/$labels"
 done
 same "labels beyond int64 of an array" "$large" "$in/x_f4.npy" --labels "$in/y_large.npy"
 same "labels beyond int64 of a text" "$large" "$in/x_f4.npy" --labels "$in/y_large.txt"
+same "labels beyond int64 of strings in JSON" "$large" "$in/x_f4.npy" --labels "$in/t.jsonl:large"
 same "a mark of UTF-8, quotes, ends of lines of Windows" "$numbers" "$in/x_f4.npy" --labels "$in/bom_quoted.csv"
 same "many columns" "$numbers" "$in/x_f4.npy" --labels "$in/wide.csv:c0"
 same "a file without rows beside one with" "$numbers" "$in/huge_none.npy" "$in/x_f4.npy" --labels "$in/y.npy"
@@ -231,6 +254,9 @@ expect "knn needs no labels" test $? = 0
 quickly info "$in/x_f2.npy" --labels "$in/t.csv:the name"
 expect "info names format, type and where labels are" \
     grep -qE "embeddings 'npy' 90 x 8 float16; labels 'column 3' of '.*/t.csv' 90 strings; ids none" "$dir/stdout"
+quickly info "$in/x_f2.npy" --labels "$in/t.jsonl:the name" --ids "$in/t.jsonl:row"
+expect "info names fields of JSON" \
+    grep -qE "labels 'field the name' of '.*/t.jsonl' 90 strings; ids field row of '.*/t.jsonl'" "$dir/stdout"
 
 # What is refused.
 no() { # NAME CODE PATTERN... -- FILE OPTIONS...
@@ -300,15 +326,35 @@ poor utf16.txt 65 "line 1: has a NUL byte: this is no text, or UTF-16: save it a
 poor wide.csv 65 "20000 columns: choose one as .*: c0, c1, c2.*, \.\.\.$"
 poor two.npz 65 "nor text but NumPy arrays"
 poor numbers.h5 65 "nor text but an HDF5 file"
-poor y.txt:label 64 "is no .csv and no .tsv, so has no columns: leave out ':label'"
-cp "$in/y.txt" "$in/y.jsonl"
-poor y.jsonl 64 "JSON is not read here: write one label a line into a .txt"
-poor y.jsonl:label 64 "JSON is not read here"
+poor y.txt:label 64 "is no .csv, .tsv or .jsonl, so has no columns: leave out ':label'"
+poor t.jsonl 65 "its lines are objects: choose a field of them as .*t.jsonl:FIELD; line 1 has: row, label, half, text, the name, no, yes, list, hash, large$"
+poor t.jsonl: 65 "choose a field of them as .*t.jsonl:FIELD"
+poor wide.jsonl 65 "line 1 has: field 0, field 1, .*, \.\.\.$"
+poor t.jsonl:colour 65 "line 1: has no field 'colour'; it has: row, label,"
+poor hole.jsonl:label 65 "line 51: has no field 'label'; it has: row$"
+poor values.jsonl:label 65 "line 1: is a string: needs an object with the field 'label'"
+poor t.jsonl:no 65 "line 1: 'no' is null: needs a string or a whole number"
+poor t.jsonl:yes 65 "line 1: 'yes' is true: needs a string"
+poor t.jsonl:list 65 "line 1: 'list' is a list: needs a string"
+poor t.jsonl:hash 65 "line 1: 'hash' is too large for a number of JSON: write it as a string"
+poor half.jsonl:label 65 "line 51: 'label' has a fraction"
+poor empty.jsonl:label 65 "line 51: 'label' is empty"
+poor blank.jsonl:label 65 "line 51: is empty: needs an object a line"
+poor long.jsonl:label 65 "line 51: 'label' has more than 65536 bytes: one short value a row"
+poor cut.jsonl:label 65 "line 51: is no JSON \('}' expected near end of file\): needs a whole object a line"
+poor deep.jsonl:label 65 "line 51: is no JSON"
+poor short.jsonl:label 65 "has 89 labels, for 90 rows: needs one for each$"
+poor nul.jsonl:label 65 "line 1: has a NUL byte"
+poor bytes.jsonl:label 65 "line 1: is no JSON \(unable to decode byte 0xff"
+poor array.json:label 65 "line 1: begins one JSON array, needs an object a line: jq -c '.\[\]' FILE.json >FILE.jsonl"
+poor pretty.json 65 "line 1: begins one JSON array"
+poor absent.jsonl:label 66 "No such file"
+poor "t.jsonl:$(printf 'x%.0s' {1..256})" 64 "a name of a field has at most 255 bytes"
 poor y.npy:label 64 "no columns with names: leave out ':label'"
 "$python" -c 'import numpy as np, sys; np.save(sys.argv[2], np.ascontiguousarray(np.load(sys.argv[1]).T))' "$in/x_f4.npy" "$in/turned.npy"
 no "columns for rows" 65 "has 90 labels, for 8 rows: needs one for each: the rows have as many columns: is it transposed\? Save its .T" -- \
     mine "$in/turned.npy" --labels "$in/y.txt"
-no "no labels" 65 "x_f4.npy': has no labels.*give --labels FILE \(.npy, .txt or .csv:COLUMN\)" -- mine "$in/x_f4.npy"
+no "no labels" 65 "x_f4.npy': has no labels.*give --labels FILE \(.npy, .txt, .csv:COLUMN or .jsonl:FIELD\)" -- mine "$in/x_f4.npy"
 no "no labels of queries" 65 "queries '.*q.npy'.*give --query-labels FILE.*or --pairs" -- \
     mine "$in/numbers.h5" --queries "$in/q.npy"
 no "a dataset of .npy" 64 "no HDF5 file but npy, which has no datasets: leave out --embeddings" -- \
@@ -390,10 +436,11 @@ imported "pixels" "$in/x-idx3-ubyte.gz" --labels "$in/y-idx1-ubyte.gz" --divide 
 holds "pixels are divided" "(f['embeddings'][:] == np.load(folder + '/x_f4.npy') / np.float32(255)).all()"
 imported "ids" "$in/ids.h5"
 holds "ids stay" "list(f['ids']) == [100, 101, 102, 103, 104]"
-for file in ids.npy docs.csv:id docs.txt; do
+for file in ids.npy docs.csv:id docs.txt t.jsonl:row; do
     imported "ids of $file" "$in/part1.npy" "$in/part2.npy" --labels "$in/y.npy" --ids "$in/$file"
     case $file in
     ids.npy) holds "ids are numbers" "f['ids'].dtype == 'i8' and (f['ids'][:] == np.arange(90) + 100).all()" ;;
+    t.jsonl:row) holds "ids are a field" "(f['ids'][:] == np.arange(90)).all()" ;;
     docs.txt) holds "ids are strings" "list(f['ids'].asstr()) == [f'doc {i}' for i in range(90)]" ;;
     *) holds "ids are a column" "list(f['ids'].asstr()) == [f'd,{i}' for i in range(90)]" ;;
     esac

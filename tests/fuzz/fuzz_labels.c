@@ -1,4 +1,4 @@
-/* Labels in text and CSV: the first byte chooses the form and the column, the others are the file. What is read from the
+/* Labels in text, CSV and JSON: the first byte chooses the form and the column, the others are the file. What is read from the
  * middle on has to be what is read from the beginning. */
 #include "fuzz/file.h"
 
@@ -64,12 +64,13 @@ static int64_t try_rows(const trm_named_file *about, const char *column, int64_t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"y.txt", "y.csv", "y.tsv"}, *const columns[] = {NULL, "1", "2", "a"};
+    static const char *const names[] = {"y.txt", "y.csv", "y.tsv", "y.jsonl"}, *const columns[] = {NULL, "1",
+                                                                                                   "2", "a"};
     if (size < 1)
         return 0;
-    const int form = data[0] % 3;
+    const int form = data[0] % 4;
     const trm_named_file about = {"labels", fuzz_put(names[form], data + 1, size - 1)};
-    const char *column = form == 0 ? NULL : columns[data[0] / 3 % 4];
+    const char *column = form == 0 ? NULL : columns[data[0] / 4 % 4];
     const int64_t records = try_rows(&about, column, INT64_C(1) << 40);
     try_rows(&about, column, records);
     if (records > 0)

@@ -83,8 +83,8 @@ class Qrels(support.Case):
         self.refused("line 1 has 1 field,", 65, self.put("alone.tsv", "q7\n"), QUERIES, DOCUMENTS)
         self.refused("line 2: the relevance 'x' is no number", 65, self.put("word.tsv", "q7\td0\t1\nq1\td0\tx\n"), QUERIES, DOCUMENTS)
         self.refused("no line has an id", 65, self.put("rows.tsv", "0\t1\n"), QUERIES, DOCUMENTS)
-        for text, pattern in (('{"text": "?"}', "line 1 has no id"), ('"q7"', "line 1 has no id"), ("q7", "line 1 is no JSON"),
-                              ('{"id": [1]}', "line 1 has no id")):
+        for text, pattern in (('{"text": "?"}', "line 1: has no field '_id' or 'id' or .*; it has: text"), ('"q7"', "line 1: is no object"),
+                              ("q7", "line 1: is no JSON"), ('{"id": [1]}', r"line 1: 'id' is \[1\]: needs a string or a whole number")):
             with self.assertRaisesRegex(trimine.TrimineError, pattern):
                 read_ids(self.put("bad.jsonl", text + "\n"))
         with self.assertRaisesRegex(trimine.TrimineError, "no column 'id'"):

@@ -94,12 +94,12 @@ class SideFiles(support.Case):
                 self.assertEqual(self.asked(text.encode(), len(wanted)), wanted)
         self.assertEqual(self.labels(b"\xff\n\xfe\n"), [b"\xff", b"\xfe"])
 
-    def asked(self, text, count):
+    def asked(self, text, count, name="y.txt"):
         """What the program makes of it: the labels of a store that it imports."""
         np.save("x.npy", np.arange(2 * count, dtype=np.float32).reshape(count, 2))
-        with open("y.txt", "wb") as f:
+        with open(name.partition(":")[0], "wb") as f:
             f.write(text)
-        trimine.program.run(["import", "s.h5", "x.npy", "--labels", "y.txt", "--overwrite"])
+        trimine.program.run(["import", "s.h5", "x.npy", "--labels", name, "--overwrite"])
         with h5py.File("s.h5") as f:
             return reading.values_of(f["labels"]).tolist()
 
@@ -114,6 +114,30 @@ class SideFiles(support.Case):
                 self.labels(table, f"t.csv:{column}", 2)
         with self.refused(65, r"labels 't\.csv': can't be read"):
             self.labels(b'a,"b\n' + b"x" * 200000, "t.csv:1", 1)
+
+    def test_lines_of_json(self):
+        """As the program reads them."""
+        for text, name, wanted in (
+                ('{"a": 3}\n{"a": -1}\n', "j.jsonl:a", [3, -1]), ('{"a": "3"}\n{"a": 4.0}', "j.json:a", [3, 4]), ('{"a": "007"}\n{"a": 8}\n', "j.jsonl:a", [b"007", b"8"]),
+                ('\ufeff{"b": [], "a": "\\u00e9"}\r\n{"a": "\u00e9"}\r\n', "j.jsonl:a", ["\u00e9".encode()] * 2), ('"cat"\n7\n', "j.jsonl", [b"cat", b"7"]),
+                ('{"a": "two\\nlines", "h": 99999999999999999999}\n', "j.jsonl:a", [b"two\nlines"]), ('{"a": 1e3, "a b": 1}\n', "j.jsonl:a b", [1]),
+                ('{"a": -9223372036854775808}\n{"a": 9223372036854775807}\n', "j.jsonl:a", [-2**63, 2**63 - 1]), ('{"a": "18446744073709551615"}\n', "j.jsonl:a", [2**64 - 1])):
+            with self.subTest(text):
+                self.assertEqual(self.labels(text.encode(), name), wanted)
+                self.assertEqual(self.asked(text.encode(), len(wanted), name), wanted)
+        for text, name, why in (
+                ('{"a": 3, "b": 1}\n', "j.jsonl", "its lines are objects: choose a field of them as j.jsonl:FIELD; line 1 has: a, b"), ("3\n", "j.jsonl:a", "line 1: is "),
+                ('{"a": 3}\n{"b": 1}\n', "j.jsonl:a", "line 2: has no field 'a'; it has: b"), ('{"a": 3}\n{"a": \n', "j.jsonl:a", "line 2: is no JSON"),
+                ('{"a": null}\n', "j.jsonl:a", "line 1: 'a' is null: needs a string or a whole number"), ('{"a": true}\n', "j.jsonl:a", "line 1: 'a' is true"),
+                ('{"a": 1.5}\n', "j.jsonl:a", "line 1: 'a' "), ('{"a": ""}\n', "j.jsonl:a", "line 1: 'a' "), ('{"a": NaN}\n', "j.jsonl:a", "line 1: is no JSON"),
+                ('{"a": 1}\n\n', "j.jsonl:a", "line 2: is "), ("[" * 100000, "j.jsonl:a", "line 1: "), ('{"a": "\\ud800"}\n', "j.jsonl:a", "")):
+            with self.subTest(text[:40]):
+                with self.refused(65, f"labels 'j.jsonl': {why}"):
+                    self.labels(text.encode(), name)
+                with self.assertRaisesRegex(trimine.TrimineError, f"labels 'j.jsonl': {why}"):
+                    self.asked(text.encode(), 2, name)
+        with self.refused(66, "labels 'no.jsonl': no such file"):
+            rows.read_side_file(*rows.side_file("no.jsonl:a"), "labels", 1)
 
     def test_arrays(self):
         idx = b"\0\0\x08\x01" + struct.pack(">i", 3) + bytes([5, 6, 7])
