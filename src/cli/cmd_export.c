@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "par/agree.h"
+#include "store/claim.h"
 #include "store/labels.h"
 #include "store/result_lines.h"
 
@@ -14,12 +15,16 @@
 static const char *const endings[] = {
     [TRM_TO_NPZ] = ".npz", [TRM_TO_CSV] = ".csv", [TRM_TO_JSONL] = ".jsonl"};
 
+/* What is asked for, or what the name of the file says. */
 static trm_export_to to_of(const trm_cli *cli)
 {
     trm_export_to to = TRM_TO_NONE;
-    for (int i = 0; cli->to != NULL && i < trm_export_to_words.count; i++)
-        if (strcmp(cli->to, trm_word_at(&trm_export_to_words, i)->name) == 0)
-            to = (trm_export_to)trm_word_at(&trm_export_to_words, i)->value;
+    for (int i = 0; i < trm_export_to_words.count; i++) {
+        const trm_word *word = trm_word_at(&trm_export_to_words, i);
+        if (cli->to != NULL ? strcmp(cli->to, word->name) == 0
+                            : cli->export_to != NULL && trm_path_ends(cli->export_to, endings[word->value]))
+            to = (trm_export_to)word->value;
+    }
     return to;
 }
 
@@ -200,7 +205,7 @@ static trm_status check(const trm_cli *cli, trm_error *err)
     if (cli->inputs != 1)
         return trm_fail(err, TRM_ERR_USAGE, "export takes one result; give its store by --store");
     if (to_of(cli) == TRM_TO_NONE)
-        return trm_fail(err, TRM_ERR_USAGE, "give --to npz, csv or jsonl");
+        return trm_fail(err, TRM_ERR_USAGE, "give --to npz, csv or jsonl, or -o FILE with one of these ends");
     if (to_of(cli) == TRM_TO_NPZ && (cli->form != TRM_EXPORT_ROWS || cli->texts != NULL))
         return trm_fail(err, TRM_ERR_USAGE,
                         "--to npz holds numbers: --form and --texts go with csv and jsonl");

@@ -95,7 +95,8 @@ static const trm_option exported_rows[] = {
     {.name = "output",
      .letter = 'o',
      .value = "FILE",
-     .about = "where to (the result's name with the other ending)",
+     .about = "where to (the result's name with the other ending); without --to its end says what: .npz, "
+              ".csv, .jsonl",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_cli, export_to)},
     {.name = "form",

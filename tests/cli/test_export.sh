@@ -89,6 +89,13 @@ quickly export triplets.h5 --to csv --store s.h5 -o named.csv
 expect "names in CSV" test $? = 0
 quickly export triplets.h5 --to jsonl --store s.h5 --form triplet -o ids.jsonl
 expect "ids where there are no texts" test $? = 0
+for to in csv jsonl npz; do
+    quickly export triplets.h5 --to $to -o "told.$to" --quiet
+    quickly export triplets.h5 -o "by_name.$to" --quiet
+    expect "the name of the file says $to" cmp "told.$to" "by_name.$to"
+    quickly export triplets.h5 --to csv -o "other.$to" --overwrite --quiet
+    expect "--to goes before the name of the file" cmp told.csv "other.$to"
+done
 quickly export queries.h5 --to jsonl --texts texts.txt --query-texts queries.txt -o queries.texts.jsonl
 expect "texts of queries" test $? = 0
 quickly export queries.h5 --to jsonl --store s.h5 --queries q.h5 -o queries.named.jsonl
@@ -233,7 +240,8 @@ expect "an .npz of all datasets reads back" test $? = 0
 refused "a dataset that is larger than any file" 65 "dataset '/group' .* is none that trimine writes" -- export huge.h5 --to npz -o "$out/x"
 
 # Refusals: one line, and no file.
-refused "no format" 64 "give --to npz, csv or jsonl" -- export triplets.h5 -o "$out/x"
+refused "no format" 64 "give --to npz, csv or jsonl, or -o FILE with one of these ends" -- export triplets.h5 -o "$out/x.json"
+refused "no format and no file" 64 "give --to npz, csv or jsonl" -- export triplets.h5
 refused "a store as an argument" 64 "export takes one result; give its store by --store" -- export triplets.h5 s.h5 --to csv -o "$out/x"
 refused "forms of numbers" 64 "--to npz holds numbers" -- export triplets.h5 --to npz --form triplet -o "$out/x"
 refused "lists in CSV" 64 "which go with --to jsonl only" -- export triplets.h5 --to csv --form flagembedding -o "$out/x"
