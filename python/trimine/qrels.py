@@ -10,9 +10,13 @@ import os
 import sys
 from typing import NamedTuple
 
-from .errors import TrimineError
-from .rows import JSON, TABLES, text_of_json
+import numpy as np
 
+from .errors import TrimineError
+from .reading import first_bytes, open_hdf5, reading, text_of, values_of
+from .rows import JSON, TABLES, Store, read_side_file, text_of_json
+
+HDF5 = (".h5", ".hdf5")
 ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
 
 
@@ -65,16 +69,26 @@ def ids_of_table(path, what, file, column, delimiter):
     return [record[place] for record in records]
 
 
+def ids_of_store(path, what, dataset):
+    with Store([path], what, ids=dataset) as store:
+        ids = store.values("ids")
+    if ids is None:
+        raise refuse(f"{what} '{path}': has no ids: needs a dataset 'ids' with one a row, or a file of them")
+    return ids
+
+
 def read_ids(path, what="ids"):
     """The ids of a file, in its order: a list of texts.
 
-    path -- .jsonl with an object a line; .csv or .tsv, a record a row; any other name: an id a line. Behind a colon the key, or
-            the column, by its name in the heading or by its number from 1 on (docs.csv:id, docs.jsonl:docno)
+    path -- .jsonl with an object a line; .csv or .tsv, a record a row; a store of HDF5; .npy; any other name: an id a line. Behind a
+            colon the key, the column, by its name in the heading or by its number from 1 on, or the dataset (docs.csv:id, docs.jsonl:docno)
     """
     name, colon, column = path.rpartition(":")
     if not colon or os.path.exists(path):
         name, column = path, None
     ending = os.path.splitext(name)[1].lower()
+    if ending in HDF5 or ending == ".npy":
+        return [text_of(id) for id in (ids_of_store(name, what, column) if ending in HDF5 else read_side_file(name, None, what, None)).tolist()]
     with open_text(name, what) as file:
         try:
             if ending in JSON:
@@ -101,32 +115,37 @@ def rows_of(ids, what):
     return rows
 
 
-def relevance_of(path, number, text):
+def relevance_of(path, place, text):
     try:
         return float(text)
     except ValueError:
-        raise refuse(f"qrels '{path}': line {number}: the relevance '{text}' is no number") from None
+        raise refuse(f"qrels '{path}': {place}: the relevance '{text}' is no number") from None
 
 
-def refuse_unknown(path, number, what, id, rows, others):
+def refuse_unknown(path, place, what, id, rows, others):
     if id in others:
         hint = f"; a {'document' if what == 'query' else 'query'} is called so: the two files are swapped, or the columns"
     else:
         hint = f" (the first is '{next(iter(rows))}'); --skip-unknown leaves such lines out" if rows else ""
-    return refuse(f"qrels '{path}': line {number}: there is no {what} '{id}'{hint}")
+    return refuse(f"qrels '{path}': {place}: there is no {what} '{id}'{hint}")
 
 
-def read_qrels(path, query_ids, ids, least=1.0, skip_unknown=False):
-    """A file of judgements, by the rows that ids stand for: Qrels, whose pairs mine, evaluate and others take.
+def judgements_of_arrays(path):
+    """Of HDF5 with /query and /positive, or of a .npy of two columns: where each is, and both ids."""
+    with reading("qrels", path):
+        if first_bytes(path, "qrels").startswith(b"\x93NUMPY"):
+            columns = np.load(path, allow_pickle=False).T
+        else:
+            with open_hdf5(path, "qrels") as file:
+                columns = [values_of(file[name]) for name in ("query", "positive")]
+        query, positive = ([text_of(id) for id in np.asarray(column).tolist()] for column in columns)
+    if len(query) != len(positive):
+        raise refuse(f"qrels '{path}': has {len(query)} queries and {len(positive)} positives")
+    for number, fields in enumerate(zip(query, positive)):
+        yield f"pair {number}", False, fields
 
-    path -- a judgement a line: query, document; query, document, relevance (BEIR); or query, anything, document, relevance (TREC);
-            with tabs, spaces or commas between. Where neither id of the first line is known, it is a heading
-    query_ids, ids -- of the rows of the queries and of the store, in their order (read_ids)
-    least -- lines with a lower relevance are left out
-    skip_unknown -- so are lines with an id that is not there: of a part of the queries, or of the documents
-    """
-    of_query, of_document = rows_of([str(i) for i in query_ids], "queries"), rows_of([str(i) for i in ids], "documents")
-    pairs, heading, irrelevant, unknown, graded = [], False, 0, 0, 0
+
+def judgements_of_text(path):
     with open_text(path, "qrels") as file:
         delimiter = None
         for number, line in enumerate(file, 1):
@@ -138,22 +157,39 @@ def read_qrels(path, query_ids, ids, least=1.0, skip_unknown=False):
             if len(fields) not in (2, 3, 4):
                 raise refuse(f"qrels '{path}': line {number} has {len(fields)} field{'s' if len(fields) > 1 else ''}, needs query, document "
                              "and, if you like, relevance, or TREC's four")
-            query, document = fields[0], fields[2 if len(fields) == 4 else 1]
-            if number == 1 and {query, document}.isdisjoint(of_query) and {query, document}.isdisjoint(of_document):
-                heading = True
-                continue
-            relevance = relevance_of(path, number, fields[-1]) if len(fields) > 2 else least
-            if relevance < least:
-                irrelevant += 1
-            elif query in of_query and document in of_document:
-                pairs.append((of_query[query], of_document[document]))
-                graded += len(fields) > 2 and relevance > 1
-            elif skip_unknown:
-                unknown += 1
-            elif query not in of_query:
-                raise refuse_unknown(path, number, "query", query, of_query, of_document)
-            else:
-                raise refuse_unknown(path, number, "document", document, of_document, of_query)
+            yield f"line {number}", number == 1, fields
+
+
+def read_qrels(path, query_ids, ids, least=1.0, skip_unknown=False):
+    """A file of judgements, by the rows that ids stand for: Qrels, whose pairs mine, evaluate and others take.
+
+    path -- a judgement a line: query, document; query, document, relevance (BEIR); or query, anything, document, relevance (TREC);
+            with tabs, spaces or commas between. Where neither id of the first line is known, it is a heading. Or HDF5 with datasets
+            /query and /positive, or a .npy of two columns
+    query_ids, ids -- of the rows of the queries and of the store, in their order (read_ids)
+    least -- lines with a lower relevance are left out
+    skip_unknown -- so are lines with an id that is not there: of a part of the queries, or of the documents
+    """
+    of_query, of_document = rows_of([str(i) for i in query_ids], "queries"), rows_of([str(i) for i in ids], "documents")
+    pairs, heading, irrelevant, unknown, graded = [], False, 0, 0, 0
+    arrays = path.endswith(HDF5 + (".npy",))
+    for place, may_be_heading, fields in (judgements_of_arrays if arrays else judgements_of_text)(path):
+        query, document = fields[0], fields[2 if len(fields) == 4 else 1]
+        if may_be_heading and {query, document}.isdisjoint(of_query) and {query, document}.isdisjoint(of_document):
+            heading = True
+            continue
+        relevance = relevance_of(path, place, fields[-1]) if len(fields) > 2 else least
+        if relevance < least:
+            irrelevant += 1
+        elif query in of_query and document in of_document:
+            pairs.append((of_query[query], of_document[document]))
+            graded += len(fields) > 2 and relevance > 1
+        elif skip_unknown:
+            unknown += 1
+        elif query not in of_query:
+            raise refuse_unknown(path, place, "query", query, of_query, of_document)
+        else:
+            raise refuse_unknown(path, place, "document", document, of_document, of_query)
     if heading and not pairs and not irrelevant:
         raise refuse(f"qrels '{path}': no line has an id of a query or of a document")
     if unknown and not pairs:

@@ -43,8 +43,9 @@ trm_status trm_pair_check(const trm_named_file *about, const trm_pair_bounds *bo
     else
         snprintf(there, sizeof there, "the store has %" PRId64 " row%s, counted from 0", rows,
                  rows == 1 ? "" : "s");
-    return trm_fail(err, TRM_ERR_DATA, "%s '%s': %s %" PRId64 ": %s %s is out of range: %s", about->kind,
-                    about->path, place, number, names[column] + 1, shown, there);
+    return trm_fail(err, TRM_ERR_DATA, "%s '%s': %s %" PRId64 ": %s %s is out of range: %s%s", about->kind,
+                    about->path, place, number, names[column] + 1, shown, there,
+                    value >= 0 ? "; " TRM_PAIR_OF_IDS : "");
 }
 
 trm_status trm_pairs_reserve(trm_pairs *pairs, int64_t count, trm_error *err)
@@ -73,9 +74,14 @@ static trm_status inspect_h5(const trm_named_file *about, trm_sources *sources, 
     hid_t file = -1;
     hsize_t rows[TRM_PAIR_COLUMNS] = {0, 0};
     trm_status status = trm_inspect_open(about, &file, err);
-    for (int c = 0; c < TRM_PAIR_COLUMNS && status == TRM_OK; c++)
+    for (int c = 0; c < TRM_PAIR_COLUMNS && status == TRM_OK; c++) {
         status = trm_inspect_named(about, sources, file, names[c], 1, TRM_WANT_INTEGERS, &found->element[c],
                                    &rows[c], err);
+        if (status == TRM_ERR_DATA && trm_element_names(&found->element[c])) {
+            const size_t used = strlen(err->text);
+            snprintf(err->text + used, sizeof err->text - used, "; " TRM_PAIR_OF_IDS);
+        }
+    }
     if (file >= 0)
         H5Fclose(file);
     if (status == TRM_OK && rows[TRM_PAIR_QUERY] != rows[TRM_PAIR_POSITIVE])

@@ -270,14 +270,14 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
         {",1 2\n", "line 1: has a comma with no number at its side" A_PAIR},
         {"1,2,\n", "line 1: has a comma with no number at its side" A_PAIR},
         {"1,2\n,\n", "line 2: has a comma with no number at its side" A_PAIR},
-        {"1 2\n\n60 3\n", "line 3: query 60 is out of range: there are 60 queries, counted from 0"},
+        {"1 2\n\n60 3\n", "line 3: query 60 is out of range: there are 60 queries, counted from 0" OF_IDS},
         {"1 2\n3 100\n60 1\n",
-         "line 2: positive 100 is out of range: the store has 100 rows, counted from 0"},
-        {"60 100", "line 1: query 60 is out of range: there are 60 queries, counted from 0"},
-        {"1 9223372036854775807",
-         "line 1: positive 9223372036854775807 is out of range: the store has 100 rows, counted from 0"},
+         "line 2: positive 100 is out of range: the store has 100 rows, counted from 0" OF_IDS},
+        {"60 100", "line 1: query 60 is out of range: there are 60 queries, counted from 0" OF_IDS},
+        {"1 9223372036854775807", "line 1: positive 9223372036854775807 is out of range: the store has 100 "
+                                  "rows, counted from 0" OF_IDS},
         {"x\n60 3\n", "line 1: 'x" HEADING},
-        {"60 3\nx\n", "line 1: query 60 is out of range: there are 60 queries, counted from 0"},
+        {"60 3\nx\n", "line 1: query 60 is out of range: there are 60 queries, counted from 0" OF_IDS},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put_text("P.txt", bad[i].text);
@@ -289,17 +289,18 @@ static void lines_that_are_no_pairs_are_refused_by_their_number(void **state)
     assert_true(refused("P.txt", "line 1: '????" NO_ID));
     put_text("P.txt", "0 0");
     assert_true(refused_at("P.txt", 0, 1, TRM_ERR_DATA,
-                           "line 1: query 0 is out of range: there are 0 queries, counted from 0"));
-    assert_true(refused_at("P.txt", 1, 0, TRM_ERR_DATA,
-                           "line 1: positive 0 is out of range: the store has 0 rows, counted from 0"));
+                           "line 1: query 0 is out of range: there are 0 queries, counted from 0" OF_IDS));
+    assert_true(
+        refused_at("P.txt", 1, 0, TRM_ERR_DATA,
+                   "line 1: positive 0 is out of range: the store has 0 rows, counted from 0" OF_IDS));
     put_text("P.txt", "0 1");
     assert_true(refused_at("P.txt", 1, 1, TRM_ERR_DATA,
-                           "line 1: positive 1 is out of range: the store has 1 row, counted from 0"));
+                           "line 1: positive 1 is out of range: the store has 1 row, counted from 0" OF_IDS));
     assert_true(refused_at("P.txt", 0, 1, TRM_ERR_DATA,
-                           "line 1: query 0 is out of range: there are 0 queries, counted from 0"));
+                           "line 1: query 0 is out of range: there are 0 queries, counted from 0" OF_IDS));
     put_text("P.txt", "1 0");
     assert_true(refused_at("P.txt", 1, 1, TRM_ERR_DATA,
-                           "line 1: query 1 is out of range: there is 1 query, counted from 0"));
+                           "line 1: query 1 is out of range: there is 1 query, counted from 0" OF_IDS));
 }
 
 /* Whichever rank has it. */
@@ -307,7 +308,7 @@ static void the_first_bad_line_of_a_long_text_is_named(void **state)
 {
     (void)state;
     enum { LINES = 3000, BAD = 4 };
-    char words[160];
+    char words[256];
     for (uint64_t seed = 0; seed < 25; seed++) {
         test_random random = {seed};
         int64_t bad[BAD], first = LINES;
@@ -335,7 +336,7 @@ static void the_first_bad_line_of_a_long_text_is_named(void **state)
         MPI_Barrier(MPI_COMM_WORLD);
         snprintf(words, sizeof words,
                  "line %" PRId64 ": positive 10%04" PRId64
-                 " is out of range: the store has 100 rows, counted from 0",
+                 " is out of range: the store has 100 rows, counted from 0" OF_IDS,
                  first + 1, first);
         assert_true(refused("p", words));
     }
@@ -426,6 +427,10 @@ static void hdf5_of_another_sort_is_refused(void **state)
          "no dataset '/positive'; the file has: /positives (4), /query (4)"},
         {H5T_STD_I64LE, five, 1, "positive", "dataset '/positive' has 5 rows, '/query' has 4"},
         {H5T_IEEE_F32LE, four, 1, "positive", "dataset '/positive' (4) holds float32, needs integers"},
+        {H5T_C_S1, four, 1, "positive",
+         "dataset '/positive' (4) holds strings of 1 byte, needs integers; python3 -m trimine.qrels makes "
+         "row "
+         "ids of your own ids"},
         {H5T_STD_I64LE, four, 2, "positive", "dataset '/positive' (int64) is 4 x 3, needs one value a row"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import h5py
+import numpy as np
 import support
 
 import trimine
@@ -46,6 +48,26 @@ class Qrels(support.Case):
         self.put("mark.tsv", self.lines("{q}\t{d}"), "utf-8-sig")
         self.assertEqual(read_qrels("mark.tsv", QUERIES, DOCUMENTS).pairs, PAIRS)
 
+    def test_judgements_in_arrays(self):
+        of = [[QUERIES[q], DOCUMENTS[d]] for q, d in PAIRS]
+        with h5py.File("pairs.h5", "w") as f:
+            f["query"], f["positive"] = [q for q, _ in of], np.array([d for _, d in of], "S")
+        np.save("pairs.npy", np.array(of))
+        np.save("numbers.npy", np.array([[70, 5], [10, 9]]))
+        for name in ("pairs.h5", "pairs.npy"):
+            self.assertEqual(read_qrels(name, QUERIES, DOCUMENTS).pairs, PAIRS, name)
+        self.assertEqual(read_qrels("numbers.npy", [10, 70], [9, 5]).pairs, [(1, 1), (0, 0)])
+        self.refused("qrels 'pairs.npy': pair 1: there is no document 'd9'", 65, "pairs.npy", QUERIES, DOCUMENTS[:3])
+        with h5py.File("other.h5", "w") as f:
+            f["query"], f["positive"] = ["q1"], ["d5", "d0"]
+        self.refused("qrels 'other.h5': has 1 queries and 2 positives", 65, "other.h5", QUERIES, DOCUMENTS)
+        with h5py.File("other.h5", "w") as f:
+            f["query"] = ["q1"]
+        self.refused("qrels 'other.h5': ", 65, "other.h5", QUERIES, DOCUMENTS)
+        self.refused("no such file", 66, "no.npy", QUERIES, DOCUMENTS)
+        np.save("flat.npy", np.arange(6))
+        self.refused("qrels 'flat.npy': ", 65, "flat.npy", QUERIES, DOCUMENTS)
+
     def test_what_is_not_relevant(self):
         text = "q7\td0\t1\nq7\td5\t0\nq1\td9\t2\nq1\tnowhere\t0\nq3\td2\t-1\n"
         found = read_qrels(self.put("r.tsv", text), QUERIES, DOCUMENTS)
@@ -68,6 +90,11 @@ class Qrels(support.Case):
         for path in ("ids.txt", "ids.tsv", "ids.csv:id", "corpus.jsonl", "other.jsonl:docno"):
             self.assertEqual(read_ids(path), DOCUMENTS, path)
         self.assertEqual(read_ids("ids.csv:2"), ["id", *DOCUMENTS])
+        with h5py.File("store.h5", "w") as f:
+            f["embeddings"], f["ids"], f["docno"] = np.zeros((4, 2)), DOCUMENTS, [3, 1, 2, 7]
+        self.assertEqual((read_ids("store.h5"), read_ids("store.h5:docno")), (DOCUMENTS, ["3", "1", "2", "7"]))
+        np.save("ids.npy", np.array([3, 1, 2, 7]))
+        self.assertEqual(read_ids("ids.npy"), ["3", "1", "2", "7"])
         self.put("numbers.jsonl", '{"id": 7}\n{"id": 3}\n')
         self.assertEqual(read_ids("numbers.jsonl"), ["7", "3"])
 
@@ -87,6 +114,10 @@ class Qrels(support.Case):
                               ("q7", "line 1: is no JSON"), ('{"id": [1]}', r"line 1: 'id' is \[1\]: needs a string or a whole number")):
             with self.assertRaisesRegex(trimine.TrimineError, pattern):
                 read_ids(self.put("bad.jsonl", text + "\n"))
+        with h5py.File("bare.h5", "w") as f:
+            f["embeddings"] = np.zeros((4, 2))
+        with self.assertRaisesRegex(trimine.TrimineError, "queries 'bare.h5': has no ids: needs a dataset 'ids'"):
+            read_ids("bare.h5", "queries")
         with self.assertRaisesRegex(trimine.TrimineError, "no column 'id'"):
             read_ids(self.put("bare.csv", "a,b\n") + ":id")
         with self.assertRaisesRegex(trimine.TrimineError, "line 2 is empty"):
