@@ -5,6 +5,7 @@ read as a whole, and the few rows that are shown. Which files and datasets there
 """
 import contextlib
 import json
+import os
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from . import result
 from .errors import data, error
 from .reading import Lines, open_hdf5, reading, text_of
 from .report_svg import picture, printable
+from .rows import JSON
 
 PIECE = 1 << 21  # triplets that are in memory at a time
 LONGEST = 60  # characters of a name that are shown
@@ -152,10 +154,12 @@ class Labels:
 
 
 class Texts:
-    """A text for each row, a line each; where the file ends with .jsonl or .json, a JSON string each."""
+    """A text for each row, a line each; where the file ends with .jsonl or .json, a JSON string or an object's field each."""
 
-    def __init__(self, path, rows):
-        self.path, self.json = path, path.endswith((".jsonl", ".json"))
+    def __init__(self, given, rows):
+        path, _, field = given.rpartition(":")
+        path, self.field = (path, field) if path.endswith(JSON) and not os.path.exists(given) else (given, None)
+        self.path, self.json = path, path.endswith(JSON)
         self.lines = Lines(path, "texts")
         if len(self.lines) != rows:
             raise data(f"texts '{path}': {len(self.lines)} lines for {rows} rows")
@@ -171,10 +175,13 @@ class Texts:
         except (ValueError, RecursionError):
             text = None
         title = ""
-        if isinstance(text, dict):  # as corpora have them
+        if self.field is not None:
+            text = text.get(self.field) if isinstance(text, dict) else None
+        elif isinstance(text, dict):  # as corpora have them
             title, text = text.get("title"), text.get("text")
         if not isinstance(text, str):
-            raise data(f"texts '{self.path}': line {row + 1} is no JSON string, and no object with a \"text\"")
+            none = "no JSON string, and no object with a \"text\"" if self.field is None else f"no object with a string \"{self.field}\""
+            raise data(f"texts '{self.path}': line {row + 1} is {none}")
         return f"{title} {text}" if isinstance(title, str) and title else text
 
 

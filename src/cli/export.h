@@ -12,9 +12,10 @@
 /* ---- export_rows.c: what a row id stands for ---- */
 
 /* A text for each row, one a line: as it is, or, where the file's name ends with .jsonl or .json, a
- * JSON string or an object with a text. */
+ * JSON string, an object with a text, or one with the field that is named behind a colon. */
 typedef struct trm_texts {
-    const char *path; /* NULL: there are none */
+    char *path;  /* NULL: there are none */
+    char *field; /* in the same memory; NULL: none is named */
     int file;
     struct stat about;    /* when it was opened */
     int64_t rows, *start; /* start: of each line, and the end of the last */

@@ -75,22 +75,40 @@ static trm_status find_lines(trm_texts *texts, int64_t *start, trm_error *err)
     return status;
 }
 
+/* The file, and the field of JSON behind its last colon. */
+static trm_status take_name(const char *name, trm_texts *texts, trm_error *err)
+{
+    *texts = (trm_texts){.path = trm_format("%s", name), .file = -1};
+    if (texts->path == NULL)
+        return trm_fail_memory(err, "a file name", (int64_t)strlen(name), 1);
+    char *colon = access(name, F_OK) == 0 ? NULL : strrchr(texts->path, ':');
+    if (colon != NULL) {
+        *colon = '\0';
+        if (trm_path_is_json(texts->path))
+            texts->field = colon + 1;
+        else if (!trm_path_is_table(texts->path))
+            *colon = ':';
+    }
+    texts->json = trm_path_is_json(texts->path);
+    if (trm_path_is_table(texts->path)) /* else its ids would be trained on */
+        return trm_fail(
+            err, TRM_ERR_USAGE, "texts '%s': is a table, needs a text a line, or .jsonl%s", texts->path,
+            trm_path_ends(texts->path, ".tsv") ? ": cut -f2 FILE.tsv >FILE.txt takes its second column" : "");
+    return TRM_OK;
+}
+
 trm_status trm_texts_open(const char *path, int64_t rows, trm_texts *texts, trm_error *err)
 {
-    *texts = (trm_texts){
-        .path = path, .file = -1, .json = trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json")};
-    const bool tabs = trm_path_ends(path, ".tsv");
-    if (tabs || trm_path_ends(path, ".csv")) /* else its ids would be trained on */
-        return trm_fail(err, TRM_ERR_USAGE, "texts '%s': is a table, needs a text a line, or .jsonl%s", path,
-                        tabs ? ": cut -f2 FILE.tsv >FILE.txt takes its second column" : "");
-    trm_status status = open_file(texts, err);
+    trm_status status = take_name(path, texts, err);
+    if (status == TRM_OK)
+        status = open_file(texts, err);
     if (status == TRM_OK)
         status = find_lines(texts, NULL, err);
     if (status != TRM_OK)
         return status;
     if (rows >= 0 && texts->rows != rows)
         return trm_fail(err, TRM_ERR_DATA, "texts '%s': has %" PRId64 " lines, there are %" PRId64 " rows",
-                        path, texts->rows, rows);
+                        texts->path, texts->rows, rows);
     texts->start = trm_alloc(texts->rows + 1, sizeof *texts->start);
     texts->line = trm_alloc_zero(1, sizeof *texts->line);
     if (texts->start == NULL || texts->line == NULL)
@@ -140,6 +158,7 @@ void trm_texts_close(trm_texts *texts)
     if (texts->line != NULL)
         trm_free(texts->line->bytes);
     trm_free(texts->line);
+    trm_free(texts->path);
     *texts = (trm_texts){.path = NULL};
 }
 

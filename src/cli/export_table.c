@@ -30,6 +30,12 @@ static const trm_export_rows *rows_of(const trm_export *export, int c)
                : NULL;
 }
 
+/* The rows that lines stand for where none of their columns says which. */
+static const trm_export_rows *numbered_rows(const trm_export *export)
+{
+    return export->two_sets ? &export->askers : &export->base;
+}
+
 static bool is_wide(const trm_export *export, int c)
 {
     return export->columns.array[c].rank > 1;
@@ -39,10 +45,11 @@ static bool is_wide(const trm_export *export, int c)
 static void put_header(const trm_export *export)
 {
     const char *comma = "";
-    if (export->columns.numbered) {
-        trm_stream_print(export->to, "row");
-        comma = ",";
-    }
+    for (int what = 0; what < ABOUTS && export->columns.numbered; what++)
+        if (tells(numbered_rows(export), (about)what)) {
+            trm_stream_print(export->to, "%srow%s", comma, suffix[what]);
+            comma = ",";
+        }
     for (int c = 0; c < export->columns.count; c++) {
         const char *name = export->columns.name[c];
         for (int what = 0; what < ABOUTS; what++)
@@ -69,16 +76,10 @@ static void put_value(trm_table *table, trm_array_type type, const void *data, i
                                                         : (double)((const float *)data)[i]);
 }
 
-/* Value i of a column; data: of the piece. */
-static trm_status put_about(const trm_export *export, trm_table *table, int c, about what, const void *data,
-                            int64_t i, trm_error *err)
+/* What is told of a row; of the row id itself nothing. */
+static trm_status put_about(trm_table *table, const trm_export_rows *rows, about what, int64_t row,
+                            trm_error *err)
 {
-    const trm_export_rows *rows = rows_of(export, c);
-    if (what == THE_ROW) {
-        put_value(table, export->columns.array[c].type, data, i);
-        return TRM_OK;
-    }
-    const int64_t row = ((const int64_t *)data)[i];
     if (row < 0 && what != THE_LABEL)
         return trm_table_text(table, "", 0, err);
     if (what == THE_LABEL)
@@ -109,11 +110,34 @@ static trm_status put_column(const trm_export *export, trm_table *table, int c, 
         trm_table_key(table, name);
         if (is_wide(export, c))
             trm_table_list(table, true);
-        for (int64_t i = row * array->width; i < (row + 1) * array->width && status == TRM_OK; i++)
-            if (table->csv || !is_wide(export, c) || !is_none(array->type, data, i))
-                status = put_about(export, table, c, (about)what, data, i, err);
+        for (int64_t i = row * array->width; i < (row + 1) * array->width && status == TRM_OK; i++) {
+            if (!table->csv && is_wide(export, c) && is_none(array->type, data, i))
+                continue;
+            if (what == THE_ROW)
+                put_value(table, array->type, data, i);
+            else
+                status = put_about(table, rows, (about)what, ((const int64_t *)data)[i], err);
+        }
         if (is_wide(export, c))
             trm_table_list(table, false);
+    }
+    return status;
+}
+
+static trm_status put_number(const trm_export *export, trm_table *table, int64_t row, trm_error *err)
+{
+    const trm_export_rows *rows = numbered_rows(export);
+    trm_status status = TRM_OK;
+    char name[NAME];
+    for (int what = 0; what < ABOUTS && status == TRM_OK; what++) {
+        if (!tells(rows, (about)what))
+            continue;
+        snprintf(name, sizeof name, "row%s", suffix[what]);
+        trm_table_key(table, name);
+        if (what == THE_ROW)
+            trm_table_whole(table, row);
+        else
+            status = put_about(table, rows, (about)what, row, err);
     }
     return status;
 }
@@ -126,10 +150,8 @@ static trm_status put_rows(trm_export *export, trm_table *table, int64_t at, int
         status = trm_result_read(export->result, &export->columns.array[c], at, count, data[c], err);
     for (int64_t row = 0; row < count && status == TRM_OK; row++) {
         trm_table_begin(table);
-        if (export->columns.numbered) {
-            trm_table_key(table, "row");
-            trm_table_whole(table, at + row);
-        }
+        if (export->columns.numbered)
+            status = put_number(export, table, at + row, err);
         for (int c = 0; c < export->columns.count && status == TRM_OK; c++)
             status = put_column(export, table, c, data[c], row, err);
         trm_table_end(table);

@@ -105,11 +105,12 @@ trm_status trm_table_text(trm_table *table, const char *text, int64_t length, tr
 }
 
 /* A JSON string, or an object as corpora have them ({"_id": ..., "title": ..., "text": ...}): its text, with a title before
- * it, as BEIR joins them. NULL: neither, or no memory (*memory). The caller frees. */
-static char *text_of(const json_t *value, bool *memory)
+ * it, as BEIR joins them; or a field of an object. NULL: none of them, or no memory (*memory). The caller frees. */
+static char *text_of(const json_t *value, const char *field, bool *memory)
 {
-    const json_t *text = json_is_object(value) ? json_object_get(value, "text") : value,
-                 *title = json_is_object(value) ? json_object_get(value, "title") : NULL;
+    const bool named = field != NULL, object = json_is_object(value);
+    const json_t *text = object || named ? json_object_get(value, named ? field : "text") : value,
+                 *title = object && !named ? json_object_get(value, "title") : NULL;
     const bool titled = json_string_length(title) > 0;
     if (!json_is_string(text))
         return NULL;
@@ -124,13 +125,18 @@ static trm_status put_json_line(trm_table *table, const trm_texts *texts, int64_
 {
     bool memory = false;
     json_t *value = json_loadb(line, (size_t)length, JSON_DECODE_ANY, NULL);
-    char *text = text_of(value, &memory);
+    char *text = text_of(value, texts->field, &memory);
     trm_status status =
         text != NULL ? trm_table_text(table, text, (int64_t)strlen(text), err)
         : memory     ? trm_fail_memory(err, "a text", length, 1)
-                     : trm_fail(err, TRM_ERR_DATA,
-                                "texts '%s': line %" PRId64 " is no JSON string, and no object with a \"text\"",
-                                texts->path, row + 1);
+        : texts->field != NULL
+            ? trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is no object with a string \"%s\"",
+                       texts->path, row + 1, texts->field)
+            : trm_fail(err, TRM_ERR_DATA,
+                       "texts '%s': line %" PRId64
+                       " is no JSON string, and no object with a \"text\": another field is "
+                       "named as %s:FIELD",
+                       texts->path, row + 1, texts->path);
     trm_free(text);
     json_decref(value);
     return status;

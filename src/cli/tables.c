@@ -116,8 +116,8 @@ const trm_options trm_exported_table = TRM_OPTIONS("Export", exported_rows);
 static const trm_option texts_rows[] = {
     {.name = "texts",
      .value = "FILE",
-     .about =
-         "the text of each row of the store, one a line; .jsonl: a JSON string or an object with a \"text\"",
+     .about = "the text of each row of the store, one a line; .jsonl: a JSON string or an object with a "
+              "\"text\"; .jsonl:FIELD",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_cli, texts)},
     {.name = "query-texts",

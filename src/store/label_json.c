@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "base/visible.h"
-#include "store/claim.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,11 +11,6 @@
 #include <string.h>
 
 enum { FIELDS_LISTED = 320, FIELD_SHOWN = 48, PLACE = 4 * TRM_LABEL_FIELD + 8, WHAT = PLACE + 512 };
-
-bool trm_label_is_json(const char *path)
-{
-    return trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json");
-}
 
 /* ---- what is said ---- */
 

@@ -6,9 +6,6 @@
 #include "store/label_text.h"
 #include "store/text_scan.h"
 
-/* Is a file of that name lines of JSON? */
-bool trm_label_is_json(const char *path);
-
 /* The next line's value as text, with a '\0' behind it; a whole number is written with its digits. *more: false where there is no
  * line. field: "" where lines are values. line: memory for it. One rank. Errors: as trm_text_read_line; MEMORY; DATA naming the
  * line: no JSON, no such field (and which there are), another type, an empty or a long string. */

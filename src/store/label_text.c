@@ -33,16 +33,6 @@ struct trm_label_reader {
     int64_t room;
 };
 
-static bool is_csv(const char *path)
-{
-    return trm_path_ends(path, ".csv") || trm_path_ends(path, ".tsv");
-}
-
-bool trm_label_text_has_columns(const char *path)
-{
-    return is_csv(path) || trm_label_is_json(path);
-}
-
 /* ---- records ---- */
 
 static trm_status begin(const trm_named_file *about, const trm_label_text *text, cursor *at, trm_error *err)
@@ -471,8 +461,8 @@ trm_status trm_label_text_look(const trm_named_file *about, const char *column, 
     memset(text, 0, sizeof *text); /* it travels as bytes */
     memset(&first, 0, sizeof first);
     memset(&others, 0, sizeof others);
-    text->csv = is_csv(about->path);
-    text->json = trm_label_is_json(about->path);
+    text->csv = trm_path_is_table(about->path);
+    text->json = trm_path_is_json(about->path);
     if (column != NULL && !text->csv && !text->json)
         return trm_fail(err, TRM_ERR_USAGE,
                         "%s '%s': is no .csv, .tsv or .jsonl, so has no columns: leave out ':%s'",

@@ -52,7 +52,4 @@ trm_status trm_label_reader_names(trm_label_reader *reader, int64_t count, char 
 trm_status trm_label_refuse_count(const trm_named_file *about, int64_t labels, const char *below,
                                   int64_t rows, trm_error *err) TRM_MUST_CHECK;
 
-/* Is a file of that name a table or lines of JSON, so that FILE:COLUMN names a part of it? */
-bool trm_label_text_has_columns(const char *path);
-
 #endif

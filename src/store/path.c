@@ -21,6 +21,16 @@ bool trm_path_ends(const char *path, const char *suffix)
     return length >= end && strcasecmp(path + length - end, suffix) == 0;
 }
 
+bool trm_path_is_json(const char *path)
+{
+    return trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json");
+}
+
+bool trm_path_is_table(const char *path)
+{
+    return trm_path_ends(path, ".csv") || trm_path_ends(path, ".tsv");
+}
+
 const char *trm_path_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -98,18 +98,15 @@ static trm_status add_side(trm_survey *found, trm_side_kind kind, const char *pa
 static trm_status choose_file(trm_survey *found, trm_side_kind kind, const char *option, int *side,
                               trm_error *err)
 {
-    static const char *const ends[] = {".npy", ".txt", ".csv", ".tsv", ".jsonl", ".json"};
     const char *colon = strrchr(option, ':');
-    bool is_file = is_regular(option);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends && !is_file; i++)
-        is_file = trm_path_ends(option, ends[i]);
-    if (is_file)
+    if (is_regular(option) || trm_path_ends(option, ".npy") || trm_path_ends(option, ".txt") ||
+        trm_path_is_table(option) || trm_path_is_json(option))
         return add_side(found, kind, option, NULL, side, err);
     if (colon == NULL)
         return TRM_OK;
     char *path = trm_format("%.*s", (int)(colon - option), option);
     trm_status status = path == NULL ? trm_fail_memory(err, "a file name", colon - option, 1) : TRM_OK;
-    if (status == TRM_OK && (trm_label_text_has_columns(path) || is_regular(path)))
+    if (status == TRM_OK && (trm_path_is_table(path) || trm_path_is_json(path) || is_regular(path)))
         status = add_side(found, kind, path, colon + 1, side, err);
     trm_free(path);
     return status;

@@ -47,6 +47,7 @@ makes mine s.h5 -o queries.h5 --queries q.h5 --negatives topk:2 --positives easi
 makes mine s.h5 -o none.h5 --margin 1e-9
 makes mine s.h5 -o lone.h5 --negatives hard --lone --ignore-label ant
 makes knn s.h5 -o knn.h5 -k 4
+makes knn s.h5 --queries q.h5 -o asked.h5 -k 3
 makes knn s.h5 -o short.h5 -k 30 --among same
 makes radius s.h5 -o radius.h5 --radius 3 --groups
 makes eval s.h5 --per-query eval.h5
@@ -85,8 +86,15 @@ for texts in objects joined; do
     quickly export lists.h5 --to jsonl --form n-tuple --texts $texts.jsonl -o lists.$texts.out --quiet
 done
 expect "texts in objects, with their titles" cmp lists.objects.out lists.joined.out
+quickly export lists.h5 --form n-tuple --texts objects.jsonl:text -o lists.field.jsonl --quiet
+quickly export lists.h5 --form n-tuple --texts texts.jsonl -o lists.strings.jsonl --quiet
+expect "texts in a field that is named, without titles" cmp lists.field.jsonl lists.strings.jsonl
 quickly export triplets.h5 --to csv --store s.h5 -o named.csv
 expect "names in CSV" test $? = 0
+for to in csv jsonl; do
+    makes export knn.h5 --store s.h5 -o knn.named.$to
+    makes export asked.h5 --store s.h5 --queries q.h5 -o asked.named.$to
+done
 quickly export triplets.h5 --to jsonl --store s.h5 --form triplet -o ids.jsonl
 expect "ids where there are no texts" test $? = 0
 for to in csv jsonl npz; do
@@ -180,6 +188,17 @@ with h5py.File("s.h5") as s, h5py.File("q.h5") as q, h5py.File("triplets.h5") as
     for i, o in enumerate(lines("queries.named.jsonl")):
         assert o["anchor_id"] == qids[tq["triplets/anchor"][i]] and o["positive_id"] == ids[tq["triplets/positive"][i]]
 
+    # Lines that are of a row each: of the store, or of the queries.
+    for name, own, labels in ("knn", ids.tolist(), y), ("asked", qids, None):
+        head, *table = rows(name + ".named.csv")
+        objects = lines(name + ".named.jsonl")
+        assert len(table) == len(objects) == len(own)
+        for i, (r, o) in enumerate(zip(table, objects)):
+            r = dict(zip(head, r))
+            assert r["row"] == str(i) and o["row"] == i and r["row_id"] == str(own[i]) and o["row_id"] == own[i], (name, i, r, o)
+            assert labels is None or r["row_label"] == o["row_label"] == labels[i]
+            assert o["neighbors_id"] == [ids[k] for k in o["neighbors"]]
+
 # Training data, against a plain grouping of the triplets.
 def triplets(name):
     with h5py.File(name + ".h5") as f:
@@ -256,7 +275,10 @@ refused "texts that are not there" 66 "texts 'no.txt'" -- export triplets.h5 --t
 sed '5s/.*/nothing/' texts.jsonl >wrong.jsonl
 refused "a line that is no JSON" 65 "texts 'wrong.jsonl': line 5 is no JSON string" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
 sed 's/"text"/"body"/' objects.jsonl >wrong.jsonl
-refused "an object without a text" 65 "texts 'wrong.jsonl': line [0-9]+ is no JSON string, and no object with a \"text\"" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
+refused "another field" 65 "texts 'wrong.jsonl': line [0-9]+ is no object with a string \"caption\"" -- export triplets.h5 --to jsonl --texts wrong.jsonl:caption -o "$out/x"
+refused "a field of no file" 66 "texts 'no.jsonl': No such file" -- export triplets.h5 --to jsonl --texts no.jsonl:caption -o "$out/x"
+refused "a column of texts" 64 "texts 'texts.tsv': is a table" -- export triplets.h5 --to jsonl --texts texts.tsv:2 -o "$out/x"
+refused "an object without a text" 65 "texts 'wrong.jsonl': line [0-9]+ is no JSON string, and no object with a \"text\": another field is named as wrong.jsonl:FIELD" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
 refused "one file of texts for two sets" 64 "is of queries: give --query-texts" -- export queries.h5 --to jsonl --texts texts.txt -o "$out/x"
 refused "another store" 65 "attribute 'store_rows' is 60, the rows given are 12" -- export triplets.h5 --to csv --store q.h5 -o "$out/x"
 refused "packed triplets and a store" 65 "attribute .store_rows. is missing" -- export packed.h5 --to csv --store s.h5 -o "$out/x"
