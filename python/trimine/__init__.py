@@ -19,10 +19,13 @@ __all__ = ["NegativesDataset", "Result", "TrimineError", "TripletDataset", "eval
 
 
 def __getattr__(name):
-    """What trains is imported when it is first asked for: it looks for PyTorch, which takes seconds to import."""
+    """What trains is imported when it is first asked for: it looks for PyTorch, which takes seconds to import. So are modules."""
     if name in ("NegativesDataset", "TripletDataset", "plot", "to_datasets"):
         from . import training
         return getattr(training, name)
+    if name in ("mpi", "qrels", "torch"):
+        import importlib
+        return importlib.import_module(f"trimine.{name}")
     raise AttributeError(f"module 'trimine' has no attribute '{name}'")
 
 

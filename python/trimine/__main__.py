@@ -18,6 +18,9 @@ def parse(arguments):
     sub.add_argument("--labels", metavar="NAME", help="the column of labels (default: none)")
     sub.add_argument("--ids", metavar="NAME", help="the column of ids (default: none)")
     sub.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] != "import" and not arguments[0].startswith("-"):
+        fail(64, f"'{arguments[0]}': here is only import, of Parquet files; what else there is the program does: trimine {' '.join(arguments)}")
     return parser.parse_args(arguments)
 
 

@@ -96,7 +96,8 @@ class Inputs:
             return given
         pairs = as_array(given)
         if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
-            raise usage(f"pairs are {pairs.dtype} of the shape {pairs.shape}, need whole numbers: pairs x 2 (query, positive)")
+            raise usage(f"pairs are {pairs.dtype} of the shape {pairs.shape}, need whole numbers: pairs x 2 (query, positive)"
+                        + ("; trimine.qrels.read_qrels makes row ids of your own ids" if pairs.dtype.kind in "OSU" else ""))
         np.save(self.place("pairs.npy"), np.ascontiguousarray(row_ids(pairs, "pairs")))
         return self.place("pairs.npy")
 

@@ -6,6 +6,7 @@ The files of queries and of documents have one of them a line, in the order of t
 ("Pairs by your own ids") has their forms.
 """
 import csv
+import json
 import os
 import sys
 from typing import NamedTuple
@@ -18,6 +19,9 @@ from .rows import JSON, TABLES, Store, read_side_file, text_of_json
 
 HDF5 = (".h5", ".hdf5")
 ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
+
+JUDGED_KEYS = (("query-id", "query_id", "qid"), ("corpus-id", "corpus_id", "doc_id", "docid", "pid"))  # BEIR and MTEB; ir_datasets; others
+RELEVANCE_KEYS = ("score", "relevance")
 
 
 class Qrels(NamedTuple):
@@ -118,7 +122,7 @@ def rows_of(ids, what):
 def relevance_of(path, place, text):
     try:
         return float(text)
-    except ValueError:
+    except (ValueError, TypeError):
         raise refuse(f"qrels '{path}': {place}: the relevance '{text}' is no number") from None
 
 
@@ -145,6 +149,14 @@ def judgements_of_arrays(path):
         yield f"pair {number}", False, fields
 
 
+def judgements_of_json(path):
+    with open_text(path, "qrels") as file:
+        for number, line in enumerate(file, 1):
+            ids = [text_of_json(path, "qrels", number, line, keys) for keys in JUDGED_KEYS]
+            judged = json.loads(line)
+            yield f"line {number}", False, [*ids, *[judged[key] for key in RELEVANCE_KEYS if key in judged][:1]]
+
+
 def judgements_of_text(path):
     with open_text(path, "qrels") as file:
         delimiter = None
@@ -164,16 +176,16 @@ def read_qrels(path, query_ids, ids, least=1.0, skip_unknown=False):
     """A file of judgements, by the rows that ids stand for: Qrels, whose pairs mine, evaluate and others take.
 
     path -- a judgement a line: query, document; query, document, relevance (BEIR); or query, anything, document, relevance (TREC);
-            with tabs, spaces or commas between. Where neither id of the first line is known, it is a heading. Or HDF5 with datasets
-            /query and /positive, or a .npy of two columns
+            with tabs, spaces or commas between. Where neither id of the first line is known, it is a heading. Or .jsonl with such
+            objects ("query-id", "corpus-id", "score"), HDF5 with datasets /query and /positive, or a .npy of two columns
     query_ids, ids -- of the rows of the queries and of the store, in their order (read_ids)
     least -- lines with a lower relevance are left out
     skip_unknown -- so are lines with an id that is not there: of a part of the queries, or of the documents
     """
     of_query, of_document = rows_of([str(i) for i in query_ids], "queries"), rows_of([str(i) for i in ids], "documents")
     pairs, heading, irrelevant, unknown, graded = [], False, 0, 0, 0
-    arrays = path.endswith(HDF5 + (".npy",))
-    for place, may_be_heading, fields in (judgements_of_arrays if arrays else judgements_of_text)(path):
+    judgements = judgements_of_arrays if path.endswith(HDF5 + (".npy",)) else judgements_of_json if path.endswith(JSON) else judgements_of_text
+    for place, may_be_heading, fields in judgements(path):
         query, document = fields[0], fields[2 if len(fields) == 4 else 1]
         if may_be_heading and {query, document}.isdisjoint(of_query) and {query, document}.isdisjoint(of_document):
             heading = True

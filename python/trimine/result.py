@@ -303,15 +303,19 @@ class Result:
                 for name, values in self.distances_by_name().items()}
 
 
-def read(path, store=None, queries=None):
+def read(path, store=None, queries=None, labels=None, ids=None, query_labels=None, query_ids=None):
     """Reads a result file of mine, loss, knn, radius or evaluate: a Result.
 
     store, queries -- path, or list of paths, of what it was made of: for ids and labels, which result files don't have
+    labels, ids, query_labels, query_ids -- where these are, as of mine: datasets or files
     """
-    return Result(os.fsdecode(path), rows=_rows_of(store), queries=_rows_of(queries))
+    return Result(os.fsdecode(path), rows=_rows_of(store, labels, ids), queries=_rows_of(queries, query_labels, query_ids))
 
 
-def _rows_of(paths):
+def _rows_of(paths, labels, ids):
+    if paths is None and not labels is ids is None:
+        raise usage("labels and ids are of a store, or of queries: give it, too")
     if paths is not None and not isinstance(paths, PATHS) and not len(paths):
         raise usage("a store is a path, or a list of some, not an empty one")
-    return None if paths is None else Rows(functools.partial(Store, paths_of(paths)))
+    return None if paths is None else Rows(functools.partial(
+        Store, paths_of(paths), labels=None if labels is None else paths_of(labels), ids=None if ids is None else paths_of(ids)))

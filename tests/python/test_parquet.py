@@ -167,7 +167,7 @@ class Parquet(support.Case):
         self.assertEqual(self.shell(*words), (73, "trimine: error: 's.h5' exists; give --overwrite to replace it\n"))
         self.assertEqual(self.shell(*words, "--overwrite")[0], 0)
         for code, text, words in ((66, "'no\\x0a.parquet': No such file", ["import", "t.h5", "no\n.parquet"]), (64, "FILE", ["import", "t.h5"]),
-                                  (64, "invalid choice", ["mine"]), (64, "unrecognized", ["import", "t.h5", "x.parquet", "--label=y"])):
+                                  (64, "required: import", []), (64, "unrecognized", ["import", "t.h5", "x.parquet", "--label=y"])):
             got, said = self.shell(*words)
             self.assertEqual(got, code, said)
             self.assertRegex(said, r"^trimine: error: [^\n]*\n$")
@@ -175,6 +175,12 @@ class Parquet(support.Case):
 
 
 class WithoutPyarrow(support.Case):
+    def test_commands_of_the_program_are_not_here(self):
+        done = subprocess.run([sys.executable, "-m", "trimine", "mine", "x.npy"], stderr=subprocess.PIPE, text=True,
+                              env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")))
+        self.assertEqual((done.returncode, done.stderr), (64, "trimine: error: 'mine': here is only import, of Parquet files; what else there is "
+                                                          "the program does: trimine mine x.npy\n"))
+
     def test_it_says_what_to_install(self):
         os.mkdir("pyarrow")  # the first on the path is none
         with open("pyarrow/__init__.py", "w", encoding="ascii") as f:

@@ -1,5 +1,6 @@
 """Stores are written, the program is run on them, its results are read, and its errors are raised."""
 import glob
+import json
 import os
 import signal
 import subprocess
@@ -134,6 +135,14 @@ class Running(support.Case):
         self.same(again.ids, np.arange(60) * 10)
         self.assertEqual(len(again), len(memory))
         self.assertIsNone(trimine.read("t.h5").ids)
+        with open("names.jsonl", "w") as f:
+            f.writelines(json.dumps({"id": f"d{i}", "topic": f"t{i % 3}"}) + "\n" for i in range(60))
+        again = trimine.read("t.h5", store="s.h5", labels="names.jsonl:topic", ids=["names.jsonl:id"])
+        self.assertEqual((again.labels[59], again.ids[59]), ("t2", "d59"))
+        asked = trimine.read("t.h5", queries="s.h5", query_labels="names.jsonl:topic", query_ids="names.jsonl:id")
+        self.assertEqual((asked.query_labels[59], asked.query_ids[59], asked.labels), ("t2", "d59", None))
+        with self.refused(64, "labels and ids are of a store, or of queries: give it, too"):
+            trimine.read("t.h5", labels="names.jsonl:topic")
         self.assertAlmostEqual(trimine.loss("s.h5", triplets="t.h5").value, memory.value)
         self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=memory).value, memory.value)
         self.assertAlmostEqual(trimine.loss(x, labels=y, triplets=(memory.anchor, memory.positive, memory.negative)).value, memory.value)
@@ -383,6 +392,7 @@ class Failing(support.Case):
         self.fails(*usage, "labels is 'y'", trimine.mine, x, labels="y")
         self.fails(*usage, "query_labels", trimine.mine, x, labels=y, query_labels=y)
         self.fails(*usage, "pairs x 2", trimine.mine, x, queries=x, pairs=[1, 2])
+        self.fails(*usage, "trimine.qrels.read_qrels makes row ids of your own ids", trimine.mine, x, queries=x, pairs=[("q1", "d2")])
         self.fails(*usage, "a NUL", trimine.mine, "a\0b")
         self.fails(*usage, "a NUL", trimine.mine, x, labels=y, positives="a\0b")
         self.fails(66, "no_input", "'./:'", trimine.mine, [":", "--nonsense"], ranks=2)  # no second program for mpirun

@@ -48,6 +48,17 @@ class Qrels(support.Case):
         self.put("mark.tsv", self.lines("{q}\t{d}"), "utf-8-sig")
         self.assertEqual(read_qrels("mark.tsv", QUERIES, DOCUMENTS).pairs, PAIRS)
 
+    def test_judgements_in_json(self):
+        for names in (("query-id", "corpus-id", "score"), ("query_id", "doc_id", "relevance")):
+            of = [dict(zip(names, (QUERIES[q], DOCUMENTS[d], 1))) for q, d in PAIRS] + [dict(zip(names, ("q7", "d9", 0)))]
+            found = read_qrels(self.put("r.jsonl", "".join(json.dumps(o) + "\n" for o in of)), QUERIES, DOCUMENTS)
+            self.assertEqual((found.pairs, found.irrelevant), (PAIRS, 1))
+        self.put("r.jsonl", '{"qid": 70, "pid": 5}\n')
+        self.assertEqual(trimine.qrels.read_qrels("r.jsonl", [10, 70], [9, 5]).pairs, [(1, 1)])
+        for text, why in (('{"qid": 70, "document": 5}', "line 1: has no field 'corpus-id' or .*; it has: qid, document"), ("q7 d5", "line 1: is no JSON"),
+                          ('{"qid": 70, "pid": 5, "score": null}', "line 1: the relevance 'None' is no number")):
+            self.refused(why, 65, self.put("bad.jsonl", text + "\n"), [10, 70], [9, 5])
+
     def test_judgements_in_arrays(self):
         of = [[QUERIES[q], DOCUMENTS[d]] for q, d in PAIRS]
         with h5py.File("pairs.h5", "w") as f:
