@@ -81,6 +81,9 @@ static const struct {
     {"distance-metric", "metric", ""},
     {"query", "queries", ""},
     {"qrels", "pairs", ", of row ids: python3 -m trimine.qrels makes them"},
+    {"threshold", "radius", ""},
+    {"eps", "radius", ""},
+    {"batch-size", "classes-per-batch", " P, with --rows-per-class K"},
     {"num-threads", "threads", ""},
     {"n-jobs", "threads", ""},
     {"jobs", "threads", ""},
@@ -89,14 +92,6 @@ static const struct {
     {"out", "output", ""},
 };
 
-static bool same_name(const char *ours, const char *name, size_t length)
-{
-    bool same = strlen(ours) == length;
-    for (size_t i = 0; i < length && same; i++)
-        same = ours[i] == (name[i] == '_' ? '-' : (char)tolower((unsigned char)name[i]));
-    return same;
-}
-
 /* ", here it is --metric" for another tool's name of it; "" where it is none. Returns text. */
 static const char *name_here(const trm_command *command, const char *name, size_t length,
                              char text[TRM_SUGGESTION])
@@ -104,7 +99,7 @@ static const char *name_here(const trm_command *command, const char *name, size_
     text[0] = '\0';
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere && text[0] == '\0'; i++) {
         trm_walk walk = trm_command_walk(command);
-        if (same_name(elsewhere[i].name, name, length) && trm_walk_find(&walk, elsewhere[i].option))
+        if (trm_is_called(elsewhere[i].name, name, length) && trm_walk_find(&walk, elsewhere[i].option))
             snprintf(text, TRM_SUGGESTION, ", here it is --%s%s", elsewhere[i].option, elsewhere[i].value);
     }
     return text;

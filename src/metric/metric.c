@@ -5,10 +5,19 @@
 #include <string.h>
 
 static const trm_word words[] = {
-    {.name = "sql2", .about = "the squared Euclidean distance", .value = TRM_METRIC_SQL2},
-    {.name = "l2", .about = "the Euclidean distance", .value = TRM_METRIC_L2},
-    {.name = "cosine", .about = "1 - the cosine of the angle", .value = TRM_METRIC_COSINE},
-    {.name = "dot", .about = "the dot product, negated", .value = TRM_METRIC_DOT},
+    {.name = "sql2",
+     .about = "the squared Euclidean distance",
+     .elsewhere = "sqeuclidean squared-euclidean squared-l2 l2-squared",
+     .value = TRM_METRIC_SQL2},
+    {.name = "l2", .about = "the Euclidean distance", .elsewhere = "euclidean", .value = TRM_METRIC_L2},
+    {.name = "cosine",
+     .about = "1 - the cosine of the angle",
+     .elsewhere = "angular cos-sim cosine-similarity cosine-distance",
+     .value = TRM_METRIC_COSINE},
+    {.name = "dot",
+     .about = "the dot product, negated",
+     .elsewhere = "ip inner-product dot-product dot-score",
+     .value = TRM_METRIC_DOT},
 };
 const trm_words trm_metric_words = TRM_WORDS("trm_metric", words);
 

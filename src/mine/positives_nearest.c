@@ -46,7 +46,7 @@ static const trm_query_type type = {
 };
 
 const trm_positives_policy trm_positives_easiest = {
-    .word = {.name = "easiest", .about = "the nearest"}, .query = &type, .count = 1};
+    .word = {.name = "easiest", .about = "the nearest", .elsewhere = "easy"}, .query = &type, .count = 1};
 const trm_positives_policy trm_positives_nearest = {
     .word = {.name = "nearest", .about = "the K nearest", .number = "K", .least = 1, .most = INT32_MAX},
     .query = &type};

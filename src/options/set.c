@@ -83,7 +83,13 @@ static trm_status refuse_word(const trm_words *words, const char *name, const ch
         return refuse(err, name, text, rule);
     }
     trm_words_list(words, list, sizeof list);
-    snprintf(rule, sizeof rule, "must be one of %s%s", list, trm_suggest(text, "", list, meant));
+    trm_suggest(text, "", list, meant);
+    for (int i = 0; i < words->count; i++) {
+        const trm_word *word = trm_word_at(words, i);
+        if (word->elsewhere != NULL && trm_is_called(word->elsewhere, text, before))
+            snprintf(meant, sizeof meant, ", here it is '%s'", word->name);
+    }
+    snprintf(rule, sizeof rule, "must be one of %s%s", list, meant);
     return refuse(err, name, text, rule);
 }
 

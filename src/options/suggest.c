@@ -36,6 +36,20 @@ static int distance(const char *a, int a_length, const char *b, int b_length)
     return last[b_length];
 }
 
+bool trm_is_called(const char *names, const char *name, size_t length)
+{
+    for (const char *at = names; *at != '\0'; at += strspn(at, " ")) {
+        const size_t size = strcspn(at, " ");
+        bool same = size == length;
+        for (size_t i = 0; i < size && same; i++)
+            same = at[i] == (name[i] == '_' ? '-' : (char)tolower((unsigned char)name[i]));
+        if (same)
+            return true;
+        at += size;
+    }
+    return false;
+}
+
 const char *trm_suggest(const char *word, const char *dashes, const char *list, char text[TRM_SUGGESTION])
 {
     const int length = (int)strnlen(word, LETTERS + 1);
