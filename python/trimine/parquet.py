@@ -121,7 +121,8 @@ class Table:
         if len(found) != 1:
             raise bad(path, f"{'several columns are' if found else 'no column is one of'} lists of numbers"
                             + (f" ({', '.join(found[:20])}): name one by column" if found else
-                               f"; there are {', '.join(f'{f.name} ({f.type})' for f in list(schema)[:20])}"))
+                               f"; there are {', '.join(f'{f.name} ({f.type})' for f in list(schema)[:20])}; of a column for each "
+                               "value give write_store an array: pandas.read_parquet(FILE)[COLUMNS].to_numpy()"))
         return found[0]
 
     def look_at_type(self, path, what, name, kind):

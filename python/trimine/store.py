@@ -42,7 +42,8 @@ def paths_of(given):
 def check_embeddings(x):
     x = as_array(x)
     if x.ndim != 2:
-        raise usage(f"embeddings have the shape {x.shape}, need two dimensions: rows x values")
+        raise usage(f"embeddings have the shape {x.shape}, need two dimensions: rows x values"
+                    + ("; of a column of arrays give numpy.stack(column)" if x.dtype.kind == "O" else ""))
     if x.dtype.kind not in "fiu":
         raise usage(f"embeddings are of type {x.dtype}, need numbers")
     return x

@@ -2,6 +2,7 @@
 
 Without PyTorch the two datasets are plain sequences (len and []), which its DataLoader takes as well.
 """
+import collections.abc
 import functools
 
 import numpy as np
@@ -14,17 +15,30 @@ except ImportError:
     Dataset = object
 
 
-def looking_up(items):
-    """What stands for a row: items[row], items(row), or without items its row id."""
+def looking_up(items, what, rows):
+    """What stands for one of so many rows: items[row], items(row), or without items its row id."""
     if items is None:
         return int
     if callable(items) and not hasattr(items, "__getitem__"):
         return items
+    if isinstance(items, collections.abc.Sized) and not isinstance(items, collections.abc.Mapping) and rows is not None and len(items) < rows:
+        raise usage(f"{what} are {len(items)}, for {rows} rows: needs one for each, in their order")
     return functools.partial(item_of, items)  # which can be sent to the processes of a DataLoader
 
 
 def item_of(items, row):
-    return items[int(row)]
+    """By its place: what pandas has may be called by another index."""
+    return items.iloc[int(row)] if hasattr(items, "iloc") else items[int(row)]
+
+
+def both_lookups(result, items, queries):
+    """What stands for a row of the store, and for an anchor."""
+    item = looking_up(items, "items", result._store_rows)
+    if queries is not None:
+        return item, looking_up(queries, "queries", result._anchor_rows)
+    if items is not None and result._is_of_queries:
+        raise usage("the anchors of this result are queries, not rows of the store: say by queries what they are")
+    return item, item
 
 
 def grouped(result):
@@ -51,7 +65,7 @@ class TripletDataset(Dataset):
     """(anchor, positive, negative), one triplet each: of a Result with triplets, or of lists, without what is missing there.
 
     items -- what a row is: a sequence (images, texts, a tensor) by row id, or a function of the row id; None: row ids
-    queries -- the same of the anchors, where these are queries
+    queries -- the same of the anchors, where these are queries; needed then
     transform -- a function of (anchor, positive, negative), whose result is given in their place
     Triplets without a positive (lone anchors) are left out.
     """
@@ -63,8 +77,8 @@ class TripletDataset(Dataset):
         times = np.diff(start)
         rows = np.stack([np.repeat(anchor, times), np.repeat(positive, times), negative], axis=1)
         self.rows = rows[rows[:, 1] >= 0]
-        self.item, self.transform = looking_up(items), transform
-        self.query = self.item if queries is None else looking_up(queries)
+        self.item, self.query = both_lookups(result, items, queries)
+        self.transform = transform
 
     def __len__(self):
         return len(self.rows)
@@ -90,8 +104,8 @@ class NegativesDataset(Dataset):
             kept &= self.last - self.first >= negatives
             self.last = np.minimum(self.last, self.first + negatives)
         self.anchor, self.positive, self.first, self.last = (v[kept] for v in (self.anchor, self.positive, self.first, self.last))
-        self.item, self.transform = looking_up(items), transform
-        self.query = self.item if queries is None else looking_up(queries)
+        self.item, self.query = both_lookups(result, items, queries)
+        self.transform = transform
 
     def __len__(self):
         return len(self.anchor)

@@ -127,7 +127,7 @@ class Parquet(support.Case):
         self.fails(64, "labels of Parquet files must be the name of a column", "x.parquet", column="a", labels=y)
         self.fails(64, "column goes with Parquet", x, column="a")
         self.write(y=pa.array(y))
-        self.fails(65, r"no column is one of lists of numbers; there are y \(int64\)")
+        self.fails(65, r"no column is one of lists of numbers; there are y \(int64\); of a column for each value give write_store an array")
 
     def test_wrong_files(self):
         x, y = self.rows(20)

@@ -85,7 +85,10 @@ class Writing(support.Case):
 
     def test_what_is_refused(self):
         x, y = self.rows(10)
-        for wrong, why in ((lambda: trimine.write_store("s.h5", x[0]), "two dimensions"),
+        column = np.empty(10, dtype=object)
+        column[:] = list(x)
+        for wrong, why in ((lambda: trimine.write_store("s.h5", column), "two dimensions: .*; of a column of arrays give numpy.stack"),
+                           (lambda: trimine.write_store("s.h5", x[0]), "two dimensions"),
                            (lambda: trimine.write_store("s.h5", x.astype(complex)), "need numbers"),
                            (lambda: trimine.write_store("s.h5", x, y[:9]), "one for each of 10 rows"),
                            (lambda: trimine.write_store("s.h5", x, y, ids=x[:, 0]), "whole numbers or texts"),

@@ -46,6 +46,32 @@ class Training(support.Case):
         self.assertEqual(trimine.NegativesDataset(self.triplets, self.texts)[0],
                          (f"text {a}", f"text {p}", [f"text {n}" for n in ns]))
 
+    def test_what_pandas_has_is_looked_up_by_its_place(self):
+        """As a column of a table has other indexes, of which some rows were taken or that was shuffled."""
+        class Column(list):
+            """Like a Series: [] is by another index."""
+            iloc = property(lambda self: self.copy())
+
+            def __getitem__(self, index):
+                raise KeyError(index)
+
+        a, p, ns = self.lines()[0]
+        self.assertEqual(trimine.TripletDataset(self.lists, Column(self.texts))[0], (f"text {a}", f"text {p}", f"text {ns[0]}"))
+        self.assertEqual(trimine.NegativesDataset(self.lists, self.texts, queries=Column(self.texts))[0][0], f"text {a}")
+
+    def test_what_does_not_fit_is_refused(self):
+        for data in (trimine.TripletDataset, trimine.NegativesDataset):
+            with self.refused(64, "items are 23, for 24 rows: needs one for each, in their order"):
+                data(self.lists, self.texts[:-1])
+            with self.refused(64, "queries are 3, for 24 rows"):
+                data(self.lists, self.texts, queries=self.texts[:3])
+            data(self.lists, {row: row for row in range(1)})
+        asked = trimine.mine(self.x, labels=self.y, queries=self.x[:5], query_labels=self.y[:5], negatives="hard")
+        with self.refused(64, "the anchors of this result are queries, not rows of the store: say by queries what they are"):
+            trimine.TripletDataset(asked, self.texts)
+        a, p, n = trimine.TripletDataset(asked)[0]
+        self.assertEqual(trimine.TripletDataset(asked, self.texts, queries=list("abcde"))[0], ("abcde"[a], f"text {p}", f"text {n}"))
+
     def test_they_can_be_sent_to_other_processes(self):
         """As a DataLoader does whose workers are spawned."""
         for data in (trimine.TripletDataset(self.lists, self.texts), trimine.NegativesDataset(self.lists, self.texts)):
