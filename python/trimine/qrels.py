@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import TrimineError
 from .reading import first_bytes, open_hdf5, reading, text_of, values_of
-from .rows import JSON, TABLES, Store, read_side_file, text_of_json
+from .rows import JSON, TABLES, Store, ends, read_side_file, text_of_json
 
 HDF5 = (".h5", ".hdf5")
 ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
@@ -184,7 +184,7 @@ def read_qrels(path, query_ids, ids, least=1.0, skip_unknown=False):
     """
     of_query, of_document = rows_of([str(i) for i in query_ids], "queries"), rows_of([str(i) for i in ids], "documents")
     pairs, heading, irrelevant, unknown, graded = [], False, 0, 0, 0
-    judgements = judgements_of_arrays if path.endswith(HDF5 + (".npy",)) else judgements_of_json if path.endswith(JSON) else judgements_of_text
+    judgements = judgements_of_arrays if ends(path, HDF5 + (".npy",)) else judgements_of_json if ends(path, JSON) else judgements_of_text
     for place, may_be_heading, fields in judgements(path):
         query, document = fields[0], fields[2 if len(fields) == 4 else 1]
         if may_be_heading and {query, document}.isdisjoint(of_query) and {query, document}.isdisjoint(of_document):

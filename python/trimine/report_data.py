@@ -13,7 +13,7 @@ from . import result
 from .errors import data, error
 from .reading import Lines, open_hdf5, reading, text_of
 from .report_svg import picture, printable
-from .rows import JSON
+from .rows import JSON, ends
 
 PIECE = 1 << 21  # triplets that are in memory at a time
 LONGEST = 60  # characters of a name that are shown
@@ -158,8 +158,8 @@ class Texts:
 
     def __init__(self, given, rows):
         path, _, field = given.rpartition(":")
-        path, self.field = (path, field) if path.endswith(JSON) and not os.path.exists(given) else (given, None)
-        self.path, self.json = path, path.endswith(JSON)
+        path, self.field = (path, field) if ends(path, JSON) and not os.path.exists(given) else (given, None)
+        self.path, self.json = path, ends(path, JSON)
         self.lines = Lines(path, "texts")
         if len(self.lines) != rows:
             raise data(f"texts '{path}': {len(self.lines)} lines for {rows} rows")

@@ -53,14 +53,19 @@ def find_dataset(file, given, names, what, path):
         return file[there[0]] if there else None
 
 
+def ends(path, suffixes):
+    """Capitals are as good."""
+    return path.lower().endswith(suffixes)
+
+
 def side_file(given):
     """(path, column or None) of what names a file of labels or of ids; None where it names a dataset."""
     if not given:
         return None
     path, colon, column = given.rpartition(":")
-    if os.path.isfile(given) or given.endswith(SIDE_FILES):
+    if os.path.isfile(given) or ends(given, SIDE_FILES):
         return given, None
-    return (path, column) if colon and (path.endswith(TABLES + JSON) or os.path.isfile(path)) else None
+    return (path, column) if colon and (ends(path, TABLES + JSON) or os.path.isfile(path)) else None
 
 
 # ---- labels and ids beside a store ----
@@ -105,7 +110,7 @@ def whole_numbers(numbers):
 def column_of_table(path, what, column, rows):
     """A column's fields as bytes; rows: how many there are, if known: of one record more the first is a heading."""
     with reading(what, path), open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as f:
-        records = list(csv.reader(f, delimiter="\t" if path.endswith(".tsv") else ","))
+        records = list(csv.reader(f, delimiter="\t" if ends(path, ".tsv") else ","))
     first = records[0] if records else []
     has_heading = column in first if rows is None else len(records) == rows + 1
     number = first.index(column) if has_heading and column in first else int(column) - 1 if column and column.isdecimal() else \
@@ -173,9 +178,9 @@ def read_side_file(path, column, what, rows):
         return values
     if begin.startswith((b"\0\0\x08\x01", b"\x1f\x8b")):
         return np.ravel(read_idx(path, what))
-    if path.endswith(JSON):
+    if ends(path, JSON):
         return whole_or_names(column_of_json(path, what, column))
-    texts = column_of_table(path, what, column, rows) if path.endswith(TABLES) else lines_of_text(path, what)
+    texts = column_of_table(path, what, column, rows) if ends(path, TABLES) else lines_of_text(path, what)
     return whole_or_names(texts)
 
 

@@ -142,6 +142,9 @@ class SideFiles(support.Case):
                     self.labels(text.encode(), name)
                 with self.assertRaisesRegex(trimine.TrimineError, f"labels 'j.jsonl': {why}"):
                     self.asked(text.encode(), 2, name)
+        for name in ("J.JSONL:a", "T.Csv:a"):
+            self.assertEqual(rows.side_file(name), (name[:-2], "a"))
+        self.assertEqual(self.labels(b'{"a": 3}', "J.JSONL:a"), [3])
         with self.refused(66, "labels 'no.jsonl': no such file"):
             rows.read_side_file(*rows.side_file("no.jsonl:a"), "labels", 1)
 

@@ -87,6 +87,8 @@ static const struct {
     {"mine s.h5 --positives easy", "here it is 'easiest'$"},
     {"mine s.h5 --batch_size 32",
      "^'--batch_size': unknown option, here it is --classes-per-batch P, with --rows-per-class K"},
+    {"knn s.h5 --n_neighbors 5", "^'--n_neighbors': unknown option, here it is --k \\(see"},
+    {"mine s.h5 --cosine", "^'--cosine': unknown option, here it is --metric cosine \\(see"},
     {"radius s.h5 --threshold 0.1", "^'--threshold': unknown option, here it is --radius"},
     {"mine s.h5 --threshold 0.1", "^'--threshold': unknown option"},
     {"mine s.h5 --positives easyest",
