@@ -313,7 +313,7 @@ def read(path, store=None, queries=None, labels=None, ids=None, query_labels=Non
 
 
 def _rows_of(paths, labels, ids):
-    if paths is None and not labels is ids is None:
+    if paths is None and (labels is not None or ids is not None):
         raise usage("labels and ids are of a store, or of queries: give it, too")
     if paths is not None and not isinstance(paths, PATHS) and not len(paths):
         raise usage("a store is a path, or a list of some, not an empty one")

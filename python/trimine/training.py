@@ -21,7 +21,7 @@ def looking_up(items, what, rows):
         return int
     if callable(items) and not hasattr(items, "__getitem__"):
         return items
-    if isinstance(items, collections.abc.Sized) and not isinstance(items, collections.abc.Mapping) and rows is not None and len(items) < rows:
+    if isinstance(items, collections.abc.Sized) and not isinstance(items, collections.abc.Mapping) and len(items) < rows:
         raise usage(f"{what} are {len(items)}, for {rows} rows: needs one for each, in their order")
     return functools.partial(item_of, items)  # which can be sent to the processes of a DataLoader
 

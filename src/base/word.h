@@ -8,8 +8,7 @@
 
 typedef struct trm_word {
     const char *name, *about; /* about: may be NULL */
-    const char
-        *elsewhere; /* what other tools call it, "a b"; small letters and dashes. NULL: not otherwise */
+    const char *elsewhere;    /* its names in other tools: "a b", small letters and dashes; or NULL */
     int value;
     bool derived;       /* is reported but can't be given: it follows from something else */
     const char *number; /* "K" where a number follows, as in "nearest:K"; else NULL */
