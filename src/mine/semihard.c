@@ -12,6 +12,8 @@
  * id); d equal to t_i is not beyond it (the strictness of SEMIHARD). */
 #include "mine/semihard.h"
 
+#include "mine/intervals.h"
+
 /* One question about the negatives of an anchor with thresholds t_1 <= ... <= t_K. */
 typedef enum trm_question {
     TRM_ASK_NOTHING,
@@ -174,6 +176,43 @@ static bool offer_singly(const trm_negatives *semihard, trm_question question, c
     return changed;
 }
 
+/* Where a distance has to be to win a bucket of a question by threshold. */
+static void intervals_of(trm_question question, const trm_thresholds *a, const trm_candidate *best,
+                         trm_intervals *wins)
+{
+    const int count = (int)a->count;
+    wins->count = count;
+    for (int k = 0; k < count; k++) {
+        if (is_nearest(question)) {
+            const double end = k + 1 < count ? a->t[k + 1] : INFINITY;
+            wins->from[k] = a->t[k];
+            wins->to[k] = best[k].key < end ? best[k].key : end;
+        } else {
+            const double end = k > 0 ? a->t[k - 1] : -INFINITY;
+            wins->from[k] = -best[k].key > end ? -best[k].key : end;
+            wins->to[k] = a->t[k];
+        }
+    }
+}
+
+/* Few thresholds, many distances, of which few win. */
+static bool offer_winners(const trm_negatives *semihard, trm_question question, const trm_thresholds *a,
+                          trm_candidate *best, int64_t n, const double *d, const int64_t *ids)
+{
+    bool changed = false;
+    for (int64_t first = 0; first < n; first += TRM_INTERVALS_BATCH) {
+        const int64_t count = n - first < TRM_INTERVALS_BATCH ? n - first : TRM_INTERVALS_BATCH;
+        trm_intervals wins;
+        intervals_of(question, a, best, &wins);
+        uint64_t found = trm_intervals_find(&wins, d + first, (int)count);
+        for (; found != 0; found &= found - 1) {
+            const int64_t i = first + __builtin_ctzll(found);
+            changed |= offer_singly(semihard, question, a, best, 1, d + i, ids + i);
+        }
+    }
+    return changed;
+}
+
 /* Puts a candidate without a branch: with thousands of thresholds, whether it wins can't be guessed. */
 static inline int64_t put_smoothly(trm_candidate *best, double key, int64_t id)
 {
@@ -210,23 +249,27 @@ static bool offer_batch(trm_question question, const trm_thresholds *a, trm_cand
 static bool offer(const trm_query *query, trm_state *state, int64_t row, const trm_seen *seen, int64_t *tally)
 {
     (void)tally;
-    enum { BATCH_FROM_THRESHOLDS = 16, BATCH_FROM_DISTANCES = 8 };
+    enum { BATCH_FROM_DISTANCES = 8 };
     const trm_negatives *semihard = query->settings;
     trm_thresholds a = trm_thresholds_of(state, row);
     if (a.count == 0)
         return false;
-    const bool many = a.count >= BATCH_FROM_THRESHOLDS && seen->n >= BATCH_FROM_DISTANCES;
+    const bool batch = seen->n >= BATCH_FROM_DISTANCES, few = a.count <= TRM_INTERVALS_MAX;
     bool changed = false;
-    if (many)
+    if (batch && !few)
         trm_thresholds_grid(&a);
     for (int set = 0; set < TRM_QUESTIONS; set++) {
         const trm_question question = question_of(semihard, set);
         trm_candidate *best = found_of(state, set, row);
         const bool by_threshold = question == TRM_ASK_NEAREST_BEYOND || question == TRM_ASK_FARTHEST_UP_TO;
-        if (question != TRM_ASK_NOTHING)
-            changed |= many && by_threshold
-                           ? offer_batch(question, &a, best, seen->n, seen->d, seen->id)
-                           : offer_singly(semihard, question, &a, best, seen->n, seen->d, seen->id);
+        if (question == TRM_ASK_NOTHING)
+            continue;
+        if (!batch || !by_threshold)
+            changed |= offer_singly(semihard, question, &a, best, seen->n, seen->d, seen->id);
+        else if (few)
+            changed |= offer_winners(semihard, question, &a, best, seen->n, seen->d, seen->id);
+        else
+            changed |= offer_batch(question, &a, best, seen->n, seen->d, seen->id);
     }
     return changed;
 }
