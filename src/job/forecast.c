@@ -113,3 +113,18 @@ trm_ring_share trm_ring_share_of(const trm_schedule *schedule, int teams, int me
     share.most = mean > 0.0 && most > mean ? most / mean : 1.0;
     return share;
 }
+
+int trm_label_visits_of(const trm_shard *stay, const trm_shard *travel, int teams)
+{
+    int most = 0;
+    for (int t = 0, from = 0, end = 0; t < teams && stay[t].count > 0; t++) {
+        while (end < teams && travel[end].count > 0 && travel[end].label_first <= stay[t].label_last)
+            end++;
+        while (from < end && travel[from].label_last < stay[t].label_first)
+            from++;
+        const bool own = travel != stay && from <= t && t < end; /* which is there already */
+        const int visits = travel == stay ? end - t - 1 : end - from - own;
+        most = visits > most ? visits : most;
+    }
+    return most;
+}

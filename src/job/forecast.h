@@ -7,6 +7,7 @@
 #ifndef TRM_JOB_FORECAST_H
 #define TRM_JOB_FORECAST_H
 
+#include "rows/rows.h"
 #include "sweep/schedule.h"
 
 #include <stdint.h>
@@ -47,5 +48,9 @@ typedef struct trm_ring_share {
 } trm_ring_share;
 trm_ring_share trm_ring_share_of(const trm_schedule *schedule, int teams, int members, int64_t tiles,
                                  int64_t visiting);
+
+/* Where positives are sought only shards visit that may share a label with those that they come to: the most that come to one team.
+ * travel == stay: one set, each pair of teams meets once. Shards of a set are by ascending label. */
+int trm_label_visits_of(const trm_shard *stay, const trm_shard *travel, int teams);
 
 #endif

@@ -30,6 +30,8 @@ static const char *const phase_names[PHASES] = {"read_s",      "arrange_s", "pre
                                                 "negatives_s", "answers_s", "loss_s",    "gradient_s",
                                                 "network_s",   "write_s"};
 enum { USUAL_PILOT = 256 };
+enum { FOR_POSITIVES, FOR_NEGATIVES, SWEEPS };
+static const double usual_write = 4e8; /* bytes a second, of all ranks, into the memory of the file system */
 
 /* One line of the table. */
 typedef struct entry {
@@ -38,7 +40,9 @@ typedef struct entry {
     int64_t bytes;                  /* a rank holds; of one that does not fit, what it would need */
     int64_t likely;                 /* of these, what it holds with the kernel that it is expected to take */
     double moved, messages;         /* bytes that the busiest rank receives */
-    double visiting;                /* rows that visit it, in each sweep */
+    double arranged;                /* of these, what comes before the sweeps */
+    double visiting[SWEEPS];        /* rows that visit it */
+    double travels[SWEEPS];         /* bytes that come with them */
     double flops;                   /* of the filters, of the busiest rank */
     bool chooses;                   /* it may leave the kernel that it begins with */
     const trm_probe_kernel *kernel; /* what it is expected to take; NULL: rates were given */
@@ -128,12 +132,17 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
                  row = (double)trm_rows_bytes_per_row(rows->dim);
     int64_t visit, home;
     trm_evaluation_travel(job->evaluation, &visit, &home);
-    const double ring = share.visits * ((double)shard * row + (double)visit + (double)home) * line->panels;
-    const double arranged = run->ranks > 1 ? (n / run->ranks) * row * (1.0 + (double)(members - 1)) : 0.0;
+    const int near = trm_label_visits_of(stay->shards, travel->shards, teams),
+              visits[SWEEPS] = {near < share.visits ? near : share.visits, share.visits};
+    for (int k = 0; k < SWEEPS; k++) {
+        line->visiting[k] = (double)visits[k] * (double)shard * line->panels;
+        line->travels[k] = line->visiting[k] * row;
+    }
+    line->travels[FOR_NEGATIVES] += (double)share.visits * ((double)visit + (double)home) * line->panels;
+    line->arranged = run->ranks > 1 ? (n / run->ranks) * row * (1.0 + (double)(members - 1)) : 0.0;
     const double merged = members > 1 ? 2.0 * (double)home * line->panels : 0.0;
-    line->moved = ring + arranged + merged;
-    line->messages = 3.0 * share.visits * line->panels;
-    line->visiting = (double)share.visits * (double)shard * line->panels;
+    line->moved = line->arranged + line->travels[FOR_POSITIVES] + line->travels[FOR_NEGATIVES] + merged;
+    line->messages = (double)(visits[FOR_POSITIVES] + 3 * visits[FOR_NEGATIVES]) * line->panels;
     line->flops = 2.0 * rows->dim * pairs_of(job) / run->ranks * share.most;
     const trm_run sweeps = trm_run_for_sweeps(run, trm_negatives_take_every_pair(&job->options.mine));
     line->chooses = trm_chooser_pays(&sweeps, stay, travel);
@@ -264,11 +273,13 @@ static double prepare_of(const trm_probe *probe, const entry *line, double rows)
     return begins.fixed + begins.a_row * rows / line->ranks + (makes ? probe->basis_s : 0.0);
 }
 
-/* In a sweep rows are packed anew, once for the kernel that is taken, and when they visit. */
-static double pack_anew(const trm_probe *probe, const entry *line, double rows)
+/* While negatives are sought rows are packed anew, once for the kernel that is taken, and when they visit. */
+static double pack_anew(const trm_probe *probe, const entry *line, const trm_probe_kernel *kernel,
+                        double rows)
 {
-    const bool anew = line->kernel != candidate(probe, line, 0);
-    return preparing_with(probe, line->kernel).a_row * ((anew ? rows / line->ranks : 0.0) + line->visiting);
+    const bool anew = kernel != candidate(probe, line, 0);
+    return preparing_with(probe, kernel).a_row *
+           ((anew ? rows / line->ranks : 0.0) + line->visiting[FOR_NEGATIVES]);
 }
 
 /* What follows the sweeps: so much a pair of an anchor and a positive, and so much a row. */
@@ -305,6 +316,7 @@ static double rounds_of(const trm_job *job, int panels)
 static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double busiest, entry *line)
 {
     const double rows = (double)job->base.rows->total;
+    const preparing begins = preparing_with(&f->probe, candidate(&f->probe, line, 0));
     double best = INFINITY;
     for (int k = 0; k < candidates(&f->probe, line); k++) {
         const trm_probe_kernel *kernel = candidate(&f->probe, line, k);
@@ -313,15 +325,23 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
         const double share = rounds_of(job, line->panels) / line->ranks;
         const double first = trm_sweep_seconds(&positives, rows, line->replicate) * share,
                      second = trm_sweep_seconds(&negatives, rows, line->replicate) * share * busiest;
-        line->sweeps_s[k] = first + second;
-        if (first + second >= best)
+        const double whole = first + second + pack_anew(&f->probe, line, kernel, rows);
+        line->sweeps_s[k] = whole;
+        if (whole >= best)
             continue;
-        best = first + second;
+        best = whole;
         line->kernel = kernel;
-        line->seconds[POSITIVES] = first;
+        line->seconds[POSITIVES] = first + begins.a_row * line->visiting[FOR_POSITIVES];
         line->seconds[NEGATIVES] =
-            second * (line->chooses && kernel != &f->probe.choice ? 1.0 + job->run->trial_share : 1.0);
+            whole - first +
+            second * (line->chooses && kernel != &f->probe.choice ? job->run->trial_share : 0.0);
     }
+}
+
+/* What travels while a sweep computes is hidden behind it. */
+static double exposed(double bytes, double network, double computes)
+{
+    return bytes / network > computes ? bytes / network - computes : 0.0;
 }
 
 static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
@@ -338,22 +358,19 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     } else {
         foresee_sweeps(job, f, busiest, line);
         s[PREPARE] = prepare_of(&f->probe, line, rows);
-        s[NEGATIVES] += pack_anew(&f->probe, line, rows);
         s[ARRANGE] = f->probe.arrange_a_row_s * all / line->ranks;
         foresee_rest(f, all, line);
     }
     const int64_t each = trm_mine_negatives(&job->options.mine);
-    if (disk > 0.0) {
+    if (disk > 0.0)
         s[READ] = all * dim * sizeof(float) / disk / line->ranks;
-        if (job->settings.output != NULL)
-            s[WRITE] = (f->pairs * (double)each * TRM_JOB_BYTES_A_TRIPLET +
-                        (job->settings.gradient ? all * dim * sizeof(float) : 0.0)) /
-                       disk / line->ranks;
-    }
-    /* what travels while a sweep computes is hidden behind it */
-    const double travels = line->ranks > 1 ? line->moved / given->network : 0.0,
-                 computes = s[POSITIVES] + s[NEGATIVES];
-    s[NETWORK] = travels > computes ? travels - computes : 0.0;
+    if (disk > 0.0 && job->settings.output != NULL)
+        s[WRITE] = (f->pairs * (double)each * TRM_JOB_BYTES_A_TRIPLET +
+                    (job->settings.gradient ? all * dim * sizeof(float) : 0.0)) /
+                   (isnan(given->disk) ? usual_write : disk * line->ranks);
+    s[NETWORK] = line->arranged / given->network +
+                 exposed(line->travels[FOR_POSITIVES], given->network, s[POSITIVES]) +
+                 exposed(line->travels[FOR_NEGATIVES], given->network, s[NEGATIVES]);
     line->total_s = 0.0;
     for (int k = 0; k < PHASES; k++)
         line->total_s += s[k];

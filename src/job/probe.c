@@ -27,8 +27,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, PILOT_PAIRS = 8 };
-static const double enough_s = 0.4, once_s = 0.25, undisturbed = 0.9, many_rows = 65536.0, whole_bytes = 1e9,
+enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, MOST_ROUNDS = 5, PILOT_PAIRS = 8 };
+static const double enough_s = 0.4, once_s = 1.0, undisturbed = 0.9, many_rows = 65536.0, whole_bytes = 1e9,
                     timed_bytes = 64e6;
 
 /* ---- how long it takes ---- */
@@ -411,12 +411,15 @@ static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t
     trm_status status = load(p, &p->base, err);
     if (status == TRM_OK && p->queries.set != NULL)
         status = load(p, &p->queries, err);
-    for (int round = 0; round < ROUNDS && status == TRM_OK; round++) {
+    double spent = 0.0;
+    for (int round = 0; round < MOST_ROUNDS && status == TRM_OK; round++) {
         status = mine(p, kernel->name, round == 0 && kernel == p->probe->kernel, err);
         if (status == TRM_OK)
             take(p, kernel, at);
-        if (kernel->prepare_s[at] + taken_here(p, kernel, at) > once_s &&
-            p->own.one > undisturbed) /* long enough not to depend on chance */
+        spent += p->whole_s;
+        if (round + 1 >= ROUNDS && spent > enough_s)
+            break;
+        if (p->whole_s > once_s && p->own.one > undisturbed) /* long enough not to depend on chance */
             break;
     }
     return status;
@@ -497,12 +500,21 @@ static bool chooses_with_basis(const prober *p)
     return any;
 }
 
-/* The other kernels that --kernel auto could take, but for those that are far behind on the smallest sample. */
+/* The fastest of those that have been probed. */
+static double least_of(const trm_probe *probe, int at)
+{
+    double least = sweeps_of(&probe->kernel[0], at);
+    for (int k = 1; k < probe->kernels; k++)
+        least = sweeps_of(&probe->kernel[k], at) < least ? sweeps_of(&probe->kernel[k], at) : least;
+    return least;
+}
+
+/* The other kernels that --kernel auto could take, but for those that are far behind on any sample. */
 static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
 {
     const trm_run *run = p->job->run;
     const trm_probe_kernel *first = &p->probe->kernel[0];
-    const double far_behind = 4.0;
+    const double far_behind = 3.0;
     int kernels = 0;
     while (trm_kernel_at(kernels) != NULL)
         kernels++;
@@ -513,15 +525,15 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
             p->probe->kernels == TRM_PROBE_KERNELS)
             continue;
         trm_probe_kernel *own = &p->probe->kernel[p->probe->kernels];
+        bool behind = false;
         *own = (trm_probe_kernel){.name = kernel->name};
-        while (own->count < first->count && status == TRM_OK) {
-            tell(p, own, sizes[own->count], (k + (double)own->count / first->count) / kernels);
-            status = probe_one(p, own, own->count, sizes[own->count], err);
-            own->count++;
-            if (sweeps_of(own, 0) > far_behind * sweeps_of(first, 0))
-                break;
+        while (own->count < first->count && !behind && status == TRM_OK) {
+            const int at = own->count++;
+            tell(p, own, sizes[at], (k + (double)at / first->count) / kernels);
+            status = probe_one(p, own, at, sizes[at], err);
+            behind = sweeps_of(own, at) > far_behind * least_of(p->probe, at);
         }
-        p->probe->kernels += own->count == first->count;
+        p->probe->kernels += !behind;
         if (status == TRM_OK)
             status = trm_job_pause(p->job, err);
     }
