@@ -17,8 +17,7 @@ static void print_entry(const json_t *line)
     if (!json_is_true(json_object_get(line, "fits")))
         fprintf(stderr, "  does not fit: give more ranks, or --mem-per-rank\n");
     else if (!trm_fact_has(line, "total_s"))
-        fprintf(stderr,
-                "  seconds are not told: what the probe mines is neither batches nor a list of pairs\n");
+        fprintf(stderr, "  seconds are not told: the probe does not mine by a list of pairs\n");
     else {
         fprintf(stderr, " %11.1f %11.1f", trm_fact_real(line, "likely_bytes") / 1e6,
                 trm_fact_real(line, "moved_bytes") / 1e6);
@@ -61,7 +60,11 @@ void trm_plan_print(const json_t *facts)
     fprintf(stderr, "  ranks replicate  panels   MB a rank      likely    MB moved     GFLOP positives "
                     "negatives   total s\n");
     json_array_foreach(json_object_get(facts, "plan"), i, one) print_entry(one);
-    if (json_is_object(probe))
+    if (trm_fact_has(probe, "batches"))
+        fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " batches, %.3g s\n",
+                trm_fact_whole(probe, "batches"), trm_fact_whole(probe, "of_batches"),
+                trm_fact_real(probe, "seconds"));
+    else if (json_is_object(probe))
         fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " rows, %.3g s\n", trm_fact_whole(probe, "rows"),
                 trm_fact_whole(probe, "of"), trm_fact_real(probe, "seconds"));
     if (json_is_object(pilot) && (json_is_object(probe) || trm_fact_has(pilot, "took_s")))

@@ -128,6 +128,9 @@ trm_read_options trm_job_read_options(const trm_job *job);
 trm_status trm_job_read_rows(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and evaluates. */
 trm_status trm_job_run_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* Of a job in batches: mines the first of each rank's, at most so many, as planned, and writes nothing. The first time the rows are
+ * read. What it took is in job->mined and job->loss, and *seconds, of the slowest rank. May be called again. */
+trm_status trm_job_try_batches(trm_job *job, int64_t most, double *seconds, trm_error *err) TRM_MUST_CHECK;
 /* Do pairs say who is positive, here or where the list of triplets was mined? Then rows are arranged by their ids. Known
  * once the list is read. */
 bool trm_job_by_id(const trm_job *job);

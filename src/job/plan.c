@@ -17,6 +17,7 @@
 #include "mine/pool.h"
 #include "mine/positives.h"
 #include "par/agree.h"
+#include "par/exchange.h"
 #include "sweep/choose.h"
 
 #include <inttypes.h>
@@ -63,7 +64,8 @@ struct trm_foresight {
     trm_probe probe;
     double pairs; /* of an anchor and a positive, of all */
     pilot pilot;
-    json_t *dry; /* of a dry run: what the plan for its ranks told; owned */
+    int64_t tried; /* batches, of a dry run of these */
+    json_t *dry;   /* of a dry run of another job: what the plan for its ranks told; owned */
 };
 
 /* ---- what the command line alone tells ---- */
@@ -344,6 +346,13 @@ static double exposed(double bytes, double network, double computes)
     return bytes / network > computes ? bytes / network - computes : 0.0;
 }
 
+/* Of an output with so many triplets, and a gradient of so many rows where there is one. */
+static double written_bytes(const trm_job *job, double triplets, double rows)
+{
+    return triplets * TRM_JOB_BYTES_A_TRIPLET +
+           (job->settings.gradient ? rows * job->base.batch.dim * (double)sizeof(float) : 0.0);
+}
+
 static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
 {
     const trm_plan_settings *given = &job->settings.plan;
@@ -365,8 +374,7 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     if (disk > 0.0)
         s[READ] = all * dim * sizeof(float) / disk / line->ranks;
     if (disk > 0.0 && job->settings.output != NULL)
-        s[WRITE] = (f->pairs * (double)each * TRM_JOB_BYTES_A_TRIPLET +
-                    (job->settings.gradient ? all * dim * sizeof(float) : 0.0)) /
+        s[WRITE] = written_bytes(job, f->pairs * (double)each, all) /
                    (isnan(given->disk) ? usual_write : disk * line->ranks);
     s[NETWORK] = line->arranged / given->network +
                  exposed(line->travels[FOR_POSITIVES], given->network, s[POSITIVES]) +
@@ -529,18 +537,103 @@ static trm_status plan_alone(trm_job *job, trm_error *err)
     return status;
 }
 
-/* Batches and lists of pairs are planned, but nobody knows how long they take. */
-static bool is_timed(const trm_job *job)
+/* What mining some of the batches took, by phases; network: all the rest, which is mostly rows that are fetched. */
+static void seconds_of_try(const trm_job *job, double whole, double s[PHASES])
 {
-    return job->settings.pairs == NULL && !trm_settings_in_batches(&job->settings);
+    const trm_mine_summary *mined = &job->mined;
+    memset(s, 0, PHASES * sizeof *s);
+    s[ARRANGE] = mined->arrange_s;
+    s[PREPARE] = mined->prepare_s;
+    s[POSITIVES] = mined->positives_s;
+    s[NEGATIVES] = mined->negatives_s;
+    s[ANSWERS] = mined->answers_s;
+    s[LOSS] = job->loss.loss_s;
+    s[GRADIENT] = job->loss.gradient_s;
+    for (int k = 0; k < PHASES; k++)
+        whole -= k == NETWORK ? 0.0 : s[k];
+    s[NETWORK] = whole > 0.0 ? whole : 0.0;
 }
 
+/* The ranks mine some of their batches, and then twice as many until that takes long enough; from the last few tries it follows what
+ * each batch takes, and what all take together. Collective. */
+static trm_status try_batches(trm_job *job, double foreseen[PHASES], trm_error *err)
+{
+    enum { TRIES = 3 };
+    static const double enough_s = 0.3;
+    double tried[PHASES][TRIES] = {{0.0}}, batches[TRIES] = {0.0}, one[TRIES] = {1.0, 1.0, 1.0};
+    int64_t most = job->batches.count, each = 1;
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    for (int count = 1;; count++, each *= 2) {
+        double seconds, s[PHASES];
+        each = each < most ? each : most;
+        const trm_status status = trm_job_try_batches(job, each, &seconds, err);
+        if (status != TRM_OK)
+            return status;
+        seconds_of_try(job, seconds, s);
+        memmove(batches, batches + 1, sizeof batches - sizeof *batches);
+        batches[TRIES - 1] = (double)each;
+        for (int k = 0; k < PHASES; k++) {
+            memmove(tried[k], tried[k] + 1, sizeof tried[k] - sizeof *tried[k]);
+            tried[k][TRIES - 1] = s[k];
+        }
+        if (each >= most || (count >= TRIES && seconds >= enough_s))
+            break;
+    }
+    job->foresight->tried = trm_sum_int64(job->comm, each < job->batches.count ? each : job->batches.count);
+    for (int k = 0; k < PHASES; k++) {
+        double a_batch, once;
+        trm_rates_fit(TRIES, tried[k], batches, one, &a_batch, &once);
+        foreseen[k] = each < most ? a_batch * (double)most + once : tried[k][TRIES - 1];
+    }
+    return TRM_OK;
+}
+
+/* Seconds of all batches from those of some, which these ranks mine. A batch is mined by the kernel that a run begins with. */
+static trm_status foresee_batches(trm_job *job, trm_error *err)
+{
+    trm_foresight *f = job->foresight;
+    const double start = trm_clock(), dim = job->base.batch.dim;
+    entry *line = f->entry;
+    *line = (entry){.ranks = job->ranks,
+                    .replicate = 1,
+                    .panels = 1,
+                    .fits = true,
+                    .bytes = job->mined.memory_bytes,
+                    .likely = job->mined.memory_bytes,
+                    .messages = job->ranks - 1.0,
+                    .kernel = &f->probe.kernel[0]};
+    f->probe.kernel[0].name = job->run->kernel->name;
+    const trm_status status = try_batches(job, line->seconds, err);
+    if (status != TRM_OK)
+        return status;
+    const trm_mine_summary *mined = &job->mined;
+    const double ranks = job->ranks, times = f->tried > 0 ? (double)job->batch_count / (double)f->tried : 0.0;
+    line->moved = (double)job->batch_rows * dim * sizeof(float) / ranks * (1.0 - 1.0 / ranks);
+    line->flops = 2.0 * dim * (double)mined->certify.elements * times / ranks;
+    line->seconds[ARRANGE] += start - job->start; /* labels are read, and batches drawn */
+    line->seconds[READ] = job->read_s;
+    if (job->settings.output != NULL)
+        line->seconds[WRITE] =
+            written_bytes(job, (double)mined->triplets.total * times, (double)job->base.total) / usual_write;
+    for (int k = 0; k < PHASES; k++)
+        line->total_s += line->seconds[k];
+    f->probe.seconds = trm_clock() - start;
+    f->count = 1;
+    return TRM_OK;
+}
+
+/* Batches are tried by all ranks; what else is planned by a probe is done by one process. Of pairs that are listed no probe draws a
+ * sample: by which rows would these be positives of each other? */
 static trm_status run_dry(trm_job *job, trm_error *err)
 {
-    job->foresight = trm_alloc_zero(1, sizeof *job->foresight);
-    trm_status status =
-        job->foresight == NULL ? trm_fail_memory(err, "a plan", 1, sizeof *job->foresight) : TRM_OK;
-    if (status == TRM_OK && job->rank == 0 && is_timed(job))
+    trm_foresight *f = job->foresight = trm_alloc_zero(1, sizeof *job->foresight);
+    if (f != NULL)
+        f->entry = trm_alloc_zero(1, sizeof *f->entry);
+    trm_status status = f == NULL || f->entry == NULL ? trm_fail_memory(err, "a plan", 1, sizeof *f) : TRM_OK;
+    status = trm_agree(job->comm, status, err);
+    if (status == TRM_OK && trm_settings_in_batches(&job->settings))
+        return foresee_batches(job, err);
+    if (status == TRM_OK && job->rank == 0 && job->settings.pairs == NULL)
         status = plan_alone(job, err);
     return trm_agree(job->comm, status, err);
 }
@@ -713,14 +806,21 @@ static json_t *dry_facts(const trm_job *job)
     json_t *line = json_pack("{s:i, s:i, s:i, s:b, s:I}", "ranks", job->ranks, "replicate",
                              trm_rows_replicate(job->base.rows), "panels", job->mined.panels, "fits", 1,
                              "memory_bytes", (json_int_t)job->mined.memory_bytes);
+    const trm_foresight *f = job->foresight;
     json_t *table = json_object_get(object, "plan"), *foreseen = NULL;
     for (size_t i = 0; i < json_array_size(table); i++) /* of the teams that the ranks have chosen */
         if (json_integer_value(json_object_get(json_array_get(table, i), "replicate")) ==
             trm_rows_replicate(job->base.rows))
-            foreseen = json_array_get(table, i);
-    if (foreseen != NULL && line != NULL) {
-        json_object_update_missing(line, foreseen);
+            foreseen = json_incref(json_array_get(table, i));
+    if (f->count > 0) {
+        foreseen = entry_json(job, f->entry);
+        trm_json_put(&object, "probe",
+                     json_pack("{s:f, s:I, s:I}", "seconds", f->probe.seconds, "batches",
+                               (json_int_t)f->tried, "of_batches", (json_int_t)job->batch_count));
     }
+    if (foreseen != NULL && line != NULL)
+        json_object_update_missing(line, foreseen);
+    json_decref(foreseen);
     json_t *list = json_array();
     trm_json_append(&list, line);
     trm_json_put(&object, "plan", list);

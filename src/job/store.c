@@ -917,6 +917,25 @@ static trm_status evaluate(trm_job *job, trm_error *err)
     return status == TRM_OK && surveys ? trm_survey_finish(&job->survey, err) : status;
 }
 
+trm_status trm_job_try_batches(trm_job *job, int64_t most, double *seconds, trm_error *err)
+{
+    const int64_t all = job->batches.count, planned = job->mined.memory_bytes;
+    trm_status status = job->base.batch.embeddings == NULL ? load_rows(job, err) : TRM_OK;
+    trm_survey_end(&job->survey); /* what an earlier try has left */
+    trm_batch_triplets_free(&job->batch_triplets);
+    job->batches.count = most < all ? most : all;
+    if (status == TRM_OK)
+        status = plan_with(job, job->options.mine.reserve, err); /* which runs once */
+    job->mined.memory_bytes = planned;
+    const double start = trm_clock();
+    if (status == TRM_OK)
+        status = evaluate(job, err);
+    *seconds = trm_clock() - start;
+    MPI_Allreduce(MPI_IN_PLACE, seconds, 1, MPI_DOUBLE, MPI_MAX, job->comm);
+    job->batches.count = all;
+    return status;
+}
+
 static void compare_fingerprints(trm_job *job)
 {
     const char *mined_from = job->given_origin.store_fingerprint;

@@ -93,6 +93,15 @@ for line in lines:
 assert lines[0]["moved_bytes"] == 0'
 
 # With the probe, and with a pilot.
+# What several ranks exchange before they begin takes time, and no sweep hides it; an output is written at the rate that is given.
+quickly plan large.h5 --positives easiest -o x.h5 --gflops 10 --network 1e6 --disk 1e6 --ranks-list 1,2 --replicate 1 --json --quiet
+expect "ranks exchange rows, and write together" "$python" -c 'import json
+one, two = json.load(open("stdout"))["plan"]
+row = 96 * 4
+assert one["network_s"] == 0 and two["network_s"] > 60000 / 2 * row / 1e6, (one, two)
+assert one["write_s"] > 0 and abs(one["write_s"] / two["write_s"] - 2) < 1e-9, (one, two)
+# a visit for the negatives, one of those that share a label for the positives, and the rows before
+assert 3 * 30000 * row < two["moved_bytes"] < 4 * 30000 * row, two'
 quickly plan store.h5 --positives easiest --sample 300 --active 0.75 --json --quiet
 expect "a probe and a pilot" "$python" -c 'import json
 told = json.load(open("stdout"))
@@ -166,13 +175,46 @@ told = json.load(open("dry.json"))
 (line,) = told["plan"]
 assert line["memory_bytes"] > 0 and line["total_s"] > 0 and told["pilot"] is None'
 printf '1 2\n3 4\n' >pairs.txt
-for options in "--queries few.h5 --pairs pairs.txt" "--batches 2 --classes-per-batch 4 --rows-per-class 3"; do
-    # shellcheck disable=SC2086
-    on 2 mine store.h5 $options --dry-run --json --quiet >dry.json 2>dry.err
-    expect "a dry run of $options tells its memory" "$python" -c 'import json
+on 2 mine store.h5 --queries few.h5 --pairs pairs.txt --dry-run --json --quiet >dry.json 2>dry.err
+expect "a dry run of listed pairs tells its memory" "$python" -c 'import json
 (line,) = json.load(open("dry.json"))["plan"]
 assert line["memory_bytes"] > 0 and "total_s" not in line'
-done
+
+# Batches: a few of them are mined, all where there are no more; the memory is that of the job.
+printf '0 1 2 3\n4 5 6 7\n8 9 10 11\n' >list.txt
+cat >batches.py <<'PY'
+import json, sys
+told, of = json.load(open("dry.json")), int(sys.argv[1])
+(line,), probe = told["plan"], told["probe"]
+parts = [value for name, value in line.items() if name.endswith("_s") and name != "total_s"]
+assert min(parts) >= 0 and abs(sum(parts) - line["total_s"]) < 1e-9 and line["positives_s"] > 0 and line["read_s"] > 0, line
+assert (line["gradient_s"] > 0) == ("--gradient" in sys.argv) and (line["write_s"] > 0) == ("-o" in sys.argv), line
+assert (line["moved_bytes"] > 0) == (line["ranks"] > 1), line
+assert probe["of_batches"] == of and 0 < probe["batches"] <= of, probe
+if of > 1000:
+    assert probe["batches"] < of / 2 and line["operations"] > 2.0 * 24 * of * 6, (probe, line)
+else:
+    job = json.load(open("job.json"))
+    assert probe["batches"] == of and line["memory_bytes"] == job["run"]["plan_bytes"], (probe, line, job["run"])
+    assert line["operations"] * line["ranks"] == 2.0 * 24 * job["certify"]["elements"], (line, job["certify"])
+PY
+while read -r ranks of options; do
+    # shellcheck disable=SC2086
+    on "$ranks" mine store.h5 $options --dry-run --json --quiet >dry.json 2>dry.err
+    # shellcheck disable=SC2086
+    test "$of" -gt 1000 || on "$ranks" mine store.h5 $options --overwrite --json --quiet >job.json 2>job.err
+    test "$of" -gt 1000 || rm -f x.h5
+    # shellcheck disable=SC2086
+    expect "a dry run on $ranks of $options" "$python" batches.py "$of" $options
+done <<'EOF'
+1 7 --batches 7 --classes-per-batch 4 --rows-per-class 3
+3 7 --batches 7 --classes-per-batch 4 --rows-per-class 3 --positives all --margin 3 -o x.h5 --gradient
+4 3 --batch-list list.txt --positives all
+2 200000 --batches 200000 --classes-per-batch 4 --rows-per-class 3 --margin 3 --batch-list drawn.h5 -o x.h5
+EOF
+on 2 mine store.h5 --batches 3 --classes-per-batch 4 --rows-per-class 3 --dry-run >dry.out 2>dry.err
+expect "people see how many batches were mined" grep -q '^probe  *3 of 3 batches, ' dry.err
+expect "no list of batches is written" test ! -e drawn.h5
 expect "none of them wrote anything" test "$(ls x.h5 .*.trimine* 2>/dev/null | wc -l)" = 0
 quickly plan store.h5 --ranks-list 1,2 --gflops 10
 expect "a table for people" grep -q 'replicate' stderr

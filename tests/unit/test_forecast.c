@@ -1,5 +1,6 @@
 /* Forecasts of sweeps: fits that find what samples were made from, and the ring's shares, which leave nothing out. */
 #include "job/forecast.h"
+#include "support/random_store.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -106,6 +107,50 @@ static void the_ring_is_shared(void **state)
         }
 }
 
+/* The most shards of another set, or of the same behind it, that may share a label with one of a team's, one by one. */
+static int counted_visits(const trm_shard *stay, const trm_shard *travel, int teams)
+{
+    int most = 0;
+    for (int t = 0; t < teams; t++) {
+        int visits = 0;
+        for (int u = travel == stay ? t + 1 : 0; u < teams; u++)
+            visits += u != t && trm_shards_may_share_label(&stay[t], &travel[u]);
+        most = visits > most ? visits : most;
+    }
+    return most;
+}
+
+/* Shards of rows by ascending label, of which a class may go over several; the last ones may be empty. */
+static void draw_shards(test_random *random, int teams, trm_shard *shard)
+{
+    int64_t label = 0;
+    const int used = 1 + (int)test_random_below(random, teams);
+    for (int t = 0; t < teams; t++) {
+        label += test_random_below(random, 3);
+        shard[t] = (trm_shard){.count = t < used ? 5 : 0, .label_first = label};
+        label += test_random_below(random, 3);
+        shard[t].label_last = label;
+    }
+}
+
+static void shards_visit_where_labels_meet(void **state)
+{
+    (void)state;
+    enum { TEAMS = 9, CASES = 500 };
+    trm_shard one[TEAMS], other[TEAMS];
+    test_random random = {7};
+    int some = 0;
+    for (int i = 0; i < CASES; i++) {
+        const int teams = 1 + i % TEAMS;
+        draw_shards(&random, teams, one);
+        draw_shards(&random, teams, other);
+        assert_int_equal(trm_label_visits_of(one, one, teams), counted_visits(one, one, teams));
+        assert_int_equal(trm_label_visits_of(one, other, teams), counted_visits(one, other, teams));
+        some += trm_label_visits_of(one, one, teams) == 1;
+    }
+    assert_true(some > CASES / 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +159,7 @@ int main(void)
         cmocka_unit_test(two_rates_are_found_and_never_below_zero),
         cmocka_unit_test(sweeps_of_many_rows_follow_from_those_of_few),
         cmocka_unit_test(the_ring_is_shared),
+        cmocka_unit_test(shards_visit_where_labels_meet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
