@@ -575,7 +575,7 @@ static trm_status load_rows(trm_job *job, trm_error *err)
                                    .store_dim = job->base.batch.dim,
                                    .store_fingerprint = job->base.fingerprint,
                                    .threads = trm_run_threads(job->run)};
-    if (status == TRM_OK)
+    if (status == TRM_OK && !trm_settings_plan_only(&job->settings)) /* which begins anew */
         status = trm_job_checkpoint_resume(&job->checkpoint, of, err);
     if (status == TRM_OK)
         status = trm_job_pause(job, err);

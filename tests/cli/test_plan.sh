@@ -208,13 +208,13 @@ while read -r ranks of options; do
     expect "a dry run on $ranks of $options" "$python" batches.py "$of" $options
 done <<'EOF'
 1 7 --batches 7 --classes-per-batch 4 --rows-per-class 3
-3 7 --batches 7 --classes-per-batch 4 --rows-per-class 3 --positives all --margin 3 -o x.h5 --gradient
+3 7 --batches 7 --classes-per-batch 4 --rows-per-class 3 --positives all --margin 3 -o x.h5 --gradient --checkpoint kept --resume
 4 3 --batch-list list.txt --positives all
 2 200000 --batches 200000 --classes-per-batch 4 --rows-per-class 3 --margin 3 --batch-list drawn.h5 -o x.h5
 EOF
 on 2 mine store.h5 --batches 3 --classes-per-batch 4 --rows-per-class 3 --dry-run >dry.out 2>dry.err
 expect "people see how many batches were mined" grep -q '^probe  *3 of 3 batches, ' dry.err
-expect "no list of batches is written" test ! -e drawn.h5
+expect "no list of batches is written, and no checkpoint" test ! -e drawn.h5 -a ! -e kept
 expect "none of them wrote anything" test "$(ls x.h5 .*.trimine* 2>/dev/null | wc -l)" = 0
 quickly plan store.h5 --ranks-list 1,2 --gflops 10
 expect "a table for people" grep -q 'replicate' stderr
