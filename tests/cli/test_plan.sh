@@ -98,7 +98,8 @@ quickly plan large.h5 --positives easiest -o x.h5 --gflops 10 --network 1e6 --di
 expect "ranks exchange rows, and write together" "$python" -c 'import json
 one, two = json.load(open("stdout"))["plan"]
 row = 96 * 4
-assert one["network_s"] == 0 and two["network_s"] > 60000 / 2 * row / 1e6, (one, two)
+shard_s = 30000 * row / 1e6 # the negatives sweep takes longer, and hides its visitor; no rate is known of the other
+assert one["network_s"] == 0 and 2 * shard_s < two["network_s"] < 2.5 * shard_s, (one, two)
 assert one["write_s"] > 0 and abs(one["write_s"] / two["write_s"] - 2) < 1e-9, (one, two)
 # a visit for the negatives, one of those that share a label for the positives, and the rows before
 assert 3 * 30000 * row < two["moved_bytes"] < 4 * 30000 * row, two'
@@ -208,9 +209,9 @@ while read -r ranks of options; do
     expect "a dry run on $ranks of $options" "$python" batches.py "$of" $options
 done <<'EOF'
 1 7 --batches 7 --classes-per-batch 4 --rows-per-class 3
-3 7 --batches 7 --classes-per-batch 4 --rows-per-class 3 --positives all --margin 3 -o x.h5 --gradient --checkpoint kept --resume
+3 7 --batches 7 --classes-per-batch 4 --rows-per-class 3 --positives all --margin 3 -o x.h5 --gradient
 4 3 --batch-list list.txt --positives all
-2 200000 --batches 200000 --classes-per-batch 4 --rows-per-class 3 --margin 3 --batch-list drawn.h5 -o x.h5
+2 200000 --batches 200000 --classes-per-batch 4 --rows-per-class 3 --margin 3 --batch-list drawn.h5 -o x.h5 --checkpoint kept --resume
 EOF
 on 2 mine store.h5 --batches 3 --classes-per-batch 4 --rows-per-class 3 --dry-run >dry.out 2>dry.err
 expect "people see how many batches were mined" grep -q '^probe  *3 of 3 batches, ' dry.err
