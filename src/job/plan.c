@@ -788,10 +788,12 @@ static json_t *assumed_json(const trm_job *job)
     if (given->rows > 0)
         assume(&list,
                "the rows are like those of trimine synth: real ones may leave more, or less, for float64");
+    snprintf(text, sizeof text,
+             "each rank reads as fast as this process has just read, which may be from memory, and all "
+             "together write %.3g GB a second: --disk",
+             usual_write / 1e9);
     if (isnan(given->disk))
-        assume(&list, f->probe.read_bytes_s > 0.0 ? "each rank reads, and writes, as fast as this process "
-                                                    "has just read, which may be from memory: --disk"
-                                                  : "reading and writing take no time: --disk");
+        assume(&list, f->probe.read_bytes_s > 0.0 ? text : "reading and writing take no time: --disk");
     return list;
 }
 
