@@ -920,8 +920,8 @@ static trm_status evaluate(trm_job *job, trm_error *err)
 trm_status trm_job_try_batches(trm_job *job, int64_t most, double *seconds, trm_error *err)
 {
     const int64_t all = job->batches.count, planned = job->mined.memory_bytes;
-    trm_status status = job->base.batch.embeddings == NULL ? load_rows(job, err) : TRM_OK;
-    trm_survey_end(&job->survey); /* what an earlier try has left */
+    trm_status status = job->store != NULL ? load_rows(job, err) : TRM_OK; /* which closes it */
+    trm_survey_end(&job->survey);                                          /* what an earlier try has left */
     trm_batch_triplets_free(&job->batch_triplets);
     job->batches.count = most < all ? most : all;
     if (status == TRM_OK)
