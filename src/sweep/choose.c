@@ -148,16 +148,39 @@ trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int
     return trm_block_create(chain->kernel, &with_width, capacity, block, err);
 }
 
-/* The cheapest, if it is so by enough to pay for packing all rows anew. */
-static int choose(const trm_chooser *chooser, double rows, double left)
+static bool is_packed(const trm_side *side, const trm_chain *chain)
+{
+    const trm_block *block = side->block;
+    return block->rows == side->count && block->kernel == chain->kernel && block->map.width == chain->width;
+}
+
+bool trm_chooser_has_packed(const trm_chooser *chooser, const trm_side *side)
+{
+    return is_packed(side, &chooser->chain[chooser->chosen]);
+}
+
+/* What a pair takes with a chain, and its part of the packing of rows that are not packed for it. */
+static double cost_of(const trm_chooser *chooser, int f, const trm_tiles *tiles, double left)
+{
+    const trm_chain *chain = &chooser->chain[f];
+    int64_t rows = is_packed(tiles->a, chain) ? 0 : tiles->a->count;
+    if (tiles->b != tiles->a && !is_packed(tiles->b, chain))
+        rows += tiles->b->count;
+    return chooser->ns[f] + chooser->pack_ns[f] * (double)rows / left;
+}
+
+/* The cheapest; if rows are packed already, only where it is so by enough. */
+static int choose(const trm_chooser *chooser, const trm_tiles *tiles, double left)
 {
     int best = chooser->chosen;
-    double least = worth_changing * chooser->ns[best];
+    double least = cost_of(chooser, best, tiles, left);
+    if (trm_chooser_has_packed(chooser, tiles->a))
+        least *= worth_changing;
     for (int f = 0; f < chooser->count; f++) {
-        const double ns = chooser->ns[f] + (f == chooser->chosen ? 0.0 : chooser->pack_ns[f] * rows / left);
-        if (f != chooser->chosen && ns < least) {
+        const double cost = cost_of(chooser, f, tiles, left);
+        if (f != chooser->chosen && cost < least) {
             best = f;
-            least = ns;
+            least = cost;
         }
     }
     return best;
@@ -211,25 +234,25 @@ double trm_chooser_share(const trm_tiles *tiles)
     return share;
 }
 
-trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen,
-                           int threads, bool *changed, trm_error *err)
+static trm_status try_all(trm_chooser *chooser, const trm_tiles *tiles, double seen, int threads,
+                          trm_error *err)
 {
     trm_status status = TRM_OK;
-    *changed = false;
-    if (chooser->count < 2)
-        return TRM_OK;
     if (chooser->sample == NULL)
         status = trm_sample_create(tiles, threads, &chooser->sample, err);
-    if (chooser->sample == NULL)
-        return status;
-    status = trm_sample_look(chooser->sample, seen, chooser->plain, &chooser->chain[chooser->plain], err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && chooser->sample != NULL)
+        status = trm_sample_look(chooser->sample, seen, chooser->plain, &chooser->chain[chooser->plain], err);
+    if (status == TRM_OK && chooser->sample != NULL)
         status = time_chains(chooser, err);
-    if (status != TRM_OK)
-        return status;
-    const double rows = (double)tiles->a->count + (tiles->a == tiles->b ? 0.0 : (double)tiles->b->count);
-    const int best = chooser->in_turn ? (chooser->chosen + 1) % chooser->count : choose(chooser, rows, left);
-    *changed = best != chooser->chosen;
+    return status;
+}
+
+void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, int threads)
+{
+    trm_error lack = TRM_ERROR_INIT;
+    if (chooser->count < 2 || try_all(chooser, tiles, seen, threads, &lack) != TRM_OK ||
+        chooser->sample == NULL)
+        return;
+    const int best = chooser->in_turn ? (chooser->chosen + 1) % chooser->count : choose(chooser, tiles, left);
     chooser->chosen = chooser->last[tiles->relation] = best;
-    return TRM_OK;
 }

@@ -56,10 +56,12 @@ double trm_chooser_share(const trm_tiles *tiles);
 /* What a trial costs on that many threads, in pairs of a sweep on as many. */
 double trm_chooser_pairs(const trm_chooser *chooser, int threads);
 
-/* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. seen: the part of the whole sweep that is
- * done. Has the choice changed?
- * Errors, which leave all as it was: MEMORY. Not collective; no other thread may be at work: it uses that many. */
-trm_status trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen,
-                           int threads, bool *changed, trm_error *err) TRM_MUST_CHECK;
+/* Are the rows of a side packed for the chosen chain? */
+bool trm_chooser_has_packed(const trm_chooser *chooser, const trm_side *side);
+
+/* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. seen: the part of the whole
+ * sweep that is done. The sides need not be packed. Where memory is lacking the choice stays. Not collective; no other thread may be at
+ * work: it uses that many. */
+void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, int threads);
 
 #endif

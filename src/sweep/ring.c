@@ -53,13 +53,13 @@ static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64
     }
 }
 
-/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. While they are
- * open every pair is left, which takes long and tells nothing: the first trial comes when a region that begins so has run
- * its tiles on the diagonal. Where a region is worth only so many trials, those are left out of which more are asked. */
+/* Parts of a region after which the chains of filters are tried: as windows narrow, another may be better. The first trial comes
+ * before rows are packed, so that this is done once where it is right. Where a region is worth only so many trials, those are
+ * left out of which more are asked. */
 static const struct {
     double at;
     int cold, warm; /* from so many trials on: windows begin open, or a visitor brings what it has seen */
-} trials[] = {{0.0, INT_MAX, 1}, {0.025, 1, 5}, {0.08, 3, 3}, {0.2, 2, 2}, {0.5, 4, 4}};
+} trials[] = {{0.0, 1, 1}, {0.025, 2, 5}, {0.08, 4, 3}, {0.2, 3, 2}, {0.5, 5, 4}};
 enum { TRIALS = sizeof trials / sizeof *trials };
 
 /* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
@@ -76,16 +76,17 @@ static double pairs_from(const trm_tiles *tiles, int64_t block)
     return (double)(trm_region_tiles(tiles->region) - block) * tiles->block * tiles->block;
 }
 
-/* Another chain was chosen. */
-static void pack_anew(const trm_ring *ring, trm_side *side, trm_error *err)
+/* Packs a side that is not packed for the chosen chain, and opens its windows in the units of that. */
+static void pack(const trm_ring *ring, trm_side *side, trm_error *err)
 {
+    if (trm_chooser_has_packed(&ring->sweep->chooser, side))
+        return;
     trm_ring_must(ring, trm_side_pack(ring->sweep, side, err), err);
     trm_side_open_windows(ring->sweep, side);
 }
 
-/* Tries the chains where it is time to, and packs for another one. Which block is to be the last before the next
- * trial? */
-static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to, trm_error *err)
+/* Tries the chains where it is time to. Which block is to be the last before the next trial? */
+static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to)
 {
     trm_sweep *sweep = ring->sweep;
     const int64_t blocks = trm_region_tiles(tiles->region);
@@ -107,18 +108,9 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         due++;
     }
     if (due > ring->trials) {
-        bool changed;
-        trm_error lack = TRM_ERROR_INIT; /* of memory: then there is no trial */
         ring->trials = due;
-        const double left = share * pairs_from(tiles, from),
-                     seen = (double)ring->blocks_done / (double)ring->blocks_all;
-        if (trm_chooser_try(&sweep->chooser, tiles, left, seen, sweep->run->threads, &changed, &lack) ==
-                TRM_OK &&
-            changed) {
-            pack_anew(ring, tiles->a, err);
-            if (tiles->b != tiles->a)
-                pack_anew(ring, tiles->b, err);
-        }
+        trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from),
+                        (double)ring->blocks_done / (double)ring->blocks_all, sweep->run->threads);
     }
     return next;
 }
@@ -141,7 +133,9 @@ void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, i
                              .region = region,
                              .done = &ring->skip};
     while (from < to) {
-        const int64_t next = try_chains(ring, &tiles, from, to, err);
+        const int64_t next = try_chains(ring, &tiles, from, to);
+        pack(ring, tiles.a, err);
+        pack(ring, tiles.b, err);
         run_some(ring, &tiles, from, next);
         from = next;
     }
@@ -326,7 +320,7 @@ static void send_home(trm_ring *ring, int step, int tag, trm_error *err)
 }
 
 /* Makes the visitor of a step ready for its tiles. */
-static void receive_visitor(trm_ring *ring, int step, trm_error *err)
+static void receive_visitor(trm_ring *ring, int step)
 {
     trm_visitor *present = &ring->visitors[step % 2];
     trm_sweep *sweep = ring->sweep;
@@ -344,8 +338,7 @@ static void receive_visitor(trm_ring *ring, int step, trm_error *err)
         side->state = &present->state;
     }
     trm_held_begin(side, sweep->run->threads);
-    trm_ring_must(ring, trm_side_pack(sweep, side, err), err);
-    trm_side_open_windows(sweep, side);
+    side->block->rows = 0;                     /* to be packed */
     trm_side_open_windows(sweep, &sweep->own); /* what came home has narrowed them */
 }
 
@@ -424,7 +417,7 @@ static trm_status run_step(trm_ring *ring, int step, trm_error *err)
     }
     const trm_region region = trm_ring_region(ring, rows->team, rows->member, step);
     if (!trm_region_empty(region))
-        receive_visitor(ring, step, err);
+        receive_visitor(ring, step);
     trm_status status = trm_ring_work(ring, step, &present->side, region, err);
     if (status != TRM_OK) {
         give_up(ring, step);
@@ -436,7 +429,7 @@ static trm_status run_step(trm_ring *ring, int step, trm_error *err)
 }
 
 /* The other set's shard that is here already: the visitor of step 0, which needs no journey. */
-static trm_side *receive_own_other(trm_ring *ring, trm_error *err)
+static trm_side *receive_own_other(trm_ring *ring)
 {
     trm_sweep *sweep = ring->sweep;
     trm_side *side = &ring->visitors[0].side;
@@ -447,8 +440,7 @@ static trm_side *receive_own_other(trm_ring *ring, trm_error *err)
     if (side->query != NULL)
         trm_sweep_prepare(sweep, side->query, side->state);
     trm_held_begin(side, sweep->run->threads);
-    trm_ring_must(ring, trm_side_pack(sweep, side, err), err);
-    trm_side_open_windows(sweep, side);
+    side->block->rows = 0; /* to be packed */
     return side;
 }
 
@@ -460,7 +452,7 @@ static trm_status run_own(trm_ring *ring, trm_error *err)
     const int steps = sweep->schedule->steps(rows->teams);
     if (steps > 1)
         post_rows(ring, 1, err);
-    trm_side *other = sweep->schedule->one_set ? &sweep->own : receive_own_other(ring, err);
+    trm_side *other = sweep->schedule->one_set ? &sweep->own : receive_own_other(ring);
     trm_status status =
         trm_ring_work(ring, 0, other, trm_ring_region(ring, rows->team, rows->member, 0), err);
     if (status != TRM_OK)
@@ -608,16 +600,6 @@ static void set_question(trm_ring *ring)
     ring->skip.two_sets = !ring->sweep->schedule->one_set;
 }
 
-/* Goes on with the chain that served best for such a sweep. */
-static void begin_chain(trm_ring *ring, trm_error *err)
-{
-    trm_sweep *sweep = ring->sweep;
-    const int before = sweep->chooser.chosen;
-    trm_chooser_start(&sweep->chooser, ring->relation);
-    if (sweep->chooser.chosen != before)
-        trm_ring_must(ring, trm_side_pack(sweep, &sweep->own, err), err);
-}
-
 static trm_status run_ring(trm_ring *ring, trm_error *err)
 {
     trm_sweep *sweep = ring->sweep;
@@ -627,7 +609,7 @@ static trm_status run_ring(trm_ring *ring, trm_error *err)
     sweep->own.state = ring->own.state;
     if (ring->own.query != NULL)
         trm_sweep_prepare(sweep, ring->own.query, ring->own.state);
-    begin_chain(ring, err);
+    trm_chooser_start(&sweep->chooser, ring->relation);
     trm_held_begin(&sweep->own, sweep->run->threads);
     trm_side_open_windows(sweep, &sweep->own);
     trm_done_clear(&sweep->done);

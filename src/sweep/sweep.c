@@ -283,7 +283,7 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         status = trm_fail_memory(err, "workers", run->threads, sizeof *sweep->workers);
     for (int k = 0; k < run->threads && status == TRM_OK; k++)
         status = trm_worker_create(sweep->tile, &sweep->workers[k], err);
-    if (status == TRM_OK)
+    if (status == TRM_OK && sweep->chooser.count == 1) /* else it is chosen first */
         status = trm_side_pack(sweep, &sweep->own, err);
     status = trm_agree(run->comm, status, err);
 done:
