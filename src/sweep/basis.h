@@ -10,8 +10,7 @@
  * second set, or the same. if_few: not where the rows lie in so many directions that few of them can't tell much; *basis is NULL
  * then. Collective. Errors: MEMORY. The caller owns *basis. */
 trm_status trm_sweep_basis(const trm_run *run, const trm_rows *rows, const trm_rows *other,
-                           const trm_map *map, bool if_few, trm_basis **basis,
-                           trm_error *err) TRM_MUST_CHECK;
+                           const trm_map *map, bool if_few, trm_basis **basis, trm_error *err) TRM_MUST_CHECK;
 
 /* Bytes that making it takes for a while on a rank, from that many rows; the basis is not in it. */
 int64_t trm_sweep_basis_bytes(int64_t rows, int dim);
