@@ -274,8 +274,8 @@ static void take_windows(part *p)
     for (int i = 0; i < ROWS; i++) {
         const int64_t row = place_in(p, i);
         trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
-        if (trm_held_bound(p->side, row) <
-            INFINITY) /* a pair that is in the sample, too, may count twice: of no weight */
+        /* a pair of the sample that it has seen may count twice, which is of no weight */
+        if (trm_held_bound(p->side, row) < INFINITY)
             p->nearest[i] = p->side->nearest[row];
         else
             trm_nearest_begin(&p->nearest[i], p->side, row);
