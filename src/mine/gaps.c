@@ -1,7 +1,7 @@
 /* The sample: pairs are numbered anchor by anchor in arranged order, which does not depend on the ranks, and random
  * numbers say which are looked at. A pair is an anchor and the place of its positive among the anchor's positives by
- * distance; the distance at that place is found by halving the range of all float64 values, with a count over the ranks at
- * each step, so that nothing but counts travels however large the class is. */
+ * distance; the distance at that place is found byte by byte, the first ones first, with counts over the ranks for each, so
+ * that nothing but counts travels however large the class is. */
 #include "mine/gaps.h"
 
 #include "base/alloc.h"
@@ -13,6 +13,7 @@
 #include "mine/positives.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "sweep/side.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -102,20 +103,24 @@ static void measure(gaps_job *job, const sampled_pair *pair)
 /* The distance of the pair's positive. Collective. */
 static double threshold_of(const gaps_job *job, const sampled_pair *pair)
 {
-    uint64_t low = trm_order_of(-INFINITY), high = trm_order_of(INFINITY);
-    while (low < high) {
-        const uint64_t middle = low + (high - low) / 2;
-        int64_t count = 0;
-        for (int64_t row = job->first; row < job->last; row++)
-            count += job->rows->label[row] == pair->label && job->rows->id[row] != pair->id &&
-                     trm_order_of(job->distance[row - job->first]) <= middle;
-        MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_INT64_T, MPI_SUM, job->run->comm);
-        if (count > pair->place)
-            high = middle;
-        else
-            low = middle + 1;
+    enum { BITS = 8, VALUES = 1 << BITS };
+    const trm_rows *rows = job->rows;
+    uint64_t found = 0; /* the bytes that are known */
+    int64_t place = pair->place, from, to;
+    trm_same_label_range(rows->label, job->first, job->last, pair->label, &from, &to);
+    for (int left = 64 - BITS; left >= 0; left -= BITS) {
+        int64_t count[VALUES] = {0};
+        for (int64_t row = from; row < to; row++) {
+            const uint64_t bytes = trm_order_of(job->distance[row - job->first]) >> left;
+            count[bytes % VALUES] += rows->id[row] != pair->id && bytes / VALUES == found;
+        }
+        MPI_Allreduce(MPI_IN_PLACE, count, VALUES, MPI_INT64_T, MPI_SUM, job->run->comm);
+        uint64_t value = 0;
+        for (; value < VALUES - 1 && place >= count[value]; value++)
+            place -= count[value];
+        found = found * VALUES + value;
     }
-    return trm_value_of(low);
+    return trm_value_of(found);
 }
 
 /* INFINITY where there is no such negative. Collective. */
