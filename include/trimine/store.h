@@ -122,8 +122,8 @@ TRM_API int64_t trm_store_read_bytes(const trm_store *store, int64_t count);
 
 /* Reads rows [first, first + count), count >= 0 and different on every rank if need be.
  * Collective. options: NULL for the defaults. embeddings: count x dim, float32, row-major; labels: count; ids: count (row ids where the set
- * has none, left them aside, or has texts; a uint64 beyond int64 keeps its bits); NULL, on all ranks, for what is not
- * wanted. All owned by the caller. Names of labels are found by a look at all labels of the store, when
+ * has none, left them aside, or has texts; a uint64 beyond int64 keeps its bits where no file of the set has ids with a sign,
+ * else it is refused); NULL, on all ranks, for what is not wanted. All owned by the caller. Names of labels are found by a look at all labels of the store, when
  * labels are asked for first. Errors: IO; MEMORY; DATA naming file, dataset, row and rule for a non-finite
  * value, a value outside float32, a zero-norm row, a label that is no whole number or beyond 2^53 as a float,
  * and for a uint64 label over INT64_MAX beside a negative one. */

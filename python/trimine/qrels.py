@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import TrimineError
 from .reading import first_bytes, open_hdf5, reading, text_of, values_of
-from .rows import JSON, TABLES, Store, ends, read_side_file, text_of_json
+from .rows import JSON, TABLES, Store, ends, read_side_file, split_column, text_of_json
 
 HDF5 = (".h5", ".hdf5")
 ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
@@ -87,7 +87,7 @@ def read_ids(path, what="ids"):
     path -- .jsonl with an object a line; .csv or .tsv, a record a row; a store of HDF5; .npy; any other name: an id a line. Behind a
             colon the key, the column, by its name in the heading or by its number from 1 on, or the dataset (docs.csv:id, docs.jsonl:docno)
     """
-    name, colon, column = path.rpartition(":")
+    name, colon, column = split_column(path)
     if not colon or os.path.exists(path):
         name, column = path, None
     ending = os.path.splitext(name)[1].lower()

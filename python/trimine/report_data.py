@@ -13,7 +13,7 @@ from . import result
 from .errors import data, error
 from .reading import Lines, open_hdf5, reading, text_of
 from .report_svg import picture, printable
-from .rows import JSON, ends
+from .rows import JSON, ends, split_column
 
 PIECE = 1 << 21  # triplets that are in memory at a time
 LONGEST = 60  # characters of a name that are shown
@@ -154,10 +154,10 @@ class Labels:
 
 
 class Texts:
-    """A text for each row, a line each; where the file ends with .jsonl or .json, a JSON string or an object's field each."""
+    """A text for each row, a line each; where the file's name is one of lines of JSON, a JSON string or an object's field each."""
 
     def __init__(self, given, rows):
-        path, _, field = given.rpartition(":")
+        path, _, field = split_column(given)
         path, self.field = (path, field) if ends(path, JSON) and not os.path.exists(given) else (given, None)
         self.path, self.json = path, ends(path, JSON)
         self.lines = Lines(path, "texts")

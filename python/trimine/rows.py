@@ -16,7 +16,7 @@ from .store import as_array
 # The names by which the program finds a store's datasets; tests/python/test_options.py compares them.
 DATASETS = {"embeddings": ("embeddings", "features", "X", "train", "emb", "vectors", "descriptors"), "labels": ("labels", "targets", "y", "classes"),
             "ids": ("ids",)}
-TABLES, JSON = (".csv", ".tsv"), (".jsonl", ".json")
+TABLES, JSON = (".csv", ".tsv"), (".jsonl", ".json", ".ndjson")
 SIDE_FILES = (".npy", ".txt", *TABLES, *JSON)  # what a file of labels or ids ends with; one that is there may be called as it likes
 
 
@@ -58,11 +58,20 @@ def ends(path, suffixes):
     return path.lower().endswith(suffixes)
 
 
+def split_column(given):
+    """(FILE, colon, COLUMN). Names of columns may have colons, too: it is the last one behind the name of a table or of lines of JSON; where
+    there is no such name the last one of all."""
+    for at in range(len(given) - 1, 0, -1):
+        if given[at] == ":" and ends(given[:at], TABLES + JSON):
+            return given[:at], ":", given[at + 1 :]
+    return given.rpartition(":")
+
+
 def side_file(given):
     """(path, column or None) of what names a file of labels or of ids; None where it names a dataset."""
     if not given:
         return None
-    path, colon, column = given.rpartition(":")
+    path, colon, column = split_column(given)
     if os.path.isfile(given) or ends(given, SIDE_FILES):
         return given, None
     return (path, column) if colon and (ends(path, TABLES + JSON) or os.path.isfile(path)) else None

@@ -49,9 +49,10 @@ static trm_status read_rows(trm_store *store, int64_t first, int64_t count, trm_
     const bool labelled = trm_store_file_at(store, 0)->labels != NULL;
     const trm_ids_kind ids = trm_store_ids(store, first > 0);
     rows->rows = count;
-    rows->id = ids == TRM_IDS_NUMBERS ? trm_alloc(count, sizeof *rows->id) : NULL;
+    rows->ids = ids;
+    rows->id = trm_ids_are_numbers(ids) ? trm_alloc(count, sizeof *rows->id) : NULL;
     rows->label = labelled ? trm_alloc(count, sizeof *rows->label) : NULL;
-    if ((ids == TRM_IDS_NUMBERS && rows->id == NULL) || (labelled && rows->label == NULL))
+    if ((trm_ids_are_numbers(ids) && rows->id == NULL) || (labelled && rows->label == NULL))
         return trm_fail_memory(err, "ids and labels", count, sizeof *rows->id);
     rows->labels = trm_store_labels(store);
     trm_status status = trm_store_read(store, first, count, NULL, NULL, rows->label, rows->id, err);

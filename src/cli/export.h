@@ -11,7 +11,7 @@
 
 /* ---- export_rows.c: what a row id stands for ---- */
 
-/* A text for each row, one a line: as it is, or, where the file's name ends with .jsonl or .json, a
+/* A text for each row, one a line: as it is, or, where the file's name is one of lines of JSON, a
  * JSON string, an object with a text, or one with the field that is named behind a colon. */
 typedef struct trm_texts {
     char *path;  /* NULL: there are none */
@@ -27,6 +27,7 @@ typedef struct trm_texts {
 typedef struct trm_export_rows {
     int64_t rows; /* -1: not known */
     int64_t *id, *label;
+    trm_ids_kind ids;
     trm_names id_names;       /* in place of id, where ids are strings; empty: they are not */
     const trm_labels *labels; /* what labels stand for; borrowed from the store */
     trm_texts texts;
@@ -59,6 +60,8 @@ void trm_table_end(trm_table *table);
 void trm_table_key(trm_table *table, const char *name);
 void trm_table_list(trm_table *table, bool begins);
 void trm_table_whole(trm_table *table, int64_t value);
+/* The bits of a uint64. */
+void trm_table_unsigned(trm_table *table, int64_t bits);
 void trm_table_real(trm_table *table, double value);
 /* Not NULL. Errors: MEMORY. */
 trm_status trm_table_text(trm_table *table, const char *text, int64_t length, trm_error *err) TRM_MUST_CHECK;

@@ -228,12 +228,12 @@ static trm_status put_array(trm_export *export, zip *z, const trm_result_array *
     return status;
 }
 
-static void put_whole(zip *z, const char *name, int64_t rows, const int64_t *value)
+static void put_whole(zip *z, const char *name, bool is_unsigned, int64_t rows, const int64_t *value)
 {
     const int64_t size[3] = {rows, 1, 1};
     if (value == NULL)
         return;
-    put_npy(z, name, "<i8", 1, size, rows * 8);
+    put_npy(z, name, is_unsigned ? "<u8" : "<i8", 1, size, rows * 8);
     put_data(z, value, rows * 8);
     end_entry(z);
 }
@@ -275,9 +275,9 @@ static trm_status put_names(zip *z, const char *entry_name, const trm_names *nam
     }
     if (names->count > names_bytes / 4 / longest) /* one long name would make the others as long */
         return trm_fail(err, TRM_ERR_DATA,
-                        "names of labels: %" PRId64 " of up to %" PRId64
+                        "%s: %" PRId64 " strings of up to %" PRId64
                         " bytes are too many for an array; give csv or jsonl",
-                        names->count, longest);
+                        entry_name, names->count, longest);
     uint32_t *points = trm_alloc(longest, sizeof *points);
     if (points == NULL)
         return trm_fail_memory(err, "a name", longest, sizeof *points);
@@ -292,6 +292,17 @@ static trm_status put_names(zip *z, const char *entry_name, const trm_names *nam
     end_entry(z);
     trm_free(points);
     return TRM_OK;
+}
+
+/* Ids and labels of a set, a value a row. */
+static trm_status put_rows(zip *z, const trm_export_rows *rows, const char *ids, const char *labels,
+                           trm_error *err)
+{
+    put_whole(z, ids, rows->ids == TRM_IDS_UNSIGNED, rows->rows, rows->id);
+    const trm_status status = put_names(z, ids, &rows->id_names, err);
+    if (rows->label != NULL)
+        put_whole(z, labels, rows->labels->kind == TRM_LABELS_UNSIGNED, rows->rows, rows->label);
+    return status;
 }
 
 /* ---- all of it ---- */
@@ -328,13 +339,9 @@ trm_status trm_export_npz(trm_export *export, trm_error *err)
         status = put_beside(export, &z, err);
     if (status != TRM_OK)
         return status;
-    put_whole(&z, "ids", export->base.rows, export->base.id);
-    status = put_names(&z, "ids", &export->base.id_names, err);
-    put_whole(&z, "labels", export->base.rows, export->base.label);
-    put_whole(&z, "query_ids", export->askers.rows, export->askers.id);
+    status = put_rows(&z, &export->base, "ids", "labels", err);
     if (status == TRM_OK)
-        status = put_names(&z, "query_ids", &export->askers.id_names, err);
-    put_whole(&z, "query_labels", export->askers.rows, export->askers.label);
+        status = put_rows(&z, &export->askers, "query_ids", "query_labels", err);
     if (status == TRM_OK)
         status = trm_result_names(export->result, &names, err);
     if (status == TRM_OK)

@@ -75,14 +75,15 @@ static trm_status find_lines(trm_texts *texts, int64_t *start, trm_error *err)
     return status;
 }
 
-/* The file, and the field of JSON behind its last colon. */
+/* The file, and the field of JSON behind its colon. */
 static trm_status take_name(const char *name, trm_texts *texts, trm_error *err)
 {
     *texts = (trm_texts){.path = trm_format("%s", name), .file = -1};
     if (texts->path == NULL)
         return trm_fail_memory(err, "a file name", (int64_t)strlen(name), 1);
-    char *colon = access(name, F_OK) == 0 ? NULL : strrchr(texts->path, ':');
-    if (colon != NULL) {
+    const char *found = access(name, F_OK) == 0 ? NULL : trm_path_colon(name);
+    if (found != NULL) {
+        char *colon = texts->path + (found - name);
         *colon = '\0';
         if (trm_path_is_json(texts->path))
             texts->field = colon + 1;

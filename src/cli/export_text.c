@@ -52,6 +52,12 @@ void trm_table_whole(trm_table *table, int64_t value)
     trm_stream_print(table->to, "%" PRId64, value);
 }
 
+void trm_table_unsigned(trm_table *table, int64_t bits)
+{
+    separate(table);
+    trm_stream_print(table->to, "%" PRIu64, (uint64_t)bits);
+}
+
 void trm_table_real(trm_table *table, double value)
 {
     separate(table);
@@ -174,7 +180,10 @@ trm_status trm_table_id(trm_table *table, const trm_export_rows *rows, int64_t r
             known ? trm_names_get(&rows->id_names, row, &length) : ""; /* a place without a row */
         return trm_table_text(table, name, length, err);
     }
-    trm_table_whole(table, known && rows->id != NULL ? rows->id[row] : row);
+    if (known && rows->ids == TRM_IDS_UNSIGNED)
+        trm_table_unsigned(table, rows->id[row]);
+    else
+        trm_table_whole(table, known && rows->id != NULL ? rows->id[row] : row);
     return TRM_OK;
 }
 
@@ -191,12 +200,13 @@ trm_status trm_table_label(trm_table *table, const trm_export_rows *rows, int64_
     if (row < 0 || row >= rows->rows) /* a place without a row */
         return trm_table_text(table, "", 0, err);
     const int64_t label = rows->label[row];
-    if (rows->labels->kind != TRM_LABELS_NAMED) {
-        separate(table);
-        trm_stream_print(table->to, rows->labels->kind == TRM_LABELS_UNSIGNED ? "%" PRIu64 : "%" PRId64,
-                         label);
-        return TRM_OK;
+    if (rows->labels->kind == TRM_LABELS_NAMED) {
+        const char *name = trm_names_get(&rows->labels->names, label, &length);
+        return trm_table_text(table, name, length, err);
     }
-    const char *name = trm_names_get(&rows->labels->names, label, &length);
-    return trm_table_text(table, name, length, err);
+    if (rows->labels->kind == TRM_LABELS_UNSIGNED)
+        trm_table_unsigned(table, label);
+    else
+        trm_table_whole(table, label);
+    return TRM_OK;
 }

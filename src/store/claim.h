@@ -62,9 +62,12 @@ char *trm_path_folder(const char *path);
 const char *trm_path_name(const char *path);
 /* Does it end so? Capitals are as good. */
 bool trm_path_ends(const char *path, const char *suffix);
-/* Is a file of that name lines of JSON (.jsonl, .json); is it a table (.csv, .tsv)? */
+/* Is a file of that name lines of JSON (.jsonl, .json, .ndjson); is it a table (.csv, .tsv)? */
 bool trm_path_is_json(const char *path);
 bool trm_path_is_table(const char *path);
+/* Of FILE:COLUMN the colon. Names of columns may have some, too: it is the last one behind the name of a table or of lines of JSON;
+ * where there is no such name the last one of all. NULL: none. */
+const char *trm_path_colon(const char *text);
 /* Where a path leads when links in its last name are followed, whether there is a file or not: folder and
  * name, new memory. Errors: USAGE, CREATE, PERMISSION, MEMORY. Not collective. */
 trm_status trm_path_resolve(const char *kind, const char *path, char **folder, char **name,

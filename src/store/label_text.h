@@ -30,7 +30,7 @@ typedef struct trm_label_text {
 
 /* Looks at all of a file that is to have a label for each of so many rows. column: of CSV, the name in its heading or its
  * number from 1 on, NULL for the only one; of JSON, a field of its objects, NULL where lines are values; a text has none. By the
- * name of the file it is CSV (.csv, .tsv) or JSON (.jsonl, .json). One rank. Errors: as
+ * name of the file it is CSV (.csv, .tsv) or JSON (trm_path_is_json). One rank. Errors: as
  * trm_inspect_regular; MEMORY; IO; DATA naming file, line and rule: another number of labels, an empty one, no such
  * column or several of that name, a record without it or with more fields than the first, a quote that does not end; as trm_label_json_next. */
 trm_status trm_label_text_look(const trm_named_file *about, const char *column, int64_t rows,

@@ -35,7 +35,18 @@ trm_status trm_labels_parse(const trm_labels *labels, const char *word, int64_t 
                             trm_error *err) TRM_MUST_CHECK;
 
 /* What a set of rows has for ids. */
-typedef enum trm_ids_kind { TRM_IDS_NONE, TRM_IDS_NUMBERS, TRM_IDS_NAMES } trm_ids_kind;
+typedef enum trm_ids_kind {
+    TRM_IDS_NONE,
+    TRM_IDS_NUMBERS,
+    TRM_IDS_UNSIGNED, /* their bits are those of a uint64 */
+    TRM_IDS_NAMES
+} trm_ids_kind;
+
+static inline bool trm_ids_are_numbers(trm_ids_kind kind)
+{
+    return kind == TRM_IDS_NUMBERS || kind == TRM_IDS_UNSIGNED;
+}
+
 /* queries: of those, else of the store's own rows. Not collective. */
 trm_ids_kind trm_store_ids(const trm_store *store, bool queries);
 /* Ids that are names, of rows [first, first + count) of one set, appended to names. Collective. Errors: as trm_store_read. */

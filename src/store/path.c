@@ -15,20 +15,52 @@
 
 enum { MOST_LINKS = 40, OWN_NAMES = 40, HASH = 32 }; /* OWN_NAMES: what the longest name beside adds */
 
+/* Do so many bytes of a path end so? */
+static bool ends(const char *path, size_t length, const char *suffix)
+{
+    const size_t end = strlen(suffix);
+    return length >= end && strncasecmp(path + length - end, suffix, end) == 0;
+}
+
 bool trm_path_ends(const char *path, const char *suffix)
 {
-    const size_t length = strlen(path), end = strlen(suffix);
-    return length >= end && strcasecmp(path + length - end, suffix) == 0;
+    return ends(path, strlen(path), suffix);
+}
+
+static const char *const json_ends[] = {".jsonl", ".json", ".ndjson"}, *const table_ends[] = {".csv", ".tsv"};
+
+static bool is_json(const char *path, size_t length)
+{
+    bool is = false;
+    for (size_t i = 0; i < sizeof json_ends / sizeof *json_ends; i++)
+        is = is || ends(path, length, json_ends[i]);
+    return is;
+}
+
+static bool is_table(const char *path, size_t length)
+{
+    bool is = false;
+    for (size_t i = 0; i < sizeof table_ends / sizeof *table_ends; i++)
+        is = is || ends(path, length, table_ends[i]);
+    return is;
 }
 
 bool trm_path_is_json(const char *path)
 {
-    return trm_path_ends(path, ".jsonl") || trm_path_ends(path, ".json");
+    return is_json(path, strlen(path));
 }
 
 bool trm_path_is_table(const char *path)
 {
-    return trm_path_ends(path, ".csv") || trm_path_ends(path, ".tsv");
+    return is_table(path, strlen(path));
+}
+
+const char *trm_path_colon(const char *text)
+{
+    for (const char *at = text + strlen(text); at > text; at--)
+        if (*at == ':' && (is_json(text, (size_t)(at - text)) || is_table(text, (size_t)(at - text))))
+            return at;
+    return strrchr(text, ':');
 }
 
 const char *trm_path_name(const char *path)

@@ -66,10 +66,11 @@ static given given_of(const trm_store_options *options, trm_side_kind kind, int 
     return (given){all[kind][set].name, each->count > 0 ? *each : one};
 }
 
-static bool is_regular(const char *path)
+/* Also a pipe or a device, which is refused when it is looked at; a folder may be called as a dataset is. */
+static bool is_file(const char *path)
 {
     struct stat there;
-    return stat(path, &there) == 0 && S_ISREG(there.st_mode);
+    return stat(path, &there) == 0 && !S_ISDIR(there.st_mode);
 }
 
 static trm_status add_side(trm_survey *found, trm_side_kind kind, const char *path, const char *column,
@@ -98,15 +99,15 @@ static trm_status add_side(trm_survey *found, trm_side_kind kind, const char *pa
 static trm_status choose_file(trm_survey *found, trm_side_kind kind, const char *option, int *side,
                               trm_error *err)
 {
-    const char *colon = strrchr(option, ':');
-    if (is_regular(option) || trm_path_ends(option, ".npy") || trm_path_ends(option, ".txt") ||
+    const char *colon = trm_path_colon(option);
+    if (is_file(option) || trm_path_ends(option, ".npy") || trm_path_ends(option, ".txt") ||
         trm_path_is_table(option) || trm_path_is_json(option))
         return add_side(found, kind, option, NULL, side, err);
     if (colon == NULL)
         return TRM_OK;
     char *path = trm_format("%.*s", (int)(colon - option), option);
     trm_status status = path == NULL ? trm_fail_memory(err, "a file name", colon - option, 1) : TRM_OK;
-    if (status == TRM_OK && (trm_path_is_table(path) || trm_path_is_json(path) || is_regular(path)))
+    if (status == TRM_OK && (trm_path_is_table(path) || trm_path_is_json(path) || is_file(path)))
         status = add_side(found, kind, path, colon + 1, side, err);
     trm_free(path);
     return status;

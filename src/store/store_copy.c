@@ -80,11 +80,10 @@ static hid_t names_type(int64_t bytes)
     return type;
 }
 
-static hid_t labels_type(const copier *c)
+/* bytes: of the longest name; 0: they are numbers. */
+static hid_t column_type(int64_t bytes, bool is_unsigned)
 {
-    if (c->label_bytes > 0)
-        return names_type(c->label_bytes);
-    return H5Tcopy(c->store->labels.kind == TRM_LABELS_UNSIGNED ? H5T_STD_U64LE : H5T_STD_I64LE);
+    return bytes > 0 ? names_type(bytes) : H5Tcopy(is_unsigned ? H5T_STD_U64LE : H5T_STD_I64LE);
 }
 
 /* A float32 that came from a binary16, as that. */
@@ -274,10 +273,10 @@ static trm_status make_room(copier *c, bool labelled, trm_error *err)
     c->step = c->step < c->store->rows ? c->step : c->store->rows;
     c->rows = trm_alloc(c->step, (size_t)dim * sizeof *c->rows);
     c->label = labelled ? trm_alloc(c->step, sizeof *c->label) : NULL;
-    c->id = c->ids == TRM_IDS_NUMBERS ? trm_alloc(c->step, sizeof *c->id) : NULL;
+    c->id = trm_ids_are_numbers(c->ids) ? trm_alloc(c->step, sizeof *c->id) : NULL;
     c->name = name > 0 ? trm_alloc(c->step, (size_t)name) : NULL;
     trm_status status = TRM_OK;
-    if (c->rows == NULL || (labelled && c->label == NULL) || (c->ids == TRM_IDS_NUMBERS && c->id == NULL) ||
+    if (c->rows == NULL || (labelled && c->label == NULL) || (trm_ids_are_numbers(c->ids) && c->id == NULL) ||
         (name > 0 && c->name == NULL))
         status = trm_fail_memory(err, "rows to copy", c->step, (size_t)row);
     return trm_agree(c->out->comm, status, err);
@@ -310,12 +309,14 @@ static trm_status write_file(copier *c, trm_error *err)
     trm_status status = make_dataset(c, "/embeddings", embeddings_type(c->element), 2, &c->embeddings, err);
     if (status == TRM_OK && c->label != NULL) {
         item[items++] = (trm_output_check_item){"/labels", c->store->rows};
-        status = make_dataset(c, "/labels", labels_type(c), 1, &c->labels, err);
+        status = make_dataset(c, "/labels",
+                              column_type(c->label_bytes, c->store->labels.kind == TRM_LABELS_UNSIGNED), 1,
+                              &c->labels, err);
     }
     if (status == TRM_OK && c->ids != TRM_IDS_NONE) {
         item[items++] = (trm_output_check_item){"/ids", c->store->rows};
-        status = make_dataset(c, "/ids", c->id_bytes > 0 ? names_type(c->id_bytes) : H5Tcopy(H5T_STD_I64LE),
-                              1, &c->id_place, err);
+        status = make_dataset(c, "/ids", column_type(c->id_bytes, c->ids == TRM_IDS_UNSIGNED), 1,
+                              &c->id_place, err);
     }
     if (status == TRM_OK)
         status = copy_rows(c, err);

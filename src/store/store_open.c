@@ -594,6 +594,9 @@ static trm_status check_matrix(const trm_named_file *about, const trm_matrix *ma
 static trm_status refuse_dataset(const trm_named_file *about, const trm_matrix *matrix, const char *option,
                                  const char *given, trm_error *err)
 {
+    struct stat there;
+    if (stat(given, &there) == 0) /* no file, or it would have been taken */
+        return trm_fail(err, TRM_ERR_NO_INPUT, "--%s '%s': is a folder, needs a file", option, given);
     return trm_fail(err, TRM_ERR_NO_INPUT, "--%s '%s': No such file, and %s '%s' (%s) has no datasets",
                     option, given, about->kind, about->path, matrix->name);
 }
@@ -731,21 +734,28 @@ static trm_status inspect_all(int count, const char *const *paths, const trm_sto
     return status;
 }
 
-/* Ids of some rows of a set only are of no use, nor are numbers beside names. */
+/* Ids of some rows of a set only are of no use, nor are numbers beside names. Where none is of a type
+ * with a sign, uint64 holds all. */
 static void settle_ids(trm_store *store, int set)
 {
     static char others[] = "other files of the store have none that are of use";
     static char sorts[] = "ids are numbers in some files of the store, strings in others";
-    bool all = true, kinds[] = {false, false};
+    bool all = true, kinds[] = {false, false}, is_signed = false, large = false;
     for (int i = 0; i < store->files; i++) {
         const trm_store_file *file = &store->entry[i].seen;
         if (file->rows == 0 || file->queries != (set == 1))
             continue;
         all = all && file->ids != NULL && file->ids_left_aside == NULL;
-        kinds[trm_element_names(&store->entry[i].ids)] = true;
+        const trm_element *ids = &store->entry[i].ids;
+        kinds[trm_element_names(ids)] = true;
+        is_signed = is_signed || ids->class == TRM_ELEMENT_SIGNED;
+        large = large || (ids->class == TRM_ELEMENT_UNSIGNED && ids->size == sizeof(uint64_t));
     }
     const bool mixed = kinds[0] && kinds[1];
-    store->ids[set] = !all || mixed ? TRM_IDS_NONE : kinds[1] ? TRM_IDS_NAMES : TRM_IDS_NUMBERS;
+    store->ids[set] = !all || mixed         ? TRM_IDS_NONE
+                      : kinds[1]            ? TRM_IDS_NAMES
+                      : large && !is_signed ? TRM_IDS_UNSIGNED
+                                            : TRM_IDS_NUMBERS;
     for (int i = 0; i < store->files && store->ids[set] == TRM_IDS_NONE; i++) {
         trm_store_file *file = &store->entry[i].seen;
         if (file->queries == (set == 1) && file->ids != NULL && file->ids_left_aside == NULL)

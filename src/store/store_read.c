@@ -484,9 +484,9 @@ typedef struct target {
 
 enum { STORE_COLUMNS = 3 };
 
-/* What the labels and ids of a store's files become. */
+/* What the labels of a store's files become. */
 typedef struct translation {
-    trm_label_column labels, ids;
+    trm_label_column labels;
 } translation;
 
 /* Labels or ids, in the file of the rows or in one of their own. */
@@ -518,13 +518,12 @@ trm_column trm_store_label_column(trm_store *store, const trm_store_entry *entry
 }
 
 /* ids: of numbers. */
-static trm_column ids_column(trm_store *store, const trm_store_entry *entry, trm_label_column *ids,
-                             const target *to, int64_t place)
+static trm_column ids_column(trm_store *store, const trm_store_entry *entry, const target *to, int64_t place)
 {
     trm_column column = side_column(store, entry, TRM_SIDE_IDS, &entry->ids, entry->seen.ids);
     column.texts = to->names;
-    column.labels = to->names == NULL ? ids : NULL;
     column.integers = to->names == NULL ? to->ids + place : NULL;
+    column.wraps = store->ids[entry->seen.queries] == TRM_IDS_UNSIGNED;
     return column;
 }
 
@@ -559,8 +558,8 @@ static int store_columns(trm_store *store, const trm_store_entry *entry, const t
         column[columns++].integers = to->labels + place;
     }
     const trm_ids_kind ids = store->ids[entry->seen.queries];
-    if ((to->ids != NULL && ids == TRM_IDS_NUMBERS) || (to->names != NULL && ids == TRM_IDS_NAMES))
-        column[columns++] = ids_column(store, entry, &as->ids, to, place);
+    if ((to->ids != NULL && trm_ids_are_numbers(ids)) || (to->names != NULL && ids == TRM_IDS_NAMES))
+        column[columns++] = ids_column(store, entry, to, place);
     return columns;
 }
 
@@ -623,7 +622,7 @@ int64_t trm_store_read_bytes(const trm_store *store, int64_t count)
 static void number_rows(const trm_store *store, int64_t first, int64_t count, int64_t *ids)
 {
     for (int64_t i = 0; i < count; i++)
-        if (store->ids[first + i >= store->base_rows] != TRM_IDS_NUMBERS)
+        if (!trm_ids_are_numbers(store->ids[first + i >= store->base_rows]))
             ids[i] = first + i;
 }
 

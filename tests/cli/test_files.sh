@@ -79,6 +79,8 @@ def objects(name, change=lambda i, one: one, end="\n"): # lines of JSON; Python'
     put(name, end.join(v if isinstance(v, str) else json.dumps(v) for v in lines).encode())
     return lines
 objects("t.jsonl")
+objects("t.ndjson")
+objects("colons.jsonl", lambda i, one: {"the:label": one["label"]})
 put("dos.jsonl", b"\xef\xbb\xbf" + open(path("t.jsonl"), "rb").read().replace(b"\n", b"\r\n") + b"\r\n")
 objects("values.jsonl", lambda i, one: json.dumps(one["the name"]))
 objects("hole.jsonl", lambda i, one: {"row": i} if i == 50 else one)
@@ -121,6 +123,13 @@ text("ids2.txt", "".join(f"{i + 100}\n" for i in range(40, N)))
 text("ids2_names.txt", "".join(f"é{i}\n" for i in range(40, N)))
 np.save(path("ids"), np.arange(N) + 100)
 np.save(path("ids_float"), np.arange(N) + 0.0)
+large = np.uint64(2**64 - 1) - np.arange(N, dtype="u8")
+np.save(path("ids_large"), large)
+write("ids_large", embeddings=x, labels=y, ids=large)
+text("ids_large.txt", "".join(f"{v}\n" for v in large))
+write("ids_signed", embeddings=x, labels=y, ids=np.arange(N))
+text("colons.csv", "dc:id,the:label\n" + "".join(f"{i},{v}\n" for i, v in enumerate(y)))
+os.mkfifo(path("pipe"))
 text("q_ids.txt", "".join(f"q{i}\n" for i in range(30)))
 write("part1", embeddings=x[:40], class_of=y[:40])
 text("words.txt", "".join(f"c{v}\n" for v in place)) # c0 ... c5 in the order of the names
@@ -204,7 +213,8 @@ for name in x_f2.npy x_f4.npy x_f8.npy x_bf4.npy x_bf2.npy x_u1.npy x_i2.npy x_i
     same "$name" "$numbers" "$in/$name" --labels "$in/y.npy"
 done
 for labels in y_float.npy y_column.npy y.txt y_dos.txt savetxt.txt y-idx1-ubyte.gz t.csv:label t.csv:2 bare.csv:2 quoted.csv:label \
-    t.tsv:label one.csv one.csv:label t.jsonl:label t.jsonl:half t.jsonl:text dos.jsonl:label; do
+    t.tsv:label one.csv one.csv:label t.jsonl:label t.jsonl:half t.jsonl:text dos.jsonl:label t.ndjson:label \
+    colons.csv:the:label colons.jsonl:the:label; do
     same "labels of $labels" "$numbers" "$in/x_f4.npy" --labels "$in/$labels"
 done
 for labels in "t.csv:the name" t.csv:3 bare.csv:3 quoted.csv:3 "t.tsv:the name" words.txt \
@@ -350,6 +360,9 @@ poor array.json:label 65 "line 1: begins one JSON array, needs an object a line:
 poor pretty.json 65 "line 1: begins one JSON array"
 poor absent.jsonl:label 66 "No such file"
 poor "t.jsonl:$(printf 'x%.0s' {1..256})" 64 "a name of a field has at most 255 bytes"
+poor t.ndjson 65 "its lines are objects: choose a field of them as"
+poor pipe 66 "is a pipe, needs a file"
+no "a folder of labels" 66 "--labels '$in': is a folder, needs a file" -- mine "$in/x_f4.npy" --labels "$in"
 poor y.npy:label 64 "no columns with names: leave out ':label'"
 "$python" -c 'import numpy as np, sys; np.save(sys.argv[2], np.ascontiguousarray(np.load(sys.argv[1]).T))' "$in/x_f4.npy" "$in/turned.npy"
 no "columns for rows" 65 "has 90 labels, for 8 rows: needs one for each: the rows have as many columns: is it transposed\? Save its .T" -- \
@@ -445,6 +458,14 @@ for file in ids.npy docs.csv:id docs.txt t.jsonl:row; do
     *) holds "ids are a column" "list(f['ids'].asstr()) == [f'd,{i}' for i in range(90)]" ;;
     esac
 done
+for file in ids_large.npy ids_large.txt; do
+    imported "ids beyond int64 of $file" "$in/x_f4.npy" --ids "$in/$file"
+    holds "ids beyond int64 of $file stay" "f['ids'].dtype == 'u8' and (f['ids'][:] == np.load(folder + '/ids_large.npy')).all()"
+done
+imported "ids beyond int64 of HDF5" "$in/ids_large.h5"
+holds "ids beyond int64 of HDF5 stay" "(f['ids'][:] == np.load(folder + '/ids_large.npy')).all()"
+refused "ids beyond int64 beside others with a sign" 65 "ids_large.h5': dataset '/ids' row 0 has the value 18446744073709551615, which does not fit int64" -- \
+    import "$out/i.h5" "$in/ids_large.h5" "$in/ids_signed.h5"
 imported "ids for each store" "$in/part1.npy" "$in/part2.npy" --labels "$in/y.npy" --ids "$in/ids1.txt" --ids "$in/ids2.txt"
 holds "ids for each store follow each other" "(f['ids'][:] == np.arange(90) + 100).all()"
 imported "ids of two sorts of text" "$in/part1.npy" "$in/part2.npy" --ids "$in/ids1.txt" --ids "$in/ids2_names.txt"
@@ -464,6 +485,20 @@ quickly export "$dir/ids.h5" --to npz --store "$in/x_f4.npy" --ids "$in/docs.csv
     --query-ids "$in/q_ids.txt" -o "$dir/ids.npz"
 expect "ids in .npz" "$python" -c "import numpy as np, sys; z = np.load(sys.argv[1]); \
     assert list(z['ids']) == [f'd,{i}' for i in range(90)] and list(z['query_ids']) == [f'q{i}' for i in range(30)]" "$dir/ids.npz"
+quickly knn "$in/ids_large.h5" --k 2 -o "$dir/large_ids.h5"
+for to in npz csv jsonl; do
+    quickly export "$dir/large_ids.h5" --store "$in/ids_large.h5" --labels "$in/y_large.npy" -o "$dir/large_ids.$to"
+done
+expect "ids and labels beyond int64 in all formats" "$python" - "$dir/large_ids" "$in/ids_large.npy" "$in/y_large.npy" <<'PY'
+import csv, json, sys
+import numpy as np
+ids, labels = np.load(sys.argv[2]), np.load(sys.argv[3])
+z = np.load(sys.argv[1] + ".npz")
+assert (z["ids"] == ids).all() and (z["labels"] == labels).all(), (z["ids"].dtype, z["labels"].dtype)
+for rows in (csv.DictReader(open(sys.argv[1] + ".csv")), map(json.loads, open(sys.argv[1] + ".jsonl"))):
+    rows = list(rows)
+    assert [int(r["row_id"]) for r in rows] == ids.tolist() and [int(r["row_label"]) for r in rows] == labels.tolist()
+PY
 quickly info "$in/x_f4.npy" --labels "$in/y.npy" --ids "$in/docs.csv:id"
 expect "info says where ids are" grep -qE "ids column 1 of '.*/docs.csv' strings" "$dir/stdout"
 quickly import "$dir/import.h5" "$in/x_f4.npy" --overwrite --json
