@@ -182,9 +182,9 @@ def check_output(options):
     for name in ("labels", "ids"):
         if getattr(options, name) and not options.store:
             raise usage(f"--{name} goes with a STORE behind the result")
-    inputs = [options.result, *options.store, *options.queries, options.json_report, options.images, options.texts, options.query_texts,
-              *options.labels, *options.query_labels, *options.ids, *options.query_ids]
-    for path in inputs:
+    inputs = [options.result, *options.store, *options.queries, options.json_report, options.images]
+    columns = [options.texts, options.query_texts, *options.labels, *options.query_labels, *options.ids, *options.query_ids]
+    for path in inputs + columns + [given[:at] for given in columns if given for at, c in enumerate(given) if c == ":"]:
         if path and os.path.exists(path) and os.path.exists(options.output) and os.path.samefile(path, options.output):
             raise usage(f"output '{options.output}': is one of the inputs")
 

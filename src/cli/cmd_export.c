@@ -126,7 +126,23 @@ static trm_export_form form_of(const trm_cli *cli)
                : (trm_export_form)cli->form;
 }
 
-static trm_status write_all(const trm_cli *cli, trm_export *export, const char *output, trm_error *err)
+/* Nothing that is read is written over. store: NULL where none is given. */
+static trm_status begin(const trm_cli *cli, trm_export *export, const trm_store *store, const char *output,
+                        trm_error *err)
+{
+    const char *input[3] = {cli->input[0]};
+    int inputs = 1;
+    if (export->base.texts.path != NULL)
+        input[inputs++] = export->base.texts.path;
+    if (export->askers.texts.path != NULL)
+        input[inputs++] = export->askers.texts.path;
+    const trm_status status =
+        trm_stream_open(output, cli->settings->overwrite, inputs, input, &export->to, err);
+    return status == TRM_OK && store != NULL ? trm_stream_check_store(export->to, store, err) : status;
+}
+
+static trm_status write_all(const trm_cli *cli, trm_export *export, const trm_store *store,
+                            const char *output, trm_error *err)
 {
     const trm_export_form form = form_of(cli);
     const bool csv = to_of(cli) == TRM_TO_CSV;
@@ -134,8 +150,7 @@ static trm_status write_all(const trm_cli *cli, trm_export *export, const char *
         return trm_fail(err, TRM_ERR_DATA,
                         "result '%s': --form and --texts are for triplets, as mine writes them",
                         trm_result_path(export->result));
-    trm_status status = trm_stream_open(output, cli->settings->overwrite, 1, (const char *const *)cli->input,
-                                        &export->to, err);
+    trm_status status = begin(cli, export, store, output, err);
     if (status == TRM_OK)
         status = form != TRM_EXPORT_ROWS    ? trm_export_training(export, form, csv, err)
                  : to_of(cli) == TRM_TO_NPZ ? trm_export_npz(export, err)
@@ -183,7 +198,7 @@ static trm_status export_result(const trm_cli *cli, trm_error *err)
     if (status == TRM_OK && cli->stores.count > 0)
         status = open_store(cli, &export, &store, err);
     if (status == TRM_OK)
-        status = write_all(cli, &export, output, err);
+        status = write_all(cli, &export, store, output, err);
     if (status == TRM_OK)
         status = tell(cli, &export, output, err);
     trm_export_rows_free(&export.base);

@@ -173,7 +173,7 @@ static trm_status row_json(const shown *of, int64_t row, int64_t most, json_t **
     void *data = trm_alloc(trm_columns_width(columns), 8);
     trm_status status = data == NULL ? trm_fail_memory(err, "a row", trm_columns_width(columns), 8) : TRM_OK;
     *object = json_object();
-    if (columns->numbered)
+    if (columns->lines_of != TRM_LINES_TOLD)
         trm_json_put(object, "row", json_integer(row));
     for (int c = 0; c < columns->count && status == TRM_OK; c++) {
         const trm_result_array *array = &columns->array[c];

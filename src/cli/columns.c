@@ -5,45 +5,45 @@
 
 static const struct kind {
     const char *format, *row, *near, *far;
-    bool numbered;
+    trm_lines_of lines_of;
     const char *path[TRM_COLUMNS_MOST + 1]; /* NULL-terminated; the first that there is gives the length */
 } kinds[] = {
     {"trimine-triplets",
      "triplet",
      "d_ap",
      "d_an",
-     false,
+     TRM_LINES_TOLD,
      {"/triplets/batch", "/triplets/anchor", "/triplets/positive", "/triplets/negative", "/triplets/d_ap",
       "/triplets/d_an", "/triplets/kind", "/triplets/rank"}},
     {"trimine-lists",
      "list",
      "d_ap",
      "d_an",
-     false,
+     TRM_LINES_TOLD,
      {"/lists/batch", "/lists/anchor", "/lists/positive", "/lists/negative", "/lists/d_ap", "/lists/d_an"}},
-    {"trimine-knn", "row", "distances", NULL, true, {"/neighbors", "/distances"}},
-    {"trimine-radius", "pair", "distance", NULL, false, {"/pairs/a", "/pairs/b", "/pairs/distance"}},
+    {"trimine-knn", "row", "distances", NULL, TRM_LINES_OF_ASKERS, {"/neighbors", "/distances"}},
+    {"trimine-radius", "pair", "distance", NULL, TRM_LINES_TOLD, {"/pairs/a", "/pairs/b", "/pairs/distance"}},
     {"trimine-eval",
      "relevant row",
      "distance",
      NULL,
-     false,
+     TRM_LINES_TOLD,
      {"/relevant/row", "/relevant/rank", "/relevant/rank_low", "/relevant/rank_high", "/relevant/distance"}},
     {"trimine-gradient",
      "row",
      NULL,
      NULL,
-     true,
+     TRM_LINES_OF_ASKERS,
      {"/gradient", "/gradient/anchor", "/gradient/positive", "/gradient/negative", "/gradient/negatives"}},
-    {"trimine-gradient", "row", NULL, NULL, true, {"/gradient/store"}},
-    {"trimine-batches", "row of a batch", NULL, NULL, false, {"/batches/row"}},
+    {"trimine-gradient", "row", NULL, NULL, TRM_LINES_OF_STORE, {"/gradient/store"}},
+    {"trimine-batches", "row of a batch", NULL, NULL, TRM_LINES_TOLD, {"/batches/row"}},
 };
 
 static trm_status take(trm_result *result, const struct kind *kind, trm_columns *columns, trm_error *err)
 {
     trm_status status = TRM_OK;
     *columns = (trm_columns){
-        .row = kind->row, .near = kind->near, .far = kind->far, .numbered = kind->numbered, .rows = -1};
+        .row = kind->row, .near = kind->near, .far = kind->far, .lines_of = kind->lines_of, .rows = -1};
     for (int i = 0; i < TRM_COLUMNS_MOST && kind->path[i] != NULL && status == TRM_OK; i++) {
         bool there;
         trm_result_array *array = &columns->array[columns->count];

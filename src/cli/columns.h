@@ -6,11 +6,18 @@
 
 enum { TRM_COLUMNS_MOST = 8 };
 
+/* Which row id a line is of. */
+typedef enum trm_lines_of {
+    TRM_LINES_TOLD,      /* what its columns say */
+    TRM_LINES_OF_ASKERS, /* its number: of the queries where there are two sets */
+    TRM_LINES_OF_STORE   /* its number, of the store */
+} trm_lines_of;
+
 typedef struct trm_columns {
     const char *row;  /* what a row is: "triplet", "pair"; borrowed for ever */
     const char *near; /* of the distances that are told apart, or NULL: the columns of these names */
     const char *far;
-    bool numbered; /* rows are row ids: nothing in them says which */
+    trm_lines_of lines_of;
     int count;
     const char *name[TRM_COLUMNS_MOST]; /* "anchor" */
     trm_result_array array[TRM_COLUMNS_MOST];

@@ -33,7 +33,8 @@ static const trm_export_rows *rows_of(const trm_export *export, int c)
 /* The rows that lines stand for where none of their columns says which. */
 static const trm_export_rows *numbered_rows(const trm_export *export)
 {
-    return export->two_sets ? &export->askers : &export->base;
+    return export->two_sets && export->columns.lines_of == TRM_LINES_OF_ASKERS ? &export->askers
+                                                                               : &export->base;
 }
 
 static bool is_wide(const trm_export *export, int c)
@@ -45,7 +46,7 @@ static bool is_wide(const trm_export *export, int c)
 static void put_header(const trm_export *export)
 {
     const char *comma = "";
-    for (int what = 0; what < ABOUTS && export->columns.numbered; what++)
+    for (int what = 0; what < ABOUTS && export->columns.lines_of != TRM_LINES_TOLD; what++)
         if (tells(numbered_rows(export), (about)what)) {
             trm_stream_print(export->to, "%srow%s", comma, suffix[what]);
             comma = ",";
@@ -150,7 +151,7 @@ static trm_status put_rows(trm_export *export, trm_table *table, int64_t at, int
         status = trm_result_read(export->result, &export->columns.array[c], at, count, data[c], err);
     for (int64_t row = 0; row < count && status == TRM_OK; row++) {
         trm_table_begin(table);
-        if (export->columns.numbered)
+        if (export->columns.lines_of != TRM_LINES_TOLD)
             status = put_number(export, table, at + row, err);
         for (int c = 0; c < export->columns.count && status == TRM_OK; c++)
             status = put_column(export, table, c, data[c], row, err);

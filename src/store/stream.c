@@ -38,6 +38,11 @@ trm_status trm_stream_open(const char *path, bool overwrite, int inputs, const c
     return status == TRM_OK ? trm_draft_open(MPI_COMM_SELF, made->claim, &made->draft, err) : status;
 }
 
+trm_status trm_stream_check_store(const trm_stream *stream, const trm_store *store, trm_error *err)
+{
+    return trm_claim_check_store(stream->claim, store, err);
+}
+
 static void flush(trm_stream *stream)
 {
     if (stream->status == TRM_OK && stream->held > 0)

@@ -3,6 +3,7 @@
 #define TRM_STORE_STREAM_H
 
 #include "base/error.h"
+#include "trimine/store.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,9 @@ typedef struct trm_stream trm_stream;
  * trm_claim_take, trm_draft_open; MEMORY. */
 trm_status trm_stream_open(const char *path, bool overwrite, int inputs, const char *const *input,
                            trm_stream **stream, trm_error *err) TRM_MUST_CHECK;
+/* Refuses a path that an open store reads, or that it leads to. Errors: USAGE. */
+trm_status trm_stream_check_store(const trm_stream *stream, const trm_store *store,
+                                  trm_error *err) TRM_MUST_CHECK;
 /* Appends. A failure is kept, and told by trm_stream_finish. */
 void trm_stream_put(trm_stream *stream, const void *data, int64_t bytes);
 void trm_stream_print(trm_stream *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));

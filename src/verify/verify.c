@@ -3,9 +3,11 @@
 #include "verify/verify.h"
 
 #include "base/alloc.h"
+#include "base/visible.h"
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "store/batch_file.h"
+#include "store/labels.h"
 #include "verify/compare.h"
 #include "verify/histograms.h"
 #include "verify/lists.h"
@@ -57,14 +59,14 @@ typedef struct verification {
 
 /* ---- the store ---- */
 
-static trm_status check_whole(const trm_result *result, const char *name, int64_t needs, trm_error *err)
+static trm_status check_whole(const trm_result *result, const char *name, int64_t needs, const char *whose,
+                              trm_error *err)
 {
     int64_t has = -1;
     if (trm_result_whole(result, name, &has) && has == needs)
         return TRM_OK;
-    return trm_fail(err, TRM_ERR_DATA,
-                    "result '%s': attribute '%s' is %" PRId64 ", the rows given have %" PRId64,
-                    trm_result_path(result), name, has, needs);
+    return trm_fail(err, TRM_ERR_DATA, "result '%s': attribute '%s' is %" PRId64 ", %s have %" PRId64,
+                    trm_result_path(result), name, has, whose, needs);
 }
 
 static trm_status check_text(const trm_result *result, const char *name, const char *needs, const char *whose,
@@ -77,15 +79,63 @@ static trm_status check_text(const trm_result *result, const char *name, const c
                     name, has != NULL ? has : "missing", whose, needs);
 }
 
+/* Of triplets and of losses: it is said twice. */
+static trm_status check_margin(const verification *of, trm_error *err)
+{
+    const double needs = of->kind == LOSS ? of->rule.loss_margin : of->rule.margin;
+    double has = NAN;
+    return trm_result_real(of->result, "margin", &has) && has == needs
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_DATA,
+                          "result '%s': attribute 'margin' is %.17g, its options have %.17g",
+                          trm_result_path(of->result), has, needs);
+}
+
 static trm_status check_sizes(const verification *of, trm_error *err)
 {
-    trm_status status = check_whole(of->result, "store_rows", of->view.rows, err);
+    static const char rows[] = "the rows given", options[] = "its options";
+    trm_status status = check_whole(of->result, "store_rows", of->view.rows, rows, err);
     if (status == TRM_OK)
-        status = check_whole(of->result, "store_dim", of->view.dim, err);
+        status = check_whole(of->result, "store_dim", of->view.dim, rows, err);
     if (status == TRM_OK && of->view.two_sets)
-        status = check_whole(of->result, "queries_rows", of->view.askers, err);
+        status = check_whole(of->result, "queries_rows", of->view.askers, rows, err);
+    if (status == TRM_OK && of->view.two_sets && of->rule.pairs_fingerprint[0] != '\0')
+        status = check_whole(of->result, "pairs", of->rule.pairs, options, err);
+    if (status == TRM_OK && (of->kind == TRIPLETS || of->kind == LOSS))
+        status = check_margin(of, err);
     if (status == TRM_OK && of->kind != LISTS)
         status = check_text(of->result, "metric", trm_metric_name(of->rule.metric), "its options have", err);
+    return status;
+}
+
+/* Names that labels stand for are those of the store. */
+static trm_status check_names(const verification *of, trm_error *err)
+{
+    static const trm_names none = TRM_NAMES_INIT;
+    trm_names has;
+    const trm_names *needs = &none;
+    trm_status status = trm_view_names(&of->view, &needs, err);
+    if (status != TRM_OK)
+        return status;
+    status = trm_result_names(of->result, &has, err);
+    if (status == TRM_OK && has.count != needs->count)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "result '%s': '/label_names' has %" PRId64
+                          " names, the labels of the rows have %" PRId64,
+                          trm_result_path(of->result), has.count, needs->count);
+    for (int64_t i = 0; i < has.count && status == TRM_OK; i++) {
+        char shown[TRM_LABEL_TEXT];
+        int64_t length, other;
+        const char *name = trm_names_get(&has, i, &length), *own = trm_names_get(needs, i, &other);
+        if (length == other && memcmp(name, own, (size_t)length) == 0)
+            continue;
+        trm_visible(name, shown, sizeof shown);
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "result '%s': '/label_names' row %" PRId64
+                          " is '%s', the labels of the rows have another name there",
+                          trm_result_path(of->result), i, shown);
+    }
+    trm_names_free(&has);
     return status;
 }
 
@@ -107,6 +157,8 @@ static trm_status check_store(verification *of, trm_error *err)
         status = trm_view_fingerprint(of->comm, &of->view, true, text, err);
     if (status == TRM_OK && of->view.two_sets)
         status = check_text(of->result, "queries_fingerprint", text, "the queries' rows have", err);
+    if (status == TRM_OK && (of->kind == TRIPLETS || of->kind == LOSS))
+        status = check_names(of, err);
     of->found->rows = of->view.rows;
     of->found->dim = of->view.dim;
     of->found->askers = of->view.askers;
@@ -133,6 +185,7 @@ static trm_status look_at_file(verification *of, trm_error *err)
     trm_status status = TRM_OK;
     if (of->kind == TRIPLETS || of->kind == LISTS)
         status = trm_result_find(of->result, "/batches/start", &start, &of->batched, err);
+    of->batched = of->batched || of->kind == LISTS; /* of which it is an error that there are none */
     if (status == TRM_OK && of->kind == TRIPLETS)
         status = trm_losses_find(of->result, &of->rule, &of->gradient, err);
     if (status == TRM_OK && of->kind == TRIPLETS)
@@ -162,8 +215,6 @@ static trm_status draw(verification *of, trm_error *err)
 /* Why nothing can be decided anew, or NULL. */
 static const char *undecided(const verification *of)
 {
-    if (of->kind == OTHER)
-        return "this kind of result is not known here";
     if (of->rule.unknown[0] != '\0')
         return of->rule.unknown;
     return of->kind == TRIPLETS ? trm_triplets_undecided(&of->rule) : NULL;
@@ -295,6 +346,12 @@ static trm_status open_all(verification *of, trm_error *err)
     const bool packed = trm_result_text(of->result, "packed_fingerprint") != NULL;
     snprintf(of->found->format, sizeof of->found->format, "%s", trm_result_text(of->result, "format"));
     of->kind = kind_of(of->result);
+    if (of->kind == OTHER)
+        return trm_agree(of->comm,
+                         trm_fail(err, TRM_ERR_DATA,
+                                  "result '%s': attribute 'format' is '%s', of which nothing can be verified",
+                                  trm_result_path(of->result), of->found->format),
+                         err);
     status = trm_agree(of->comm, trm_rule_read(of->result, &of->rule, err), err);
     if (packed)
         of->kind = PACKED;

@@ -134,20 +134,35 @@ static trm_status add_ignored(trm_view *view, const trm_labels *labels, const js
 }
 
 /* What labels are shows when some have been read. */
+static trm_status read_kind(const trm_view *view, const trm_labels **labels, trm_error *err)
+{
+    int64_t label = 0;
+    *labels = trm_store_labels(view->store);
+    return trm_store_read(view->store, 0, 1, NULL, NULL, &label, NULL, err);
+}
+
+trm_status trm_view_names(const trm_view *view, const trm_names **names, trm_error *err)
+{
+    const trm_labels *labels = NULL;
+    const trm_status status = view->labelled ? read_kind(view, &labels, err) : TRM_OK;
+    if (status == TRM_OK && labels != NULL && labels->kind == TRM_LABELS_NAMED)
+        *names = &labels->names;
+    return status;
+}
+
 static trm_status read_ignored(trm_view *view, trm_error *err)
 {
     json_t *ignore = view->rule->ignore;
-    int64_t label = 0;
+    const trm_labels *labels = NULL;
     if (ignore == NULL || !view->labelled)
         return TRM_OK;
     const size_t count = json_is_array(ignore) ? json_array_size(ignore) : 1;
-    trm_status status = trm_store_read(view->store, 0, 1, NULL, NULL, &label, NULL, err);
+    trm_status status = read_kind(view, &labels, err);
     view->ignore = trm_alloc((int64_t)count, sizeof *view->ignore);
     if (status == TRM_OK && view->ignore == NULL)
         status = trm_fail_memory(err, "labels to ignore", (int64_t)count, sizeof *view->ignore);
     for (size_t i = 0; i < count && status == TRM_OK; i++)
-        status = add_ignored(view, trm_store_labels(view->store),
-                             json_is_array(ignore) ? json_array_get(ignore, i) : ignore, err);
+        status = add_ignored(view, labels, json_is_array(ignore) ? json_array_get(ignore, i) : ignore, err);
     return status;
 }
 

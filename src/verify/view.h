@@ -44,6 +44,8 @@ trm_status trm_view_labels(const trm_view *view, bool asker, int64_t first, int6
 trm_status trm_view_fingerprint(MPI_Comm comm, const trm_view *view, bool asker, char text[33],
                                 trm_error *err) TRM_MUST_CHECK;
 
+/* The names that labels stand for; left as it is where they stand for themselves, or there are none. Borrowed. */
+trm_status trm_view_names(const trm_view *view, const trm_names **names, trm_error *err) TRM_MUST_CHECK;
 /* Do rows with that label take no part? */
 bool trm_view_ignores(const trm_view *view, int64_t label);
 /* The listed positives of an asker, ascending, in every second place; how many, a repeated one as often as it is there. */

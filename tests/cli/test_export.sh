@@ -94,6 +94,7 @@ expect "names in CSV" test $? = 0
 for to in csv jsonl; do
     makes export knn.h5 --store s.h5 -o knn.named.$to
     makes export asked.h5 --store s.h5 --queries q.h5 -o asked.named.$to
+    makes export two.h5 --store s.h5 --queries q.h5 -o two.named.$to
 done
 quickly export triplets.h5 --to jsonl --store s.h5 --form triplet -o ids.jsonl
 expect "ids where there are no texts" test $? = 0
@@ -189,7 +190,7 @@ with h5py.File("s.h5") as s, h5py.File("q.h5") as q, h5py.File("triplets.h5") as
         assert o["anchor_id"] == qids[tq["triplets/anchor"][i]] and o["positive_id"] == ids[tq["triplets/positive"][i]]
 
     # Lines that are of a row each: of the store, or of the queries.
-    for name, own, labels in ("knn", ids.tolist(), y), ("asked", qids, None):
+    for name, own, labels in ("knn", ids.tolist(), y), ("asked", qids, None), ("two", ids.tolist(), y):
         head, *table = rows(name + ".named.csv")
         objects = lines(name + ".named.jsonl")
         assert len(table) == len(objects) == len(own)
@@ -197,7 +198,7 @@ with h5py.File("s.h5") as s, h5py.File("q.h5") as q, h5py.File("triplets.h5") as
             r = dict(zip(head, r))
             assert r["row"] == str(i) and o["row"] == i and r["row_id"] == str(own[i]) and o["row_id"] == own[i], (name, i, r, o)
             assert labels is None or r["row_label"] == o["row_label"] == labels[i]
-            assert o["neighbors_id"] == [ids[k] for k in o["neighbors"]]
+            assert name == "two" or o["neighbors_id"] == [ids[k] for k in o["neighbors"]]
 
 # Training data, against a plain grouping of the triplets.
 def triplets(name):
@@ -284,6 +285,12 @@ refused "another store" 65 "attribute 'store_rows' is 60, the rows given are 12"
 refused "packed triplets and a store" 65 "attribute .store_rows. is missing" -- export packed.h5 --to csv --store s.h5 -o "$out/x"
 refused "no result" 65 "attribute 'format' is missing: no result" -- export s.h5 --to csv -o "$out/x"
 refused "show: no result" 65 "attribute 'format' is missing: no result" -- show s.h5
+cp objects.jsonl own.jsonl
+cp s.h5 own.h5
+for input in own.jsonl own.h5; do
+    refused "export over $input" 64 "output '$input' .*(is one of the inputs|leads to)" -- \
+        export triplets.h5 --to csv --store own.h5 --texts own.jsonl:text -o $input --overwrite
+done
 refused "show: two results" 64 "show takes one result" -- show triplets.h5 lists.h5
 refused "an output that is there" 73 "'triplets.csv'.*exists" -- export triplets.h5 --to csv
 refused "the result itself" 64 "'triplets.h5'" -- export triplets.h5 --to csv -o triplets.h5 --overwrite

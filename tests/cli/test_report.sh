@@ -158,6 +158,10 @@ told() { # NAME CODE PATTERN PATH ARGUMENTS...: a job that can't write its repor
     judge "$name" $? "$code" "$pattern"
 }
 told "a report that exists" 73 "plain\.json' exists; give --overwrite" "$dir/plain.json"
+cp "$dir/ties.h5" "$dir/own.h5"
+"$python" -c 'import h5py, sys; n = len(h5py.File(sys.argv[1])["embeddings"]); print("id", *range(n), sep="\n")' "$dir/own.h5" >"$dir/own.csv"
+refused "a report over the ids" 64 "own.csv' is one of the files that the store leads to" -- \
+    knn "$dir/own.h5" --k 1 --ids "$dir/own.csv:id" --json-report "$dir/own.csv" --overwrite
 told "a report over the store" 64 "ties\.h5' is one of the inputs" "$dir/ties.h5" --overwrite
 told "a report over the output" 64 "is another output, too" "$out/t.h5"
 told "a report in no folder" 73 "no folder" "$out/none/run.json"

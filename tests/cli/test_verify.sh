@@ -235,6 +235,9 @@ bad "options that are none" t.h5 "attribute 'options' is no JSON" 'f.attrs["opti
 bad "an option that means nothing" t.h5 "'positives' has a value that means nothing" 'f.attrs["options"] = f.attrs["options"].decode().replace("nearest:3", "nearest:x")'
 bad "other options" t.h5 "'/triplets/.*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("nearest:3", "nearest:2")'
 bad "another metric" t.h5 "attribute 'metric' is sql2, its options have l2" 'f.attrs["options"] = f.attrs["options"].decode().replace("sql2", "l2")'
+bad "another margin" t.h5 "attribute 'margin' is 7, its options have 9" 'f.attrs["margin"] = 7.0'
+bad "another format" t.h5 "attribute 'format' is 'trimine-tripods', of which nothing can be verified" 'f.attrs["format"] = "trimine-tripods"'
+bad "names of labels that are numbers" t.h5 "'/label_names' has 1 names, the labels of the rows have 0" 'f.create_dataset("label_names", data=["ant"], dtype=h5py.string_dtype())'
 bad "a column that lacks" t.h5 "no dataset '/triplets/d_ap'" 'del f["triplets/d_ap"]'
 bad "a column of another type" t.h5 "dataset '/triplets/d_ap' holds int64 values" 'x = f["triplets/d_ap"][:].astype(int); del f["triplets/d_ap"]; f["triplets/d_ap"] = x'
 bad "a column of another length" t.h5 "dataset '/triplets/d_ap' has [0-9]* rows, needs" 'x = f["triplets/d_ap"][1:]; del f["triplets/d_ap"]; f["triplets/d_ap"] = x'
@@ -288,10 +291,22 @@ bad "a loss one ulp off" all.h5 "attribute 'value' is .*; decided anew" 'f.attrs
 bad "a gradient of all triplets" all.h5 "'/gradient' row 9: column 0 is .*; decided anew" 'g = f["gradient"]; g[9, 0] = np.nextafter(g[9, 0], np.float32(9e9))'
 bad "a soft loss" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["value"] *= 1 + 1e-15'
 bad "a gradient of a soft loss" hard.h5 "'/gradient' row 89: column 5 is .*; decided anew" 'g = f["gradient"]; g[89, 5] = np.nextafter(g[89, 5], np.float32(9e9))'
-bad "a loss of another kind" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"loss_margin\": 0.0", "\"loss_margin\": 1.0")'
+bad "a loss of another kind" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"loss_margin\": 0.0", "\"loss_margin\": 1.0"); f.attrs["margin"] = 1.0'
 bad "a gradient that is gone" all.h5 "no dataset '/gradient', which its options say is there" 'del f["gradient"]'
 bad "a gradient of triplets that is gone" t.h5 "no dataset '/gradient', which" 'del f["gradient"]'
 bad "no value" all.h5 "attribute 'value' is nan; decided anew" 'del f.attrs["value"]'
+
+bad "a list of batches without starts" list.h5 "no dataset '/batches/start'" 'del f["batches/start"]'
+quickly mine n.h5 -o names.h5 --quiet --window none
+quickly loss n.h5 -o of_names.h5 --quiet --triplets names.h5 --gradient
+quickly verify of_names.h5 n.h5 --triplets names.h5
+expect "a loss of given triplets of a store with names is right" test $? = 0
+for change in 'n[1] = "wasp"' 'n[:2] = n[:2][::-1]' 'del f["label_names"]'; do
+    cp names.h5 bad.h5
+    "$python" -c 'import sys, h5py; f = h5py.File("bad.h5", "r+"); n = f["label_names"]; exec(sys.argv[1])' "$change"
+    refused "other names: $change" 65 "'/label_names' (row [01] is '(wasp|bee)', the labels of the rows have another name there|has 0 names, the labels of the rows have 3)" -- \
+        verify bad.h5 n.h5
+done
 
 # Packed triplets: their own file is the store.
 damaged() {

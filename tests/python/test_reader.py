@@ -372,10 +372,12 @@ class Damaged(support.Case):
 
     def test_a_page_is_not_written_over_what_it_is_made_of(self):
         os.link("knn.h5", "same.h5")
-        for output in ("knn.h5", "same.h5", "s.h5"):
+        with open("own.csv", "w") as file:
+            file.write("id\n" + "".join(f"{i}\n" for i in range(30)))
+        for output in ("knn.h5", "same.h5", "s.h5", "own.csv"):
             said = io.StringIO()
             with self.assertRaises(SystemExit) as stopped, contextlib.redirect_stderr(said):
-                main(["knn.h5", "s.h5", "-o", output, "--overwrite"])
+                main(["knn.h5", "s.h5", "--ids", "own.csv:id", "-o", output, "--overwrite"])
             self.assertEqual((stopped.exception.code, said.getvalue()), (64, f"trimine: error: output '{output}': is one of the inputs\n"))
         self.assertEqual(trimine.read("knn.h5", store="s.h5").labels[0], "class 0")
 
