@@ -4,6 +4,8 @@ Without PyTorch the two datasets are plain sequences (len and []), which its Dat
 """
 import collections.abc
 import functools
+import operator
+import os
 
 import numpy as np
 
@@ -41,13 +43,18 @@ def both_lookups(result, items, queries):
     return item, item
 
 
+def check_form(result):
+    if getattr(result, "form", None) not in ("triplets", "lists"):
+        named = " (trimine.read reads the result of that name)" if isinstance(result, (str, os.PathLike)) else ""
+        raise usage(f"{result!r} has no triplets{named}")
+
+
 def grouped(result):
     """Of triplets or lists: anchor and positive of each line, and where its negatives are in one array of all."""
+    check_form(result)
     if result.form == "lists":
         there = result.negative >= 0
         return result.anchor, result.positive, result.negative[there], np.concatenate([[0], np.cumsum(there.sum(1))])
-    if result.form != "triplets":
-        raise usage(f"{result!r} has no triplets")
     columns = [result.anchor, result.positive] + ([result.batch] if "batch" in result.names else [])
     new = np.ones(len(result) + 1, dtype=bool)
     if len(result):
@@ -71,8 +78,6 @@ class TripletDataset(Dataset):
     """
 
     def __init__(self, result, items=None, queries=None, transform=None):
-        if result.form not in ("triplets", "lists"):
-            raise usage(f"{result!r} has no triplets")
         anchor, positive, negative, start = grouped(result)
         times = np.diff(start)
         rows = np.stack([np.repeat(anchor, times), np.repeat(positive, times), negative], axis=1)
@@ -84,7 +89,7 @@ class TripletDataset(Dataset):
         return len(self.rows)
 
     def __getitem__(self, index):
-        a, p, n = self.rows[index]
+        a, p, n = self.rows[operator.index(index)]  # no slice
         triplet = self.query(a), self.item(p), self.item(n)
         return triplet if self.transform is None else self.transform(*triplet)
 
@@ -111,6 +116,7 @@ class NegativesDataset(Dataset):
         return len(self.anchor)
 
     def __getitem__(self, index):
+        index = operator.index(index)
         negatives = [self.item(n) for n in self.negative[self.first[index]:self.last[index]]]
         line = self.query(self.anchor[index]), self.item(self.positive[index]), negatives
         return line if self.transform is None else self.transform(*line)

@@ -72,6 +72,13 @@ class Training(support.Case):
         a, p, n = trimine.TripletDataset(asked)[0]
         self.assertEqual(trimine.TripletDataset(asked, self.texts, queries=list("abcde"))[0], ("abcde"[a], f"text {p}", f"text {n}"))
 
+    def test_what_is_no_result_or_no_index_is_told(self):
+        for made in (trimine.TripletDataset, trimine.NegativesDataset):
+            with self.refused(64, "'t.h5' has no triplets .trimine.read reads the result of that name"):
+                made("t.h5")
+            with self.assertRaisesRegex(TypeError, "slice"):
+                made(self.lists)[:2]
+
     def test_they_can_be_sent_to_other_processes(self):
         """As a DataLoader does whose workers are spawned."""
         for data in (trimine.TripletDataset(self.lists, self.texts), trimine.NegativesDataset(self.lists, self.texts)):
