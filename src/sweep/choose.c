@@ -1,6 +1,7 @@
 /* Trials of chains; see choose.h. */
 #include "sweep/choose.h"
 
+#include "base/clock.h"
 #include "kernel/basis.h"
 
 #include <math.h>
@@ -250,9 +251,11 @@ static trm_status try_all(trm_chooser *chooser, const trm_tiles *tiles, double s
 void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, int threads)
 {
     trm_error lack = TRM_ERROR_INIT;
+    const double start = trm_clock();
     if (chooser->count < 2 || try_all(chooser, tiles, seen, threads, &lack) != TRM_OK ||
         chooser->sample == NULL)
         return;
     const int best = chooser->in_turn ? (chooser->chosen + 1) % chooser->count : choose(chooser, tiles, left);
     chooser->chosen = chooser->last[tiles->relation] = best;
+    chooser->trial_s = trm_clock() - start;
 }

@@ -18,6 +18,7 @@ typedef struct trm_chooser {
     int last[TRM_RELATIONS];    /* for that relation: where the next such sweep begins */
     bool in_turn;               /* for tests */
     bool hopeless[TRM_CHAINS];  /* in the present sweep */
+    double trial_s;             /* what the last trial took */
     double ns[TRM_CHAINS];      /* of a thread a pair, when last tried; 0: never */
     double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
 } trm_chooser;

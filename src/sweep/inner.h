@@ -61,6 +61,7 @@ typedef struct trm_ring {
     trm_transfer send[PARTS], receive_home;
     trm_sweep_counts *counts;
     int64_t blocks_done, blocks_all; /* of this rank, in all steps */
+    double begun;                    /* by the clock */
     int64_t blocks_reused;           /* of those done, the ones that an earlier run had finished */
     trm_done skip;                   /* what concerns the present region */
     int trials;                      /* of filters, that the present region has had */

@@ -85,6 +85,14 @@ static void pack(const trm_ring *ring, trm_side *side, trm_error *err)
     trm_side_open_windows(ring->sweep, side);
 }
 
+/* Where pairs survive by the million a trial may take many times what its pairs take in the sweep: then the next one is left out. */
+static bool may_try_again(const trm_ring *ring, double seen)
+{
+    const trm_sweep *sweep = ring->sweep;
+    const double whole = (trm_clock() - ring->begun) / seen;
+    return !(sweep->chooser.trial_s > sweep->run->trial_share / TRIALS * whole);
+}
+
 /* Tries the chains where it is time to. Which block is to be the last before the next trial? */
 static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64_t to)
 {
@@ -108,9 +116,12 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         due++;
     }
     if (due > ring->trials) {
+        const double seen = (double)ring->blocks_done / (double)ring->blocks_all;
+        const bool may = ring->trials == 0 || may_try_again(ring, seen);
         ring->trials = due;
-        trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from),
-                        (double)ring->blocks_done / (double)ring->blocks_all, sweep->run->threads);
+        if (may)
+            trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), seen,
+                            sweep->run->threads);
     }
     return next;
 }
@@ -610,6 +621,7 @@ static trm_status run_ring(trm_ring *ring, trm_error *err)
     if (ring->own.query != NULL)
         trm_sweep_prepare(sweep, ring->own.query, ring->own.state);
     trm_chooser_start(&sweep->chooser, ring->relation);
+    ring->begun = trm_clock();
     trm_held_begin(&sweep->own, sweep->run->threads);
     trm_side_open_windows(sweep, &sweep->own);
     trm_done_clear(&sweep->done);
