@@ -167,14 +167,18 @@ static json_t *value_json(trm_array_type type, const void *data, int64_t i)
 }
 
 /* Columns of a row; wide ones are lists, cut to most values (0: all of them). */
-static trm_status row_json(const shown *of, int64_t row, int64_t most, json_t **object, trm_error *err)
+static trm_status row_json(const shown *of, trm_line_numbers *numbers, int64_t row, int64_t most,
+                           json_t **object, trm_error *err)
 {
     const trm_columns *columns = &of->columns;
     void *data = trm_alloc(trm_columns_width(columns), 8);
     trm_status status = data == NULL ? trm_fail_memory(err, "a row", trm_columns_width(columns), 8) : TRM_OK;
     *object = json_object();
-    if (columns->lines_of != TRM_LINES_TOLD)
-        trm_json_put(object, "row", json_integer(row));
+    if (columns->number != NULL && status == TRM_OK) {
+        int64_t number = 0;
+        status = trm_columns_number(of->result, columns, numbers, row, &number, err);
+        trm_json_put(object, columns->number, json_integer(number));
+    }
     for (int c = 0; c < columns->count && status == TRM_OK; c++) {
         const trm_result_array *array = &columns->array[c];
         status = trm_result_read(of->result, array, row, 1, data, err);
@@ -237,9 +241,10 @@ static json_t *origin_json(const shown *of, const char *whose)
 static trm_status tell_json(const trm_cli *cli, const shown *of, trm_error *err)
 {
     json_t *rows = json_array(), *row = NULL;
+    trm_line_numbers numbers = {0};
     trm_status status = TRM_OK;
     for (int64_t i = 0; i < of->columns.rows && i < cli->shown && status == TRM_OK; i++) {
-        status = row_json(of, i, 0, &row, err);
+        status = row_json(of, &numbers, i, 0, &row, err);
         trm_json_append(&rows, row);
     }
     json_t *object = json_pack(
@@ -345,13 +350,14 @@ static void print_statistics(const shown *of)
 static trm_status print_rows(const trm_cli *cli, const shown *of, trm_error *err)
 {
     enum { VALUES = 6, PLACES = 6 };
+    trm_line_numbers numbers = {0};
     trm_status status = TRM_OK;
     if (cli->shown > 0 && of->columns.rows > 0)
         printf("\n");
     for (int64_t i = 0; i < of->columns.rows && i < cli->shown && status == TRM_OK; i++) {
         const char *key;
         json_t *row, *value;
-        status = row_json(of, i, VALUES, &row, err);
+        status = row_json(of, &numbers, i, VALUES, &row, err);
         json_object_foreach(row, key, value)
         {
             char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(PLACES));

@@ -30,9 +30,11 @@ static const trm_export_rows *rows_of(const trm_export *export, int c)
                : NULL;
 }
 
-/* The rows that lines stand for where none of their columns says which. */
+/* The rows that lines stand for where none of their columns says which; NULL: they stand for none. */
 static const trm_export_rows *numbered_rows(const trm_export *export)
 {
+    if (export->columns.lines_of == TRM_LINES_OF_BATCHES)
+        return NULL;
     return export->two_sets && export->columns.lines_of == TRM_LINES_OF_ASKERS ? &export->askers
                                                                                : &export->base;
 }
@@ -46,9 +48,9 @@ static bool is_wide(const trm_export *export, int c)
 static void put_header(const trm_export *export)
 {
     const char *comma = "";
-    for (int what = 0; what < ABOUTS && export->columns.lines_of != TRM_LINES_TOLD; what++)
+    for (int what = 0; what < ABOUTS && export->columns.number != NULL; what++)
         if (tells(numbered_rows(export), (about)what)) {
-            trm_stream_print(export->to, "%srow%s", comma, suffix[what]);
+            trm_stream_print(export->to, "%s%s%s", comma, export->columns.number, suffix[what]);
             comma = ",";
         }
     for (int c = 0; c < export->columns.count; c++) {
@@ -133,7 +135,7 @@ static trm_status put_number(const trm_export *export, trm_table *table, int64_t
     for (int what = 0; what < ABOUTS && status == TRM_OK; what++) {
         if (!tells(rows, (about)what))
             continue;
-        snprintf(name, sizeof name, "row%s", suffix[what]);
+        snprintf(name, sizeof name, "%s%s", export->columns.number, suffix[what]);
         trm_table_key(table, name);
         if (what == THE_ROW)
             trm_table_whole(table, row);
@@ -143,16 +145,19 @@ static trm_status put_number(const trm_export *export, trm_table *table, int64_t
     return status;
 }
 
-static trm_status put_rows(trm_export *export, trm_table *table, int64_t at, int64_t count,
-                           void *const data[TRM_COLUMNS_MOST], trm_error *err)
+static trm_status put_rows(trm_export *export, trm_table *table, trm_line_numbers *numbers, int64_t at,
+                           int64_t count, void *const data[TRM_COLUMNS_MOST], trm_error *err)
 {
     trm_status status = TRM_OK;
     for (int c = 0; c < export->columns.count && status == TRM_OK; c++)
         status = trm_result_read(export->result, &export->columns.array[c], at, count, data[c], err);
     for (int64_t row = 0; row < count && status == TRM_OK; row++) {
         trm_table_begin(table);
-        if (export->columns.lines_of != TRM_LINES_TOLD)
-            status = put_number(export, table, at + row, err);
+        int64_t number = 0;
+        if (export->columns.number != NULL)
+            status = trm_columns_number(export->result, &export->columns, numbers, at + row, &number, err);
+        if (export->columns.number != NULL && status == TRM_OK)
+            status = put_number(export, table, number, err);
         for (int c = 0; c < export->columns.count && status == TRM_OK; c++)
             status = put_column(export, table, c, data[c], row, err);
         trm_table_end(table);
@@ -166,6 +171,7 @@ trm_status trm_export_table(trm_export *export, bool csv, trm_error *err)
     const int64_t rows = export->columns.rows, width = trm_columns_width(&export->columns),
                   piece = width < PIECE ? PIECE / width : 1;
     trm_table table = {.to = export->to, .csv = csv};
+    trm_line_numbers numbers = {0};
     void *data[TRM_COLUMNS_MOST] = {NULL};
     trm_status status = TRM_OK;
     for (int c = 0; c < export->columns.count && status == TRM_OK; c++) {
@@ -176,7 +182,7 @@ trm_status trm_export_table(trm_export *export, bool csv, trm_error *err)
     if (csv && status == TRM_OK)
         put_header(export);
     for (int64_t at = 0; at < rows && status == TRM_OK && !trm_stream_failed(export->to); at += piece)
-        status = put_rows(export, &table, at, rows - at < piece ? rows - at : piece, data, err);
+        status = put_rows(export, &table, &numbers, at, rows - at < piece ? rows - at : piece, data, err);
     for (int c = 0; c < export->columns.count; c++)
         trm_free(data[c]);
     return status;

@@ -42,7 +42,7 @@ makes mine s.h5 -o gradients.h5 --positives easiest --gradient
 makes mine s.h5 -o both.h5 --queries q.h5 --positives easiest --gradient
 makes mine s.h5 -o fallback.h5 --positives easiest --window none --fallback hardest
 makes mine s.h5 -o lists.h5 --negatives topk:4 --positives nearest:2 --min-distance 9 --form lists
-makes mine s.h5 -o batches.h5 --batches 4 --classes-per-batch 2 --rows-per-class 4 --window none
+makes mine s.h5 -o batches.h5 --batches 4 --classes-per-batch 2 --rows-per-class 4 --window none --batch-list drawn.h5
 makes mine s.h5 -o queries.h5 --queries q.h5 --negatives topk:2 --positives easiest
 makes mine s.h5 -o none.h5 --margin 1e-9
 makes mine s.h5 -o lone.h5 --negatives hard --lone --ignore-label ant
@@ -70,6 +70,10 @@ for result in triplets gradients both fallback lists batches queries none lone k
     expect "export $result with its store" test $? = 0
     mv again.npz $result.store.npz
 done
+quickly show drawn.h5 --json --rows 3
+cp "$dir/stdout" drawn.show.json
+makes export drawn.h5 --to csv
+makes export drawn.h5 --to jsonl
 for form in triplet n-tuple labeled-list flagembedding; do
     for result in triplets lists batches; do
         for texts in txt jsonl; do
@@ -91,6 +95,7 @@ quickly export lists.h5 --form n-tuple --texts texts.jsonl -o lists.strings.json
 expect "texts in a field that is named, without titles" cmp lists.field.jsonl lists.strings.jsonl
 quickly export triplets.h5 --to csv --store s.h5 -o named.csv
 expect "names in CSV" test $? = 0
+makes export eval.h5 --store s.h5 -o eval.named.jsonl
 for to in csv jsonl; do
     makes export knn.h5 --store s.h5 -o knn.named.$to
     makes export asked.h5 --store s.h5 --queries q.h5 -o asked.named.$to
@@ -170,6 +175,17 @@ for name in "triplets gradients both fallback lists batches queries none lone kn
                         keep = v[v != -1] if v.dtype.kind == "i" else v[np.isfinite(v)]
                         assert objects[i][key] == keep.tolist()
                     else: assert float(flat[key]) == v and objects[i][key] == v, (name, key, i)
+# A line of a relevant row tells its query, one of a list of batches its batch.
+for name, number, starts, first in ("eval", "query", "queries/start", "relevant/row"), ("drawn", "batch", "batches/start", "batches/row"):
+    with h5py.File(name + ".h5") as f:
+        right = np.repeat(np.arange(len(f[starts]) - 1), np.diff(f[starts][:])).tolist()
+        assert len(right) == len(f[first])
+    table, objects = rows(name + ".csv"), lines(name + ".jsonl")
+    assert table[0][0] == number and [int(line[0]) for line in table[1:]] == right, name
+    assert [o[number] for o in objects] == right, name
+    assert [o[number] for o in json.load(open(name + ".show.json"))["rows"]] == right[:3], name
+named = lines("eval.named.jsonl")
+with h5py.File("s.h5") as s: assert [o["query_id"] for o in named] == [int(s["ids"][o["query"]]) for o in named]
 short = lines("short.jsonl")
 with h5py.File("short.h5") as f:
     for i, o in enumerate(short): assert o["row"] == i and o["neighbors"] == [x for x in f["neighbors"][i].tolist() if x >= 0]
