@@ -6,7 +6,6 @@ The files of queries and of documents have one of them a line, in the order of t
 ("Pairs by your own ids") has their forms.
 """
 import csv
-import json
 import os
 import sys
 from typing import NamedTuple
@@ -15,7 +14,7 @@ import numpy as np
 
 from .errors import TrimineError
 from .reading import first_bytes, open_hdf5, reading, text_of, values_of
-from .rows import JSON, TABLES, Store, ends, read_side_file, split_column, text_of_json
+from .rows import JSON, TABLES, Store, ends, read_side_file, split_column, text_of_json, value_of_json
 
 HDF5 = (".h5", ".hdf5")
 ID_KEYS = ("_id", "id", "docid", "doc_id", "query_id", "qid", "pid")  # BEIR, MTEB; Pyserini; ir_datasets; MS MARCO
@@ -55,7 +54,8 @@ def open_text(path, what):
 
 
 def ids_of_json(path, what, file, key):
-    return [text_of_json(path, what, number, line, ID_KEYS if key is None else (key,)) for number, line in enumerate(file, 1)]
+    keys = ID_KEYS if key is None else (key,)
+    return [text_of_json(path, what, number, value_of_json(path, what, number, line), keys) for number, line in enumerate(file, 1)]
 
 
 def ids_of_table(path, what, file, column, delimiter):
@@ -152,8 +152,8 @@ def judgements_of_arrays(path):
 def judgements_of_json(path):
     with open_text(path, "qrels") as file:
         for number, line in enumerate(file, 1):
-            ids = [text_of_json(path, "qrels", number, line, keys) for keys in JUDGED_KEYS]
-            judged = json.loads(line)
+            judged = value_of_json(path, "qrels", number, line)
+            ids = [text_of_json(path, "qrels", number, judged, keys) for keys in JUDGED_KEYS]
             yield f"line {number}", False, [*ids, *[judged[key] for key in RELEVANCE_KEYS if key in judged][:1]]
 
 

@@ -142,14 +142,17 @@ def no_number(name):
     raise ValueError(name)
 
 
-def text_of_json(path, what, number, line, fields=()):
+def value_of_json(path, what, number, line):
+    try:
+        return json.loads(line, parse_constant=no_number)
+    except (ValueError, RecursionError):
+        raise data(f"{what} '{path}': line {number}: is no JSON: needs a whole object a line") from None
+
+
+def text_of_json(path, what, number, value, fields=()):
     """What a line of JSON has in the first of these fields that is there, as a text; without fields the line is a value itself."""
     def refuse(why):
         return data(f"{what} '{path}': line {number}: {why}")
-    try:
-        value = json.loads(line, parse_constant=no_number)
-    except (ValueError, RecursionError):
-        raise refuse("is no JSON: needs a whole object a line") from None
     listed = ", ".join(value) or "none" if isinstance(value, dict) else ""
     if listed and not fields:
         raise data(f"{what} '{path}': its lines are objects: choose a field of them as {path}:FIELD; line {number} has: {listed}")
@@ -169,7 +172,7 @@ def text_of_json(path, what, number, line, fields=()):
 def column_of_json(path, what, field):
     """A field of each line, as bytes."""
     lines = lines_of_text(path, what)
-    texts = [text_of_json(path, what, number, line, [field] if field else ()) for number, line in enumerate(lines, 1)]
+    texts = [text_of_json(path, what, number, value_of_json(path, what, number, line), [field] if field else ()) for number, line in enumerate(lines, 1)]
     with reading(what, path):
         return [text.encode() for text in texts]
 

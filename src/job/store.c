@@ -261,11 +261,11 @@ static trm_status check_claims(const trm_job *job, trm_error *err)
     for (size_t i = 0; i < sizeof claims / sizeof *claims && status == TRM_OK; i++)
         if (claims[i] != NULL)
             status = trm_claim_check_store(claims[i], job->store, err);
-    return status == TRM_OK
-               ? trm_agree(
-                     job->comm,
-                     job->report != NULL ? trm_stream_check_store(job->report, job->store, err) : TRM_OK, err)
-               : status;
+    if (status != TRM_OK)
+        return status;
+    if (job->report != NULL)
+        status = trm_stream_check_store(job->report, job->store, err);
+    return trm_agree(job->comm, status, err);
 }
 
 /* The pairs, and what they are told apart by. */

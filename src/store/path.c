@@ -27,39 +27,33 @@ bool trm_path_ends(const char *path, const char *suffix)
     return ends(path, strlen(path), suffix);
 }
 
-static const char *const json_ends[] = {".jsonl", ".json", ".ndjson"}, *const table_ends[] = {".csv", ".tsv"};
+static const char *const json_ends[] = {".jsonl", ".json", ".ndjson", NULL}, *const table_ends[] = {
+                                                                                 ".csv", ".tsv", NULL};
 
-static bool is_json(const char *path, size_t length)
+static bool ends_with_one(const char *path, size_t length, const char *const *suffix)
 {
-    bool is = false;
-    for (size_t i = 0; i < sizeof json_ends / sizeof *json_ends; i++)
-        is = is || ends(path, length, json_ends[i]);
-    return is;
-}
-
-static bool is_table(const char *path, size_t length)
-{
-    bool is = false;
-    for (size_t i = 0; i < sizeof table_ends / sizeof *table_ends; i++)
-        is = is || ends(path, length, table_ends[i]);
-    return is;
+    while (*suffix != NULL && !ends(path, length, *suffix))
+        suffix++;
+    return *suffix != NULL;
 }
 
 bool trm_path_is_json(const char *path)
 {
-    return is_json(path, strlen(path));
+    return ends_with_one(path, strlen(path), json_ends);
 }
 
 bool trm_path_is_table(const char *path)
 {
-    return is_table(path, strlen(path));
+    return ends_with_one(path, strlen(path), table_ends);
 }
 
 const char *trm_path_colon(const char *text)
 {
-    for (const char *at = text + strlen(text); at > text; at--)
-        if (*at == ':' && (is_json(text, (size_t)(at - text)) || is_table(text, (size_t)(at - text))))
+    for (const char *at = text + strlen(text); at > text; at--) {
+        const size_t length = (size_t)(at - text);
+        if (*at == ':' && (ends_with_one(text, length, json_ends) || ends_with_one(text, length, table_ends)))
             return at;
+    }
     return strrchr(text, ':');
 }
 

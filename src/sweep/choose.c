@@ -79,6 +79,7 @@ static const trm_kernel *first_kernel(const trm_run *run, int dim)
 
 void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays)
 {
+    const trm_kernel *first = first_kernel(run, map->dim);
     *chooser = (trm_chooser){.in_turn = run->in_turn};
     for (int k = 0; pays && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
@@ -86,7 +87,7 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
             continue;
         if (kernel == run->kernel)
             chooser->plain = chooser->count;
-        if (kernel == first_kernel(run, map->dim))
+        if (kernel == first)
             chooser->chosen = chooser->count;
         if (!kernel->needs_basis)
             add(chooser, kernel, 0);
@@ -108,11 +109,11 @@ static int64_t block_bytes(const trm_run *run, const trm_kernel *kernel, int64_t
 int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const trm_rows *other,
                                 int64_t capacity)
 {
+    const trm_kernel *first = first_kernel(run, rows->dim);
     int64_t most = block_bytes(run, run->kernel, capacity, rows->dim);
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        const bool may_be =
-            run->expected == NULL || kernel == run->expected || kernel == first_kernel(run, rows->dim);
+        const bool may_be = run->expected == NULL || kernel == run->expected || kernel == first;
         if (!trm_run_may_choose(run, kernel) || !may_be)
             continue;
         const int64_t bytes = block_bytes(run, kernel, capacity, rows->dim);
