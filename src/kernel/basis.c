@@ -19,12 +19,12 @@ enum {
     MOST = 256,
     DIRECT = 512, /* dimensions */
     ITERATIONS = 1,
-    PROBES = 64,
+    PROBES = 32,
     LOOK = 256, /* rows at which the directions are counted */
     SAMPLE = 2048,
     SAMPLE_FLOATS = 1 << 20,
     SAMPLE_LEAST = 256,
-    PART = 16
+    PART = 20
 };
 
 static const int candidates[] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256};
@@ -73,7 +73,8 @@ double trm_basis_work(int64_t rows, int dim)
 /* What is computed with. y: rows x dim; q: widths x dim; z = y q', rows x widths. Only the leading ones are kept. */
 typedef struct work {
     int rows, dim, widths, kept;
-    double *y, *n, *rest, *q, *turned, *z, *small, *tau, *lapack, *product, *exact;
+    float *y, *q, *turned, *z, *small, *tau, *lapack, *product, *exact;
+    double *n, *rest, *normals;
     int *integers, lapack_size, integers_size;
 } work;
 
@@ -96,18 +97,18 @@ static int most_widths(int dim)
 int64_t trm_basis_scratch_bytes(int64_t rows, int dim)
 {
     const int64_t widths = most_widths(dim);
-    return (rows * dim + 2 * rows + 2 * widths * dim + rows * widths + widths * widths + widths +
+    return (rows * dim + 2 * widths * dim + rows * widths + widths * widths + widths +
             lapack_size((int)widths) + integers_size((int)widths) + 2 * PROBES * rows) *
-           (int64_t)sizeof(double);
+               (int64_t)sizeof(float) +
+           (2 * rows + dim) * (int64_t)sizeof(double);
 }
 
 static void free_work(work *w)
 {
-    double *const all[] = {w->y,     w->n,   w->rest,   w->q,       w->turned, w->z,
-                           w->small, w->tau, w->lapack, w->product, w->exact};
+    void *const all[] = {w->y,     w->n,   w->rest,   w->normals, w->q,     w->turned,  w->z,
+                         w->small, w->tau, w->lapack, w->product, w->exact, w->integers};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         trm_free(all[i]);
-    trm_free(w->integers);
 }
 
 static trm_status make_work(int64_t rows, int dim, work *w, trm_error *err)
@@ -117,36 +118,34 @@ static trm_status make_work(int64_t rows, int dim, work *w, trm_error *err)
                 .widths = (int)widths,
                 .lapack_size = (int)lapack_size((int)widths),
                 .integers_size = (int)integers_size((int)widths)};
-    w->y = trm_alloc(rows * dim, sizeof(double));
     w->n = trm_alloc(rows, sizeof(double));
     w->rest = trm_alloc(rows, sizeof(double));
-    w->q = trm_alloc(widths * dim, sizeof(double));
-    w->turned = trm_alloc(widths * dim, sizeof(double));
-    w->z = trm_alloc(rows * widths, sizeof(double));
-    w->small = trm_alloc(widths * widths, sizeof(double));
-    w->tau = trm_alloc(widths, sizeof(double));
-    w->lapack = trm_alloc(w->lapack_size, sizeof(double));
+    w->normals = trm_alloc(dim, sizeof(double));
+    w->y = trm_alloc(rows * dim, sizeof(float));
+    w->q = trm_alloc(widths * dim, sizeof(float));
+    w->turned = trm_alloc(widths * dim, sizeof(float));
+    w->z = trm_alloc(rows * widths, sizeof(float));
+    w->small = trm_alloc(widths * widths, sizeof(float));
+    w->tau = trm_alloc(widths, sizeof(float));
+    w->lapack = trm_alloc(w->lapack_size, sizeof(float));
     w->integers = trm_alloc(w->integers_size, sizeof(int));
-    w->product = trm_alloc(PROBES * rows, sizeof(double));
-    w->exact = trm_alloc(PROBES * rows, sizeof(double));
-    if (w->y && w->n && w->rest && w->q && w->turned && w->z && w->small && w->tau && w->lapack &&
-        w->integers && w->product && w->exact)
+    w->product = trm_alloc(PROBES * rows, sizeof(float));
+    w->exact = trm_alloc(PROBES * rows, sizeof(float));
+    if (w->y && w->n && w->rest && w->normals && w->q && w->turned && w->z && w->small && w->tau &&
+        w->lapack && w->integers && w->product && w->exact)
         return TRM_OK;
     free_work(w);
-    return trm_fail_memory(err, "a sample of rows", rows * (dim + widths), sizeof(double));
+    return trm_fail_memory(err, "a sample of rows", rows * (dim + widths), sizeof(float));
 }
 
-/* The finite rows, mapped. */
-static void take_rows(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
-                      float *mapped, work *w)
+/* The finite rows, mapped, but those whose products would overflow. */
+static void take_rows(const float *sample, const double *norm2, int64_t rows, const trm_map *map, work *w)
 {
     for (int64_t i = 0; i < rows; i++) {
-        const double n = trm_map_row(map, sample + i * map->dim, norm2[i], 0, map->dim, mapped);
-        if (!(n <= 0x1p96))
-            continue;
-        for (int k = 0; k < map->dim; k++)
-            w->y[(int64_t)w->rows * map->dim + k] = (double)mapped[k];
-        w->n[w->rows++] = n;
+        float *y = w->y + (int64_t)w->rows * map->dim;
+        const double n = trm_map_row(map, sample + i * map->dim, norm2[i], 0, map->dim, y);
+        if (n <= 0x1p60)
+            w->n[w->rows++] = n;
     }
 }
 
@@ -154,16 +153,16 @@ static void take_rows(const float *sample, const double *norm2, int64_t rows, co
 static bool orthonormalise(work *w)
 {
     int info = 0;
-    dgeqrf_(&w->dim, &w->widths, w->q, &w->dim, w->tau, w->lapack, &w->lapack_size, &info);
+    sgeqrf_(&w->dim, &w->widths, w->q, &w->dim, w->tau, w->lapack, &w->lapack_size, &info);
     if (info == 0)
-        dorgqr_(&w->dim, &w->widths, &w->widths, w->q, &w->dim, w->tau, w->lapack, &w->lapack_size, &info);
+        sorgqr_(&w->dim, &w->widths, &w->widths, w->q, &w->dim, w->tau, w->lapack, &w->lapack_size, &info);
     return info == 0;
 }
 
 static void project(work *w)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, w->rows, w->widths, w->dim, 1.0, w->y, w->dim, w->q,
-                w->dim, 0.0, w->z, w->widths);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, w->rows, w->widths, w->dim, 1.0F, w->y, w->dim, w->q,
+                w->dim, 0.0F, w->z, w->widths);
 }
 
 /* Turns q so that its first rows hold most of the sample, and keeps those; z follows. */
@@ -171,14 +170,14 @@ static bool sort_directions(work *w)
 {
     const int k = w->widths, dim = w->dim, kept = w->kept;
     int info = 0;
-    cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, k, w->rows, 1.0, w->z, k, 0.0, w->small, k);
+    cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, k, w->rows, 1.0F, w->z, k, 0.0F, w->small, k);
     /* read by columns it is the upper half; eigenvector j is row j then, and the last has the largest value */
-    dsyevd_("V", "U", &k, w->small, &k, w->tau, w->lapack, &w->lapack_size, w->integers, &w->integers_size,
+    ssyevd_("V", "U", &k, w->small, &k, w->tau, w->lapack, &w->lapack_size, w->integers, &w->integers_size,
             &info);
     if (info != 0)
         return false;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kept, dim, k, 1.0,
-                w->small + (int64_t)(k - kept) * k, k, w->q, dim, 0.0, w->turned, dim);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kept, dim, k, 1.0F,
+                w->small + (int64_t)(k - kept) * k, k, w->q, dim, 0.0F, w->turned, dim);
     for (int j = 0; j < kept; j++)
         memcpy(w->q + (int64_t)j * dim, w->turned + (int64_t)(kept - 1 - j) * dim,
                (size_t)dim * sizeof *w->q);
@@ -189,13 +188,16 @@ static bool sort_directions(work *w)
 
 static bool find_random_directions(work *w)
 {
-    for (int k = 0; k < w->widths; k++)
-        trm_random_normals(1, (uint64_t)k, w->dim, w->q + (int64_t)k * w->dim);
+    for (int k = 0; k < w->widths; k++) {
+        trm_random_normals(1, (uint64_t)k, w->dim, w->normals);
+        for (int i = 0; i < w->dim; i++)
+            w->q[(int64_t)k * w->dim + i] = (float)w->normals[i];
+    }
     bool found = orthonormalise(w);
     for (int i = 0; i < ITERATIONS && found; i++) {
         project(w);
-        cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, w->widths, w->dim, w->rows, 1.0, w->z, w->widths,
-                    w->y, w->dim, 0.0, w->q, w->dim);
+        cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, w->widths, w->dim, w->rows, 1.0F, w->z,
+                    w->widths, w->y, w->dim, 0.0F, w->q, w->dim);
         found = orthonormalise(w);
     }
     if (found)
@@ -209,7 +211,7 @@ static bool find_directions(work *w)
         return find_random_directions(w) && sort_directions(w);
     memset(w->q, 0, (size_t)w->dim * (size_t)w->dim * sizeof *w->q);
     for (int k = 0; k < w->dim; k++)
-        w->q[(int64_t)k * w->dim + k] = 1.0;
+        w->q[(int64_t)k * w->dim + k] = 1.0F;
     memcpy(w->z, w->y, (size_t)w->rows * (size_t)w->dim * sizeof *w->z);
     return sort_directions(w);
 }
@@ -221,15 +223,15 @@ static double part_left(const work *w, int probes, double centre)
     const int step = w->rows / probes;
     int64_t left = 0;
     for (int p = 0; p < probes; p++) {
-        const double *exact = w->exact + (int64_t)p * w->rows, *product = w->product + (int64_t)p * w->rows;
+        const float *exact = w->exact + (int64_t)p * w->rows, *product = w->product + (int64_t)p * w->rows;
         const int64_t self = (int64_t)p * step;
         double nearest = INFINITY;
         for (int j = 0; j < w->rows; j++) {
-            const double at = centre * (w->n[self] + w->n[j]) / 2.0 - exact[j];
+            const double at = centre * (w->n[self] + w->n[j]) / 2.0 - (double)exact[j];
             nearest = j != self && at < nearest ? at : nearest;
         }
         for (int j = 0; j < w->rows; j++) {
-            const double bound = product[j] + sqrt(w->rest[self] * w->rest[j]);
+            const double bound = (double)product[j] + sqrt(w->rest[self] * w->rest[j]);
             left += j != self && centre * (w->n[self] + w->n[j]) / 2.0 - bound <= nearest;
         }
     }
@@ -243,15 +245,17 @@ static void choose_width(work *w, trm_metric metric, trm_basis *basis)
     const double centre = metric == TRM_METRIC_SQL2 || metric == TRM_METRIC_L2 ? 1.0 : 0.0;
     const int probes = w->rows < PROBES ? w->rows : PROBES, step = w->rows / probes, rows = w->rows;
     double least = INFINITY;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, probes, rows, w->dim, 1.0, w->y, step * w->dim, w->y,
-                w->dim, 0.0, w->exact, rows);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, probes, rows, w->dim, 1.0F, w->y, step * w->dim,
+                w->y, w->dim, 0.0F, w->exact, rows);
     memcpy(w->rest, w->n, (size_t)rows * sizeof *w->rest);
     for (int i = 0, from = 0, to; (to = trm_basis_candidate(basis, i)) != 0; i++, from = to) {
-        cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, probes, rows, to - from, 1.0, w->z + from,
-                    step * w->widths, w->z + from, w->widths, from > 0 ? 1.0 : 0.0, w->product, rows);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, probes, rows, to - from, 1.0F, w->z + from,
+                    step * w->widths, w->z + from, w->widths, from > 0 ? 1.0F : 0.0F, w->product, rows);
         for (int j = 0; j < rows; j++) {
-            for (int k = from; k < to; k++)
-                w->rest[j] -= w->z[(int64_t)j * w->widths + k] * w->z[(int64_t)j * w->widths + k];
+            for (int k = from; k < to; k++) {
+                const double z = (double)w->z[(int64_t)j * w->widths + k];
+                w->rest[j] -= z * z;
+            }
             w->rest[j] = w->rest[j] > 0.0 ? w->rest[j] : 0.0;
         }
         const double left = 2.0 * part_left(w, probes, centre);
@@ -283,30 +287,32 @@ static void set_directions(const work *w, bool found, trm_basis *basis)
     for (int i = 0; i < basis->widths; i++)
         for (int k = 0; k < basis->dim; k++)
             basis->direction[(int64_t)i * basis->dim + k] =
-                found ? (float)w->q[(int64_t)i * basis->dim + k] : (float)(i == k);
+                found ? w->q[(int64_t)i * basis->dim + k] : (float)(i == k);
     basis->defect = measure_defect(basis);
 }
 
 /* The rows less their mean. */
-static void centre(double *y, int rows, int dim)
+static void centre(float *y, int rows, int dim)
 {
     for (int k = 0; k < dim; k++) {
         double sum = 0.0;
         for (int i = 0; i < rows; i++)
-            sum += y[(int64_t)i * dim + k];
+            sum += (double)y[(int64_t)i * dim + k];
         for (int i = 0; i < rows; i++)
-            y[(int64_t)i * dim + k] -= sum / rows;
+            y[(int64_t)i * dim + k] -= (float)(sum / rows);
     }
 }
 
 /* Of rows, by their products, the lower half of a rows x rows matrix; infinite where they are too few, or all the same. */
-static double directions_of(const double *product, int rows)
+static double directions_of(const float *product, int rows)
 {
     double norms = 0.0, squares = 0.0;
     for (int i = 0; i < rows; i++) {
-        norms += product[(int64_t)i * rows + i];
-        for (int j = 0; j < i; j++)
-            squares += product[(int64_t)i * rows + j] * product[(int64_t)i * rows + j];
+        norms += (double)product[(int64_t)i * rows + i];
+        for (int j = 0; j < i; j++) {
+            const double both = (double)product[(int64_t)i * rows + j];
+            squares += both * both;
+        }
     }
     const double mean = norms / rows, mean_square = squares / ((double)rows * (rows - 1) / 2.0);
     return mean_square > 0.0 ? mean * mean / mean_square : INFINITY;
@@ -316,26 +322,24 @@ trm_status trm_basis_directions(const float *sample, const double *norm2, int64_
                                 double *directions, trm_error *err)
 {
     const int dim = map->dim, most = rows < LOOK ? (int)rows : LOOK;
-    float *mapped = trm_alloc(dim, sizeof *mapped);
     work w = {.dim = dim};
-    w.y = trm_alloc((int64_t)most * dim, sizeof(double));
+    w.y = trm_alloc((int64_t)most * dim, sizeof(float));
     w.n = trm_alloc(most, sizeof(double));
-    w.product = trm_alloc((int64_t)most * most, sizeof(double));
-    const bool there = mapped != NULL && w.y != NULL && w.n != NULL && w.product != NULL;
+    w.product = trm_alloc((int64_t)most * most, sizeof(float));
+    const bool there = w.y != NULL && w.n != NULL && w.product != NULL;
     *directions = INFINITY;
     for (int64_t i = 0; i < most && there; i++) {
         const int64_t row = i * rows / most;
-        take_rows(sample + row * dim, norm2 + row, 1, map, mapped, &w);
+        take_rows(sample + row * dim, norm2 + row, 1, map, &w);
     }
     if (there && w.rows > 1) {
         centre(w.y, w.rows, dim);
-        cblas_dsyrk(CblasRowMajor, CblasLower, CblasNoTrans, w.rows, dim, 1.0, w.y, dim, 0.0, w.product,
+        cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, w.rows, dim, 1.0F, w.y, dim, 0.0F, w.product,
                     w.rows);
         *directions = directions_of(w.product, w.rows);
     }
     free_work(&w);
-    trm_free(mapped);
-    return there ? TRM_OK : trm_fail_memory(err, "a sample of rows", (int64_t)most * dim, sizeof(double));
+    return there ? TRM_OK : trm_fail_memory(err, "a sample of rows", (int64_t)most * dim, sizeof(float));
 }
 
 trm_status trm_basis_create(const float *sample, const double *norm2, int64_t rows, const trm_map *map,
@@ -356,7 +360,7 @@ trm_status trm_basis_create(const float *sample, const double *norm2, int64_t ro
         trm_basis_destroy(&basis);
         return status;
     }
-    take_rows(sample, norm2, rows, map, basis->direction, &w); /* a place for one mapped row */
+    take_rows(sample, norm2, rows, map, &w);
     /* half as many directions as rows, so that the rest of these rows is not much less than that of others */
     if (w.rows / 2 < most)
         basis->widths = w.rows / 2 < 1 ? 1 : w.rows / 2;

@@ -149,16 +149,17 @@ static void encode(trm_block *block, int64_t row, int count, const double *n, do
     const int dim = block->map.dim;
     const double ratio = 0.0015, gamma = trm_float_dot_radius(dim); /* ratio: r / a, about */
     float *group = block->packed + row * block->columns;
-    for (int i = 0; i < count; i++) {
-        const float *y = block->mapped + (row + i) * dim, last[2] = {y[dim - 1], 0.0F};
-        double length2 = 0.0, rest2 = 0.0;
-        for (int k = 0; k < block->columns; k++)
-            put(2 * k + 1 < dim ? y + 2 * k : last, group + k * GROUP + i, &length2, &rest2);
-        error[i] = n[i] <= 0x1p96
-                       ? ((ratio + gamma) * length2 + rest2 / ratio + rest2) / 2.0 * (1.0 + 0x1p-20) +
-                             (dim + 16.0) * 0x1p-120
-                       : INFINITY; /* it survives */
-    }
+    double length2[GROUP] = {0.0}, rest2[GROUP] = {0.0};
+    for (int k = 0; k < block->columns; k++)
+        for (int i = 0; i < count; i++) { /* a sum of one row alone would wait for each of its additions */
+            const float *y = block->mapped + (row + i) * dim, last[2] = {y[dim - 1], 0.0F};
+            put(2 * k + 1 < dim ? y + 2 * k : last, group + k * GROUP + i, &length2[i], &rest2[i]);
+        }
+    for (int i = 0; i < count; i++)
+        error[i] = n[i] <= 0x1p96 ? ((ratio + gamma) * length2[i] + rest2[i] / ratio + rest2[i]) / 2.0 *
+                                            (1.0 + 0x1p-20) +
+                                        (dim + 16.0) * 0x1p-120
+                                  : INFINITY; /* it survives */
 }
 
 static void tile_bf16(const trm_tile *tile, trm_workspace *work)

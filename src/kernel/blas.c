@@ -8,8 +8,6 @@
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
-#include <cblas.h>
-
 /* fp32 does the same without a buffer; but a CPU that it has no form of its own for may have a BLAS. */
 static bool promising(void)
 {
@@ -46,22 +44,6 @@ static int64_t panel_end(int64_t row, int64_t end)
     return next < end ? next : end;
 }
 
-static void call(int rows, int cols, int dim, const float *a, const float *b, float *product, int stride)
-{
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, rows, cols, dim, 1.0F, a, PANEL, b, PANEL, 0.0F,
-                product, stride);
-}
-
-static void multiply(int rows, int cols, int dim, const float *a, const float *b, float *product, int stride)
-{
-    if (!trm_blas_takes_turns()) {
-        call(rows, cols, dim, a, b, product, stride);
-        return;
-    }
-#pragma omp critical(trimine_blas)
-    call(rows, cols, dim, a, b, product, stride);
-}
-
 static void tile_blas(const trm_tile *tile, trm_workspace *work)
 {
     const int dim = tile->a->map.dim;
@@ -69,9 +51,10 @@ static void tile_blas(const trm_tile *tile, trm_workspace *work)
     const int64_t from = work->count, row_end = tile->row + tile->rows, col_end = tile->col + tile->cols;
     for (int64_t row = tile->row; row < row_end; row = panel_end(row, row_end))
         for (int64_t col = tile->col; col < col_end; col = panel_end(col, col_end))
-            multiply((int)(panel_end(row, row_end) - row), (int)(panel_end(col, col_end) - col), dim,
-                     tile->a->packed + place_of(row, dim), tile->b->packed + place_of(col, dim),
-                     work->scratch + (row - tile->row) * stride + (col - tile->col), stride);
+            trm_blas_sgemm(true, (int)(panel_end(row, row_end) - row), (int)(panel_end(col, col_end) - col),
+                           dim, tile->a->packed + place_of(row, dim), PANEL,
+                           tile->b->packed + place_of(col, dim), PANEL,
+                           work->scratch + (row - tile->row) * stride + (col - tile->col), stride);
     trm_scan_get()(tile, work->scratch, stride, tile->row, tile->rows, tile->col, tile->cols, false, work);
     trm_scan_finish(tile, work, from);
 }

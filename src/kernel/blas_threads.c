@@ -105,23 +105,22 @@ void trm_blas_one_thread(void)
         known[i].set_one(trm_blas_find(known[i].setter));
 }
 
-static void multiply(int rows, int cols, int depth, const double *a, const double *b, int stride, double beta,
-                     double *c, int c_stride)
+static void multiply(bool k_major, int rows, int cols, int depth, const float *a, int a_stride,
+                     const float *b, int b_stride, float *c, int c_stride)
 {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, rows, cols, depth, 1.0, a, stride, b, stride, beta,
-                c, c_stride);
+    cblas_sgemm(CblasRowMajor, k_major ? CblasTrans : CblasNoTrans, k_major ? CblasNoTrans : CblasTrans, rows,
+                cols, depth, 1.0F, a, a_stride, b, b_stride, 0.0F, c, c_stride);
 }
 
-void trm_blas_dgemm(int rows, int cols, int depth, const double *a, const double *b, int stride, bool add,
-                    double *c, int c_stride)
+void trm_blas_sgemm(bool k_major, int rows, int cols, int depth, const float *a, int a_stride, const float *b,
+                    int b_stride, float *c, int c_stride)
 {
-    const double beta = add ? 1.0 : 0.0;
     if (!takes_turns) {
-        multiply(rows, cols, depth, a, b, stride, beta, c, c_stride);
+        multiply(k_major, rows, cols, depth, a, a_stride, b, b_stride, c, c_stride);
         return;
     }
 #pragma omp critical(trimine_blas)
-    multiply(rows, cols, depth, a, b, stride, beta, c, c_stride);
+    multiply(k_major, rows, cols, depth, a, a_stride, b, b_stride, c, c_stride);
 }
 
 void trm_blas_describe(char *text, size_t size)

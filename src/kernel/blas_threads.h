@@ -23,10 +23,10 @@ void trm_blas_one_thread(void);
  * once trm_blas_one_thread was called. */
 bool trm_blas_takes_turns(void);
 
-/* C (rows x cols, c_stride a row) = A B', or C + A B' where add; A: rows x depth, B: cols x depth, stride a row; all
- * row-major. Threads may call it side by side. */
-void trm_blas_dgemm(int rows, int cols, int depth, const double *a, const double *b, int stride, bool add,
-                    double *c, int c_stride);
+/* The products of rows of A with rows of B: C, rows x cols. Rows of A and B are depth floats, one behind the other and the
+ * next row stride further, or, if k_major, stride apart and the next row beside it. Threads may call it side by side. */
+void trm_blas_sgemm(bool k_major, int rows, int cols, int depth, const float *a, int a_stride, const float *b,
+                    int b_stride, float *c, int c_stride);
 
 /* "OpenBLAS 0.3.21 ...", "BLIS 0.9.0", "reference BLAS"; else the library's file. Writes at most size bytes.
  */

@@ -127,43 +127,35 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int
            (packed_floats(kernel, rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }
 
-/* Gives up what a block holds. */
-static void empty(trm_block *block)
+/* Memory of that many floats in place of the old, unless it is large enough; 0: none. */
+static bool have_room(float **memory, int64_t *room, int64_t floats)
 {
-    trm_free(block->packed);
-    trm_free(block->mapped);
-    trm_free(block->slack);
-    trm_free(block->near_term);
-    trm_free(block->far_term);
-    block->packed = block->mapped = block->slack = block->near_term = block->far_term = NULL;
+    if (floats > 0 && floats <= *room)
+        return true;
+    trm_free(*memory);
+    *memory = floats > 0 ? trm_alloc(floats, sizeof **memory) : NULL;
+    *room = *memory != NULL ? floats : 0;
+    return *room == floats;
 }
 
 trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int width, trm_error *err)
 {
     const int64_t rows = block->capacity;
     const int dim = block->map.dim, columns = columns_of(kernel, dim, width);
-    const int64_t floats = packed_floats(kernel, rows, columns);
-    const bool keeps = kernel->pairs != NULL;
-    empty(block);
+    const int64_t floats = packed_floats(kernel, rows, columns), kept = kernel->pairs != NULL ? rows : 0;
+    int64_t mapped = block->mapped != NULL ? rows * dim : 0, slack = block->slack != NULL ? rows : 0;
     block->kernel = kernel;
     block->map.width = width;
     block->columns = columns;
-    block->packed = trm_alloc_zero(floats, sizeof *block->packed);
-    if (keeps) {
-        block->mapped = trm_alloc_zero(rows * dim, sizeof *block->mapped);
-        block->slack = trm_alloc_zero(rows, sizeof *block->slack);
-    }
-    block->near_term = trm_alloc_zero(rows, sizeof *block->near_term);
-    block->far_term = trm_alloc_zero(rows, sizeof *block->far_term);
-    if (block->packed == NULL || block->near_term == NULL || block->far_term == NULL ||
-        (keeps && (block->mapped == NULL || block->slack == NULL)))
-        return trm_fail_memory(err, "packed rows", floats + 2 * rows + (keeps ? rows * (dim + 1) : 0),
-                               sizeof(float));
+    const bool has_mapped = block->borrows || have_room(&block->mapped, &mapped, kept * dim);
+    if (!have_room(&block->packed, &block->room, floats) || !has_mapped ||
+        !have_room(&block->slack, &slack, kept))
+        return trm_fail_memory(err, "packed rows", floats + kept * (dim + 1), sizeof(float));
     return TRM_OK;
 }
 
-trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
-                            trm_error *err)
+static trm_status create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, float *mapped,
+                         trm_block **block, trm_error *err)
 {
     *block = NULL;
     trm_block *made = trm_alloc_zero(1, sizeof *made);
@@ -171,18 +163,43 @@ trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_
         return trm_fail_memory(err, "packed rows", 1, sizeof *made);
     made->map = *map;
     made->capacity = trm_tile_round_up(capacity);
-    trm_status status = trm_block_change(made, kernel, map->width, err);
+    made->mapped = mapped;
+    made->borrows = mapped != NULL;
+    made->near_term = trm_alloc(made->capacity, sizeof *made->near_term);
+    made->far_term = trm_alloc(made->capacity, sizeof *made->far_term);
+    trm_status status = made->near_term == NULL || made->far_term == NULL
+                            ? trm_fail_memory(err, "packed rows", 2 * made->capacity, sizeof(float))
+                            : trm_block_change(made, kernel, map->width, err);
     if (status != TRM_OK)
         trm_block_destroy(&made);
     *block = made;
     return status;
 }
 
+trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
+                            trm_error *err)
+{
+    return create(kernel, map, capacity, NULL, block, err);
+}
+
+trm_status trm_block_create_beside(const trm_block *other, const trm_kernel *kernel, int width,
+                                   trm_block **block, trm_error *err)
+{
+    trm_map map = other->map;
+    map.width = width;
+    return create(kernel, &map, other->capacity, kernel->pairs != NULL ? other->mapped : NULL, block, err);
+}
+
 void trm_block_destroy(trm_block **block)
 {
     if (*block == NULL)
         return;
-    empty(*block);
+    trm_free((*block)->packed);
+    if (!(*block)->borrows)
+        trm_free((*block)->mapped);
+    trm_free((*block)->slack);
+    trm_free((*block)->near_term);
+    trm_free((*block)->far_term);
     trm_free(*block);
     *block = NULL;
 }
@@ -192,14 +209,15 @@ double trm_map_row(const trm_map *map, const float *x, double norm2, int first, 
     const bool shifted =
         map->shift != NULL && (map->metric == TRM_METRIC_SQL2 || map->metric == TRM_METRIC_L2);
     const double factor = map->metric == TRM_METRIC_COSINE ? 1.0 / sqrt(norm2) : map->scale;
-    double n = 0.0;
+    enum { SUMS = 8 }; /* one sum would wait for each of its additions */
+    double n[SUMS] = {0.0};
     for (int k = 0; k < width; k++) {
         const double value =
             shifted ? (double)x[first + k] - (double)map->shift[first + k] : (double)x[first + k];
         y[k] = (float)(value * factor);
-        n += (double)y[k] * (double)y[k];
+        n[k % SUMS] += (double)y[k] * (double)y[k];
     }
-    return n;
+    return ((n[0] + n[1]) + (n[2] + n[3])) + ((n[4] + n[5]) + (n[6] + n[7]));
 }
 
 /* near_term and far_term of a row: the proof is on top of this file. dot: its part of the error of a product. */
@@ -257,6 +275,9 @@ static void encode_group(trm_block *block, int64_t group, int rows, const float 
     for (int i = 0; i < rows; i++)
         n[i] = trm_map_row(&block->map, x + (group + i) * dim, norm2[group + i], 0, dim,
                            block->mapped + (group + i) * dim);
+    if (rows < TRM_TILE_ALIGN)
+        memset(block->packed + group * block->columns, 0,
+               sizeof *block->packed * TRM_TILE_ALIGN * (size_t)block->columns);
     block->kernel->encode(block, group, rows, n, error);
     for (int i = 0; i < rows; i++) {
         const double of_pair = block->kernel->radius(dim) * n[i] / 2.0;

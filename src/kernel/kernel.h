@@ -49,11 +49,12 @@ typedef struct trm_kernel trm_kernel;
 typedef struct trm_block {
     const trm_kernel *kernel;
     trm_map map;
-    int64_t rows, capacity;
-    int columns;   /* packed, of a row: the map's dim, or what the kernel looks at first */
-    float *packed; /* the kernel's own layout */
-    float *mapped; /* rows x dim, for a kernel that goes on pair by pair; else NULL */
-    float *slack;  /* with it: by how much the error of the tile's products is larger than that of a pair's */
+    int64_t rows, capacity, room; /* room: floats there are for packed rows */
+    int columns;                  /* packed, of a row: the map's dim, or what the kernel looks at first */
+    float *packed;                /* the kernel's own layout */
+    float *mapped;                /* rows x dim, for a kernel that goes on pair by pair; else NULL */
+    bool borrows;                 /* mapped is another block's */
+    float *slack; /* with it: by how much the error of the tile's products is larger than that of a pair's */
     float *near_term; /* per row, in units of v: (alpha - K) n / 2 rounded down: optimistic */
     float *far_term;  /* (alpha + K) n / 2 rounded up: pessimistic */
 } trm_block;
@@ -160,13 +161,17 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int
 /* Memory for up to capacity rows. Errors: MEMORY. Owned by the caller. */
 trm_status trm_block_create(const trm_kernel *kernel, const trm_map *map, int64_t capacity, trm_block **block,
                             trm_error *err) TRM_MUST_CHECK;
+/* The same of the rows that another block is for: they share the mapped ones, if that has them. It is of no use without the
+ * other. */
+trm_status trm_block_create_beside(const trm_block *other, const trm_kernel *kernel, int width,
+                                   trm_block **block, trm_error *err) TRM_MUST_CHECK;
 /* Maps and packs rows [first, first + count) of x (whole array, rows x dim float32, row-major); first is a
  * multiple of TRM_TILE_ALIGN; norm2: the canonical <x, x> of every row. Threads may fill different parts at
  * once. The caller sets block->rows first. Rows past block->rows in the last group are padding that never
  * survives. */
 void trm_block_fill(trm_block *block, int64_t first, int64_t count, const float *x, const double *norm2);
-/* Makes it a block for another kernel, or width, of the same rows, which have to be filled in again; old memory is given up
- * before new is asked for. Errors: MEMORY; then it can only be destroyed. */
+/* Makes it a block for another kernel, or width, of the same rows, which have to be filled in again; memory that still serves
+ * stays, what does not is given up before more is asked for. Errors: MEMORY; then it can only be destroyed. */
 trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int width,
                             trm_error *err) TRM_MUST_CHECK;
 void trm_block_destroy(trm_block **block);

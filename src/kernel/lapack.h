@@ -4,12 +4,12 @@
 #define TRM_KERNEL_LAPACK_H
 
 /* QR factors, and the orthonormal columns of Q from them. */
-extern void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
+extern void sgeqrf_(const int *m, const int *n, float *a, const int *lda, float *tau, float *work,
                     const int *lwork, int *info);
-extern void dorgqr_(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau,
-                    double *work, const int *lwork, int *info);
+extern void sorgqr_(const int *m, const int *n, const int *k, float *a, const int *lda, const float *tau,
+                    float *work, const int *lwork, int *info);
 /* Eigenvalues, ascending, and eigenvectors of a symmetric matrix, by divide and conquer. */
-extern void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
-                    double *work, const int *lwork, int *iwork, const int *liwork, int *info);
+extern void ssyevd_(const char *jobz, const char *uplo, const int *n, float *a, const int *lda, float *w,
+                    float *work, const int *lwork, int *iwork, const int *liwork, int *info);
 
 #endif

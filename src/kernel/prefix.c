@@ -4,13 +4,15 @@
  *
  * The proof (in prose: docs/KERNELS.md); notation of kernel.c.
  * Q: the basis's first d1 directions as they are, |Q'Q - I| <= defect (Frobenius,
- * measured, below 1/2). U: the nearest orthonormal columns, Q = U H, H symmetric, H^2 = Q'Q. t = y - U U'y.
+ * measured, below 1/4). U: the nearest orthonormal columns, Q = U H, H symmetric, H^2 = Q'Q. t = y - U U'y.
  * 1. <y_i,y_j> = <U'y_i, U'y_j> + <t_i, t_j> <= <U'y_i, U'y_j> + |t_i||t_j|.
  * 2. z = Q'y = H U'y, so |<z_i,z_j> - <U'y_i, U'y_j>| = |(U'y_i)'(H^2 - I) U'y_j| <= defect |y_i||y_j|, and |U'y|^2 >=
  * |z|^2 / (1 + defect) >= |z|^2 (1 - defect). |z| <= (1 + defect)|y|.
- * 3. What is packed is z^ = z + h. Each coordinate is a float64 dot in any order, off by D w |q_k||y|, rounded once to
- * float32: |h| <= r |y| + t sqrt(d1), r = u (1 + 2^-10) + 2 sqrt(d1) D w (|q_k| <= 1 + defect; the 2 covers it).
- * So |<z^_i,z^_j> - <z_i,z_j>| <= 3 r |y_i||y_j| + 2 t sqrt(d1)(1 + |y_i| + |y_j|).
+ * 3. What is packed is z^ = z + h. Each coordinate is a sum of float32 dots of up to 64 terms, in any order, fused or not, which
+ * are off by g |q_k||y| together, g = gamma of 64 terms; they are added in float64 and that is rounded to float32. So |h| <=
+ * r |y| + t sqrt(d1), r = u (1 + 2^-10) + sqrt(d1)(1 + 2^-10) g (1 + defect), as |q_k| <= 1 + defect.
+ * So |<z^_i,z^_j> - <z_i,z_j>| <= 3 r |y_i||y_j| + 2 t sqrt(d1)(1 + |y_i| + |y_j|); t, 2^-125 for each of D terms, is what flushed
+ * denormals take.
  * 4. |t|^2 = |y|^2 - |U'y|^2 <= n - (|z^| - |h|)^2 (1 - defect) <= n - |z^|^2 + (defect (1 + defect)^2 + 4 r) n + tiny <= n
  * - |z^|^2 + (3 defect + 4 r) n + tiny. n and |z^|^2 are summed in float64 and off by (D + d1) w n together at most, relative
  * to n. The last packed column s is at least the root of that, rounded up.
@@ -30,7 +32,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = TRM_PREFIX_CHUNK, DEPTH = 64 }; /* directions and coordinates at a time: 92 KiB of stack */
+enum { CHUNK = TRM_PREFIX_CHUNK, DEPTH = 64 }; /* directions and dimensions at a time: 72 KiB of stack */
 
 /* The leading coordinates, and the norm of the rest. */
 static int columns(int dim, int width)
@@ -44,17 +46,16 @@ void trm_prefix_turn(const trm_block *block, int64_t row, int count, int first, 
 {
     const int dim = block->map.dim;
     const float *x = block->mapped + row * dim, *q = block->map.basis->direction + (int64_t)first * dim;
-    double y[TRM_TILE_ALIGN * DEPTH], direction[CHUNK * DEPTH];
-    memset(y, 0, sizeof y);
+    float y[TRM_TILE_ALIGN * DEPTH] = {0.0F}, part[TRM_TILE_ALIGN * CHUNK];
+    memset(z, 0, sizeof *z * TRM_TILE_ALIGN * CHUNK);
     for (int from = 0; from < dim; from += DEPTH) {
         const int depth = dim - from < DEPTH ? dim - from : DEPTH;
         for (int i = 0; i < count; i++)
-            for (int k = 0; k < depth; k++)
-                y[i * DEPTH + k] = (double)x[(int64_t)i * dim + from + k];
-        for (int i = 0; i < width; i++)
-            for (int k = 0; k < depth; k++)
-                direction[i * DEPTH + k] = (double)q[(int64_t)i * dim + from + k];
-        trm_blas_dgemm(TRM_TILE_ALIGN, width, depth, y, direction, DEPTH, from > 0, z, CHUNK);
+            memcpy(y + i * DEPTH, x + (int64_t)i * dim + from, sizeof *y * (size_t)depth);
+        trm_blas_sgemm(false, TRM_TILE_ALIGN, width, depth, y, DEPTH, q + from, dim, part, CHUNK);
+        for (int i = 0; i < TRM_TILE_ALIGN; i++)
+            for (int k = 0; k < width; k++)
+                z[i * CHUNK + k] += (double)part[i * CHUNK + k];
     }
 }
 
@@ -81,10 +82,12 @@ static void pack_coordinates(trm_block *block, int64_t row, int count, double *l
 float trm_prefix_rest(const trm_map *map, double n, double length2, double *error)
 {
     const double dim = map->dim, width = map->width, defect = map->basis->defect;
-    const double r = 0x1p-24 * (1.0 + 0x1p-10) + 2.0 * sqrt(width) * dim * 0x1p-53;
-    const double tiny = (dim + 16.0) * 0x1p-120 * (1.0 + sqrt(n));
+    const double r =
+        (1.0 + 0x1p-10) *
+        (0x1p-24 + sqrt(width) * trm_float_dot_radius(map->dim < DEPTH ? map->dim : DEPTH) * (1.0 + defect));
+    const double tiny = (dim + 16.0) * 0x1p-116 * (1.0 + sqrt(n));
     const double rest2 = n - length2 + (3.0 * defect + 4.0 * r + (dim + width) * 0x1p-51) * n + tiny;
-    *error = defect < 0.5 ? (defect + 3.0 * r) * n / 2.0 + tiny : INFINITY;
+    *error = defect < 0.25 ? (defect + 3.0 * r) * n / 2.0 + tiny : INFINITY;
     return (float)(sqrt(rest2) * (1.0 + 0x1p-22) + 0x1p-120);
 }
 

@@ -105,7 +105,7 @@ static void share(const trm_run *run, trm_basis *basis)
 static trm_status lie_near_few(const trm_run *run, const sample *s, const trm_map *map, bool *near,
                                trm_error *err)
 {
-    const double few = 0.2;
+    const double few = 0.4;
     double directions = INFINITY;
     trm_status status = TRM_OK;
     if (run->rank == 0)

@@ -189,17 +189,18 @@ static int choose(const trm_chooser *chooser, const trm_tiles *tiles, double lef
 }
 
 /* A chain that takes so many times what another does is not tried again in this sweep. */
-static const double hopeless_times = 3.0;
+static const double hopeless_times = 2.0;
 
 /* Times all chains that are not hopeless, and notes those that are. */
 static trm_status time_chains(trm_chooser *chooser, trm_error *err)
 {
     double least = INFINITY;
-    for (int f = 0; f < chooser->count; f++) {
+    for (int k = 0; k < chooser->count; k++) {
+        const int f = (chooser->chosen + k) % chooser->count; /* one that is fast comes first */
         if (!chooser->hopeless[f]) {
-            const trm_status status =
-                trm_sample_time(chooser->sample, f, &chooser->chain[f], hopeless_times * least,
-                                &chooser->ns[f], &chooser->pack_ns[f], err);
+            const trm_enough enough = {hopeless_times * least, least};
+            const trm_status status = trm_sample_time(chooser->sample, f, &chooser->chain[f], enough,
+                                                      &chooser->ns[f], &chooser->pack_ns[f], err);
             if (status != TRM_OK)
                 return status;
         }
@@ -236,27 +237,29 @@ double trm_chooser_share(const trm_tiles *tiles)
     return share;
 }
 
-static trm_status try_all(trm_chooser *chooser, const trm_tiles *tiles, double seen, int threads,
-                          trm_error *err)
+static trm_status try_all(trm_chooser *chooser, const trm_tiles *tiles, int threads, trm_error *err)
 {
     trm_status status = TRM_OK;
     if (chooser->sample == NULL)
         status = trm_sample_create(tiles, threads, &chooser->sample, err);
     if (status == TRM_OK && chooser->sample != NULL)
-        status = trm_sample_look(chooser->sample, seen, chooser->plain, &chooser->chain[chooser->plain], err);
+        status = trm_sample_look(chooser->sample, &chooser->ahead[tiles->relation], chooser->plain,
+                                 &chooser->chain[chooser->plain], err);
     if (status == TRM_OK && chooser->sample != NULL)
         status = time_chains(chooser, err);
     return status;
 }
 
-void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, int threads)
+void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, double each,
+                     int threads)
 {
     trm_error lack = TRM_ERROR_INIT;
-    const double start = trm_clock();
-    if (chooser->count < 2 || try_all(chooser, tiles, seen, threads, &lack) != TRM_OK ||
-        chooser->sample == NULL)
+    const double start = trm_clock(), packing = trm_sample_packing_s(chooser->sample);
+    chooser->ahead[tiles->relation].seen = seen;
+    chooser->ahead[tiles->relation].each = each;
+    if (chooser->count < 2 || try_all(chooser, tiles, threads, &lack) != TRM_OK || chooser->sample == NULL)
         return;
     const int best = chooser->in_turn ? (chooser->chosen + 1) % chooser->count : choose(chooser, tiles, left);
     chooser->chosen = chooser->last[tiles->relation] = best;
-    chooser->trial_s = trm_clock() - start;
+    chooser->trial_s = trm_clock() - start - (trm_sample_packing_s(chooser->sample) - packing);
 }

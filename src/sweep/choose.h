@@ -14,11 +14,12 @@ typedef struct trm_chooser {
     int count;                   /* 1: there is nothing to choose */
     int plain;                   /* which of them is the kernel of one stage that is always there */
     int chosen;
-    trm_sample *sample;         /* of the region that is worked on; NULL before its first trial */
-    int last[TRM_RELATIONS];    /* for that relation: where the next such sweep begins */
-    bool in_turn;               /* for tests */
-    bool hopeless[TRM_CHAINS];  /* in the present sweep */
-    double trial_s;             /* what the last trial took */
+    trm_sample *sample;        /* of the region that is worked on; NULL before its first trial */
+    int last[TRM_RELATIONS];   /* for that relation: where the next such sweep begins */
+    bool in_turn;              /* for tests */
+    bool hopeless[TRM_CHAINS]; /* in the present sweep */
+    double trial_s;            /* what the last trial took, without the packing of its sample */
+    trm_ahead ahead[TRM_RELATIONS];
     double ns[TRM_CHAINS];      /* of a thread a pair, when last tried; 0: never */
     double pack_ns[TRM_CHAINS]; /* of a thread, to pack a row */
 } trm_chooser;
@@ -61,8 +62,9 @@ double trm_chooser_pairs(const trm_chooser *chooser, int threads);
 bool trm_chooser_has_packed(const trm_chooser *chooser, const trm_side *side);
 
 /* Tries the chains on tiles of a region of which that many pairs are left to do, and chooses. seen: the part of the whole
- * sweep that is done. The sides need not be packed. Where memory is lacking the choice stays. Not collective; no other thread may be at
+ * sweep that is done; each: the rows that a row meets in it. The sides need not be packed. Where memory is lacking the choice stays. Not collective; no other thread may be at
  * work: it uses that many. */
-void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, int threads);
+void trm_chooser_try(trm_chooser *chooser, const trm_tiles *tiles, double left, double seen, double each,
+                     int threads);
 
 #endif

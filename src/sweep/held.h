@@ -34,15 +34,13 @@ static inline float trm_nearest_bound(const trm_nearest *nearest)
     return nearest->hi[TRM_KEEPS_MAX - 1];
 }
 
-/* What the bound will be, about, when the row has seen 1 / part times as many pairs: of those that it keeps then a part is among
- * those that it keeps now, and these are the nearest. */
-static inline float trm_nearest_bound_later(const trm_nearest *nearest, double part)
+/* How many of the nearest the row keeps; 0: none, or that is not known. */
+static inline int trm_nearest_keeps(const trm_nearest *nearest)
 {
-    int first = 0;
-    while (first < TRM_KEEPS_MAX - 1 && !(nearest->hi[first] > -HUGE_VALF))
-        first++;
-    const int keeps = TRM_KEEPS_MAX - first, of_now = (int)(part * keeps);
-    return nearest->hi[first + (of_now < keeps ? of_now : keeps - 1)];
+    int keeps = 0;
+    for (int k = 0; k < TRM_KEEPS_MAX; k++)
+        keeps += nearest->hi[k] > -HUGE_VALF;
+    return keeps;
 }
 
 /* The rows of a side begin: nothing is seen yet. By so many threads. */

@@ -58,7 +58,7 @@ static void run_some(trm_ring *ring, const trm_tiles *tiles, int64_t from, int64
 static const struct {
     double at;
     int cold, warm; /* from so many trials on: windows begin open, or a visitor brings what it has seen */
-} trials[] = {{0.0, 1, 1}, {0.025, 2, 5}, {0.08, 4, 3}, {0.2, 3, 2}, {0.5, 5, 4}};
+} trials[] = {{0.0, 1, 1}, {0.025, 5, 5}, {0.08, 2, 3}, {0.2, 3, 2}, {0.5, 4, 4}};
 enum { TRIALS = sizeof trials / sizeof *trials };
 
 /* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
@@ -120,7 +120,7 @@ static int64_t try_chains(trm_ring *ring, const trm_tiles *tiles, int64_t from, 
         ring->trials = due;
         if (may)
             trm_chooser_try(&sweep->chooser, tiles, share * pairs_from(tiles, from), seen,
-                            sweep->run->threads);
+                            share * (double)sweep->other->total, sweep->run->threads);
     }
     return next;
 }

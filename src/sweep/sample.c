@@ -26,7 +26,9 @@ typedef struct part {
     float *x;
     double *norm2, *lo, *hi;
     trm_bounds *bounds;
-    trm_nearest *nearest; /* what each row sees in the sample */
+    trm_nearest *nearest; /* what each row has seen in the sweep */
+    trm_nearest *here;    /* the nearest of those that it meets in the sample, while its window is open */
+    int *met;             /* and how many there are */
     bool farthest;
 } part;
 
@@ -37,7 +39,7 @@ struct trm_sample {
     part a, b;
     trm_block *packed[TRM_CHAINS][2];
     double pack_ns[TRM_CHAINS];
-    double distance_ns;
+    double packing_s, distance_ns;
 };
 
 /* A point of [0, count) for k = 0, 1, ...: multiples of an irrational number are spread evenly. */
@@ -89,6 +91,8 @@ static void part_free(part *p)
     trm_free(p->lo);
     trm_free(p->hi);
     trm_free(p->nearest);
+    trm_free(p->here);
+    trm_free(p->met);
     trm_bounds_destroy(&p->bounds);
 }
 
@@ -100,7 +104,10 @@ static trm_status part_make(part *p, const trm_side *side, int dim, trm_error *e
     p->lo = trm_alloc(ROWS, sizeof *p->lo);
     p->hi = trm_alloc(ROWS, sizeof *p->hi);
     p->nearest = trm_alloc(ROWS, sizeof *p->nearest);
-    if (p->x == NULL || p->norm2 == NULL || p->lo == NULL || p->hi == NULL || p->nearest == NULL)
+    p->here = trm_alloc(ROWS, sizeof *p->here);
+    p->met = trm_alloc(ROWS, sizeof *p->met);
+    if (p->x == NULL || p->norm2 == NULL || p->lo == NULL || p->hi == NULL || p->nearest == NULL ||
+        p->here == NULL || p->met == NULL)
         return trm_fail_memory(err, "a sample of rows", ROWS, (size_t)dim * sizeof *p->x);
     for (int t = 0; t < STRETCHES; t++) {
         memcpy(p->x + (int64_t)t * LENGTH * dim, side->x + p->first[t] * dim,
@@ -181,13 +188,26 @@ void trm_sample_destroy(trm_sample **sample)
 
 int64_t trm_sample_bytes(int dim, int threads)
 {
-    return 2 * (int64_t)ROWS * (dim * (int64_t)sizeof(float) + 36 + (int64_t)sizeof(trm_nearest)) +
+    return 2 * (int64_t)ROWS * (2 * dim * (int64_t)sizeof(float) + 40 + 2 * (int64_t)sizeof(trm_nearest)) +
            threads * (int64_t)LENGTH * LENGTH * (int64_t)(sizeof(trm_survivor) + sizeof(float));
 }
 
 int64_t trm_sample_chain_bytes(const trm_kernel *kernel, int dim)
 {
-    return 2 * trm_block_bytes(kernel, ROWS, dim, 0);
+    const int64_t mapped = kernel->pairs != NULL ? ROWS * dim * (int64_t)sizeof(float) : 0;
+    return 2 * (trm_block_bytes(kernel, ROWS, dim, 0) - mapped);
+}
+
+/* A block of one side for a chain. The mapped rows are those of the first chain that has any. */
+static trm_status make_block(trm_sample *s, int place, int side, const trm_chain *chain, trm_error *err)
+{
+    trm_map map = s->tiles.a->block->map;
+    map.width = chain->width;
+    for (int c = 0; c < TRM_CHAINS; c++)
+        if (s->packed[c][side] != NULL && s->packed[c][side]->mapped != NULL)
+            return trm_block_create_beside(s->packed[c][side], chain->kernel, chain->width,
+                                           &s->packed[place][side], err);
+    return trm_block_create(chain->kernel, &map, ROWS, &s->packed[place][side], err);
 }
 
 /* Packs both sides for a chain, unless they are. */
@@ -196,11 +216,8 @@ static trm_status pack(trm_sample *s, int place, const trm_chain *chain, trm_err
     trm_block **block = s->packed[place];
     if (block[1] != NULL)
         return TRM_OK;
-    trm_map map = s->tiles.a->block->map;
-    map.width = chain->width;
-    for (int side = 0; side < 2; side++) {
-        trm_block_destroy(&block[side]); /* where memory was lacking last time */
-        const trm_status status = trm_block_create(chain->kernel, &map, ROWS, &block[side], err);
+    for (int side = 0; side < 2; side++) { /* one may be there, where memory was lacking last time */
+        const trm_status status = block[side] == NULL ? make_block(s, place, side, chain, err) : TRM_OK;
         if (status != TRM_OK)
             return status;
         block[side]->rows = ROWS;
@@ -212,7 +229,9 @@ static trm_status pack(trm_sample *s, int place, const trm_chain *chain, trm_err
         trm_block_fill(t < STRETCHES ? block[0] : block[1], (int64_t)(t % STRETCHES) * LENGTH, LENGTH, p->x,
                        p->norm2);
     }
-    s->pack_ns[place] = (trm_clock() - start) * 1e9 * s->threads / (2.0 * ROWS);
+    const double elapsed = trm_clock() - start;
+    s->pack_ns[place] = elapsed * 1e9 * s->threads / (2.0 * ROWS);
+    s->packing_s += elapsed;
     return TRM_OK;
 }
 
@@ -251,16 +270,10 @@ static void run_tile(const trm_sample *s, int place, int i, int j, const trm_fit
     trm_kernel_run(&tile, work);
 }
 
-/* Is tile t that of a stretch with its own partner? */
-static bool of_partners(int t)
-{
-    return t / STRETCHES == t % STRETCHES;
-}
-
 /* Is tile t of use? Among rows of the same label each stretch has its own partner. */
 static bool of_use(const trm_sample *s, int t)
 {
-    return s->tiles.relation != TRM_SAME_LABEL || of_partners(t);
+    return s->tiles.relation != TRM_SAME_LABEL || t / STRETCHES == t % STRETCHES;
 }
 
 static int64_t place_in(const part *p, int row)
@@ -274,11 +287,11 @@ static void take_windows(part *p)
     for (int i = 0; i < ROWS; i++) {
         const int64_t row = place_in(p, i);
         trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
-        /* a pair of the sample that it has seen may count twice, which is of no weight */
-        if (trm_held_bound(p->side, row) < INFINITY)
-            p->nearest[i] = p->side->nearest[row];
-        else
-            trm_nearest_begin(&p->nearest[i], p->side, row);
+        trm_nearest_begin(&p->here[i], p->side, row);
+        p->nearest[i] = trm_held_bound(p->side, row) < INFINITY ? p->side->nearest[row] : p->here[i];
+        for (int k = 0; k < TRM_KEEPS_MAX && trm_nearest_keeps(&p->here[i]) > 0; k++)
+            p->here[i].hi[k] = INFINITY; /* as many as there is room for */
+        p->met[i] = 0;
     }
 }
 
@@ -286,21 +299,83 @@ static void take_windows(part *p)
 static void note_survivor(part *p, int row, const trm_survivor *found)
 {
     const float lo = p->farthest ? -found->hi : found->lo, hi = p->farthest ? -found->lo : found->hi;
-    trm_nearest_note(&p->nearest[row], lo, hi);
+    trm_nearest_note(&p->here[row], lo, hi);
+    p->met[row]++;
 }
 
-/* A row that has seen n pairs wants about one in n of the next. This is the mean of that over the rest of a sweep, as a part of what
- * it is after the part x: the integral of x / t over t from x to 1, by 1 - x. */
+/* ---- windows as they will be ----
+ *
+ * A row that has met n others keeps the nearest k of them. When it has met N, how far will the k-th be? Near a row the number
+ * of rows within a distance r grows like r^m, where m is the dimension that the data have there, and so does that of rows beyond
+ * a distance and within r more. So ln r goes with ln(rank) / m, and 1 / m is the mean of ln(r_j / r_i), i < j, of the j nearest
+ * (Hill, 1975; Levina and Bickel, 2004). Distances that have no least value, as those of dot, go with the logarithm of the rank
+ * themselves, by the same estimate without a logarithm. */
+
+/* The distance on the scale that goes with ln(rank). */
+static double scaled(const trm_sample *s, const part *p, int row, double distance)
+{
+    const double from = (double)p->here[row].from, least = from > 0.0 ? from : 0.0;
+    return s->tiles.metric == TRM_METRIC_DOT || p->farthest ? distance : log(distance - least);
+}
+
+static double unscaled(const trm_sample *s, const part *p, int row, double value)
+{
+    const double from = (double)p->here[row].from, least = from > 0.0 ? from : 0.0;
+    return s->tiles.metric == TRM_METRIC_DOT || p->farthest ? value : least + exp(value);
+}
+
+/* Did a row whose window is open meet enough in the sample? */
+static bool met_enough(const part *p, int row)
+{
+    return trm_nearest_bound(&p->nearest[row]) == INFINITY && trm_nearest_bound(&p->here[row]) < INFINITY;
+}
+
+/* Adds the mean spacings of such rows to a sum, and counts them. */
+static void add_spacings(const trm_sample *s, const part *p, double *sum, int *rows)
+{
+    for (int i = 0; i < ROWS; i++) {
+        if (!met_enough(p, i))
+            continue;
+        const double last = scaled(s, p, i, (double)trm_nearest_bound(&p->here[i]));
+        double spacing = 0.0;
+        for (int k = 0; k < TRM_KEEPS_MAX - 1; k++)
+            spacing += (last - scaled(s, p, i, (double)p->here[i].hi[k])) / (TRM_KEEPS_MAX - 1);
+        if (spacing < INFINITY) { /* else some are the same row */
+            *sum += spacing;
+            ++*rows;
+        }
+    }
+}
+
+/* A row that keeps the nearest of those that it has met, a part x of all, wants about one of them in the next 1 / x. This is the
+ * mean of x / t over the rest of a sweep, t from x to 1: the part of its window that it will have in the mean. */
 static double mean_later(double x)
 {
-    return x > 0.0 && x < 1.0 ? x * -log(x) / (1.0 - x) : x;
+    return x > 0.0 && x < 1.0 ? x * -log(x) / (1.0 - x) : 1.0;
+}
+
+/* The end of a row's window in the mean of what is left of a sweep; NAN: it keeps more than a few. spacing: the mean of all rows. */
+static double later(const trm_sample *s, const part *p, int row, const trm_ahead *ahead)
+{
+    enum { MIDDLE = TRM_KEEPS_MAX / 2 };
+    const trm_nearest *here = &p->here[row];
+    const double now = (double)trm_nearest_bound(&p->nearest[row]);
+    if (now != INFINITY)
+        return unscaled(s, p, row, scaled(s, p, row, now) + ahead->spacing * log(mean_later(ahead->seen)));
+    if (!met_enough(p, row))
+        return (double)here->hi[0];
+    const double rank = p->met[row] * mean_later(trm_nearest_keeps(&p->nearest[row]) / ahead->each);
+    if (rank >= 1.0)
+        return (double)here->hi[rank < TRM_KEEPS_MAX ? (int)rank - 1 : TRM_KEEPS_MAX - 1];
+    return unscaled(s, p, row,
+                    scaled(s, p, row, (double)here->hi[MIDDLE]) + ahead->spacing * log(rank / (MIDDLE + 1)));
 }
 
 /* Narrows the windows of rows that keep a few. */
-static void narrow(part *p, double seen)
+static void narrow(const trm_sample *s, part *p, const trm_ahead *ahead)
 {
     for (int i = 0; i < ROWS; i++) {
-        const double end = (double)trm_nearest_bound_later(&p->nearest[i], mean_later(seen));
+        const double end = later(s, p, i, ahead);
         if (p->farthest)
             p->lo[i] = -end > p->lo[i] ? -end : p->lo[i];
         else
@@ -308,9 +383,11 @@ static void narrow(part *p, double seen)
     }
 }
 
-trm_status trm_sample_look(trm_sample *s, double seen, int place, const trm_chain *plain, trm_error *err)
+trm_status trm_sample_look(trm_sample *s, trm_ahead *ahead, int place, const trm_chain *plain, trm_error *err)
 {
     trm_workspace *work = s->work[0];
+    double spacings = 0.0;
+    int rows = 0;
     take_windows(&s->a);
     take_windows(&s->b);
     const trm_status status = pack(s, place, plain, err);
@@ -329,8 +406,12 @@ trm_status trm_sample_look(trm_sample *s, double seen, int place, const trm_chai
             note_survivor(&s->b, work->survivors[k].col, &work->survivors[k]);
         }
     }
-    narrow(&s->a, seen);
-    narrow(&s->b, seen);
+    add_spacings(s, &s->a, &spacings, &rows);
+    add_spacings(s, &s->b, &spacings, &rows);
+    if (rows > 0)
+        ahead->spacing = spacings / rows;
+    narrow(s, &s->a, ahead);
+    narrow(s, &s->b, ahead);
     return TRM_OK;
 }
 
@@ -341,12 +422,24 @@ static bool wants(const part *p, int row, const trm_survivor *found)
            trm_side_wants(p->side, place_in(p, row), (double)found->lo, (double)found->hi);
 }
 
+/* How many of the survivors rows want; where these are many, by some of them. */
+static double count_wanted(const trm_sample *s, const trm_workspace *work)
+{
+    enum { SOME = 256 };
+    const int64_t step = 1 + work->count / SOME;
+    int64_t wanted = 0, asked = 0;
+    for (int64_t k = 0; k < work->count; k += step, asked++) {
+        const trm_survivor *found = &work->survivors[k];
+        wanted += wants(&s->a, found->row, found) || wants(&s->b, found->col, found);
+    }
+    return asked > 0 ? (double)wanted * (double)work->count / (double)asked : 0.0;
+}
+
 /* Times a chain on one small tile, with the distances that it would leave; nanoseconds. */
 static double time_tile(const trm_sample *s, int place, int t, trm_workspace *work)
 {
     trm_fit fit[LENGTH];
     double shortest = INFINITY;
-    int64_t wanted = 0;
     find_fit(s, t / STRETCHES, t % STRETCHES, fit);
     for (int round = 0; round < TRM_SAMPLE_ROUNDS; round++) {
         const double start = trm_clock();
@@ -354,28 +447,22 @@ static double time_tile(const trm_sample *s, int place, int t, trm_workspace *wo
         const double elapsed = trm_clock() - start;
         shortest = elapsed < shortest ? elapsed : shortest;
     }
-    for (int64_t k = 0; k < work->count; k++) {
-        const trm_survivor *found = &work->survivors[k];
-        wanted += wants(&s->a, found->row, found) || wants(&s->b, found->col, found);
-    }
-    return shortest * 1e9 + (double)wanted * s->distance_ns;
+    return shortest * 1e9 + count_wanted(s, work) * s->distance_ns;
 }
 
-/* The mean of the tiles of each stretch with its own partner, or of all others; nanoseconds of a pair. */
-static double time_tiles(const trm_sample *s, int place, bool own)
+/* The tiles of each stretch with those that are [from, to) behind its partner; nanoseconds. */
+static double time_tiles(const trm_sample *s, int place, int from, int to)
 {
     double total = 0.0;
-    int tiles = 0;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads) reduction(+ : total, tiles)
-    for (int t = 0; t < TRM_SAMPLE_TILES; t++)
-        if (own == of_partners(t)) {
-            total += time_tile(s, place, t, s->work[omp_get_thread_num()]);
-            tiles++;
-        }
-    return total / ((double)tiles * LENGTH * LENGTH);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads) reduction(+ : total)
+    for (int k = from * STRETCHES; k < to * STRETCHES; k++) {
+        const int a = k % STRETCHES, b = (a + k / STRETCHES) % STRETCHES;
+        total += time_tile(s, place, a * STRETCHES + b, s->work[omp_get_thread_num()]);
+    }
+    return total;
 }
 
-trm_status trm_sample_time(trm_sample *s, int place, const trm_chain *chain, double enough, double *ns,
+trm_status trm_sample_time(trm_sample *s, int place, const trm_chain *chain, trm_enough enough, double *ns,
                            double *pack_ns, trm_error *err)
 {
     const trm_status status = pack(s, place, chain, err);
@@ -383,9 +470,23 @@ trm_status trm_sample_time(trm_sample *s, int place, const trm_chain *chain, dou
         return status;
     set_bounds(&s->a, s->packed[place][0]);
     set_bounds(&s->b, s->packed[place][1]);
-    *ns = time_tiles(s, place, true);
-    if (s->tiles.relation != TRM_SAME_LABEL && !(*ns > enough))
-        *ns = (*ns + (STRETCHES - 1) * time_tiles(s, place, false)) / STRETCHES;
+    /* the partners, then the others in two parts, as long as the chain may be worth it */
+    static const int parts[] = {0, 1, (STRETCHES + 1) / 2, STRETCHES};
+    enum { PARTS = sizeof parts / sizeof *parts - 1, OF_PARTNERS = 1 };
+    const double pairs = (double)STRETCHES * LENGTH * LENGTH; /* of one tile of each stretch */
+    const int last = s->tiles.relation == TRM_SAME_LABEL ? OF_PARTNERS : PARTS;
+    double total = 0.0;
+    bool goes_on = true;
+    for (int p = 0; p < last && goes_on; p++) {
+        total += time_tiles(s, place, parts[p], parts[p + 1]);
+        *ns = total / (parts[p + 1] * pairs);
+        goes_on = !(*ns > enough.mean) && !(total > enough.of_all * parts[last] * pairs);
+    }
     *pack_ns = s->pack_ns[place];
     return TRM_OK;
+}
+
+double trm_sample_packing_s(const trm_sample *s)
+{
+    return s == NULL ? 0.0 : s->packing_s;
 }
