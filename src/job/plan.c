@@ -555,8 +555,8 @@ static void seconds_of_try(const trm_job *job, double whole, double s[PHASES])
 }
 
 /* The ranks mine some of their batches, and then twice as many until that takes long enough; from the last few tries it follows what
- * each batch takes, and what all take together. Collective. */
-static trm_status try_batches(trm_job *job, double foreseen[PHASES], trm_error *err)
+ * each batch takes, and what all take together. *likely: bytes that a rank is expected to hold. Collective. */
+static trm_status try_batches(trm_job *job, double foreseen[PHASES], int64_t *likely, trm_error *err)
 {
     enum { TRIES = 3 };
     static const double enough_s = 0.3;
@@ -585,7 +585,7 @@ static trm_status try_batches(trm_job *job, double foreseen[PHASES], trm_error *
         trm_rates_fit(TRIES, tried[k], batches, one, &a_batch, &once);
         foreseen[k] = each < most ? a_batch * (double)most + once : tried[k][TRIES - 1];
     }
-    return TRM_OK;
+    return trm_job_expect_batches(job, each, likely, err);
 }
 
 /* Seconds of all batches from those of some, which these ranks mine. A batch is mined by the kernel that a run begins with. */
@@ -599,11 +599,10 @@ static trm_status foresee_batches(trm_job *job, trm_error *err)
                     .panels = 1,
                     .fits = true,
                     .bytes = job->mined.memory_bytes,
-                    .likely = job->mined.memory_bytes,
                     .messages = job->ranks - 1.0,
                     .kernel = &f->probe.kernel[0]};
     f->probe.kernel[0].name = job->run->kernel->name;
-    const trm_status status = try_batches(job, line->seconds, err);
+    const trm_status status = try_batches(job, line->seconds, &line->likely, err);
     if (status != TRM_OK)
         return status;
     const trm_mine_summary *mined = &job->mined;

@@ -644,11 +644,12 @@ static trm_status plan_with(trm_job *job, int64_t reserve, trm_error *err)
                                  &job->evaluation, err);
 }
 
-/* What the triplets of all batches take until they are written. Not collective. */
-static int64_t batched_bytes(const trm_job *job)
+/* What so many triplets of all batches take until they are written, or what quartiles need of them. Not collective. */
+static int64_t batched_bytes(const trm_job *job, int64_t triplets)
 {
-    return trm_batch_triplets_bytes(job->settings.form, trm_mine_negatives(&job->options.mine),
-                                    trm_evaluate_triplets(job->run, job->base.rows, &job->options));
+    if (trm_job_writes_triplets(job))
+        return trm_batch_triplets_bytes(job->settings.form, trm_mine_negatives(&job->options.mine), triplets);
+    return job->keeps ? triplets * TRM_KEPT_BYTES_A_TRIPLET : 0;
 }
 
 /* Rows that batches are made from stay as they are read: no plan of mining knows what reading them takes. Collective. */
@@ -679,18 +680,38 @@ static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
     const int64_t triplets = trm_evaluate_triplets(job->run, job->base.rows, &job->options);
     const int64_t reserve = trm_evaluate_bytes(job->run, job->base.rows, &job->base.batch, &job->options,
                                                job->settings.gradient) +
-                            trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets) +
-                            (file ? batched_bytes(job) : 0);
+                            trm_names_bytes(&job->labels.names) + survey_bytes(job, triplets);
     trm_error unheard = TRM_ERROR_INIT;
     const bool must = job->settings.survey.bins > 0;
     job->keeps = !file;
     if (job->keeps)
-        status = plan_with(job, reserve + triplets * TRM_KEPT_BYTES_A_TRIPLET, must ? err : &unheard);
+        status = plan_with(job, reserve + batched_bytes(job, triplets), must ? err : &unheard);
     if (!job->keeps || (status != TRM_OK && !must)) {
         job->keeps = false;
-        status = plan_with(job, reserve, err);
+        status = plan_with(job, reserve + batched_bytes(job, triplets), err);
     }
     return status == TRM_OK ? plan_reading(job, err) : status;
+}
+
+trm_status trm_job_expect_batches(trm_job *job, int64_t most, int64_t *bytes, trm_error *err)
+{
+    const trm_run *run = job->run;
+    const trm_rows *rows = job->base.rows;
+    const trm_mine_summary mined = job->mined;
+    const int64_t all = job->batches.count, triplets = trm_evaluate_triplets(run, rows, &job->options);
+    job->batches.count = most < all ? most : all;
+    const int64_t tried = trm_sum_int64(job->comm, trm_evaluate_triplets(run, rows, &job->options));
+    job->batches.count = all;
+    const double share = tried > 0 ? (double)mined.triplets.total / (double)tried : 1.0;
+    const int64_t expected = share < 1.0 ? (int64_t)(share * (double)triplets) : triplets;
+    const int64_t reserve =
+        job->options.mine.reserve - batched_bytes(job, triplets) + batched_bytes(job, expected);
+    trm_status status = plan_with(job, reserve, err);
+    if (status == TRM_OK)
+        status = plan_reading(job, err);
+    *bytes = job->mined.memory_bytes;
+    job->mined = mined;
+    return status;
 }
 
 /* Do all triplets come at once? Those of a file do not, and how many panels a set takes that is listed shows when it was
@@ -889,7 +910,8 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
         return TRM_OK;
     if (trm_settings_in_batches(&job->settings)) {
         job->batch_triplets.budget =
-            trm_run_mem_per_rank(job->run) - job->mined.memory_bytes + batched_bytes(job);
+            trm_run_mem_per_rank(job->run) - job->mined.memory_bytes +
+            batched_bytes(job, trm_evaluate_triplets(job->run, job->base.rows, &job->options));
         job->batch_triplets.limit = trm_run_limit_name(job->run);
         *taker = (trm_survey_taker){trm_batch_triplets_add, trm_batch_triplets_walk, &job->batch_triplets};
         return TRM_OK;

@@ -76,9 +76,15 @@ static bool is_whole_store(trm_source source)
     return source == TRM_SOURCE_BATCH_ALL || source == TRM_SOURCE_WITHIN;
 }
 
+/* Do rows as they are given come past each rank? */
+static bool walks_over_rows(const trm_evaluate_options *options, bool gradient)
+{
+    return gradient || options->loss.swap || options->source == TRM_SOURCE_GIVEN;
+}
+
 static bool looks_at_rows(const trm_evaluate_options *options, bool gradient)
 {
-    return gradient || options->loss.swap || options->source == TRM_SOURCE_GIVEN || options->batches != NULL;
+    return walks_over_rows(options, gradient) || options->batches != NULL;
 }
 
 static trm_mine_options mine_options_of(const trm_evaluate_options *options)
@@ -159,7 +165,9 @@ int64_t trm_evaluate_bytes(const trm_run *run, const trm_rows *rows, const trm_b
     const int64_t all = batch->count + (options->queries != NULL ? options->queries->count : 0);
     int64_t bytes = all * 24; /* labels and norms */
     if (looks_at_rows(options, gradient) || batch->embeddings != NULL)
-        bytes += all * row + trm_given_walk_bytes(rows->dim);
+        bytes += all * row;
+    if (walks_over_rows(options, gradient))
+        bytes += trm_given_walk_bytes(rows->dim);
     int64_t sums = gradient ? all * 3 * row : 0; /* in float64, and rounded */
     if (gradient && is_whole_store(options->source)) {
         sums += trm_rows_shard_count(rows) / rows->replicate * 2 * row;

@@ -94,7 +94,7 @@ static int64_t triplets_a_row(const trm_batches *batches, const trm_mine_options
     const int64_t negatives = lists_set(options) ? rows - 1 : trm_negatives_most(options, rows);
     trm_positives positives;
     trm_positives_choose(&positives, options, INT64_MAX);
-    return most > 1 && rows > 1 ? trm_positives_pairs(&positives, most) * negatives : 0;
+    return most > 1 && rows > 1 ? trm_positives_pairs(&positives, most - 1) * negatives : 0;
 }
 
 /* The most triplets of so many rows. */
@@ -110,11 +110,11 @@ int64_t trm_batches_triplets(const trm_batches *batches, const trm_mine_options 
     return triplets_of(batches, options, trm_batches_rows(batches));
 }
 
-/* Of rows as sent, as received and at their places. */
+/* Of rows as received, and as sent to others or, later, at their places; and of wishes for them. */
 static int64_t bytes_of_fetching(int dim, int64_t rows)
 {
     const int64_t row = (int64_t)dim * (int64_t)sizeof(float) + (int64_t)sizeof(int64_t);
-    return 3 * rows * (row + (int64_t)sizeof(wish));
+    return rows * (2 * row + 3 * (int64_t)sizeof(wish));
 }
 
 /* Of rows at their places, and of their triplets in an array that grows. */
@@ -301,6 +301,17 @@ static int64_t wish_for(const job *j, int64_t from, int64_t to, wish *wishes)
     return count;
 }
 
+/* Room for so many rows of a round. */
+static trm_status make_places(job *j, int64_t count, trm_error *err)
+{
+    const int64_t row = row_bytes(j);
+    j->x = trm_alloc(count * row / (int64_t)sizeof *j->x, sizeof *j->x);
+    j->label = trm_alloc(count, sizeof *j->label);
+    return j->x != NULL && j->label != NULL
+               ? TRM_OK
+               : trm_fail_memory(err, "rows of batches", count, (size_t)row + sizeof *j->label);
+}
+
 /* Brings these rows to this rank. Collective. */
 static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
 {
@@ -311,10 +322,8 @@ static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
     void *questions = NULL;
     char *rows = NULL;
     trm_status status = TRM_OK;
-    j->x = trm_alloc(count * row / (int64_t)sizeof *j->x, sizeof *j->x);
-    j->label = trm_alloc(count, sizeof *j->label);
-    if (wishes == NULL || counts == NULL || j->x == NULL || j->label == NULL)
-        status = trm_fail_memory(err, "rows of batches", count, (size_t)size);
+    if (wishes == NULL || counts == NULL)
+        status = trm_fail_memory(err, "rows of batches", count, sizeof *wishes);
     status = trm_agree(j->run->comm, status, err);
     if (status == TRM_OK)
         wish_for(j, from, to, wishes);
@@ -326,6 +335,8 @@ static trm_status fetch(job *j, int64_t from, int64_t to, trm_error *err)
         asked += receive[r];
     if (status == TRM_OK)
         status = answer(j, asked, questions, receive, back, &rows, err);
+    if (status == TRM_OK) /* what was sent is gone */
+        status = trm_agree(j->run->comm, make_places(j, count, err), err);
     for (int64_t i = 0; i < count && status == TRM_OK; i++) {
         memcpy(&j->label[wishes[i].place], rows + i * size, sizeof *j->label);
         if (row > 0)
@@ -600,7 +611,7 @@ static trm_status look_at_round(job *j, int64_t from, int64_t to, trm_error *err
 trm_status trm_batches_look(const trm_run *run, const trm_rows *rows, const trm_given *given,
                             trm_batches *batches, trm_error *err)
 {
-    const int64_t most = ROUND_BYTES / (3 * (int64_t)(sizeof(wish) + sizeof(int64_t)));
+    const int64_t most = ROUND_BYTES / bytes_of_fetching(0, 1);
     job j = {.run = run,
              .rows = rows,
              .given = given,

@@ -61,8 +61,8 @@ run = json.load(open("job.json"))["run"]
 held, planned = run["peak_rss_bytes"] - run["baseline_rss_bytes"], run["plan_bytes"]
 assert float(sys.argv[1]) * planned < held < 1.1 * planned + (8 << 20), (held, planned)' "$least"
 done <<'EOF'
-0.8 1 mine large.h5 --batches 50 --classes-per-batch 32 --rows-per-class 4
-0.8 2 mine large.h5 --batches 50 --classes-per-batch 32 --rows-per-class 4
+0.9 1 mine large.h5 --batches 50 --classes-per-batch 32 --rows-per-class 4
+0.9 2 mine large.h5 --batches 50 --classes-per-batch 32 --rows-per-class 4
 0.75 1 mine large.h5 --queries asks.h5 --positives easiest
 0.75 2 mine large.h5 --queries asks.h5 --positives easiest
 EOF
@@ -213,6 +213,19 @@ done <<'EOF'
 4 3 --batch-list list.txt --positives all
 2 200000 --batches 200000 --classes-per-batch 4 --rows-per-class 3 --margin 3 --batch-list drawn.h5 -o x.h5 --checkpoint kept --resume
 EOF
+# Triplets wait in memory for the file: what is likely has room for as many as the batches that were mined have given.
+for given in "1 --negatives hard" "0 --negatives semihard --margin 1e-9"; do
+    read -r all options <<<"$given"
+    # shellcheck disable=SC2086
+    on 2 mine large.h5 --batches 5000 --classes-per-batch 32 --rows-per-class 4 --positives all $options -o x.h5 --dry-run --json --quiet >dry.json
+    expect "what is likely where negatives are found for all of the pairs, or none: $options" "$python" -c 'import json, sys
+(line,) = json.load(open("dry.json"))["plan"]
+waiting = 2500 * 128 * 3 * 56
+if int(sys.argv[1]):
+    assert line["likely_bytes"] == line["memory_bytes"] > waiting, line
+else:
+    assert 0 < line["likely_bytes"] < line["memory_bytes"] - waiting / 2, line' "$all"
+done
 on 2 mine store.h5 --batches 3 --classes-per-batch 4 --rows-per-class 3 --dry-run >dry.out 2>dry.err
 expect "people see how many batches were mined" grep -q '^probe  *3 of 3 batches, ' dry.err
 expect "no list of batches is written, and no checkpoint" test ! -e drawn.h5 -a ! -e kept
