@@ -382,7 +382,7 @@ def mine(
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
     mem_per_rank -- memory limit, such as 900M or 4G
-    dry_run -- plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is mined or written
+    dry_run -- plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is found or written
     ranks -- start so many processes with mpirun; None: one, without mpirun
     launcher -- in place of `mpirun --bind-to none -n` ($TRIMINE_LAUNCHER); the number of ranks follows it
     show -- let the program's plan, progress and warnings through to stderr
@@ -607,6 +607,7 @@ _OPTIONS_OF_KNN = {  # of each keyword the option and its kind
     "replicate": ("replicate", "whole"),
     "tile": ("tile", "whole"),
     "mem_per_rank": ("mem-per-rank", "size"),
+    "dry_run": ("dry-run", "flag"),
 }
 
 
@@ -635,6 +636,7 @@ def knn(
     replicate: Union[int, Literal["auto"], None] = None,
     tile: Optional[int] = None,
     mem_per_rank: Union[int, str, None] = None,
+    dry_run: bool = False,
     ranks: Optional[int] = None,
     launcher: Union[str, Sequence[str], None] = None,
     show: bool = False,
@@ -670,6 +672,7 @@ def knn(
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
     mem_per_rank -- memory limit, such as 900M or 4G
+    dry_run -- plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is found or written
     ranks -- start so many processes with mpirun; None: one, without mpirun
     launcher -- in place of `mpirun --bind-to none -n` ($TRIMINE_LAUNCHER); the number of ranks follows it
     show -- let the program's plan, progress and warnings through to stderr
@@ -702,6 +705,7 @@ _OPTIONS_OF_EVAL = {  # of each keyword the option and its kind
     "replicate": ("replicate", "whole"),
     "tile": ("tile", "whole"),
     "mem_per_rank": ("mem-per-rank", "size"),
+    "dry_run": ("dry-run", "flag"),
 }
 
 
@@ -732,6 +736,7 @@ def evaluate(
     replicate: Union[int, Literal["auto"], None] = None,
     tile: Optional[int] = None,
     mem_per_rank: Union[int, str, None] = None,
+    dry_run: bool = False,
     ranks: Optional[int] = None,
     launcher: Union[str, Sequence[str], None] = None,
     show: bool = False,
@@ -770,6 +775,7 @@ def evaluate(
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
     mem_per_rank -- memory limit, such as 900M or 4G
+    dry_run -- plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is found or written
     ranks -- start so many processes with mpirun; None: one, without mpirun
     launcher -- in place of `mpirun --bind-to none -n` ($TRIMINE_LAUNCHER); the number of ranks follows it
     show -- let the program's plan, progress and warnings through to stderr
@@ -803,6 +809,7 @@ _OPTIONS_OF_RADIUS = {  # of each keyword the option and its kind
     "replicate": ("replicate", "whole"),
     "tile": ("tile", "whole"),
     "mem_per_rank": ("mem-per-rank", "size"),
+    "dry_run": ("dry-run", "flag"),
 }
 
 
@@ -834,6 +841,7 @@ def radius(
     replicate: Union[int, Literal["auto"], None] = None,
     tile: Optional[int] = None,
     mem_per_rank: Union[int, str, None] = None,
+    dry_run: bool = False,
     ranks: Optional[int] = None,
     launcher: Union[str, Sequence[str], None] = None,
     show: bool = False,
@@ -872,6 +880,7 @@ def radius(
     replicate -- ranks a team, auto or a divisor of the ranks (default: auto)
     tile -- rows and columns a tile, a multiple of 16, rounded up to one of 48
     mem_per_rank -- memory limit, such as 900M or 4G
+    dry_run -- plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is found or written
     ranks -- start so many processes with mpirun; None: one, without mpirun
     launcher -- in place of `mpirun --bind-to none -n` ($TRIMINE_LAUNCHER); the number of ranks follows it
     show -- let the program's plan, progress and warnings through to stderr

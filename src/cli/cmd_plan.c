@@ -22,8 +22,12 @@ static void print_entry(const json_t *line)
         fprintf(stderr, " %11.1f %11.1f", trm_fact_real(line, "likely_bytes") / 1e6,
                 trm_fact_real(line, "moved_bytes") / 1e6);
         print_number(10, trm_fact_real(line, "operations") / 1e9);
-        print_number(9, trm_fact_real(line, "positives_s"));
-        print_number(9, trm_fact_real(line, "negatives_s"));
+        if (trm_fact_has(line, "sweep_s")) /* of a question */
+            print_number(19, trm_fact_real(line, "sweep_s"));
+        else {
+            print_number(9, trm_fact_real(line, "positives_s"));
+            print_number(9, trm_fact_real(line, "negatives_s"));
+        }
         print_number(9, trm_fact_real(line, "total_s"));
         fprintf(stderr, "\n");
     }
@@ -57,8 +61,9 @@ void trm_plan_print(const json_t *facts)
     json_t *one;
     fprintf(stderr, "store      %" PRId64 " rows x %" PRId64 "\n", trm_fact_whole(store, "rows"),
             trm_fact_whole(store, "dim"));
-    fprintf(stderr, "  ranks replicate  panels   MB a rank      likely    MB moved     GFLOP positives "
-                    "negatives   total s\n");
+    const bool asks = trm_fact_has(json_array_get(json_object_get(facts, "plan"), 0), "sweep_s");
+    fprintf(stderr, "  ranks replicate  panels   MB a rank      likely    MB moved     GFLOP %s   total s\n",
+            asks ? "              sweep" : "positives negatives");
     json_array_foreach(json_object_get(facts, "plan"), i, one) print_entry(one);
     if (trm_fact_has(probe, "batches"))
         fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " batches, %.3g s\n",

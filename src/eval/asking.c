@@ -85,6 +85,11 @@ void trm_asking_destroy(trm_asking **result)
     *result = NULL;
 }
 
+void trm_asking_travel(const trm_asking *asking, int64_t *visit, int64_t *home)
+{
+    trm_anchors_travel(&asking->anchors, visit, home);
+}
+
 trm_there trm_asking_there(const trm_asking *asking, int64_t row)
 {
     return trm_pool_there(&asking->pool, row);

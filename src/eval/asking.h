@@ -61,6 +61,8 @@ trm_status trm_asking_create(trm_run *run, const trm_rows *rows, const trm_quest
  * Errors: MEMORY, STOPPED, those of the place that keeps, what take returns. */
 trm_status trm_asking_run(trm_asking *asking, trm_answers_fn take, void *context, int64_t *tally,
                           trm_ask_summary *summary, trm_error *err) TRM_MUST_CHECK;
+/* As trm_anchors_travel, of its sweep for the query. Not collective. */
+void trm_asking_travel(const trm_asking *asking, int64_t *visit, int64_t *home);
 /* The rows of the store that there are for a row of the shard, once it is planned. Not collective. */
 trm_there trm_asking_there(const trm_asking *asking, int64_t row);
 /* Frees and sets to NULL; NULL is fine. Not collective. */

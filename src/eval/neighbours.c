@@ -130,6 +130,11 @@ trm_status trm_neighbours_create(trm_run *run, const trm_rows *rows_of_store, co
     return status == TRM_OK ? plan(neighbours, summary, err) : status;
 }
 
+void trm_neighbours_travel(const trm_neighbours *neighbours, int64_t *visit, int64_t *home)
+{
+    trm_asking_travel(neighbours->asking, visit, home);
+}
+
 void trm_neighbours_destroy(trm_neighbours **result)
 {
     trm_neighbours *neighbours = *result;

@@ -22,6 +22,8 @@ trm_status trm_neighbours_create(trm_run *run, const trm_rows *rows, const trm_k
 /* As trm_knn, once. Collective. */
 trm_status trm_neighbours_run(trm_neighbours *neighbours, trm_knn_fn take, void *context,
                               trm_knn_summary *summary, trm_error *err) TRM_MUST_CHECK;
+/* As trm_anchors_travel, by the plan that was made last. Not collective. */
+void trm_neighbours_travel(const trm_neighbours *neighbours, int64_t *visit, int64_t *home);
 /* Frees and sets to NULL; NULL is fine. Not collective. */
 void trm_neighbours_destroy(trm_neighbours **neighbours);
 

@@ -184,6 +184,11 @@ trm_status trm_search_create(trm_run *run, const trm_rows *rows, const trm_radiu
                 &summary->ask, err);
 }
 
+void trm_search_travel(const trm_search *search, int64_t *visit, int64_t *home)
+{
+    trm_asking_travel(search->asking, visit, home);
+}
+
 void trm_search_destroy(trm_search **result)
 {
     trm_search *search = *result;

@@ -26,6 +26,8 @@ trm_status trm_search_list(trm_search *search, trm_radius_fn take, void *context
                            trm_error *err) TRM_MUST_CHECK;
 /* Then: this rank's share of rows; borrowed. Not collective. */
 trm_radius_rows trm_search_rows(const trm_search *search);
+/* As trm_anchors_travel, by the plan that was made last. Not collective. */
+void trm_search_travel(const trm_search *search, int64_t *visit, int64_t *home);
 /* Frees and sets to NULL; NULL is fine. Not collective. */
 void trm_search_destroy(trm_search **search);
 

@@ -191,6 +191,11 @@ trm_status trm_retrieval_create(trm_run *run, const trm_rows *rows_of_store, con
     return status == TRM_OK ? plan(retrieval, summary, err) : status;
 }
 
+void trm_retrieval_travel(const trm_retrieval *retrieval, int64_t *visit, int64_t *home)
+{
+    trm_asking_travel(retrieval->asking, visit, home);
+}
+
 void trm_retrieval_destroy(trm_retrieval **result)
 {
     trm_retrieval *retrieval = *result;

@@ -31,6 +31,8 @@ int64_t trm_retrieval_relevant(const trm_retrieval *retrieval, int64_t row);
 /* As trm_eval, once. Collective. */
 trm_status trm_retrieval_run(trm_retrieval *retrieval, const trm_eval_takers *takers,
                              trm_eval_summary *summary, trm_error *err) TRM_MUST_CHECK;
+/* As trm_anchors_travel, by the plan that was made last. Not collective. */
+void trm_retrieval_travel(const trm_retrieval *retrieval, int64_t *visit, int64_t *home);
 /* Frees and sets to NULL; NULL is fine. Not collective. */
 void trm_retrieval_destroy(trm_retrieval **retrieval);
 

@@ -78,12 +78,19 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
     own->options.queries = job->queries.rows;
     own->options.pairs = job->settings.pairs != NULL ? &job->pair_list : NULL;
     own->options.reserve = reserve + 2 * job->pairs.count * (int64_t)sizeof *job->pairs.query;
-    if (job->claim != NULL)
+    if (job->settings.output != NULL)
         own->options.reserve += file_bytes(job);
     const trm_status status =
         trm_retrieval_create(job->run, job->base.rows, &own->options, &own->found, &own->retrieval, err);
     job->ask = own->found.ask;
     return status;
+}
+
+static int travel(const trm_job *job, int64_t *visit, int64_t *home)
+{
+    const asked *own = job->asked;
+    trm_retrieval_travel(own->retrieval, visit, home);
+    return 1;
 }
 
 /* ---- where lists begin ---- */
@@ -384,8 +391,15 @@ static const trm_taken takes[] = {
     TRM_TAKE(trm_asked_pairs_table), TRM_TAKE_OF(trm_eval_table, trm_settings, eval),
     TRM_TAKE(trm_metric_table),      TRM_TAKE(trm_normalize_table),
     TRM_TAKE(trm_ignore_table),      TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    TRM_TAKE(trm_dry_run_table),
 };
-static const trm_job_question question = {
-    .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+static const trm_job_question question = {.bytes = sizeof(asked),
+                                          .plan = plan,
+                                          .seeks_positives = true,
+                                          .travel = travel,
+                                          .run = run,
+                                          .write = write_file,
+                                          .tell = tell,
+                                          .end = end};
 const trm_job_kind trm_job_eval = {
     .name = "eval", .takes = TRM_TAKES(takes), .check = check, .question = &question};

@@ -165,6 +165,10 @@ struct trm_job_question {
     /* Plans, for the teams that are laid out: fills in job->asked. reserve: bytes of the limit that the job itself needs. Fills in panels and memory_bytes of job->ask, also where it does not fit.
      * Errors: MEMORY, and others. */
     trm_status (*plan)(trm_job *job, int64_t reserve, trm_error *err);
+    /* Of such a plan: the bytes that come with a visitor and that go home (trm_anchors_travel); how many sweeps there are, beside one
+     * that seeks positives first. Not collective. */
+    int (*travel)(const trm_job *job, int64_t *visit, int64_t *home);
+    bool seeks_positives;
     /* Asks, and begins the output (job->claim) where there is one. Fills in job->ask. */
     trm_status (*run)(trm_job *job, trm_error *err);
     /* Finishes the output; of a job that has one. */

@@ -266,7 +266,7 @@ static trm_status open_inputs(trm_job *job, trm_error *err)
 {
     const trm_job_kind *kind = job->settings.kind;
     trm_status status = kind->mines || kind->question != NULL ? TRM_OK : trm_job_recognize(job, err);
-    if (status == TRM_OK && kind->plans && job->ranks > 1)
+    if (status == TRM_OK && job->settings.plans && job->ranks > 1)
         status =
             trm_fail(err, TRM_ERR_USAGE,
                      "plan is for one process, which plans for any number of ranks: run it without mpirun, "
@@ -299,7 +299,7 @@ trm_status trm_job_open(trm_job *job, MPI_Comm comm, const trm_job_hooks *hooks,
 
 static trm_status plan(trm_job *job, trm_error *err)
 {
-    if (job->settings.kind->plans)
+    if (job->settings.plans)
         return trm_job_plan_ranks(job, err);
     return job->packed != NULL ? TRM_OK : trm_job_plan_store(job, err);
 }

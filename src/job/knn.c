@@ -41,7 +41,7 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
     own->options.metric = job->settings.mine.metric;
     own->options.queries = job->queries.rows;
     own->options.reserve = reserve;
-    if (job->claim != NULL) {
+    if (job->settings.output != NULL) {
         trm_rows_column column[TRM_ROWS_COLUMNS];
         own->options.reserve +=
             trm_rows_file_bytes(columns_of(own, column), column, trm_job_askers(job)->total,
@@ -51,6 +51,13 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
         trm_neighbours_create(job->run, job->base.rows, &own->options, &own->found, &own->neighbours, err);
     job->ask = own->found.ask;
     return status;
+}
+
+static int travel(const trm_job *job, int64_t *visit, int64_t *home)
+{
+    const asked *own = job->asked;
+    trm_neighbours_travel(own->neighbours, visit, home);
+    return 1;
 }
 
 /* ---- running ---- */
@@ -183,9 +190,15 @@ static const trm_taken takes[] = {
     TRM_TAKE(trm_normalize_table),
     TRM_TAKE(trm_ignore_table),
     TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    TRM_TAKE(trm_dry_run_table),
 };
-static const trm_job_question question = {
-    .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+static const trm_job_question question = {.bytes = sizeof(asked),
+                                          .plan = plan,
+                                          .travel = travel,
+                                          .run = run,
+                                          .write = write_file,
+                                          .tell = tell,
+                                          .end = end};
 const trm_job_kind trm_job_knn = {.name = "knn",
                                   .takes = TRM_TAKES(takes),
                                   .question = &question,

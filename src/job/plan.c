@@ -44,8 +44,10 @@ typedef struct entry {
     double arranged;                /* of these, what comes before the sweeps */
     double visiting[SWEEPS];        /* rows that visit it */
     double travels[SWEEPS];         /* bytes that come with them */
+    double busiest;                 /* its work over the mean's */
     double flops;                   /* of the filters, of the busiest rank */
     bool chooses;                   /* it may leave the kernel that it begins with */
+    bool is_short;                  /* so it makes a basis only where that promises something */
     const trm_probe_kernel *kernel; /* what it is expected to take; NULL: rates were given */
     double sweeps_s[TRM_PROBE_KERNELS]; /* with each that it could take */
     double seconds[PHASES], total_s;
@@ -62,7 +64,7 @@ struct trm_foresight {
     entry *entry;
     bool probed;
     trm_probe probe;
-    double pairs; /* of an anchor and a positive, of all */
+    double pairs; /* of an anchor and a positive, of all; of a question, rows that ask */
     pilot pilot;
     int64_t tried; /* batches, of a dry run of these */
     json_t *dry;   /* of a dry run of another job: what the plan for its ranks told; owned */
@@ -121,6 +123,7 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
 {
     const trm_rows *rows = job->base.rows, *queries = job->queries.rows, *stay = rows,
                    *travel = queries != NULL ? queries : rows;
+    const trm_job_question *question = job->settings.kind->question;
     if (travel->total > stay->total) {
         stay = queries;
         travel = rows;
@@ -133,21 +136,36 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     const double n = (double)rows->total + (queries != NULL ? (double)queries->total : 0.0),
                  row = (double)trm_rows_bytes_per_row(rows->dim);
     int64_t visit, home;
-    trm_evaluation_travel(job->evaluation, &visit, &home);
+    int sweeps = 1;
+    if (question != NULL)
+        sweeps = question->travel(job, &visit, &home);
+    else
+        trm_evaluation_travel(job->evaluation, &visit, &home);
     const int near = trm_label_visits_of(stay->shards, travel->shards, teams),
-              visits[SWEEPS] = {near < share.visits ? near : share.visits, share.visits};
+              seeks = question == NULL || question->seeks_positives,
+              visits[SWEEPS] = {seeks * (near < share.visits ? near : share.visits), sweeps * share.visits};
     for (int k = 0; k < SWEEPS; k++) {
         line->visiting[k] = (double)visits[k] * (double)shard * line->panels;
         line->travels[k] = line->visiting[k] * row;
     }
-    line->travels[FOR_NEGATIVES] += (double)share.visits * ((double)visit + (double)home) * line->panels;
+    line->travels[FOR_NEGATIVES] +=
+        (double)visits[FOR_NEGATIVES] * ((double)visit + (double)home) * line->panels;
     line->arranged = run->ranks > 1 ? (n / run->ranks) * row * (1.0 + (double)(members - 1)) : 0.0;
     const double merged = members > 1 ? 2.0 * (double)home * line->panels : 0.0;
     line->moved = line->arranged + line->travels[FOR_POSITIVES] + line->travels[FOR_NEGATIVES] + merged;
     line->messages = (double)(visits[FOR_POSITIVES] + 3 * visits[FOR_NEGATIVES]) * line->panels;
-    line->flops = 2.0 * rows->dim * pairs_of(job) / run->ranks * share.most;
-    const trm_run sweeps = trm_run_for_sweeps(run, trm_negatives_take_every_pair(&job->options.mine));
-    line->chooses = trm_chooser_pays(&sweeps, stay, travel);
+    line->busiest = share.most > 0.0 ? share.most : 1.0;
+    line->flops = 2.0 * rows->dim * pairs_of(job) / run->ranks * share.most * sweeps;
+    const trm_run by = trm_run_for_sweeps(run, trm_negatives_take_every_pair(&job->options.mine));
+    line->chooses = trm_chooser_pays(&by, stay, travel);
+    line->is_short = trm_chooser_is_short(&by, stay, travel);
+}
+
+static void drop_plan(trm_job *job)
+{
+    trm_evaluation_destroy(&job->evaluation);
+    if (job->settings.kind->question != NULL)
+        job->settings.kind->question->end(job);
 }
 
 /* So many ranks, in teams of so many, or 0 for a choice. */
@@ -167,7 +185,7 @@ static trm_status plan_one(trm_job *job, int ranks, int replicate, entry *line, 
                     .likely = job->mined.memory_bytes};
     if (status == TRM_OK)
         count_travel(job, run, line);
-    trm_evaluation_destroy(&job->evaluation);
+    drop_plan(job);
     trm_run_destroy(&run);
     if (status != TRM_OK && status != TRM_ERR_MEMORY) {
         *err = why;
@@ -226,9 +244,11 @@ trm_status trm_job_plan_ranks(trm_job *job, trm_error *err)
         if (status == TRM_OK)
             status = trm_job_pause(job, err);
     }
-    if (status == TRM_OK && job->queries.rows != NULL)
+    if (job->settings.kind->question != NULL) /* answers go by the rows that ask */
+        f->pairs = (double)trm_job_askers(job)->rows->total;
+    else if (status == TRM_OK && job->queries.rows != NULL)
         return count_pairs_of_queries(job, &f->pairs, err);
-    if (status == TRM_OK)
+    else if (status == TRM_OK)
         f->pairs = trm_job_own_pairs(job);
     return status;
 }
@@ -246,6 +266,18 @@ static const trm_probe_kernel *candidate(const trm_probe *probe, const entry *li
     return line->chooses && probe->choice.count > 0 ? &probe->choice : &probe->kernel[k];
 }
 
+/* Does such a run make a basis, while it chooses? */
+static bool makes_basis(const trm_probe *probe, const entry *line)
+{
+    return line->chooses && (probe->basis_promises || !line->is_short);
+}
+
+static bool may_end_with(const trm_probe *probe, const entry *line, const trm_probe_kernel *kernel)
+{
+    return kernel == &probe->kernel[0] || kernel == &probe->choice || kernel->taken == NULL ||
+           !kernel->taken->needs_basis || makes_basis(probe, line);
+}
+
 /* What is done once for rows, with one kernel: so much, and so much a row, most of which is packing it. */
 typedef struct preparing {
     double fixed, a_row;
@@ -253,8 +285,8 @@ typedef struct preparing {
 
 static preparing preparing_with(const trm_probe *probe, const trm_probe_kernel *kernel)
 {
-    const double basis =
-        kernel == &probe->choice ? probe->basis_s : 0.0; /* a run that chooses has made one */
+    /* a run that chooses has made one; of so few rows as these only where that promises something */
+    const double basis = kernel == &probe->choice && probe->basis_promises ? probe->basis_s : 0.0;
     double one[TRM_PROBE_SIZES], n[TRM_PROBE_SIZES], seconds[TRM_PROBE_SIZES];
     preparing fit;
     for (int i = 0; i < kernel->count; i++) {
@@ -271,7 +303,7 @@ static double prepare_of(const trm_probe *probe, const entry *line, double rows)
 {
     const trm_probe_kernel *first = candidate(probe, line, 0);
     const preparing begins = preparing_with(probe, first);
-    const bool makes = line->chooses && (first == &probe->choice || !first->taken->needs_basis);
+    const bool makes = makes_basis(probe, line) && (first == &probe->choice || !first->taken->needs_basis);
     return begins.fixed + begins.a_row * rows / line->ranks + (makes ? probe->basis_s : 0.0);
 }
 
@@ -315,7 +347,7 @@ static double rounds_of(const trm_job *job, int panels)
 }
 
 /* The sweeps, by the fastest kernel that the job may take. */
-static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double busiest, entry *line)
+static void foresee_sweeps(const trm_job *job, const trm_foresight *f, entry *line)
 {
     const double rows = (double)job->base.rows->total;
     const preparing begins = preparing_with(&f->probe, candidate(&f->probe, line, 0));
@@ -326,10 +358,10 @@ static void foresee_sweeps(const trm_job *job, const trm_foresight *f, double bu
                             negatives = trm_sweep_fit_of(kernel->count, kernel->negatives);
         const double share = rounds_of(job, line->panels) / line->ranks;
         const double first = trm_sweep_seconds(&positives, rows, line->replicate) * share,
-                     second = trm_sweep_seconds(&negatives, rows, line->replicate) * share * busiest;
+                     second = trm_sweep_seconds(&negatives, rows, line->replicate) * share * line->busiest;
         const double whole = first + second + pack_anew(&f->probe, line, kernel, rows);
-        line->sweeps_s[k] = whole;
-        if (whole >= best)
+        line->sweeps_s[k] = may_end_with(&f->probe, line, kernel) ? whole : INFINITY;
+        if (line->sweeps_s[k] >= best)
             continue;
         best = whole;
         line->kernel = kernel;
@@ -359,13 +391,11 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     const double rows = (double)job->base.rows->total, dim = job->base.batch.dim,
                  all = rows + (double)(job->queries.rows != NULL ? job->queries.rows->total : 0);
     const double disk = isnan(given->disk) ? f->probe.read_bytes_s : given->disk;
-    const double flops_all = 2.0 * dim * pairs_of(job) / line->ranks;
-    const double busiest = flops_all > 0.0 ? line->flops / flops_all : 1.0;
     double *s = line->seconds;
     if (!isnan(given->gflops)) {
         s[NEGATIVES] = line->flops * rounds_of(job, line->panels) / (given->gflops * 1e9);
     } else {
-        foresee_sweeps(job, f, busiest, line);
+        foresee_sweeps(job, f, line);
         s[PREPARE] = prepare_of(&f->probe, line, rows);
         s[ARRANGE] = f->probe.arrange_a_row_s * all / line->ranks;
         foresee_rest(f, all, line);
@@ -373,7 +403,7 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     const int64_t each = trm_mine_negatives(&job->options.mine);
     if (disk > 0.0)
         s[READ] = all * dim * sizeof(float) / disk / line->ranks;
-    if (disk > 0.0 && job->settings.output != NULL)
+    if (disk > 0.0 && trm_job_writes_triplets(job))
         s[WRITE] = written_bytes(job, f->pairs * (double)each, all) /
                    (isnan(given->disk) ? usual_write : disk * line->ranks);
     s[NETWORK] = line->arranged / given->network +
@@ -400,7 +430,7 @@ static trm_status plan_with(trm_job *job, const trm_probe_kernel *kernel, entry 
         line->likely = line->bytes;
     else if (job->mined.memory_bytes > line->likely)
         line->likely = job->mined.memory_bytes;
-    trm_evaluation_destroy(&job->evaluation);
+    drop_plan(job);
     trm_run_destroy(&run);
     return TRM_OK;
 }
@@ -475,20 +505,19 @@ static trm_status run_pilot(trm_job *job, trm_error *err)
 
 /* ---- a dry run ---- */
 
-/* What rank 0 tells a plan job: all that was told, but for what a plan has no use for. */
+/* What rank 0 tells a job of the same kind that does nothing but plan, alone and for all ranks: all that was told. */
 static trm_status tell_plan(const trm_job *job, trm_job *plan, trm_error *err)
 {
-    char ranks[32], threads[32], limit[32];
+    char threads[32], limit[32];
     trm_status status = TRM_OK;
     for (int i = 0; i < job->settings.inputs && status == TRM_OK; i++)
         status = trm_job_add_input(plan, job->settings.input[i], err);
     for (int i = 0; i < job->given_count && status == TRM_OK; i++)
-        if (trm_settings_takes(&plan->settings, job->given[i].option))
-            status = trm_job_set(plan, job->given[i].option, job->given[i].value, err);
-    snprintf(ranks, sizeof ranks, "%d", job->ranks);
+        status = trm_job_set(plan, job->given[i].option, job->given[i].value, err);
+    plan->settings.plans = true;
+    plan->settings.plan.ranks[0] = job->ranks;
+    plan->settings.plan.ranks_given = 1;
     snprintf(threads, sizeof threads, "%d", trm_run_threads(job->run));
-    if (status == TRM_OK)
-        status = trm_job_set(plan, "ranks-list", ranks, err);
     snprintf(limit, sizeof limit, "%" PRId64 "B", trm_run_mem_per_rank(job->run));
     if (status == TRM_OK) /* ranks share their host's cores, and its memory */
         status = trm_job_set(plan, "threads", threads, err);
@@ -515,7 +544,7 @@ static trm_status plan_alone(trm_job *job, trm_error *err)
     hooks.progress = job->hooks.progress;
     hooks.progress_context = job->hooks.progress_context;
     const char *told = NULL;
-    trm_status status = trm_job_create("plan", &plan, err);
+    trm_status status = trm_job_create(job->settings.kind->name, &plan, err);
     if (status == TRM_OK)
         status = tell_plan(job, plan, err);
     if (status == TRM_OK)
@@ -639,7 +668,7 @@ static trm_status run_dry(trm_job *job, trm_error *err)
 
 trm_status trm_job_run_plan(trm_job *job, trm_error *err)
 {
-    if (!job->settings.kind->plans)
+    if (!job->settings.plans)
         return run_dry(job, err);
     trm_foresight *f = job->foresight;
     const trm_plan_settings *given = &job->settings.plan;
@@ -676,6 +705,15 @@ void trm_job_free_plan(trm_job *job)
 
 /* ---- what is told ---- */
 
+/* Or NULL: the job has none. All sweeps of a question are one phase. */
+static const char *name_of_phase(const trm_job *job, int phase)
+{
+    const bool mines = phase == POSITIVES || phase == LOSS || phase == GRADIENT || phase == WRITE;
+    if (job->settings.kind->question == NULL)
+        return phase_names[phase];
+    return phase == NEGATIVES ? "sweep_s" : mines ? NULL : phase_names[phase];
+}
+
 static json_t *entry_json(const trm_job *job, const entry *line)
 {
     json_t *object =
@@ -689,7 +727,8 @@ static json_t *entry_json(const trm_job *job, const entry *line)
                                line->flops * rounds_of(job, line->panels), "kernel",
                                line->kernel != NULL ? json_string(line->kernel->name) : json_null()));
     for (int k = 0; k < PHASES; k++)
-        trm_json_put(&object, phase_names[k], json_real(line->seconds[k]));
+        if (name_of_phase(job, k) != NULL)
+            trm_json_put(&object, name_of_phase(job, k), json_real(line->seconds[k]));
     trm_json_put(&object, "total_s", json_real(line->total_s));
     return object;
 }
@@ -729,7 +768,7 @@ static json_t *pilot_json(const trm_job *job)
 {
     const pilot *p = &job->foresight->pilot;
     const int64_t sample = job->settings.plan.sample;
-    if (job->queries.rows != NULL)
+    if (job->queries.rows != NULL || job->settings.kind->question != NULL)
         return json_null();
     json_t *object = json_pack("{s:I, s:o}", "sample", (json_int_t)(sample > 0 ? sample : USUAL_PILOT),
                                "planned_s", job->foresight->probed ? json_real(p->planned_s) : json_null());
@@ -834,7 +873,7 @@ static json_t *dry_facts(const trm_job *job)
 json_t *trm_job_plan_facts(trm_job *job)
 {
     const trm_foresight *f = job->foresight;
-    if (!job->settings.kind->plans)
+    if (!job->settings.plans)
         return dry_facts(job);
     json_t *table = json_array();
     for (int i = 0; i < f->count; i++)

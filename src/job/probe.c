@@ -17,6 +17,7 @@
 #include "mine/negatives.h"
 #include "mine/options.h"
 #include "mine/pool.h"
+#include "sweep/basis.h"
 #include "sweep/choose.h"
 
 #include <dirent.h>
@@ -262,7 +263,7 @@ static void take_rest(prober *p, int at, double own)
                              .answers_s = answers > 0.0 ? answers * own : 0.0,
                              .loss_s = p->loss.loss_s * own,
                              .gradient_s = p->loss.gradient_s * own};
-    p->probe->looks_at_gaps = trm_job_looks_at_gaps(p->job, s);
+    p->probe->looks_at_gaps = p->job->settings.kind->question == NULL && trm_job_looks_at_gaps(p->job, s);
 }
 
 static void take(prober *p, trm_probe_kernel *kernel, int at)
@@ -338,13 +339,41 @@ static trm_status evaluate(prober *p, trm_run *run, const trm_rows *rows, const 
     return status;
 }
 
-/* Mines the sample that is loaded. pilot: also what a pilot takes. */
+/* The job's question, of these rows: a job of its own that has no file. Its sweeps go as those for negatives, and what it does before
+ * and beside them as what is prepared. */
+static trm_status ask(prober *p, trm_run *run, trm_rows *rows, trm_rows *queries, trm_error *err)
+{
+    const trm_job_question *question = p->job->settings.kind->question;
+    const double start = trm_clock();
+    trm_job own = *p->job;
+    own.run = run;
+    own.base.rows = rows;
+    own.queries.rows = queries;
+    own.voice = (trm_voice){.say = NULL};
+    own.asked = NULL;
+    trm_status status = trm_job_plan_question(&own, err);
+    if (status == TRM_OK)
+        status = question->run(&own, err);
+    question->end(&own);
+    p->whole_s = trm_clock() - start;
+    const trm_ask_summary *s = &own.ask;
+    p->summary = (trm_mine_summary){.positive_pairs = s->rows,
+                                    .arrange_s = s->arrange_s,
+                                    .prepare_s = p->whole_s - s->sweep_s - s->answers_s,
+                                    .negatives_s = s->sweep_s,
+                                    .certify = {.elements = s->elements, .float64 = s->float64}};
+    memcpy(p->summary.chains, s->chains, sizeof s->chains);
+    return status;
+}
+
+/* Mines the sample that is loaded, or asks. pilot: also what a pilot takes. */
 static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err)
 {
     const trm_job *job = p->job;
     trm_run_options how = job->settings.run;
     trm_evaluate_options options = job->options;
     const trm_batch of_queries = batch_of(p, &p->queries);
+    const bool asks = job->settings.kind->question != NULL;
     trm_run *run = NULL;
     trm_rows *rows = NULL, *queries = NULL;
     how.kernel = kernel;
@@ -364,10 +393,12 @@ static trm_status mine(prober *p, const char *kernel, bool pilot, trm_error *err
     options.mine.reserve = options.mine.reserve_a_triplet = 0;
     options.queries = queries != NULL ? &of_queries : NULL;
     const moment start = moment_now();
-    if (status == TRM_OK)
+    if (status == TRM_OK && asks)
+        status = ask(p, run, rows, queries, err);
+    else if (status == TRM_OK)
         status = evaluate(p, run, rows, &options, err);
     p->own = shares_since(start, how.threads);
-    if (status == TRM_OK && pilot && queries == NULL) /* there is none of queries */
+    if (status == TRM_OK && pilot && queries == NULL && !asks) /* there is none of queries */
         status = time_pilot(p, run, rows, &options.mine, err);
     trm_rows_destroy(&queries);
     trm_rows_destroy(&rows);
@@ -395,9 +426,11 @@ static void tell(prober *p, const trm_probe_kernel *kernel, int64_t n, double sh
     if (!p->told && trm_clock() - p->start > long_s) {
         p->told = true;
         trm_voice_say(&job->voice, TRM_LINE_STEP,
-                      "probe      mines samples of the rows on %d %s, to see how fast this machine is; "
-                      "--gflops G instead runs nothing",
-                      p->probe->threads, p->probe->threads == 1 ? "thread" : "threads");
+                      "probe      %s samples of the rows on %d %s, to see how fast this machine is%s",
+                      job->settings.kind->question != NULL ? "asks" : "mines", p->probe->threads,
+                      p->probe->threads == 1 ? "thread" : "threads",
+                      trm_settings_takes(&job->settings, "gflops") ? "; --gflops G instead runs nothing"
+                                                                   : "");
     }
     snprintf(phase, sizeof phase, "probe, %s, %" PRId64 " rows", kernel->name, n);
     if (job->settings.run.progress != NULL)
@@ -475,7 +508,7 @@ static trm_status time_basis(prober *p, trm_error *err)
     const int64_t sample = trm_basis_sample(p->job->base.rows->total, dim),
                   count = sample < p->base.count ? sample : p->base.count;
     trm_basis *basis = NULL;
-    double largest = 0.0, *norm2 = trm_alloc(count, sizeof *norm2);
+    double largest = 0.0, directions = INFINITY, *norm2 = trm_alloc(count, sizeof *norm2);
     if (norm2 == NULL)
         return trm_fail_memory(err, "a sample of rows", count, sizeof *norm2);
     for (int64_t i = 0; i < count; i++) {
@@ -485,8 +518,11 @@ static trm_status time_basis(prober *p, trm_error *err)
     const trm_map map = {
         .metric = p->job->options.mine.metric, .dim = dim, .scale = trm_map_scale(sqrt(largest))};
     const moment start = moment_now();
-    const trm_status status = trm_basis_create(p->base.x, norm2, count, &map, &basis, err);
+    trm_status status = trm_basis_create(p->base.x, norm2, count, &map, &basis, err);
     p->probe->basis_s = (trm_clock() - start.time) * shares_since(start, 1).one;
+    if (status == TRM_OK)
+        status = trm_basis_directions(p->base.x, norm2, count, &map, &directions, err);
+    p->probe->basis_promises = trm_sweep_basis_promises(directions, dim);
     trm_basis_destroy(&basis);
     trm_free(norm2);
     return status;
@@ -500,13 +536,25 @@ static bool chooses_with_basis(const prober *p)
     return any;
 }
 
-/* The fastest of those that have been probed. */
+/* The fastest of those that have been probed, but for what a run that is short would not take. */
 static double least_of(const trm_probe *probe, int at)
 {
     double least = sweeps_of(&probe->kernel[0], at);
-    for (int k = 1; k < probe->kernels; k++)
-        least = sweeps_of(&probe->kernel[k], at) < least ? sweeps_of(&probe->kernel[k], at) : least;
+    for (int k = 1; k < probe->kernels; k++) {
+        const trm_probe_kernel *kernel = &probe->kernel[k];
+        const bool counts = probe->basis_promises || kernel->taken == NULL || !kernel->taken->needs_basis;
+        if (counts && sweeps_of(kernel, at) < least)
+            least = sweeps_of(kernel, at);
+    }
     return least;
+}
+
+/* Where one rank's run is too short to make a basis, that of each of more ranks is. */
+static bool never_makes_basis(const prober *p)
+{
+    const trm_rows *rows = p->job->base.rows, *queries = p->job->queries.rows;
+    return !p->probe->basis_promises &&
+           trm_chooser_is_short(p->job->run, rows, queries != NULL ? queries : rows);
 }
 
 /* The other kernels that --kernel auto could take, but for those that are far behind on any sample. */
@@ -515,6 +563,7 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     const trm_run *run = p->job->run;
     const trm_probe_kernel *first = &p->probe->kernel[0];
     const double far_behind = 3.0;
+    const bool without_basis = never_makes_basis(p);
     int kernels = 0;
     while (trm_kernel_at(kernels) != NULL)
         kernels++;
@@ -522,7 +571,7 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     for (int k = 0; p->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
         if (kernel == run->kernel || !trm_run_may_choose(run, kernel) ||
-            p->probe->kernels == TRM_PROBE_KERNELS)
+            (without_basis && kernel->needs_basis) || p->probe->kernels == TRM_PROBE_KERNELS)
             continue;
         trm_probe_kernel *own = &p->probe->kernel[p->probe->kernels];
         bool behind = false;

@@ -33,6 +33,7 @@ typedef struct trm_probe {
     double read_bytes_s;     /* of a rank that reads; 0: nothing was read */
     double arrange_a_row_s;
     double basis_s; /* that a run which chooses makes, whatever it takes then; 0: it makes none */
+    bool basis_promises; /* a look at some rows: where it does not, a run that is short makes none */
     trm_probe_rest rest[TRM_PROBE_SIZES]; /* of the first kernel's samples */
     bool looks_at_gaps; /* the last sample found few negatives: so will the job, which looks where they are */
     double pilot_a_distance_s; /* of one row's distance to another in float64, all threads */

@@ -62,12 +62,19 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
     own->options = job->settings.radius;
     own->options.metric = job->settings.mine.metric;
     own->options.queries = job->queries.rows;
-    own->options.list = job->claim != NULL;
-    own->options.reserve = reserve + (job->claim != NULL ? writing_bytes(job) : 0);
+    own->options.list = job->settings.output != NULL;
+    own->options.reserve = reserve + (job->settings.output != NULL ? writing_bytes(job) : 0);
     const trm_status status =
         trm_search_create(job->run, job->base.rows, &own->options, &own->found, &own->search, err);
     job->ask = own->found.ask;
     return status;
+}
+
+static int travel(const trm_job *job, int64_t *visit, int64_t *home)
+{
+    const asked *own = job->asked;
+    trm_search_travel(own->search, visit, home);
+    return own->options.list || own->options.groups ? 2 : 1; /* counting, and listing */
 }
 
 /* ---- running ---- */
@@ -91,7 +98,7 @@ static trm_status run(trm_job *job, trm_error *err)
         status =
             trm_rows_file_create(job->comm, job->claim, own->found.pairs, COLUMNS, columns, &own->file, err);
     if (status == TRM_OK)
-        status = trm_search_list(own->search, take, own, &own->found, err);
+        status = trm_search_list(own->search, job->claim != NULL ? take : NULL, own, &own->found, err);
     job->ask = own->found.ask;
     return status;
 }
@@ -241,9 +248,15 @@ static const trm_taken takes[] = {
     TRM_TAKE(trm_normalize_table),
     TRM_TAKE(trm_ignore_table),
     TRM_TAKE_OF(trm_run_table, trm_settings, run),
+    TRM_TAKE(trm_dry_run_table),
 };
-static const trm_job_question question = {
-    .bytes = sizeof(asked), .plan = plan, .run = run, .write = write_file, .tell = tell, .end = end};
+static const trm_job_question question = {.bytes = sizeof(asked),
+                                          .plan = plan,
+                                          .travel = travel,
+                                          .run = run,
+                                          .write = write_file,
+                                          .tell = tell,
+                                          .end = end};
 const trm_job_kind trm_job_radius = {.name = "radius",
                                      .takes = TRM_TAKES(takes),
                                      .check = check,

@@ -32,7 +32,7 @@ bool trm_settings_takes(const trm_settings *settings, const char *name)
 
 bool trm_settings_plan_only(const trm_settings *settings)
 {
-    return settings->dry_run || settings->kind->plans;
+    return settings->dry_run || settings->plans;
 }
 
 bool trm_settings_given(const trm_settings *settings, const char *name)
@@ -437,6 +437,7 @@ void trm_settings_init(trm_settings *settings, const trm_job_kind *kind)
     trm_eval_options_init(&settings->eval);
     trm_radius_options_init(&settings->radius);
     trm_run_options_init(&settings->run);
+    settings->plans = kind != NULL && kind->plans;
     settings->mine.margin = NAN; /* until settled: it depends on the metric */
 }
 

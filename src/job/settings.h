@@ -81,7 +81,9 @@ struct trm_settings {
     bool packed;        /* loss: the input holds packed triplets */
     trm_survey_options survey;
     trm_plan_settings plan;
-    bool dry_run;
+    bool
+        plans; /* the job does nothing but plan, for any number of ranks: it is of such a kind, or a dry run's */
+    bool dry_run; /* it plans itself, on its ranks */
     trm_run_options run;
     trm_option_labels ignore; /* its named is known once labels have been read */
     int64_t seed;

@@ -153,7 +153,7 @@ static trm_status begin(trm_job *job, trm_error *err)
         job->options.mine.margin = settings->within;
     settings->run.checkpoint = &job->checkpoint.checkpoint;
     trm_run_options how = settings->run;
-    how.replicate = settings->kind->plans ? 1 : how.replicate; /* those are other ranks' */
+    how.replicate = settings->plans ? 1 : how.replicate; /* those are other ranks' */
     trm_status status = trm_run_create(job->comm, &how, &job->run, err);
     if (status == TRM_OK && job->rank == 0)
         trm_warn_of_blas(&job->voice, job->run);
@@ -338,7 +338,7 @@ static int64_t part_that_fits(int64_t rows, int64_t memory)
 static trm_status check_labels(const trm_job *job, int64_t rows, int dim, trm_error *err)
 {
     const int64_t need = trm_rows_labels_bytes(rows), free_memory = job->run->free_memory;
-    if (!job->settings.kind->plans)
+    if (!job->settings.plans)
         return trm_rows_check_labels(job->run, rows, dim, err);
     if (need <= free_memory)
         return TRM_OK;

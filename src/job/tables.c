@@ -408,7 +408,7 @@ const trm_options trm_plan_table = TRM_OPTIONS("Plan", plan_rows);
 static const trm_option dry_run_rows[] = {
     {.name = "dry-run",
      .about =
-         "plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is mined or written",
+         "plan the job on these ranks, as trimine plan does: memory and seconds. Nothing is found or written",
      .kind = TRM_OPTION_FLAG,
      TRM_FIELD(trm_settings, dry_run)},
 };

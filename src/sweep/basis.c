@@ -100,19 +100,24 @@ static void share(const trm_run *run, trm_basis *basis)
     MPI_Bcast(basis->direction, basis->widths * basis->dim, MPI_FLOAT, 0, run->comm);
 }
 
-/* Do few directions hold most of the rows? Of the stores that were measured a first look at leading coordinates was the
- * fastest where they lie in D/8 directions or fewer, and was not at D/3.5 and more. */
+/* Of the stores that were measured it was the fastest where rows lie in D/8 directions or fewer, and was not at D/3.5 and more. */
+bool trm_sweep_basis_promises(double directions, int dim)
+{
+    const double few = 0.4;
+    return directions <= few * dim;
+}
+
+/* Do few directions hold most of the rows? */
 static trm_status lie_near_few(const trm_run *run, const sample *s, const trm_map *map, bool *near,
                                trm_error *err)
 {
-    const double few = 0.4;
     double directions = INFINITY;
     trm_status status = TRM_OK;
     if (run->rank == 0)
         status = trm_basis_directions(s->x, s->norm2, s->count, map, &directions, err);
     status = trm_agree(run->comm, status, err);
     MPI_Bcast(&directions, 1, MPI_DOUBLE, 0, run->comm);
-    *near = directions <= few * map->dim;
+    *near = trm_sweep_basis_promises(directions, map->dim);
     return status;
 }
 

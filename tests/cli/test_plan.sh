@@ -181,6 +181,61 @@ expect "a dry run of listed pairs tells its memory" "$python" -c 'import json
 (line,) = json.load(open("dry.json"))["plan"]
 assert line["memory_bytes"] > 0 and "total_s" not in line'
 
+# Questions are planned the same way: by the ranks' own plan, and what is likely by samples that are asked.
+cat >question.py <<'PY'
+import json
+run, told = json.load(open("job.json"))["run"], json.load(open("dry.json"))
+(line,) = told["plan"]
+parts = [value for name, value in line.items() if name.endswith("_s") and name != "total_s"]
+assert told["dry_run"] and told["command"] in ("knn", "eval", "radius") and told["pilot"] is None
+assert (line["ranks"], line["replicate"], line["panels"], line["memory_bytes"]) == (
+    run["ranks"], run["replicate"], run["panels"], run["plan_bytes"]), (line, run)
+assert 0 < line["likely_bytes"] <= line["memory_bytes"] and line["sweep_s"] > 0 and "negatives_s" not in line, line
+assert abs(sum(parts) - line["total_s"]) < 1e-9 and (line["moved_bytes"] > 0) == (line["ranks"] > 1), line
+PY
+while read -r ranks job; do
+    # shellcheck disable=SC2086
+    on "$ranks" $job --dry-run --json --quiet >dry.json 2>dry.err
+    expect "a dry run of $job on $ranks" test "$? $(stat -c %s there.h5)" = "0 0"
+    # shellcheck disable=SC2086
+    on "$ranks" ${job/there.h5/x.h5} --overwrite --json --quiet >job.json 2>job.err
+    expect "a dry run of $job on $ranks tells the job's plan" "$python" question.py
+done <<'EOF'
+1 knn store.h5 --k 5
+3 knn store.h5 --k 5 -o there.h5
+2 knn store.h5 --k 5 --queries few.h5 --metric cosine
+4 knn store.h5 --k 3 --among same --replicate 2
+2 eval store.h5 --per-query there.h5
+3 eval store.h5 --queries few.h5
+2 radius store.h5 --radius 0.01
+EOF
+rm -f x.h5
+on 2 radius store.h5 --radius 20 -o there.h5 --groups --dry-run --json --quiet >dry.json 2>dry.err
+one_sweep=$("$python" -c 'import json; print(json.load(open("dry.json"))["plan"][0]["operations"])')
+on 2 radius store.h5 --radius 20 --dry-run --json --quiet >dry.json 2>dry.err
+expect "pairs that are listed are counted before, in a sweep of its own" "$python" -c 'import json, sys
+assert float(sys.argv[1]) == 2 * json.load(open("dry.json"))["plan"][0]["operations"] > 0' "$one_sweep"
+on 2 eval store.h5 --queries few.h5 --pairs pairs.txt --dry-run --json --quiet >dry.json 2>dry.err
+expect "a dry run of an evaluation of listed pairs tells its memory" "$python" -c 'import json
+(line,) = json.load(open("dry.json"))["plan"]
+assert line["memory_bytes"] > 0 and "total_s" not in line'
+quickly synth wide.h5 --rows 8000 --dim 384 --classes 20 --spread 0.1 --quiet
+for job in "knn wide.h5 --k 5" "eval wide.h5" "radius wide.h5 --radius 0.1"; do
+    for ranks in 1 2; do
+        # shellcheck disable=SC2086
+        on $ranks $job --kernel prefix --dry-run --json --quiet >dry.json 2>dry.err
+        # shellcheck disable=SC2086
+        on $ranks $job --kernel prefix --json --quiet >job.json
+        expect "$job on $ranks: what is likely has the width that the probe found, and is held" "$python" -c 'import json
+run, (line,) = json.load(open("job.json"))["run"], json.load(open("dry.json"))["plan"]
+held = run["peak_rss_bytes"] - run["baseline_rss_bytes"]
+assert line["likely_bytes"] < line["memory_bytes"], line
+assert 0.75 * line["likely_bytes"] < held < 1.1 * line["likely_bytes"] + (8 << 20), (held, line)'
+    done
+done
+on 1 knn store.h5 --k 5 --dry-run >dry.out 2>dry.err
+expect "people see one time of all sweeps" test "$(grep -c 'sweep   total s' dry.err) $(grep -c positives dry.err)" = "1 0"
+
 # Batches: a few of them are mined, all where there are no more; the memory is that of the job.
 printf '0 1 2 3\n4 5 6 7\n8 9 10 11\n' >list.txt
 cat >batches.py <<'PY'

@@ -319,6 +319,8 @@ class Running(support.Case):
         r = trimine.mine(x, labels=y, dry_run=True)
         self.assertEqual((r.form, len(r)), (None, 0))
         self.assertIn("plan", r.report["command"] + str(list(r.report)))
+        for r in (trimine.knn(x, k=3, dry_run=True), trimine.evaluate(x, labels=y, dry_run=True), trimine.radius(x, radius=1.0, dry_run=True)):
+            self.assertEqual((r.path, r.report["plan"][0]["ranks"]), (None, 1))
 
     def test_words_of_every_kind(self):
         x, y = self.rows(20)
