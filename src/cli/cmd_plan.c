@@ -17,7 +17,7 @@ static void print_entry(const json_t *line)
     if (!json_is_true(json_object_get(line, "fits")))
         fprintf(stderr, "  does not fit: give more ranks, or --mem-per-rank\n");
     else if (!trm_fact_has(line, "total_s"))
-        fprintf(stderr, "  seconds are not told: the probe does not mine by a list of pairs\n");
+        fprintf(stderr, "  seconds are not told: the probe does not evaluate by a list of pairs\n");
     else {
         fprintf(stderr, " %11.1f %11.1f", trm_fact_real(line, "likely_bytes") / 1e6,
                 trm_fact_real(line, "moved_bytes") / 1e6);
@@ -68,6 +68,10 @@ void trm_plan_print(const json_t *facts)
     if (trm_fact_has(probe, "batches"))
         fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " batches, %.3g s\n",
                 trm_fact_whole(probe, "batches"), trm_fact_whole(probe, "of_batches"),
+                trm_fact_real(probe, "seconds"));
+    else if (trm_fact_has(probe, "queries"))
+        fprintf(stderr, "probe      for %" PRId64 " of %" PRId64 " queries, %.3g s\n",
+                trm_fact_whole(probe, "queries"), trm_fact_whole(probe, "of_queries"),
                 trm_fact_real(probe, "seconds"));
     else if (json_is_object(probe))
         fprintf(stderr, "probe      %" PRId64 " of %" PRId64 " rows, %.3g s\n", trm_fact_whole(probe, "rows"),

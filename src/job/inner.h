@@ -128,12 +128,16 @@ trm_read_options trm_job_read_options(const trm_job *job);
 trm_status trm_job_read_rows(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and evaluates. */
 trm_status trm_job_run_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
-/* Of a job in batches: mines the first of each rank's, at most so many, as planned, and writes nothing. The first time the rows are
- * read. What it took is in job->mined and job->loss, and *seconds, of the slowest rank. May be called again. */
-trm_status trm_job_try_batches(trm_job *job, int64_t most, double *seconds, trm_error *err) TRM_MUST_CHECK;
-/* Once so many of each rank's batches were tried: what the job is expected to hold, where all give as many triplets of those that there
- * may be. The plan stays. */
-trm_status trm_job_expect_batches(trm_job *job, int64_t most, int64_t *bytes, trm_error *err) TRM_MUST_CHECK;
+/* Of a job in batches, or of pairs: mines the first of each rank's batches, or for the first queries of each team's, at most so many, as
+ * planned, and writes nothing. The first time the rows are read. What it took is in job->mined and job->loss, and *seconds, of the
+ * slowest rank. May be called again. */
+trm_status trm_job_try(trm_job *job, int64_t most, double *seconds, trm_error *err) TRM_MUST_CHECK;
+/* How many batches, or queries, of all ranks that are. */
+int64_t trm_job_tries(const trm_job *job, int64_t most);
+/* After such a try: what a rank is expected to hold, with that kernel and its width, and where all batches give as many triplets, of
+ * those that there may be, as the first. The plan stays. */
+trm_status trm_job_expect(trm_job *job, int64_t most, const trm_kernel *taken, int width, int64_t *bytes,
+                          trm_error *err) TRM_MUST_CHECK;
 /* Do pairs say who is positive, here or where the list of triplets was mined? Then rows are arranged by their ids. Known
  * once the list is read. */
 bool trm_job_by_id(const trm_job *job);

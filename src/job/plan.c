@@ -66,8 +66,8 @@ struct trm_foresight {
     trm_probe probe;
     double pairs; /* of an anchor and a positive, of all; of a question, rows that ask */
     pilot pilot;
-    int64_t tried; /* batches, of a dry run of these */
-    json_t *dry;   /* of a dry run of another job: what the plan for its ranks told; owned */
+    int64_t tried, of; /* batches or queries that a dry run has mined, of all */
+    json_t *dry;       /* of a dry run of another job: what the plan for its ranks told; owned */
 };
 
 /* ---- what the command line alone tells ---- */
@@ -142,7 +142,7 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     else
         trm_evaluation_travel(job->evaluation, &visit, &home);
     const int near = trm_label_visits_of(stay->shards, travel->shards, teams),
-              seeks = question == NULL || question->seeks_positives,
+              seeks = question == NULL ? job->settings.pairs == NULL : question->seeks_positives,
               visits[SWEEPS] = {seeks * (near < share.visits ? near : share.visits), sweeps * share.visits};
     for (int k = 0; k < SWEEPS; k++) {
         line->visiting[k] = (double)visits[k] * (double)shard * line->panels;
@@ -583,66 +583,101 @@ static void seconds_of_try(const trm_job *job, double whole, double s[PHASES])
     s[NETWORK] = whole > 0.0 ? whole : 0.0;
 }
 
-/* The ranks mine some of their batches, and then twice as many until that takes long enough; from the last few tries it follows what
- * each batch takes, and what all take together. *likely: bytes that a rank is expected to hold. Collective. */
-static trm_status try_batches(trm_job *job, double foreseen[PHASES], int64_t *likely, trm_error *err)
+/* The most batches of a rank, or queries of a team. Collective. */
+static int64_t most_tries(const trm_job *job)
+{
+    int64_t most = job->batches.count;
+    if (!trm_settings_in_batches(&job->settings))
+        return trm_rows_largest_shard(job->queries.rows);
+    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    return most;
+}
+
+/* The ranks mine some of their batches, or for some of their queries, and then twice as many until that takes long enough; from the
+ * last few tries it follows what each takes, and what all take together. *last: how many the last try had. Collective. */
+static trm_status try_some(trm_job *job, double foreseen[PHASES], int64_t *last, trm_error *err)
 {
     enum { TRIES = 3 };
     static const double enough_s = 0.3;
-    double tried[PHASES][TRIES] = {{0.0}}, batches[TRIES] = {0.0}, one[TRIES] = {1.0, 1.0, 1.0};
-    int64_t most = job->batches.count, each = 1;
-    MPI_Allreduce(MPI_IN_PLACE, &most, 1, MPI_INT64_T, MPI_MAX, job->comm);
+    double tried[PHASES][TRIES] = {{0.0}}, took[TRIES] = {0.0}, some[TRIES] = {0.0},
+           one[TRIES] = {1.0, 1.0, 1.0};
+    const int64_t most = most_tries(job);
+    int64_t each = trm_settings_in_batches(&job->settings)
+                       ? 1
+                       : trm_run_tile(job->run, job->base.batch.dim); /* a whole one */
     for (int count = 1;; count++, each *= 2) {
         double seconds, s[PHASES];
         each = each < most ? each : most;
-        const trm_status status = trm_job_try_batches(job, each, &seconds, err);
+        const trm_status status = trm_job_try(job, each, &seconds, err);
         if (status != TRM_OK)
             return status;
         seconds_of_try(job, seconds, s);
-        memmove(batches, batches + 1, sizeof batches - sizeof *batches);
-        batches[TRIES - 1] = (double)each;
+        memmove(some, some + 1, sizeof some - sizeof *some);
+        memmove(took, took + 1, sizeof took - sizeof *took);
+        some[TRIES - 1] = (double)each;
+        took[TRIES - 1] = seconds;
         for (int k = 0; k < PHASES; k++) {
             memmove(tried[k], tried[k] + 1, sizeof tried[k] - sizeof *tried[k]);
             tried[k][TRIES - 1] = s[k];
         }
-        if (each >= most || (count >= TRIES && seconds >= enough_s))
+        /* what is done once, such as trials of kernels, tells nothing of the rest */
+        if (each >= most || (count >= TRIES && took[TRIES - 1] - took[0] >= enough_s))
             break;
     }
-    job->foresight->tried = trm_sum_int64(job->comm, each < job->batches.count ? each : job->batches.count);
+    *last = each;
+    job->foresight->tried = trm_job_tries(job, each);
+    job->foresight->of = trm_job_tries(job, most);
     for (int k = 0; k < PHASES; k++) {
-        double a_batch, once;
-        trm_rates_fit(TRIES, tried[k], batches, one, &a_batch, &once);
-        foreseen[k] = each < most ? a_batch * (double)most + once : tried[k][TRIES - 1];
+        double a_try, once;
+        trm_rates_fit(TRIES, tried[k], some, one, &a_try, &once);
+        foreseen[k] = each < most ? a_try * (double)most + once : tried[k][TRIES - 1];
     }
-    return trm_job_expect_batches(job, each, likely, err);
+    return TRM_OK;
 }
 
-/* Seconds of all batches from those of some, which these ranks mine. A batch is mined by the kernel that a run begins with. */
-static trm_status foresee_batches(trm_job *job, trm_error *err)
+/* What is moved and multiplied: of batches by those that were mined, of queries by all of them. */
+static void count_tried(const trm_job *job, double times, entry *line)
+{
+    const double ranks = job->ranks, dim = job->base.batch.dim;
+    if (!trm_settings_in_batches(&job->settings)) {
+        count_travel(job, job->run, line);
+        return;
+    }
+    line->messages = ranks - 1.0;
+    line->moved = (double)job->batch_rows * dim * sizeof(float) / ranks * (1.0 - 1.0 / ranks);
+    line->flops = 2.0 * dim * (double)job->mined.certify.elements * times / ranks;
+}
+
+/* Seconds of all batches, or queries with their pairs, from those of some, which these ranks mine. */
+static trm_status foresee_tries(trm_job *job, trm_error *err)
 {
     trm_foresight *f = job->foresight;
-    const double start = trm_clock(), dim = job->base.batch.dim;
+    const double start = trm_clock(), before = start - job->start - job->read_s;
+    int64_t last = 0;
     entry *line = f->entry;
+    trm_probe_kernel *kernel = &f->probe.kernel[0];
     *line = (entry){.ranks = job->ranks,
-                    .replicate = 1,
-                    .panels = 1,
+                    .replicate = trm_rows_replicate(job->base.rows),
+                    .panels = job->mined.panels,
                     .fits = true,
                     .bytes = job->mined.memory_bytes,
-                    .messages = job->ranks - 1.0,
-                    .kernel = &f->probe.kernel[0]};
-    f->probe.kernel[0].name = job->run->kernel->name;
-    const trm_status status = try_batches(job, line->seconds, &line->likely, err);
+                    .kernel = kernel};
+    trm_status status = try_some(job, line->seconds, &last, err);
+    if (status == TRM_OK) {
+        trm_probe_note_taken(job->mined.chains, kernel);
+        status = trm_job_expect(job, last, kernel->taken, kernel->taken_width, &line->likely, err);
+    }
     if (status != TRM_OK)
         return status;
-    const trm_mine_summary *mined = &job->mined;
-    const double ranks = job->ranks, times = f->tried > 0 ? (double)job->batch_count / (double)f->tried : 0.0;
-    line->moved = (double)job->batch_rows * dim * sizeof(float) / ranks * (1.0 - 1.0 / ranks);
-    line->flops = 2.0 * dim * (double)mined->certify.elements * times / ranks;
-    line->seconds[ARRANGE] += start - job->start; /* labels are read, and batches drawn */
+    kernel->name = kernel->taken != NULL ? kernel->taken->name : job->run->kernel->name;
+    const double times = f->tried > 0 ? (double)f->of / (double)f->tried : 0.0;
+    count_tried(job, times, line);
+    line->seconds[ARRANGE] += before; /* lists are sorted, and batches drawn */
     line->seconds[READ] = job->read_s;
     if (job->settings.output != NULL)
         line->seconds[WRITE] =
-            written_bytes(job, (double)mined->triplets.total * times, (double)job->base.total) / usual_write;
+            written_bytes(job, (double)job->mined.triplets.total * times, (double)job->base.total) /
+            usual_write;
     for (int k = 0; k < PHASES; k++)
         line->total_s += line->seconds[k];
     f->probe.seconds = trm_clock() - start;
@@ -650,8 +685,8 @@ static trm_status foresee_batches(trm_job *job, trm_error *err)
     return TRM_OK;
 }
 
-/* Batches are tried by all ranks; what else is planned by a probe is done by one process. Of pairs that are listed no probe draws a
- * sample: by which rows would these be positives of each other? */
+/* Batches, and queries with their pairs, are tried by all ranks; what else is planned by a probe is done by one process, which draws
+ * samples by labels. */
 static trm_status run_dry(trm_job *job, trm_error *err)
 {
     trm_foresight *f = job->foresight = trm_alloc_zero(1, sizeof *job->foresight);
@@ -659,9 +694,10 @@ static trm_status run_dry(trm_job *job, trm_error *err)
         f->entry = trm_alloc_zero(1, sizeof *f->entry);
     trm_status status = f == NULL || f->entry == NULL ? trm_fail_memory(err, "a plan", 1, sizeof *f) : TRM_OK;
     status = trm_agree(job->comm, status, err);
-    if (status == TRM_OK && trm_settings_in_batches(&job->settings))
-        return foresee_batches(job, err);
-    if (status == TRM_OK && job->rank == 0 && job->settings.pairs == NULL)
+    const bool listed = job->settings.pairs != NULL, asks = job->settings.kind->question != NULL;
+    if (status == TRM_OK && (trm_settings_in_batches(&job->settings) || (listed && !asks)))
+        return foresee_tries(job, err);
+    if (status == TRM_OK && job->rank == 0 && !listed)
         status = plan_alone(job, err);
     return trm_agree(job->comm, status, err);
 }
@@ -847,6 +883,7 @@ static json_t *dry_facts(const trm_job *job)
                              trm_rows_replicate(job->base.rows), "panels", job->mined.panels, "fits", 1,
                              "memory_bytes", (json_int_t)job->mined.memory_bytes);
     const trm_foresight *f = job->foresight;
+    const bool batches = trm_settings_in_batches(&job->settings);
     json_t *table = json_object_get(object, "plan"), *foreseen = NULL;
     for (size_t i = 0; i < json_array_size(table); i++) /* of the teams that the ranks have chosen */
         if (json_integer_value(json_object_get(json_array_get(table, i), "replicate")) ==
@@ -855,8 +892,9 @@ static json_t *dry_facts(const trm_job *job)
     if (f->count > 0) {
         foreseen = entry_json(job, f->entry);
         trm_json_put(&object, "probe",
-                     json_pack("{s:f, s:I, s:I}", "seconds", f->probe.seconds, "batches",
-                               (json_int_t)f->tried, "of_batches", (json_int_t)job->batch_count));
+                     json_pack("{s:f, s:I, s:I}", "seconds", f->probe.seconds,
+                               batches ? "batches" : "queries", (json_int_t)f->tried,
+                               batches ? "of_batches" : "of_queries", (json_int_t)f->of));
     }
     if (foreseen != NULL && line != NULL)
         json_object_update_missing(line, foreseen);

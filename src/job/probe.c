@@ -233,12 +233,11 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
         *point = now;
 }
 
-/* The kernel that most pairs went through. */
-static void note_taken(const trm_mine_summary *s, trm_probe_kernel *kernel)
+void trm_probe_note_taken(const trm_chain_use *chains, trm_probe_kernel *kernel)
 {
-    const trm_chain_use *most = &s->chains[0];
-    for (int c = 1; c < TRM_CHAINS && s->chains[c].name[0] != '\0'; c++)
-        most = s->chains[c].elements > most->elements ? &s->chains[c] : most;
+    const trm_chain_use *most = &chains[0];
+    for (int c = 1; c < TRM_CHAINS && chains[c].name[0] != '\0'; c++)
+        most = chains[c].elements > most->elements ? &chains[c] : most;
     char name[sizeof most->name];
     memcpy(name, most->name, sizeof name);
     char *colon = strchr(name, ':');
@@ -280,7 +279,7 @@ static void take(prober *p, trm_probe_kernel *kernel, int at)
     keep_best(&kernel->negatives[at], (trm_sweep_point){n, s->negatives_s * own, (double)s->certify.elements,
                                                         (double)s->certify.float64});
     p->probe->arrange_a_row_s = s->arrange_s * one / all;
-    note_taken(s, kernel);
+    trm_probe_note_taken(s->chains, kernel);
     if (kernel == p->probe->kernel)
         take_rest(p, at, own);
 }

@@ -693,21 +693,31 @@ static trm_status plan_batches(trm_job *job, bool file, trm_error *err)
     return status == TRM_OK ? plan_reading(job, err) : status;
 }
 
-trm_status trm_job_expect_batches(trm_job *job, int64_t most, int64_t *bytes, trm_error *err)
+/* What is reserved for batches, where all of them give as many triplets, of those that there may be, as the first. */
+static int64_t reserve_expected(trm_job *job, int64_t most)
 {
-    const trm_run *run = job->run;
-    const trm_rows *rows = job->base.rows;
-    const trm_mine_summary mined = job->mined;
-    const int64_t all = job->batches.count, triplets = trm_evaluate_triplets(run, rows, &job->options);
+    const int64_t all = job->batches.count,
+                  triplets = trm_evaluate_triplets(job->run, job->base.rows, &job->options);
     job->batches.count = most < all ? most : all;
-    const int64_t tried = trm_sum_int64(job->comm, trm_evaluate_triplets(run, rows, &job->options));
+    const int64_t tried =
+        trm_sum_int64(job->comm, trm_evaluate_triplets(job->run, job->base.rows, &job->options));
     job->batches.count = all;
-    const double share = tried > 0 ? (double)mined.triplets.total / (double)tried : 1.0;
+    const double share = tried > 0 ? (double)job->mined.triplets.total / (double)tried : 1.0;
     const int64_t expected = share < 1.0 ? (int64_t)(share * (double)triplets) : triplets;
-    const int64_t reserve =
-        job->options.mine.reserve - batched_bytes(job, triplets) + batched_bytes(job, expected);
-    trm_status status = plan_with(job, reserve, err);
-    if (status == TRM_OK)
+    return job->options.mine.reserve - batched_bytes(job, triplets) + batched_bytes(job, expected);
+}
+
+trm_status trm_job_expect(trm_job *job, int64_t most, const trm_kernel *taken, int width, int64_t *bytes,
+                          trm_error *err)
+{
+    const bool batches = trm_settings_in_batches(&job->settings);
+    const int64_t given = job->options.mine.reserve;
+    const trm_mine_summary mined = job->mined;
+    job->run->expected = batches ? NULL : taken;
+    job->run->expected_width = width;
+    trm_status status = plan_with(job, batches ? reserve_expected(job, most) : given, err);
+    job->run->expected = NULL;
+    if (status == TRM_OK && batches)
         status = plan_reading(job, err);
     *bytes = job->mined.memory_bytes;
     job->mined = mined;
@@ -916,6 +926,8 @@ static trm_status make_taker(trm_job *job, trm_survey_taker *taker, trm_error *e
         *taker = (trm_survey_taker){trm_batch_triplets_add, trm_batch_triplets_walk, &job->batch_triplets};
         return TRM_OK;
     }
+    if (job->claim == NULL) /* a dry run's try */
+        return TRM_OK;
     /* Triplets of several panels wait in files of their own; how many panels a set takes shows when it was counted. */
     const bool spool = job->mined.panels > 1 || mine->emit_sets;
     trm_status status =
@@ -943,13 +955,54 @@ static trm_status evaluate(trm_job *job, trm_error *err)
     return status == TRM_OK && surveys ? trm_survey_finish(&job->survey, err) : status;
 }
 
-trm_status trm_job_try_batches(trm_job *job, int64_t most, double *seconds, trm_error *err)
+/* Of this rank's pairs those of the first so many queries of each shard: new memory. */
+static trm_status pick_pairs(const trm_job *job, int64_t most, trm_pairs *picked, trm_error *err)
+{
+    const trm_rows *queries = job->queries.rows;
+    const trm_pairs *pairs = &job->pairs;
+    *picked = (trm_pairs){.query = trm_alloc(pairs->count, sizeof *picked->query),
+                          .positive = trm_alloc(pairs->count, sizeof *picked->positive)};
+    trm_status status = picked->query == NULL || picked->positive == NULL
+                            ? trm_fail_memory(err, "pairs", pairs->count, 2 * sizeof *picked->query)
+                            : TRM_OK;
+    for (int64_t i = 0; i < pairs->count && status == TRM_OK; i++) {
+        int t = 0; /* rows are arranged by their ids */
+        while (t + 1 < queries->teams && queries->shards[t + 1].first <= pairs->query[i])
+            t++;
+        if (pairs->query[i] - queries->shards[t].first >= most)
+            continue;
+        picked->query[picked->count] = pairs->query[i];
+        picked->positive[picked->count++] = pairs->positive[i];
+    }
+    return trm_agree(job->comm, status, err);
+}
+
+int64_t trm_job_tries(const trm_job *job, int64_t most)
+{
+    int64_t all = 0;
+    if (trm_settings_in_batches(&job->settings))
+        return trm_sum_int64(job->comm, most < job->batches.count ? most : job->batches.count);
+    for (int t = 0; t < job->queries.rows->teams; t++) {
+        const int64_t count = job->queries.rows->shards[t].count;
+        all += most < count ? most : count;
+    }
+    return all;
+}
+
+trm_status trm_job_try(trm_job *job, int64_t most, double *seconds, trm_error *err)
 {
     const int64_t all = job->batches.count, planned = job->mined.memory_bytes;
+    const bool listed = job->settings.pairs != NULL;
+    const trm_pair_list list = job->pair_list;
+    trm_pairs picked = {.count = 0};
     trm_status status = job->store != NULL ? load_rows(job, err) : TRM_OK; /* which closes it */
     trm_survey_end(&job->survey);                                          /* what an earlier try has left */
     trm_batch_triplets_free(&job->batch_triplets);
     job->batches.count = most < all ? most : all;
+    if (status == TRM_OK && listed)
+        status = pick_pairs(job, most, &picked, err);
+    if (listed)
+        job->pair_list = (trm_pair_list){picked.count, picked.query, picked.positive};
     if (status == TRM_OK)
         status = plan_with(job, job->options.mine.reserve, err); /* which runs once */
     job->mined.memory_bytes = planned;
@@ -958,7 +1011,10 @@ trm_status trm_job_try_batches(trm_job *job, int64_t most, double *seconds, trm_
         status = evaluate(job, err);
     *seconds = trm_clock() - start;
     MPI_Allreduce(MPI_IN_PLACE, seconds, 1, MPI_DOUBLE, MPI_MAX, job->comm);
+    job->mined.memory_bytes = planned;
     job->batches.count = all;
+    job->pair_list = list;
+    trm_pairs_free(&picked);
     return status;
 }
 
