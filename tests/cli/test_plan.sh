@@ -176,10 +176,42 @@ told = json.load(open("dry.json"))
 (line,) = told["plan"]
 assert line["memory_bytes"] > 0 and line["total_s"] > 0 and told["pilot"] is None'
 printf '1 2\n3 4\n' >pairs.txt
-on 2 mine store.h5 --queries few.h5 --pairs pairs.txt --dry-run --json --quiet >dry.json 2>dry.err
-expect "a dry run of listed pairs tells its memory" "$python" -c 'import json
-(line,) = json.load(open("dry.json"))["plan"]
-assert line["memory_bytes"] > 0 and "total_s" not in line'
+# Listed pairs: the ranks mine for some of the queries, for all where there are few. Here each query gives a triplet.
+seq 0 699 | sed 's/.*/& &/' >each.txt
+seq 0 59999 | sed 's/.*/& &/' >every.txt
+cat >listed.py <<'PY'
+import json, sys
+told, of = json.load(open("dry.json")), int(sys.argv[1])
+(line,), probe = told["plan"], told["probe"]
+parts = [value for name, value in line.items() if name.endswith("_s") and name != "total_s"]
+assert min(parts) >= 0 and abs(sum(parts) - line["total_s"]) < 1e-9 and line["negatives_s"] > 0 and line["read_s"] > 0, line
+assert (line["gradient_s"] > 0) == ("--gradient" in sys.argv) and (line["moved_bytes"] > 0) == (line["ranks"] > 1), line
+assert 0 < line["likely_bytes"] <= line["memory_bytes"] and probe["of_queries"] == of, (line, probe)
+written = line["write_s"] * 4e8 - ("--gradient" in sys.argv) * 3000 * 24 * 4
+assert abs(written - 41 * of * ("-o" in sys.argv)) < 1, (written, probe)
+if of == 700:
+    run = json.load(open("job.json"))["run"]
+    assert probe["queries"] == of and (line["replicate"], line["panels"], line["memory_bytes"]) == (
+        run["replicate"], run["panels"], run["plan_bytes"]), (line, run)
+else:
+    assert 0 < probe["queries"] <= of / 2, probe
+PY
+while read -r ranks of job; do
+    # shellcheck disable=SC2086
+    on "$ranks" $job --negatives hard --window none --dry-run --json --quiet >dry.json 2>dry.err
+    # shellcheck disable=SC2086
+    test "$of" -gt 700 || on "$ranks" $job --negatives hard --window none --json --quiet >job.json
+    test "$of" -gt 700 || rm -f x.h5
+    # shellcheck disable=SC2086
+    expect "a dry run on $ranks of $job" "$python" listed.py "$of" $job
+done <<'EOF'
+1 700 mine store.h5 --queries few.h5 --pairs each.txt
+3 700 mine store.h5 --queries few.h5 --pairs each.txt --gradient -o x.h5
+4 700 mine store.h5 --queries few.h5 --pairs each.txt --replicate 2
+2 60000 mine large.h5 --queries large.h5 --pairs every.txt -o x.h5
+EOF
+on 2 mine store.h5 --queries few.h5 --pairs pairs.txt --dry-run >dry.out 2>dry.err
+expect "people see for how many queries was mined" grep -q '^probe  *for 700 of 700 queries, ' dry.err
 
 # Questions are planned the same way: by the ranks' own plan, and what is likely by samples that are asked.
 cat >question.py <<'PY'
