@@ -9,6 +9,7 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 #include "par/merge.h"
+#include "rows/ask.h"
 #include "rows/rows.h"
 #include "store/claim.h"
 
@@ -966,10 +967,8 @@ static trm_status pick_pairs(const trm_job *job, int64_t most, trm_pairs *picked
                             ? trm_fail_memory(err, "pairs", pairs->count, 2 * sizeof *picked->query)
                             : TRM_OK;
     for (int64_t i = 0; i < pairs->count && status == TRM_OK; i++) {
-        int t = 0; /* rows are arranged by their ids */
-        while (t + 1 < queries->teams && queries->shards[t + 1].first <= pairs->query[i])
-            t++;
-        if (pairs->query[i] - queries->shards[t].first >= most)
+        const trm_shard *shard = &queries->shards[trm_team_of_id(queries, pairs->query[i])];
+        if (pairs->query[i] - shard->first >= most) /* rows are arranged by their ids */
             continue;
         picked->query[picked->count] = pairs->query[i];
         picked->positive[picked->count++] = pairs->positive[i];
