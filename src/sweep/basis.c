@@ -100,7 +100,7 @@ static void share(const trm_run *run, trm_basis *basis)
     MPI_Bcast(basis->direction, basis->widths * basis->dim, MPI_FLOAT, 0, run->comm);
 }
 
-/* Of the stores that were measured it was the fastest where rows lie in D/8 directions or fewer, and was not at D/3.5 and more. */
+/* Of the stores that were measured it was the fastest where rows lie in D/3.3 directions or fewer, and was not at D/1.4 and more. */
 bool trm_sweep_basis_promises(double directions, int dim)
 {
     const double few = 0.4;
