@@ -275,7 +275,7 @@ static runner *runner_get(void)
     const trm_isa isa = trm_isa_get();
     if (isa == TRM_ISA_AVX512)
         return run_avx512;
-    if (isa == TRM_ISA_AVX2)
+    if (isa >= TRM_ISA_AVX2)
         return run_avx2;
 #endif
     return run_portable;

@@ -113,10 +113,35 @@ static const form form_portable = {4, 63, micro_portable};
 #if TRM_HAVE_X86
 #define EACH_OF_4(DO) DO(0) DO(1) DO(2) DO(3)
 
+/* Eight columns: what their windows and scales are. */
+typedef struct eight {
+    __m256 near, term, scale;
+} eight;
+
+TRM_TARGET_AVX2 INLINE eight load_eight(trm_edges e, const float *col_scale, int j)
+{
+    return (eight){_mm256_loadu_ps(e.col_near + j), _mm256_loadu_ps(e.col_term + j),
+                   _mm256_loadu_ps(col_scale + j)};
+}
+
+/* What the products of row i with the eight columns from j on leave, a bit each; all of them go to out. */
+TRM_TARGET_AVX2 INLINE int test_eight(__m256i sum, trm_edges e, int i, const float *row_scale, eight cols,
+                                      int j, float *out)
+{
+    __m256 g =
+        _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(_mm256_broadcast_ss(row_scale + i), cols.scale));
+    if (e.row_rest != NULL)
+        g = _mm256_fmadd_ps(_mm256_broadcast_ss(e.row_rest + i), _mm256_loadu_ps(e.col_rest + j), g);
+    const __m256 bound = _mm256_min_ps(_mm256_add_ps(_mm256_broadcast_ss(e.row_near + i), cols.term),
+                                       _mm256_add_ps(cols.near, _mm256_broadcast_ss(e.row_term + i)));
+    _mm256_storeu_ps(out + i * GROUP + j, g);
+    return _mm256_movemask_ps(_mm256_cmp_ps(g, bound, _CMP_NLE_UQ));
+}
+
 /* Four rows by 16 columns; a and b: of the rows' and the columns' first word. */
-TRM_TARGET_AVX2 static inline __attribute__((always_inline)) uint32_t
-third_avx2(const float *a, const float *b, int words, trm_edges e, const float *row_scale,
-           const float *col_scale, const float *too_large, float *out)
+TRM_TARGET_AVX2 INLINE uint32_t third_avx2(const float *a, const float *b, int words, trm_edges e,
+                                           const float *row_scale, const float *col_scale,
+                                           const float *too_large, float *out)
 {
     const __m256i start0 = _mm256_loadu_si256((const __m256i *)too_large),
                   start1 = _mm256_loadu_si256((const __m256i *)(too_large + LANES)),
@@ -145,49 +170,102 @@ third_avx2(const float *a, const float *b, int words, trm_edges e, const float *
         a += 2 * GROUP;
         b += 2 * GROUP;
     }
-    const __m256 n0 = _mm256_loadu_ps(e.col_near), n1 = _mm256_loadu_ps(e.col_near + LANES),
-                 c0 = _mm256_loadu_ps(e.col_term), c1 = _mm256_loadu_ps(e.col_term + LANES),
-                 f0 = _mm256_loadu_ps(col_scale), f1 = _mm256_loadu_ps(col_scale + LANES);
+    const eight c0 = load_eight(e, col_scale, 0), c1 = load_eight(e, col_scale, LANES);
+    uint32_t rows = 0;
 #define TEST(i)                                                                                              \
-    __m256 left##i;                                                                                          \
-    {                                                                                                        \
-        const __m256 near = _mm256_broadcast_ss(e.row_near + (i)),                                           \
-                     term = _mm256_broadcast_ss(e.row_term + (i)),                                           \
-                     scale = _mm256_broadcast_ss(row_scale + (i));                                           \
-        __m256 g0 = _mm256_mul_ps(_mm256_cvtepi32_ps(s##i), _mm256_mul_ps(scale, f0)),                       \
-               g1 = _mm256_mul_ps(_mm256_cvtepi32_ps(t##i), _mm256_mul_ps(scale, f1));                       \
-        if (e.row_rest != NULL) {                                                                            \
-            const __m256 rest = _mm256_broadcast_ss(e.row_rest + (i));                                       \
-            g0 = _mm256_fmadd_ps(rest, _mm256_loadu_ps(e.col_rest), g0);                                     \
-            g1 = _mm256_fmadd_ps(rest, _mm256_loadu_ps(e.col_rest + LANES), g1);                             \
-        }                                                                                                    \
-        const __m256 m0 = _mm256_min_ps(_mm256_add_ps(near, c0), _mm256_add_ps(n0, term)),                   \
-                     m1 = _mm256_min_ps(_mm256_add_ps(near, c1), _mm256_add_ps(n1, term));                   \
-        left##i = _mm256_or_ps(_mm256_cmp_ps(g0, m0, _CMP_NLE_UQ), _mm256_cmp_ps(g1, m1, _CMP_NLE_UQ));      \
-        _mm256_storeu_ps(out + (i)*GROUP, g0);                                                               \
-        _mm256_storeu_ps(out + (i)*GROUP + LANES, g1);                                                       \
-    }
+    rows |= (uint32_t)((test_eight(s##i, e, i, row_scale, c0, 0, out) |                                      \
+                        test_eight(t##i, e, i, row_scale, c1, LANES, out)) != 0)                             \
+            << (i);
     EACH_OF_4(TEST)
 #undef TEST
-#define BIT(i) | (uint32_t)(_mm256_movemask_ps(left##i) != 0) << (i)
-    return 0 EACH_OF_4(BIT);
-#undef BIT
+    return rows;
+}
+
+/* The windows of a group's columns from j on. */
+static trm_edges edges_from(trm_edges e, int j)
+{
+    return (trm_edges){e.row_near,     e.row_term, e.col_near + j,
+                       e.col_term + j, e.row_rest, e.col_rest != NULL ? e.col_rest + j : NULL};
 }
 
 TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int words, trm_edges e, float *out)
 {
     enum { THIRD = GROUP / 3 };
     uint32_t rows = 0;
-    for (int j = 0; j < GROUP; j += THIRD) {
-        const trm_edges part = {e.row_near,     e.row_term, e.col_near + j,
-                                e.col_term + j, e.row_rest, e.col_rest != NULL ? e.col_rest + j : NULL};
-        rows |= third_avx2(a + (CODES + words) * GROUP, b + CODES * GROUP + j, words, part, a, b + j,
-                           b + TOO_LARGE * GROUP + j, out + j);
-    }
+    for (int j = 0; j < GROUP; j += THIRD)
+        rows |= third_avx2(a + (CODES + words) * GROUP, b + CODES * GROUP + j, words, edges_from(e, j), a,
+                           b + j, b + TOO_LARGE * GROUP + j, out + j);
     return rows;
 }
 
 static const form form_avx2 = {4, 63, micro_avx2};
+
+/* Behind stores of a loop's sums: what comes next reads them from there. GCC 12 else stores all of them in every round of the loop,
+ * because there are not enough registers after it; that took up to half of the time. */
+#define KEEP_LOOP_IN_REGISTERS __asm__ volatile("" ::: "memory")
+
+/* With the instruction that adds four products at once, which CPUs have in one of two encodings: four rows by 24 columns, twelve
+ * accumulators, three vectors of columns, one of a row. */
+#define ADD_TO(i)                                                                                            \
+    x = _mm256_castps_si256(_mm256_broadcast_ss(rows_at + (i)));                                             \
+    r##i = DOT(r##i, x, y0);                                                                                 \
+    s##i = DOT(s##i, x, y1);                                                                                 \
+    t##i = DOT(t##i, x, y2);
+#define START(i) __m256i r##i = start0, s##i = start1, t##i = start2;
+#define SUM_AT(i, v) ((__m256i *)(void *)(out + (i)*GROUP + j + (v)*LANES))
+#define STORE(i)                                                                                             \
+    _mm256_storeu_si256(SUM_AT(i, 0), r##i);                                                                 \
+    _mm256_storeu_si256(SUM_AT(i, 1), s##i);                                                                 \
+    _mm256_storeu_si256(SUM_AT(i, 2), t##i);
+#define TEST_OF(i, v) test_eight(_mm256_loadu_si256(SUM_AT(i, v)), part, i, a, c##v, (v)*LANES, out + j)
+#define TEST(i) left |= (uint32_t)((TEST_OF(i, 0) | TEST_OF(i, 1) | TEST_OF(i, 2)) != 0) << (i);
+#define MICRO_BODY                                                                                           \
+    enum { HALF = GROUP / 2 };                                                                               \
+    uint32_t left = 0;                                                                                       \
+    for (int j = 0; j < GROUP; j += HALF) {                                                                  \
+        const float *rows_at = a + (CODES + words) * GROUP, *cols_at = b + CODES * GROUP + j,                \
+                    *start = b + TOO_LARGE * GROUP + j;                                                      \
+        const trm_edges part = edges_from(e, j);                                                             \
+        const __m256i start0 = _mm256_loadu_si256((const __m256i *)start),                                   \
+                      start1 = _mm256_loadu_si256((const __m256i *)(start + LANES)),                         \
+                      start2 = _mm256_loadu_si256((const __m256i *)(start + 2 * LANES));                     \
+        EACH_OF_4(START)                                                                                     \
+        for (int k = 0; k < words; k++, rows_at += GROUP, cols_at += GROUP) {                                \
+            const __m256i y0 = _mm256_loadu_si256((const __m256i *)cols_at),                                 \
+                          y1 = _mm256_loadu_si256((const __m256i *)(cols_at + LANES)),                       \
+                          y2 = _mm256_loadu_si256((const __m256i *)(cols_at + 2 * LANES));                   \
+            __m256i x;                                                                                       \
+            EACH_OF_4(ADD_TO)                                                                                \
+        }                                                                                                    \
+        EACH_OF_4(STORE)                                                                                     \
+        KEEP_LOOP_IN_REGISTERS;                                                                              \
+        const eight c0 = load_eight(part, b + j, 0), c1 = load_eight(part, b + j, LANES),                    \
+                    c2 = load_eight(part, b + j, 2 * LANES);                                                 \
+        EACH_OF_4(TEST)                                                                                      \
+    }                                                                                                        \
+    return left;
+
+#define DOT _mm256_dpbusd_avx_epi32
+__attribute__((target("avx2,fma,avxvnni"))) static uint32_t
+micro_avxvnni(const float *a, const float *b, int words, trm_edges e, float *out){MICRO_BODY}
+#undef DOT
+
+#define DOT _mm256_dpbusd_epi32
+TRM_TARGET_VNNI static uint32_t
+    micro_vnni_256(const float *a, const float *b, int words, trm_edges e, float *out)
+{
+    MICRO_BODY
+}
+#undef DOT
+#undef ADD_TO
+#undef START
+#undef SUM_AT
+#undef STORE
+#undef TEST_OF
+#undef TEST
+#undef MICRO_BODY
+
+static const form form_avxvnni = {4, 127, micro_avxvnni}, form_vnni_256 = {4, 127, micro_vnni_256};
 
 #define EACH_OF_8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
@@ -216,9 +294,17 @@ TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int w
         x += GROUP;
         y += GROUP;
     }
-#define THIRD(i, j, v)                                                                                       \
+#define STORE(i)                                                                                             \
+    _mm512_storeu_si512(out + (i)*GROUP, r##i);                                                              \
+    _mm512_storeu_si512(out + (i)*GROUP + 16, s##i);                                                         \
+    _mm512_storeu_si512(out + (i)*GROUP + 32, t##i);
+    EACH_OF_8(STORE)
+#undef STORE
+    KEEP_LOOP_IN_REGISTERS;
+#define THIRD(i, j)                                                                                          \
     {                                                                                                        \
-        __m512 g = _mm512_mul_ps(_mm512_cvtepi32_ps(v), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));     \
+        const __m512i sum = _mm512_loadu_si512(out + (i)*GROUP + (j));                                       \
+        __m512 g = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));   \
         if (e.row_rest != NULL)                                                                              \
             g = _mm512_fmadd_ps(_mm512_set1_ps(e.row_rest[i]), _mm512_loadu_ps(e.col_rest + (j)), g);        \
         left |= trm_strip_test(g, near, term, e, j, out + (i)*GROUP);                                        \
@@ -228,9 +314,9 @@ TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int w
         const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]),             \
                      scale = _mm512_set1_ps(a[i]);                                                           \
         unsigned left = 0;                                                                                   \
-        THIRD(i, 0, r##i)                                                                                    \
-        THIRD(i, 16, s##i)                                                                                   \
-        THIRD(i, 32, t##i)                                                                                   \
+        THIRD(i, 0)                                                                                          \
+        THIRD(i, 16)                                                                                         \
+        THIRD(i, 32)                                                                                         \
         rows |= (uint32_t)(left != 0) << (i);                                                                \
     }
     uint32_t rows = 0;
@@ -248,8 +334,14 @@ static const form *form_get(void)
 {
 #if TRM_HAVE_X86
     const trm_isa isa = trm_isa_get();
-    if (isa == TRM_ISA_AVX512 && __builtin_cpu_supports("avx512vnni"))
+    const bool has_512 = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") &&
+                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    if (isa == TRM_ISA_AVX512 && has_512)
         return &form_vnni;
+    if (isa >= TRM_ISA_AVXVNNI && trm_isa_cpu_has_avxvnni())
+        return &form_avxvnni;
+    if (isa >= TRM_ISA_AVXVNNI && has_512)
+        return &form_vnni_256;
     if (isa >= TRM_ISA_AVX2)
         return &form_avx2;
 #endif
@@ -419,7 +511,7 @@ static void code_lanes(float *group, int first, int lanes, double *coordinates, 
     coder *code = code_portable;
 #if TRM_HAVE_X86
     const trm_isa isa = trm_isa_get();
-    code = isa == TRM_ISA_AVX512 ? code_avx512 : isa == TRM_ISA_AVX2 ? code_avx2 : code_portable;
+    code = isa == TRM_ISA_AVX512 ? code_avx512 : isa >= TRM_ISA_AVX2 ? code_avx2 : code_portable;
 #endif
     code(group, first, lanes, coordinates, dim, form_get()->largest, n, error);
 }

@@ -138,8 +138,8 @@ const trm_kernel *trm_kernel_find(const char *name);
 bool trm_kernel_promising(const trm_kernel *kernel);
 /* The names that can be chosen, NULL-terminated table; NULL past the end. */
 const trm_kernel *trm_kernel_at(int index);
-/* Which instruction set the fp32 kernel's micro-kernel uses on this CPU: "avx512", "avx2" or "portable". The
- * environment variable TRIMINE_ISA (avx512|avx2|portable) lowers the choice, for tests. */
+/* Which instruction set the fp32 kernel's micro-kernel uses on this CPU: "avx512", "avxvnni", "avx2" or "portable". The
+ * environment variable TRIMINE_ISA (avx512|avxvnni|avx2|portable) lowers the choice, for tests. */
 const char *trm_kernel_isa(void);
 
 /* Brings a row of dim values on its way to the cache, some pairs before it is multiplied: a survivor's rows are far from those

@@ -72,7 +72,7 @@ static float_dot *dot_get(void)
     const trm_isa isa = trm_isa_get();
     if (isa == TRM_ISA_AVX512)
         return dot_avx512;
-    if (isa == TRM_ISA_AVX2)
+    if (isa >= TRM_ISA_AVX2)
         return dot_avx2;
 #endif
     return dot_portable;

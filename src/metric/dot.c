@@ -342,7 +342,7 @@ double trm_dot(const float *x, const float *y, int dim)
     const trm_isa isa = trm_isa_get();
     if (isa == TRM_ISA_AVX512)
         return dot_avx512(x, y, dim);
-    if (isa == TRM_ISA_AVX2)
+    if (isa >= TRM_ISA_AVX2)
         return dot_avx2(x, y, dim);
 #endif
     return dot_portable(x, y, dim);
@@ -366,7 +366,7 @@ void trm_dot_tile(const float *a, int rows, const float *b, int cols, int dim, d
         dot_tile_avx512(a, rows, b, cols, dim, out, stride);
         return;
     }
-    if (isa == TRM_ISA_AVX2) {
+    if (isa >= TRM_ISA_AVX2) {
         dot_tile_avx2(a, rows, b, cols, dim, out, stride);
         return;
     }

@@ -4,9 +4,26 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#if TRM_HAVE_X86
+#include <cpuid.h>
+#endif
 
-static const char *const names[] = {"portable", "avx2", "avx512"};
+static const char *const names[] = {"portable", "avx2", "avxvnni", "avx512"};
 static atomic_int chosen = -1;
+
+/* By CPUID, since not every compiler knows the name. */
+bool trm_isa_cpu_has_avxvnni(void)
+{
+#if TRM_HAVE_X86
+    enum { FEATURES = 7, SUBLEAF = 1, AVX_VNNI = 4 };
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __get_cpuid_count(FEATURES, SUBLEAF, &a, &b, &c, &d) != 0 &&
+           (a >> AVX_VNNI & 1U) != 0;
+#else
+    return false;
+#endif
+}
 
 static trm_isa of_cpu(void)
 {
@@ -17,7 +34,7 @@ static trm_isa of_cpu(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
         return TRM_ISA_AVX512;
-    return TRM_ISA_AVX2;
+    return trm_isa_cpu_has_avxvnni() ? TRM_ISA_AVXVNNI : TRM_ISA_AVX2;
 #else
     return TRM_ISA_PORTABLE;
 #endif

@@ -3,6 +3,8 @@
 #ifndef TRM_METRIC_ISA_H
 #define TRM_METRIC_ISA_H
 
+#include <stdbool.h>
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define TRM_HAVE_X86 1
 #define TRM_TARGET_AVX2 __attribute__((target("avx2,fma")))
@@ -11,15 +13,20 @@
 #define TRM_HAVE_X86 0
 #endif
 
-typedef enum trm_isa { TRM_ISA_PORTABLE, TRM_ISA_AVX2, TRM_ISA_AVX512 } trm_isa;
+/* Each has what those before it have. AVXVNNI: AVX2, and sums of products of bytes 256 bits at a time, by AVX-VNNI or, on a CPU with
+ * AVX-512, by AVX512_VNNI, where the CPU has either. */
+typedef enum trm_isa { TRM_ISA_PORTABLE, TRM_ISA_AVX2, TRM_ISA_AVXVNNI, TRM_ISA_AVX512 } trm_isa;
 
-/* What this CPU has, lowered by the environment variable TRIMINE_ISA (avx512|avx2|portable); decided at first
+/* What this CPU has, lowered by the environment variable TRIMINE_ISA (avx512|avxvnni|avx2|portable); decided at first
  * use. */
 trm_isa trm_isa_get(void);
-/* "portable", "avx2" or "avx512"; borrowed for ever. */
+/* "portable", "avx2", "avxvnni" or "avx512"; borrowed for ever. */
 const char *trm_isa_name(trm_isa isa);
 /* Lowers the choice to at most isa from now on, or raises it again up to what the CPU has. For tests: no
  * other thread may be computing. Returns what is used now. */
 trm_isa trm_isa_limit(trm_isa isa);
+
+/* Does the CPU have AVX-VNNI, with the encoding of AVX2? */
+bool trm_isa_cpu_has_avxvnni(void);
 
 #endif

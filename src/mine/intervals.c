@@ -76,7 +76,7 @@ uint64_t trm_intervals_find(const trm_intervals *intervals, const double *d, int
 #if TRM_HAVE_X86
     if (trm_isa_get() == TRM_ISA_AVX512)
         return find_avx512(intervals, d, n);
-    if (trm_isa_get() == TRM_ISA_AVX2)
+    if (trm_isa_get() >= TRM_ISA_AVX2)
         return find_avx2(intervals, d, n);
 #endif
     return find_portable(intervals, d, n);

@@ -132,7 +132,7 @@ void trm_thresholds_below(const trm_thresholds *anchor, int64_t n, const double 
         settle_avx512(anchor, n, d, less, below);
         return;
     }
-    if (trm_isa_get() == TRM_ISA_AVX2) {
+    if (trm_isa_get() >= TRM_ISA_AVX2) {
         settle_avx2(anchor, n, d, less, below);
         return;
     }
