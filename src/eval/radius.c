@@ -273,13 +273,18 @@ static void take_tally(const trm_search *search, const int64_t *tally, trm_radiu
     summary->list_bytes = 24 * summary->pairs;
 }
 
-/* Rows that this team's pairs join, at most. */
+/* Rows that a team's pairs join, at most: of the team here, or the most of all. */
 static int64_t joined_rows(const trm_search *search)
 {
-    int64_t joined = 0;
-    for (int64_t row = 0; row < search->askers->count; row++)
-        joined += search->own[row] > 0 ? search->own[row] + 1 : 0;
-    return joined < search->askers->store_rows ? joined : search->askers->store_rows;
+    int64_t most = 0;
+    for (int t = 0; t < trm_rows_shards_here(search->askers); t++) {
+        int64_t from, to, joined = 0;
+        trm_rows_shard_here(search->askers, t, &from, &to);
+        for (int64_t row = from; row < to; row++)
+            joined += search->own[row] > 0 ? search->own[row] + 1 : 0;
+        most = joined > most ? joined : most;
+    }
+    return most < search->askers->store_rows ? most : search->askers->store_rows;
 }
 
 /* Plans the second sweep by what was counted: anew, in this run. Collective. */
@@ -309,6 +314,31 @@ static trm_status plan_list(trm_search *search, bool anew, trm_radius_summary *s
     summary->ask = counting;
     summary->ask.panels = panels;
     summary->ask.memory_bytes = listing > counting.memory_bytes ? listing : counting.memory_bytes;
+    return status;
+}
+
+/* The part of so many pairs that the first rows of all have. */
+static int64_t pairs_before(int64_t pairs, int64_t row, int64_t total)
+{
+    return (int64_t)((double)pairs * (double)row / (double)total);
+}
+
+trm_status trm_search_expect(trm_search *search, int64_t pairs, int64_t *bytes, trm_error *err)
+{
+    const trm_rows *rows = search->askers;
+    const trm_radius_options *options = &search->options;
+    trm_radius_summary summary = {.pairs = pairs, .ask.memory_bytes = *bytes};
+    if (!lists(search) || pairs == 0 ||
+        (options->list && pairs > options->max_pairs)) /* it is refused then */
+        return TRM_OK;
+    trm_status status = trm_agree(search->run->comm, make_counts(search, err), err);
+    if (status != TRM_OK)
+        return status;
+    for (int64_t row = 0; row < rows->count; row++)
+        search->own[row] = pairs_before(pairs, rows->first + row + 1, rows->total) -
+                           pairs_before(pairs, rows->first + row, rows->total);
+    status = plan_list(search, false, &summary, err);
+    *bytes = summary.ask.memory_bytes;
     return status;
 }
 

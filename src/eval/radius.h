@@ -24,6 +24,10 @@ trm_status trm_search_count(trm_search *search, trm_radius_summary *summary, trm
 /* After it, what is left of trm_radius, once. Collective. */
 trm_status trm_search_list(trm_search *search, trm_radius_fn take, void *context, trm_radius_summary *summary,
                            trm_error *err) TRM_MUST_CHECK;
+/* Of a search that is created, in place of counting: what a rank is expected to hold where so many pairs are found, about as many of each
+ * row; *bytes, also where it does not fit. For plans: it can't run then. Collective. Errors: MEMORY. */
+trm_status trm_search_expect(trm_search *search, int64_t pairs, int64_t *bytes,
+                             trm_error *err) TRM_MUST_CHECK;
 /* Then: this rank's share of rows; borrowed. Not collective. */
 trm_radius_rows trm_search_rows(const trm_search *search);
 /* As trm_anchors_travel, by the plan that was made last. Not collective. */

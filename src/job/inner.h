@@ -84,6 +84,9 @@ struct trm_job {
     /* a question */
     void *asked; /* what its kind has; owned by that (trm_job_question.end); or NULL */
     trm_ask_summary ask;
+    /* of radius: pairs that it has counted; before that, in a plan, those that are expected, once samples were asked */
+    bool pairs_known;
+    int64_t pairs_within;
     trm_gaps gaps; /* where nearly no pair found a negative inside the margin; else none sampled */
     /* a plan */
     trm_foresight *foresight; /* what is planned, or NULL; owned */
@@ -173,6 +176,8 @@ struct trm_job_question {
      * that seeks positives first. Not collective. */
     int (*travel)(const trm_job *job, int64_t *visit, int64_t *home);
     bool seeks_positives;
+    /* Bytes that are written to the output, as far as it is known, and counts; NULL: they don't. Not collective. */
+    double (*written)(const trm_job *job);
     /* Asks, and begins the output (job->claim) where there is one. Fills in job->ask. */
     trm_status (*run)(trm_job *job, trm_error *err);
     /* Finishes the output; of a job that has one. */

@@ -60,6 +60,12 @@ static int travel(const trm_job *job, int64_t *visit, int64_t *home)
     return 1;
 }
 
+static double written(const trm_job *job)
+{
+    return (double)trm_job_askers(job)->total * (double)job->settings.knn.k *
+           (sizeof(int64_t) + sizeof(double));
+}
+
 /* ---- running ---- */
 
 /* A trm_knn_fn. */
@@ -195,6 +201,7 @@ static const trm_taken takes[] = {
 static const trm_job_question question = {.bytes = sizeof(asked),
                                           .plan = plan,
                                           .travel = travel,
+                                          .written = written,
                                           .run = run,
                                           .write = write_file,
                                           .tell = tell,

@@ -378,7 +378,7 @@ static double exposed(double bytes, double network, double computes)
     return bytes / network > computes ? bytes / network - computes : 0.0;
 }
 
-/* Of an output with so many triplets, and a gradient of so many rows where there is one. */
+/* Of a result with so many triplets, and a gradient of so many rows where there is one. */
 static double written_bytes(const trm_job *job, double triplets, double rows)
 {
     return triplets * TRM_JOB_BYTES_A_TRIPLET +
@@ -403,9 +403,14 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     const int64_t each = trm_mine_negatives(&job->options.mine);
     if (disk > 0.0)
         s[READ] = all * dim * sizeof(float) / disk / line->ranks;
-    if (disk > 0.0 && trm_job_writes_triplets(job))
-        s[WRITE] = written_bytes(job, f->pairs * (double)each, all) /
-                   (isnan(given->disk) ? usual_write : disk * line->ranks);
+    const trm_job_question *question = job->settings.kind->question;
+    double written = 0.0;
+    if (trm_job_writes_triplets(job))
+        written = written_bytes(job, f->pairs * (double)each, all);
+    else if (question != NULL && question->written != NULL && job->settings.output != NULL)
+        written = question->written(job);
+    if (disk > 0.0)
+        s[WRITE] = written / (isnan(given->disk) ? usual_write : disk * line->ranks);
     s[NETWORK] = line->arranged / given->network +
                  exposed(line->travels[FOR_POSITIVES], given->network, s[POSITIVES]) +
                  exposed(line->travels[FOR_NEGATIVES], given->network, s[NEGATIVES]);
@@ -450,7 +455,6 @@ static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
     for (int k = 0; k < candidates(probe, line) && status == TRM_OK; k++)
         if (line->sweeps_s[k] <= about * least)
             status = plan_with(job, candidate(probe, line, k), line, err);
-    line->likely = line->likely < line->bytes ? line->likely : line->bytes;
     return status;
 }
 
@@ -712,6 +716,8 @@ trm_status trm_job_run_plan(trm_job *job, trm_error *err)
     f->probed = isnan(given->gflops);
     if (f->probed)
         status = trm_job_probe(job, &f->probe, err);
+    job->pairs_known = f->probe.counts_pairs;
+    job->pairs_within = trm_probe_pairs_within(&f->probe);
     for (int i = 0; i < f->count && status == TRM_OK; i++) {
         if (!f->entry[i].fits)
             continue;
@@ -744,7 +750,7 @@ void trm_job_free_plan(trm_job *job)
 /* Or NULL: the job has none. All sweeps of a question are one phase. */
 static const char *name_of_phase(const trm_job *job, int phase)
 {
-    const bool mines = phase == POSITIVES || phase == LOSS || phase == GRADIENT || phase == WRITE;
+    const bool mines = phase == POSITIVES || phase == LOSS || phase == GRADIENT;
     if (job->settings.kind->question == NULL)
         return phase_names[phase];
     return phase == NEGATIVES ? "sweep_s" : mines ? NULL : phase_names[phase];

@@ -30,7 +30,7 @@
 
 enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, MOST_ROUNDS = 5, PILOT_PAIRS = 8 };
 static const double enough_s = 0.4, once_s = 1.0, undisturbed = 0.9, many_rows = 65536.0, whole_bytes = 1e9,
-                    timed_bytes = 64e6;
+                    timed_bytes = 64e6, most_pairs = 1e15;
 
 /* ---- how long it takes ---- */
 
@@ -112,7 +112,8 @@ typedef struct prober {
     int64_t label_count;
     trm_mine_summary summary; /* of the last sample */
     trm_loss_summary loss;
-    double whole_s; /* of its evaluation */
+    int64_t pairs_within; /* of radius */
+    double whole_s;       /* of its evaluation */
     double start;
     bool told;    /* that it takes its time */
     bool chooses; /* the job among kernels */
@@ -280,8 +281,28 @@ static void take(prober *p, trm_probe_kernel *kernel, int at)
                                                         (double)s->certify.float64});
     p->probe->arrange_a_row_s = s->arrange_s * one / all;
     trm_probe_note_taken(s->chains, kernel);
-    if (kernel == p->probe->kernel)
-        take_rest(p, at, own);
+    if (kernel != p->probe->kernel)
+        return;
+    take_rest(p, at, own);
+    p->probe->pairs_within[at] = (double)p->pairs_within;
+}
+
+int64_t trm_probe_pairs_within(const trm_probe *probe)
+{
+    const trm_probe_kernel *first = &probe->kernel[0];
+    double rows[TRM_PROBE_SIZES];
+    int found = 0;
+    for (int i = 0; i < first->count; i++) {
+        rows[i] = first->negatives[i].rows;
+        found += probe->pairs_within[i] > 0.0;
+    }
+    const int last = first->count - 1;
+    if (last < 0 || !(probe->pairs_within[last] > 0.0))
+        return 0;
+    /* of small classes samples have whole ones, whose pairs go as the rows; all others as their square */
+    const trm_power fit = trm_power_fit(first->count, rows, probe->pairs_within, found > 1 ? 1.0 : 2.0, 2.0);
+    const double pairs = probe->pairs_within[last] * pow((double)probe->of / rows[last], fit.power);
+    return pairs < most_pairs ? (int64_t)(pairs + 0.5) : (int64_t)most_pairs;
 }
 
 static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows,
@@ -350,10 +371,13 @@ static trm_status ask(prober *p, trm_run *run, trm_rows *rows, trm_rows *queries
     own.queries.rows = queries;
     own.voice = (trm_voice){.say = NULL};
     own.asked = NULL;
+    own.pairs_known = false;
     trm_status status = trm_job_plan_question(&own, err);
     if (status == TRM_OK)
         status = question->run(&own, err);
     question->end(&own);
+    p->probe->counts_pairs = own.pairs_known;
+    p->pairs_within = own.pairs_within;
     p->whole_s = trm_clock() - start;
     const trm_ask_summary *s = &own.ask;
     p->summary = (trm_mine_summary){.positive_pairs = s->rows,
@@ -471,6 +495,7 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
                 kernel->prepare_s[i - 1] = kernel->prepare_s[i];
                 sizes[i - 1] = sizes[i];
                 p->probe->rest[i - 1] = p->probe->rest[i];
+                p->probe->pairs_within[i - 1] = p->probe->pairs_within[i];
             }
             kernel->count--;
             kernel->negatives[kernel->count].rows = kernel->positives[kernel->count].rows = 0.0;

@@ -34,11 +34,12 @@ static void end(trm_job *job)
     job->asked = NULL;
 }
 
-/* What writing takes on a rank, however many pairs there will be. */
+/* What writing takes on a rank, however many pairs there will be, where that is not known. */
 static int64_t writing_bytes(const trm_job *job)
 {
     const int64_t rows = trm_job_askers(job)->total, others = job->base.total, many = INT64_C(1) << 40;
-    const int64_t pairs = others > 0 && rows > many / others ? many : rows * others;
+    const int64_t most = others > 0 && rows > many / others ? many : rows * others,
+                  pairs = job->pairs_known ? job->pairs_within : most;
     return trm_rows_file_bytes(COLUMNS, columns, pairs, TRM_SEARCH_AT_ONCE, job->ranks) +
            (rows / job->ranks + 1) * (int64_t)sizeof(int64_t);
 }
@@ -64,10 +65,18 @@ static trm_status plan(trm_job *job, int64_t reserve, trm_error *err)
     own->options.queries = job->queries.rows;
     own->options.list = job->settings.output != NULL;
     own->options.reserve = reserve + (job->settings.output != NULL ? writing_bytes(job) : 0);
-    const trm_status status =
+    trm_status status =
         trm_search_create(job->run, job->base.rows, &own->options, &own->found, &own->search, err);
     job->ask = own->found.ask;
+    if (status == TRM_OK && job->pairs_known)
+        status = trm_search_expect(own->search, job->pairs_within, &job->ask.memory_bytes, err);
     return status;
+}
+
+static double written(const trm_job *job)
+{
+    return (double)job->pairs_within * (2 * sizeof(int64_t) + sizeof(double)) +
+           (double)trm_job_askers(job)->total * sizeof(int64_t);
 }
 
 static int travel(const trm_job *job, int64_t *visit, int64_t *home)
@@ -91,6 +100,8 @@ static trm_status run(trm_job *job, trm_error *err)
 {
     asked *own = job->asked;
     trm_status status = trm_search_count(own->search, &own->found, err);
+    job->pairs_known = true;
+    job->pairs_within = own->found.pairs;
     if (status == TRM_OK && job->rank == 0)
         trm_voice_say(&job->voice, TRM_LINE_STEP, "counted    %lld pairs; a list of them takes %.3g MB",
                       (long long)own->found.pairs, (double)own->found.list_bytes / 1e6);
@@ -253,6 +264,7 @@ static const trm_taken takes[] = {
 static const trm_job_question question = {.bytes = sizeof(asked),
                                           .plan = plan,
                                           .travel = travel,
+                                          .written = written,
                                           .run = run,
                                           .write = write_file,
                                           .tell = tell,

@@ -247,6 +247,25 @@ one_sweep=$("$python" -c 'import json; print(json.load(open("dry.json"))["plan"]
 on 2 radius store.h5 --radius 20 --dry-run --json --quiet >dry.json 2>dry.err
 expect "pairs that are listed are counted before, in a sweep of its own" "$python" -c 'import json, sys
 assert float(sys.argv[1]) == 2 * json.load(open("dry.json"))["plan"][0]["operations"] > 0' "$one_sweep"
+# How long a list is shows when pairs are counted; a dry run goes by its samples, here all rows.
+for options in "-o x.h5" "-o x.h5 --groups" "--groups"; do
+    for radius in 2 1e-4; do
+        # shellcheck disable=SC2086
+        on 1 radius store.h5 --radius $radius --kernel fp32 $options --dry-run --json --quiet >dry.json
+        # shellcheck disable=SC2086
+        on 1 radius store.h5 --radius $radius --kernel fp32 $options --json --quiet >job.json
+        rm -f x.h5
+        expect "radius $radius $options: what is likely has room for the pairs that were found" "$python" -c 'import json
+(line,), job = json.load(open("dry.json"))["plan"], json.load(open("job.json"))
+likely, pairs = line["likely_bytes"], job["pairs"]["total"]
+if pairs:
+    assert line["memory_bytes"] < 16 * pairs < likely == job["run"]["plan_bytes"], (line, job["run"])
+else:
+    assert likely < job["run"]["plan_bytes"], (line, job["run"])
+written = 24 * pairs + 8 * 3000 if job["pairs"]["listed"] else 0
+assert abs(line["write_s"] - written / 4e8) < 1e-9, line'
+    done
+done
 on 2 eval store.h5 --queries few.h5 --pairs pairs.txt --dry-run --json --quiet >dry.json 2>dry.err
 expect "a dry run of an evaluation of listed pairs tells its memory" "$python" -c 'import json
 (line,) = json.load(open("dry.json"))["plan"]
