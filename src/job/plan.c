@@ -538,6 +538,13 @@ static void say_of_probe(void *context, trm_line line, const char *text)
         trm_voice_say(&job->voice, line, "%s", text);
 }
 
+/* Who asks this job to stop asks that one. */
+static int wish_of_job(void *context)
+{
+    const trm_job *job = context;
+    return job->hooks.wish != NULL ? job->hooks.wish(job->hooks.context) : 0;
+}
+
 static trm_status plan_alone(trm_job *job, trm_error *err)
 {
     trm_job *plan = NULL;
@@ -545,6 +552,7 @@ static trm_status plan_alone(trm_job *job, trm_error *err)
     trm_job_hooks_init(&hooks);
     hooks.context = job;
     hooks.say = say_of_probe;
+    hooks.wish = wish_of_job;
     hooks.progress = job->hooks.progress;
     hooks.progress_context = job->hooks.progress_context;
     const char *told = NULL;
