@@ -716,8 +716,10 @@ trm_status trm_job_expect(trm_job *job, int64_t most, const trm_kernel *taken, i
     const trm_mine_summary mined = job->mined;
     job->run->expected = batches ? NULL : taken;
     job->run->expected_width = width;
+    job->run->expected_first = !batches; /* positives of lists are measured */
     trm_status status = plan_with(job, batches ? reserve_expected(job, most) : given, err);
     job->run->expected = NULL;
+    job->run->expected_first = false;
     if (status == TRM_OK && batches)
         status = plan_reading(job, err);
     *bytes = job->mined.memory_bytes;

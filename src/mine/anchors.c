@@ -240,6 +240,12 @@ static int64_t fixed_bytes(const trm_anchors *anchors)
                     : anchors_travel(anchors->pool)
                         ? trm_sweep_bytes(anchors->run, store, other, rows, shard)
                         : trm_sweep_bytes(anchors->run, rows, shard, store, other);
+    if (anchors->run->expected != NULL && trm_pool_is_listed(anchors->pool)) {
+        /* pairs are measured before rows are packed, of one panel: the larger of both is held */
+        const int64_t measuring = trm_pool_measuring_bytes(anchors->pool),
+                      packed = bytes - (shard + other) * trm_rows_bytes_per_row(rows->dim);
+        bytes -= measuring < packed ? measuring : packed;
+    }
     bytes += trm_pool_bytes(anchors->pool) + (anchors->near != NULL ? trm_near_bytes(anchors->near) : 0) +
              (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve +
              anchors->options->reserve_a_triplet * most_listed(anchors);

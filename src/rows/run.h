@@ -28,7 +28,8 @@ struct trm_run {
     /* of a plan: the kernel that sweeps are expected to take, and its width; NULL: any that they may, as wide as they may be */
     const trm_kernel *expected;
     int expected_width;
-    bool in_turn; /* for tests: at each trial the next kernel, not the fastest */
+    bool expected_first; /* it is what rows are packed for first: no sweep comes before the trials */
+    bool in_turn;        /* for tests: at each trial the next kernel, not the fastest */
     trm_progress_fn progress;
     void *progress_context;
     const trm_checkpoint *checkpoint; /* NULL: never stopped, never saved */

@@ -113,7 +113,8 @@ int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const 
     int64_t most = block_bytes(run, run->kernel, capacity, rows->dim);
     for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
-        const bool may_be = run->expected == NULL || kernel == run->expected || kernel == first;
+        const bool may_be =
+            run->expected == NULL || kernel == run->expected || (kernel == first && !run->expected_first);
         if (!trm_run_may_choose(run, kernel) || !may_be)
             continue;
         const int64_t bytes = block_bytes(run, kernel, capacity, rows->dim);
