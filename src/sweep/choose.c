@@ -65,7 +65,7 @@ bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm
     return needs;
 }
 
-/* What sweeps begin with that choose. Windows are wide then, and many pairs get to a second stage, if there is one. */
+/* What sweeps begin with, and stay with where trials do not pay, if the run chooses. Windows are wide then, and many pairs get to a second stage, if there is one. */
 static const trm_kernel *first_kernel(const trm_run *run, int dim)
 {
     const trm_kernel *first = run->kernel;
@@ -95,7 +95,7 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
             add_widths(chooser, kernel, map->basis);
     }
     if (!pays)
-        add(chooser, run->kernel, run->kernel->needs_basis ? map->width : 0);
+        add(chooser, first, first->needs_basis ? map->width : 0);
     for (int r = 0; r < TRM_RELATIONS; r++)
         chooser->last[r] = chooser->chosen;
 }
@@ -110,8 +110,9 @@ int64_t trm_chooser_block_bytes(const trm_run *run, const trm_rows *rows, const 
                                 int64_t capacity)
 {
     const trm_kernel *first = first_kernel(run, rows->dim);
-    int64_t most = block_bytes(run, run->kernel, capacity, rows->dim);
-    for (int k = 0; trm_chooser_pays(run, rows, other) && trm_kernel_at(k) != NULL; k++) {
+    const bool pays = trm_chooser_pays(run, rows, other);
+    int64_t most = block_bytes(run, pays ? run->kernel : first, capacity, rows->dim);
+    for (int k = 0; pays && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
         const bool may_be =
             run->expected == NULL || kernel == run->expected || (kernel == first && !run->expected_first);
