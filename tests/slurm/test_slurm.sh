@@ -147,6 +147,8 @@ for template in one-node several-nodes preemptible array; do
         --output=none.log "$templates/$template.sbatch" s.h5 none.h5 >stdout 2>stderr
     expect "$template without the program" test "$? $(cat none.log)" == "127 nosuch is not in PATH on $(hostname): load its module, or set TRIMINE"
     rm -f none.log
+    "$templates/$template.sbatch" s.h5 >stdout 2>stderr
+    expect "$template without an output" test "$? $(grep -c '^usage: sbatch ' stderr)" == "64 1"
 done
 
 srun -n 2 "$program" mine s.h5 -o g.h5 >stdout 2>stderr
