@@ -20,7 +20,8 @@ def parse(arguments):
     sub.add_argument("--overwrite", action="store_true", help="replace OUT where it exists")
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] != "import" and not arguments[0].startswith("-"):
-        fail(64, f"'{arguments[0]}': here is only import, of Parquet files; what else there is the program does: trimine {' '.join(arguments)}")
+        there = "a module of its own does that: python3 -m trimine." if arguments[0] == "qrels" else "what else there is the program does: trimine "
+        fail(64, f"'{arguments[0]}': here is only import, of Parquet files; {there}{' '.join(arguments)}")
     return parser.parse_args(arguments)
 
 

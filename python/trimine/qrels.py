@@ -92,7 +92,9 @@ def read_ids(path, what="ids"):
         name, column = path, None
     ending = os.path.splitext(name)[1].lower()
     if ending in HDF5 or ending == ".npy":
-        return [text_of(id) for id in (ids_of_store(name, what, column) if ending in HDF5 else read_side_file(name, None, what, None)).tolist()]
+        ids = [text_of(id) for id in (ids_of_store(name, what, column) if ending in HDF5 else read_side_file(name, None, what, None)).tolist()]
+        rows_of(ids, f"{what} '{name}'")
+        return ids
     with open_text(name, what) as file:
         try:
             if ending in JSON:
@@ -107,6 +109,7 @@ def read_ids(path, what="ids"):
             raise refuse(f"{what} '{name}': {e}") from None
     if "" in ids:
         raise refuse(f"{what} '{name}': line {ids.index('') + 1} is empty, where an id should be")
+    rows_of(ids, f"{what} '{name}'")
     return ids
 
 

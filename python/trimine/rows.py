@@ -143,6 +143,8 @@ def no_number(name):
 
 
 def value_of_json(path, what, number, line):
+    if number == 1 and line[:1] in ("[", b"["):
+        raise data(f"{what} '{path}': line 1: begins one JSON array, needs an object a line: jq -c '.[]' FILE.json >FILE.jsonl makes that of it")
     try:
         return json.loads(line, parse_constant=no_number)
     except (ValueError, RecursionError):
@@ -183,8 +185,10 @@ def read_side_file(path, column, what, rows):
     begin = first_bytes(path, what)
     if begin.startswith(b"\x93NUMPY"):
         array = Npy(path, what)
-        values = np.ravel(array[:])
+        values, shape = np.ravel(array[:]), array.shape
         array.close()
+        if values.size != max(shape, default=1):
+            raise data(f"{what} '{path}': an array of {' x '.join(map(str, shape))} values, needs one a row: are these embeddings?")
         if values.dtype.kind not in "iufb":
             raise data(f"{what} '{path}': its values are no numbers")
         return values

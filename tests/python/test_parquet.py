@@ -180,6 +180,10 @@ class WithoutPyarrow(support.Case):
                               env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")))
         self.assertEqual((done.returncode, done.stderr), (64, "trimine: error: 'mine': here is only import, of Parquet files; what else there is "
                                                           "the program does: trimine mine x.npy\n"))
+        done = subprocess.run([sys.executable, "-m", "trimine", "qrels", "q.tsv"], stderr=subprocess.PIPE, text=True,
+                              env=dict(os.environ, PYTHONPATH=os.path.join(support.ROOT, "python")))
+        self.assertEqual((done.returncode, done.stderr), (64, "trimine: error: 'qrels': here is only import, of Parquet files; a module of its own "
+                                                          "does that: python3 -m trimine.qrels q.tsv\n"))
 
     def test_it_says_what_to_install(self):
         os.mkdir("pyarrow")  # the first on the path is none

@@ -125,6 +125,12 @@ class Qrels(support.Case):
                               ("q7", "line 1: is no JSON"), ('{"id": [1]}', r"line 1: 'id' is \[1\]: needs a string or a whole number")):
             with self.assertRaisesRegex(trimine.TrimineError, pattern):
                 read_ids(self.put("bad.jsonl", text + "\n"))
+        np.save("vectors.npy", np.zeros((4, 2)))
+        for file, pattern in (("vectors.npy", "documents 'vectors.npy': an array of 4 x 2 values, needs one a row"),
+                              (self.put("twice.txt", "d0\nd1\nd0\n"), "documents 'twice.txt': rows 0 and 2 have the same id 'd0'"),
+                              (self.put("array.json", '[{"_id": "d0"}]'), "documents 'array.json': line 1: begins one JSON array, needs an object a line")):
+            with self.assertRaisesRegex(trimine.TrimineError, pattern):
+                read_ids(file, "documents")
         with h5py.File("bare.h5", "w") as f:
             f["embeddings"] = np.zeros((4, 2))
         with self.assertRaisesRegex(trimine.TrimineError, "queries 'bare.h5': has no ids: needs a dataset 'ids'"):
