@@ -45,6 +45,23 @@ static trm_status read_bytes(const trm_texts *texts, char *into, int64_t bytes, 
     return status == TRM_OK ? TRM_OK : trm_fail(err, status, "%s", why.text);
 }
 
+/* What holds no texts, one a line: a file that is known to be something else, and an array of JSON. */
+static trm_status refuse_others(const trm_texts *texts, trm_error *err)
+{
+    const int64_t bytes = (int64_t)texts->about.st_size;
+    char first = '\0';
+    const char *other = trm_superblock_look(texts->file, bytes).found
+                            ? "an HDF5 file"
+                            : trm_first_bytes_known(texts->file, bytes);
+    if (other != NULL)
+        return trm_fail(err, TRM_ERR_DATA, "texts '%s': is %s, needs a text a line, or .jsonl", texts->path,
+                        other);
+    const trm_status status = read_bytes(texts, &first, 1, 0, err);
+    return status == TRM_OK && texts->json && first == '['
+               ? trm_fail(err, TRM_ERR_DATA, "texts '%s': line 1: " TRM_JSON_ARRAY, texts->path)
+               : status;
+}
+
 /* Lines end with a line feed, which the last may lack. start: where each begins, and the end; NULL: they are counted only. */
 static trm_status find_lines(trm_texts *texts, int64_t *start, trm_error *err)
 {
@@ -103,6 +120,8 @@ trm_status trm_texts_open(const char *path, int64_t rows, trm_texts *texts, trm_
     trm_status status = take_name(path, texts, err);
     if (status == TRM_OK)
         status = open_file(texts, err);
+    if (status == TRM_OK)
+        status = refuse_others(texts, err);
     if (status == TRM_OK)
         status = find_lines(texts, NULL, err);
     if (status != TRM_OK)

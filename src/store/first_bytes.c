@@ -184,6 +184,12 @@ void trm_first_bytes_guess(int file, int64_t bytes, const char **what, const cha
     if (all_zero(head, count)) {
         *what = "a file that begins with zeros";
         *remedy = "its writer or a copy of it did not finish: copy it again";
+    } else if (is_text(head, count) && (head[0] == '{' || head[0] == '[')) {
+        *what = "a JSON text";
+        *remedy = CONVERT(
+            "numpy.stack(pandas.read_json(FILE, lines=True)['embedding'])") "; where it has ids or labels, "
+                                                                            "it is a file of --ids or "
+                                                                            "--labels itself";
     } else if (is_text(head, count)) {
         *what = "a text (CSV?)";
         *remedy = CONVERT("numpy.loadtxt(FILE)") " (of a CSV: with delimiter=',')"

@@ -32,4 +32,8 @@ const char *trm_first_bytes_known(int file, int64_t bytes);
  * first bytes of a file have none. Not collective. */
 int64_t trm_first_bytes_mark(const char *head, int64_t have);
 
+/* What is said of a file of JSON that should have an object a line. */
+#define TRM_JSON_ARRAY                                                                                       \
+    "begins one JSON array, needs an object a line: jq -c '.[]' FILE.json >FILE.jsonl makes that of it"
+
 #endif

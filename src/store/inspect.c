@@ -77,6 +77,24 @@ static bool is_locked(int file)
     return flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK; /* closing the file gives it back */
 }
 
+/* What to do with a file that is not HDF5: the remedy of its format makes a store of it, which is not what these are. */
+static const char *remedy_of(const char *kind, const char *of_stores)
+{
+    static const struct {
+        const char *kind, *remedy;
+    } others[] = {
+        {"result", "a result is what a job of trimine wrote by -o"},
+        {"triplets",
+         "triplets are what trimine mine wrote by -o, or row ids in /triplets/anchor, positive and "
+         "negative, written with h5py"},
+        {"packed triplets", "they are embeddings in /anchor, /positive and /negative, written with h5py"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(kind, others[i].kind) == 0)
+            return others[i].remedy;
+    return of_stores;
+}
+
 /* Causes that are known without HDF5, and better than its own. */
 static trm_status check_bytes(const trm_named_file *about, int file, int64_t bytes, trm_error *err)
 {
@@ -90,10 +108,8 @@ static trm_status check_bytes(const trm_named_file *about, int file, int64_t byt
                         about->kind, about->path);
     if (!found.found) {
         trm_first_bytes_guess(file, bytes, &what, &remedy);
-        remedy =
-            strcmp(about->kind, "result") == 0 ? "a result is what a job of trimine wrote by -o" : remedy;
         return trm_fail(err, TRM_ERR_DATA, "%s '%s': not an HDF5 file but %s; %s", about->kind, about->path,
-                        what, remedy);
+                        what, remedy_of(about->kind, remedy));
     }
     trm_h5_version(version);
     if (found.version > TRM_NEWEST_SUPERBLOCK)

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/visible.h"
+#include "store/first_bytes.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -51,10 +52,7 @@ static trm_status refuse_json(const trm_text_scan *scan, int64_t number, const t
     if (json_error_code(why) == json_error_out_of_memory)
         return trm_fail_memory(err, "a line of JSON", line->length, 1);
     if (number == 1 && line->length > 0 && line->bytes[0] == '[')
-        return trm_text_refuse(scan, number,
-                               "begins one JSON array, needs an object a line: jq -c '.[]' FILE.json "
-                               ">FILE.jsonl makes that of it",
-                               err);
+        return trm_text_refuse(scan, number, TRM_JSON_ARRAY, err);
     trm_visible(why->text, shown, sizeof shown);
     snprintf(what, sizeof what, "is no JSON (%s): needs a whole object a line", shown);
     return trm_text_refuse(scan, number, line->length == 0 ? "is empty: needs an object a line" : what, err);
@@ -105,6 +103,8 @@ static trm_status take_line(const trm_text_scan *scan, int64_t number, json_t *l
             err, TRM_ERR_DATA,
             "%s '%s': its lines are objects: choose a field of them as %s:FIELD; line %" PRId64 " has: %s",
             scan->about->kind, scan->about->path, scan->about->path, number, list_fields(line, listed));
+    if (json_is_array(line) && json_is_object(json_array_get(line, 0)))
+        return trm_text_refuse(scan, number, TRM_JSON_ARRAY, err);
     if (value == NULL && json_is_object(line))
         snprintf(what, sizeof what, "has no field '%s'; it has: %s", shown, list_fields(line, listed));
     else if (value == NULL)

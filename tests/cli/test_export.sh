@@ -290,6 +290,9 @@ done
 refused "what is no result" 65 "result 'queries.txt': not an HDF5 file but a text.*; a result is what a job of trimine wrote by -o" -- export queries.txt --to csv -o "$out/x"
 refused "texts that are not there" 66 "texts 'no.txt'" -- export triplets.h5 --to jsonl --texts no.txt -o "$out/x"
 sed '5s/.*/nothing/' texts.jsonl >wrong.jsonl
+printf '[{"text": "a"}]\n' >array.json
+refused "one array of texts" 65 "texts 'array.json': line 1: begins one JSON array, needs an object a line: jq" -- export triplets.h5 --to jsonl --texts array.json -o "$out/x"
+refused "a result as texts" 65 "texts 'triplets.h5': is an HDF5 file, needs a text a line" -- export triplets.h5 --to jsonl --texts triplets.h5 -o "$out/x"
 refused "a line that is no JSON" 65 "texts 'wrong.jsonl': line 5 is no JSON string" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
 sed 's/"text"/"body"/' objects.jsonl >wrong.jsonl
 refused "another field" 65 "texts 'wrong.jsonl': line [0-9]+ is no object with a string \"caption\"" -- export triplets.h5 --to jsonl --texts wrong.jsonl:caption -o "$out/x"

@@ -304,6 +304,8 @@ sick text.gz "a gzip file; unpack it first"
 sick nothing.npy "an empty file"
 sick nothing.fvecs "an empty file"
 sick two.npz "NumPy arrays \(.npz\); convert it: numpy.save\('store.npy', numpy.load\(FILE\)\[NAME\]\)"
+printf '{"id": "a", "embedding": [1, 2]}\n' >"$in/vectors.jsonl"
+sick vectors.jsonl "a JSON text; .*pandas.read_json\(FILE, lines=True\)\['embedding'\]\)\), .*; where it has ids or labels, it is a file of --ids or --labels"
 sick t.csv "a text.*numpy.loadtxt\(FILE\)\), .* \(of a CSV: with delimiter=','\); where it has the labels, it is a file of --labels"
 no "no such file" 66 "absent.npy': No such file" -- mine "$in/absent.npy" --labels "$in/y.npy"
 

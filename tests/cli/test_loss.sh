@@ -379,6 +379,10 @@ for path in sys.argv[2:]:
         assert m["semihard"] == ((gap > 0) & (z > 0)).sum() and np.isclose(m["loss_sum"], z[z > 0].sum(), rtol=1e-12), m
     assert 0 < r["margins"][0]["active"] < r["margins"][1]["active"], r["margins"]' \
     "$in/packed_many.h5" "$dir/told1" "$dir/told3"
+printf '0 1 2\n' >"$dir/triplets.txt"
+refused "a text of triplets" 65 "triplets '.*triplets.txt': not an HDF5 file but a text .CSV.*; triplets are what trimine mine wrote by -o, or row ids in /triplets/anchor" -- \
+    loss "$in/store.h5" --triplets "$dir/triplets.txt"
+refused "a text as packed triplets" 65 "not an HDF5 file but a text" -- loss "$dir/triplets.txt"
 refused "batch-all, statistics" 64 'histogram does not apply to --loss batch-all' -- loss "$in/store.h5" --loss batch-all --histogram 5
 refused "margins of a set by the margin" 64 'margins is of triplets .*--negatives violating does not go' -- \
     loss "$in/packed_many.h5" --negatives violating --margins 1,2
