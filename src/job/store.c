@@ -307,6 +307,16 @@ static trm_status look_for_labels(trm_job *job, trm_error *err)
                           trm_store_file_at(job->store, 0)->path);
 }
 
+static void say_labels_unread(trm_job *job)
+{
+    static const char *const of_labels[] = {"labels", "query-labels"};
+    for (size_t i = 0; i < sizeof of_labels / sizeof *of_labels; i++)
+        if (trm_settings_given(&job->settings, of_labels[i]))
+            trm_warn(&job->voice,
+                     "--%s is not read: with --pairs labels count where --and-labels is given, too",
+                     of_labels[i]);
+}
+
 /* Opens the files of both sets as one store, so that they are alike, and their labels mean the same. */
 static trm_status open_files(trm_job *job, trm_error *err)
 {
@@ -324,6 +334,8 @@ static trm_status open_files(trm_job *job, trm_error *err)
         status = trm_store_open(job->comm, list_inputs(settings, input), input, &settings->store, &job->store,
                                 err);
     trm_free(input);
+    if (status == TRM_OK && trm_job_by_id(job) && !settings->mine.and_labels)
+        say_labels_unread(job);
     return status == TRM_OK ? look_for_labels(job, err) : status;
 }
 

@@ -174,6 +174,13 @@ refused "nan" 65 "queries '.*nan.h5': .* row 9 has a non-finite value" -- mine "
 refused "no such row" 65 "no_row.h5': pair 8: positive 40 is out of range" -- mine "${two[@]}" --pairs "$in/no_row.h5" "${o[@]}" --json
 refused "no such query" 65 "no_query.txt': line 6: query 15 is out of range" -- info "${two[@]}" --pairs "$in/no_query.txt"
 
+# ---- labels that pairs alone do not need ----
+
+for given in --labels --query-labels; do
+    quickly mine "${two[@]}" --pairs "$p" $given "$in/absent.txt" --quiet
+    expect "$given that is not read: the job goes on, with a warning" test "$? $(grep -c "^trimine: warning: $given is not read: with --pairs .* --and-labels" "$dir/stderr")" == "0 1"
+done
+
 # ---- outputs that are inputs ----
 
 md5sum "$in"/*.* "$in"/folder/* >"$dir/sums"
