@@ -1,7 +1,10 @@
 /* trimine plan: what a job of mine will need, before it is run; and the report of mine --dry-run. */
 #include "cli/cli.h"
 
+#include "base/error.h"
+
 #include <inttypes.h>
+#include <unistd.h>
 
 /* Large numbers are written out: people read hours off the seconds. */
 static void print_number(int width, double number)
@@ -82,6 +85,22 @@ void trm_plan_print(const json_t *facts)
         trm_say(stderr, "assumed    %s", json_string_value(one));
 }
 
+/* The name of a command in place of a STORE. */
+static trm_status check(const trm_cli *cli, trm_error *err)
+{
+    for (int i = 0; i < cli->inputs; i++) {
+        const char *const name = cli->input[i];
+        const trm_command *command = access(name, F_OK) != 0 ? trm_command_find(name) : NULL;
+        if (command == &trm_command_mine)
+            return trm_fail(err, TRM_ERR_USAGE, "plan 'mine': leave that word out: plan is in its place");
+        if (command == &trm_command_knn || command == &trm_command_eval || command == &trm_command_radius)
+            return trm_fail(err, TRM_ERR_USAGE,
+                            "plan '%s': plans jobs of mine; trimine %s plans its own, with --dry-run", name,
+                            name);
+    }
+    return TRM_OK;
+}
+
 const trm_command trm_command_plan = {
     .name = "plan",
     .arguments = "[STORE...]",
@@ -95,5 +114,6 @@ const trm_command trm_command_plan = {
         "--classes say what it will be.",
     .own = &trm_job_takes,
     .traits = TRM_HAS_CHECKPOINT | TRM_IS_JOB,
+    .check = check,
     .run = trm_cli_run_job,
 };

@@ -58,7 +58,7 @@ static void add_name(char list[NAMES], const char *name)
 }
 
 /* What tools that do the same work call an option, in small letters and with dashes; and what it is here, of commands that have
- * that option. */
+ * that option. option: NULL: it is none here, and value says what it is, of commands that take stores. */
 static const struct {
     const char *name, *option, *value;
 } elsewhere[] = {
@@ -94,6 +94,20 @@ static const struct {
     {"mem", "mem-per-rank", ""},
     {"memory", "mem-per-rank", ""},
     {"out", "output", ""},
+    {"out", "per-query", ""},
+    {"output", "per-query", ""},
+    {"j", "threads", ""},
+    {"workers", "threads", ""},
+    {"num-workers", "threads", ""},
+    {"restart", "resume", ""},
+    {"corpus", NULL, "STORE, without an option"},
+    {"documents", NULL, "STORE, without an option"},
+    {"docs", NULL, "STORE, without an option"},
+    {"passages", NULL, "STORE, without an option"},
+    {"n", "ranks-list", ""},
+    {"np", "ranks-list", ""},
+    {"n", NULL, "mpirun's: mpirun -n P trimine ..."},
+    {"np", NULL, "mpirun's: mpirun -n P trimine ..."},
 };
 
 /* ", here it is --metric" for another tool's name of it; "" where it is none. Returns text. */
@@ -103,8 +117,12 @@ static const char *name_here(const trm_command *command, const char *name, size_
     text[0] = '\0';
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere && text[0] == '\0'; i++) {
         trm_walk walk = trm_command_walk(command);
-        if (trm_is_called(elsewhere[i].name, name, length) && trm_walk_find(&walk, elsewhere[i].option))
-            snprintf(text, TRM_SUGGESTION, ", here it is --%s%s", elsewhere[i].option, elsewhere[i].value);
+        const char *const option = elsewhere[i].option;
+        const bool known =
+            option != NULL ? trm_walk_find(&walk, option) : (command->traits & TRM_TAKES_STORES) != 0;
+        if (known && trm_is_called(elsewhere[i].name, name, length))
+            snprintf(text, TRM_SUGGESTION, ", here it is %s%s%s", option != NULL ? "--" : "",
+                     option != NULL ? option : "", elsewhere[i].value);
     }
     return text;
 }
@@ -261,6 +279,9 @@ trm_status trm_cli_refuse_command(const char *name, trm_error *err)
         return trm_fail(err, TRM_ERR_USAGE,
                         "'%s': the command comes first: trimine COMMAND [OPTION...], COMMAND one of %s", name,
                         list);
+    if (strcmp(name, "qrels") == 0)
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "'qrels': no such command, it is in Python: python3 -m trimine.qrels");
     return trm_fail(err, TRM_ERR_USAGE, "'%s': no such command%s (see trimine --help)", name,
                     trm_suggest(name, "", list, meant));
 }
@@ -270,9 +291,8 @@ static trm_status check(const trm_cli *cli, trm_error *err)
     const trm_command *command = cli->command;
     if ((command->traits & TRM_TAKES_STORES) != 0 && cli->inputs == 0)
         return trm_fail(err, TRM_ERR_USAGE, "no store given (see trimine %s --help)", command->name);
-    if (is_job(cli))
-        return trm_job_check(cli->job, err);
-    return command->check != NULL ? command->check(cli, err) : TRM_OK;
+    const trm_status status = is_job(cli) ? trm_job_check(cli->job, err) : TRM_OK;
+    return status == TRM_OK && command->check != NULL ? command->check(cli, err) : status;
 }
 
 trm_status trm_cli_parse(int argc, char **argv, trm_cli *cli, trm_error *err)

@@ -69,8 +69,11 @@ static trm_status check_ranks(const trm_mine_options *options, trm_error *err)
                    : trm_fail(err, TRM_ERR_USAGE, "--rank-order goes with --ranks only");
     return read_ranks(options->ranks, &first, &last)
                ? TRM_OK
-               : trm_fail(err, TRM_ERR_USAGE,
-                          "--ranks '%s': must be A-B or A-, whole numbers with 1 <= A <= B", options->ranks);
+               : trm_fail(
+                     err, TRM_ERR_USAGE,
+                     "--ranks '%s': must be A-B or A-, whole numbers with 1 <= A <= B: which of the nearest "
+                     "negatives may be taken (how many processes there are is mpirun's -n)",
+                     options->ranks);
 }
 
 static trm_status check_bounds(const trm_mine_options *options, trm_error *err)

@@ -256,9 +256,13 @@ static trm_status read_reals(const trm_option *option, const char *name, const c
             return refuse(err, name, text, one);
         }
         snprintf(one, sizeof one, "%.*s", (int)length, from);
-        const trm_status status = read_real(name, one, option->least, option->most, &value, err);
-        if (status != TRM_OK)
-            return status;
+        char *end = NULL, rule[64], of_list[128];
+        value = strtod(one, &end);
+        const bool number = end != one && *end == '\0';
+        if (trm_real_refused(number ? value : NAN, option->least, option->most, rule) != NULL) {
+            snprintf(of_list, sizeof of_list, "%s; several have commas between", rule);
+            return refuse(err, name, one, of_list);
+        }
         if (into != NULL)
             memcpy(into + (size_t)*count * sizeof value, &value, sizeof value);
         from = from[length] == ',' ? from + length + 1 : NULL;

@@ -22,6 +22,16 @@ void trm_run_options_init_sized(trm_run_options *options, size_t size)
     trm_sized_give(&sized, &own, options, &size);
 }
 
+static trm_status refuse_kernel(const char *name, trm_error *err)
+{
+    char list[256] = "auto";
+    for (int i = 0; trm_kernel_at(i) != NULL; i++) {
+        const size_t length = strlen(list);
+        snprintf(list + length, sizeof list - length, " %s", trm_kernel_at(i)->name);
+    }
+    return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': must be one of %s", name, list);
+}
+
 static trm_status check(const trm_run_options *options, int ranks, trm_error *err)
 {
     if (options->threads < 0)
@@ -35,8 +45,7 @@ static trm_status check(const trm_run_options *options, int ranks, trm_error *er
     if (options->mem_per_rank < 0)
         return trm_fail(err, TRM_ERR_USAGE, "--mem-per-rank: must be positive");
     if (options->kernel == NULL || trm_kernel_find(options->kernel) == NULL)
-        return trm_fail(err, TRM_ERR_USAGE, "--kernel '%s': unknown",
-                        options->kernel != NULL ? options->kernel : "");
+        return refuse_kernel(options->kernel != NULL ? options->kernel : "", err);
     const trm_kernel *kernel = trm_kernel_find(options->kernel);
     return strcmp(kernel->name, "blas") == 0 || kernel->needs_basis ? trm_blas_check_core(err) : TRM_OK;
 }

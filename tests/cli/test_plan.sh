@@ -366,6 +366,7 @@ refused "both" 64 "a store or --rows, not both" plan store.h5 --rows 5
 refused "dimensions of a store" 64 "--dim goes with --rows" plan store.h5 --dim 5
 refused "a pilot without rows" 64 "--sample goes with a STORE" plan --rows 100 --sample 5
 refused "a share without a pilot" 64 "--active goes with --sample" plan store.h5 --active 0.5
+refused "a kernel that is none" 64 "--kernel 'gpu': must be one of auto .*bf16" mine store.h5 --kernel gpu --dry-run
 refused "half a rank" 64 "--ranks-list: 2.5 is no number of ranks" plan store.h5 --ranks-list 1,2.5
 refused "teams that do not go up" 64 "--replicate 2: must divide the number of ranks, 3" plan store.h5 --ranks-list 3 --replicate 2
 refused "batches" 64 "'--batches': not an option of trimine plan" plan store.h5 --batches 4
