@@ -69,7 +69,7 @@ bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm
 static const trm_kernel *first_kernel(const trm_run *run, int dim)
 {
     const trm_kernel *first = run->kernel;
-    for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+    for (int k = 0; run->chooses && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
         if (kernel->begins_from > 0 && kernel->begins_from <= dim && trm_run_may_choose(run, kernel))
             first = kernel;
@@ -182,7 +182,7 @@ static int choose(const trm_chooser *chooser, const trm_tiles *tiles, double lef
         least *= worth_changing;
     for (int f = 0; f < chooser->count; f++) {
         const double cost = cost_of(chooser, f, tiles, left);
-        if (f != chooser->chosen && cost < least) {
+        if (f != chooser->chosen && !chooser->hopeless[f] && cost < least) {
             best = f;
             least = cost;
         }

@@ -28,7 +28,8 @@ typedef struct part {
     trm_bounds *bounds;
     trm_nearest *nearest; /* what each row has seen in the sweep */
     trm_nearest *here;    /* the nearest of those that it meets in the sample, while its window is open */
-    int *met;             /* and how many there are */
+    int *met;             /* and how many there were */
+    bool *open;           /* is its window so still? */
     bool farthest;
 } part;
 
@@ -40,6 +41,7 @@ struct trm_sample {
     trm_block *packed[TRM_CHAINS][2];
     double pack_ns[TRM_CHAINS];
     double packing_s, distance_ns;
+    bool looked;
 };
 
 /* A point of [0, count) for k = 0, 1, ...: multiples of an irrational number are spread evenly. */
@@ -93,6 +95,7 @@ static void part_free(part *p)
     trm_free(p->nearest);
     trm_free(p->here);
     trm_free(p->met);
+    trm_free(p->open);
     trm_bounds_destroy(&p->bounds);
 }
 
@@ -106,8 +109,9 @@ static trm_status part_make(part *p, const trm_side *side, int dim, trm_error *e
     p->nearest = trm_alloc(ROWS, sizeof *p->nearest);
     p->here = trm_alloc(ROWS, sizeof *p->here);
     p->met = trm_alloc(ROWS, sizeof *p->met);
+    p->open = trm_alloc(ROWS, sizeof *p->open);
     if (p->x == NULL || p->norm2 == NULL || p->lo == NULL || p->hi == NULL || p->nearest == NULL ||
-        p->here == NULL || p->met == NULL)
+        p->here == NULL || p->met == NULL || p->open == NULL)
         return trm_fail_memory(err, "a sample of rows", ROWS, (size_t)dim * sizeof *p->x);
     for (int t = 0; t < STRETCHES; t++) {
         memcpy(p->x + (int64_t)t * LENGTH * dim, side->x + p->first[t] * dim,
@@ -188,7 +192,7 @@ void trm_sample_destroy(trm_sample **sample)
 
 int64_t trm_sample_bytes(int dim, int threads)
 {
-    return 2 * (int64_t)ROWS * (2 * dim * (int64_t)sizeof(float) + 40 + 2 * (int64_t)sizeof(trm_nearest)) +
+    return 2 * (int64_t)ROWS * (2 * dim * (int64_t)sizeof(float) + 41 + 2 * (int64_t)sizeof(trm_nearest)) +
            threads * (int64_t)LENGTH * LENGTH * (int64_t)(sizeof(trm_survivor) + sizeof(float));
 }
 
@@ -281,17 +285,23 @@ static int64_t place_in(const part *p, int row)
     return p->first[row / LENGTH] + row % LENGTH;
 }
 
-static void take_windows(part *p)
+/* first: there was no look before. What was noted while a window was open stays. */
+static void take_windows(part *p, bool first)
 {
     p->farthest = p->side->query != NULL && p->side->query->type->keeps_farthest;
     for (int i = 0; i < ROWS; i++) {
         const int64_t row = place_in(p, i);
         trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
-        trm_nearest_begin(&p->here[i], p->side, row);
-        p->nearest[i] = trm_held_bound(p->side, row) < INFINITY ? p->side->nearest[row] : p->here[i];
-        for (int k = 0; k < TRM_KEEPS_MAX && trm_nearest_keeps(&p->here[i]) > 0; k++)
-            p->here[i].hi[k] = INFINITY; /* as many as there is room for */
-        p->met[i] = 0;
+        trm_nearest_begin(&p->nearest[i], p->side, row);
+        p->open[i] = !(trm_held_bound(p->side, row) < INFINITY);
+        if (p->open[i] || first) {
+            p->here[i] = p->nearest[i];
+            for (int k = 0; k < TRM_KEEPS_MAX && trm_nearest_keeps(&p->nearest[i]) > 0; k++)
+                p->here[i].hi[k] = INFINITY; /* as many as there is room for */
+            p->met[i] = 0;
+        }
+        if (!p->open[i])
+            p->nearest[i] = p->side->nearest[row];
     }
 }
 
@@ -299,6 +309,8 @@ static void take_windows(part *p)
 static void note_survivor(part *p, int row, const trm_survivor *found)
 {
     const float lo = p->farthest ? -found->hi : found->lo, hi = p->farthest ? -found->lo : found->hi;
+    if (!p->open[row])
+        return;
     trm_nearest_note(&p->here[row], lo, hi);
     p->met[row]++;
 }
@@ -324,17 +336,17 @@ static double unscaled(const trm_sample *s, const part *p, int row, double value
     return s->tiles.metric == TRM_METRIC_DOT || p->farthest ? value : least + exp(value);
 }
 
-/* Did a row whose window is open meet enough in the sample? */
+/* Did a row meet enough in the sample while its window was open? */
 static bool met_enough(const part *p, int row)
 {
-    return trm_nearest_bound(&p->nearest[row]) == INFINITY && trm_nearest_bound(&p->here[row]) < INFINITY;
+    return trm_nearest_bound(&p->here[row]) < INFINITY && p->met[row] >= TRM_KEEPS_MAX;
 }
 
-/* Adds the mean spacings of such rows to a sum, and counts them. */
+/* Adds the mean spacings of rows whose windows are open to a sum, and counts them. */
 static void add_spacings(const trm_sample *s, const part *p, double *sum, int *rows)
 {
     for (int i = 0; i < ROWS; i++) {
-        if (!met_enough(p, i))
+        if (!p->open[i] || !met_enough(p, i))
             continue;
         const double last = scaled(s, p, i, (double)trm_nearest_bound(&p->here[i]));
         double spacing = 0.0;
@@ -348,27 +360,37 @@ static void add_spacings(const trm_sample *s, const part *p, double *sum, int *r
 }
 
 /* A row that keeps the nearest of those that it has met, a part x of all, wants about one of them in the next 1 / x. This is the
- * mean of x / t over the rest of a sweep, t from x to 1: the part of its window that it will have in the mean. */
+ * mean of 1 / t over the rest of a sweep, t from x to 1: how much more it wants in the mean than it will at the end. */
 static double mean_later(double x)
 {
-    return x > 0.0 && x < 1.0 ? x * -log(x) / (1.0 - x) : 1.0;
+    return x > 0.0 && x < 1.0 ? -log(x) / (1.0 - x) : 1.0;
+}
+
+/* Where a row's list of the nearest in the sample says that a rank is, which may be less than 1. */
+static double at_rank(const trm_sample *s, const part *p, int row, double rank, double spacing)
+{
+    enum { MIDDLE = TRM_KEEPS_MAX / 2 };
+    const float *hi = p->here[row].hi;
+    if (rank >= 1.0)
+        return (double)hi[rank < TRM_KEEPS_MAX ? (int)rank - 1 : TRM_KEEPS_MAX - 1];
+    return unscaled(s, p, row, scaled(s, p, row, (double)hi[MIDDLE]) + spacing * log(rank / (MIDDLE + 1)));
 }
 
 /* The end of a row's window in the mean of what is left of a sweep; NAN: it keeps more than a few. spacing: the mean of all rows. */
 static double later(const trm_sample *s, const part *p, int row, const trm_ahead *ahead)
 {
-    enum { MIDDLE = TRM_KEEPS_MAX / 2 };
-    const trm_nearest *here = &p->here[row];
     const double now = (double)trm_nearest_bound(&p->nearest[row]);
-    if (now != INFINITY)
-        return unscaled(s, p, row, scaled(s, p, row, now) + ahead->spacing * log(mean_later(ahead->seen)));
-    if (!met_enough(p, row))
-        return (double)here->hi[0];
-    const double rank = p->met[row] * mean_later(trm_nearest_keeps(&p->nearest[row]) / ahead->each);
-    if (rank >= 1.0)
-        return (double)here->hi[rank < TRM_KEEPS_MAX ? (int)rank - 1 : TRM_KEEPS_MAX - 1];
-    return unscaled(s, p, row,
-                    scaled(s, p, row, (double)here->hi[MIDDLE]) + ahead->spacing * log(rank / (MIDDLE + 1)));
+    const double last = trm_nearest_keeps(&p->nearest[row]) / ahead->each;
+    const double times = mean_later(ahead->seen > last ? ahead->seen : last);
+    if (isnan(now) || now == -INFINITY)
+        return now;
+    if (met_enough(p, row)) {
+        const double told = at_rank(s, p, row, p->met[row] * last * times, ahead->spacing);
+        return told < now ? told : now;
+    }
+    if (now < INFINITY)
+        return unscaled(s, p, row, scaled(s, p, row, now) + ahead->spacing * log(ahead->seen * times));
+    return (double)p->here[row].hi[0];
 }
 
 /* Narrows the windows of rows that keep a few. */
@@ -388,8 +410,9 @@ trm_status trm_sample_look(trm_sample *s, trm_ahead *ahead, int place, const trm
     trm_workspace *work = s->work[0];
     double spacings = 0.0;
     int rows = 0;
-    take_windows(&s->a);
-    take_windows(&s->b);
+    take_windows(&s->a, !s->looked);
+    take_windows(&s->b, !s->looked);
+    s->looked = true;
     const trm_status status = pack(s, place, plain, err);
     if (status != TRM_OK)
         return status;
