@@ -546,7 +546,7 @@ static trm_status time_basis(prober *p, trm_error *err)
     p->probe->basis_s = (trm_clock() - start.time) * shares_since(start, 1).one;
     if (status == TRM_OK)
         status = trm_basis_directions(p->base.x, norm2, count, &map, &directions, err);
-    p->probe->basis_promises = trm_sweep_basis_promises(directions, dim);
+    p->probe->basis_promises = trm_sweep_basis_promises(p->job->run, directions, dim);
     trm_basis_destroy(&basis);
     trm_free(norm2);
     return status;

@@ -169,7 +169,6 @@ static void tile_bf16(const trm_tile *tile, trm_workspace *work)
 
 const trm_kernel trm_kernel_bf16 = {.name = "bf16",
                                     .promising = has_instruction,
-                                    .begins_from = 128,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_bf16,
                                     .columns = columns,

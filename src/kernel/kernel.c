@@ -70,6 +70,11 @@ bool trm_kernel_promising(const trm_kernel *kernel)
     return kernel->promising == NULL || kernel->promising();
 }
 
+bool trm_kernel_leads(const trm_kernel *kernel)
+{
+    return kernel->leads != NULL && kernel->leads();
+}
+
 const trm_kernel *trm_kernel_find(const char *name)
 {
     for (int i = 0; i < (int)KERNELS; i++)

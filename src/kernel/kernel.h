@@ -106,7 +106,10 @@ typedef struct trm_workspace {
 struct trm_kernel {
     const char *name;
     bool (*promising)(void); /* so that "auto" should try it on this CPU; NULL: on any */
-    int begins_from; /* dimensions from which on a sweep that chooses begins with it, not with fp32; 0: it does not */
+    /* Is it so fast on this CPU that a sweep that chooses begins with it, not with fp32, for rows of begins_from dimensions or more?
+     * NULL: on none. */
+    bool (*leads)(void);
+    int begins_from;
     /* Size of the packed layout; NULL: the columns of all rows, up to a whole group. */
     int64_t (*packed_floats)(int64_t rows, int columns);
     /* Places columns [first, first + width) of the mapped rows [row, row + TRM_TILE_ALIGN): mapped has stride
@@ -136,6 +139,8 @@ struct trm_kernel {
 const trm_kernel *trm_kernel_find(const char *name);
 /* Should "auto" try it on this CPU? */
 bool trm_kernel_promising(const trm_kernel *kernel);
+/* Should sweeps begin with it on this CPU, if they choose and rows have so many dimensions? */
+bool trm_kernel_leads(const trm_kernel *kernel);
 /* The names that can be chosen, NULL-terminated table; NULL past the end. */
 const trm_kernel *trm_kernel_at(int index);
 /* Which instruction set the fp32 kernel's micro-kernel uses on this CPU: "avx512", "avxvnni", "avx2" or "portable". The

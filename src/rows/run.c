@@ -60,21 +60,35 @@ static bool may_use_blas(MPI_Comm comm)
 }
 
 /* On all ranks, whose CPUs may differ: bit k is for the kernel at k of the table. */
-static unsigned promising_kernels(MPI_Comm comm)
+static void find_kernels(MPI_Comm comm, unsigned *promising, unsigned *leading)
 {
-    unsigned kernels = 0;
-    for (int k = 0; trm_kernel_at(k) != NULL; k++)
-        kernels |= (unsigned)trm_kernel_promising(trm_kernel_at(k)) << k;
-    MPI_Allreduce(MPI_IN_PLACE, &kernels, 1, MPI_UNSIGNED, MPI_BAND, comm);
-    return kernels;
+    unsigned kernels[2] = {0};
+    for (int k = 0; trm_kernel_at(k) != NULL; k++) {
+        kernels[0] |= (unsigned)trm_kernel_promising(trm_kernel_at(k)) << k;
+        kernels[1] |= (unsigned)trm_kernel_leads(trm_kernel_at(k)) << k;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, kernels, 2, MPI_UNSIGNED, MPI_BAND, comm);
+    *promising = kernels[0];
+    *leading = kernels[0] & kernels[1];
 }
 
-bool trm_run_may_choose(const trm_run *run, const trm_kernel *kernel)
+static int place_of(const trm_kernel *kernel)
 {
     int k = 0;
     while (trm_kernel_at(k) != kernel)
         k++;
-    return (!kernel->needs_basis || run->may_use_blas) && (run->in_turn || (run->promising >> k & 1U) != 0);
+    return k;
+}
+
+bool trm_run_may_choose(const trm_run *run, const trm_kernel *kernel)
+{
+    return (!kernel->needs_basis || run->may_use_blas) &&
+           (run->in_turn || (run->promising >> place_of(kernel) & 1U) != 0);
+}
+
+bool trm_run_may_begin_with(const trm_run *run, const trm_kernel *kernel, int dim)
+{
+    return run->chooses && kernel->begins_from <= dim && (run->leading >> place_of(kernel) & 1U) != 0;
 }
 
 /* Of the rank that has the least: hosts, and what each rank was given, may differ in memory; the panels must not. Collective. */
@@ -141,7 +155,7 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
     made->chooses = strcmp(options->kernel, "auto") == 0;
     made->trial_share = 0.04;
     made->may_use_blas = may_use_blas(made->comm);
-    made->promising = promising_kernels(made->comm);
+    find_kernels(made->comm, &made->promising, &made->leading);
     made->kernel = trm_kernel_find(options->kernel);
     made->progress = made->rank == 0 ? options->progress : NULL;
     made->progress_context = options->progress_context;

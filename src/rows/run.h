@@ -24,6 +24,7 @@ struct trm_run {
     bool chooses;             /* sweeps try what there is, and take the fastest */
     bool may_use_blas;        /* on all ranks, by all threads at once: kernels with a basis need it */
     unsigned promising;       /* kernels on all ranks' CPUs: a bit for each row of the kernel table */
+    unsigned leading;         /* of these, those that sweeps begin with, if they choose */
     double trial_share;       /* of a sweep's time that all trials may take, roughly */
     /* of a plan: the kernel that sweeps are expected to take, and its width; NULL: any that they may, as wide as they may be */
     const trm_kernel *expected;
@@ -44,6 +45,8 @@ trm_status trm_run_alone(const trm_run *run, int threads, trm_run **alone, trm_e
 
 /* May a run that chooses try this kernel? The same on all ranks. */
 bool trm_run_may_choose(const trm_run *run, const trm_kernel *kernel);
+/* Does a sweep that chooses begin with it, for rows of so many dimensions? The same on all ranks. */
+bool trm_run_may_begin_with(const trm_run *run, const trm_kernel *kernel, int dim);
 
 /* The run as sweeps take it. every_pair: they take every distance in float64, so no filter helps them: there is nothing to choose,
  * and no room needed for what could be chosen. What the run has it borrows. */

@@ -100,10 +100,11 @@ static void share(const trm_run *run, trm_basis *basis)
     MPI_Bcast(basis->direction, basis->widths * basis->dim, MPI_FLOAT, 0, run->comm);
 }
 
-/* Of the stores that were measured it was the fastest where rows lie in D/3.3 directions or fewer, and was not at D/1.4 and more. */
-bool trm_sweep_basis_promises(double directions, int dim)
+/* Of the stores that were measured it was the fastest where rows lie in D/3.3 directions or fewer, and was not at D/1.4 and more;
+ * where a kernel leads that looks at all dimensions in small whole numbers, at D/8 or fewer, and was not at D/3.3. */
+bool trm_sweep_basis_promises(const trm_run *run, double directions, int dim)
 {
-    const double few = 0.4;
+    const double few = run->leading != 0 ? 0.2 : 0.4;
     return directions <= few * dim;
 }
 
@@ -117,7 +118,7 @@ static trm_status lie_near_few(const trm_run *run, const sample *s, const trm_ma
         status = trm_basis_directions(s->x, s->norm2, s->count, map, &directions, err);
     status = trm_agree(run->comm, status, err);
     MPI_Bcast(&directions, 1, MPI_DOUBLE, 0, run->comm);
-    *near = trm_sweep_basis_promises(directions, map->dim);
+    *near = trm_sweep_basis_promises(run, directions, map->dim);
     return status;
 }
 

@@ -7,7 +7,7 @@
 #include "rows/run.h"
 
 /* Does a first look at leading coordinates pay, where rows of so many dimensions lie near so many directions? */
-bool trm_sweep_basis_promises(double directions, int dim);
+bool trm_sweep_basis_promises(const trm_run *run, double directions, int dim);
 
 /* Of rows at evenly spaced places, the same rows on any number of ranks: rank 0 makes it, all have it. other: of a
  * second set, or the same. if_few: not where the rows lie in so many directions that few of them can't tell much; *basis is NULL

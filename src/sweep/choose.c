@@ -65,15 +65,13 @@ bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm
     return needs;
 }
 
-/* What sweeps begin with, and stay with where trials do not pay, if the run chooses. Windows are wide then, and many pairs get to a second stage, if there is one. */
+/* What sweeps begin with, and stay with where trials do not pay. */
 static const trm_kernel *first_kernel(const trm_run *run, int dim)
 {
     const trm_kernel *first = run->kernel;
-    for (int k = 0; run->chooses && trm_kernel_at(k) != NULL; k++) {
-        const trm_kernel *kernel = trm_kernel_at(k);
-        if (kernel->begins_from > 0 && kernel->begins_from <= dim && trm_run_may_choose(run, kernel))
-            first = kernel;
-    }
+    for (int k = 0; trm_kernel_at(k) != NULL; k++)
+        if (trm_run_may_begin_with(run, trm_kernel_at(k), dim))
+            first = trm_kernel_at(k);
     return first;
 }
 
@@ -163,14 +161,17 @@ bool trm_chooser_has_packed(const trm_chooser *chooser, const trm_side *side)
     return is_packed(side, &chooser->chain[chooser->chosen]);
 }
 
-/* What a pair takes with a chain, and its part of the packing of rows that are not packed for it. */
+/* What a pair takes with a chain, and its part of the packing: of rows that are not packed for it, and, where other pairs come
+ * next and begin with another chain, of all rows once more. */
 static double cost_of(const trm_chooser *chooser, int f, const trm_tiles *tiles, double left)
 {
     const trm_chain *chain = &chooser->chain[f];
-    int64_t rows = is_packed(tiles->a, chain) ? 0 : tiles->a->count;
-    if (tiles->b != tiles->a && !is_packed(tiles->b, chain))
-        rows += tiles->b->count;
-    return chooser->ns[f] + chooser->pack_ns[f] * (double)rows / left;
+    const int next = tiles->relation == TRM_SAME_LABEL ? chooser->last[TRM_OTHER_LABEL] : f;
+    const int64_t of_a = tiles->a->count, of_b = tiles->b != tiles->a ? tiles->b->count : 0;
+    const double rows =
+        (double)(is_packed(tiles->a, chain) ? 0 : of_a) + (double)(is_packed(tiles->b, chain) ? 0 : of_b);
+    const double again = f != next ? chooser->pack_ns[next] * (double)(of_a + of_b) : 0.0;
+    return chooser->ns[f] + (chooser->pack_ns[f] * rows + again) / left;
 }
 
 /* The cheapest; if rows are packed already, only where it is so by enough. */
