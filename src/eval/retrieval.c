@@ -130,12 +130,11 @@ static int64_t reserve(const trm_retrieval *retrieval)
 {
     const trm_rows *store = retrieval->rows, *queries = retrieval->queries;
     const int64_t ranks = retrieval->most + RANKS_OF_PIECE,
-                  classes = by_class(retrieval) ? store->classes : 0;
+                  classes = by_class(retrieval) ? store->classes : 0, asking = trm_rows_shard_count(queries);
     return retrieval->options.reserve + ranks * (int64_t)(sizeof(trm_eval_rank) + sizeof(trm_eval_query)) +
            trm_scores_bytes(&retrieval->scores, store->total) +
-           trm_means_bytes(classes < queries->count ? classes : queries->count,
-                           retrieval->options.per_class) +
-           queries->count * (int64_t)sizeof(int64_t); /* rows in their order */
+           trm_means_bytes(classes < asking ? classes : asking, retrieval->options.per_class) +
+           asking * (int64_t)sizeof(int64_t); /* rows in their order */
 }
 
 static void choose(trm_retrieval *retrieval)

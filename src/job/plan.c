@@ -414,6 +414,10 @@ static void foresee(const trm_job *job, const trm_foresight *f, entry *line)
     s[NETWORK] = line->arranged / given->network +
                  exposed(line->travels[FOR_POSITIVES], given->network, s[POSITIVES]) +
                  exposed(line->travels[FOR_NEGATIVES], given->network, s[NEGATIVES]);
+    if (question != NULL) { /* whose sweeps count as one */
+        s[NEGATIVES] += s[POSITIVES];
+        s[POSITIVES] = 0.0;
+    }
     line->total_s = 0.0;
     for (int k = 0; k < PHASES; k++)
         line->total_s += s[k];

@@ -135,7 +135,7 @@ static const struct {
     {"wide", "1e101", "--wide '1e101': must be at most 1e100"},
     {"least-distance", "nan", "--least-distance 'nan': must be a finite number"},
     {"gap", "1,2,3,4", "--gap '1,2,3,4': must be at most 3 numbers, with commas between"},
-    {"gap", "", "--gap '': must be a finite number, 0 or more"},
+    {"gap", "", "--gap '': must be a finite number, 0 or more; several have commas between"},
     {"policy", "topk:0", "--policy topk '0': must be a whole number from 1 to 2147483647"},
     {"policy", "near:-1", "--policy near '-1': must be a finite number, 0 or more"},
     {"policy", "near", "--policy 'near': must be one of hard topk:K near:E, did you mean 'near:E'?"},
