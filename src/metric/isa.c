@@ -12,7 +12,7 @@ static const char *const names[] = {"portable", "avx2", "avxvnni", "avx512"};
 static atomic_int chosen = -1;
 
 /* By CPUID, since not every compiler knows the name. */
-bool trm_isa_cpu_has_avxvnni(void)
+static bool ask_avxvnni(void)
 {
 #if TRM_HAVE_X86
     enum { FEATURES = 7, SUBLEAF = 1, AVX_VNNI = 4 };
@@ -23,6 +23,18 @@ bool trm_isa_cpu_has_avxvnni(void)
 #else
     return false;
 #endif
+}
+
+/* Asked once: kernels ask for each tile, and virtual machines are slow at CPUID. */
+bool trm_isa_cpu_has_avxvnni(void)
+{
+    static atomic_int known = -1;
+    int has = atomic_load_explicit(&known, memory_order_relaxed);
+    if (has < 0) {
+        has = ask_avxvnni();
+        atomic_store_explicit(&known, has, memory_order_relaxed);
+    }
+    return has != 0;
 }
 
 static trm_isa of_cpu(void)
