@@ -37,8 +37,8 @@ typedef struct trm_sweep_fit {
 } trm_sweep_fit;
 
 trm_sweep_fit trm_sweep_fit_of(int count, const trm_sweep_point *point);
-/* Of all ranks together, of teams of so many members: each begins with windows that have seen nothing, and sees a part of the
- * rows, so that the team decides more. */
+/* Of all ranks together, of teams of so many members: each sees a part of the pairs, and hears of the others now and then, so that
+ * the team decides more. */
 double trm_sweep_seconds(const trm_sweep_fit *fit, double rows, int members);
 
 /* The ring of one set of rows, or of two: rows of tiles of a shard that stays, and of one that visits. */

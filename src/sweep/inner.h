@@ -98,6 +98,9 @@ void trm_ring_run_blocks(trm_ring *ring, trm_side *visitor, trm_region region, i
                          trm_error *err);
 /* Takes home what the present visitors found so far, and merges the team, so that each state holds it all. */
 void trm_ring_bring_together(trm_ring *ring, int step, trm_error *err);
+/* In step 0, whose other side is b: the members of a team go on with the windows that all of them together made narrow. What may
+ * not be merged twice waits for the end. Collective on the team. */
+void trm_ring_share_windows(trm_ring *ring, trm_side *b);
 /* Adds what the threads counted to counts. */
 void trm_sweep_collect_counts(trm_sweep *sweep, trm_sweep_counts *counts);
 /* A few bytes could not be had while messages are under way: there is no way back. */

@@ -352,14 +352,19 @@ static void receive_visitor(trm_ring *ring, int step)
     trm_side_open_windows(sweep, &sweep->own); /* what came home has narrowed them */
 }
 
-void trm_sweep_merge_team(const trm_rows *rows, trm_state *state)
+static void merge_found(const trm_rows *rows, trm_state *state, bool may_be_again)
 {
     for (int f = 0; f < state->type->fields; f++) {
         const trm_field *field = &state->type->field[f];
-        if (field->kind == TRM_FIELD_FOUND)
+        if (field->kind == TRM_FIELD_FOUND && (field->merge->idempotent || !may_be_again))
             trm_merge_slots(rows->team_comm, field->merge, state->field[f], state->rows,
                             state->offset[field->shape]);
     }
+}
+
+void trm_sweep_merge_team(const trm_rows *rows, trm_state *state)
+{
+    merge_found(rows, state, false);
 }
 
 static void merge_asked(const trm_rows *rows, trm_asked asked)
@@ -373,6 +378,27 @@ static void merge_teams(const trm_ring *ring)
     merge_asked(ring->sweep->rows, ring->own);
     if (!ring->sweep->schedule->one_set)
         merge_asked(ring->sweep->other, ring->other);
+}
+
+/* Has the query windows that narrow? */
+static bool may_narrow(const trm_query *query)
+{
+    return query != NULL && !query->type->every_pair && query->type->window != trm_query_all_window;
+}
+
+void trm_ring_share_windows(trm_ring *ring, trm_side *b)
+{
+    trm_sweep *sweep = ring->sweep;
+    const double start = trm_clock();
+    if (may_narrow(ring->own.query)) {
+        merge_found(sweep->rows, ring->own.state, true);
+        trm_side_open_windows(sweep, &sweep->own);
+    }
+    if (!sweep->schedule->one_set && may_narrow(ring->other.query)) {
+        merge_found(sweep->other, ring->other.state, true);
+        trm_side_open_windows(sweep, b);
+    }
+    ring->counts->wait_s += trm_clock() - start;
 }
 
 void trm_ring_bring_together(trm_ring *ring, int step, trm_error *err)

@@ -118,9 +118,10 @@ bool trm_region_run(trm_region region, int64_t tiles, int n, trm_rectangle *part
 
 /* ---- the regions ---- */
 
-/* Where member's part of a step begins, in tile rows. The steps lie on one line of work, `total` long, that the
- * members cut into equal parts; this step is [before, before + weight) of it. Inside the triangle, tile row i
- * has tiles - i tiles, so a cut at fraction f of its area is at 1 - sqrt(1 - f). */
+/* Where member's part of a step begins, in tile rows. All members take an equal part of step 0, for which nobody needs to
+ * visit. The others lie on one line of work, `total` long, that the members cut into equal parts, so that few shards visit
+ * each; this step is [before, before + weight) of it. Inside the triangle, tile row i has tiles - i tiles, so a cut at
+ * fraction f of its area is at 1 - sqrt(1 - f). */
 static int64_t cut(int members, int member, int total, int before, int weight, bool triangle, int64_t tiles)
 {
     double fraction = ((double)member * total / members - before) / weight;
@@ -145,8 +146,7 @@ static bool is_split(int teams, int step)
     return step > 0 && 2 * step == teams;
 }
 
-/* The triangle of step 0 weighs 1, the others 2, the split step of an even number of teams 1 again: teams in
- * all, and 2 step - 1 before a step. */
+/* A step on the line weighs 2, the split one of an even number of teams 1: teams - 1 in all, and 2 (step - 1) before a step. */
 static trm_region half_region(int teams, int members, int team, int member, int step, int64_t a_tiles,
                               int64_t b_tiles)
 {
@@ -159,9 +159,10 @@ static trm_region half_region(int teams, int members, int team, int member, int 
             region.b_first = b_tiles / 2;
     }
     const int64_t tiles = region.a_last;
-    const int before = step == 0 ? 0 : 2 * step - 1, weight = step == 0 || split ? 1 : 2;
-    region.a_first = cut(members, member, teams, before, weight, step == 0, tiles);
-    region.a_last = cut(members, member + 1, teams, before, weight, step == 0, tiles);
+    const int total = step == 0 ? 1 : teams - 1, before = step == 0 ? 0 : 2 * (step - 1),
+              weight = step == 0 || split ? 1 : 2;
+    region.a_first = cut(members, member, total, before, weight, step == 0, tiles);
+    region.a_last = cut(members, member + 1, total, before, weight, step == 0, tiles);
     return region;
 }
 
@@ -177,9 +178,10 @@ static int full_steps(int teams)
 static trm_region full_region(int teams, int members, int team, int member, int step, int64_t a_tiles,
                               int64_t b_tiles)
 {
+    const int total = step == 0 ? 1 : teams - 1, before = step == 0 ? 0 : step - 1;
     (void)team;
-    return (trm_region){cut(members, member, teams, step, 1, false, a_tiles),
-                        cut(members, member + 1, teams, step, 1, false, a_tiles), 0, b_tiles, false};
+    return (trm_region){cut(members, member, total, before, 1, false, a_tiles),
+                        cut(members, member + 1, total, before, 1, false, a_tiles), 0, b_tiles, false};
 }
 
 const trm_schedule trm_full_ring = {"full ring", false, full_steps, full_region};

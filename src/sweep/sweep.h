@@ -3,7 +3,8 @@
  * One set of rows with itself: teams form a half ring, so that each unordered pair of rows is multiplied once
  * and serves the anchors on both sides. One set with another: a full ring; either side's rows may be anchors.
  * The visiting shard brings its rows and its state, one message each, and what it found goes home after the
- * step. Inside a team the steps are dealt to the members along one line of work. */
+ * step. Inside a team all members take part in the first step, in which they share what they find, and the others are dealt
+ * to them along one line of work. */
 #ifndef TRM_SWEEP_SWEEP_H
 #define TRM_SWEEP_SWEEP_H
 

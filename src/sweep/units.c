@@ -92,6 +92,32 @@ static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_regi
     return TRM_OK;
 }
 
+/* Parts of step 0 after which the members of a team share their windows: early, as each alone sees few of the pairs that make a
+ * window narrow. They have about as much to do before each, so that none waits long. */
+static const int share_at[] = {64, 16, 4, 1}; /* of one */
+enum { SHARES = sizeof share_at / sizeof *share_at };
+
+/* The blocks [from, to) of a unit. Which unit a sharing is in follows from the units alone, which are equally many on all ranks. */
+static void run_unit(trm_ring *ring, int step, trm_side *b, trm_region region, int64_t unit, int64_t units,
+                     trm_error *err)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    const int64_t count = trm_region_tiles(region), to = count * (unit + 1) / units;
+    int64_t from = count * unit / units;
+    for (int i = 0; i < SHARES && step == 0 && rows->replicate > 1; i++) {
+        const int64_t part = share_at[i], at = count / part;
+        const bool is_end = part == 1, more_follows = ring->sweep->schedule->steps(rows->teams) > 1;
+        if (is_end ? unit + 1 < units || !more_follows : units / part != unit)
+            continue;
+        if (at > from)
+            trm_ring_run_blocks(ring, b, region, from, at, err);
+        from = at > from ? at : from;
+        trm_ring_share_windows(ring, b);
+    }
+    if (to > from)
+        trm_ring_run_blocks(ring, b, region, from, to, err);
+}
+
 /* A step's blocks, unit by unit. */
 trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region region, trm_error *err)
 {
@@ -107,10 +133,8 @@ trm_status trm_ring_work(trm_ring *ring, int step, trm_side *b, trm_region regio
         trm_ring_must(ring, trm_done_add_touching(&ring->skip, &sweep->skip, area, err), err);
     }
     for (int64_t unit = 0; unit < units && status == TRM_OK; unit++) {
-        const int64_t from = count * unit / units, to = count * (unit + 1) / units;
-        if (to > from)
-            trm_ring_run_blocks(ring, b, region, from, to, err);
-        status = end_unit(ring, step, b, region, to, err);
+        run_unit(ring, step, b, region, unit, units, err);
+        status = end_unit(ring, step, b, region, count * (unit + 1) / units, err);
     }
     if (status == TRM_OK)
         trm_ring_must(ring, note_done(ring, b, region, count, &sweep->done, err), err);

@@ -85,7 +85,7 @@ static void sweeps_of_many_rows_follow_from_those_of_few(void **state)
     const trm_sweep_fit fit = trm_sweep_fit_of(3, point);
     const double n = 80000.0, should = 1.5e-9 * n * n / 2.0 + 2e-6 * decided_of(n);
     assert_true(fabs(trm_sweep_seconds(&fit, n, 1) / should - 1.0) < 0.05);
-    assert_true(trm_sweep_seconds(&fit, n, 4) > trm_sweep_seconds(&fit, n, 1)); /* each member begins cold */
+    assert_true(trm_sweep_seconds(&fit, n, 4) > trm_sweep_seconds(&fit, n, 1)); /* each member sees a part */
 }
 
 static void the_ring_is_shared(void **state)

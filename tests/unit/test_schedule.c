@@ -118,6 +118,22 @@ static void all_ranks_have_about_as_much_to_do(void **state)
         }
 }
 
+/* So that windows are narrow for all of them before shards visit. */
+static void all_members_have_as_much_of_step_0(void **state)
+{
+    (void)state;
+    const trm_schedule *rings[] = {&trm_half_ring, &trm_full_ring};
+    for (int r = 0; r < 2; r++)
+        for (int members = 1; members <= MEMBERS; members++)
+            for (int member = 0; member < members; member++) {
+                const trm_region whole = rings[r]->region(5, 1, 1, 0, 0, 1000, 1000),
+                                 part = rings[r]->region(5, members, 1, member, 0, 1000, 1000);
+                const double share =
+                    (double)trm_region_tiles(part) * members / (double)trm_region_tiles(whole);
+                assert_true(share > 0.99 && share < 1.01);
+            }
+}
+
 static void a_ring_has_no_more_steps_than_it_needs(void **state)
 {
     (void)state;
@@ -217,6 +233,7 @@ int main(void)
         cmocka_unit_test(all_ranks_have_about_as_much_to_do),
         cmocka_unit_test(a_region_runs_each_of_its_tiles_once_and_knows_which_it_has_run),
         cmocka_unit_test(a_rows_own_tile_is_run_before_those_that_are_not_near_the_diagonal),
+        cmocka_unit_test(all_members_have_as_much_of_step_0),
         cmocka_unit_test(a_ring_has_no_more_steps_than_it_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
