@@ -19,8 +19,6 @@ static void print_entry(const json_t *line)
             trm_fact_real(line, "memory_bytes") / 1e6);
     if (!json_is_true(json_object_get(line, "fits")))
         fprintf(stderr, "  does not fit: give more ranks, or --mem-per-rank\n");
-    else if (!trm_fact_has(line, "total_s"))
-        fprintf(stderr, "  seconds are not told: the probe does not evaluate by a list of pairs\n");
     else {
         fprintf(stderr, " %11.1f %11.1f", trm_fact_real(line, "likely_bytes") / 1e6,
                 trm_fact_real(line, "moved_bytes") / 1e6);

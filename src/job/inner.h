@@ -132,7 +132,7 @@ trm_status trm_job_read_rows(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Reads the rows and arranges them, and evaluates. */
 trm_status trm_job_run_store(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Of a job in batches, or of pairs: mines the first of each rank's batches, or for the first queries of each team's, at most so many, as
- * planned, and writes nothing. The first time the rows are read. What it took is in job->mined and job->loss, and *seconds, of the
+ * planned, or asks for these, and writes nothing. The first time the rows are read. What it took is in job->mined and job->loss, and *seconds, of the
  * slowest rank. May be called again. */
 trm_status trm_job_try(trm_job *job, int64_t most, double *seconds, trm_error *err) TRM_MUST_CHECK;
 /* How many batches, or queries, of all ranks that are. */
@@ -198,6 +198,9 @@ int trm_job_question_attributes(const trm_job *job, const char *format, const ch
 json_t *trm_job_question_facts(trm_job *job, int64_t peak_rss);
 trm_status trm_job_plan_question(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 trm_status trm_job_run_question(trm_job *job, trm_error *err) TRM_MUST_CHECK;
+/* What a question took, as mining tells it: its sweeps go as those for negatives, and what it does before and beside them as what is
+ * prepared. whole: seconds of all. Not collective. */
+trm_mine_summary trm_job_as_mined(const trm_ask_summary *ask, double whole);
 
 /* ---- plan.c: a kind of job that plans another ---- */
 

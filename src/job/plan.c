@@ -142,7 +142,7 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     else
         trm_evaluation_travel(job->evaluation, &visit, &home);
     const int near = trm_label_visits_of(stay->shards, travel->shards, teams),
-              seeks = question == NULL ? job->settings.pairs == NULL : question->seeks_positives,
+              seeks = job->settings.pairs == NULL && (question == NULL || question->seeks_positives),
               visits[SWEEPS] = {seeks * (near < share.visits ? near : share.visits), sweeps * share.visits};
     for (int k = 0; k < SWEEPS; k++) {
         line->visiting[k] = (double)visits[k] * (double)shard * line->panels;
@@ -609,7 +609,7 @@ static int64_t most_tries(const trm_job *job)
     return most;
 }
 
-/* The ranks mine some of their batches, or for some of their queries, and then twice as many until that takes long enough; from the
+/* The ranks mine some of their batches, or for some of their queries, or ask for these, and then twice as many until that takes long enough; from the
  * last few tries it follows what each takes, and what all take together. *last: how many the last try had. Collective. */
 static trm_status try_some(trm_job *job, double foreseen[PHASES], int64_t *last, trm_error *err)
 {
@@ -690,7 +690,7 @@ static trm_status foresee_tries(trm_job *job, trm_error *err)
     count_tried(job, times, line);
     line->seconds[ARRANGE] += before; /* lists are sorted, and batches drawn */
     line->seconds[READ] = job->read_s;
-    if (job->settings.output != NULL)
+    if (trm_job_writes_triplets(job))
         line->seconds[WRITE] =
             written_bytes(job, (double)job->mined.triplets.total * times, (double)job->base.total) /
             usual_write;
@@ -710,10 +710,9 @@ static trm_status run_dry(trm_job *job, trm_error *err)
         f->entry = trm_alloc_zero(1, sizeof *f->entry);
     trm_status status = f == NULL || f->entry == NULL ? trm_fail_memory(err, "a plan", 1, sizeof *f) : TRM_OK;
     status = trm_agree(job->comm, status, err);
-    const bool listed = job->settings.pairs != NULL, asks = job->settings.kind->question != NULL;
-    if (status == TRM_OK && (trm_settings_in_batches(&job->settings) || (listed && !asks)))
+    if (status == TRM_OK && (trm_settings_in_batches(&job->settings) || job->settings.pairs != NULL))
         return foresee_tries(job, err);
-    if (status == TRM_OK && job->rank == 0 && !listed)
+    if (status == TRM_OK && job->rank == 0)
         status = plan_alone(job, err);
     return trm_agree(job->comm, status, err);
 }

@@ -359,8 +359,7 @@ static trm_status evaluate(prober *p, trm_run *run, const trm_rows *rows, const 
     return status;
 }
 
-/* The job's question, of these rows: a job of its own that has no file. Its sweeps go as those for negatives, and what it does before
- * and beside them as what is prepared. */
+/* The job's question, of these rows: a job of its own that has no file. */
 static trm_status ask(prober *p, trm_run *run, trm_rows *rows, trm_rows *queries, trm_error *err)
 {
     const trm_job_question *question = p->job->settings.kind->question;
@@ -379,13 +378,7 @@ static trm_status ask(prober *p, trm_run *run, trm_rows *rows, trm_rows *queries
     p->probe->counts_pairs = own.pairs_known;
     p->pairs_within = own.pairs_within;
     p->whole_s = trm_clock() - start;
-    const trm_ask_summary *s = &own.ask;
-    p->summary = (trm_mine_summary){.positive_pairs = s->rows,
-                                    .arrange_s = s->arrange_s,
-                                    .prepare_s = p->whole_s - s->sweep_s - s->answers_s,
-                                    .negatives_s = s->sweep_s,
-                                    .certify = {.elements = s->elements, .float64 = s->float64}};
-    memcpy(p->summary.chains, s->chains, sizeof s->chains);
+    p->summary = trm_job_as_mined(&own.ask, p->whole_s);
     return status;
 }
 

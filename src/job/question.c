@@ -7,6 +7,8 @@
 #include "par/agree.h"
 #include "par/exchange.h"
 
+#include <string.h>
+
 trm_status trm_job_plan_question(trm_job *job, trm_error *err)
 {
     /* labels as they were given stay, and the names of them */
@@ -36,6 +38,18 @@ trm_status trm_job_run_question(trm_job *job, trm_error *err)
     job->part.compute_s = job->ask.compute_s;
     job->part.wait_s = job->ask.wait_s;
     return status;
+}
+
+trm_mine_summary trm_job_as_mined(const trm_ask_summary *ask, double whole)
+{
+    trm_mine_summary mined = {.positive_pairs = ask->rows,
+                              .arrange_s = ask->arrange_s,
+                              .prepare_s = whole - ask->sweep_s - ask->answers_s,
+                              .negatives_s = ask->sweep_s,
+                              .answers_s = ask->answers_s,
+                              .certify = {.elements = ask->elements, .float64 = ask->float64}};
+    memcpy(mined.chains, ask->chains, sizeof mined.chains);
+    return mined;
 }
 
 int trm_job_question_attributes(const trm_job *job, const char *format, const char *text, const char *hash,

@@ -729,7 +729,9 @@ trm_status trm_job_expect(trm_job *job, int64_t most, const trm_kernel *taken, i
     job->run->expected = batches ? NULL : taken;
     job->run->expected_width = width;
     job->run->expected_first = !batches; /* positives of lists are measured */
-    trm_status status = plan_with(job, batches ? reserve_expected(job, most) : given, err);
+    trm_status status = job->settings.kind->question != NULL
+                            ? trm_job_plan_question(job, err)
+                            : plan_with(job, batches ? reserve_expected(job, most) : given, err);
     job->run->expected = NULL;
     job->run->expected_first = false;
     if (status == TRM_OK && batches)
@@ -1002,10 +1004,31 @@ int64_t trm_job_tries(const trm_job *job, int64_t most)
     return all;
 }
 
+/* What is planned for one run, and runs. *start: when that began. */
+static trm_status try_once(trm_job *job, double *start, trm_error *err)
+{
+    const bool asks = job->settings.kind->question != NULL;
+    const int64_t planned = job->mined.memory_bytes;
+    const int panels = job->mined.panels;
+    trm_status status =
+        asks ? trm_job_plan_question(job, err) : plan_with(job, job->options.mine.reserve, err);
+    job->mined.memory_bytes = planned;
+    *start = trm_clock();
+    if (status == TRM_OK)
+        status = asks ? trm_job_run_question(job, err) : evaluate(job, err);
+    if (asks) {
+        job->mined = trm_job_as_mined(&job->ask, trm_clock() - *start);
+        job->mined.panels = panels;
+    }
+    job->mined.memory_bytes = planned;
+    return status;
+}
+
 trm_status trm_job_try(trm_job *job, int64_t most, double *seconds, trm_error *err)
 {
-    const int64_t all = job->batches.count, planned = job->mined.memory_bytes;
+    const int64_t all = job->batches.count;
     const bool listed = job->settings.pairs != NULL;
+    double start = trm_clock();
     const trm_pair_list list = job->pair_list;
     trm_pairs picked = {.count = 0};
     trm_status status = job->store != NULL ? load_rows(job, err) : TRM_OK; /* which closes it */
@@ -1017,14 +1040,9 @@ trm_status trm_job_try(trm_job *job, int64_t most, double *seconds, trm_error *e
     if (listed)
         job->pair_list = (trm_pair_list){picked.count, picked.query, picked.positive};
     if (status == TRM_OK)
-        status = plan_with(job, job->options.mine.reserve, err); /* which runs once */
-    job->mined.memory_bytes = planned;
-    const double start = trm_clock();
-    if (status == TRM_OK)
-        status = evaluate(job, err);
+        status = try_once(job, &start, err);
     *seconds = trm_clock() - start;
     MPI_Allreduce(MPI_IN_PLACE, seconds, 1, MPI_DOUBLE, MPI_MAX, job->comm);
-    job->mined.memory_bytes = planned;
     job->batches.count = all;
     job->pair_list = list;
     trm_pairs_free(&picked);

@@ -219,7 +219,7 @@ import json
 run, told = json.load(open("job.json"))["run"], json.load(open("dry.json"))
 (line,) = told["plan"]
 parts = [value for name, value in line.items() if name.endswith("_s") and name != "total_s"]
-assert told["dry_run"] and told["command"] in ("knn", "eval", "radius") and told["pilot"] is None
+assert told["dry_run"] and told["command"] in ("knn", "eval", "radius") and told.get("pilot") is None
 assert (line["ranks"], line["replicate"], line["panels"], line["memory_bytes"]) == (
     run["ranks"], run["replicate"], run["panels"], run["plan_bytes"]), (line, run)
 assert 0 < line["likely_bytes"] <= line["memory_bytes"] and line["sweep_s"] > 0 and "negatives_s" not in line, line
@@ -266,10 +266,28 @@ written = 24 * pairs + 8 * 3000 if job["pairs"]["listed"] else 0
 assert abs(line["write_s"] - written / 4e8) < 1e-9, line'
     done
 done
-on 2 eval store.h5 --queries few.h5 --pairs pairs.txt --dry-run --json --quiet >dry.json 2>dry.err
-expect "a dry run of an evaluation of listed pairs tells its memory" "$python" -c 'import json
-(line,) = json.load(open("dry.json"))["plan"]
-assert line["memory_bytes"] > 0 and "total_s" not in line'
+# An evaluation of listed pairs: its ranks ask for some of the queries, for all where there are few, as a job of mine mines.
+while read -r ranks of job; do
+    # shellcheck disable=SC2086
+    on "$ranks" $job --dry-run --json --quiet >dry.json 2>dry.err
+    # shellcheck disable=SC2086
+    test "$of" -gt 700 || on "$ranks" $job --json --quiet >job.json 2>job.err
+    rm -f x.h5
+    test "$of" -gt 700 || expect "a dry run of $job on $ranks tells the job's plan" "$python" question.py
+    expect "a dry run of $job on $ranks asks for some of the queries" "$python" -c 'import json, sys
+told, of = json.load(open("dry.json")), int(sys.argv[1])
+(line,), probe = told["plan"], told["probe"]
+assert line["total_s"] > line["sweep_s"] > 0 and line["read_s"] > 0 and line["write_s"] == 0, line
+assert probe["of_queries"] == of and (probe["queries"] == of if of == 700 else 0 < probe["queries"] <= of / 2), probe
+assert (line["operations"] * line["ranks"] >= 2.0 * 24 * 3000 * 700 if of == 700 else line["operations"] > 0), line' "$of"
+done <<'EOF'
+1 700 eval store.h5 --queries few.h5 --pairs each.txt
+3 700 eval store.h5 --queries few.h5 --pairs each.txt --per-query x.h5 --at 1,20
+4 700 eval store.h5 --queries few.h5 --pairs each.txt --replicate 2
+2 60000 eval large.h5 --queries large.h5 --pairs every.txt
+EOF
+on 2 eval store.h5 --queries few.h5 --pairs pairs.txt --dry-run >dry.out 2>dry.err
+expect "people see for how many queries was asked" grep -q '^probe  *for 700 of 700 queries, ' dry.err
 quickly synth wide.h5 --rows 8000 --dim 384 --classes 20 --spread 0.1 --quiet
 for job in "knn wide.h5 --k 5" "eval wide.h5" "radius wide.h5 --radius 0.1"; do
     for ranks in 1 2; do
