@@ -183,11 +183,13 @@ trm_status trm_job_checkpoint_begin(trm_job_checkpoint *checkpoint, MPI_Comm com
     checkpoint->checkpoint = (trm_checkpoint){.wish = wish, .context = checkpoint};
     if (claim == NULL)
         return TRM_OK;
-    checkpoint->checkpoint.save = save;
-    checkpoint->checkpoint.set_aside = set_aside;
-    checkpoint->checkpoint.size = size;
-    checkpoint->checkpoint.load = load;
-    checkpoint->checkpoint.keeps_end = settings->output != NULL;
+    if (!trm_settings_plan_only(settings)) {
+        checkpoint->checkpoint.save = save;
+        checkpoint->checkpoint.set_aside = set_aside;
+        checkpoint->checkpoint.size = size;
+        checkpoint->checkpoint.load = load;
+        checkpoint->checkpoint.keeps_end = settings->output != NULL;
+    }
     return trm_agree(comm, checkpoint->rank == 0 ? check_existing(checkpoint, err) : TRM_OK, err);
 }
 

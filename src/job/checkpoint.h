@@ -35,7 +35,7 @@ typedef struct trm_job_checkpoint {
 } trm_job_checkpoint;
 
 /* Checks what is there already, under claim, which becomes its own; NULL where there is no checkpoint, and the job
- * may only be stopped. settings, hooks and voice are borrowed. Collective. Errors: CREATE (a checkpoint, or a piece
+ * may only be stopped, as one may that only plans. settings, hooks and voice are borrowed. Collective. Errors: CREATE (a checkpoint, or a piece
  * of one, that must not be written over). */
 trm_status trm_job_checkpoint_begin(trm_job_checkpoint *checkpoint, MPI_Comm comm,
                                     const trm_settings *settings, const trm_job_hooks *hooks,

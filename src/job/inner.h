@@ -108,7 +108,7 @@ trm_status trm_job_compare_told(const trm_job *job, trm_status local, trm_error 
 /* ---- report.c: --json-report ---- */
 
 /* Begins the file that the report goes to, where one is asked for: before any work, so that a path that can't be written is
- * refused at once. Errors: as trm_stream_open; USAGE. */
+ * refused at once. A job that only plans looks at it. Errors: as trm_stream_open; USAGE. */
 trm_status trm_job_open_report(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* Writes the report, which has been made, there. Rank 0 alone; not collective. Errors: IO, CREATE. */
 trm_status trm_job_write_report(trm_job *job, trm_error *err) TRM_MUST_CHECK;
@@ -158,9 +158,11 @@ trm_status trm_job_name_file(const char *kind, const char *item, const char *pat
                              trm_error *err);
 /* The files that a job reads, which none of its outputs may be: new memory (trm_free), or NULL. Not collective. */
 const char **trm_job_inputs(const trm_settings *settings, int *count);
-/* Claims a path that must be none of the job's inputs. Errors: as trm_claim_take. */
+/* Claims a path that must be none of the job's inputs; a job that only plans looks at it. Errors: as trm_claim_take. */
 trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
                          trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
+/* Gives up all claims. Not collective. */
+void trm_job_let_go(trm_job *job);
 /* STOPPED on all ranks if any was asked to stop. */
 trm_status trm_job_pause(const trm_job *job, trm_error *err) TRM_MUST_CHECK;
 

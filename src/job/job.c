@@ -42,10 +42,11 @@ static const trm_taken mine_takes[] = {
 };
 static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_takes), .mines = true};
 
-/* Those of mine but for what is about files to be written, and jobs in batches. */
+/* Those of mine but for reports and checkpoints, and jobs in batches. */
 static const trm_taken plan_takes[] = {
-    TRM_TAKE(trm_plan_table),    TRM_TAKE(trm_output_table),  TRM_TAKE(trm_form_table),
-    TRM_TAKE(trm_dataset_table), TRM_TAKE(trm_queries_table), WHAT_IS_MINED,
+    TRM_TAKE(trm_plan_table),      TRM_TAKE(trm_output_table),  TRM_TAKE(trm_form_table),
+    TRM_TAKE(trm_overwrite_table), TRM_TAKE(trm_dataset_table), TRM_TAKE(trm_queries_table),
+    WHAT_IS_MINED,
 };
 static const trm_job_kind job_plan = {.name = "plan",
                                       .takes = TRM_TAKES(plan_takes),
@@ -372,9 +373,7 @@ static void close_store(trm_job *job)
     trm_batch_triplets_free(&job->batch_triplets);
     trm_triplets_free(&job->options.given);
     trm_job_checkpoint_end(&job->checkpoint);
-    trm_claim_release(&job->claim);
-    trm_claim_release(&job->list_claim);
-    trm_stream_close(&job->report);
+    trm_job_let_go(job);
     trm_batches_free(&job->batches);
     trm_store_close(&job->store);
     free_set(&job->base);

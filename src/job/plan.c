@@ -719,6 +719,7 @@ static trm_status run_dry(trm_job *job, trm_error *err)
 
 trm_status trm_job_run_plan(trm_job *job, trm_error *err)
 {
+    trm_job_let_go(job); /* what the job would write has been looked at */
     if (!job->settings.plans)
         return run_dry(job, err);
     trm_foresight *f = job->foresight;

@@ -25,17 +25,19 @@ static trm_status begin(trm_job *job, trm_error *err)
                         "--json-report '%s': is another output, too: give it another name",
                         settings->json_report);
     const char **input = trm_job_inputs(settings, &inputs);
-    trm_status status = input == NULL ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input)
-                                      : trm_stream_open(settings->json_report, settings->overwrite, inputs,
-                                                        input, &job->report, err);
+    trm_status status =
+        input == NULL                      ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input)
+        : trm_settings_plan_only(settings) ? trm_stream_look(settings->json_report, settings->overwrite,
+                                                             inputs, input, &job->report, err)
+                                           : trm_stream_open(settings->json_report, settings->overwrite,
+                                                             inputs, input, &job->report, err);
     trm_free(input);
     return status;
 }
 
 trm_status trm_job_open_report(trm_job *job, trm_error *err)
 {
-    const bool mine =
-        job->rank == 0 && job->settings.json_report != NULL && !trm_settings_plan_only(&job->settings);
+    const bool mine = job->rank == 0 && job->settings.json_report != NULL;
     return trm_agree(job->comm, mine ? begin(job, err) : TRM_OK, err);
 }
 

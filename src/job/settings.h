@@ -119,7 +119,7 @@ const char *const *trm_settings_source_names(void);
 bool trm_settings_draw(const trm_settings *settings);
 /* Are there two sets: queries, and a store? */
 bool trm_settings_in_two_sets(const trm_settings *settings);
-/* Is nothing to be done but planned? Then nothing is claimed or written. */
+/* Is nothing to be done but planned? Then what would be written is only looked at. */
 bool trm_settings_plan_only(const trm_settings *settings);
 /* Is it a question that needs no labels, asked as it is? */
 bool trm_settings_labels_may_lack(const trm_settings *settings);

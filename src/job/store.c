@@ -106,7 +106,9 @@ trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path,
                                       : check_name(kind, path, err);
     status = trm_agree(job->comm, status, err);
     if (status == TRM_OK)
-        status = trm_claim_take(job->comm, kind, path, overwrite, inputs, input, claim, err);
+        status = trm_settings_plan_only(&job->settings)
+                     ? trm_claim_look(job->comm, kind, path, overwrite, inputs, input, claim, err)
+                     : trm_claim_take(job->comm, kind, path, overwrite, inputs, input, claim, err);
     trm_free(input);
     return status;
 }
@@ -116,7 +118,7 @@ static trm_status claim_checkpoint(trm_job *job, trm_error *err)
     const trm_settings *settings = &job->settings;
     trm_claim *claim = NULL;
     trm_status status = TRM_OK;
-    if (settings->checkpoint != NULL && !trm_settings_plan_only(settings)) {
+    if (settings->checkpoint != NULL) {
         status = job->rank == 0 ? trm_job_checkpoint_check(settings, err) : TRM_OK;
         status = trm_agree(job->comm, status, err);
         if (status == TRM_OK)
@@ -132,12 +134,19 @@ static trm_status claim_all(trm_job *job, trm_error *err)
 {
     const trm_settings *settings = &job->settings;
     trm_status status = claim_checkpoint(job, err);
-    if (status == TRM_OK && settings->output != NULL && !trm_settings_plan_only(settings))
+    if (status == TRM_OK && settings->output != NULL)
         status = trm_job_claim(job, "output", settings->output, settings->overwrite, &job->claim, err);
-    if (status == TRM_OK && settings->batches > 0 && settings->batch_list != NULL &&
-        !trm_settings_plan_only(settings))
+    if (status == TRM_OK && settings->batches > 0 && settings->batch_list != NULL)
         status = trm_job_claim_list(job, err);
     return status == TRM_OK ? trm_job_open_report(job, err) : status;
+}
+
+void trm_job_let_go(trm_job *job)
+{
+    trm_claim_release(&job->claim);
+    trm_claim_release(&job->list_claim);
+    trm_claim_release(&job->checkpoint.claim);
+    trm_stream_close(&job->report);
 }
 
 /* The run, and what is to be evaluated. */

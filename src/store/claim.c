@@ -117,9 +117,9 @@ static trm_status make_lock(trm_claim *claim, const char *name, bool *done, trm_
 static trm_status look_at_lock(trm_claim *claim, const char *name, bool *done, trm_error *err)
 {
     struct stat about;
-    bool writable = true;
-    int file = openat(claim->directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (file < 0 && errno == EACCES) { /* another user's */
+    bool writable = !claim->looks;
+    int file = writable ? openat(claim->directory, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    if (claim->looks || (file < 0 && errno == EACCES)) { /* another user's */
         writable = false;
         file = openat(claim->directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     }
@@ -160,6 +160,18 @@ static trm_status take_lock(trm_claim *claim, trm_error *err)
     if (status == TRM_OK && !done && claim->lock < 0)
         status = trm_fail(err, TRM_ERR_IO, "%s '%s': '%s/%s' comes and goes: its lock can't be had",
                           claim->kind, claim->path, claim->folder, name);
+    return status;
+}
+
+/* Could a lock be taken? */
+static trm_status look_for_lock(trm_claim *claim, trm_error *err)
+{
+    char name[NAME_MAX + 1];
+    bool done = false;
+    trm_name_beside(claim->name, "lock", name);
+    trm_status status = look_at_lock(claim, name, &done, err);
+    if (status == TRM_OK && faccessat(claim->directory, ".", W_OK | X_OK, AT_EACCESS) != 0)
+        status = cannot_create(claim, err);
     return status;
 }
 
@@ -267,12 +279,12 @@ static trm_status take(trm_claim *claim, int inputs, const char *const *input, t
     if (status == TRM_OK)
         status = check_existing(claim, inputs, input, err);
     if (status == TRM_OK)
-        status = take_lock(claim, err);
+        status = claim->looks ? look_for_lock(claim, err) : take_lock(claim, err);
     if (status == TRM_OK)
         status = refuse_part(claim, err);
     if (status == TRM_OK) /* a job that held the lock until now may have ended well */
         status = check_existing(claim, inputs, input, err);
-    if (status == TRM_OK && trm_drafts_clean(claim))
+    if (status == TRM_OK && !claim->looks && trm_drafts_clean(claim))
         claim->after_kill = true;
     return status;
 }
@@ -320,12 +332,12 @@ static trm_status join(trm_claim *claim, trm_error *err)
     return claim->target != NULL ? TRM_OK : trm_fail_memory(err, "a file name", PATH_MAX, 1);
 }
 
-trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
-                          const char *const *input, trm_claim **claim, trm_error *err)
+/* claim: new, or NULL. */
+static trm_status take_together(MPI_Comm comm, int inputs, const char *const *input, trm_claim **claim,
+                                trm_error *err)
 {
     trm_error own = TRM_ERROR_INIT;
     err = err == NULL ? &own : err;
-    *claim = new_claim(comm, kind, path, overwrite);
     trm_status status = *claim == NULL ? trm_fail_memory(err, "a claim", 1, sizeof **claim) : TRM_OK;
     status = trm_agree(comm, status, err);
     if (status == TRM_OK)
@@ -338,6 +350,22 @@ trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, boo
     if (status != TRM_OK)
         trm_claim_release(claim);
     return status;
+}
+
+trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
+                          const char *const *input, trm_claim **claim, trm_error *err)
+{
+    *claim = new_claim(comm, kind, path, overwrite);
+    return take_together(comm, inputs, input, claim, err);
+}
+
+trm_status trm_claim_look(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
+                          const char *const *input, trm_claim **claim, trm_error *err)
+{
+    *claim = new_claim(comm, kind, path, overwrite);
+    if (*claim != NULL)
+        (*claim)->looks = true;
+    return take_together(comm, inputs, input, claim, err);
 }
 
 /* Rank 0's part. */

@@ -35,6 +35,7 @@ struct trm_claim {
     char *name;   /* of the target in it */
     char *target; /* both: folder/name */
     bool replace; /* may a file of that name be replaced? */
+    bool looks;   /* it is no more than looked at what taking it would find */
     bool after_kill, replaced, unwritten, kept_elsewhere;
     bool borrowed;       /* directory and lock are another claim's */
     int directory, lock; /* rank 0's; -1 elsewhere. lock: -1 also where locks don't work */

@@ -59,6 +59,10 @@ typedef struct trm_claim trm_claim;
  * link; "-"). */
 trm_status trm_claim_take(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
                           const char *const *input, trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
+/* The same, and the same refusals, but nothing is made, locked or removed: for jobs that say what they would do, which nothing keeps
+ * from finding another job there later. */
+trm_status trm_claim_look(MPI_Comm comm, const char *kind, const char *path, bool overwrite, int inputs,
+                          const char *const *input, trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
 /* Refuses a claim on a file that an open store leads to by links or as a virtual dataset. Collective. Errors:
  * USAGE. */
 trm_status trm_claim_check_store(const trm_claim *claim, const trm_store *store,

@@ -21,8 +21,7 @@ struct trm_stream {
     trm_error err;
 };
 
-trm_status trm_stream_open(const char *path, bool overwrite, int inputs, const char *const *input,
-                           trm_stream **stream, trm_error *err)
+static trm_status make(const char *path, trm_stream **stream, trm_error *err)
 {
     trm_stream *made = *stream = trm_alloc_zero(1, sizeof *made);
     if (made == NULL)
@@ -31,11 +30,27 @@ trm_status trm_stream_open(const char *path, bool overwrite, int inputs, const c
     made->err = (trm_error)TRM_ERROR_INIT;
     made->name = (trm_plain_name){"output", path};
     made->buffer = trm_alloc(BUFFER, 1);
-    if (made->buffer == NULL)
-        return trm_fail_memory(err, "an output", BUFFER, 1);
-    trm_status status =
-        trm_claim_take(MPI_COMM_SELF, "output", path, overwrite, inputs, input, &made->claim, err);
-    return status == TRM_OK ? trm_draft_open(MPI_COMM_SELF, made->claim, &made->draft, err) : status;
+    return made->buffer != NULL ? TRM_OK : trm_fail_memory(err, "an output", BUFFER, 1);
+}
+
+trm_status trm_stream_open(const char *path, bool overwrite, int inputs, const char *const *input,
+                           trm_stream **stream, trm_error *err)
+{
+    trm_status status = make(path, stream, err);
+    if (status == TRM_OK)
+        status =
+            trm_claim_take(MPI_COMM_SELF, "output", path, overwrite, inputs, input, &(*stream)->claim, err);
+    return status == TRM_OK ? trm_draft_open(MPI_COMM_SELF, (*stream)->claim, &(*stream)->draft, err)
+                            : status;
+}
+
+trm_status trm_stream_look(const char *path, bool overwrite, int inputs, const char *const *input,
+                           trm_stream **stream, trm_error *err)
+{
+    const trm_status status = make(path, stream, err);
+    return status == TRM_OK ? trm_claim_look(MPI_COMM_SELF, "output", path, overwrite, inputs, input,
+                                             &(*stream)->claim, err)
+                            : status;
 }
 
 trm_status trm_stream_check_store(const trm_stream *stream, const trm_store *store, trm_error *err)

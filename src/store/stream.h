@@ -14,6 +14,9 @@ typedef struct trm_stream trm_stream;
  * trm_claim_take, trm_draft_open; MEMORY. */
 trm_status trm_stream_open(const char *path, bool overwrite, int inputs, const char *const *input,
                            trm_stream **stream, trm_error *err) TRM_MUST_CHECK;
+/* The same refusals, but nothing is begun (trm_claim_look): such a stream takes no data. */
+trm_status trm_stream_look(const char *path, bool overwrite, int inputs, const char *const *input,
+                           trm_stream **stream, trm_error *err) TRM_MUST_CHECK;
 /* Refuses a path that an open store reads, or that it leads to. Errors: USAGE. */
 trm_status trm_stream_check_store(const trm_stream *stream, const trm_store *store,
                                   trm_error *err) TRM_MUST_CHECK;

@@ -23,7 +23,7 @@ for job in "${jobs[@]}"; do
     # shellcheck disable=SC2086
     on "$ranks" mine store.h5 $options --json --quiet >job.json 2>job.err
     # shellcheck disable=SC2086
-    quickly plan store.h5 $options --ranks-list "$ranks" --gflops 10 --json --quiet
+    quickly plan store.h5 $options --overwrite --ranks-list "$ranks" --gflops 10 --json --quiet
     mv stdout plan.json
     cat >same.py <<'PY'
 import json
@@ -156,10 +156,10 @@ assert told["store"]["rows"] == 5000 and told["store"]["dim"] == 16 and told["pr
 assert any("synth" in text for text in told["assumed"]), told["assumed"]
 assert len(told["plan"]) >= 2 and all(line["total_s"] > 0 for line in told["plan"])'
 
-# A dry run: by the ranks' own plan; nothing is written, and an output that exists is no matter.
+# A dry run: by the ranks' own plan; nothing is written.
 touch there.h5
 for ranks in 1 3; do
-    on $ranks mine store.h5 --positives all -o there.h5 --dry-run --json --quiet >dry.json 2>dry.err
+    on $ranks mine store.h5 --positives all -o there.h5 --overwrite --dry-run --json --quiet >dry.json 2>dry.err
     expect "a dry run on $ranks" test "$? $(stat -c %s there.h5)" = "0 0"
     on $ranks mine store.h5 --positives all -o x.h5 --overwrite --json --quiet >job.json
     expect "a dry run on $ranks tells the job's plan" "$python" -c 'import json
@@ -227,7 +227,7 @@ assert abs(sum(parts) - line["total_s"]) < 1e-9 and (line["moved_bytes"] > 0) ==
 PY
 while read -r ranks job; do
     # shellcheck disable=SC2086
-    on "$ranks" $job --dry-run --json --quiet >dry.json 2>dry.err
+    on "$ranks" $job --overwrite --dry-run --json --quiet >dry.json 2>dry.err
     expect "a dry run of $job on $ranks" test "$? $(stat -c %s there.h5)" = "0 0"
     # shellcheck disable=SC2086
     on "$ranks" ${job/there.h5/x.h5} --overwrite --json --quiet >job.json 2>job.err
@@ -242,7 +242,7 @@ done <<'EOF'
 2 radius store.h5 --radius 0.01
 EOF
 rm -f x.h5
-on 2 radius store.h5 --radius 20 -o there.h5 --groups --dry-run --json --quiet >dry.json 2>dry.err
+on 2 radius store.h5 --radius 20 -o there.h5 --overwrite --groups --dry-run --json --quiet >dry.json 2>dry.err
 one_sweep=$("$python" -c 'import json; print(json.load(open("dry.json"))["plan"][0]["operations"])')
 on 2 radius store.h5 --radius 20 --dry-run --json --quiet >dry.json 2>dry.err
 expect "pairs that are listed are counted before, in a sweep of its own" "$python" -c 'import json, sys
@@ -365,6 +365,46 @@ on 2 mine store.h5 --batches 3 --classes-per-batch 4 --rows-per-class 3 --dry-ru
 expect "people see how many batches were mined" grep -q '^probe  *3 of 3 batches, ' dry.err
 expect "no list of batches is written, and no checkpoint" test ! -e drawn.h5 -a ! -e kept
 expect "none of them wrote anything" test "$(ls x.h5 .*.trimine* 2>/dev/null | wc -l)" = 0
+
+# It is refused as the job is, word for word.
+while read -r code job; do
+    for ranks in 1 3; do
+        # shellcheck disable=SC2086
+        quickly_on $ranks $job
+        grep '^trimine: error: ' stderr >job.refused
+        expect "refused: $job on $ranks" test "$? $(wc -l <job.refused)" = "0 1"
+        # shellcheck disable=SC2086
+        quickly_on $ranks $job --dry-run
+        is="$? $(grep '^trimine: error: ' stderr)"
+        expect "a dry run of $job on $ranks is refused as the job" test "$is" = "$code $(<job.refused)"
+    done
+done <<'EOF'
+73 mine store.h5 -o there.h5
+73 mine store.h5 -o none/x.h5
+73 mine store.h5 -o store.h5/x.h5
+73 mine store.h5 -o . --overwrite
+64 mine store.h5 -o store.h5
+64 mine store.h5 -o x.csv
+64 mine store.h5 -o -
+73 mine store.h5 -o x.h5 --checkpoint there.h5
+64 mine store.h5 -o x.h5 --checkpoint x.h5
+73 mine store.h5 --json-report there.h5
+73 mine store.h5 --json-report none/report.json
+64 mine store.h5 -o x.h5 --json-report x.h5
+73 mine store.h5 --batches 3 --classes-per-batch 4 --rows-per-class 3 --batch-list there.h5
+73 knn store.h5 --k 5 -o there.h5
+73 eval store.h5 --per-query there.h5
+73 eval store.h5 --queries few.h5 --pairs each.txt --per-query there.h5
+73 radius store.h5 --radius 1 -o there.h5
+EOF
+quickly plan store.h5 --gflops 10 -o there.h5
+expect "so is a plan" test "$? $(grep -c "^trimine: error: output 'there.h5' exists; give --overwrite" stderr)" = "73 1"
+quickly plan store.h5 --gflops 10 -o there.h5 --overwrite
+expect "which may replace it" test "$? $(stat -c %s there.h5)" = "0 0"
+mkdir looked
+touched=$(stat -c %y looked)
+quickly mine store.h5 -o looked/x.h5 --checkpoint looked/kept --json-report looked/report.json --dry-run
+expect "a dry run touches no folder that it looks at" test "$? $(stat -c %y looked)" = "0 $touched"
 quickly plan store.h5 --ranks-list 1,2 --gflops 10
 expect "a table for people" grep -q 'replicate' stderr
 quickly plan --rows 50000 --dim 64 --ranks-list 1 --gflops 0.001

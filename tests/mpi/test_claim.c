@@ -102,17 +102,28 @@ static trm_claim *claimed(const char *name, bool overwrite)
     return claim;
 }
 
-static bool refused(trm_status wanted, const char *words, const char *path, bool overwrite, const char *input)
+typedef trm_status (*claim_fn)(MPI_Comm, const char *, const char *, bool, int, const char *const *,
+                               trm_claim **, trm_error *);
+
+static bool refused_by(claim_fn claims, trm_status wanted, const char *words, const char *path,
+                       bool overwrite, const char *input)
 {
     trm_error err = TRM_ERROR_INIT;
     trm_claim *claim = NULL;
-    const trm_status status = trm_claim_take(MPI_COMM_WORLD, "output", path, overwrite, input == NULL ? 0 : 1,
-                                             &input, &claim, &err);
+    const trm_status status =
+        claims(MPI_COMM_WORLD, "output", path, overwrite, input == NULL ? 0 : 1, &input, &claim, &err);
     const bool good = status == wanted && claim == NULL && strstr(err.text, words) != NULL;
     if (!good && rank == 0)
         fprintf(stderr, "'%s': status %d, '%s'\n", path, (int)status, err.text);
     trm_claim_release(&claim);
     return everywhere(good);
+}
+
+/* By whom takes it and by whom only looks. */
+static bool refused(trm_status wanted, const char *words, const char *path, bool overwrite, const char *input)
+{
+    return refused_by(trm_claim_take, wanted, words, path, overwrite, input) &&
+           refused_by(trm_claim_look, wanted, words, path, overwrite, input);
 }
 
 /* Writes "new" through a draft and gives it the claim's name. */
@@ -168,7 +179,8 @@ static void what_must_not_be_written_is_refused(void **state)
     assert_true(refused(TRM_ERR_CREATE, "is a pipe", in_folder("fifo"), true, NULL));
     assert_true(refused(TRM_ERR_CREATE, "is a pipe", in_folder("to-fifo"), true, NULL));
     assert_true(refused(TRM_ERR_CREATE, "in a circle", in_folder("circle1"), true, NULL));
-    assert_true(refused(TRM_ERR_CREATE, "can't create a file in '/proc'", "/proc/new", false, NULL));
+    assert_true(refused_by(trm_claim_take, TRM_ERR_CREATE, "can't create a file in '/proc'", "/proc/new",
+                           false, NULL)); /* which only trying tells */
     assert_true(refused(TRM_ERR_USAGE, "is one of the inputs", in_folder("old"), true, in_folder("old")));
     assert_true(refused(TRM_ERR_USAGE, "is one of the inputs", in_folder("link"), true, in_folder("old")));
     assert_true(refused(TRM_ERR_USAGE, "is one of the inputs", in_folder("old"), true, in_folder("in")));
@@ -298,6 +310,37 @@ static void what_a_killed_job_left_is_removed(void **state)
     assert_true(there(elsewhere)); /* its job may be alive where its lock can't be seen */
     trm_claim_release(&claim);
     assert_true(gone(".out.trimine-lock"));
+}
+
+static void who_only_looks_makes_and_removes_nothing(void **state)
+{
+    (void)state;
+    char draft[100];
+    trm_error err = TRM_ERROR_INIT;
+    trm_claim *look = NULL, *again = NULL;
+    put(".out.trimine-lock", "process 1 on nowhere\n");
+    snprintf(draft, sizeof draft, "%s", put_draft("out", false, 0));
+    assert_true(everywhere(
+        trm_claim_look(MPI_COMM_WORLD, "output", in_folder("out"), false, 0, NULL, &look, &err) == TRM_OK &&
+        trm_claim_look(MPI_COMM_WORLD, "output", in_folder("out"), false, 0, NULL, &again, &err) == TRM_OK));
+    assert_true(there(draft) && holds(".out.trimine-lock", "process 1 on nowhere\n"));
+    trm_claim_release(&look);
+    trm_claim_release(&again);
+    assert_true(there(draft) && there(".out.trimine-lock") && gone("out"));
+}
+
+static void a_folder_of_another_user_is_no_place(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        return; /* there is nobody else */
+    if (rank == 0)
+        must(chmod(folder, 0755) == 0 && seteuid(65534) == 0);
+    MPI_Barrier(MPI_COMM_WORLD);
+    const bool is = refused(TRM_ERR_PERMISSION, "can't create a file in '", in_folder("out"), false, NULL);
+    if (rank == 0)
+        must(seteuid(0) == 0);
+    assert_true(is && everywhere(leftovers() == 0));
 }
 
 static void names_of_others_are_left_alone(void **state)
@@ -471,6 +514,8 @@ int main(int argc, char **argv)
         IN_FOLDER(a_second_job_is_refused_and_told_by_whom),
         IN_FOLDER(parts_belong_to_the_job_of_the_whole),
         IN_FOLDER(what_a_killed_job_left_is_removed),
+        IN_FOLDER(who_only_looks_makes_and_removes_nothing),
+        IN_FOLDER(a_folder_of_another_user_is_no_place),
         IN_FOLDER(names_of_others_are_left_alone),
         IN_FOLDER(a_draft_in_work_is_left_alone),
         IN_FOLDER(planted_names_are_not_followed),
