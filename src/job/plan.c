@@ -66,6 +66,7 @@ struct trm_foresight {
     trm_probe probe;
     double pairs; /* of an anchor and a positive, of all; of a question, rows that ask */
     pilot pilot;
+    double listed;     /* pairs or triplets that are expected to be listed; 0: none, or not known */
     int64_t tried, of; /* batches or queries that a dry run has mined, of all */
     json_t *dry;       /* of a dry run of another job: what the plan for its ranks told; owned */
 };
@@ -194,6 +195,15 @@ static trm_status plan_one(trm_job *job, int ranks, int replicate, entry *line, 
     return TRM_OK;
 }
 
+/* Of many rows each number of ranks takes seconds. */
+static void show_progress(const trm_job *job, int ranks, double share)
+{
+    char phase[32];
+    snprintf(phase, sizeof phase, "plan, %d ranks", ranks);
+    if (job->settings.run.progress != NULL)
+        job->settings.run.progress(job->settings.run.progress_context, phase, share, 0.0);
+}
+
 /* All positive pairs of queries and rows of the store that are selected. */
 static trm_status count_pairs_of_queries(const trm_job *job, double *pairs, trm_error *err)
 {
@@ -238,6 +248,7 @@ trm_status trm_job_plan_ranks(trm_job *job, trm_error *err)
         return trm_fail_memory(err, "a plan", 2 * count, sizeof *f->entry);
     trm_status status = TRM_OK;
     for (int i = 0; i < count && status == TRM_OK; i++) {
+        show_progress(job, ranks[i], (double)i / count);
         status = plan_one(job, ranks[i], given, &f->entry[f->count++], err);
         if (status == TRM_OK && given == 0 && f->entry[f->count - 1].replicate > 1)
             status = plan_one(job, ranks[i], 1, &f->entry[f->count++], err);
@@ -578,8 +589,24 @@ static trm_status plan_alone(trm_job *job, trm_error *err)
         if (job->foresight->dry == NULL)
             status = trm_fail_memory(err, "a plan", 1, strlen(told));
     }
+    if (status == TRM_OK)
+        job->foresight->listed = plan->foresight->listed;
     trm_job_destroy(&plan);
     return status;
+}
+
+/* A list that is too long is refused when it was counted, which may be after hours. Rank 0. */
+static void warn_of_list(trm_job *job)
+{
+    const trm_settings *settings = &job->settings;
+    const bool asks = settings->kind->question != NULL;
+    const int64_t most = asks ? settings->radius.max_pairs : settings->mine.max_triplets;
+    const char *const what = asks ? "pairs" : "triplets";
+    if (job->foresight->listed > (double)most)
+        trm_warn(&job->voice,
+                 "would stop: about %.3g %s are expected, more than the %" PRId64
+                 " that may be listed (--max-%s)",
+                 job->foresight->listed, what, most, what);
 }
 
 /* What mining some of the batches took, by phases; network: all the rest, which is mostly rows that are fetched. */
@@ -687,6 +714,7 @@ static trm_status foresee_tries(trm_job *job, trm_error *err)
         return status;
     kernel->name = kernel->taken != NULL ? kernel->taken->name : job->run->kernel->name;
     const double times = f->tried > 0 ? (double)f->of / (double)f->tried : 0.0;
+    f->listed = job->settings.mine.emit_sets ? (double)job->mined.set_size * times : 0.0;
     count_tried(job, times, line);
     line->seconds[ARRANGE] += before; /* lists are sorted, and batches drawn */
     line->seconds[READ] = job->read_s;
@@ -711,10 +739,13 @@ static trm_status run_dry(trm_job *job, trm_error *err)
     trm_status status = f == NULL || f->entry == NULL ? trm_fail_memory(err, "a plan", 1, sizeof *f) : TRM_OK;
     status = trm_agree(job->comm, status, err);
     if (status == TRM_OK && (trm_settings_in_batches(&job->settings) || job->settings.pairs != NULL))
-        return foresee_tries(job, err);
-    if (status == TRM_OK && job->rank == 0)
+        status = foresee_tries(job, err);
+    else if (status == TRM_OK && job->rank == 0)
         status = plan_alone(job, err);
-    return trm_agree(job->comm, status, err);
+    status = trm_agree(job->comm, status, err);
+    if (status == TRM_OK && job->rank == 0)
+        warn_of_list(job);
+    return status;
 }
 
 trm_status trm_job_run_plan(trm_job *job, trm_error *err)
@@ -730,9 +761,16 @@ trm_status trm_job_run_plan(trm_job *job, trm_error *err)
         status = trm_job_probe(job, &f->probe, err);
     job->pairs_known = f->probe.counts_pairs;
     job->pairs_within = trm_probe_pairs_within(&f->probe);
+    if (job->pairs_known && job->settings.output != NULL)
+        f->listed = (double)job->pairs_within;
+    else if (job->settings.mine.emit_sets)
+        f->listed = (double)trm_probe_set_size(&f->probe);
+    if (status == TRM_OK)
+        warn_of_list(job);
     for (int i = 0; i < f->count && status == TRM_OK; i++) {
         if (!f->entry[i].fits)
             continue;
+        show_progress(job, f->entry[i].ranks, (double)i / f->count);
         foresee(job, f, &f->entry[i]);
         status = plan_likely(job, &f->entry[i], err);
     }

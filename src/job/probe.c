@@ -29,8 +29,8 @@
 #include <time.h>
 
 enum { FIRST_ROWS = 1000, LEAST_OF_CLASS = 16, ROUNDS = 2, MOST_ROUNDS = 5, PILOT_PAIRS = 8 };
-static const double enough_s = 0.4, once_s = 1.0, undisturbed = 0.9, many_rows = 65536.0, whole_bytes = 1e9,
-                    timed_bytes = 64e6, most_pairs = 1e15;
+static const double enough_s = 0.4, once_s = 1.0, most_s = 30.0, undisturbed = 0.9, many_rows = 65536.0,
+                    whole_bytes = 1e9, timed_bytes = 64e6, most_counted = 1e15;
 
 /* ---- how long it takes ---- */
 
@@ -285,24 +285,37 @@ static void take(prober *p, trm_probe_kernel *kernel, int at)
         return;
     take_rest(p, at, own);
     p->probe->pairs_within[at] = (double)p->pairs_within;
+    p->probe->set_size[at] = (double)s->set_size;
 }
 
-int64_t trm_probe_pairs_within(const trm_probe *probe)
+/* Of all rows, from the samples'. It goes as a power of the rows; usual: where but one sample has any. */
+static int64_t count_of_all(const trm_probe *probe, const double *counted, double usual, double most)
 {
     const trm_probe_kernel *first = &probe->kernel[0];
     double rows[TRM_PROBE_SIZES];
     int found = 0;
     for (int i = 0; i < first->count; i++) {
         rows[i] = first->negatives[i].rows;
-        found += probe->pairs_within[i] > 0.0;
+        found += counted[i] > 0.0;
     }
     const int last = first->count - 1;
-    if (last < 0 || !(probe->pairs_within[last] > 0.0))
+    if (last < 0 || !(counted[last] > 0.0))
         return 0;
+    const trm_power fit = trm_power_fit(first->count, rows, counted, found > 1 ? 1.0 : usual, most);
+    const double all = counted[last] * pow((double)probe->of / rows[last], fit.power);
+    return all < most_counted ? (int64_t)(all + 0.5) : (int64_t)most_counted;
+}
+
+int64_t trm_probe_pairs_within(const trm_probe *probe)
+{
     /* of small classes samples have whole ones, whose pairs go as the rows; all others as their square */
-    const trm_power fit = trm_power_fit(first->count, rows, probe->pairs_within, found > 1 ? 1.0 : 2.0, 2.0);
-    const double pairs = probe->pairs_within[last] * pow((double)probe->of / rows[last], fit.power);
-    return pairs < most_pairs ? (int64_t)(pairs + 0.5) : (int64_t)most_pairs;
+    return count_of_all(probe, probe->pairs_within, 2.0, 2.0);
+}
+
+int64_t trm_probe_set_size(const trm_probe *probe)
+{
+    /* a pair has as many negatives as there are rows; pairs go as before */
+    return count_of_all(probe, probe->set_size, 2.0, 3.0);
 }
 
 static trm_status time_pilot(prober *p, const trm_run *run, const trm_rows *rows,
@@ -453,6 +466,12 @@ static void tell(prober *p, const trm_probe_kernel *kernel, int64_t n, double sh
         job->settings.run.progress(job->settings.run.progress_context, phase, share, 0.0);
 }
 
+/* Nothing more is begun after so long: what was timed must do. */
+static bool is_late(const prober *p)
+{
+    return trm_clock() - p->start > most_s;
+}
+
 /* A sample of about n rows, at [at] of the kernel. */
 static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t n, trm_error *err)
 {
@@ -466,7 +485,7 @@ static trm_status probe_one(prober *p, trm_probe_kernel *kernel, int at, int64_t
         if (status == TRM_OK)
             take(p, kernel, at);
         spent += p->whole_s;
-        if (round + 1 >= ROUNDS && spent > enough_s)
+        if ((round + 1 >= ROUNDS && spent > enough_s) || is_late(p))
             break;
         if (p->whole_s > once_s && p->own.one > undisturbed) /* long enough not to depend on chance */
             break;
@@ -489,6 +508,7 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
                 sizes[i - 1] = sizes[i];
                 p->probe->rest[i - 1] = p->probe->rest[i];
                 p->probe->pairs_within[i - 1] = p->probe->pairs_within[i];
+                p->probe->set_size[i - 1] = p->probe->set_size[i];
             }
             kernel->count--;
             kernel->negatives[kernel->count].rows = kernel->positives[kernel->count].rows = 0.0;
@@ -500,7 +520,8 @@ static trm_status probe_first(prober *p, int64_t *sizes, trm_error *err)
             return status;
         kernel->count++;
         p->probe->rows = p->base.count;
-        if (n >= total || (double)n >= many_rows || taken_here(p, kernel, kernel->count - 1) >= enough_s)
+        if (n >= total || (double)n >= many_rows || is_late(p) ||
+            taken_here(p, kernel, kernel->count - 1) >= enough_s)
             return trm_job_pause(p->job, err);
     }
 }
@@ -585,7 +606,7 @@ static trm_status probe_others(prober *p, const int64_t *sizes, trm_error *err)
     while (trm_kernel_at(kernels) != NULL)
         kernels++;
     trm_status status = TRM_OK;
-    for (int k = 0; p->chooses && trm_kernel_at(k) != NULL && status == TRM_OK; k++) {
+    for (int k = 0; p->chooses && trm_kernel_at(k) != NULL && status == TRM_OK && !is_late(p); k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
         if (kernel == run->kernel || !trm_run_may_choose(run, kernel) ||
             (without_basis && kernel->needs_basis) || p->probe->kernels == TRM_PROBE_KERNELS)
@@ -670,6 +691,16 @@ static void free_part(part_of *s)
     trm_free(s->whole);
 }
 
+/* What a sample is refused for, the job is, too: of all rows it may be more. */
+static trm_status name_sample(const prober *p, trm_status status, trm_error *err)
+{
+    if (status != TRM_ERR_DATA || p->base.count == p->probe->of)
+        return status;
+    trm_error why = *err;
+    *err = (trm_error)TRM_ERROR_INIT;
+    return trm_fail(err, status, "would stop: %" PRId64 " rows alone, a sample: %s", p->base.count, why.text);
+}
+
 trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
 {
     const double start = trm_clock();
@@ -692,6 +723,7 @@ trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err)
         status = time_basis(&p, err);
     if (status == TRM_OK && total > 0 && probe->choice.count == 0)
         status = probe_others(&p, sizes, err);
+    status = name_sample(&p, status, err);
     free_part(&p.base);
     free_part(&p.queries);
     trm_free(p.label);

@@ -37,6 +37,7 @@ typedef struct trm_probe {
     trm_probe_rest rest[TRM_PROBE_SIZES]; /* of the first kernel's samples */
     bool counts_pairs;                    /* within a radius: */
     double pairs_within[TRM_PROBE_SIZES]; /* those of the first kernel's samples */
+    double set_size[TRM_PROBE_SIZES];     /* of negatives that are a set: its triplets in the first kernel's samples */
     bool looks_at_gaps; /* the last sample found few negatives: so will the job, which looks where they are */
     double pilot_a_distance_s; /* of one row's distance to another in float64, all threads */
 } trm_probe;
@@ -45,6 +46,8 @@ typedef struct trm_probe {
 void trm_probe_note_taken(const trm_chain_use *chains, trm_probe_kernel *kernel);
 /* How many pairs are within the radius of all rows, where the samples were asked. */
 int64_t trm_probe_pairs_within(const trm_probe *probe);
+/* How many triplets a set has of all rows. */
+int64_t trm_probe_set_size(const trm_probe *probe);
 /* The rows of the job have been laid out on this process alone; store or synthetic rows are read. Not collective but on the job's
  * communicator of one. Errors: MEMORY, those of reading and mining. */
 trm_status trm_job_probe(trm_job *job, trm_probe *probe, trm_error *err) TRM_MUST_CHECK;

@@ -26,11 +26,10 @@ static trm_status begin(trm_job *job, trm_error *err)
                         settings->json_report);
     const char **input = trm_job_inputs(settings, &inputs);
     trm_status status =
-        input == NULL                      ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input)
-        : trm_settings_plan_only(settings) ? trm_stream_look(settings->json_report, settings->overwrite,
-                                                             inputs, input, &job->report, err)
-                                           : trm_stream_open(settings->json_report, settings->overwrite,
-                                                             inputs, input, &job->report, err);
+        input == NULL ? trm_fail_memory(err, "the list of inputs", 1, sizeof *input)
+        : trm_settings_plan_only(settings)
+            ? trm_stream_look(settings->json_report, settings->overwrite, inputs, input, &job->report, err)
+            : trm_stream_open(settings->json_report, settings->overwrite, inputs, input, &job->report, err);
     trm_free(input);
     return status;
 }

@@ -397,6 +397,25 @@ done <<'EOF'
 73 eval store.h5 --queries few.h5 --pairs each.txt --per-query there.h5
 73 radius store.h5 --radius 1 -o there.h5
 EOF
+# More than may be listed: what samples tell of all, and what they have too many of alone.
+for ranks in 1 3; do
+    on $ranks mine store.h5 --batches 200000 --classes-per-batch 4 --rows-per-class 3 --positives all --negatives within-margin --margin 1000 \
+        --window none --emit --max-triplets 30000000 -o x.h5 --dry-run --json >dry.json 2>dry.err
+    code=$?
+    expect "a dry run on $ranks expects more triplets than may be listed" \
+        test "$code $(grep -cE '^trimine: warning: would stop: about 4\.[0-9]+e\+07 triplets are expected, more than the 30000000 that may be listed \(--max-triplets\)$' dry.err)" = "0 1"
+    expect "its JSON, too" "$python" -c 'import json
+assert any(w.startswith("would stop: ") for w in json.load(open("dry.json"))["warnings"])'
+done
+for job in "pairs radius store.h5 --radius 20" "triplets mine store.h5 --negatives within-margin --margin 5 --emit"; do
+    read -r what options <<<"$job"
+    for ranks in 1 3; do
+        # shellcheck disable=SC2086
+        quickly_on $ranks $options -o x.h5 --max-$what 10 --dry-run
+        expect "a sample alone has too many $what on $ranks" \
+            test "$? $(grep -cE "^trimine: error: .*would stop: [0-9]+ rows alone, a sample: .* [0-9]+ $what, more than the 10 that may be listed \(--max-$what\)\$" stderr)" = "65 1"
+    done
+done
 quickly plan store.h5 --gflops 10 -o there.h5
 expect "so is a plan" test "$? $(grep -c "^trimine: error: output 'there.h5' exists; give --overwrite" stderr)" = "73 1"
 quickly plan store.h5 --gflops 10 -o there.h5 --overwrite

@@ -601,6 +601,19 @@ static const kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
+/* Of many rows each number of ranks takes seconds: before any probe. */
+static void a_plan_shows_how_far_it_is(void **state)
+{
+    (void)state;
+    watcher w = {.stop_at = NEVER};
+    const trm_job_hooks hooks = hooks_of(&w);
+    trm_error err = TRM_ERROR_INIT;
+    trm_job *job = told("plan", "store", "gflops=1 ranks-list=1,2,3");
+    trm_status status = steps(job, 2, MPI_COMM_SELF, &hooks, &err);
+    assert_true(everywhere(is(status, &err, TRM_OK, "") && w.progress == 3));
+    trm_job_destroy(&job);
+}
+
 /* The same bytes and the same facts on any ranks, also while the others have a job of their own. */
 static void a_job_has_one_result_on_any_ranks(void **state)
 {
@@ -854,6 +867,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_least_limit_counts),
         cmocka_unit_test(an_output_that_came_meanwhile_stays),
         cmocka_unit_test(a_path_has_one_job_at_a_time),
+        cmocka_unit_test(a_plan_shows_how_far_it_is),
         cmocka_unit_test(a_job_has_one_result_on_any_ranks),
         cmocka_unit_test(the_last_value_counts),
         cmocka_unit_test(names_are_text),
