@@ -175,7 +175,7 @@ def write(path, text, overwrite):
 
 
 def check_output(options):
-    """Nothing that is read is written over."""
+    """A page is called one, and nothing that is read is written over."""
     from .errors import error, usage
     if os.path.lexists(options.output) and not options.overwrite:
         raise error(EXIT_CREATE, f"output '{options.output}' exists; give --overwrite to replace it")
@@ -187,6 +187,8 @@ def check_output(options):
     for path in inputs + columns + [given[:at] for given in columns if given for at, c in enumerate(given) if c == ":"]:
         if path and os.path.exists(path) and os.path.exists(options.output) and os.path.samefile(path, options.output):
             raise usage(f"output '{options.output}': is one of the inputs")
+    if not options.output.lower().endswith((".html", ".htm")):
+        raise usage(f"output '{options.output}': a page is an HTML file: call it .html or .htm")
 
 
 def main(arguments=None):

@@ -206,7 +206,7 @@ static const trm_option page_rows[] = {
     {.name = "output",
      .letter = 'o',
      .value = "FILE",
-     .about = "write the page to FILE (HTML)",
+     .about = "write the page to FILE, which ends in .html or .htm",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_cli, page)},
     {.name = "json-report",

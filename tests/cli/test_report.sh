@@ -78,6 +78,12 @@ printf '\x89PNG\r\n\x1a\n!outside' >"$dir/out.png"
 
 expect "pages of all of them" page pages "$dir"
 expect "what is refused" page refusals "$dir"
+for name in page.txt page page.h5 - page.html.txt; do
+    (cd "$out" && quickly report "$dir/plain.h5" -o "$name")
+    judge "a page that is called $name" $? 64 "output '$name': a page is an HTML file: call it \.html or \.htm$"
+done
+quickly report "$dir/plain.h5" -o "$dir/capital.HTM" --quiet
+expect "capitals are as good" test "$? $(head -c 15 "$dir/capital.HTM")" = "0 <!DOCTYPE html>"
 shown=(plain window skipped lists knn radius eval eval_few loss)
 page commands "$dir" "${shown[@]}" >"$dir/words"
 mapfile -d '' words <"$dir/words"
