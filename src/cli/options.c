@@ -6,7 +6,9 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The option of some command, or NULL. */
 static const trm_option *find_anywhere(const char *name, size_t length, char letter)
@@ -22,6 +24,8 @@ static const trm_option *find_anywhere(const char *name, size_t length, char let
 typedef struct trm_parse {
     trm_cli *cli;
     trm_error *err;
+    const trm_option *option; /* whose value the word before was, or NULL; and that value */
+    const char *value;
 } trm_parse;
 
 static bool is_job(const trm_cli *cli)
@@ -38,6 +42,40 @@ static trm_status take(const trm_parse *parse, const trm_walk *walk, const char 
         cli->measures || (walk->options != &trm_progress_table && walk->options != &trm_report_table);
     cli->synthetic = cli->synthetic || walk->options == &trm_synthetic_table;
     return trm_option_set(walk->option, trm_walk_settings(walk, cli), text, parse->err);
+}
+
+/* Is a word behind the values of an option one more of them, which is no file? */
+static bool is_value(const char *word)
+{
+    char *end = NULL;
+    (void)strtod(word, &end);
+    const bool number = end != word && strspn(end, ",") == strlen(end);
+    return word[0] != '-' && strchr(word, '/') == NULL && (number || strchr(word, '.') == NULL) &&
+           access(word, F_OK) != 0;
+}
+
+/* "--at 10 20", where values have commas between, or "--ignore-label 3 4", where each has an option of its own. words: of
+ * which the first is the input. */
+static trm_status check_behind_value(const trm_parse *parse, int count, const char *const *words)
+{
+    const trm_option *option = parse->option;
+    const bool list = option != NULL && trm_option_is_list(option),
+               repeats = option != NULL && option->kind == TRM_OPTION_LABELS;
+    char meant[TRM_SUGGESTION];
+    if ((!list && !repeats) || !is_value(words[0]))
+        return TRM_OK;
+    snprintf(meant, sizeof meant, "--%s %s", option->name, parse->value);
+    for (int i = 0; i < count && is_value(words[i]); i++) {
+        const size_t used = strlen(meant);
+        const bool comma = list && meant[used - 1] != ',';
+        snprintf(meant + used, sizeof meant - used, repeats ? " --%s %s" : "%s%s",
+                 repeats ? option->name
+                 : comma ? ","
+                         : "",
+                 words[i]);
+    }
+    return trm_fail(parse->err, TRM_ERR_USAGE, "'%s': no such file; as one more value it is written %s",
+                    words[0], meant);
 }
 
 static trm_status take_input(const trm_parse *parse, const char *path)
@@ -183,6 +221,8 @@ static trm_status parse_option(trm_parse *parse, const trm_option *option, const
         value = next;
         *taken = true;
     }
+    parse->option = takes_value ? option : NULL;
+    parse->value = value;
     return take(parse, &walk, value);
 }
 
@@ -227,7 +267,10 @@ static trm_status parse_words(trm_cli *cli, int count, const char *const *words,
         const char *next = i + 1 < count ? words[i + 1] : NULL;
         bool taken = false;
         if (!options || words[i][0] != '-' || words[i][1] == '\0') {
-            status = take_input(&parse, words[i]);
+            status = options ? check_behind_value(&parse, count - i, words + i) : TRM_OK;
+            parse.option = NULL;
+            if (status == TRM_OK)
+                status = take_input(&parse, words[i]);
         } else if (strcmp(words[i], "--") == 0)
             options = false;
         else if (words[i][1] == '-')

@@ -33,14 +33,14 @@ void trm_eval_options_init_sized(trm_eval_options *options, size_t size)
 
 static const trm_option rows[] = {
     {.name = "at",
-     .value = "LIST",
+     .value = "K,K,...",
      .about = "values of k, ascending, of hit_rate, recall, precision and ndcg",
      .json = "at",
      .kind = TRM_OPTION_TEXT,
      TRM_FIELD(trm_eval_options, at),
      .decides = TRM_AT_ANY},
     {.name = "metrics",
-     .value = "LIST",
+     .value = "NAME,NAME,...",
      .about = "all, or some of precision_at_1,r_precision,map_at_r,mrr,hit_rate,recall,precision,ndcg",
      .json = "metrics",
      .kind = TRM_OPTION_TEXT,

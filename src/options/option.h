@@ -94,6 +94,9 @@ bool trm_option_decides(const trm_option *option, uint32_t at);
 /* Does it take a value? */
 bool trm_option_takes_value(const trm_option *option);
 
+/* Is its value a list of them with commas between, as the name of it says ("M,M,...")? */
+bool trm_option_is_list(const trm_option *option);
+
 /* Sets it from the text of a command line, NULL where it takes no value; text is borrowed where it is kept.
  * Errors: USAGE ("--margin 'x': must be ..."), MEMORY. */
 trm_status trm_option_set(const trm_option *option, void *settings, const char *text,

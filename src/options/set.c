@@ -28,6 +28,11 @@ bool trm_option_takes_value(const trm_option *option)
     return option->kind != TRM_OPTION_FLAG && option->kind != TRM_OPTION_COUNT;
 }
 
+bool trm_option_is_list(const trm_option *option)
+{
+    return option->value != NULL && strchr(option->value, ',') != NULL;
+}
+
 /* ---- values in their places ---- */
 
 static void *place(void *settings, size_t at)
