@@ -5,7 +5,7 @@ import numpy as np
 
 from . import _abi
 from ._options import IN_MEMORY, PRESETS, WORDS
-from .errors import usage
+from .errors import nearest, usage
 
 # Of keywords the struct and the member; of the others see fill.
 MEMBERS = {
@@ -19,6 +19,9 @@ OTHERS = ("metric", "margin", "loss", "within", "lone", "at_zero", "compat", "no
           "classes_per_batch", "rows_per_class", "norm_floor")
 
 
+ARGUMENTS = ("given", "gradient", "pairs", "queries", "query_labels", "triplets")  # of Run.loss, beside options
+
+
 class Settings:
     """What a call was told. packed, given: is it about packed triplets, or about a list of them?
 
@@ -28,7 +31,8 @@ class Settings:
     def __init__(self, options, packed=False, given=False):
         for name in options:
             if name not in IN_MEMORY:
-                raise usage(f"'{name}': no option of a loss in memory; there are {', '.join(sorted(IN_MEMORY))}")
+                hint = nearest(name, (*IN_MEMORY, *ARGUMENTS)) or f"; there are {', '.join(sorted(IN_MEMORY))}"
+                raise usage(f"'{name}': no option of a loss in memory{hint}")
         self.packed, self.given = packed, given
         self.words = {name: value for name, value in options.items() if value is not None and value is not False}
         self.values = {name: value_of(name, value) for name, value in {**self.preset(), **self.words}.items()}

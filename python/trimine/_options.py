@@ -2,7 +2,7 @@
 import os
 from typing import Any, Literal, Optional, Sequence, TypedDict, Union
 
-from .call import call
+from .call import call, names_keywords
 from .result import Result
 
 Path = Union[str, "os.PathLike[str]"]
@@ -251,6 +251,7 @@ _OPTIONS_OF_MINE = {  # of each keyword the option and its kind
 }
 
 
+@names_keywords
 def mine(
     store: Any,
     *,
@@ -447,6 +448,7 @@ _OPTIONS_OF_LOSS = {  # of each keyword the option and its kind
 }
 
 
+@names_keywords
 def loss(
     store: Any,
     *,
@@ -611,6 +613,7 @@ _OPTIONS_OF_KNN = {  # of each keyword the option and its kind
 }
 
 
+@names_keywords
 def knn(
     store: Any,
     *,
@@ -709,6 +712,7 @@ _OPTIONS_OF_EVAL = {  # of each keyword the option and its kind
 }
 
 
+@names_keywords
 def evaluate(
     store: Any,
     *,
@@ -813,6 +817,7 @@ _OPTIONS_OF_RADIUS = {  # of each keyword the option and its kind
 }
 
 
+@names_keywords
 def radius(
     store: Any,
     *,

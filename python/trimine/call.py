@@ -1,15 +1,16 @@
 """What the commands have in common: Python's values become the program's words, arrays become files for as long as it runs."""
+import inspect
 import json
 import os
 import re
 import tempfile
-from functools import partial
+from functools import partial, wraps
 
 import h5py
 import numpy as np
 
 from . import program
-from .errors import TrimineError, usage
+from .errors import TrimineError, nearest, usage
 from .result import Result
 from .rows import Rows, Store, queries_of
 from .store import PATHS, as_array, is_data, paths_of, write_store
@@ -152,6 +153,20 @@ def are_paths(value):
 def texts_of(value):
     """Words of an option as texts: None, one, or a list."""
     return [os.fsdecode(v) for v in value] if isinstance(value, (list, tuple)) else value if value is None else os.fsdecode(value)
+
+
+def names_keywords(function):
+    """Of a function with many keywords: one that it has not gets the names that are nearest."""
+    known = [name for name, parameter in inspect.signature(function).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+
+    @wraps(function)
+    def checked(*arguments, **keywords):
+        unknown = next((name for name in keywords if name not in known and name != "store"), None)
+        if unknown is not None:
+            hint = nearest(unknown, known) or f" (see help(trimine.{function.__name__}))"
+            raise TypeError(f"{function.__name__}() got an unexpected keyword argument {unknown!r}{hint}")
+        return function(*arguments, **keywords)
+    return checked
 
 
 def call(command, options, given):

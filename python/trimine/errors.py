@@ -1,5 +1,7 @@
 """What is raised when trimine fails."""
 
+import difflib
+
 # Exit codes of the program, and the words that go with them.
 KINDS = {64: "usage", 65: "data", 66: "no_input", 69: "environment", 70: "internal", 71: "memory", 73: "create", 74: "io", 75: "stopped",
          77: "permission"}
@@ -39,3 +41,9 @@ def usage(message):
 def data(message):
     """A file that can't be right."""
     return error(65, message)
+
+
+def nearest(name, known):
+    """", did you mean 'labels'?" of the names that there are; "" where none is near."""
+    near = difflib.get_close_matches(name, sorted(known), 2)
+    return f", did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -21,7 +21,7 @@ from mpi4py import MPI
 from . import _abi, _options
 from ._in_memory import Settings
 from .call import words_of
-from .errors import TrimineError, usage
+from .errors import TrimineError, nearest, usage
 from .store import as_array, paths_of
 
 if TYPE_CHECKING:
@@ -515,7 +515,7 @@ def job(command, stores, comm=None, **options):
     def prepare():
         unknown = [name for name in options if name not in table]
         if unknown and table:
-            raise usage(f"'{unknown[0]}': no option of {command}")
+            raise usage(f"'{unknown[0]}': no option of {command}{nearest(unknown[0], table)}")
         paths = paths_of(stores)
         made = ctypes.c_void_p()
         _call("trm_job_create", command.encode(), ctypes.byref(made))

@@ -129,5 +129,5 @@ def run(arguments, ranks=None, launcher=None, show=False):
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code} and no report"
         raise TrimineError(code, "launcher", " ".join(lines[-8:]) or f"'{command[0]}' {how}")
     for warning in report.get("warnings", []):
-        warnings.warn(warning, stacklevel=4)
+        warnings.warn(warning, stacklevel=5)  # who called trimine.mine
     return report

@@ -58,6 +58,7 @@ class Result:
         self.path, self.report, self.form = path, report, None
         self.attributes, self._places, self._arrays = {}, {}, {}
         self._store_rows = self._anchor_rows = None
+        self._is_of_queries = False
         self._rows, self._queries, self._names, self.has_gradient = rows, queries, None, False
         if path is not None:
             self._look()
@@ -220,31 +221,38 @@ class Result:
         """Names of the labels by their numbers, or None where labels are numbers."""
         return self._names
 
-    def _of(self, rows, name, count):
+    def _of(self, rows, name, count, given_by):
         """Of the store's rows, or the queries'; count: how many the result is of, which is not known without a file."""
-        values = None if rows is None else rows.get(name)
+        if rows is None:
+            raise usage(f"{self!r}: {name} are in its {given_by}, which is not known: trimine.read({self.path!r}, {given_by}=...)")
+        values = rows.get(name)
         if values is not None and self.attributes and len(values) != count:
             raise data(f"result '{self.path}': is of {count} rows, and there are {len(values)} {name}: it is of another store")
         return values
 
     @property
     def ids(self):
-        """The store's own ids, one a row; None where it has none, or is not known: read(path, store=...)."""
-        return self._of(self._rows, "ids", self._store_rows)
+        """The store's own ids, one a row; None where it has none. A result that was read must know its store: read(path, store=...)."""
+        return self._of(self._rows, "ids", self._store_rows, "store")
 
     @property
     def labels(self):
-        """The store's labels as they are there, one a row; None as ids."""
-        return self._of(self._rows, "labels", self._store_rows)
+        """The store's labels as they are there, one a row; as ids."""
+        return self._of(self._rows, "labels", self._store_rows, "store")
 
     @property
     def query_ids(self):
-        """Those of queries, whose rows anchors are (of radius: a; of knn: the lists)."""
-        return self._of(self._queries, "ids", self._anchor_rows)
+        """Those of queries, whose rows anchors are (of radius: a; of knn: the lists); None where the result is of one set."""
+        return self._of_queries("ids")
 
     @property
     def query_labels(self):
-        return self._of(self._queries, "labels", self._anchor_rows)
+        return self._of_queries("labels")
+
+    def _of_queries(self, name):
+        if self._queries is None and not self._is_of_queries:
+            return None
+        return self._of(self._queries, name, self._anchor_rows, "queries")
 
     # ---- looking at it
 

@@ -129,7 +129,7 @@ def errors():
     fails(64, "pick is 3", run.loss, x, y, pick=3)
     fails(64, "within does not apply to mined", run.loss, x, y, within=0.5)
     fails(64, "no labels", run.loss, x)
-    fails(64, "'gradients': no option", run.loss, x, y, gradients=1)
+    fails(64, "'gradients': no option of a loss in memory, did you mean 'gradient'", run.loss, x, y, gradients=1)
     fails(64, "compat is 'x'", run.loss, x, y, compat="x")
     fails(64, "for packed triplets", run.loss, x, y, compat="guide-1")
     fails(64, "soft does not apply to batch-all", run.loss, x, y, loss="batch-all", soft=True)
@@ -164,7 +164,7 @@ def errors():
     run.close()
     fails(64, "closed", run.loss, x, y)
     fails(66, "no.h5", mpi.job, "mine", "no.h5")
-    fails(64, "no option", mpi.job, "mine", "no.h5", marjin=1)
+    fails(64, "no option of mine, did you mean 'margin'", mpi.job, "mine", "no.h5", marjin=1)
     fails(64, "sweep", mpi.job, "sweep", "no.h5")
     # another communicator than that of all, and one Run after another
     half = COMM.Split(COMM.rank % 2)

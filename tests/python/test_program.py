@@ -2,6 +2,7 @@
 import glob
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,13 +138,16 @@ class Running(support.Case):
         self.same(memory.gradient, again.gradient)
         self.same(again.ids, np.arange(60) * 10)
         self.assertEqual(len(again), len(memory))
-        self.assertIsNone(trimine.read("t.h5").ids)
+        for name in ("ids", "labels"):
+            with self.refused(64, rf"{name} are in its store, which is not known: trimine\.read\('t\.h5', store=\.\.\.\)"):
+                getattr(trimine.read("t.h5"), name)
+        self.assertIsNone(trimine.read("t.h5").query_ids)  # of one set there are none
         with open("names.jsonl", "w") as f:
             f.writelines(json.dumps({"id": f"d{i}", "topic": f"t{i % 3}"}) + "\n" for i in range(60))
         again = trimine.read("t.h5", store="s.h5", labels="names.jsonl:topic", ids=["names.jsonl:id"])
         self.assertEqual((again.labels[59], again.ids[59]), ("t2", "d59"))
         asked = trimine.read("t.h5", queries="s.h5", query_labels="names.jsonl:topic", query_ids="names.jsonl:id")
-        self.assertEqual((asked.query_labels[59], asked.query_ids[59], asked.labels), ("t2", "d59", None))
+        self.assertEqual((asked.query_labels[59], asked.query_ids[59]), ("t2", "d59"))
         with self.refused(64, "labels and ids are of a store, or of queries: give it, too"):
             trimine.read("t.h5", labels="names.jsonl:topic")
         self.assertAlmostEqual(trimine.loss("s.h5", triplets="t.h5").value, memory.value)
@@ -401,8 +405,14 @@ class Failing(support.Case):
         self.fails(*usage, "a NUL", trimine.mine, "a\0b")
         self.fails(*usage, "a NUL", trimine.mine, x, labels=y, positives="a\0b")
         self.fails(66, "no_input", "'./:'", trimine.mine, [":", "--nonsense"], ranks=2)  # no second program for mpirun
+        for function, wrong, hint in ((trimine.mine, "marjin", ", did you mean 'margin' or 'margins'?"), (trimine.mine, "label", ", did you mean 'labels'"),
+                                      (trimine.knn, "kernal", ", did you mean 'kernel'?"), (trimine.loss, "gradients", ", did you mean 'gradient'"),
+                                      (trimine.evaluate, "query_label", ", did you mean 'query_labels'"), (trimine.radius, "max_pair", ", did you mean 'max_pairs'"),
+                                      (trimine.mine, "zzz", " (see help(trimine.mine))")):
+            with self.assertRaisesRegex(TypeError, "^" + re.escape(f"{function.__name__}() got an unexpected keyword argument '{wrong}'{hint}")):
+                function(x, labels=y, **{wrong: 1})
         with self.assertRaises(TypeError):
-            trimine.mine(x, labels=y, marjin=1)
+            trimine.mine(x, y)
         self.fails(*usage, "file names", trimine.mine, x, labels=y, output="a\ud800.h5")
         self.fails(*usage, "a NUL", trimine.write_store, "a\0.h5", x)
         self.fails(*usage, "No closing quotation", trimine.mine, x, labels=y, ranks=2, launcher='mpirun "-n')
