@@ -3,7 +3,7 @@
 
 #include "base/json.h"
 #include "par/agree.h"
-#include "store/result.h"
+#include "store/claim.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -70,6 +70,8 @@ static trm_status run(trm_cli *cli, trm_error *err)
     trm_signals_listen(); /* a store that was begun must not stay behind */
     trm_status status = trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->settings->overwrite,
                                        cli->inputs - 1, cli->input + 1, &claim, err);
+    if (status == TRM_OK)
+        status = trm_path_check_hdf5(cli->input[0], "a store", "", err);
     if (status == TRM_OK)
         status = open_inputs(cli, &store, err);
     if (status == TRM_OK)

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "par/agree.h"
-#include "store/result.h"
+#include "store/claim.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +20,8 @@ static trm_status run(trm_cli *cli, trm_error *err)
     if (status == TRM_OK)
         status = trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->settings->overwrite, 0, NULL,
                                 &claim, err);
+    if (status == TRM_OK)
+        status = trm_path_check_hdf5(cli->input[0], "a store", "", err);
     const trm_attribute attributes[] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-synthetic", 0, 0.0},
         {"classes", TRM_ATTRIBUTE_INT, NULL, cli->classes, 0.0},

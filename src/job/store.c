@@ -83,18 +83,14 @@ const char **trm_job_inputs(const trm_settings *settings, int *count)
     return input;
 }
 
-/* Results are HDF5. Who calls one otherwise means something else, and would find out when the job is done. */
 static trm_status check_name(const char *kind, const char *path, trm_error *err)
 {
-    static const char *const others[] = {".jsonl", ".json", ".csv", ".tsv", ".npz", ".npy", ".txt", ".html"};
-    for (size_t i = 0; i < sizeof others / sizeof *others && strcmp(kind, "output") == 0; i++)
-        if (trm_path_ends(path, others[i]))
-            return trm_fail(
-                err, TRM_ERR_USAGE,
-                "%s '%s': a result is HDF5: call it .h5; then trimine export makes JSON lines, CSV or .npz "
-                "of it, and trimine report a page",
-                kind, path);
-    return TRM_OK;
+    return strcmp(kind, "output") != 0
+               ? TRM_OK
+               : trm_path_check_hdf5(path, "a result",
+                                     "; then trimine export makes JSON lines, CSV or .npz of it, and trimine "
+                                     "report a page",
+                                     err);
 }
 
 trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,
