@@ -174,14 +174,15 @@ class Texts:
             text = json.loads(line)
         except (ValueError, RecursionError):
             text = None
-        title = ""
+        title, read = "", text
         if self.field is not None:
             text = text.get(self.field) if isinstance(text, dict) else None
         elif isinstance(text, dict):  # as corpora have them
             title, text = text.get("title"), text.get("text")
         if not isinstance(text, str):
             none = "no JSON string, and no object with a \"text\"" if self.field is None else f"no object with a string \"{self.field}\""
-            raise data(f"texts '{self.path}': line {row + 1} is {none}")
+            has = f"; it has: {', '.join(list(read)[:8])}" if isinstance(read, dict) else ""
+            raise data(f"texts '{self.path}': line {row + 1} is {none}{has}")
         return f"{title} {text}" if isinstance(title, str) and title else text
 
 

@@ -2,6 +2,7 @@
 #include "base/json.h"
 
 #include "base/alloc.h"
+#include "base/visible.h"
 
 #include <stdlib.h>
 #include <stdbool.h>
@@ -61,4 +62,24 @@ char *trm_json_dump(const json_t *object)
 void trm_json_free(char *text)
 {
     free(text);
+}
+
+const char *trm_json_fields(json_t *object, char text[TRM_JSON_FIELDS])
+{
+    enum { SHOWN = 48 }; /* of a name */
+    const char *key;
+    json_t *value;
+    size_t used = 0;
+    text[0] = '\0';
+    json_object_foreach(object, key, value)
+    {
+        char shown[SHOWN];
+        const bool fits = used + SHOWN + sizeof ", , ..." < TRM_JSON_FIELDS;
+        trm_visible(key, shown, sizeof shown);
+        used += (size_t)snprintf(text + used, TRM_JSON_FIELDS - used, "%s%s", used > 0 ? ", " : "",
+                                 fits ? shown : "...");
+        if (!fits)
+            break;
+    }
+    return used > 0 ? text : "none";
 }

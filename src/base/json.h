@@ -21,4 +21,8 @@ json_t *trm_json_text_or_null(const char *text);
 char *trm_json_dump(const json_t *object);
 void trm_json_free(char *text);
 
+/* The names of what is in an object, "id, title, text", or some of them, for messages; "none". Returns text. */
+enum { TRM_JSON_FIELDS = 320 };
+const char *trm_json_fields(json_t *object, char text[TRM_JSON_FIELDS]);
+
 #endif

@@ -126,23 +126,33 @@ static char *text_of(const json_t *value, const char *field, bool *memory)
     return joined;
 }
 
+/* What is in place of the text. */
+static trm_status refuse_line(const trm_texts *texts, int64_t row, json_t *value, trm_error *err)
+{
+    char fields[TRM_JSON_FIELDS];
+    const bool object = json_is_object(value);
+    const char *const has = object ? "; it has: " : "";
+    const char *const listed = object ? trm_json_fields(value, fields) : "";
+    if (texts->field != NULL)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "texts '%s': line %" PRId64 " is no object with a string \"%s\"%s%s", texts->path,
+                        row + 1, texts->field, has, listed);
+    return trm_fail(err, TRM_ERR_DATA,
+                    "texts '%s': line %" PRId64
+                    " is no JSON string, and no object with a \"text\": another field is "
+                    "named as %s:FIELD%s%s",
+                    texts->path, row + 1, texts->path, has, listed);
+}
+
 static trm_status put_json_line(trm_table *table, const trm_texts *texts, int64_t row, const char *line,
                                 int64_t length, trm_error *err)
 {
     bool memory = false;
     json_t *value = json_loadb(line, (size_t)length, JSON_DECODE_ANY, NULL);
     char *text = text_of(value, texts->field, &memory);
-    trm_status status =
-        text != NULL ? trm_table_text(table, text, (int64_t)strlen(text), err)
-        : memory     ? trm_fail_memory(err, "a text", length, 1)
-        : texts->field != NULL
-            ? trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 " is no object with a string \"%s\"",
-                       texts->path, row + 1, texts->field)
-            : trm_fail(err, TRM_ERR_DATA,
-                       "texts '%s': line %" PRId64
-                       " is no JSON string, and no object with a \"text\": another field is "
-                       "named as %s:FIELD",
-                       texts->path, row + 1, texts->path);
+    trm_status status = text != NULL ? trm_table_text(table, text, (int64_t)strlen(text), err)
+                        : memory     ? trm_fail_memory(err, "a text", length, 1)
+                                     : refuse_line(texts, row, value, err);
     trm_free(text);
     json_decref(value);
     return status;

@@ -2,6 +2,7 @@
 #include "store/label_json.h"
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/visible.h"
 #include "store/first_bytes.h"
 
@@ -11,29 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FIELDS_LISTED = 320, FIELD_SHOWN = 48, PLACE = 4 * TRM_LABEL_FIELD + 8, WHAT = PLACE + 512 };
+enum { PLACE = 4 * TRM_LABEL_FIELD + 8, WHAT = PLACE + 512 };
 
 /* ---- what is said ---- */
-
-/* "id, title, text". */
-static const char *list_fields(json_t *object, char text[FIELDS_LISTED])
-{
-    const char *key;
-    json_t *value;
-    size_t used = 0;
-    text[0] = '\0';
-    json_object_foreach(object, key, value)
-    {
-        char shown[FIELD_SHOWN];
-        const bool fits = used + FIELD_SHOWN + sizeof ", , ..." < FIELDS_LISTED;
-        trm_visible(key, shown, sizeof shown);
-        used += (size_t)snprintf(text + used, FIELDS_LISTED - used, "%s%s", used > 0 ? ", " : "",
-                                 fits ? shown : "...");
-        if (!fits)
-            break;
-    }
-    return used > 0 ? text : "none";
-}
 
 static const char *type_of(const json_t *value)
 {
@@ -93,7 +74,7 @@ static const char *take_value(const json_t *value, char text[TRM_LABEL_MOST + 1]
 static trm_status take_line(const trm_text_scan *scan, int64_t number, json_t *line, const char *field,
                             char text[TRM_LABEL_MOST + 1], int64_t *length, trm_error *err)
 {
-    char what[WHAT], listed[FIELDS_LISTED], place[PLACE] = "", shown[PLACE - 4];
+    char what[WHAT], listed[TRM_JSON_FIELDS], place[PLACE] = "", shown[PLACE - 4];
     const json_t *value = field[0] == '\0' ? line : json_object_get(line, field);
     trm_visible(field, shown, sizeof shown);
     if (field[0] != '\0')
@@ -102,11 +83,11 @@ static trm_status take_line(const trm_text_scan *scan, int64_t number, json_t *l
         return trm_fail(
             err, TRM_ERR_DATA,
             "%s '%s': its lines are objects: choose a field of them as %s:FIELD; line %" PRId64 " has: %s",
-            scan->about->kind, scan->about->path, scan->about->path, number, list_fields(line, listed));
+            scan->about->kind, scan->about->path, scan->about->path, number, trm_json_fields(line, listed));
     if (json_is_array(line) && json_is_object(json_array_get(line, 0)))
         return trm_text_refuse(scan, number, TRM_JSON_ARRAY, err);
     if (value == NULL && json_is_object(line))
-        snprintf(what, sizeof what, "has no field '%s'; it has: %s", shown, list_fields(line, listed));
+        snprintf(what, sizeof what, "has no field '%s'; it has: %s", shown, trm_json_fields(line, listed));
     else if (value == NULL)
         snprintf(what, sizeof what, "is %s: needs an object with the field '%s'", type_of(line), shown);
     else {

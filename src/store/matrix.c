@@ -39,18 +39,19 @@ void trm_matrix_set_type(trm_matrix *matrix, trm_element_class class, int size, 
              8 * size, size > 1 && big_endian ? "-be" : "");
 }
 
-/* What is in gzip may be IDX; what else it is, or that it can't be unpacked at all, is told later. */
+/* What is in gzip may be IDX; that it is something else is told later. But damage may hide that it is IDX: so the begin of what is
+ * not is unpacked, too, to its end and checksum where that is near. */
 static trm_status look_packed(trm_matrix_file *in, trm_matrix *matrix, trm_error *err)
 {
+    const int64_t begin = INT64_C(1) << 28;
     trm_gzip *gzip = NULL;
-    trm_error unheard = TRM_ERROR_INIT;
     trm_status status = trm_gzip_begin(in->about, &gzip, err);
-    matrix->packed = status == TRM_OK &&
-                     trm_gzip_read(in->about, gzip, in->file, in->head, TRM_MATRIX_HEAD, 0, &in->have,
-                                   &unheard) == TRM_OK &&
-                     trm_matrix_is_idx(in);
-    if (matrix->packed)
-        status = trm_gzip_size(in->about, gzip, in->file, trm_matrix_idx_bytes(in) + 1, &in->bytes, err);
+    if (status == TRM_OK)
+        status = trm_gzip_read(in->about, gzip, in->file, in->head, TRM_MATRIX_HEAD, 0, &in->have, err);
+    matrix->packed = status == TRM_OK && trm_matrix_is_idx(in);
+    if (status == TRM_OK)
+        status = trm_gzip_size(in->about, gzip, in->file,
+                               matrix->packed ? trm_matrix_idx_bytes(in) + 1 : begin, &in->bytes, err);
     trm_gzip_end(&gzip);
     return status == TRM_OK && matrix->packed ? trm_matrix_look_idx(in, matrix, err) : status;
 }

@@ -166,6 +166,10 @@ put("nothing.npy", b"")
 packed = open(path("x-idx3-ubyte.gz"), "rb").read()
 put("cut.gz", packed[:-9])
 put("damaged.gz", packed[:200] + bytes([packed[200] ^ 0x55]) + packed[201:])
+plain, stored = (gzip.compress(gzip.decompress(packed), level) for level in (9, 0))
+put("block.gz", plain[:10] + bytes([plain[10] | 6]) + plain[11:])
+put("begun.gz", plain[:12])
+put("mark.gz", stored[:17] + b"\x55" + stored[18:])
 put("text.gz", gzip.compress(b"some text\n" * 100))
 np.savez(path("two.npz"), x=x)
 np.save(path("y_short"), y[:89])
@@ -298,6 +302,9 @@ sick short.fbin "ends within its first 8 bytes"
 sick cut_x-idx3-ubyte "90 rows of an IDX file of 3 dimensions do not take 735 bytes"
 sick cut.gz "truncated gzip file"
 sick damaged.gz "damaged gzip file"
+sick block.gz "damaged gzip file \(invalid block type\)"
+sick begun.gz "truncated gzip file"
+sick mark.gz "damaged gzip file \(incorrect data check\)"
 sick bomb.gz "90 rows of an IDX file of 2 dimensions do not take 733 bytes or more"
 sick claim.gz "4294967295 rows of an IDX file of 4 dimensions do not take 119 bytes or more"
 sick text.gz "a gzip file; unpack it first"
@@ -506,6 +513,8 @@ expect "info says where ids are" grep -qE "ids column 1 of '.*/docs.csv' strings
 quickly import "$dir/import.h5" "$in/x_f4.npy" --overwrite --json
 expect "import reports" test "$(value "$dir/stdout" rows) $(value "$dir/stdout" dim) $(value "$dir/stdout" labels)" = "90 8 false"
 refused "import without a file" 64 "an output file and what goes into it" -- import "$out/i.h5"
+refused "import into an array" 64 "output '.*/i.npy': a store is HDF5: call it .h5$" -- import "$out/i.npy" "$in/x_f4.npy"
+refused "a synthetic store that is called a table" 64 "output '.*/s.csv': a store is HDF5: call it .h5$" -- synth "$out/s.csv" --rows 10
 refused "import over an input" 64 "x_f4.npy' is one of the inputs" -- import "$in/x_f4.npy" "$in/x_f4.npy" --overwrite
 refused "import of nan" 65 "nan.npy': row 17 has a non-finite value" -- import "$out/i.h5" "$in/nan.npy"
 refused "import of too few labels" 65 "short.txt': has 89 labels" -- import "$out/i.h5" "$in/x_f4.npy" --labels "$in/short.txt"

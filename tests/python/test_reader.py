@@ -71,7 +71,7 @@ class Lines(support.Case):
             f.write('{"title": "A", "text": "b", "caption": "c"}\n{"caption": ""}\n{"text": 3}\n')
         self.assertEqual((Texts("t.jsonl", 3).get(0), Texts("t.jsonl:caption", 3).get(0), Texts("t.jsonl:caption", 3).get(1)), ("A b", "c", ""))
         for given, why in (("t.jsonl", "no JSON string, and no object with a \"text\""), ("t.jsonl:caption", "no object with a string \"caption\"")):
-            with self.refused(65, f"texts 't.jsonl': line 3 is {why}"):
+            with self.refused(65, f"texts 't.jsonl': line 3 is {why}; it has: text"):
                 Texts(given, 3).get(2)
         os.mkfifo("pipe")
         for path, code, text in (("pipe", 65, "not a file"), ("none", 66, "no such file"), (".", 65, "not a file")):
