@@ -71,7 +71,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
     trm_status status = trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->settings->overwrite,
                                        cli->inputs - 1, cli->input + 1, &claim, err);
     if (status == TRM_OK)
-        status = trm_path_check_hdf5(cli->input[0], "a store", "", err);
+        status = trm_path_check_hdf5(cli->input[0], "a store is HDF5: call it .h5", err);
     if (status == TRM_OK)
         status = open_inputs(cli, &store, err);
     if (status == TRM_OK)

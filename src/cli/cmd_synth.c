@@ -21,7 +21,7 @@ static trm_status run(trm_cli *cli, trm_error *err)
         status = trm_claim_take(MPI_COMM_WORLD, "output", cli->input[0], cli->settings->overwrite, 0, NULL,
                                 &claim, err);
     if (status == TRM_OK)
-        status = trm_path_check_hdf5(cli->input[0], "a store", "", err);
+        status = trm_path_check_hdf5(cli->input[0], "a store is HDF5: call it .h5", err);
     const trm_attribute attributes[] = {
         {"format", TRM_ATTRIBUTE_TEXT, "trimine-synthetic", 0, 0.0},
         {"classes", TRM_ATTRIBUTE_INT, NULL, cli->classes, 0.0},

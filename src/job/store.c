@@ -87,10 +87,11 @@ static trm_status check_name(const char *kind, const char *path, trm_error *err)
 {
     return strcmp(kind, "output") != 0
                ? TRM_OK
-               : trm_path_check_hdf5(path, "a result",
-                                     "; then trimine export makes JSON lines, CSV or .npz of it, and trimine "
-                                     "report a page",
-                                     err);
+               : trm_path_check_hdf5(
+                     path,
+                     "a result is HDF5: call it .h5; then trimine export makes JSON lines, CSV or .npz "
+                     "of it, and trimine report a page",
+                     err);
 }
 
 trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path, bool overwrite,

@@ -284,7 +284,7 @@ static trm_status take(trm_claim *claim, int inputs, const char *const *input, t
         status = refuse_part(claim, err);
     if (status == TRM_OK) /* a job that held the lock until now may have ended well */
         status = check_existing(claim, inputs, input, err);
-    if (status == TRM_OK && !claim->looks && trm_drafts_clean(claim))
+    if (status == TRM_OK && trm_drafts_clean(claim))
         claim->after_kill = true;
     return status;
 }

@@ -66,10 +66,9 @@ bool trm_path_ends(const char *path, const char *suffix);
 /* Is a file of that name lines of JSON (.jsonl, .json, .ndjson); is it a table (.csv, .tsv)? */
 bool trm_path_is_json(const char *path);
 bool trm_path_is_table(const char *path);
-/* Who calls an output that is HDF5 after something else means something else, and would find out when the job is done. what: "a store";
- * more: what to do then. Errors: USAGE. */
-trm_status trm_path_check_hdf5(const char *path, const char *what, const char *more,
-                               trm_error *err) TRM_MUST_CHECK;
+/* Who calls an output that is HDF5 after something else means something else, and would find out when the job is done. rule: what it
+ * is to be. Errors: USAGE. */
+trm_status trm_path_check_hdf5(const char *path, const char *rule, trm_error *err) TRM_MUST_CHECK;
 /* Of FILE:COLUMN the colon. Names of columns may have some, too: it is the last one behind the name of a table or of lines of JSON;
  * where there is no such name the last one of all. NULL: none. */
 const char *trm_path_colon(const char *text);

@@ -47,11 +47,11 @@ bool trm_path_is_table(const char *path)
     return ends_with_one(path, strlen(path), table_ends);
 }
 
-trm_status trm_path_check_hdf5(const char *path, const char *what, const char *more, trm_error *err)
+trm_status trm_path_check_hdf5(const char *path, const char *rule, trm_error *err)
 {
     static const char *const others[] = {".npz", ".npy", ".txt", ".html", NULL};
     return trm_path_is_json(path) || trm_path_is_table(path) || ends_with_one(path, strlen(path), others)
-               ? trm_fail(err, TRM_ERR_USAGE, "output '%s': %s is HDF5: call it .h5%s", path, what, more)
+               ? trm_fail(err, TRM_ERR_USAGE, "output '%s': %s", path, rule)
                : TRM_OK;
 }
 
