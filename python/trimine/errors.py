@@ -38,6 +38,10 @@ def usage(message):
     return error(64, message)
 
 
+class Missing(TrimineError, AttributeError):
+    """What a result would have if more were known: for hasattr and getattr with a default it has not."""
+
+
 def data(message):
     """A file that can't be right."""
     return error(65, message)

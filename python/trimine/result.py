@@ -8,7 +8,7 @@ import os
 import h5py
 import numpy as np
 
-from .errors import data, usage
+from .errors import KINDS, Missing, data, usage
 from .reading import open_hdf5, reading, text_of, values_of
 from .rows import Rows, Store
 from .store import PATHS, paths_of
@@ -153,6 +153,8 @@ class Result:
     def __getattr__(self, name):
         if name.startswith("_"):  # also while it is unpickled, when it has no members yet
             raise AttributeError(name)
+        if isinstance(getattr(type(self), name, None), property):  # it is here because that raised a Missing, which says more
+            return getattr(type(self), name).fget(self)
         if name in self._places:
             return self._array(name)
         raise AttributeError(f"a result of form {self.form!r} has no '{name}'; it has {', '.join(self.names) or 'no arrays'}")
@@ -224,7 +226,7 @@ class Result:
     def _of(self, rows, name, count, given_by):
         """Of the store's rows, or the queries'; count: how many the result is of, which is not known without a file."""
         if rows is None:
-            raise usage(f"{self!r}: {name} are in its {given_by}, which is not known: trimine.read({self.path!r}, {given_by}=...)")
+            raise Missing(64, KINDS[64], f"{self!r}: {name} are in its {given_by}, which is not known: trimine.read({self.path!r}, {given_by}=...)")
         values = rows.get(name)
         if values is not None and self.attributes and len(values) != count:
             raise data(f"result '{self.path}': is of {count} rows, and there are {len(values)} {name}: it is of another store")
