@@ -289,7 +289,7 @@ trm_status trm_job_checkpoint_explain(const trm_job_checkpoint *checkpoint, trm_
         return status;
     const char *path = checkpoint->settings->checkpoint;
     *err = (trm_error)TRM_ERROR_INIT;
-    if (path == NULL && trm_settings_plan_only(checkpoint->settings))
+    if (trm_settings_plan_only(checkpoint->settings))
         return trm_fail(err, status, "stopped on a signal: a plan is made anew");
     if (path == NULL)
         return trm_fail(err, status, "stopped on a signal; nothing was kept (--checkpoint PATH would have)");

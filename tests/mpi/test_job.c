@@ -768,6 +768,24 @@ static trm_status run_until(int q, int n, const char *options, trm_error *err, b
     return status;
 }
 
+/* Whatever it would have kept. */
+static void a_dry_run_that_is_stopped_keeps_nothing(void **state)
+{
+    (void)state;
+    int stops = 0;
+    bool found = false;
+    for (int n = 0; n < 6; n++) {
+        trm_error err = TRM_ERROR_INIT;
+        const trm_status status =
+            run_until(n % ranks + 1, n, "dry-run output=@out checkpoint=@kept", &err, &found);
+        assert_true(everywhere(status == TRM_OK || is(status, &err, TRM_ERR_STOPPED,
+                                                      "stopped on a signal: a plan is made anew")));
+        assert_true(!found && is_clean() && gone("out"));
+        stops += status != TRM_OK;
+    }
+    assert_true(stops > 0);
+}
+
 static void a_stopped_job_goes_on_on_other_ranks(void **state)
 {
     (void)state;
@@ -872,6 +890,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_last_value_counts),
         cmocka_unit_test(names_are_text),
         cmocka_unit_test(a_packed_input_may_go_once_it_is_read),
+        cmocka_unit_test(a_dry_run_that_is_stopped_keeps_nothing),
         cmocka_unit_test(a_stopped_job_goes_on_on_other_ranks),
         cmocka_unit_test(a_checkpoint_stays_until_the_job_is_done),
         cmocka_unit_test(a_job_without_a_checkpoint_stops_too),
