@@ -180,10 +180,15 @@ class Texts:
         elif isinstance(text, dict):  # as corpora have them
             title, text = text.get("title"), text.get("text")
         if not isinstance(text, str):
-            none = "no JSON string, and no object with a \"text\"" if self.field is None else f"no object with a string \"{self.field}\""
-            has = f"; it has: {', '.join(list(read)[:8])}" if isinstance(read, dict) else ""
+            none = "no JSON string, and no object with a string \"text\"" if self.field is None else f"no object with a string \"{self.field}\""
+            has = f"; it has: {self.fields_of(read)}" if isinstance(read, dict) else ""
             raise data(f"texts '{self.path}': line {row + 1} is {none}{has}")
         return f"{title} {text}" if isinstance(title, str) and title else text
+
+    @staticmethod
+    def fields_of(read, most=8):
+        names = list(map(visible, list(read)[:most]))
+        return ", ".join(names + ["..."] * (len(read) > most)) or "none"
 
 
 class Rows:

@@ -139,7 +139,7 @@ static trm_status refuse_line(const trm_texts *texts, int64_t row, json_t *value
                         row + 1, texts->field, has, listed);
     return trm_fail(err, TRM_ERR_DATA,
                     "texts '%s': line %" PRId64
-                    " is no JSON string, and no object with a \"text\": another field is "
+                    " is no JSON string, and no object with a string \"text\": another field is "
                     "named as %s:FIELD%s%s",
                     texts->path, row + 1, texts->path, has, listed);
 }

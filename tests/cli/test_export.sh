@@ -298,7 +298,7 @@ sed 's/"text"/"body"/' objects.jsonl >wrong.jsonl
 refused "another field" 65 "texts 'wrong.jsonl': line [0-9]+ is no object with a string \"caption\"; it has: [a-z_, ]*\bbody\b" -- export triplets.h5 --to jsonl --texts wrong.jsonl:caption -o "$out/x"
 refused "a field of no file" 66 "texts 'no.jsonl': No such file" -- export triplets.h5 --to jsonl --texts no.jsonl:caption -o "$out/x"
 refused "a column of texts" 64 "texts 'texts.tsv': is a table" -- export triplets.h5 --to jsonl --texts texts.tsv:2 -o "$out/x"
-refused "an object without a text" 65 "texts 'wrong.jsonl': line [0-9]+ is no JSON string, and no object with a \"text\": another field is named as wrong.jsonl:FIELD; it has: [a-z_, ]*\bbody\b" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
+refused "an object without a text" 65 "texts 'wrong.jsonl': line [0-9]+ is no JSON string, and no object with a string \"text\": another field is named as wrong.jsonl:FIELD; it has: [a-z_, ]*\bbody\b" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
 refused "one file of texts for two sets" 64 "is of queries: give --query-texts" -- export queries.h5 --to jsonl --texts texts.txt -o "$out/x"
 refused "another store" 65 "attribute 'store_rows' is 60, the rows given are 12" -- export triplets.h5 --to csv --store q.h5 -o "$out/x"
 refused "packed triplets and a store" 65 "attribute .store_rows. is missing" -- export packed.h5 --to csv --store s.h5 -o "$out/x"

@@ -70,9 +70,14 @@ class Lines(support.Case):
         with open("t.jsonl", "w", encoding="utf-8") as f:
             f.write('{"title": "A", "text": "b", "caption": "c"}\n{"caption": ""}\n{"text": 3}\n')
         self.assertEqual((Texts("t.jsonl", 3).get(0), Texts("t.jsonl:caption", 3).get(0), Texts("t.jsonl:caption", 3).get(1)), ("A b", "c", ""))
-        for given, why in (("t.jsonl", "no JSON string, and no object with a \"text\""), ("t.jsonl:caption", "no object with a string \"caption\"")):
+        for given, why in (("t.jsonl", "no JSON string, and no object with a string \"text\""), ("t.jsonl:caption", "no object with a string \"caption\"")):
             with self.refused(65, f"texts 't.jsonl': line 3 is {why}; it has: text"):
                 Texts(given, 3).get(2)
+        with open("t.jsonl", "w", encoding="utf-8") as f:
+            f.write('{"a\\nb": 1}\n{}\n' + json.dumps({f"f{i}": i for i in range(9)}) + "\n")
+        for row, has in enumerate((r"a\\x0ab", "none", r"f0, f1, .*f7, \.\.\.")):
+            with self.refused(65, rf"; it has: {has} \(data, 65\)$"):
+                Texts("t.jsonl", 3).get(row)
         os.mkfifo("pipe")
         for path, code, text in (("pipe", 65, "not a file"), ("none", 66, "no such file"), (".", 65, "not a file")):
             with self.refused(code, text):
