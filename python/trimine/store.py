@@ -12,6 +12,7 @@ from .program import check_word
 
 CHUNK = 64 << 20  # bytes that are converted at a time
 PATHS = (str, bytes, os.PathLike)
+OTHERS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".npz", ".npy", ".txt", ".html", ".parquet")  # what no HDF5 file is called
 
 
 def as_array(x):
@@ -89,6 +90,8 @@ def new_file(path, overwrite):
     """An h5py file that gets its name when it is whole."""
     path = os.fsdecode(path)
     check_word(path)
+    if path.lower().endswith(OTHERS):
+        raise usage(f"'{path}': a store is HDF5: call it .h5")
     if not overwrite and os.path.lexists(path):
         raise usage(f"'{path}' exists (overwrite=True replaces it)")
     temporary = os.path.join(os.path.dirname(path), f".trimine-{secrets.token_hex(8)}.tmp")

@@ -44,26 +44,36 @@ static trm_status take(const trm_parse *parse, const trm_walk *walk, const char 
     return trm_option_set(walk->option, trm_walk_settings(walk, cli), text, parse->err);
 }
 
-/* Is a word behind the values of an option one more of them, which is no file? */
-static bool is_value(const char *word)
+/* Is it a number, or some with commas between or behind? */
+static bool is_number(const char *word)
 {
     char *end = NULL;
     (void)strtod(word, &end);
-    const bool number = end != word && strspn(end, ",") == strlen(end);
-    return word[0] != '-' && strchr(word, '/') == NULL && (number || strchr(word, '.') == NULL) &&
+    return end != word && strspn(end, ",.+-eE0123456789") == strlen(end);
+}
+
+/* Is a word behind the values of an option one more of them, which is no file? */
+static bool is_value(const char *word)
+{
+    return word[0] != '-' && strchr(word, '/') == NULL && (is_number(word) || strchr(word, '.') == NULL) &&
            access(word, F_OK) != 0;
 }
 
-/* "--at 10 20", where values have commas between, or "--ignore-label 3 4", where each has an option of its own. words: of
- * which the first is the input. */
+/* "--at 10 20", where values have commas between, "--ignore-label 3 4", where each has an option of its own, or "--k 5 10",
+ * where there is but one. words: of which the first is the input. */
 static trm_status check_behind_value(const trm_parse *parse, int count, const char *const *words)
 {
     const trm_option *option = parse->option;
     const bool list = option != NULL && trm_option_is_list(option),
                repeats = option != NULL && option->kind == TRM_OPTION_LABELS;
     char meant[TRM_SUGGESTION];
-    if ((!list && !repeats) || !is_value(words[0]))
+    if (option == NULL || !is_job(parse->cli) || !is_value(words[0]))
         return TRM_OK;
+    if (!list && !repeats && !is_number(words[0]))
+        return TRM_OK;
+    if (!list && !repeats)
+        return trm_fail(parse->err, TRM_ERR_USAGE, "'%s': no such file; --%s takes one value", words[0],
+                        option->name);
     snprintf(meant, sizeof meant, "--%s %s", option->name, parse->value);
     for (int i = 0; i < count && is_value(words[i]); i++) {
         const size_t used = strlen(meant);

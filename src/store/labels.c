@@ -56,8 +56,9 @@ trm_status trm_labels_parse(const trm_labels *labels, const char *word, int64_t 
         return TRM_OK;
     }
     if (!parse_number(word, true, label))
-        return trm_fail(err, TRM_ERR_USAGE, "--ignore-label '%s': the labels of this store are whole numbers",
-                        word);
+        return trm_fail(err, TRM_ERR_USAGE,
+                        "--ignore-label '%s': the labels of this store are whole numbers%s", word,
+                        strchr(word, ',') != NULL ? ", each with an --ignore-label of its own" : "");
     if (labels->kind == TRM_LABELS_UNSIGNED) /* a negative word would name a large label's bits */
         *known = strchr(word, '-') == NULL || *label == 0;
     else

@@ -80,7 +80,8 @@ for ranks in 1 3; do
     check "names that differ by blanks, on $ranks ranks" "$dir/b$ranks.json" \
         "j['warnings'] == [\"labels 'dog' and ' dog' differ by blanks alone (2 such pairs): is that one class?\"]"
 done
-refused "a name where labels are numbers" 64 "ignore-label 'cat'" -- mine "$in/plain.h5" --ignore-label cat
+refused "a name where labels are numbers" 64 "ignore-label 'cat': the labels of this store are whole numbers$" -- mine "$in/plain.h5" --ignore-label cat
+refused "numbers in one" 64 "ignore-label '1,2': the labels of this store are whole numbers, each with an --ignore-label of its own$" -- mine "$in/plain.h5" --ignore-label 1,2
 
 refused "a store that was never filled" 65 'never\.h5' 'all 60 rows are zero' -- mine "$in/never.h5"
 refused "half filled, under cosine" 65 'half\.h5' 'row 30 has norm zero' 'not wholly filled' -- mine "$in/half.h5" --metric cosine

@@ -96,6 +96,9 @@ class Writing(support.Case):
                            (lambda: trimine.write_store("s.h5", x, [object()] * 10), "whole numbers or texts")):
             with self.assertRaisesRegex(trimine.TrimineError, why):
                 wrong()
+        for name in ("x.npy", "X.CSV", "s.parquet"):
+            with self.refused(64, f"'{name}': a store is HDF5: call it .h5"):
+                trimine.write_store(name, x, y)
         self.assertEqual(os.listdir("."), [])
         trimine.write_store("s.h5", x, y)
         with self.assertRaisesRegex(trimine.TrimineError, "exists"):
@@ -141,6 +144,10 @@ class Running(support.Case):
         for name in ("ids", "labels"):
             with self.refused(64, rf"{name} are in its store, which is not known: trimine\.read\('t\.h5', store=\.\.\.\)"):
                 getattr(trimine.read("t.h5"), name)
+            self.assertFalse(hasattr(trimine.read("t.h5"), name))
+            self.assertTrue(hasattr(again, name))
+        with self.assertRaisesRegex(AttributeError, "a result of form 'triplets' has no 'label'"):
+            again.label
         self.assertIsNone(trimine.read("t.h5").query_ids)  # of one set there are none
         with open("names.jsonl", "w") as f:
             f.writelines(json.dumps({"id": f"d{i}", "topic": f"t{i % 3}"}) + "\n" for i in range(60))
