@@ -152,7 +152,7 @@ static void count_travel(const trm_job *job, const trm_run *run, entry *line)
     line->travels[FOR_NEGATIVES] +=
         (double)visits[FOR_NEGATIVES] * ((double)visit + (double)home) * line->panels;
     line->arranged = run->ranks > 1 ? (n / run->ranks) * row * (1.0 + (double)(members - 1)) : 0.0;
-    const double merged = members > 1 ? 2.0 * (double)home * line->panels : 0.0;
+    const double merged = members > 1 ? 2.0 * (1.0 + TRM_SHARINGS) * (double)home * line->panels : 0.0;
     line->moved = line->arranged + line->travels[FOR_POSITIVES] + line->travels[FOR_NEGATIVES] + merged;
     line->messages = (double)(visits[FOR_POSITIVES] + 3 * visits[FOR_NEGATIVES]) * line->panels;
     line->busiest = share.most > 0.0 ? share.most : 1.0;

@@ -13,6 +13,9 @@
 #include "sweep/done.h"
 #include "sweep/query.h"
 
+/* How often the members of a team share what they found before the end of a sweep, at most. */
+enum { TRM_SHARINGS = 4 };
+
 /* What one rank did. */
 typedef struct trm_sweep_counts {
     int64_t elements;                    /* pairs of rows in the tiles computed */

@@ -94,8 +94,17 @@ static trm_status end_unit(trm_ring *ring, int step, const trm_side *b, trm_regi
 
 /* Parts of step 0 after which the members of a team share their windows: early, as each alone sees few of the pairs that make a
  * window narrow. They have about as much to do before each, so that none waits long. */
-static const int share_at[] = {64, 16, 4, 1}; /* of one */
-enum { SHARES = sizeof share_at / sizeof *share_at };
+static const int share_at[TRM_SHARINGS] = {64, 16, 4, 1}; /* of one */
+
+/* Has any member done blocks of step 0 by then? The same on all of them. */
+static bool has_any_done(const trm_ring *ring, int64_t part)
+{
+    const trm_rows *rows = ring->sweep->rows;
+    bool any = false;
+    for (int member = 0; member < rows->replicate; member++)
+        any = any || trm_region_tiles(trm_ring_region(ring, rows->team, member, 0)) / part > 0;
+    return any;
+}
 
 /* The blocks [from, to) of a unit. Which unit a sharing is in follows from the units alone, which are equally many on all ranks. */
 static void run_unit(trm_ring *ring, int step, trm_side *b, trm_region region, int64_t unit, int64_t units,
@@ -104,10 +113,10 @@ static void run_unit(trm_ring *ring, int step, trm_side *b, trm_region region, i
     const trm_rows *rows = ring->sweep->rows;
     const int64_t count = trm_region_tiles(region), to = count * (unit + 1) / units;
     int64_t from = count * unit / units;
-    for (int i = 0; i < SHARES && step == 0 && rows->replicate > 1; i++) {
+    for (int i = 0; i < TRM_SHARINGS && step == 0 && rows->replicate > 1; i++) {
         const int64_t part = share_at[i], at = count / part;
         const bool is_end = part == 1, more_follows = ring->sweep->schedule->steps(rows->teams) > 1;
-        if (is_end ? unit + 1 < units || !more_follows : units / part != unit)
+        if (is_end ? unit + 1 < units || !more_follows : units / part != unit || !has_any_done(ring, part))
             continue;
         if (at > from)
             trm_ring_run_blocks(ring, b, region, from, at, err);
