@@ -44,8 +44,12 @@ static const trm_job_kind job_mine = {.name = "mine", .takes = TRM_TAKES(mine_ta
 
 /* Those of mine but for reports and checkpoints, and jobs in batches. */
 static const trm_taken plan_takes[] = {
-    TRM_TAKE(trm_plan_table),      TRM_TAKE(trm_output_table),  TRM_TAKE(trm_form_table),
-    TRM_TAKE(trm_overwrite_table), TRM_TAKE(trm_dataset_table), TRM_TAKE(trm_queries_table),
+    TRM_TAKE(trm_plan_table),
+    TRM_TAKE(trm_output_table),
+    TRM_TAKE(trm_form_table),
+    TRM_TAKE(trm_overwrite_table),
+    TRM_TAKE(trm_dataset_table),
+    TRM_TAKE(trm_queries_table),
     WHAT_IS_MINED,
 };
 static const trm_job_kind job_plan = {.name = "plan",

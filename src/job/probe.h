@@ -37,7 +37,8 @@ typedef struct trm_probe {
     trm_probe_rest rest[TRM_PROBE_SIZES]; /* of the first kernel's samples */
     bool counts_pairs;                    /* within a radius: */
     double pairs_within[TRM_PROBE_SIZES]; /* those of the first kernel's samples */
-    double set_size[TRM_PROBE_SIZES];     /* of negatives that are a set: its triplets in the first kernel's samples */
+    double set_size
+        [TRM_PROBE_SIZES]; /* of negatives that are a set: its triplets in the first kernel's samples */
     bool looks_at_gaps; /* the last sample found few negatives: so will the job, which looks where they are */
     double pilot_a_distance_s; /* of one row's distance to another in float64, all threads */
 } trm_probe;
