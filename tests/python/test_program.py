@@ -57,6 +57,12 @@ class Writing(support.Case):
                           (x[::-1].copy()[::-1], y.astype("u1")), (x.astype(np.longdouble), y.astype(object)), (x.tolist(), y.astype("f2"))):
             self.assertEqual(trimine.mine(e, labels=labels).result_hash, wanted)
 
+    def test_memory_that_is_reported_is_the_programs_own(self):
+        x, y = self.rows(30)
+        trimine.write_store("s.h5", x, y)
+        held = np.ones(400_000_000, np.uint8)
+        self.assertLess(trimine.mine("s.h5", output=False).report["run"]["peak_rss_bytes"], held.nbytes)
+
     def test_rights_are_those_of_a_new_file(self):
         x, _ = self.rows(5)
         before = os.umask(0o027)
