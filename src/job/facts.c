@@ -7,13 +7,12 @@
 #include "mine/negatives.h"
 #include "mine/options.h"
 #include "par/agree.h"
+#include "rows/host.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- parts ---- */
@@ -216,41 +215,10 @@ static json_t *ranks_json(const trm_job *job, const trm_loss_part *part)
     return table;
 }
 
-int64_t trm_rss_now(void)
-{
-    char line[128] = {0}, *resident = line; /* pages in all, pages resident, ... */
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL)
-        return 0;
-    if (fgets(line, sizeof line, file) != NULL)
-        strtol(line, &resident, 10);
-    fclose(file);
-    return (int64_t)strtol(resident, NULL, 10) * sysconf(_SC_PAGESIZE);
-}
-
-/* The most bytes that this program has held. Linux hands ru_maxrss on to the program that a process becomes, so there the peak
- * of whoever started this one would be in it: of a Python process with all its arrays. */
-static int64_t peak_rss(void)
-{
-    static const char key[] = "VmHWM:";
-    char line[256];
-    int64_t kilobytes = 0;
-    FILE *file = fopen("/proc/self/status", "r");
-    while (file != NULL && kilobytes == 0 && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, key, sizeof key - 1) == 0)
-            kilobytes = strtoll(line + sizeof key - 1, NULL, 10);
-    if (file != NULL)
-        fclose(file);
-    struct rusage usage;
-    if (kilobytes == 0 && getrusage(RUSAGE_SELF, &usage) == 0)
-        kilobytes = usage.ru_maxrss;
-    return 1024 * kilobytes;
-}
-
 /* The largest of any rank, in bytes. Collective. */
 static int64_t peak_rss_of(MPI_Comm comm)
 {
-    int64_t bytes = peak_rss();
+    int64_t bytes = trm_host_rss_peak();
     MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, comm);
     return bytes;
 }

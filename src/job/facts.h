@@ -17,7 +17,4 @@ json_t *trm_certify_json(const trm_mine_summary *summary, const char *kernel);
 json_t *trm_chains_json(const trm_chain_use *chains);
 json_t *trm_cores_json(const trm_run *run);
 
-/* Bytes that this process has in use. Not collective. */
-int64_t trm_rss_now(void);
-
 #endif

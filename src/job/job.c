@@ -8,6 +8,7 @@
 #include "loss/options.h"
 #include "mine/options.h"
 #include "par/agree.h"
+#include "rows/host.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -288,7 +289,7 @@ trm_status trm_job_open(trm_job *job, MPI_Comm comm, const trm_job_hooks *hooks,
     if (job->comm != MPI_COMM_NULL) /* on all ranks: only this step makes one */
         return check_order(job, TRM_JOB_OPEN, err);
     job->start = trm_clock();
-    job->baseline_rss = trm_rss_now();
+    job->baseline_rss = trm_host_rss();
     MPI_Comm_dup(comm, &job->comm);
     MPI_Comm_rank(job->comm, &job->rank);
     MPI_Comm_size(job->comm, &job->ranks);

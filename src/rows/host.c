@@ -301,3 +301,20 @@ trm_host_memory trm_host_memory_look(int ranks)
     memory.a_rank = memory.a_rank > 0 ? memory.a_rank : 1;
     return memory;
 }
+
+int64_t trm_host_rss(void)
+{
+    const int64_t pages = number_in("/proc/self/statm", "%*s %" SCNd64);
+    return pages > 0 ? pages * sysconf(_SC_PAGESIZE) : 0;
+}
+
+/* Linux hands ru_maxrss on to the program that a process becomes, so there the peak of whoever started this one would be in it: of a
+ * Python process with all its arrays. */
+int64_t trm_host_rss_peak(void)
+{
+    const int64_t kilobytes = number_in("/proc/self/status", "VmHWM: %" SCNd64 " kB");
+    struct rusage usage;
+    if (kilobytes > 0)
+        return 1024 * kilobytes;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? 1024 * (int64_t)usage.ru_maxrss : 0;
+}

@@ -69,4 +69,8 @@ typedef struct trm_host_memory {
  * left of a rank's address space, whichever is less. Not collective. */
 trm_host_memory trm_host_memory_look(int ranks);
 
+/* Bytes that this process has in use, and the most that this program has had in use; 0: nothing tells. Not collective. */
+int64_t trm_host_rss(void);
+int64_t trm_host_rss_peak(void);
+
 #endif
