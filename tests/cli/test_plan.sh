@@ -284,7 +284,7 @@ done <<'EOF'
 1 700 eval store.h5 --queries few.h5 --pairs each.txt
 3 700 eval store.h5 --queries few.h5 --pairs each.txt --per-query x.h5 --at 1,20
 4 700 eval store.h5 --queries few.h5 --pairs each.txt --replicate 2
-2 60000 eval large.h5 --queries large.h5 --pairs every.txt
+2 60000 eval large.h5 --queries large.h5 --pairs every.txt --kernel float64
 EOF
 on 2 eval store.h5 --queries few.h5 --pairs pairs.txt --dry-run >dry.out 2>dry.err
 expect "people see for how many queries was asked" grep -q '^probe  *for 700 of 700 queries, ' dry.err
