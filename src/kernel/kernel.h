@@ -148,12 +148,13 @@ const trm_kernel *trm_kernel_at(int index);
 const char *trm_kernel_isa(void);
 
 /* Brings a row of dim values on its way to the cache, some pairs before it is multiplied: a survivor's rows are far from those
- * of the one before. */
+ * of the one before. Its beginning alone: the processor sees a row being read and fetches the rest by itself, and has no
+ * more than so many fetches under way at a time. */
 enum { TRM_FETCH_AHEAD = 4 };
 static inline void trm_row_fetch(const float *x, int64_t dim)
 {
-    enum { LINE_FLOATS = 16 };
-    for (int64_t k = 0; k < dim; k += LINE_FLOATS)
+    enum { LINE_FLOATS = 16, BEGINNING = 4 * LINE_FLOATS };
+    for (int64_t k = 0; k < dim && k < BEGINNING; k += LINE_FLOATS)
         __builtin_prefetch(x + k);
 }
 
