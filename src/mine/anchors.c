@@ -7,6 +7,7 @@
 #include "mine/near.h"
 #include "par/agree.h"
 #include "par/exchange.h"
+#include "sweep/choose.h"
 
 #include <omp.h>
 #include <string.h>
@@ -144,6 +145,16 @@ static int64_t sweep_bytes_of(const trm_anchors *anchors, trm_sweep_size size)
                                 : trm_sweep_state_bytes(pool->anchors, size, &nothing);
 }
 
+/* While positives are found: of a list they are measured, which no sweep does. */
+static int64_t positives_bytes(const trm_anchors *anchors, trm_sweep_size size)
+{
+    const trm_sweep_size nothing = {NULL, NULL};
+    if (!trm_pool_is_listed(anchors->pool))
+        return sweep_bytes_of(anchors, size);
+    const int64_t packed_later = anchors->panels <= 1 ? anchors->packed_later : 0;
+    return trm_sweep_state_bytes(anchors->rows, size, &nothing) + anchors->measuring - packed_later;
+}
+
 static bool has_looked(const trm_anchors *anchors)
 {
     return anchors->near != NULL && trm_near_looked(anchors->near);
@@ -162,7 +173,7 @@ static int64_t state_bytes(const trm_anchors *anchors, const sizes *size)
     const int64_t state = given + trm_fields_bytes(second, TRM_FIELD_FOUND, size->negatives) +
                           trm_fields_bytes(second, TRM_FIELD_MADE, size->negatives);
     const int64_t scratch = most_slots(anchors) * anchors->run->threads * candidate;
-    const int64_t positives = sweep_bytes_of(anchors, (trm_sweep_size){first, size->positives});
+    const int64_t positives = positives_bytes(anchors, (trm_sweep_size){first, size->positives});
     const int64_t giving =
         anchors->near != NULL ? trm_near_give_bytes(anchors->near, most_slots(anchors)) : 0;
     const int64_t thresholds = found + given + (scratch > giving ? scratch : giving);
@@ -226,26 +237,44 @@ static int64_t most_listed(const trm_anchors *anchors)
     return most;
 }
 
+/* Rows, and what they are swept with. */
+static int64_t sweeping_bytes(const trm_run *run, const trm_pool *pool)
+{
+    const trm_rows *anchors = pool->anchors, *store = pool->store;
+    const int64_t shard = trm_rows_largest_shard(anchors), other = trm_rows_largest_shard(store);
+    return trm_pool_is_one_set(pool) ? trm_sweep_bytes(run, anchors, shard, NULL, 0)
+           : anchors_travel(pool)    ? trm_sweep_bytes(run, store, other, anchors, shard)
+                                     : trm_sweep_bytes(run, anchors, shard, store, other);
+}
+
+/* Of a list pairs are measured. That comes before rows are packed, where a kernel is chosen first and no earlier panel was swept; a
+ * plan of what may be held does not count on it, one of what is expected does. */
+static void plan_measuring(trm_anchors *anchors, bool begins)
+{
+    const trm_pool *pool = anchors->pool;
+    const trm_rows *rows = anchors->rows, *store = pool->store;
+    const bool measures = trm_pool_is_listed(pool) && trm_anchors_find_positives(anchors),
+               later =
+                   begins && anchors->run->expected != NULL && trm_chooser_pays(anchors->run, rows, store);
+    anchors->measuring = measures ? trm_pool_measuring_bytes(pool) : 0;
+    anchors->packed_later = measures && later
+                                ? sweeping_bytes(anchors->run, pool) -
+                                      (trm_rows_largest_shard(rows) + trm_rows_largest_shard(store)) *
+                                          trm_rows_bytes_per_row(rows->dim)
+                                : 0;
+}
+
 /* What a rank needs beside a panel's state while it sweeps; the most of any, as threads and reserve may
  * differ. Collective. */
 static int64_t fixed_bytes(const trm_anchors *anchors)
 {
-    const trm_rows *rows = anchors->rows, *store = anchors->pool->store;
-    const int64_t shard = trm_rows_largest_shard(rows), other = trm_rows_largest_shard(store);
+    const trm_rows *rows = anchors->rows;
+    const int64_t shard = trm_rows_largest_shard(rows);
     /* offsets of both states, those being made, those that travel; and which panel a row is in */
     const int64_t shapes = anchors->negatives->type->shapes,
                   tables = (rows->teams > 1 ? 5 : 2) * shapes + (has_looked(anchors) ? 2 * shapes + 1 : 0),
                   counted = anchors->size != NULL ? 2 : 0;
-    int64_t bytes = trm_pool_is_one_set(anchors->pool) ? trm_sweep_bytes(anchors->run, rows, shard, NULL, 0)
-                    : anchors_travel(anchors->pool)
-                        ? trm_sweep_bytes(anchors->run, store, other, rows, shard)
-                        : trm_sweep_bytes(anchors->run, rows, shard, store, other);
-    if (anchors->run->expected != NULL && trm_pool_is_listed(anchors->pool)) {
-        /* pairs are measured before rows are packed, of one panel: the larger of both is held */
-        const int64_t measuring = trm_pool_measuring_bytes(anchors->pool),
-                      packed = bytes - (shard + other) * trm_rows_bytes_per_row(rows->dim);
-        bytes -= measuring < packed ? measuring : packed;
-    }
+    int64_t bytes = sweeping_bytes(anchors->run, anchors->pool);
     bytes += trm_pool_bytes(anchors->pool) + (anchors->near != NULL ? trm_near_bytes(anchors->near) : 0) +
              (tables + 3 + counted) * 8 * (shard + 1) + anchors->options->reserve +
              anchors->options->reserve_a_triplet * most_listed(anchors);
@@ -282,23 +311,32 @@ static const char *what_needs(const trm_anchors *anchors, bool resumed)
                : "the job needs at least";
 }
 
-/* While rows are read and arranged; the anchors', of two sets, beside the store's, which are there by then. */
-static int64_t arrange_bytes(const trm_pool *pool)
+/* While rows are read and arranged; the anchors', of two sets, beside the store's, which are there by then. Or while a list becomes
+ * the anchors', before any rows are there, if that takes more. Collective. */
+static int64_t arrange_bytes(const trm_anchors *anchors)
 {
+    const trm_pool *pool = anchors->pool;
     const trm_rows *store = pool->store;
     if (trm_pool_is_one_set(pool))
         return store->arrange_bytes;
     const int64_t after =
         pool->anchors->arrange_bytes + trm_rows_largest_shard(store) * trm_rows_bytes_per_row(store->dim);
-    return after > store->arrange_bytes ? after : store->arrange_bytes;
+    int64_t bytes = after > store->arrange_bytes ? after : store->arrange_bytes;
+    if (!trm_pool_is_listed(pool))
+        return bytes;
+    const int64_t making = trm_pool_making_bytes(pool) + anchors->options->reserve;
+    bytes = making > bytes ? making : bytes;
+    MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_MAX, anchors->run->comm);
+    return bytes;
 }
 
 /* The fewest panels whose state fits, after base panels that are given. Collective. */
 static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
 {
     const trm_rows *rows = anchors->rows;
-    const int64_t arranging = arrange_bytes(anchors->pool);
+    const int64_t arranging = arrange_bytes(anchors);
     const int64_t fixed = fixed_bytes(anchors), limit = anchors->run->mem_per_rank;
+    plan_measuring(anchors, base == 0);
     const int64_t most = most_undecided(anchors, base), given = largest_panel(anchors, 0, base);
     int64_t state, panels = most > 0 || base == 0;
     if (fixed + given > limit && most > 1)
@@ -322,8 +360,9 @@ static trm_status plan(trm_anchors *anchors, int64_t base, trm_error *err)
 int64_t trm_anchors_bytes(trm_anchors *anchors, int64_t panels)
 {
     deal(anchors, 0, panels);
+    plan_measuring(anchors, true);
     const int64_t sweeping = fixed_bytes(anchors) + largest_panel(anchors, 0, panels);
-    const int64_t arranging = arrange_bytes(anchors->pool);
+    const int64_t arranging = arrange_bytes(anchors);
     return sweeping > arranging ? sweeping : arranging;
 }
 

@@ -36,6 +36,8 @@ typedef struct trm_anchors {
     int64_t *panel_of;    /* of each row of the shard; TRM_PANEL_FINISHED: of an earlier run's */
     int64_t memory_bytes; /* what the plan says a rank needs */
     int64_t panel_bytes;  /* of these, the largest panel's */
+    /* while positives of a list are measured: bytes that takes, and of what a sweep needs those that are not in use before it */
+    int64_t measuring, packed_later;
     trm_sweep_counts counts;
     double seconds; /* of the positives sweeps and what belongs to them; the caller's to add */
 } trm_anchors;

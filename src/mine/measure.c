@@ -27,10 +27,16 @@ static int64_t round_rows(const trm_rows *store)
 
 int64_t trm_pool_measuring_bytes(const trm_pool *pool)
 {
-    const int64_t pairs = pool->start[pool->anchors->count],
-                  buffer = round_rows(pool->store) * ((int64_t)pool->store->dim * 4 + 8);
-    /* what was asked and comes back, and as much for what others ask of this rank */
-    return pairs * (int64_t)(sizeof(measured) + sizeof(double)) + 4 * buffer;
+    int64_t from, to;
+    const trm_rows *anchors = pool->anchors, *store = pool->store;
+    trm_share(anchors->count, anchors->member, anchors->replicate, &from, &to);
+    const int64_t pairs = pool->start[to] - pool->start[from], sorting = pairs * (int64_t)sizeof(measured);
+    /* what comes back and where it stays; and what is asked of this rank, of all its rows by each team at once, as all go by id */
+    const int64_t round = round_rows(store), shard = trm_rows_largest_shard(store),
+                  rows = 2 * round + store->teams * (round < shard ? round : shard),
+                  asking = pairs * (int64_t)sizeof(double) + rows * ((int64_t)store->dim * 4 + 8);
+    /* first qsort has a copy of the pairs */
+    return pairs * (int64_t)sizeof(measured) + (sorting > asking ? sorting : asking);
 }
 
 static void give_row(const trm_rows *rows, int64_t row, void *into)

@@ -79,7 +79,7 @@ int64_t trm_pool_bytes(const trm_pool *pool)
     if (pool->listed_same_label != NULL)
         bytes += rows * (int64_t)sizeof *pool->listed_same_label;
     if (trm_pool_is_listed(pool))
-        bytes += (rows + 1 + pool->start[rows]) * (int64_t)sizeof *pool->id + trm_pool_measuring_bytes(pool);
+        bytes += (rows + 1 + pool->start[rows]) * (int64_t)sizeof *pool->id;
     return bytes;
 }
 
@@ -136,6 +136,23 @@ static trm_status find_same_label(trm_pool *pool, trm_error *err)
 typedef struct listed {
     int64_t query, positive;
 } listed;
+
+/* An id of a list, and the anchor whose list it is. */
+typedef struct asked_id {
+    int64_t id, row;
+} asked_id;
+
+int64_t trm_pool_making_bytes(const trm_pool *pool)
+{
+    /* pairs are sent and received; then qsort has a copy of those received */
+    const int64_t routing = 2 * pool->received * (int64_t)sizeof(listed);
+    if (pool->listed_same_label == NULL)
+        return routing;
+    /* the lists, with their anchors, and by id; the questions of others, the answers to them and to this rank, and labels */
+    const int64_t asking =
+        pool->start[pool->anchors->count] * (int64_t)(sizeof(asked_id) + 6 * sizeof(int64_t));
+    return routing > asking ? routing : asking;
+}
 
 static int compare_listed(const void *a, const void *b)
 {
@@ -236,11 +253,6 @@ static trm_status make_lists(trm_pool *pool, listed *pairs, int64_t count, trm_e
     return TRM_OK;
 }
 
-/* An id of a list, and the anchor whose list it is. */
-typedef struct asked_id {
-    int64_t id, row;
-} asked_id;
-
 /* Of each anchor's list those with its label: they are not counted twice among what is no negative. */
 static trm_status find_listed_same_label(trm_pool *pool, trm_error *err)
 {
@@ -281,6 +293,7 @@ static trm_status take_pairs(trm_pool *pool, const trm_pair_list *pairs, trm_err
         status = route_pairs(pool, pairs, &received, &count, err);
     if (status == TRM_OK)
         status = make_lists(pool, received, count, err);
+    pool->received = count;
     trm_free(received);
     return status;
 }

@@ -19,6 +19,7 @@ typedef struct trm_pool {
     int64_t
         *listed_same_label; /* of a list, with labels: how many of them have the anchor's label; else NULL */
     int64_t repeats;        /* pairs of the whole list that were in it already */
+    int64_t received;       /* pairs of it that came to this rank, with repeats */
 } trm_pool;
 
 /* By options->queries, pairs and and_labels. run and rows are borrowed until trm_pool_free, which ends the pool whatever
@@ -46,9 +47,11 @@ trm_there trm_pool_there(const trm_pool *pool, int64_t row);
 void trm_pool_count_anchors(const trm_pool *pool, trm_mine_summary *summary);
 /* The most positives of any anchor, of all ranks. Collective. */
 int64_t trm_pool_most_positives(const trm_pool *pool);
-/* Bytes on this rank, and those that measuring needs for a while. */
+/* Bytes on this rank; and beside these, of a list only: what measuring needs for a while. Making the
+ * pool takes the last, and the list as it was given. */
 int64_t trm_pool_bytes(const trm_pool *pool);
-int64_t trm_pool_measuring_bytes(const trm_pool *pool); /* of these, the latter; of a list only */
+int64_t trm_pool_measuring_bytes(const trm_pool *pool);
+int64_t trm_pool_making_bytes(const trm_pool *pool);
 
 /* The labels of rows [from, to) of a shard, each once, ascending, with how many of these rows have it (sum[0]); new memory, or
  * NULL. Not collective. */
