@@ -132,10 +132,11 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int
            (packed_floats(kernel, rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
 }
 
-/* Memory of that many floats in place of the old, unless it is large enough; 0: none. */
+/* Memory of that many floats in place of the old, unless it is just that: what one kernel leaves would be in no plan of another. 0:
+ * none. */
 static bool have_room(float **memory, int64_t *room, int64_t floats)
 {
-    if (floats > 0 && floats <= *room)
+    if (floats > 0 && floats == *room)
         return true;
     trm_free(*memory);
     *memory = floats > 0 ? trm_alloc(floats, sizeof **memory) : NULL;
