@@ -455,10 +455,9 @@ static trm_status plan_with(trm_job *job, const trm_probe_kernel *kernel, entry 
     return TRM_OK;
 }
 
-/* The most of the kernels that are expected to take about as long as the fastest: any of them may turn out to be that. */
+/* The most of the kernels that are expected to take about as long as the fastest. */
 static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
 {
-    const double about = 1.3;
     const trm_probe *probe = &job->foresight->probe;
     double least = INFINITY;
     trm_status status = TRM_OK;
@@ -468,7 +467,7 @@ static trm_status plan_likely(trm_job *job, entry *line, trm_error *err)
         least = line->sweeps_s[k] < least ? line->sweeps_s[k] : least;
     line->likely = 0;
     for (int k = 0; k < candidates(probe, line) && status == TRM_OK; k++)
-        if (line->sweeps_s[k] <= about * least)
+        if (line->sweeps_s[k] <= TRM_PROBE_ABOUT * least)
             status = plan_with(job, candidate(probe, line, k), line, err);
     return status;
 }
@@ -707,8 +706,10 @@ static trm_status foresee_tries(trm_job *job, trm_error *err)
                     .kernel = kernel};
     trm_status status = try_some(job, line->seconds, &last, err);
     if (status == TRM_OK) {
+        trm_probe_kernel largest = {.count = 0};
         trm_probe_note_taken(job->mined.chains, kernel);
-        status = trm_job_expect(job, last, kernel->taken, kernel->taken_width, &line->likely, err);
+        trm_probe_note_largest(job->mined.chains, job->base.batch.dim, &largest);
+        status = trm_job_expect(job, last, largest.taken, largest.taken_width, &line->likely, err);
     }
     if (status != TRM_OK)
         return status;

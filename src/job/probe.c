@@ -234,18 +234,44 @@ static void keep_best(trm_sweep_point *point, trm_sweep_point now)
         *point = now;
 }
 
-void trm_probe_note_taken(const trm_chain_use *chains, trm_probe_kernel *kernel)
+static const trm_chain_use *most_used(const trm_chain_use *chains)
 {
     const trm_chain_use *most = &chains[0];
     for (int c = 1; c < TRM_CHAINS && chains[c].name[0] != '\0'; c++)
         most = chains[c].elements > most->elements ? &chains[c] : most;
-    char name[sizeof most->name];
-    memcpy(name, most->name, sizeof name);
+    return most;
+}
+
+/* What a chain is, by its name. */
+static void note_chain(const trm_chain_use *chain, trm_probe_kernel *kernel)
+{
+    char name[sizeof chain->name];
+    memcpy(name, chain->name, sizeof name);
     char *colon = strchr(name, ':');
     kernel->taken_width = colon != NULL ? (int)strtol(colon + 1, NULL, 10) : 0;
     if (colon != NULL)
         *colon = '\0';
     kernel->taken = trm_kernel_find(name);
+}
+
+void trm_probe_note_taken(const trm_chain_use *chains, trm_probe_kernel *kernel)
+{
+    note_chain(most_used(chains), kernel);
+}
+
+void trm_probe_note_largest(const trm_chain_use *chains, int dim, trm_probe_kernel *kernel)
+{
+    const int64_t rows = TRM_TILE_ALIGN;
+    const trm_chain_use *most = most_used(chains);
+    trm_probe_note_taken(chains, kernel);
+    for (int c = 0; c < TRM_CHAINS && chains[c].name[0] != '\0' && kernel->taken != NULL; c++) {
+        trm_probe_kernel other = *kernel;
+        note_chain(&chains[c], &other);
+        if (chains[c].ns > 0.0 && chains[c].ns <= TRM_PROBE_ABOUT * most->ns && other.taken != NULL &&
+            trm_block_bytes(other.taken, rows, dim, other.taken_width) >
+                trm_block_bytes(kernel->taken, rows, dim, kernel->taken_width))
+            *kernel = other;
+    }
 }
 
 /* What follows the sweeps: the triplets are put together and counted, their loss is taken and its gradient. */

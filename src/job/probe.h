@@ -45,6 +45,10 @@ typedef struct trm_probe {
 
 /* Notes the kernel that most pairs went through, of TRM_CHAINS. */
 void trm_probe_note_taken(const trm_chain_use *chains, trm_probe_kernel *kernel);
+/* Kernels that take up to so many times what the fastest does are about as fast: any of them may turn out to be that. */
+#define TRM_PROBE_ABOUT 1.3
+/* Notes that of those about as fast as the one that most went through which packs a row into most bytes. */
+void trm_probe_note_largest(const trm_chain_use *chains, int dim, trm_probe_kernel *kernel);
 /* How many pairs are within the radius of all rows, where the samples were asked. */
 int64_t trm_probe_pairs_within(const trm_probe *probe);
 /* How many triplets a set has of all rows. */

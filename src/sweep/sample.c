@@ -59,7 +59,44 @@ static int64_t stretch_at(int64_t from, int64_t to, int64_t place, bool of_b)
     return from + 2 * LENGTH * (pair < pairs ? pair : pairs - 1) + (of_b ? LENGTH : 0);
 }
 
-/* Where the stretches are. false: the region has no room for them. */
+/* Rows of [from, to) in tiles with an anchor, those of a tile at once, as long as there are most or fewer before: the place of the
+ * next one; to: there are no more. *count: how many there were before. */
+static int64_t anchored_from(const trm_side *side, int tile, int64_t from, int64_t to, int64_t most,
+                             int64_t *count)
+{
+    *count = 0;
+    for (int64_t first = from; first < to; first += tile) {
+        const int64_t last = first + tile < to ? first + tile : to, rows = last - first;
+        if (!trm_side_has_slots(side, first, last))
+            continue;
+        if (*count + rows > most)
+            return first + most - *count;
+        *count += rows;
+    }
+    return to;
+}
+
+/* The place for k of rows [from, to), spread evenly over those in tiles with an anchor, or over all where there is none: a sweep
+ * leaves tiles out that nobody asks for, whose pairs any chain rules out at once. */
+static int64_t place_for(const trm_side *side, int tile, int64_t from, int64_t to, int k, double irrational)
+{
+    int64_t rows, before;
+    (void)anchored_from(side, tile, from, to, INT64_MAX, &rows);
+    const int64_t at = spread(k, irrational, rows > 0 ? rows : to - from);
+    return rows > 0 ? anchored_from(side, tile, from, to, at, &before) : from + at;
+}
+
+/* A stretch is for the rows around its place; where it has no anchor, the next one may. */
+static int64_t anchored_stretch(const trm_side *side, int64_t first, int64_t to)
+{
+    const int64_t next = first + 2 * LENGTH;
+    return !trm_side_has_slots(side, first, first + LENGTH) && next + LENGTH <= to &&
+                   trm_side_has_slots(side, next, next + LENGTH)
+               ? next
+               : first;
+}
+
+/* Where the stretches are. false: the region has no room for them. One side is enough to ask. */
 static bool place(trm_sample *s)
 {
     const trm_tiles *tiles = &s->tiles;
@@ -70,10 +107,12 @@ static bool place(trm_sample *s)
                   col_end = col_last < tiles->b->count ? col_last : tiles->b->count;
     if (row_end - row < 2 * LENGTH || col_end - col < 2 * LENGTH)
         return false;
+    const bool a_asks = trm_side_has_slots(tiles->a, row, row_end);
     for (int t = 0; t < STRETCHES; t++) {
-        int64_t i = row + spread(t, 0.6180339887, row_end - row),
-                j = col + spread(t, 0.4142135624, col_end - col);
-        i = stretch_at(row, row_end, i, false);
+        int64_t i = place_for(tiles->a, tiles->tile, row, row_end, t, 0.6180339887),
+                j = a_asks ? col + spread(t, 0.4142135624, col_end - col)
+                           : place_for(tiles->b, tiles->tile, col, col_end, t, 0.4142135624);
+        i = anchored_stretch(tiles->a, stretch_at(row, row_end, i, false), row_end);
         if (tiles->relation == TRM_SAME_LABEL) { /* few others are of any use */
             int64_t from, to;
             trm_same_label_range(tiles->b->label, col, col_end, tiles->a->label[i], &from, &to);
@@ -82,6 +121,8 @@ static bool place(trm_sample *s)
         }
         s->a.first[t] = i;
         s->b.first[t] = stretch_at(col, col_end, j, true);
+        if (!a_asks)
+            s->b.first[t] = anchored_stretch(tiles->b, s->b.first[t], col_end);
     }
     return true;
 }

@@ -208,7 +208,7 @@ done <<'EOF'
 1 700 mine store.h5 --queries few.h5 --pairs each.txt
 3 700 mine store.h5 --queries few.h5 --pairs each.txt --gradient -o x.h5
 4 700 mine store.h5 --queries few.h5 --pairs each.txt --replicate 2
-2 60000 mine large.h5 --queries large.h5 --pairs every.txt -o x.h5
+2 60000 mine large.h5 --queries large.h5 --pairs every.txt -o x.h5 --kernel float64
 EOF
 on 2 mine store.h5 --queries few.h5 --pairs pairs.txt --dry-run >dry.out 2>dry.err
 expect "people see for how many queries was mined" grep -q '^probe  *for 700 of 700 queries, ' dry.err
