@@ -256,10 +256,13 @@ trm_status trm_job_checkpoint_resume(trm_job_checkpoint *checkpoint, trm_checkpo
                                       &checkpoint->from, err);
     if (status != TRM_OK)
         return status;
-    checkpoint->resumed = checkpoint->checkpoint.resumes = true;
+    const bool plans = trm_settings_plan_only(settings);
+    checkpoint->resumed = checkpoint->checkpoint.resumes = !plans;
+    if (plans)
+        trm_checkpoint_file_close(&checkpoint->from);
     if (checkpoint->rank == 0)
-        trm_voice_say(checkpoint->voice, TRM_LINE_STEP, "resume     from checkpoint '%s'",
-                      settings->checkpoint);
+        trm_voice_say(checkpoint->voice, TRM_LINE_STEP, "resume     from checkpoint '%s'%s",
+                      settings->checkpoint, plans ? "; the plan is of the whole job" : "");
     return TRM_OK;
 }
 

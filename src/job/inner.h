@@ -163,6 +163,9 @@ trm_status trm_job_claim(const trm_job *job, const char *kind, const char *path,
                          trm_claim **claim, trm_error *err) TRM_MUST_CHECK;
 /* Gives up all claims. Not collective. */
 void trm_job_let_go(trm_job *job);
+/* Of a dry run, whose claims are still there: refuses what the job could not go on from. That takes the whole store to be read, where
+ * there is a checkpoint. Collective. Errors: as trm_job_checkpoint_resume, trm_store_read. */
+trm_status trm_job_look_at_checkpoint(trm_job *job, trm_error *err) TRM_MUST_CHECK;
 /* STOPPED on all ranks if any was asked to stop. */
 trm_status trm_job_pause(const trm_job *job, trm_error *err) TRM_MUST_CHECK;
 

@@ -749,15 +749,23 @@ static trm_status run_dry(trm_job *job, trm_error *err)
     return status;
 }
 
+static bool any_fits(const trm_foresight *f)
+{
+    for (int i = 0; i < f->count; i++)
+        if (f->entry[i].fits)
+            return true;
+    return false;
+}
+
 trm_status trm_job_run_plan(trm_job *job, trm_error *err)
 {
+    trm_status status = job->settings.plans ? TRM_OK : trm_job_look_at_checkpoint(job, err);
     trm_job_let_go(job); /* what the job would write has been looked at */
     if (!job->settings.plans)
-        return run_dry(job, err);
+        return status == TRM_OK ? run_dry(job, err) : status;
     trm_foresight *f = job->foresight;
     const trm_plan_settings *given = &job->settings.plan;
-    trm_status status = TRM_OK;
-    f->probed = isnan(given->gflops);
+    f->probed = isnan(given->gflops) && any_fits(f); /* else there are no seconds to tell */
     if (f->probed)
         status = trm_job_probe(job, &f->probe, err);
     job->pairs_known = f->probe.counts_pairs;
@@ -923,7 +931,7 @@ static json_t *assumed_json(const trm_job *job)
              "each rank reads as fast as this process has just read, which may be from memory, and all "
              "together write %.3g GB a second: --disk",
              usual_write / 1e9);
-    if (isnan(given->disk))
+    if (isnan(given->disk) && any_fits(f))
         assume(&list, f->probe.read_bytes_s > 0.0 ? text : "reading and writing take no time: --disk");
     return list;
 }

@@ -169,25 +169,30 @@ static trm_status begin(trm_job *job, trm_error *err)
 
 /* ---- reading ---- */
 
-/* Over rows as they are used: after conversion, and normalisation where asked for. */
-static void take_fingerprint(const trm_job *job, trm_job_rows *set, const float *x)
+/* Adds this rank's rows [from, to) of the set, x: as they are used, after conversion, and normalisation where asked for. */
+static void add_to_fingerprint(const trm_job *job, const trm_job_rows *set, int64_t from, int64_t to,
+                               const float *x, trm_hash_sum *hash)
 {
     const int dim = set->batch.dim;
-    trm_hash_sum hash = TRM_HASH_SUM_INIT;
 #pragma omp parallel num_threads(trm_run_threads(job->run))
     {
         trm_hash_sum own = TRM_HASH_SUM_INIT;
 #pragma omp for nowait
-        for (int64_t i = 0; i < set->batch.count; i++) {
-            trm_hash_sum_add_keyed(&own, set->first + i, x + i * dim, (size_t)dim * sizeof *x);
+        for (int64_t i = from; i < to; i++) {
+            trm_hash_sum_add_keyed(&own, set->first + i, x + (i - from) * dim, (size_t)dim * sizeof *x);
             const int64_t label[2] = {set->first + i, set->batch.labels[i]};
             trm_hash_sum_add(&own, label, sizeof label);
         }
 #pragma omp critical(trimine_fingerprint)
-        trm_hash_sum_merge(&hash, &own);
+        trm_hash_sum_merge(hash, &own);
     }
-    trm_merge_hash_sum(job->comm, &hash);
-    trm_hash_sum_text(&hash, set->fingerprint);
+}
+
+/* Of all rows, which all ranks have added. Collective. */
+static void take_fingerprint(const trm_job *job, trm_job_rows *set, trm_hash_sum *hash)
+{
+    trm_merge_hash_sum(job->comm, hash);
+    trm_hash_sum_text(hash, set->fingerprint);
 }
 
 static bool looks_at_rows_again(const trm_settings *settings)
@@ -545,7 +550,9 @@ static trm_status read_and_arrange(trm_job *job, trm_job_rows *set, trm_error *e
     status = check_zero_rows(job, set, x, err);
     if (status != TRM_OK)
         return status;
-    take_fingerprint(job, set, x);
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    add_to_fingerprint(job, set, 0, count, x, &hash);
+    take_fingerprint(job, set, &hash);
     job->read_s += trm_clock() - start;
     status = trm_job_pause(job, err);
     if (status != TRM_OK)
@@ -560,13 +567,64 @@ static trm_status read_and_arrange(trm_job *job, trm_job_rows *set, trm_error *e
     return status;
 }
 
-static trm_status read_queries(trm_job *job, trm_error *err)
+/* What the queries are told apart by is a part of what the job is. */
+static void note_queries(trm_job *job)
 {
     trm_settings *settings = &job->settings;
-    trm_status status = read_and_arrange(job, &job->queries, err);
     memcpy(settings->queries_fingerprint, job->queries.fingerprint, sizeof settings->queries_fingerprint);
     settings->queries_rows = job->queries.total;
+}
+
+/* What there is to go on from. Collective. */
+static trm_status resume(trm_job *job, trm_error *err)
+{
+    const trm_checkpoint_job of = {.store_rows = job->base.total,
+                                   .store_dim = job->base.batch.dim,
+                                   .store_fingerprint = job->base.fingerprint,
+                                   .threads = trm_run_threads(job->run)};
+    return trm_job_checkpoint_resume(&job->checkpoint, of, err);
+}
+
+/* Reads a set for nothing but its fingerprint, some rows at a time. */
+static trm_status look_through(trm_job *job, trm_job_rows *set, trm_error *err)
+{
+    enum { PIECE_BYTES = 8 << 20 };
+    const int64_t row = set->batch.dim * (int64_t)sizeof(float), rows = PIECE_BYTES / row + 1,
+                  most = (set->total + job->ranks - 1) / job->ranks; /* of a rank */
+    const trm_read_options options = trm_job_read_options(job);
+    trm_hash_sum hash = TRM_HASH_SUM_INIT;
+    float *x = trm_alloc(rows, (size_t)row);
+    trm_status status = x == NULL ? trm_fail_memory(err, "rows", rows, (size_t)row) : TRM_OK;
+    status = trm_agree(job->comm, status, err);
+    for (int64_t at = 0; at < most && status == TRM_OK; at += rows) {
+        const int64_t count = set->batch.count, from = at < count ? at : count,
+                      to = at + rows < count ? at + rows : count;
+        status = trm_store_read(job->store, set->before + set->first + from, to - from, &options, x, NULL,
+                                NULL, err);
+        if (status == TRM_OK)
+            add_to_fingerprint(job, set, from, to, x, &hash);
+        if (status == TRM_OK)
+            status = trm_job_pause(job, err);
+    }
+    trm_free(x);
+    take_fingerprint(job, set, &hash);
     return status;
+}
+
+trm_status trm_job_look_at_checkpoint(trm_job *job, trm_error *err)
+{
+    trm_status status = TRM_OK;
+    if (!job->settings.resume)
+        return TRM_OK;
+    int there = job->rank == 0 && job->checkpoint.found;
+    MPI_Bcast(&there, 1, MPI_INT, 0, job->comm);
+    if (there)
+        status = look_through(job, &job->base, err);
+    if (there && status == TRM_OK && trm_settings_in_two_sets(&job->settings)) {
+        status = look_through(job, &job->queries, err);
+        note_queries(job);
+    }
+    return status == TRM_OK ? resume(job, err) : status;
 }
 
 static trm_status make_gradient(trm_job *job, const trm_job_rows *set, float **gradient, trm_error *err)
@@ -591,15 +649,14 @@ static trm_status make_gradients(trm_job *job, trm_error *err)
 static trm_status load_rows(trm_job *job, trm_error *err)
 {
     trm_status status = read_and_arrange(job, &job->base, err);
-    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings))
-        status = read_queries(job, err);
+    if (status == TRM_OK && trm_settings_in_two_sets(&job->settings)) {
+        status = read_and_arrange(job, &job->queries, err);
+        note_queries(job);
+    }
     trm_store_close(&job->store);
-    const trm_checkpoint_job of = {.store_rows = job->base.total,
-                                   .store_dim = job->base.batch.dim,
-                                   .store_fingerprint = job->base.fingerprint,
-                                   .threads = trm_run_threads(job->run)};
-    if (status == TRM_OK && !trm_settings_plan_only(&job->settings)) /* which begins anew */
-        status = trm_job_checkpoint_resume(&job->checkpoint, of, err);
+    if (status == TRM_OK &&
+        !trm_settings_plan_only(&job->settings)) /* which has looked before, and begins anew */
+        status = resume(job, err);
     if (status == TRM_OK)
         status = trm_job_pause(job, err);
     return status == TRM_OK && job->settings.gradient ? make_gradients(job, err) : status;

@@ -130,13 +130,26 @@ starts_held "$sweeping" 2 "${mine[@]}" --checkpoint "$c"
 gets_usr1 "$held" kill -USR1 "$launcher"
 ended 75 "one more checkpoint"
 cp "$c" "$dir/good"
-refused "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
-refused "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
+# refused_dry ...: as refused; so is a dry run of it.
+refused_dry() {
+    refused "$@"
+    refused "a dry run: $1" "${@:2}" --dry-run
+}
+refused_dry "a checkpoint that exists" 73 "checkpoint '$c' exists: give --resume" -- "${mine[@]}" --checkpoint "$c"
+refused_dry "another option" 64 "other options: margin is 1.0 there, 0.25 here" -- "${mine[@]}" --checkpoint "$c" --resume --margin 0.25
+refused_dry "another set of queries" 64 "other options: queries is " -- "${mine[@]}" --queries "$dir/small.h5" --checkpoint "$c" --resume
 "$program" synth "$dir/other.h5" --rows 30000 --dim 64 --classes 40 --seed 1 --quiet
-refused "another store" 65 "of another store.*fingerprint" -- mine "$dir/other.h5" --positives easiest --checkpoint "$c" --resume
+refused_dry "another store" 65 "of another store.*fingerprint" -- mine "$dir/other.h5" --positives easiest --checkpoint "$c" --resume
+for ranks in 1 3; do
+    on $ranks "${mine[@]}" --checkpoint "$c" --resume --dry-run >"$dir/stdout" 2>"$dir/stderr" || fail "a dry run on $ranks" "$dir/stderr"
+    expect "a dry run on $ranks would go on" grep -q "^resume     from checkpoint '$c'; the plan is of the whole job" "$dir/stderr"
+done
+expect "and leaves the checkpoint" cmp "$c" "$dir/good"
+on 2 "${mine[@]}" --checkpoint "$c.new" --resume --dry-run >"$dir/stdout" 2>"$dir/stderr" || fail "a dry run without a checkpoint" "$dir/stderr"
+expect "a dry run would begin" grep -q "^resume     no checkpoint '$c.new' yet: from the beginning" "$dir/stderr"
 printf x | dd of="$c" bs=1 seek=9000 conv=notrunc status=none
-refused "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" --resume
-refused "something else" 65 "'$store' is damaged, or is not a checkpoint" -- mine "$dir/small.h5" --checkpoint "$store" --resume
+refused_dry "a damaged one" 65 "'$c' is damaged" -- "${mine[@]}" --checkpoint "$c" --resume
+refused_dry "something else" 65 "'$store' is damaged, or is not a checkpoint" -- mine "$dir/small.h5" --checkpoint "$store" --resume
 refused "--resume alone" 64 "--resume goes with --checkpoint" -- "${mine[@]}" --resume
 refused "the output as checkpoint" 64 "is the output, too" -- "${mine[@]}" -o "$dir/x" --checkpoint "$dir/x"
 ln -s "$dir" "$dir/link"

@@ -36,6 +36,13 @@ PY
     expect "plan $job: as the job has planned" "$python" same.py
 done
 quickly plan store.h5 --positives all --mem-per-rank 10K --ranks-list 1,2 --gflops 10 --json --quiet
+cp stdout fits-not.json
+quickly plan store.h5 --positives all --mem-per-rank 10K --ranks-list 1,2 --json --quiet
+expect "where nothing fits nothing is probed" "$python" -c 'import json
+told, before = json.load(open("stdout")), json.load(open("fits-not.json"))
+assert told["probe"] is None and told["plan"] == before["plan"], told
+assert not any("--disk" in text for text in told["assumed"]), told["assumed"]'
+cp fits-not.json stdout
 expect "what does not fit is a line of the table" "$python" -c 'import json
 for line in json.load(open("stdout"))["plan"]:
     assert not line["fits"] and line["memory_bytes"] > 10000 and "total_s" not in line, line'
