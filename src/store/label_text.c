@@ -332,6 +332,7 @@ static trm_status look_at_all(cursor *at, trm_label_text *text, tally *first, ta
         count_in(text->records == 0 ? first : others, at);
         text->records++;
     }
+    text->whole = status == TRM_OK;
     return status;
 }
 

@@ -20,6 +20,7 @@ typedef struct trm_label_text {
     char field[TRM_LABEL_FIELD]; /* of JSON; "": lines are values */
     int64_t column, fields;      /* of CSV, from 0 on; fields of the first record */
     int64_t records;             /* with the heading, where there is one */
+    bool whole;                  /* all records were read: none is at fault */
     bool heading;                /* the first record is no label */
     bool numbers, is_unsigned;   /* labels are whole numbers, of uint64 */
     int64_t step;  /* where records 0, step, 2 step, ... begin in the file, so that a rank need not read */

@@ -34,6 +34,7 @@ void trm_matrix_set_type(trm_matrix *matrix, trm_element_class class, int size, 
     element->swapped = size > 1 && big_endian != (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
     snprintf(matrix->type, sizeof matrix->type, "%s%d%s",
              class == TRM_ELEMENT_FLOAT    ? "float"
+             : class == TRM_ELEMENT_BFLOAT ? "bfloat"
              : class == TRM_ELEMENT_SIGNED ? "int"
                                            : "uint",
              8 * size, size > 1 && big_endian ? "-be" : "");

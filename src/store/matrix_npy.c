@@ -10,8 +10,14 @@ bool trm_matrix_is_npy(const trm_matrix_file *in)
     return trm_npy_recognize((const char *)in->head, in->have);
 }
 
+/* Two opaque bytes are a bfloat16, as in HDF5: so numpy writes the one of ml_dtypes. */
 static bool set_type(const trm_npy *array, trm_matrix *matrix)
 {
+    if (array->kind == 'V' && array->size == 2) {
+        trm_matrix_set_type(matrix, TRM_ELEMENT_BFLOAT, 2, array->big_endian);
+        matrix->element.opaque = true;
+        return true;
+    }
     const bool whole = array->size == 1 || array->size == 2 || array->size == 4 || array->size == 8;
     const trm_element_class class = array->kind == 'f'   ? TRM_ELEMENT_FLOAT
                                     : array->kind == 'i' ? TRM_ELEMENT_SIGNED
@@ -32,7 +38,7 @@ trm_status trm_matrix_look_npy(const trm_matrix_file *in, trm_matrix *matrix, tr
     if (!set_type(&array, matrix))
         return trm_fail(
             err, TRM_ERR_DATA,
-            "%s '%s': the .npy array holds '%s', needs numbers: float16, float32, float64 or "
+            "%s '%s': the .npy array holds '%s', needs numbers: float16, bfloat16, float32, float64 or "
             "integers%s",
             about->kind, about->path, array.type,
             array.kind == 'U' || array.kind == 'S' ? "; names of labels go into a .txt, one a line" : "");

@@ -189,9 +189,10 @@ static trm_status look_at_matrix(const trm_named_file *about, trm_side_file *fil
                         "%s '%s': has %" PRId64 " rows of %" PRId64
                         " values (%s), needs one value a row: write one column of it",
                         about->kind, about->path, matrix->rows, matrix->width, matrix->type);
-    if (file->kind == TRM_SIDE_IDS && !trm_element_serves(&matrix->element, TRM_WANT_IDS))
-        return trm_fail(err, TRM_ERR_DATA, "%s '%s': holds %s, needs integers", about->kind, about->path,
-                        matrix->type);
+    const bool ids = file->kind == TRM_SIDE_IDS;
+    if (!trm_element_serves(&matrix->element, ids ? TRM_WANT_IDS : TRM_WANT_LABELS))
+        return trm_fail(err, TRM_ERR_DATA, "%s '%s': holds %s, needs %s", about->kind, about->path,
+                        matrix->type, ids ? "integers" : "whole numbers");
     if (matrix->rows != file->rows)
         return trm_label_refuse_count(about, matrix->rows, "", file->rows, err);
     file->element = matrix->element;
@@ -387,7 +388,8 @@ trm_status trm_sides_look(trm_survey *found, trm_error *err)
         else if (of_use)
             status = look_at_side(&(trm_named_file){kind_names[file->kind], path}, column, file, found, err);
         if (status == TRM_ERR_DATA && err != NULL && file->rows != found->dim && found->dim > 1 &&
-            (file->text.records - file->text.heading == found->dim || file->matrix.rows == found->dim)) {
+            ((file->text.whole && file->text.records - file->text.heading == found->dim) ||
+             (file->matrix.width == 1 && file->matrix.rows == found->dim))) {
             const size_t used = strlen(err->text);
             snprintf(err->text + used, sizeof err->text - used,
                      ": the rows have as many columns: is it transposed? Save its .T");

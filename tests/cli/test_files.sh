@@ -30,6 +30,8 @@ write("unlabelled", embeddings=x)
 
 for t in ("f2", "f4", "f8", ">f4", ">f2", "u1", "i2", "i4", ">i8"):
     np.save(path("x_" + t.replace(">", "b")), x.astype(t))
+np.save(path("x_bf16"), (x.view("u4") >> 16).astype("<u2").view("V2"))
+put("x_bfloat16.npy", open(path("x_bf16.npy"), "rb").read().replace(b"|V2", b"<V2")) # as numpy writes that of ml_dtypes
 np.save(path("x_cube"), x.reshape(N, 4, 2))
 np.save(path("part1"), x[:40])
 np.save(path("part2"), x[40:])
@@ -212,7 +214,7 @@ same() {
     done
 }
 numbers=${wanted[1]} named=${names[1]}
-for name in x_f2.npy x_f4.npy x_f8.npy x_bf4.npy x_bf2.npy x_u1.npy x_i2.npy x_i4.npy x_bi8.npy x_cube.npy x_v2.npy x_v3.npy \
+for name in x_f2.npy x_f4.npy x_f8.npy x_bf4.npy x_bf2.npy x_u1.npy x_i2.npy x_i4.npy x_bi8.npy x_bf16.npy x_bfloat16.npy x_cube.npy x_v2.npy x_v3.npy \
     x.fvecs x.BVECS x.ivecs x.fbin x.fp16bin x.u8bin x.i8bin x.ibin x-idx3-ubyte x-idx3-ubyte.gz x-idx2-double; do
     same "$name" "$numbers" "$in/$name" --labels "$in/y.npy"
 done
@@ -323,6 +325,7 @@ poor absent.npy 66 "No such file"
 poor absent.csv:label 66 "No such file"
 poor y_short.npy 65 "89 labels, for 90 rows"
 poor y_two.npy 65 "90 rows of 2 values \(int64\), needs one value a row"
+poor x_bf16.npy 65 "90 rows of 8 values \(bfloat16\)"
 poor y_half.npy 65 "row 0 has the value 0.5, which is no whole number"
 poor y_words.npy 65 "holds '<U9', needs numbers.*integers; names of labels go into a .txt, one a line$"
 poor objects.npy 65 "Python objects"
@@ -376,6 +379,8 @@ poor y.npy:label 64 "no columns with names: leave out ':label'"
 "$python" -c 'import numpy as np, sys; np.save(sys.argv[2], np.ascontiguousarray(np.load(sys.argv[1]).T))' "$in/x_f4.npy" "$in/turned.npy"
 no "columns for rows" 65 "has 90 labels, for 8 rows: needs one for each: the rows have as many columns: is it transposed\? Save its .T" -- \
     mine "$in/turned.npy" --labels "$in/y.txt"
+sed '8s/.*//' "$in/y.txt" >"$in/blank.txt" # as many labels before it as columns
+poor blank.txt 65 "line 8: is empty: one label a line$"
 no "no labels" 65 "x_f4.npy': has no labels.*give --labels FILE \(.npy, .txt, .csv:COLUMN or .jsonl:FIELD\)" -- mine "$in/x_f4.npy"
 no "no labels of queries" 65 "queries '.*q.npy'.*give --query-labels FILE.*or --pairs" -- \
     mine "$in/numbers.h5" --queries "$in/q.npy"
