@@ -17,26 +17,57 @@ static trm_status open_inputs(const trm_cli *cli, trm_store **store, trm_error *
     return trm_store_open(MPI_COMM_WORLD, cli->inputs - 1, cli->input + 1, &options, store, err);
 }
 
-static trm_status tell(const trm_cli *cli, const trm_store *store, trm_error *err)
+/* Ids that are there and are not kept. */
+static void warn_of_ids(trm_voice *voice, const trm_store *store)
+{
+    const trm_store_file *first = NULL;
+    char others[64] = "";
+    int count = 0;
+    for (int i = 0; i < trm_store_file_count(store); i++) {
+        const trm_store_file *file = trm_store_file_at(store, i);
+        if (file->ids_left_aside == NULL)
+            continue;
+        first = count++ == 0 ? file : first;
+    }
+    if (count > 1)
+        snprintf(others, sizeof others, " (and those of %d other file%s)", count - 1, count == 2 ? "" : "s");
+    if (count > 0)
+        trm_warn(voice, "store '%s': its ids%s are not imported: %s; --ids gives those of all rows",
+                 first->path, others, first->ids_left_aside);
+}
+
+/* Of all files, or of none. */
+static bool has_ids(const trm_store *store)
+{
+    bool all = true;
+    for (int i = 0; i < trm_store_file_count(store); i++) {
+        const trm_store_file *file = trm_store_file_at(store, i);
+        all = all && (file->rows == 0 || (file->ids != NULL && file->ids_left_aside == NULL));
+    }
+    return all;
+}
+
+static trm_status tell(const trm_cli *cli, const trm_store *store, const trm_voice *voice, trm_error *err)
 {
     const trm_store_file *file = trm_store_file_at(store, 0);
     const int64_t names = trm_store_label_names(store);
+    const bool ids = has_ids(store);
     if (cli->json)
-        return trm_report_print(json_pack("{s:s, s:s, s:s, s:o, s:I, s:i, s:i, s:b, s:I}", "program",
-                                          "trimine", "version", trm_version(), "command", "import", "output",
-                                          trm_json_text(cli->input[0]), "rows",
-                                          (json_int_t)trm_store_rows(store), "dim", trm_store_dim(store),
-                                          "files", trm_store_file_count(store), "labels",
-                                          file->labels != NULL, "label_names", (json_int_t)names),
-                                err);
+        return trm_report_print(
+            json_pack("{s:s, s:s, s:s, s:o, s:I, s:i, s:i, s:b, s:I, s:b, s:o}", "program", "trimine",
+                      "version", trm_version(), "command", "import", "output", trm_json_text(cli->input[0]),
+                      "rows", (json_int_t)trm_store_rows(store), "dim", trm_store_dim(store), "files",
+                      trm_store_file_count(store), "labels", file->labels != NULL, "label_names",
+                      (json_int_t)names, "ids", ids, "warnings", trm_voice_warnings(voice)),
+            err);
     char named[64] = "";
     if (names > 0)
         snprintf(named, sizeof named, " (%" PRId64 " names)", names);
     if (!cli->quiet)
-        trm_say(stderr, "wrote      %s: %" PRId64 " rows x %d of %d file%s, %s%s", cli->input[0],
+        trm_say(stderr, "wrote      %s: %" PRId64 " rows x %d of %d file%s, %s%s%s", cli->input[0],
                 trm_store_rows(store), trm_store_dim(store), trm_store_file_count(store),
                 trm_store_file_count(store) == 1 ? "" : "s",
-                file->labels != NULL ? "with labels" : "without labels", named);
+                file->labels != NULL ? "with labels" : "without labels", named, ids ? ", with ids" : "");
     return TRM_OK;
 }
 
@@ -50,14 +81,16 @@ static trm_status copy(const trm_cli *cli, trm_store *store, trm_claim *claim, t
 {
     const trm_copy_options options = {.divisor = cli->divisor, .stop = stop_asked};
     const int rank = trm_rank_of(MPI_COMM_WORLD);
-    if (rank == 0)
+    if (rank == 0) {
         trm_warn_of_files(voice, store);
+        warn_of_ids(voice, store);
+    }
     trm_status status = trm_claim_check_store(claim, store, err);
     if (status == TRM_OK)
         status = trm_store_copy(MPI_COMM_WORLD, claim, store, &options, err);
     if (status == TRM_OK && rank == 0) {
         trm_warn_of_replaced(voice, claim);
-        status = tell(cli, store, err);
+        status = tell(cli, store, voice, err);
     }
     return status;
 }

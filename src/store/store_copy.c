@@ -390,6 +390,24 @@ static int64_t output_bytes(const copier *c, bool labelled)
                                                         : number));
 }
 
+/* Labels of some rows only would be lost. Errors: DATA. */
+static trm_status check_all_labelled(const trm_store *store, trm_error *err)
+{
+    const char *with = NULL, *without = NULL;
+    for (int i = 0; i < store->files; i++) {
+        const trm_store_entry *entry = &store->entry[i];
+        const char **first = entry->lacks_labels ? &without : &with;
+        if (entry->seen.rows > 0 && *first == NULL)
+            *first = entry->seen.path;
+    }
+    return with == NULL || without == NULL
+               ? TRM_OK
+               : trm_fail(err, TRM_ERR_DATA,
+                          "store '%s': has no labels, '%s' has: give those of all rows by --labels, once or "
+                          "once for each store",
+                          without, with);
+}
+
 trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, const trm_copy_options *options,
                           trm_error *err)
 {
@@ -397,8 +415,8 @@ trm_status trm_store_copy(MPI_Comm comm, trm_claim *claim, trm_store *store, con
     int64_t none = 0;
     err = err == NULL ? &own : err;
     const bool labelled = store->entry[0].seen.labels != NULL;
-    trm_status status = TRM_OK;
-    if (labelled) /* what labels are is known from then on */
+    trm_status status = check_all_labelled(store, err);
+    if (status == TRM_OK && labelled) /* what labels are is known from then on */
         status = trm_store_read(store, 0, 0, NULL, NULL, &none, NULL, err);
     if (status != TRM_OK)
         return status;

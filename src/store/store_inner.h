@@ -24,6 +24,7 @@ typedef struct trm_store_entry {
     trm_element embeddings, labels, ids;
     int64_t dim;
     uint64_t device, inode; /* both 0: not known */
+    bool lacks_labels;      /* and nothing else gives them; known where labels may lack */
     trm_matrix matrix;      /* of a file that is no HDF5: its rows */
     int side
         [TRM_SIDES]; /* where its labels and ids are, in trm_store.side; -1: in the file itself, or nowhere */

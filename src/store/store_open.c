@@ -554,10 +554,11 @@ static trm_status inspect_datasets(hid_t file, const trm_named_file *about, cons
     finding f;
     hsize_t length[3] = {0, 0, 0};
     const bool elsewhere = labels->side >= 0;
-    if (options->labels_may_lack && !elsewhere && lacks_labels(&roles[1]))
+    memset(&f, 0, sizeof f); /* entries travel as bytes */
+    f.entry.lacks_labels = options->labels_may_lack && !elsewhere && lacks_labels(&roles[1]);
+    if (f.entry.lacks_labels)
         forget_labels(found);
     const bool labelled = !options->unlabelled && !found->lacks_labels && !elsewhere;
-    memset(&f, 0, sizeof f); /* entries travel as bytes */
     f.embeddings = f.labels = f.ids = -1;
     identify(path, &f.entry);
     trm_status status = inspect_embeddings(&roles[0], &f, err);
@@ -629,13 +630,15 @@ static trm_status inspect_matrix(const trm_named_file *about, const trm_matrix *
                         about->kind, about->path, matrix->name);
     if (ids->option != NULL && ids->side < 0 && !ids->of_store)
         return refuse_dataset(about, matrix, option_of(found, TRM_SIDE_IDS), ids->option, err);
-    if (options->labels_may_lack && !elsewhere && given == NULL)
+    const bool lacks = options->labels_may_lack && !elsewhere && given == NULL;
+    if (lacks)
         forget_labels(found);
     if (!options->unlabelled && !found->lacks_labels && !elsewhere)
         return refuse_unlabelled(about, matrix, set == 0 ? "labels" : "query-labels", given,
                                  other != NULL ? other : "", err);
     memset(&f, 0, sizeof f); /* entries travel as bytes */
     identify(about->path, &f.entry);
+    f.entry.lacks_labels = lacks;
     f.entry.matrix = *matrix;
     f.entry.embeddings = matrix->element;
     memcpy(f.entry.seen.embeddings_type, matrix->type, sizeof f.entry.seen.embeddings_type);

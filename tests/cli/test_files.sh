@@ -429,6 +429,10 @@ large = np.arange(5000 * 4096, dtype="u4").astype("u1").reshape(5000, 4096) # se
 open(f"{folder}/large.u8bin", "wb").write(struct.pack("<ii", 5000, 4096) + large.tobytes())
 open(f"{folder}/large.txt", "w").write("".join(f"{v % 77}\n" for v in range(5000)))
 write("ids", embeddings=np.ones((5, 3), "f4"), labels=np.arange(5), ids=np.arange(5) + 100)
+write("ids_not", embeddings=np.ones((5, 3), "f4"), labels=np.arange(5))
+write("ids_short", embeddings=np.ones((5, 3), "f4"), labels=np.arange(5), ids=np.arange(4))
+write("ids_only", embeddings=np.ones((5, 3), "f4"), ids=np.arange(5) + 200)
+open(f"{folder}/five.txt", "w").write("0\n1\n2\n3\n4\n")
 PY
 imported() { # WHAT FILES...: on 1 and 3 ranks, as $dir/import.h5
     rm -f "$dir"/import*.h5
@@ -462,6 +466,7 @@ holds "all pieces are there" "f['embeddings'].dtype == 'u1' and f['embeddings'].
 imported "pixels" "$in/x-idx3-ubyte.gz" --labels "$in/y-idx1-ubyte.gz" --divide 255
 holds "pixels are divided" "(f['embeddings'][:] == np.load(folder + '/x_f4.npy') / np.float32(255)).all()"
 imported "ids" "$in/ids.h5"
+expect "import says that ids are there" grep -q 'with labels, with ids$' "$dir/stderr"
 holds "ids stay" "list(f['ids']) == [100, 101, 102, 103, 104]"
 for file in ids.npy docs.csv:id docs.txt t.jsonl:row; do
     imported "ids of $file" "$in/part1.npy" "$in/part2.npy" --labels "$in/y.npy" --ids "$in/$file"
@@ -478,6 +483,21 @@ for file in ids_large.npy ids_large.txt; do
 done
 imported "ids beyond int64 of HDF5" "$in/ids_large.h5"
 holds "ids beyond int64 of HDF5 stay" "(f['ids'][:] == np.load(folder + '/ids_large.npy')).all()"
+# What only some files have is never left out without a word.
+imported "ids of one of two" "$in/ids.h5" "$in/ids_not.h5"
+expect "ids that are left out are told" grep -q "warning: store '.*ids.h5': its ids are not imported: other files of the store have none" "$dir/stderr"
+holds "ids of one of two are none" "sorted(f) == ['embeddings', 'labels']"
+quickly import "$dir/import.h5" "$in/ids.h5" "$in/ids_short.h5" --overwrite --json
+expect "also in JSON" grep -q '"ids": false, "warnings": \["store .*ids.h5.: its ids (and those of 1 other file) are not imported' "$dir/stdout"
+quickly import "$dir/import.h5" "$in/ids_short.h5" --overwrite
+expect "so are ids of the wrong number" grep -q "its ids are not imported: dataset '/ids' has 4 rows, '/embeddings' has 5" "$dir/stderr"
+for order in "ids ids_only" "ids_only ids"; do
+    read -r one two <<<"$order"
+    refused "labels of one of two" 65 "store '.*/ids_only.h5': has no labels, '.*/ids.h5' has: give those of all rows by --labels" -- \
+        import "$out/i.h5" "$in/$one.h5" "$in/$two.h5"
+done
+imported "a dataset of labels, and a file" "$in/ids.h5" "$in/ids_only.h5" --labels labels --labels "$in/five.txt"
+holds "both are there" "list(f['labels']) == [0, 1, 2, 3, 4] * 2"
 refused "ids beyond int64 beside others with a sign" 65 "ids_large.h5': dataset '/ids' row 0 has the value 18446744073709551615, which does not fit int64" -- \
     import "$out/i.h5" "$in/ids_large.h5" "$in/ids_signed.h5"
 imported "ids for each store" "$in/part1.npy" "$in/part2.npy" --labels "$in/y.npy" --ids "$in/ids1.txt" --ids "$in/ids2.txt"
