@@ -33,6 +33,11 @@ static trm_status read_starts(trm_batch_lists *lists, trm_error *err)
     if (status != TRM_OK)
         return status;
     lists->count = array.size[0] - 1;
+    const int64_t drawn = lists->view->rule->batches;
+    if (drawn > 0 && lists->count != drawn)
+        return trm_fail(err, TRM_ERR_DATA,
+                        "result '%s': '%s' has %" PRId64 " batches, its options have %" PRId64,
+                        trm_result_path(lists->result), names[0], lists->count, drawn);
     lists->start = trm_alloc(lists->count + 1, sizeof *lists->start);
     if (lists->start == NULL)
         return trm_fail_memory(err, "starts of batches", lists->count + 1, sizeof *lists->start);

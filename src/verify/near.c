@@ -165,6 +165,10 @@ static trm_status set_bins(near *of, trm_error *err)
     if (status == TRM_OK && counts.size[0] < 1)
         status = trm_fail(err, TRM_ERR_DATA, "result '%s': '/histogram/counts' is empty",
                           trm_result_path(of->result));
+    if (status == TRM_OK && view->rule->bins > 0 && counts.size[0] != view->rule->bins)
+        status = trm_fail(err, TRM_ERR_DATA,
+                          "result '%s': '/histogram/counts' has %" PRId64 " bins, its options have %" PRId64,
+                          trm_result_path(of->result), counts.size[0], view->rule->bins);
     if (status == TRM_OK)
         status = largest_norm(view, false, &norm[0], err);
     if (status == TRM_OK)

@@ -57,7 +57,7 @@ typedef struct verification {
     trm_drawn *drawn;
 } verification;
 
-/* ---- the store ---- */
+/* ---- attributes ---- */
 
 static trm_status check_whole(const trm_result *result, const char *name, int64_t needs, const char *whose,
                               trm_error *err)
@@ -79,10 +79,11 @@ static trm_status check_text(const trm_result *result, const char *name, const c
                     name, has != NULL ? has : "missing", whose, needs);
 }
 
-/* Of triplets and of losses: it is said twice. */
+/* ---- what the file says twice: by an attribute, and among its options ---- */
+
 static trm_status check_margin(const verification *of, trm_error *err)
 {
-    const double needs = of->kind == LOSS ? of->rule.loss_margin : of->rule.margin;
+    const double needs = of->kind == TRIPLETS ? of->rule.margin : of->rule.loss_margin;
     double has = NAN;
     return trm_result_real(of->result, "margin", &has) && has == needs
                ? TRM_OK
@@ -90,6 +91,46 @@ static trm_status check_margin(const verification *of, trm_error *err)
                           "result '%s': attribute 'margin' is %.17g, its options have %.17g",
                           trm_result_path(of->result), has, needs);
 }
+
+static const char *name_of_loss(const trm_rule *rule)
+{
+    if (trm_rule_is(rule->negatives, "reversed"))
+        return "reversed";
+    if (trm_rule_is(rule->source, "batch-hard"))
+        return rule->soft ? "batch-hard-soft" : "batch-hard";
+    if (trm_rule_is(rule->source, "batch-all") || trm_rule_is(rule->source, "within-margin"))
+        return rule->source;
+    return rule->soft ? "triplet-soft" : "triplet";
+}
+
+static trm_status check_queries(const verification *of, trm_error *err)
+{
+    const json_t *queries = json_object_get(of->rule.options, "queries");
+    const char *text = json_string_value(json_object_get(queries, "fingerprint"));
+    if (queries == NULL)
+        return TRM_OK;
+    trm_status status =
+        check_whole(of->result, "queries_rows", json_integer_value(json_object_get(queries, "rows")),
+                    "the queries of its options", err);
+    return status == TRM_OK ? check_text(of->result, "queries_fingerprint", text != NULL ? text : "missing",
+                                         "its options have", err)
+                            : status;
+}
+
+static trm_status check_said_twice(const verification *of, trm_error *err)
+{
+    static const char options[] = "its options have";
+    trm_status status = TRM_OK;
+    if (of->kind == TRIPLETS || of->kind == LOSS || of->kind == PACKED)
+        status = check_margin(of, err);
+    if (status == TRM_OK && (of->kind == LOSS || of->kind == PACKED))
+        status = check_text(of->result, "loss", name_of_loss(&of->rule), options, err);
+    if (status == TRM_OK && of->kind != LISTS)
+        status = check_text(of->result, "metric", trm_metric_name(of->rule.metric), options, err);
+    return status == TRM_OK ? check_queries(of, err) : status;
+}
+
+/* ---- the store ---- */
 
 static trm_status check_sizes(const verification *of, trm_error *err)
 {
@@ -101,10 +142,6 @@ static trm_status check_sizes(const verification *of, trm_error *err)
         status = check_whole(of->result, "queries_rows", of->view.askers, rows, err);
     if (status == TRM_OK && of->view.two_sets && of->rule.pairs_fingerprint[0] != '\0')
         status = check_whole(of->result, "pairs", of->rule.pairs, options, err);
-    if (status == TRM_OK && (of->kind == TRIPLETS || of->kind == LOSS))
-        status = check_margin(of, err);
-    if (status == TRM_OK && of->kind != LISTS)
-        status = check_text(of->result, "metric", trm_metric_name(of->rule.metric), "its options have", err);
     return status;
 }
 
@@ -352,9 +389,10 @@ static trm_status open_all(verification *of, trm_error *err)
                                   "result '%s': attribute 'format' is '%s', of which nothing can be verified",
                                   trm_result_path(of->result), of->found->format),
                          err);
-    status = trm_agree(of->comm, trm_rule_read(of->result, &of->rule, err), err);
     if (packed)
         of->kind = PACKED;
+    status = trm_rule_read(of->result, &of->rule, err);
+    status = trm_agree(of->comm, status == TRM_OK ? check_said_twice(of, err) : status, err);
     if (packed)
         return status;
     return status == TRM_OK ? trm_view_open(of->comm, of->ask, of->result, &of->rule, &of->view, err)

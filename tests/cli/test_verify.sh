@@ -197,7 +197,7 @@ quickly loss packed.h5 -o p3.h5 --quiet --negatives topk:3 --margin 90 --gradien
 # bad WHAT FILE PATTERN PYTHON: changes a copy of the file, f, and expects a refusal with that text.
 bad() {
     cp "$2" bad.h5
-    "$python" -c 'import sys, h5py, numpy as np
+    "$python" -c 'import json, sys, h5py, numpy as np
 f = h5py.File("bad.h5", "r+"); exec(sys.argv[1]); f.close()' "$4" || fail "the change '$1'"
     quickly verify bad.h5 s.h5 --sample 1000
     judge "$1" $? 65 "$3"
@@ -289,6 +289,11 @@ bad "where a list starts" ranks.h5 "'/queries/start' row [67]: |'/relevant/dista
 bad "a hash of ranks" ranks.h5 "attribute 'result_hash' is 0+, its rows have" 'f.attrs["result_hash"] = "0" * 32'
 bad "a loss one ulp off" all.h5 "attribute 'value' is .*; decided anew" 'f.attrs["value"] = np.nextafter(f.attrs["value"], 0)'
 bad "a gradient of all triplets" all.h5 "'/gradient' row 9: column 0 is .*; decided anew" 'g = f["gradient"]; g[9, 0] = np.nextafter(g[9, 0], np.float32(9e9))'
+bad "another loss" all.h5 "attribute 'loss' is batch-hard, its options have batch-all" 'f.attrs["loss"] = "batch-hard"'
+bad "another loss among the options" hard.h5 "attribute 'loss' is batch-hard-soft, its options have batch-hard" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"soft\": true", "\"soft\": false")'
+bad "no loss" all.h5 "attribute 'loss' is missing, its options have batch-all" 'del f.attrs["loss"]'
+bad "a batch fewer than its options have" b.h5 "'/batches/start' has [0-9]* batches, its options have" 'o = json.loads(f.attrs["options"]); o["batches"] += 1; f.attrs["options"] = json.dumps(o)'
+bad "another number of bins of pairs" near.h5 "'/histogram/counts' has 20 bins, its options have 21" 'o = json.loads(f.attrs["options"]); o["histogram"] += 1; f.attrs["options"] = json.dumps(o)'
 bad "a soft loss" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["value"] *= 1 + 1e-15'
 bad "a gradient of a soft loss" hard.h5 "'/gradient' row 89: column 5 is .*; decided anew" 'g = f["gradient"]; g[89, 5] = np.nextafter(g[89, 5], np.float32(9e9))'
 bad "a loss of another kind" hard.h5 "attribute 'value' is .*; decided anew" 'f.attrs["options"] = f.attrs["options"].decode().replace("\"loss_margin\": 0.0", "\"loss_margin\": 1.0"); f.attrs["margin"] = 1.0'
@@ -316,6 +321,9 @@ f = h5py.File("bad.h5", "r+"); exec(sys.argv[1]); f.close()' "$3" || fail "the c
     refused "$1" 65 "$2" -- verify bad.h5 "${4:-packed.h5}" --sample 1000
 }
 damaged "a loss of packed triplets" "attribute 'value' is .*; decided anew" 'f.attrs["value"] = np.nextafter(f.attrs["value"], 0)'
+damaged "another packed loss" "attribute 'loss' is triplet-soft, its options have triplet" 'f.attrs["loss"] = "triplet-soft"'
+damaged "another packed margin" "attribute 'margin' is 8, its options have 90" 'f.attrs["margin"] = 8.0'
+damaged "another packed metric" "attribute 'metric' is cosine, its options have sql2" 'f.attrs["metric"] = "cosine"'
 damaged "a packed anchor's gradient" "'/gradient/anchor' row 3: column 2 is .*; decided anew" 'g = f["gradient/anchor"]; g[3, 2] = np.nextafter(g[3, 2], np.float32(9e9))'
 damaged "a packed positive's gradient" "'/gradient/positive' row 19: column 0 is .*; decided anew" 'f["gradient/positive"][19, 0] += 1'
 damaged "a packed negative's gradient" "'/gradient/negatives' row 4: column 33 is .*; decided anew" 'f["gradient/negatives"][4, 6, 3] += 1'
@@ -347,6 +355,10 @@ refused "a store that changed" 65 "attribute 'store_fingerprint' is .*, the stor
 h5py.File("s.h5", "r+")["embeddings"][5, 0] -= 1'
 quickly mine s.h5 -o q2.h5 --quiet --queries q.h5 --pairs pairs.npy --negatives hard
 refused "no queries" 64 "was made with --queries: give them, too" -- verify q2.h5 s.h5
+cp q2.h5 bad.h5
+"$python" -c 'import h5py, json
+f = h5py.File("bad.h5", "r+"); o = json.loads(f.attrs["options"]); o["queries"]["fingerprint"] = "2" * 32; f.attrs["options"] = json.dumps(o)'
+refused "other queries among the options" 65 "attribute 'queries_fingerprint' is [0-9a-f]*, its options have 2+$" -- verify bad.h5 s.h5 --queries q.h5 --pairs pairs.npy
 refused "no pairs" 64 "was made with --pairs: give them, too" -- verify q2.h5 s.h5 --queries q.h5
 refused "queries too many" 64 "was made without --queries: leave them out" -- verify t.h5 s.h5 --queries q.h5
 "$python" -c 'import numpy as np
