@@ -328,9 +328,21 @@ static trm_status put_beside(trm_export *export, zip *z, trm_error *err)
     return status;
 }
 
-trm_status trm_export_npz(trm_export *export, trm_error *err)
+/* What labels are numbers of: in the store, where one is given, as its labels are numbered; else in the result. */
+static trm_status put_label_names(const trm_export *export, zip *z, trm_error *err)
 {
     trm_names names = TRM_NAMES_INIT;
+    if (export->base.label != NULL && export->base.labels->kind == TRM_LABELS_NAMED)
+        return put_names(z, "label_names", &export->base.labels->names, err);
+    trm_status status = trm_result_names(export->result, &names, err);
+    if (status == TRM_OK)
+        status = put_names(z, "label_names", &names, err);
+    trm_names_free(&names);
+    return status;
+}
+
+trm_status trm_export_npz(trm_export *export, trm_error *err)
+{
     zip z = {.to = export->to};
     trm_status status = TRM_OK;
     for (int c = 0; c < export->columns.count && status == TRM_OK; c++)
@@ -343,10 +355,7 @@ trm_status trm_export_npz(trm_export *export, trm_error *err)
     if (status == TRM_OK)
         status = put_rows(&z, &export->askers, "query_ids", "query_labels", err);
     if (status == TRM_OK)
-        status = trm_result_names(export->result, &names, err);
-    if (status == TRM_OK)
-        status = put_names(&z, "label_names", &names, err);
-    trm_names_free(&names);
+        status = put_label_names(export, &z, err);
     put_directory(&z);
     export->lines = export->columns.rows;
     return status;

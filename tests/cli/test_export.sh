@@ -142,6 +142,7 @@ for name in "triplets gradients both fallback lists batches queries none lone kn
             assert (z["ids"] == s["ids"][:]).all()
             names = sorted(set(s["labels"][:]))
             assert [names[k] for k in z["labels"]] == list(s["labels"][:])
+            assert [n.encode() for n in z["label_names"]] == names, name # also where the result has none, as that of knn
         # What show tells.
         told = json.load(open(name + ".show.json"))
         first = [k for k in ("triplets", "lists", "neighbors", "pairs", "relevant", "gradient") if k in f][0]
