@@ -68,6 +68,12 @@ def grouped(result):
     return result.anchor[start[:-1]], result.positive[start[:-1]], result.negative[order], start
 
 
+def check_number(negatives):
+    """None, or how many negatives."""
+    if negatives is not None and (isinstance(negatives, bool) or not isinstance(negatives, (int, np.integer)) or negatives < 1):
+        raise usage(f"negatives is {negatives!r}, must be a whole number from 1")
+
+
 class TripletDataset(Dataset):
     """(anchor, positive, negative), one triplet each: of a Result with triplets, or of lists, without what is missing there.
 
@@ -102,10 +108,14 @@ class NegativesDataset(Dataset):
     """
 
     def __init__(self, result, items=None, queries=None, negatives=None, transform=None):
+        check_number(negatives)
         self.anchor, self.positive, self.negative, start = grouped(result)
         self.first, self.last = start[:-1], start[1:]
         kept = self.positive >= 0
         if negatives is not None:
+            most = (self.last - self.first).max(initial=0)
+            if 0 < most < negatives:
+                raise usage(f"negatives is {negatives}, of which no pair of {result!r} has more than {most}")
             kept &= self.last - self.first >= negatives
             self.last = np.minimum(self.last, self.first + negatives)
         self.anchor, self.positive, self.first, self.last = (v[kept] for v in (self.anchor, self.positive, self.first, self.last))
@@ -132,9 +142,11 @@ def to_columns(result, texts=None, queries=None, form="triplet", negatives=None)
     if form == "triplet":
         lines = list(TripletDataset(result, texts, queries))
         return {name: [line[i] for line in lines] for i, name in enumerate(("anchor", "positive", "negative"))}
+    check_number(negatives)
     data = NegativesDataset(result, texts, queries)
-    if negatives is None and len(data):  # as many as the longest line has, as of trimine export
-        negatives = int((data.last - data.first).max())
+    if len(data):  # no more than the longest line has, as of trimine export
+        most = int((data.last - data.first).max())
+        negatives = most if negatives is None else min(negatives, most)
     lines = list(NegativesDataset(result, texts, queries, negatives if form == "n-tuple" else None))
     if form == "n-tuple":
         columns = {"anchor": [a for a, _, _ in lines], "positive": [p for _, p, _ in lines]}

@@ -79,6 +79,17 @@ class Training(support.Case):
             with self.assertRaisesRegex(TypeError, "slice"):
                 made(self.lists)[:2]
 
+    def test_more_negatives_than_any_pair_has(self):
+        for wrong in (0, -1, 2.0, True, "3"):
+            with self.refused(64, "negatives is .*, must be a whole number from 1"):
+                trimine.NegativesDataset(self.lists, negatives=wrong)
+            with self.refused(64, "negatives is .*, must be a whole number from 1"):
+                to_columns(self.lists, form="labeled-list", negatives=wrong)
+        most = self.lists.negative.shape[1]
+        with self.refused(64, f"negatives is {most + 1}, of which no pair of .* has more than {most}"):
+            trimine.NegativesDataset(self.lists, negatives=most + 1)
+        self.assertEqual(to_columns(self.lists, form="n-tuple", negatives=most + 1), to_columns(self.lists, form="n-tuple"))
+
     def test_they_can_be_sent_to_other_processes(self):
         """As a DataLoader does whose workers are spawned."""
         for data in (trimine.TripletDataset(self.lists, self.texts), trimine.NegativesDataset(self.lists, self.texts)):
