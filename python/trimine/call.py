@@ -13,7 +13,7 @@ from . import program
 from .errors import TrimineError, nearest, usage
 from .result import Result
 from .rows import Rows, Store, queries_of
-from .store import PATHS, as_array, is_data, paths_of, write_store
+from .store import PATHS, as_array, is_data, not_written, paths_of, write_store
 
 # Where a command writes, and under which option; these are files of the package's own where the caller names none.
 OUTPUTS = {"mine": "output", "loss": "output", "knn": "output", "radius": "output", "eval": "per_query"}
@@ -70,7 +70,10 @@ class Inputs:
 
     def place(self, name):
         if self.folder is None:
-            self.folder = tempfile.TemporaryDirectory(prefix="trimine-")
+            try:
+                self.folder = tempfile.TemporaryDirectory(prefix="trimine-")
+            except OSError as failure:  # there is none that can be written to, or it has gone
+                raise not_written(failure.filename or "a temporary folder", failure) from None
         return os.path.join(self.folder.name, name)
 
     def rows(self, given, name, labels, ids):

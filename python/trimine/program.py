@@ -127,6 +127,8 @@ def run(arguments, ranks=None, launcher=None, show=False):
     if code or report is None:
         lines = [line.strip() for line in said.splitlines() if line.strip(" -")]
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code} and no report"
+        if code == 0:
+            raise TrimineError(69, "environment", f"'{command[0]}' {how}: is it trimine?")
         raise TrimineError(code, "launcher", " ".join(lines[-8:]) or f"'{command[0]}' {how}")
     for warning in report.get("warnings", []):
         warnings.warn(warning, stacklevel=5)  # who called trimine.mine

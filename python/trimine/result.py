@@ -34,6 +34,7 @@ FORMATS = {
 }
 OPTIONAL = ("anchor_start", "batch", "group", "rank")
 REALS = ("d_ap", "d_an", "distance", "distances", "edges")  # of the others all values are whole
+SAYS_WHICH = ("result_hash", "store_fingerprint", "queries_fingerprint", "packed_fingerprint", "options", "value")  # two results differ in one
 MOST_ROWS = 1 << 40
 
 
@@ -57,6 +58,7 @@ class Result:
     def __init__(self, path=None, report=None, rows=None, queries=None):
         self.path, self.report, self.form = path, report, None
         self.attributes, self._places, self._arrays = {}, {}, {}
+        self._which = None
         self._store_rows = self._anchor_rows = None
         self._is_of_queries = False
         self._rows, self._queries, self._names, self.has_gradient = rows, queries, None, False
@@ -114,6 +116,10 @@ class Result:
     def _opened(self):
         """The file; what goes wrong while it is read is said of it."""
         with open_hdf5(self.path, "result") as f, reading("result", self.path):
+            which = [repr(f.attrs.get(name)) for name in SAYS_WHICH]
+            self._which = which if self._which is None else self._which
+            if which != self._which:
+                raise data(f"result '{self.path}': is another one than when it was first read: read it again")
             yield f
 
     def _dataset(self, f, name):

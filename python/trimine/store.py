@@ -7,7 +7,7 @@ import secrets
 import h5py
 import numpy as np
 
-from .errors import KINDS, TrimineError, usage
+from .errors import error, usage
 from .program import check_word
 
 CHUNK = 64 << 20  # bytes that are converted at a time
@@ -24,8 +24,8 @@ def as_array(x):
             x = x.detach().cpu()
             return x.numpy() if str(x.dtype) != "torch.bfloat16" else x.float().numpy()
         return np.asarray(x)
-    except (ValueError, TypeError, RuntimeError) as error:  # lists of different lengths; PyTorch's sparse, quantised and other tensors
-        raise usage(f"can't be made an array: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+    except (ValueError, TypeError, RuntimeError) as failure:  # lists of different lengths; PyTorch's sparse, quantised and other tensors
+        raise usage(f"can't be made an array: {(str(failure) or type(failure).__name__).splitlines()[0]}") from None
 
 
 def is_data(x):
@@ -81,8 +81,8 @@ def of_objects(values, what):
 def encoded(values, what):
     try:
         return np.array([v.encode() if isinstance(v, str) else v for v in values], dtype=bytes)
-    except UnicodeEncodeError as error:
-        raise usage(f"{what}: {error.object!r} can't be written as UTF-8") from None
+    except UnicodeEncodeError as failure:
+        raise usage(f"{what}: {failure.object!r} can't be written as UTF-8") from None
 
 
 @contextlib.contextmanager
@@ -93,25 +93,25 @@ def new_file(path, overwrite):
     if path.lower().endswith(OTHERS):
         raise usage(f"'{path}': a store is HDF5: call it .h5")
     if not overwrite and os.path.lexists(path):
-        raise usage(f"'{path}' exists (overwrite=True replaces it)")
+        raise error(73, f"'{path}' exists (overwrite=True replaces it)")
     temporary = os.path.join(os.path.dirname(path), f".trimine-{secrets.token_hex(8)}.tmp")
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # with the rights of a new file
         with h5py.File(temporary, "w") as f:
             yield f
         os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # h5py raises either of these where the disk is full
-        raise not_written(path, error) from None
+    except (OSError, RuntimeError) as failure:  # h5py raises either of these where the disk is full
+        raise not_written(path, failure) from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
 
 
-def not_written(path, error):
-    number = getattr(error, "errno", None)
+def not_written(path, failure):
+    number = getattr(failure, "errno", None)
     code = {errno.EACCES: 77, errno.EPERM: 77, errno.EROFS: 77, errno.ENOENT: 73, errno.ENOTDIR: 73, errno.EISDIR: 73}.get(number, 74)
-    text = os.strerror(number) if number else str(error).strip().splitlines()[0]
-    return TrimineError(code, KINDS[code], f"'{path}': can't be written: {text}")
+    text = os.strerror(number) if number else str(failure).strip().splitlines()[0]
+    return error(code, f"'{path}': can't be written: {text}")
 
 
 def fill(dataset, pieces):

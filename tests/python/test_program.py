@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,7 +108,7 @@ class Writing(support.Case):
                 trimine.write_store(name, x, y)
         self.assertEqual(os.listdir("."), [])
         trimine.write_store("s.h5", x, y)
-        with self.assertRaisesRegex(trimine.TrimineError, "exists"):
+        with self.refused(73, "'s.h5' exists"):
             trimine.write_store("s.h5", x, y)
         with h5py.File("s.h5") as f:
             self.assertEqual(len(f["labels"]), 10)
@@ -483,6 +484,25 @@ class Failing(support.Case):
         self.fails(65, "data", "store (an array): dataset '/labels' row 1 has the value nan", trimine.mine, x, labels=[0, np.nan] * 10)
         self.fails(65, "data", "queries (an array): dataset '/embeddings' row 0", trimine.mine, x, labels=y, queries=x * np.nan, query_labels=y)
 
+    def test_a_temporary_folder_that_is_gone(self):
+        x, y = self.rows(20)
+        before, tempfile.tempdir = tempfile.tempdir, os.path.abspath("gone")
+        try:
+            self.fails(73, "create", "': can't be written: No such file", trimine.mine, x, labels=y)
+        finally:
+            tempfile.tempdir = before
+
+    def test_a_result_that_is_replaced_while_it_is_read(self):
+        x, y = self.rows(40)
+        first = trimine.mine(x, labels=y, window="none", output="t.h5")
+        anchors = first.anchor
+        trimine.mine(x, labels=y, window="none", output="t.h5", overwrite=True)
+        self.assertEqual(len(first.positive), len(anchors))  # the same result is as good
+        trimine.mine(x[:20], labels=y[:20], window="none", output="t.h5", overwrite=True)
+        for reads in (lambda: first.d_ap, lambda: first.by_anchor(30)):
+            self.fails(65, "data", "result 't.h5': is another one than when it was first read", reads)
+        self.assertEqual(first.anchor.tolist(), anchors.tolist())
+
     def test_files_that_cannot_be_written(self):
         x, _ = self.rows(20)
         self.fails(73, "create", "'no/s.h5'", trimine.write_store, "no/s.h5", x)
@@ -503,6 +523,11 @@ class Failing(support.Case):
         try:
             os.environ["TRIMINE"] = "/nowhere/trimine"
             self.fails(69, "environment", "/nowhere/trimine", trimine.mine, x, labels=y)
+        finally:
+            os.environ["TRIMINE"] = program
+        try:
+            os.environ["TRIMINE"] = shutil.which("true")
+            self.fails(69, "environment", "ended with code 0 and no report: is it trimine", trimine.mine, x, labels=y)
         finally:
             os.environ["TRIMINE"] = program
         self.fails(69, "environment", "no-launcher", trimine.mine, x, labels=y, ranks=2, launcher="no-launcher -n")
