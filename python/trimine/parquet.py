@@ -72,9 +72,12 @@ def is_number(kind):
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
+def is_view(kind):
+    return getattr(pa.types, "is_string_view", lambda _: False)(kind)
+
+
 def is_text(kind):
-    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary,
-                                       getattr(pa.types, "is_string_view", lambda _: False)))
+    return is_view(kind) or any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary))
 
 
 def values_of(column):
@@ -84,7 +87,7 @@ def values_of(column):
             column = column.storage
         else:
             column = column.dictionary_decode()
-    return column
+    return column.cast(pa.large_string()) if is_view(column.type) else column  # of which pyarrow knows no lengths
 
 
 class Table:
