@@ -7,7 +7,7 @@ from .report_svg import esc
 STYLE = """
 :root{color-scheme:light}
 *{box-sizing:border-box}
-body{margin:0;background:#f4f5f7;color:#1b1b1b;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
+body{margin:0;background:#f4f5f7;color:#1b1b1b;font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif;overflow-wrap:break-word}
 main{max-width:1240px;margin:0 auto;padding:0 16px 40px}
 header{background:#12324f;color:#fff;padding:18px 0 20px}
 header>div{max-width:1240px;margin:0 auto;padding:0 16px}

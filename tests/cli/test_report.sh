@@ -51,6 +51,7 @@ for store in single one; do
     job "radius_$suffix" radius "$store.h5" -r 0.5 --groups
     job "eval_$suffix" eval "$store.h5"
 done
+job long mine long_names.h5 --positives easiest --window none
 job many_knn knn many.h5 -k 3
 job many_eval eval many.h5
 job many_mine mine many.h5 --window none
@@ -183,7 +184,7 @@ if [[ -n $browser ]]; then
     pictures=$PWD/report-pages # what to look at, in ctest's folder
     mkdir -p "$pictures"
     expect "the pages in a browser" page look "$dir" "$browser" "$pictures"
-    expect "pictures of them" test "$(find "$pictures" -name '*.png' -size +4k | wc -l) $(find "$pictures" -name '*.pdf' -size +4k | wc -l)" = "16 2"
+    expect "pictures of them" test "$(find "$pictures" -name '*.png' -size +4k | wc -l) $(find "$pictures" -name '*.pdf' -size +4k | wc -l)" = "18 2"
 else
     echo "not opened in a browser: there is no chromium"
 fi

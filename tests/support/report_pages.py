@@ -50,6 +50,7 @@ def make(folder):
     store(f"{folder}/single.h5", small[:1], [3])
     store(f"{folder}/many.h5", r.normal(size=(20000, 2)), np.arange(20000) % 10000)
     store(f"{folder}/bare.h5", small, None)
+    store(f"{folder}/long_names.h5", small, ["xy"[i % 2] * 3000 for i in range(60)])
     with open(f"{folder}/texts.txt", "w") as f:
         f.write("".join(f"<script>alert({i})</script> text {i}\n" for i in range(len(x))))
     with open(f"{folder}/texts.jsonl", "w") as f:
@@ -486,6 +487,8 @@ def names(folder):
     assert f"two lines {page.cards('groups')[0]}" in page.texts["groups"]
     page = made(folder, "small_result", f"{folder}/small.h5", "--ids", "names", page="named")
     assert f"id {page.cards('hubs')[0] + 500}" in page.texts["hubs"]
+    page = made(folder, "long", f"{folder}/long_names.h5")  # which a browser looks at
+    assert "xxxx…" in page.texts["classes"]
 
 
 def files(folder):
@@ -688,7 +691,7 @@ def look(folder, browser, pictures):
     with Browser(browser, f"{folder}/chromium") as opened:
         for name in ("plain", "radius"):
             tries(name, all_of, name)
-        for name in ("knn", "eval_ties", "loss", "named"):
+        for name in ("knn", "eval_ties", "loss", "named", "long"):
             tries(name, one, opened, name)
     tries.end()
 
