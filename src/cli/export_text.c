@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "store/first_bytes.h"
 #include "store/labels.h"
 
 #include <inttypes.h>
@@ -158,6 +159,23 @@ static trm_status put_json_line(trm_table *table, const trm_texts *texts, int64_
     return status;
 }
 
+/* Of a line as it is: another encoding would be trained on as signs that nobody wrote. */
+static trm_status put_plain_line(trm_table *table, const trm_texts *texts, int64_t row, const char *line,
+                                 int64_t length, trm_error *err)
+{
+    if (length > 0 && memchr(line, '\0', (size_t)length) != NULL)
+        return trm_fail(err, TRM_ERR_DATA, "texts '%s': line %" PRId64 ": " TRM_TEXT_NUL, texts->path,
+                        row + 1);
+    json_t *text = json_stringn(line, (size_t)length);
+    const bool known = text != NULL;
+    json_decref(text);
+    return known ? trm_table_text(table, line, length, err)
+                 : trm_fail(err, TRM_ERR_DATA,
+                            "texts '%s': line %" PRId64
+                            ": is no UTF-8: iconv -f ENCODING -t UTF-8 makes that of it",
+                            texts->path, row + 1);
+}
+
 /* A row's text: its line, or what JSON in it says. */
 static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row, trm_error *err)
 {
@@ -172,7 +190,7 @@ static trm_status put_text(trm_table *table, const trm_texts *texts, int64_t row
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
         length--;
     if (!texts->json)
-        return trm_table_text(table, line, length, err);
+        return put_plain_line(table, texts, row, line, length, err);
     return put_json_line(table, texts, row, line, length, err);
 }
 

@@ -35,5 +35,7 @@ int64_t trm_first_bytes_mark(const char *head, int64_t have);
 /* What is said of a file of JSON that should have an object a line. */
 #define TRM_JSON_ARRAY                                                                                       \
     "begins one JSON array, needs an object a line: jq -c '.[]' FILE.json >FILE.jsonl makes that of it"
+/* And of a text that has one. */
+#define TRM_TEXT_NUL "has a NUL byte: this is no text, or UTF-16: save it as UTF-8"
 
 #endif

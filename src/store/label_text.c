@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/visible.h"
 #include "store/claim.h"
+#include "store/first_bytes.h"
 #include "store/label_json.h"
 #include "store/text_scan.h"
 

@@ -39,7 +39,6 @@ trm_status trm_text_read_line(trm_text_scan *scan, trm_text_line *line, bool *th
 /* Fails with "KIND 'PATH': line N: WHAT". Errors: DATA. */
 trm_status trm_text_refuse(const trm_text_scan *scan, int64_t line, const char *what,
                            trm_error *err) TRM_MUST_CHECK;
-#define TRM_TEXT_NUL "has a NUL byte: this is no text, or UTF-16: save it as UTF-8"
 
 /* What a line has next. */
 typedef enum trm_text_token { TRM_TEXT_NUMBER, TRM_TEXT_LINE, TRM_TEXT_FILE } trm_text_token;

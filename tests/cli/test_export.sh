@@ -294,6 +294,13 @@ sed '5s/.*/nothing/' texts.jsonl >wrong.jsonl
 printf '[{"text": "a"}]\n' >array.json
 refused "one array of texts" 65 "texts 'array.json': line 1: begins one JSON array, needs an object a line: jq" -- export triplets.h5 --to jsonl --texts array.json -o "$out/x"
 refused "a result as texts" 65 "texts 'triplets.h5': is an HDF5 file, needs a text a line" -- export triplets.h5 --to jsonl --texts triplets.h5 -o "$out/x"
+"$python" -c 'lines = ["é %d" % i for i in range(60)]
+open("utf16.txt", "wb").write("\n".join(lines).encode("utf-16"))
+open("latin.txt", "wb").write("\n".join(lines).encode("latin-1"))'
+for to in jsonl csv; do
+    refused "texts of UTF-16 to $to" 65 "texts 'utf16.txt': line [0-9]+: has a NUL byte: this is no text, or UTF-16: save it as UTF-8$" -- export triplets.h5 --to $to --texts utf16.txt -o "$out/x"
+    refused "texts of Latin-1 to $to" 65 "texts 'latin.txt': line [0-9]+: is no UTF-8: iconv" -- export triplets.h5 --to $to --texts latin.txt -o "$out/x"
+done
 refused "a line that is no JSON" 65 "texts 'wrong.jsonl': line 5 is no JSON string" -- export triplets.h5 --to jsonl --texts wrong.jsonl -o "$out/x"
 sed 's/"text"/"body"/' objects.jsonl >wrong.jsonl
 refused "another field" 65 "texts 'wrong.jsonl': line [0-9]+ is no object with a string \"caption\"; it has: [a-z_, ]*\bbody\b" -- export triplets.h5 --to jsonl --texts wrong.jsonl:caption -o "$out/x"
