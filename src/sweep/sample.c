@@ -13,16 +13,19 @@
 enum {
     STRETCHES = TRM_SAMPLE_STRETCHES,
     LENGTH = TRM_SAMPLE_LENGTH,
+    PIECE = 12, /* consecutive rows */
     ROWS = STRETCHES * LENGTH,
     DISTANCES = 64 /* that are timed */
 };
 
 _Static_assert((int)LENGTH == (int)TRM_TILE_ALIGN, "a stretch is one group of a kernel");
+_Static_assert(LENGTH % PIECE == 0, "a stretch is whole pieces");
 
 /* The stretches of one side, one behind the other. */
 typedef struct part {
     const trm_side *side;
-    int64_t first[STRETCHES]; /* of side */
+    int64_t row[ROWS]; /* each one's place in the side */
+    int64_t label[ROWS];
     float *x;
     double *norm2, *lo, *hi;
     trm_bounds *bounds;
@@ -51,12 +54,12 @@ static int64_t spread(int k, double irrational, int64_t count)
     return (int64_t)((at - floor(at)) * (double)count);
 }
 
-/* The stretch of a side's rows [from, to) at about that place: every other one is a's, the rest b's, so that no row is in
+/* So many of a side's rows [from, to) at about that place: every other such piece is a's, the rest b's, so that no row is in
  * both. */
-static int64_t stretch_at(int64_t from, int64_t to, int64_t place, bool of_b)
+static int64_t piece_at(int64_t from, int64_t to, int64_t place, int length, bool of_b)
 {
-    const int64_t pairs = (to - from) / (2 * LENGTH), pair = (place - from) / (2 * LENGTH);
-    return from + 2 * LENGTH * (pair < pairs ? pair : pairs - 1) + (of_b ? LENGTH : 0);
+    const int64_t pairs = (to - from) / (2 * length), pair = (place - from) / (2 * length);
+    return from + 2 * length * (pair < pairs ? pair : pairs - 1) + (of_b ? length : 0);
 }
 
 /* Rows of [from, to) in tiles with an anchor, those of a tile at once, as long as there are most or fewer before: the place of the
@@ -86,17 +89,65 @@ static int64_t place_for(const trm_side *side, int tile, int64_t from, int64_t t
     return rows > 0 ? anchored_from(side, tile, from, to, at, &before) : from + at;
 }
 
-/* A stretch is for the rows around its place; where it has no anchor, the next one may. */
-static int64_t anchored_stretch(const trm_side *side, int64_t first, int64_t to)
+/* A piece is for the rows around its place; where it has no anchor, the next one may. */
+static int64_t anchored_piece(const trm_side *side, int64_t first, int length, int64_t to)
 {
-    const int64_t next = first + 2 * LENGTH;
-    return !trm_side_has_slots(side, first, first + LENGTH) && next + LENGTH <= to &&
-                   trm_side_has_slots(side, next, next + LENGTH)
+    const int64_t next = first + 2 * length;
+    return !trm_side_has_slots(side, first, first + length) && next + length <= to &&
+                   trm_side_has_slots(side, next, next + length)
                ? next
                : first;
 }
 
-/* Where the stretches are. false: the region has no room for them. One side is enough to ask. */
+static void put_piece(part *p, int at, int64_t first, int length)
+{
+    for (int k = 0; k < length; k++)
+        p->row[at + k] = first + k;
+}
+
+/* Pieces spread over a side's rows [from, to), or, if it is to ask, over those with anchors. Each stretch gets some from all over
+ * them, in ascending order: so labels are, too. */
+static void place_pieces(const trm_sample *s, part *p, const trm_side *side, bool asks, int64_t from,
+                         int64_t to, double irrational)
+{
+    enum { PIECES = ROWS / PIECE };
+    int64_t first[PIECES];
+    for (int k = 0; k < PIECES; k++) {
+        const int64_t place = asks ? place_for(side, s->tiles.tile, from, to, k, irrational)
+                                   : from + spread(k, irrational, to - from);
+        int64_t at = piece_at(from, to, place, PIECE, p == &s->b);
+        at = asks ? anchored_piece(side, at, PIECE, to) : at;
+        int j = k;
+        for (; j > 0 && first[j - 1] > at; j--)
+            first[j] = first[j - 1];
+        first[j] = at;
+    }
+    for (int k = 0; k < PIECES; k++)
+        put_piece(p, k % STRETCHES * LENGTH + k / STRETCHES * PIECE, first[k], PIECE);
+}
+
+/* Stretches, each of one label if there are enough rows of it, and for each a partner of the same label. */
+static void place_partners(trm_sample *s, bool a_asks, int64_t row, int64_t row_end, int64_t col,
+                           int64_t col_end)
+{
+    const trm_tiles *tiles = &s->tiles;
+    for (int t = 0; t < STRETCHES; t++) {
+        int64_t from, to;
+        int64_t i = place_for(tiles->a, tiles->tile, row, row_end, t, 0.6180339887);
+        i = anchored_piece(tiles->a, piece_at(row, row_end, i, LENGTH, false), LENGTH, row_end);
+        trm_same_label_range(tiles->b->label, col, col_end, tiles->a->label[i], &from, &to);
+        if (to == from) {
+            from = col;
+            to = col_end;
+        }
+        int64_t j = piece_at(col, col_end, from + spread(t, 0.4142135624, to - from), LENGTH, true);
+        j = a_asks ? j : anchored_piece(tiles->b, j, LENGTH, col_end);
+        put_piece(&s->a, t * LENGTH, i, LENGTH);
+        put_piece(&s->b, t * LENGTH, j, LENGTH);
+    }
+}
+
+/* Which rows are in the sample. false: the region has no room for it. One side is enough to ask. */
 static bool place(trm_sample *s)
 {
     const trm_tiles *tiles = &s->tiles;
@@ -108,21 +159,11 @@ static bool place(trm_sample *s)
     if (row_end - row < 2 * LENGTH || col_end - col < 2 * LENGTH)
         return false;
     const bool a_asks = trm_side_has_slots(tiles->a, row, row_end);
-    for (int t = 0; t < STRETCHES; t++) {
-        int64_t i = place_for(tiles->a, tiles->tile, row, row_end, t, 0.6180339887),
-                j = a_asks ? col + spread(t, 0.4142135624, col_end - col)
-                           : place_for(tiles->b, tiles->tile, col, col_end, t, 0.4142135624);
-        i = anchored_stretch(tiles->a, stretch_at(row, row_end, i, false), row_end);
-        if (tiles->relation == TRM_SAME_LABEL) { /* few others are of any use */
-            int64_t from, to;
-            trm_same_label_range(tiles->b->label, col, col_end, tiles->a->label[i], &from, &to);
-            if (to > from)
-                j = from + spread(t, 0.4142135624, to - from);
-        }
-        s->a.first[t] = i;
-        s->b.first[t] = stretch_at(col, col_end, j, true);
-        if (!a_asks)
-            s->b.first[t] = anchored_stretch(tiles->b, s->b.first[t], col_end);
+    if (tiles->relation == TRM_SAME_LABEL) { /* few others are of any use */
+        place_partners(s, a_asks, row, row_end, col, col_end);
+    } else {
+        place_pieces(s, &s->a, tiles->a, true, row, row_end, 0.6180339887);
+        place_pieces(s, &s->b, tiles->b, !a_asks, col, col_end, 0.4142135624);
     }
     return true;
 }
@@ -154,10 +195,10 @@ static trm_status part_make(part *p, const trm_side *side, int dim, trm_error *e
     if (p->x == NULL || p->norm2 == NULL || p->lo == NULL || p->hi == NULL || p->nearest == NULL ||
         p->here == NULL || p->met == NULL || p->open == NULL)
         return trm_fail_memory(err, "a sample of rows", ROWS, (size_t)dim * sizeof *p->x);
-    for (int t = 0; t < STRETCHES; t++) {
-        memcpy(p->x + (int64_t)t * LENGTH * dim, side->x + p->first[t] * dim,
-               sizeof(float) * LENGTH * (size_t)dim);
-        memcpy(p->norm2 + (int64_t)t * LENGTH, side->norm2 + p->first[t], sizeof(double) * LENGTH);
+    for (int i = 0; i < ROWS; i++) {
+        memcpy(p->x + (int64_t)i * dim, side->x + p->row[i] * dim, sizeof(float) * (size_t)dim);
+        p->norm2[i] = side->norm2[p->row[i]];
+        p->label[i] = side->label[p->row[i]];
     }
     return trm_bounds_create(ROWS, &p->bounds, err);
 }
@@ -233,7 +274,7 @@ void trm_sample_destroy(trm_sample **sample)
 
 int64_t trm_sample_bytes(int dim, int threads)
 {
-    return 2 * (int64_t)ROWS * (2 * dim * (int64_t)sizeof(float) + 41 + 2 * (int64_t)sizeof(trm_nearest)) +
+    return 2 * (int64_t)ROWS * (2 * dim * (int64_t)sizeof(float) + 57 + 2 * (int64_t)sizeof(trm_nearest)) +
            threads * (int64_t)LENGTH * LENGTH * (int64_t)(sizeof(trm_survivor) + sizeof(float));
 }
 
@@ -289,8 +330,8 @@ static void set_bounds(part *p, const trm_block *block)
 static void find_fit(const trm_sample *s, int i, int j, trm_fit *fit)
 {
     const trm_relation relation = s->tiles.relation;
-    const int64_t *a = s->a.side->label + s->a.first[i], *b = s->b.side->label + s->b.first[j];
     const int64_t base = (int64_t)j * LENGTH;
+    const int64_t *a = s->a.label + (int64_t)i * LENGTH, *b = s->b.label + base;
     for (int k = 0; k < LENGTH; k++) {
         int64_t from = 0, to = 0;
         if (relation == TRM_SAME_LABEL || relation == TRM_OTHER_LABEL)
@@ -321,17 +362,12 @@ static bool of_use(const trm_sample *s, int t)
     return s->tiles.relation != TRM_SAME_LABEL || t / STRETCHES == t % STRETCHES;
 }
 
-static int64_t place_in(const part *p, int row)
-{
-    return p->first[row / LENGTH] + row % LENGTH;
-}
-
 /* first: there was no look before. What was noted while a window was open stays. */
 static void take_windows(part *p, bool first)
 {
     p->farthest = p->side->query != NULL && p->side->query->type->keeps_farthest;
     for (int i = 0; i < ROWS; i++) {
-        const int64_t row = place_in(p, i);
+        const int64_t row = p->row[i];
         trm_side_window(p->side, row, &p->lo[i], &p->hi[i]);
         trm_nearest_begin(&p->nearest[i], p->side, row);
         p->open[i] = !(trm_held_bound(p->side, row) < INFINITY);
@@ -483,7 +519,7 @@ trm_status trm_sample_look(trm_sample *s, trm_ahead *ahead, int place, const trm
 static bool wants(const part *p, int row, const trm_survivor *found)
 {
     return (double)found->lo <= p->hi[row] && (double)found->hi >= p->lo[row] &&
-           trm_side_wants(p->side, place_in(p, row), (double)found->lo, (double)found->hi);
+           trm_side_wants(p->side, p->row[row], (double)found->lo, (double)found->hi);
 }
 
 /* How many of the survivors rows want; where these are many, by some of them. */

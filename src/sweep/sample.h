@@ -1,7 +1,7 @@
-/* A sample of the pairs of two sides, on which chains of filters are timed: some stretches of consecutive rows of each
- * side, spread over the region, and the small tiles between them. Rows of a stretch are consecutive because what
- * survives comes in clusters: rows are arranged by label. A sample stays while its region is worked on, so that its rows
- * are packed once for each chain. Inner to sweep/. */
+/* A sample of the pairs of two sides, on which chains of filters are timed: stretches of rows of each side, and the small tiles
+ * between them. Rows are arranged by label, and how many pairs survive depends on both labels most; so a stretch is of pieces from
+ * all over the region, as short as the runs in which survivors come. Where a sweep has a use for pairs of one label alone, a stretch
+ * is of one label. A sample stays while its region is worked on, so that its rows are packed once for each chain. Inner to sweep/. */
 #ifndef TRM_SWEEP_SAMPLE_H
 #define TRM_SWEEP_SAMPLE_H
 
