@@ -75,9 +75,10 @@ static const trm_kernel *first_kernel(const trm_run *run, int dim)
     return first;
 }
 
-void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays)
+void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays, bool promises)
 {
     const trm_kernel *first = first_kernel(run, map->dim);
+    int near = -1;
     *chooser = (trm_chooser){.in_turn = run->in_turn};
     for (int k = 0; pays && trm_kernel_at(k) != NULL; k++) {
         const trm_kernel *kernel = trm_kernel_at(k);
@@ -86,7 +87,9 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
         if (kernel == run->kernel)
             chooser->plain = chooser->count;
         if (kernel == first)
-            chooser->chosen = chooser->count;
+            chooser->first = chooser->count;
+        if (kernel->needs_basis && promises)
+            near = chooser->count;
         if (!kernel->needs_basis)
             add(chooser, kernel, 0);
         else
@@ -95,7 +98,10 @@ void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *
     if (!pays)
         add(chooser, first, first->needs_basis ? map->width : 0);
     for (int r = 0; r < TRM_RELATIONS; r++)
-        chooser->last[r] = chooser->chosen;
+        chooser->last[r] = chooser->first;
+    if (near >= 0) /* a sweep that may be too short for trials, of rows that are packed for it alone */
+        chooser->last[TRM_SAME_LABEL] = near;
+    chooser->chosen = chooser->first;
 }
 
 /* Of a block of a kernel, as wide as it is expected to be, else the widest. */
@@ -219,9 +225,10 @@ void trm_chooser_leave(trm_chooser *chooser)
     trm_sample_destroy(&chooser->sample);
 }
 
-void trm_chooser_start(trm_chooser *chooser, trm_relation relation)
+void trm_chooser_start(trm_chooser *chooser, trm_relation relation, bool farthest)
 {
-    chooser->chosen = chooser->last[relation];
+    const int last = chooser->last[relation];
+    chooser->chosen = farthest && chooser->chain[last].kernel->near_only ? chooser->first : last;
     memset(chooser->hopeless, 0, sizeof chooser->hopeless);
 }
 

@@ -13,6 +13,7 @@ typedef struct trm_chooser {
     trm_chain chain[TRM_CHAINS]; /* equal on all ranks */
     int count;                   /* 1: there is nothing to choose */
     int plain;                   /* which of them is the kernel of one stage that is always there */
+    int first;                   /* what sweeps begin with */
     int chosen;
     trm_sample *sample;        /* of the region that is worked on; NULL before its first trial */
     int last[TRM_RELATIONS];   /* for that relation: where the next such sweep begins */
@@ -34,11 +35,14 @@ bool trm_chooser_needs_basis(const trm_run *run, const trm_rows *rows, const trm
 /* Does a run choose whose sweeps are so short that a basis has to promise something before it is made? The same on all ranks. */
 bool trm_chooser_is_short(const trm_run *run, const trm_rows *rows, const trm_rows *other);
 
-/* The chains that a run may use for rows of that map: one, or, where trials pay, all that it may choose from. */
-void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays);
+/* The chains that a run may use for rows of that map: one, or, where trials pay, all that it may choose from. promises: its
+ * basis was made because rows lie near few directions; then positives are sought with it, until a trial says otherwise. */
+void trm_chooser_begin(trm_chooser *chooser, const trm_run *run, const trm_map *map, bool pays,
+                       bool promises);
 
-/* Begins a sweep, with the chain that was the last for such a one. */
-void trm_chooser_start(trm_chooser *chooser, trm_relation relation);
+/* Begins a sweep, with the chain that was the last for such a one. farthest: its rows keep the farthest, which a chain that goes by the
+ * windows' far ends alone never rules out. */
+void trm_chooser_start(trm_chooser *chooser, trm_relation relation, bool farthest);
 
 /* Another region begins, or none: gives up what trials of the last one keep. */
 void trm_chooser_leave(trm_chooser *chooser);

@@ -645,7 +645,8 @@ static trm_status run_ring(trm_ring *ring, trm_error *err)
     sweep->own.state = ring->own.state;
     if (ring->own.query != NULL)
         trm_sweep_prepare(sweep, ring->own.query, ring->own.state);
-    trm_chooser_start(&sweep->chooser, ring->relation);
+    const trm_query *query = ring->own.query != NULL ? ring->own.query : ring->other.query;
+    trm_chooser_start(&sweep->chooser, ring->relation, query != NULL && query->type->keeps_farthest);
     ring->begun = trm_clock();
     trm_held_begin(&sweep->own, sweep->run->threads);
     trm_side_open_windows(sweep, &sweep->own);

@@ -275,7 +275,8 @@ trm_status trm_sweep_create(const trm_run *run, const trm_rows *rows, const trm_
         status = find_basis(sweep, err);
     if (status != TRM_OK)
         goto done;
-    trm_chooser_begin(&sweep->chooser, run, &sweep->map, trm_chooser_pays(run, rows, sweep->other));
+    trm_chooser_begin(&sweep->chooser, run, &sweep->map, trm_chooser_pays(run, rows, sweep->other),
+                      sweep->basis != NULL && trm_chooser_is_short(run, rows, sweep->other));
     trm_side_take(&sweep->own, trm_rows_view(rows->dim, rows->first, rows->count, rows->message));
     status = trm_side_equip(sweep, &sweep->own, trm_rows_largest_shard(rows), err);
     sweep->workers = trm_alloc_zero(run->threads, sizeof *sweep->workers);
