@@ -25,9 +25,8 @@ static void warn_of_ids(trm_voice *voice, const trm_store *store)
     int count = 0;
     for (int i = 0; i < trm_store_file_count(store); i++) {
         const trm_store_file *file = trm_store_file_at(store, i);
-        if (file->ids_left_aside == NULL)
-            continue;
-        first = count++ == 0 ? file : first;
+        if (file->ids_left_aside != NULL && count++ == 0)
+            first = file;
     }
     if (count > 1)
         snprintf(others, sizeof others, " (and those of %d other file%s)", count - 1, count == 2 ? "" : "s");
