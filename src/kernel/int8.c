@@ -334,8 +334,7 @@ static const form *form_get(void)
 {
 #if TRM_HAVE_X86
     const trm_isa isa = trm_isa_get();
-    const bool has_512 = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") &&
-                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+    const bool has_512 = trm_isa_cpu_has_avx512_vnni();
     if (isa == TRM_ISA_AVX512 && has_512)
         return &form_vnni;
     if (isa >= TRM_ISA_AVXVNNI && trm_isa_cpu_has_avxvnni())
@@ -626,6 +625,7 @@ const trm_kernel trm_kernel_prefix8 = {.name = "prefix8",
                                        .columns = columns_leading,
                                        .encode = encode_leading,
                                        .pairs = trm_pairs_fp32,
+                                       .codes_from = 128,
                                        .near_only = true,
                                        .needs_basis = true,
                                        .width_step = {0, 2}};

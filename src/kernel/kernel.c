@@ -44,6 +44,8 @@
  * row's +inf still rules the pair out. */
 #include "base/alloc.h"
 #include "kernel/basis.h"
+#include "kernel/codes.h"
+#include "kernel/pairs.h"
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
@@ -124,12 +126,23 @@ static int64_t packed_floats(const trm_kernel *kernel, int64_t rows, int columns
                                          : trm_tile_round_up(rows) * columns;
 }
 
+static bool has_codes(const trm_kernel *kernel, int dim)
+{
+    return kernel->codes_from > 0 && dim >= kernel->codes_from;
+}
+
+static int64_t codes_floats(const trm_kernel *kernel, int64_t rows, int dim)
+{
+    return has_codes(kernel, dim) ? rows * trm_codes_stride(dim) / (int64_t)sizeof(float) : 0;
+}
+
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int width)
 {
     const int64_t rows = trm_tile_round_up(capacity), kept = kernel->pairs != NULL ? rows * (dim + 1) : 0;
     const int columns = columns_of(kernel, dim, width > 0 ? width : trm_basis_widest(dim));
     return (int64_t)sizeof(trm_block) +
-           (packed_floats(kernel, rows, columns) + 2 * rows + kept) * (int64_t)sizeof(float);
+           (packed_floats(kernel, rows, columns) + 2 * rows + kept + codes_floats(kernel, rows, dim)) *
+               (int64_t)sizeof(float);
 }
 
 /* Memory of that many floats in place of the old, unless it is just that: what one kernel leaves would be in no plan of another. 0:
@@ -148,15 +161,17 @@ trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int widt
 {
     const int64_t rows = block->capacity;
     const int dim = block->map.dim, columns = columns_of(kernel, dim, width);
-    const int64_t floats = packed_floats(kernel, rows, columns), kept = kernel->pairs != NULL ? rows : 0;
-    int64_t mapped = block->mapped != NULL ? rows * dim : 0, slack = block->slack != NULL ? rows : 0;
+    const int64_t floats = packed_floats(kernel, rows, columns), kept = kernel->pairs != NULL ? rows : 0,
+                  codes = codes_floats(kernel, rows, dim);
+    int64_t mapped = block->mapped != NULL ? rows * dim : 0, slack = block->slack != NULL ? rows : 0,
+            coded = block->codes != NULL ? codes_floats(block->kernel, rows, dim) : 0;
     block->kernel = kernel;
     block->map.width = width;
     block->columns = columns;
     const bool has_mapped = block->borrows || have_room(&block->mapped, &mapped, kept * dim);
     if (!have_room(&block->packed, &block->room, floats) || !has_mapped ||
-        !have_room(&block->slack, &slack, kept))
-        return trm_fail_memory(err, "packed rows", floats + kept * (dim + 1), sizeof(float));
+        !have_room(&block->slack, &slack, kept) || !have_room(&block->codes, &coded, codes))
+        return trm_fail_memory(err, "packed rows", floats + kept * (dim + 1) + codes, sizeof(float));
     return TRM_OK;
 }
 
@@ -204,6 +219,7 @@ void trm_block_destroy(trm_block **block)
     if (!(*block)->borrows)
         trm_free((*block)->mapped);
     trm_free((*block)->slack);
+    trm_free((*block)->codes);
     trm_free((*block)->near_term);
     trm_free((*block)->far_term);
     trm_free(*block);
@@ -289,6 +305,8 @@ static void encode_group(trm_block *block, int64_t group, int rows, const float 
         const double of_pair = block->kernel->radius(dim) * n[i] / 2.0;
         error[i] = error[i] <= of_pair ? of_pair : error[i];
         block->slack[group + i] = (float)((error[i] - of_pair) * (1.0 - 0x1p-20));
+        if (block->codes != NULL)
+            trm_codes_put(block, group + i, n[i], error[i]);
     }
 }
 
@@ -430,6 +448,8 @@ void trm_kernel_run(const trm_tile *tile, trm_workspace *work)
     const int64_t from = work->count;
     tile->a->kernel->tile(tile, work);
     work->stage_survivors[0] += work->count - from;
+    if (tile->a->codes != NULL)
+        trm_pairs_codes(tile, work, from);
     if (tile->a->kernel->pairs != NULL)
         tile->a->kernel->pairs(tile, work, from);
     work->stage_survivors[1] += work->count - from;

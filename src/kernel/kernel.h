@@ -55,6 +55,7 @@ typedef struct trm_block {
     float *mapped;                /* rows x dim, for a kernel that goes on pair by pair; else NULL */
     bool borrows;                 /* mapped is another block's */
     float *slack; /* with it: by how much the error of the tile's products is larger than that of a pair's */
+    float *codes; /* of a kernel that looks at pairs by these first; else NULL (bytes: codes.h) */
     float *near_term; /* per row, in units of v: (alpha - K) n / 2 rounded down: optimistic */
     float *far_term;  /* (alpha + K) n / 2 rounded up: pessimistic */
 } trm_block;
@@ -128,6 +129,8 @@ struct trm_kernel {
     /* Keeps of the survivors [from, work->count) those that it can't rule out one by one, and sets their bounds. NULL:
      * tile has done so. */
     void (*pairs)(const trm_tile *tile, trm_workspace *work, int64_t from);
+    /* Before that, pairs of rows of so many dimensions or more are ruled out by small whole numbers (codes.h); 0: of none. */
+    int codes_from;
     bool
         near_only; /* tile goes by the windows' far ends alone: of little use where many windows have a near end */
     bool needs_basis; /* works on map.width coordinates of map.basis */

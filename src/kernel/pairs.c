@@ -1,11 +1,13 @@
-/* A pair's product in float32, and both windows.
+/* A pair's product, of codes or in float32, and both windows.
  *
  * The terms of the blocks and the windows are as wide as the products of a tile need. A pair's product is better: row
- * i's part of its error is smaller by slack_i or more, so every bound moves inward by slack_i + slack_j. The sums here are
+ * i's part of its error is smaller by slack_i or more, so every bound moves inward by slack_i + slack_j. (That of codes may be
+ * worse: then slack_i is negative.) The sums here are
  * of float32 values in float64: they are off by 2^-51 of the terms, of which lower() and upper() in kernel.c leave
  * 2^-24. Compares are "not ruled out", so that a NaN keeps the pair. */
 #include "kernel/pairs.h"
 
+#include "kernel/codes.h"
 #include "kernel/scan.h"
 #include "metric/isa.h"
 
@@ -78,6 +80,23 @@ static float_dot *dot_get(void)
     return dot_portable;
 }
 
+/* Can a pair not be ruled out? g: its product; inward: by how much both its bounds move. Sets the bounds of -v. Without jumps, which
+ * nobody could foretell. */
+static inline int test(const trm_tile *tile, trm_survivor *s, double g, double inward)
+{
+    const trm_block *a = tile->a, *b = tile->b;
+    const int64_t row = s->row - tile->a_bounds->first, col = s->col - tile->b_bounds->first;
+    const double near_row = (double)a->near_term[s->row], near_col = (double)b->near_term[s->col],
+                 far_row = (double)a->far_term[s->row], far_col = (double)b->far_term[s->col];
+    const int by_row = !(g <= (double)tile->a_bounds->near[row] + near_col + inward) &
+                       !(g >= (double)tile->a_bounds->far[row] + far_col - inward),
+              by_col = !(g <= (double)tile->b_bounds->near[col] + near_row + inward) &
+                       !(g >= (double)tile->b_bounds->far[col] + far_row - inward);
+    s->lo = (float)(near_row + near_col + inward - g);
+    s->hi = (float)(far_row + far_col - inward - g);
+    return by_row | by_col;
+}
+
 void trm_pairs_fp32(const trm_tile *tile, trm_workspace *work, int64_t from)
 {
     const trm_block *a = tile->a, *b = tile->b;
@@ -90,21 +109,33 @@ void trm_pairs_fp32(const trm_tile *tile, trm_workspace *work, int64_t from)
             trm_row_fetch(a->mapped + work->survivors[k + TRM_FETCH_AHEAD].row * dim, dim);
             trm_row_fetch(b->mapped + work->survivors[k + TRM_FETCH_AHEAD].col * dim, dim);
         }
-        const int64_t row = s.row - tile->a_bounds->first, col = s.col - tile->b_bounds->first;
         const double g = (double)dot(a->mapped + s.row * dim, b->mapped + s.col * dim, (int)dim);
-        const double inward = (double)a->slack[s.row] + (double)b->slack[s.col];
-        const double near_row = (double)a->near_term[s.row], near_col = (double)b->near_term[s.col],
-                     far_row = (double)a->far_term[s.row], far_col = (double)b->far_term[s.col];
-        const bool by_row = !(g <= (double)tile->a_bounds->near[row] + near_col + inward) &&
-                            !(g >= (double)tile->a_bounds->far[row] + far_col - inward);
-        const bool by_col = !(g <= (double)tile->b_bounds->near[col] + near_row + inward) &&
-                            !(g >= (double)tile->b_bounds->far[col] + far_row - inward);
-        if (!by_row && !by_col)
-            continue;
-        s.lo = (float)(near_row + near_col + inward - g);
-        s.hi = (float)(far_row + far_col - inward - g);
-        work->survivors[kept++] = s;
+        const int keeps = test(tile, &s, g, (double)a->slack[s.row] + (double)b->slack[s.col]);
+        work->survivors[kept] = s;
+        kept += keeps;
     }
     work->count = kept;
     trm_scan_finish(tile, work, from);
+}
+
+void trm_pairs_codes(const trm_tile *tile, trm_workspace *work, int64_t from)
+{
+    const trm_block *a = tile->a, *b = tile->b;
+    const int64_t stride = trm_codes_stride(a->map.dim), floats = stride / (int64_t)sizeof(float);
+    trm_codes_product *const product = trm_codes_product_get();
+    int64_t kept = from;
+    for (int64_t k = from; k < work->count; k++) {
+        trm_survivor s = work->survivors[k];
+        if (k + TRM_FETCH_AHEAD < work->count) {
+            trm_row_fetch(a->codes + work->survivors[k + TRM_FETCH_AHEAD].row * floats, floats);
+            trm_row_fetch(b->codes + work->survivors[k + TRM_FETCH_AHEAD].col * floats, floats);
+        }
+        const uint8_t *x = trm_codes_row(a, s.row), *y = trm_codes_row(b, s.col);
+        const trm_coded of_x = trm_coded_of(x), of_y = trm_coded_of(y);
+        const double g = (double)of_x.scale * (double)of_y.scale * (double)product(x, y, stride);
+        const int keeps = test(tile, &s, g, (double)of_x.slack + (double)of_y.slack);
+        work->survivors[kept] = s;
+        kept += keeps;
+    }
+    work->count = kept;
 }

@@ -115,6 +115,7 @@ const trm_kernel trm_kernel_prefix = {.name = "prefix",
                                       .columns = columns,
                                       .encode = encode,
                                       .pairs = trm_pairs_fp32,
+                                      .codes_from = 128,
                                       .near_only = true,
                                       .needs_basis = true,
                                       .width_step = {-2, 0}};

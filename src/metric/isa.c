@@ -37,6 +37,16 @@ bool trm_isa_cpu_has_avxvnni(void)
     return has != 0;
 }
 
+bool trm_isa_cpu_has_avx512_vnni(void)
+{
+#if TRM_HAVE_X86
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+#else
+    return false;
+#endif
+}
+
 static trm_isa of_cpu(void)
 {
 #if TRM_HAVE_X86

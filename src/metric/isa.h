@@ -28,5 +28,7 @@ trm_isa trm_isa_limit(trm_isa isa);
 
 /* Does the CPU have AVX-VNNI, with the encoding of AVX2? */
 bool trm_isa_cpu_has_avxvnni(void);
+/* Does it have AVX512_VNNI, for vectors of any length? */
+bool trm_isa_cpu_has_avx512_vnni(void);
 
 #endif
