@@ -347,12 +347,6 @@ static const form *form_get(void)
     return &form_portable;
 }
 
-/* Is there an instruction for its sums of products? */
-static bool leads(void)
-{
-    return form_get()->largest > form_portable.largest;
-}
-
 /* ---- turning rows ---- */
 
 /* LANES rows at a time: turned[k * LANES + i] is coordinate k of row i. Loops over lanes are of constant length, so that each
@@ -610,7 +604,7 @@ static void tile_leading(const trm_tile *tile, trm_workspace *work)
 
 const trm_kernel trm_kernel_int8 = {.name = "int8",
                                     .promising = promising,
-                                    .leads = leads,
+                                    .leads = trm_isa_sums_bytes,
                                     .begins_from = 128,
                                     .radius = trm_float_dot_radius,
                                     .tile = tile_int8,

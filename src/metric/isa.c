@@ -83,6 +83,11 @@ trm_isa trm_isa_get(void)
     return trm_isa_limit(limit);
 }
 
+bool trm_isa_sums_bytes(void)
+{
+    return trm_isa_get() >= TRM_ISA_AVXVNNI && (trm_isa_cpu_has_avxvnni() || trm_isa_cpu_has_avx512_vnni());
+}
+
 const char *trm_isa_name(trm_isa isa)
 {
     return names[isa];

@@ -30,5 +30,7 @@ trm_isa trm_isa_limit(trm_isa isa);
 bool trm_isa_cpu_has_avxvnni(void);
 /* Does it have AVX512_VNNI, for vectors of any length? */
 bool trm_isa_cpu_has_avx512_vnni(void);
+/* Is there an instruction for sums of products of bytes that may be used? */
+bool trm_isa_sums_bytes(void);
 
 #endif

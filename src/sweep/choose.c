@@ -207,9 +207,9 @@ static trm_status time_chains(trm_chooser *chooser, trm_error *err)
     for (int k = 0; k < chooser->count; k++) {
         const int f = (chooser->chosen + k) % chooser->count; /* one that is fast comes first */
         if (!chooser->hopeless[f]) {
-            const trm_enough enough = {hopeless_times * least, least};
-            const trm_status status = trm_sample_time(chooser->sample, f, &chooser->chain[f], enough,
-                                                      &chooser->ns[f], &chooser->pack_ns[f], err);
+            const trm_status status =
+                trm_sample_time(chooser->sample, f, &chooser->chain[f], (trm_enough){hopeless_times, least},
+                                &chooser->ns[f], &chooser->pack_ns[f], err);
             if (status != TRM_OK)
                 return status;
         }

@@ -42,8 +42,10 @@ struct trm_sample {
     trm_workspace **work; /* of each thread */
     part a, b;
     trm_block *packed[TRM_CHAINS][2];
-    double pack_ns[TRM_CHAINS];
+    int stretches[TRM_CHAINS]; /* of each side that are packed, the first ones */
+    double pack_s[TRM_CHAINS];
     double packing_s, distance_ns;
+    double least_first; /* since the last look: that a chain took for the first tile */
     bool looked;
 };
 
@@ -296,12 +298,19 @@ static trm_status make_block(trm_sample *s, int place, int side, const trm_chain
     return trm_block_create(chain->kernel, &map, ROWS, &s->packed[place][side], err);
 }
 
-/* Packs both sides for a chain, unless they are. */
-static trm_status pack(trm_sample *s, int place, const trm_chain *chain, trm_error *err)
+/* The windows of the stretches that are packed. */
+static void set_bounds(const trm_sample *s, int place)
+{
+    const int64_t rows = (int64_t)s->stretches[place] * LENGTH;
+    trm_bounds_set(s->a.bounds, s->packed[place][0], 0, rows, s->a.lo, s->a.hi);
+    trm_bounds_set(s->b.bounds, s->packed[place][1], 0, rows, s->b.lo, s->b.hi);
+}
+
+/* Packs the first stretches of both sides for a chain, unless they are, and sets the windows. */
+static trm_status pack(trm_sample *s, int place, const trm_chain *chain, int stretches, trm_error *err)
 {
     trm_block **block = s->packed[place];
-    if (block[1] != NULL)
-        return TRM_OK;
+    const int from = s->stretches[place];
     for (int side = 0; side < 2; side++) { /* one may be there, where memory was lacking last time */
         const trm_status status = block[side] == NULL ? make_block(s, place, side, chain, err) : TRM_OK;
         if (status != TRM_OK)
@@ -310,20 +319,16 @@ static trm_status pack(trm_sample *s, int place, const trm_chain *chain, trm_err
     }
     const double start = trm_clock();
 #pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads)
-    for (int t = 0; t < 2 * STRETCHES; t++) {
-        const part *p = t < STRETCHES ? &s->a : &s->b;
-        trm_block_fill(t < STRETCHES ? block[0] : block[1], (int64_t)(t % STRETCHES) * LENGTH, LENGTH, p->x,
-                       p->norm2);
+    for (int k = 2 * from; k < 2 * stretches; k++) {
+        const part *p = k % 2 == 0 ? &s->a : &s->b;
+        trm_block_fill(block[k % 2], (int64_t)(k / 2) * LENGTH, LENGTH, p->x, p->norm2);
     }
     const double elapsed = trm_clock() - start;
-    s->pack_ns[place] = elapsed * 1e9 * s->threads / (2.0 * ROWS);
+    s->stretches[place] = stretches > from ? stretches : from;
+    s->pack_s[place] += elapsed;
     s->packing_s += elapsed;
+    set_bounds(s, place);
     return TRM_OK;
-}
-
-static void set_bounds(part *p, const trm_block *block)
-{
-    trm_bounds_set(p->bounds, block, 0, ROWS, p->lo, p->hi);
 }
 
 /* Which pairs of a small tile have the right labels. */
@@ -490,11 +495,10 @@ trm_status trm_sample_look(trm_sample *s, trm_ahead *ahead, int place, const trm
     take_windows(&s->a, !s->looked);
     take_windows(&s->b, !s->looked);
     s->looked = true;
-    const trm_status status = pack(s, place, plain, err);
+    const trm_status status = pack(s, place, plain, STRETCHES, err);
     if (status != TRM_OK)
         return status;
-    set_bounds(&s->a, s->packed[place][0]);
-    set_bounds(&s->b, s->packed[place][1]);
+    s->least_first = INFINITY;
     for (int t = 0; t < TRM_SAMPLE_TILES; t++) {
         trm_fit fit[LENGTH];
         if (!of_use(s, t))
@@ -550,39 +554,51 @@ static double time_tile(const trm_sample *s, int place, int t, trm_workspace *wo
     return shortest * 1e9 + count_wanted(s, work) * s->distance_ns;
 }
 
-/* The tiles of each stretch with those that are [from, to) behind its partner; nanoseconds. */
+/* Tiles [from, to), of all: those of each stretch with its partner first, then with the one behind that, and so on; nanoseconds. */
 static double time_tiles(const trm_sample *s, int place, int from, int to)
 {
     double total = 0.0;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(s->threads) reduction(+ : total)
-    for (int k = from * STRETCHES; k < to * STRETCHES; k++) {
+    for (int k = from; k < to; k++) {
         const int a = k % STRETCHES, b = (a + k / STRETCHES) % STRETCHES;
         total += time_tile(s, place, a * STRETCHES + b, s->work[omp_get_thread_num()]);
     }
     return total;
 }
 
+/* Tiles that are timed at once, as long as the chain may be worth it: one, for which a fourth of the rows is packed; the
+ * partners'; the others in two parts. */
+static const struct {
+    int last, stretches;
+} parts[] = {{1, 1},
+             {STRETCHES, STRETCHES},
+             {STRETCHES * ((STRETCHES + 1) / 2), STRETCHES},
+             {TRM_SAMPLE_TILES, STRETCHES}};
+enum { PARTS = sizeof parts / sizeof *parts, TO_PARTNERS = 2 };
+
 trm_status trm_sample_time(trm_sample *s, int place, const trm_chain *chain, trm_enough enough, double *ns,
                            double *pack_ns, trm_error *err)
 {
-    const trm_status status = pack(s, place, chain, err);
-    if (status != TRM_OK)
-        return status;
-    set_bounds(&s->a, s->packed[place][0]);
-    set_bounds(&s->b, s->packed[place][1]);
-    /* the partners, then the others in two parts, as long as the chain may be worth it */
-    static const int parts[] = {0, 1, (STRETCHES + 1) / 2, STRETCHES};
-    enum { PARTS = sizeof parts / sizeof *parts - 1, OF_PARTNERS = 1 };
-    const double pairs = (double)STRETCHES * LENGTH * LENGTH; /* of one tile of each stretch */
-    const int last = s->tiles.relation == TRM_SAME_LABEL ? OF_PARTNERS : PARTS;
+    const double tile = (double)LENGTH * LENGTH;
+    const int last = s->tiles.relation == TRM_SAME_LABEL ? TO_PARTNERS : PARTS;
     double total = 0.0;
     bool goes_on = true;
-    for (int p = 0; p < last && goes_on; p++) {
-        total += time_tiles(s, place, parts[p], parts[p + 1]);
-        *ns = total / (parts[p + 1] * pairs);
-        goes_on = !(*ns > enough.mean) && !(total > enough.of_all * parts[last] * pairs);
+    for (int p = 0, from = 0; p < last && goes_on; from = parts[p].last, p++) {
+        const trm_status status = pack(s, place, chain, parts[p].stretches, err);
+        if (status != TRM_OK)
+            return status;
+        total += time_tiles(s, place, from, parts[p].last);
+        *ns = total / (parts[p].last * tile);
+        if (p == 0) { /* one tile may be unlike the rest: it is held against the same tile */
+            s->least_first = total < s->least_first ? total : s->least_first;
+            goes_on = !(total > enough.times * s->least_first);
+            *ns = goes_on ? *ns : total / s->least_first * enough.least;
+        } else {
+            goes_on =
+                !(*ns > enough.times * enough.least) && !(total > enough.least * parts[last - 1].last * tile);
+        }
     }
-    *pack_ns = s->pack_ns[place];
+    *pack_ns = s->pack_s[place] * 1e9 * s->threads / (2.0 * s->stretches[place] * LENGTH);
     return TRM_OK;
 }
 

@@ -48,10 +48,10 @@ typedef struct trm_ahead {
 trm_status trm_sample_look(trm_sample *sample, trm_ahead *ahead, int place, const trm_chain *plain,
                            trm_error *err) TRM_MUST_CHECK;
 
-/* A chain is out of the question, and no more of its tiles have to be timed, if what a pair takes in the first of them is more than
- * mean, or if these alone take more than of_all for every pair of the sample. Nanoseconds. */
+/* A chain is out of the question, and no more of its tiles have to be timed, if what a pair takes in the first of them is more than so
+ * many times the least of a chain, or if these alone take more than the least for every pair of the sample. Nanoseconds. */
 typedef struct trm_enough {
-    double mean, of_all;
+    double times, least;
 } trm_enough;
 
 /* What a pair takes with a chain, with the float64 distances that are left, and what packing a row takes: nanoseconds of a
