@@ -56,7 +56,8 @@ static inline void trm_run_options_init(trm_run_options *options)
 /* Collective on comm, which is dup'ed. The caller owns *run; NULL after a failure. Fixes BLAS to one thread,
  * turns OpenMP's dynamic adjustment off, starts the threads, and where several ranks of a host were bound to
  * the same cores by OMP_PROC_BIND while others are idle, lets them go to all cores that they may use. Errors:
- * USAGE (values out of range, unknown kernel, replicate or tile that differ), ENVIRONMENT, MEMORY. */
+ * USAGE (values out of range, unknown kernel, replicate or tile that differ), ENVIRONMENT (too few threads of MPI; a process
+ * that a launcher started as one of several, and that is alone in MPI_COMM_WORLD), MEMORY. */
 TRM_API trm_status trm_run_create(MPI_Comm comm, const trm_run_options *options, trm_run **run,
                                   trm_error *err) TRM_MUST_CHECK;
 

@@ -1,7 +1,7 @@
 /* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit
  * code. */
 #include "cli/cli.h"
-#include "cli/launch.h"
+#include "par/launch.h"
 
 #include "par/agree.h"
 

@@ -145,16 +145,24 @@ int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int
                (int64_t)sizeof(float);
 }
 
-/* Memory of that many floats in place of the old, unless it is just that: what one kernel leaves would be in no plan of another. 0:
- * none. */
+/* Memory that is not of just that many floats is given up: what one kernel leaves would be in no plan of another. */
+static void give_up_other(float **memory, int64_t *room, int64_t floats)
+{
+    if (floats == *room)
+        return;
+    trm_free(*memory);
+    *memory = NULL;
+    *room = 0;
+}
+
+/* Memory of that many floats, where there is none yet. 0: none. */
 static bool have_room(float **memory, int64_t *room, int64_t floats)
 {
-    if (floats > 0 && floats == *room)
+    if (floats == *room)
         return true;
-    trm_free(*memory);
-    *memory = floats > 0 ? trm_alloc(floats, sizeof **memory) : NULL;
+    *memory = trm_alloc(floats, sizeof **memory);
     *room = *memory != NULL ? floats : 0;
-    return *room == floats;
+    return *memory != NULL;
 }
 
 trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int width, trm_error *err)
@@ -168,6 +176,11 @@ trm_status trm_block_change(trm_block *block, const trm_kernel *kernel, int widt
     block->kernel = kernel;
     block->map.width = width;
     block->columns = columns;
+    give_up_other(&block->packed, &block->room, floats);
+    give_up_other(&block->slack, &slack, kept);
+    give_up_other(&block->codes, &coded, codes);
+    if (!block->borrows)
+        give_up_other(&block->mapped, &mapped, kept * dim);
     const bool has_mapped = block->borrows || have_room(&block->mapped, &mapped, kept * dim);
     if (!have_room(&block->packed, &block->room, floats) || !has_mapped ||
         !have_room(&block->slack, &slack, kept) || !have_room(&block->codes, &coded, codes))

@@ -5,6 +5,7 @@
 #include "base/sized.h"
 #include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
+#include "par/launch.h"
 #include "par/agree.h"
 #include "par/arguments.h"
 
@@ -104,6 +105,15 @@ static trm_host_memory least_memory(MPI_Comm comm, trm_host_memory own)
     return own;
 }
 
+/* Is this process alone, although it was started as one of several? */
+static trm_status check_world(trm_error *err)
+{
+    const trm_launch launch = trm_launch_look();
+    int world = 0;
+    MPI_Comm_size(MPI_COMM_WORLD, &world);
+    return trm_launch_check(&launch, world, err);
+}
+
 trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run **run, trm_error *err)
 {
     trm_run_options own;
@@ -117,6 +127,8 @@ trm_status trm_run_create(MPI_Comm comm, const trm_run_options *given, trm_run *
                                      : trm_sized_take(&sized, &own, given, err);
     if (status == TRM_OK)
         status = check(options, ranks, err);
+    if (status == TRM_OK)
+        status = check_world(err);
     if (status == TRM_OK && provided < MPI_THREAD_FUNNELED)
         status = trm_fail(err, TRM_ERR_ENVIRONMENT, "MPI was initialised without MPI_THREAD_FUNNELED");
     trm_arguments list = {.count = 0};

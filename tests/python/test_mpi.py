@@ -179,6 +179,11 @@ int MPI_Comm_dup(void *comm, void **made) { *made = comm; return 0; }""")
         self.assertRegex(self.start(TRIMINE_LIBRARY=os.path.abspath("libtrimine.so")),
                          r"69 environment .*libtrimine.so' is linked to another MPI library \(Some other MPI 1.0\) than mpi4py \(Open MPI")
 
+    def test_launcher_of_another_mpi(self):
+        """One of several processes that MPI does not connect would work alone, and give a wrong loss."""
+        self.assertRegex(self.start(PMI_SIZE="2", PMI_RANK="0", PMI_FD="9"),
+                         r"^69 environment .*launched as 2 tasks that MPI does not connect \(PMI_SIZE\): use the mpirun of the MPI")
+
     def test_kinds_of_handles(self):
         """Open MPI's are pointers, MPICH's are ints."""
         script = """

@@ -1,6 +1,6 @@
 /* Who is refused as one of several processes that know nothing of each other: by what launchers leave in the
  * environment. */
-#include "cli/launch.h"
+#include "par/launch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

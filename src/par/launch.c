@@ -1,5 +1,5 @@
 /* The launchers that leave a task count in the environment; see launch.h. */
-#include "cli/launch.h"
+#include "par/launch.h"
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -67,6 +67,8 @@ static trm_status refuse(const trm_launch *launch, trm_error *err)
     char library[MPI_MAX_LIBRARY_VERSION_STRING] = {0};
     int length = 0;
     MPI_Get_library_version(library, &length);
+    for (char *tab = strchr(library, '\t'); tab != NULL; tab = strchr(tab, '\t')) /* MPICH has one */
+        *tab = ' ';
     return trm_fail(err, TRM_ERR_ENVIRONMENT,
                     "launched as %ld tasks that MPI does not connect (%s): use the mpirun of the MPI that "
                     "trimine was built with, %.*s",

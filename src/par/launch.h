@@ -5,8 +5,8 @@
  * write the same output. So a process that was started as one of several tasks and is alone is refused. What
  * says only that a job has several tasks (SLURM_NTASKS, which the batch script and every shell of an
  * allocation have, too) says nothing about this process. */
-#ifndef TRM_CLI_LAUNCH_H
-#define TRM_CLI_LAUNCH_H
+#ifndef TRM_PAR_LAUNCH_H
+#define TRM_PAR_LAUNCH_H
 
 #include "base/error.h"
 
@@ -16,7 +16,7 @@ typedef struct trm_launch {
     long task;      /* which of them this is */
 } trm_launch;
 
-/* Reads the environment: before MPI_Init, which puts variables of its own there. */
+/* Reads the environment: before MPI_Init, which puts variables of its own there; after it less may be known. */
 trm_launch trm_launch_look(void);
 
 /* Before MPI_Init, which ends a task of srun without PMIx with a page of text where it was built for Slurm.
