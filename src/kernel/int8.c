@@ -200,9 +200,10 @@ TRM_TARGET_AVX2 static uint32_t micro_avx2(const float *a, const float *b, int w
 
 static const form form_avx2 = {4, 63, micro_avx2};
 
-/* Behind stores of a loop's sums: what comes next reads them from there. GCC 12 else stores all of them in every round of the loop,
- * because there are not enough registers after it; that took up to half of the time. */
-#define KEEP_LOOP_IN_REGISTERS __asm__ volatile("" ::: "memory")
+/* What was read from memory before has to be read again. Behind stores of a loop's sums that keeps GCC 12 from storing all of them in every
+ * round of the loop, because there are not enough registers after it, which took up to half of the time; and between parts of the
+ * same reads, from keeping these in registers that there are not. */
+#define READ_AGAIN __asm__ volatile("" ::: "memory")
 
 /* With the instruction that adds four products at once, which CPUs have in one of two encodings: four rows by 24 columns, twelve
  * accumulators, three vectors of columns, one of a row. */
@@ -238,7 +239,7 @@ static const form form_avx2 = {4, 63, micro_avx2};
             EACH_OF_4(ADD_TO)                                                                                \
         }                                                                                                    \
         EACH_OF_4(STORE)                                                                                     \
-        KEEP_LOOP_IN_REGISTERS;                                                                              \
+        READ_AGAIN;                                                                                          \
         const eight c0 = load_eight(part, b + j, 0), c1 = load_eight(part, b + j, LANES),                    \
                     c2 = load_eight(part, b + j, 2 * LANES);                                                 \
         EACH_OF_4(TEST)                                                                                      \
@@ -269,8 +270,16 @@ static const form form_avxvnni = {4, 127, micro_avxvnni}, form_vnni_256 = {4, 12
 
 #define EACH_OF_8(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* Eight rows by 48 columns: 24 accumulators, three vectors of columns, one of a row. */
-TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int words, trm_edges e, float *out)
+/* All of these are in registers here: GCC 12 else keeps some in memory during the loop before. */
+#define ARE_IN_REGISTERS(v)                                                                                  \
+    __asm__ volatile(""                                                                                      \
+                     : "+v"(v##0), "+v"(v##1), "+v"(v##2), "+v"(v##3), "+v"(v##4), "+v"(v##5), "+v"(v##6),   \
+                       "+v"(v##7));
+
+/* Eight rows by 48 columns: 24 accumulators, three vectors of columns, one of a row. The sums turn into products where they are; what
+ * the windows of 16 columns are is read once for all rows. leading: with the norms of what is not in the words. */
+TRM_TARGET_VNNI INLINE uint32_t vnni_body(const float *a, const float *b, int words, trm_edges e,
+                                          bool leading, float *out)
 {
     const __m512i start0 = _mm512_loadu_si512(b + TOO_LARGE * GROUP),
                   start1 = _mm512_loadu_si512(b + TOO_LARGE * GROUP + 16),
@@ -294,36 +303,58 @@ TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int w
         x += GROUP;
         y += GROUP;
     }
+    ARE_IN_REGISTERS(r)
+    ARE_IN_REGISTERS(s)
+    ARE_IN_REGISTERS(t)
+#define START(i) unsigned left##i = 0;
+    EACH_OF_8(START)
+#undef START
+#define TEST(v, i)                                                                                           \
+    {                                                                                                        \
+        __m512 g = _mm512_mul_ps(_mm512_cvtepi32_ps(v##i), _mm512_mul_ps(_mm512_set1_ps(a[i]), scale));      \
+        if (leading)                                                                                         \
+            g = _mm512_fmadd_ps(_mm512_set1_ps(e.row_rest[i]), rest, g);                                     \
+        const __m512 bound = _mm512_min_ps(_mm512_add_ps(_mm512_set1_ps(e.row_near[i]), term),               \
+                                           _mm512_add_ps(_mm512_set1_ps(e.row_term[i]), near));              \
+        left##i |= (unsigned)_mm512_cmp_ps_mask(g, bound, _CMP_NLE_UQ);                                      \
+        v##i = _mm512_castps_si512(g);                                                                       \
+    }
+#define TEST_R(i) TEST(r, i)
+#define TEST_S(i) TEST(s, i)
+#define TEST_T(i) TEST(t, i)
+#define SIXTEEN(j, DO)                                                                                       \
+    {                                                                                                        \
+        const __m512 scale = _mm512_loadu_ps(b + (j)), near = _mm512_loadu_ps(e.col_near + (j)),             \
+                     term = _mm512_loadu_ps(e.col_term + (j)),                                               \
+                     rest = leading ? _mm512_loadu_ps(e.col_rest + (j)) : scale;                             \
+        EACH_OF_8(DO)                                                                                        \
+    }
+    SIXTEEN(0, TEST_R)
+    READ_AGAIN;
+    SIXTEEN(16, TEST_S)
+    READ_AGAIN;
+    SIXTEEN(32, TEST_T)
+    uint32_t rows = 0;
 #define STORE(i)                                                                                             \
-    _mm512_storeu_si512(out + (i)*GROUP, r##i);                                                              \
-    _mm512_storeu_si512(out + (i)*GROUP + 16, s##i);                                                         \
-    _mm512_storeu_si512(out + (i)*GROUP + 32, t##i);
+    if (left##i != 0) {                                                                                      \
+        rows |= 1U << (i);                                                                                   \
+        _mm512_storeu_si512(out + (i)*GROUP, r##i);                                                          \
+        _mm512_storeu_si512(out + (i)*GROUP + 16, s##i);                                                     \
+        _mm512_storeu_si512(out + (i)*GROUP + 32, t##i);                                                     \
+    }
     EACH_OF_8(STORE)
 #undef STORE
-    KEEP_LOOP_IN_REGISTERS;
-#define THIRD(i, j)                                                                                          \
-    {                                                                                                        \
-        const __m512i sum = _mm512_loadu_si512(out + (i)*GROUP + (j));                                       \
-        __m512 g = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, _mm512_loadu_ps(b + (j))));   \
-        if (e.row_rest != NULL)                                                                              \
-            g = _mm512_fmadd_ps(_mm512_set1_ps(e.row_rest[i]), _mm512_loadu_ps(e.col_rest + (j)), g);        \
-        left |= trm_strip_test(g, near, term, e, j, out + (i)*GROUP);                                        \
-    }
-#define TEST(i)                                                                                              \
-    {                                                                                                        \
-        const __m512 near = _mm512_set1_ps(e.row_near[i]), term = _mm512_set1_ps(e.row_term[i]),             \
-                     scale = _mm512_set1_ps(a[i]);                                                           \
-        unsigned left = 0;                                                                                   \
-        THIRD(i, 0)                                                                                          \
-        THIRD(i, 16)                                                                                         \
-        THIRD(i, 32)                                                                                         \
-        rows |= (uint32_t)(left != 0) << (i);                                                                \
-    }
-    uint32_t rows = 0;
-    EACH_OF_8(TEST)
+#undef SIXTEEN
+#undef TEST_T
+#undef TEST_S
+#undef TEST_R
 #undef TEST
-#undef THIRD
     return rows;
+}
+
+TRM_TARGET_VNNI static uint32_t micro_vnni(const float *a, const float *b, int words, trm_edges e, float *out)
+{
+    return e.row_rest != NULL ? vnni_body(a, b, words, e, true, out) : vnni_body(a, b, words, e, false, out);
 }
 
 static const form form_vnni = {8, 127, micro_vnni};
