@@ -19,7 +19,7 @@ typedef struct trm_edges {
 } trm_edges;
 
 /* Multiplies a strip of rows (a: their word of column 0) with a group of columns. Returns the rows of which a pair may be
- * near enough, a bit each; where there are any, all products are in out, TRM_TILE_ALIGN a row. */
+ * near enough, a bit each; all products of these rows are in out, TRM_TILE_ALIGN a row. */
 typedef uint32_t trm_strip_kernel(const float *a, const float *b, int words, trm_edges e, float *out);
 
 #if TRM_HAVE_X86

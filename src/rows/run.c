@@ -5,9 +5,9 @@
 #include "base/sized.h"
 #include "kernel/blas_core.h"
 #include "kernel/blas_threads.h"
-#include "par/launch.h"
 #include "par/agree.h"
 #include "par/arguments.h"
+#include "par/launch.h"
 
 #include <inttypes.h>
 #include <limits.h>

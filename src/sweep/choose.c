@@ -140,11 +140,12 @@ int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const 
     return bytes;
 }
 
-double trm_chooser_pairs(const trm_chooser *chooser, int threads)
+double trm_chooser_pairs(const trm_chooser *chooser, int threads, bool first)
 {
+    const double a_row = 800.0; /* packing one takes as long as so many pairs, or longer */
     /* a thread without a tile waits */
     const double at_once = threads > TRM_SAMPLE_TILES ? (double)threads / TRM_SAMPLE_TILES : 1.0;
-    return chooser->count * at_once * TRM_SAMPLE_PAIRS;
+    return chooser->count * at_once * (TRM_SAMPLE_PAIRS + (first ? a_row * TRM_SAMPLE_ROWS : 0.0));
 }
 
 trm_status trm_chooser_block(const trm_chooser *chooser, const trm_map *map, int64_t capacity,
@@ -168,11 +169,12 @@ bool trm_chooser_has_packed(const trm_chooser *chooser, const trm_side *side)
 }
 
 /* What a pair takes with a chain, and its part of the packing: of rows that are not packed for it, and, where other pairs come
- * next and begin with another chain, of all rows once more. */
+ * next and are known to begin with another chain, of all rows once more. */
 static double cost_of(const trm_chooser *chooser, int f, const trm_tiles *tiles, double left)
 {
     const trm_chain *chain = &chooser->chain[f];
-    const int next = tiles->relation == TRM_SAME_LABEL ? chooser->last[TRM_OTHER_LABEL] : f;
+    const bool goes_on = tiles->relation == TRM_SAME_LABEL && chooser->ahead[TRM_OTHER_LABEL].each > 0.0;
+    const int next = goes_on ? chooser->last[TRM_OTHER_LABEL] : f;
     const int64_t of_a = tiles->a->count, of_b = tiles->b != tiles->a ? tiles->b->count : 0;
     const double rows =
         (double)(is_packed(tiles->a, chain) ? 0 : of_a) + (double)(is_packed(tiles->b, chain) ? 0 : of_b);

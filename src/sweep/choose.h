@@ -59,8 +59,8 @@ int64_t trm_chooser_trial_bytes(const trm_run *run, const trm_rows *rows, const 
 /* The part of all pairs of two sides that a sweep has a use for, roughly. */
 double trm_chooser_share(const trm_tiles *tiles);
 
-/* What a trial costs on that many threads, in pairs of a sweep on as many. */
-double trm_chooser_pairs(const trm_chooser *chooser, int threads);
+/* What a trial costs on that many threads, in pairs of a sweep on as many. first: of a region, which packs its sample. */
+double trm_chooser_pairs(const trm_chooser *chooser, int threads, bool first);
 
 /* Are the rows of a side packed for the chosen chain? */
 bool trm_chooser_has_packed(const trm_chooser *chooser, const trm_side *side);

@@ -61,11 +61,15 @@ static const struct {
 } trials[] = {{0.0, 1, 1}, {0.025, 5, 5}, {0.08, 2, 3}, {0.2, 3, 2}, {0.5, 4, 4}};
 enum { TRIALS = sizeof trials / sizeof *trials };
 
-/* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. */
+/* Trials that a region of so many pairs is worth: all of them are to take a small part of the time. The first, which is the one that
+ * matters, may take a larger one. */
 static int trials_worth(const trm_sweep *sweep, double pairs)
 {
     const trm_run *run = sweep->run;
-    const double each = trm_chooser_pairs(&sweep->chooser, run->threads), share = pairs * run->trial_share;
+    const double times_for_first = 2.5, share = pairs * run->trial_share,
+                 each = trm_chooser_pairs(&sweep->chooser, run->threads, false);
+    if (times_for_first * share < trm_chooser_pairs(&sweep->chooser, run->threads, true))
+        return 0;
     return share >= each * TRIALS ? TRIALS : (int)(share / each);
 }
 

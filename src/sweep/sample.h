@@ -15,12 +15,13 @@ typedef struct trm_chain {
 
 typedef struct trm_sample trm_sample;
 
-/* Small tiles of a sample, each a piece of work for one thread; how often each is timed, of which the shortest counts; and
- * the pairs that timing a chain goes through. */
+/* Small tiles of a sample, each a piece of work for one thread; its rows; how often each tile is timed, of which the shortest counts;
+ * and the pairs that timing a chain goes through. */
 enum {
     TRM_SAMPLE_STRETCHES = 4,
     TRM_SAMPLE_LENGTH = 48,
     TRM_SAMPLE_TILES = TRM_SAMPLE_STRETCHES * TRM_SAMPLE_STRETCHES,
+    TRM_SAMPLE_ROWS = 2 * TRM_SAMPLE_STRETCHES * TRM_SAMPLE_LENGTH, /* of both sides */
     TRM_SAMPLE_ROUNDS = 2,
     TRM_SAMPLE_PAIRS = TRM_SAMPLE_ROUNDS * TRM_SAMPLE_TILES * TRM_SAMPLE_LENGTH * TRM_SAMPLE_LENGTH
 };
