@@ -20,9 +20,10 @@ def lacks(*modules):
 
 
 def on_ranks(ranks, *words):
-    """Runs a Python script under mpirun; what it said."""
+    """Runs a Python script under mpirun, or $TRIMINE_LAUNCHER; what it said."""
     env = dict(os.environ, PYTHONPATH=os.path.join(ROOT, "python"), OMP_NUM_THREADS="1")
-    done = subprocess.run(["mpirun", "--bind-to", "none", "-n", str(ranks), sys.executable, "-m", "mpi4py", *words], env=env,
+    launcher = os.environ.get("TRIMINE_LAUNCHER", "mpirun --bind-to none -n").split()
+    done = subprocess.run([*launcher, str(ranks), sys.executable, "-m", "mpi4py", *words], env=env,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900)
     if done.returncode:
         raise AssertionError(f"{words} on {ranks} ranks: exit code {done.returncode}\n{done.stdout}")

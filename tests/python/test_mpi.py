@@ -177,7 +177,7 @@ int MPI_Comm_dup(void *comm, void **made) { *made = comm; return 0; }""")
         subprocess.run("cc -shared -fPIC -o libother.so mpi.c -Wl,-soname,libother.so && "
                        "cc -shared -fPIC -o libtrimine.so trimine.c -L. -lother -Wl,-rpath,$PWD", shell=True, check=True)
         self.assertRegex(self.start(TRIMINE_LIBRARY=os.path.abspath("libtrimine.so")),
-                         r"69 environment .*libtrimine.so' is linked to another MPI library \(Some other MPI 1.0\) than mpi4py \(Open MPI")
+                         r"69 environment .*libtrimine.so' is linked to another MPI library \(Some other MPI 1.0\) than mpi4py \((Open MPI|MPICH)")
 
     def test_launcher_of_another_mpi(self):
         """One of several processes that MPI does not connect would work alone, and give a wrong loss."""
