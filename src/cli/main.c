@@ -1,9 +1,9 @@
 /* trimine: the program. Starts MPI, parses, runs one command, and turns a failure into one line and one exit
  * code. */
 #include "cli/cli.h"
-#include "par/launch.h"
 
 #include "par/agree.h"
+#include "par/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -24,6 +24,11 @@
 
 enum { LARGEST = 127, HEADER = sizeof(trm_coded), LANES = 16 };
 
+double trm_codes_ratio(int dim, int largest)
+{
+    return sqrt(2.0 * log(1.0 + dim) / 12.0) / largest;
+}
+
 /* ---- codes of a row ---- */
 
 INLINE float largest_of(const float *y, int dim)
@@ -87,7 +92,7 @@ INLINE trm_coded code_body(const float *y, int dim, int8_t *code, double *error)
         rest2 += (double)s.rest2[i];
     }
     const double length2 = (double)scale * (double)scale * (double)sum2;
-    const double ratio = sqrt(2.0 * log(1.0 + dim) / 12.0) / LARGEST; /* r / a, about */
+    const double ratio = trm_codes_ratio(dim, LARGEST);
     *error = (ratio * length2 + rest2 / ratio + rest2 + 4.0 * 0x1p-53 * length2) / 2.0 * (1.0 + 0x1p-10) +
              (dim + 16.0) * 0x1p-116;
     return coded;
@@ -168,11 +173,10 @@ TRM_TARGET_AVX2 static int32_t product_avx2(const uint8_t *x, const uint8_t *y, 
 }
 #undef WIDE
 
-#define TARGET_VNNI __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni")))
 #define LINE_AT(at) _mm512_load_si512((const void *)(at))
 
 /* Flipping the first bit of a byte adds 128 to a signed number and makes it one without a sign. */
-TARGET_VNNI static int32_t product_vnni(const uint8_t *x, const uint8_t *y, int64_t stride)
+TRM_TARGET_VNNI static int32_t product_vnni(const uint8_t *x, const uint8_t *y, int64_t stride)
 {
     const __m512i flip = _mm512_set1_epi8((char)-128), header = _mm512_zextsi128_si512(_mm_set1_epi8(-1));
     __m512i s0 = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_xor_si512(LINE_AT(x), flip),

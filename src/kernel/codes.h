@@ -34,6 +34,10 @@ static inline trm_coded trm_coded_of(const uint8_t *row)
     return coded;
 }
 
+/* What is left of a row over what its codes keep, about: of normal coordinates that are rounded to multiples of the largest one's size
+ * over largest. */
+double trm_codes_ratio(int dim, int largest);
+
 /* Writes the codes of a mapped row. n: |y|^2, error: its part of the error of a tile's product, which is ruled out by at first. */
 void trm_codes_put(trm_block *block, int64_t row, double n, double error);
 

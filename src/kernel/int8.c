@@ -24,6 +24,7 @@
  * + s_i s_j), a <= (1 + 2^-20)|z^| + r: less than 6 u / 2 times (|z^|^2 + s^2)(1 + 2^-20) of each row. */
 #include "base/alloc.h"
 #include "base/random.h"
+#include "kernel/codes.h"
 #include "kernel/pairs.h"
 #include "kernel/prefix.h"
 #include "kernel/scan.h"
@@ -32,10 +33,6 @@
 
 #include <math.h>
 #include <string.h>
-
-#if TRM_HAVE_X86
-#define TRM_TARGET_VNNI __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni")))
-#endif
 
 /* Layout: groups of 48 rows, and columns of 48 words of four bytes each: the scales as floats; for each row what its
  * products as a column are too large by, as it is added, a whole number; then four codes a word, and the same codes as
@@ -488,7 +485,7 @@ INLINE void write_codes(const double *turned, int dim, int largest, float *group
 /* A row's part of the error of a product, n its squared norm. */
 static double error_of(const coded *rows, int i, int dim, int largest, double n)
 {
-    const double ratio = sqrt(2.0 * log(1.0 + dim) / 12.0) / largest; /* r / a, about */
+    const double ratio = trm_codes_ratio(dim, largest);
     const double length2 = rows->length2[i], rest2 = rows->rest2[i];
     return (ratio * length2 + rest2 / ratio + rest2 + 4.0 * 0x1p-24 * length2 + 0x1p-43 * n) / 2.0 *
                (1.0 + 0x1p-20) +

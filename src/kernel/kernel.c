@@ -126,14 +126,10 @@ static int64_t packed_floats(const trm_kernel *kernel, int64_t rows, int columns
                                          : trm_tile_round_up(rows) * columns;
 }
 
-static bool has_codes(const trm_kernel *kernel, int dim)
-{
-    return kernel->codes_from > 0 && dim >= kernel->codes_from;
-}
-
 static int64_t codes_floats(const trm_kernel *kernel, int64_t rows, int dim)
 {
-    return has_codes(kernel, dim) ? rows * trm_codes_stride(dim) / (int64_t)sizeof(float) : 0;
+    const bool has = kernel->codes_from > 0 && dim >= kernel->codes_from;
+    return has ? rows * trm_codes_stride(dim) / (int64_t)sizeof(float) : 0;
 }
 
 int64_t trm_block_bytes(const trm_kernel *kernel, int64_t capacity, int dim, int width)

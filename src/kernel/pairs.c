@@ -2,9 +2,8 @@
  *
  * The terms of the blocks and the windows are as wide as the products of a tile need. A pair's product is better: row
  * i's part of its error is smaller by slack_i or more, so every bound moves inward by slack_i + slack_j. (That of codes may be
- * worse: then slack_i is negative.) The sums here are
- * of float32 values in float64: they are off by 2^-51 of the terms, of which lower() and upper() in kernel.c leave
- * 2^-24. Compares are "not ruled out", so that a NaN keeps the pair. */
+ * worse: then slack_i is negative.) The sums here are of float32 values in float64: they are off by 2^-51 of the terms, of
+ * which lower() and upper() in kernel.c leave 2^-24. Compares are "not ruled out", so that a NaN keeps the pair. */
 #include "kernel/pairs.h"
 
 #include "kernel/codes.h"

@@ -9,6 +9,7 @@
 #define TRM_HAVE_X86 1
 #define TRM_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define TRM_TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")))
+#define TRM_TARGET_VNNI __attribute__((target("avx2,fma,avx512f,avx512vl,avx512bw,avx512dq,avx512vnni")))
 #else
 #define TRM_HAVE_X86 0
 #endif

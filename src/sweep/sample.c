@@ -44,7 +44,7 @@ struct trm_sample {
     trm_block *packed[TRM_CHAINS][2];
     int stretches[TRM_CHAINS]; /* of each side that are packed, the first ones */
     double pack_s[TRM_CHAINS];
-    double packing_s, distance_ns;
+    double distance_ns;
     double least_first; /* since the last look: that a chain took for the first tile */
     bool looked;
 };
@@ -323,10 +323,8 @@ static trm_status pack(trm_sample *s, int place, const trm_chain *chain, int str
         const part *p = k % 2 == 0 ? &s->a : &s->b;
         trm_block_fill(block[k % 2], (int64_t)(k / 2) * LENGTH, LENGTH, p->x, p->norm2);
     }
-    const double elapsed = trm_clock() - start;
+    s->pack_s[place] += trm_clock() - start;
     s->stretches[place] = stretches > from ? stretches : from;
-    s->pack_s[place] += elapsed;
-    s->packing_s += elapsed;
     set_bounds(s, place);
     return TRM_OK;
 }
@@ -584,7 +582,8 @@ trm_status trm_sample_time(trm_sample *s, int place, const trm_chain *chain, trm
     double total = 0.0;
     bool goes_on = true;
     for (int p = 0, from = 0; p < last && goes_on; from = parts[p].last, p++) {
-        const trm_status status = pack(s, place, chain, parts[p].stretches, err);
+        const bool has_more = p == 0 || s->stretches[place] < parts[p].stretches;
+        const trm_status status = has_more ? pack(s, place, chain, parts[p].stretches, err) : TRM_OK;
         if (status != TRM_OK)
             return status;
         total += time_tiles(s, place, from, parts[p].last);
@@ -604,5 +603,8 @@ trm_status trm_sample_time(trm_sample *s, int place, const trm_chain *chain, trm
 
 double trm_sample_packing_s(const trm_sample *s)
 {
-    return s == NULL ? 0.0 : s->packing_s;
+    double packing = 0.0;
+    for (int c = 0; s != NULL && c < TRM_CHAINS; c++)
+        packing += s->pack_s[c];
+    return packing;
 }
